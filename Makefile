@@ -1,0 +1,50 @@
+# `make demo` and `make test` need only python3, make and this checkout.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+SOURCES := $(shell find agent budget cli curriculum eval -name '*.py' -o -name '*.yaml' | sort)
+
+.PHONY: demo test check bench tiny picture reference clean
+
+demo: $(STAMP)  ## live a short life on the built-in model
+	$(BIN)/perdure run demo
+
+test: check  ## everything that CI checks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python tests/wheel.py
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## measure and print; docs/experiments.md says what was found
+	$(BIN)/python -m tests.bench
+
+tiny: $(STAMP)  ## train builtin:tiny again, from nothing
+	$(BIN)/python -m perdure.agent.pretrain
+
+picture: $(STAMP)  ## the picture in the README
+	$(BIN)/perdure run demo --output-dir runs/picture --plain
+	$(BIN)/python -m perdure.cli.picture runs/picture docs/picture.svg
+
+reference: $(STAMP)  ## the curriculum reference, from the schema
+	$(BIN)/python -m perdure.curriculum.reference > docs/curriculum.md
+
+# The editable install links single files, so a new or renamed one means installing again.
+$(STAMP): pyproject.toml constraints.txt $(VENV)/names
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/names: $(BIN)/python FORCE
+	@echo "$(SOURCES)" | tr ' ' '\n' | cmp -s - $@ || echo "$(SOURCES)" | tr ' ' '\n' > $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+FORCE:
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

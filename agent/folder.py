@@ -1,0 +1,154 @@
+"""The folder of a run: what lies where, and how each thing gets there in one step."""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from perdure.budget.errors import DiskFullError, RunError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class RunFolder:
+    """Paths inside one run folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.description = path / "run.json"
+        self.journal = path / "journal.jsonl"
+        self.progress = path / "progress.json"
+        self.base = path / "base"
+
+    def stage(self, number: int, name: str) -> Path:
+        """A committed stage: it is there whole, or not there."""
+        return self.path / "stages" / f"{number:02d}-{name}"
+
+    def partial_stage(self, number: int, name: str) -> Path:
+        """A stage that is not committed: the trainer's checkpoints and the last good state."""
+        return self.path / "stages" / f"{number:02d}-{name}.partial"
+
+
+def check_free(path: Path) -> None:
+    """Refuse a run folder that exists.
+
+    Raises:
+        RunError: something of that name is there.
+    """
+    if path.exists():
+        raise RunError(f"{path} exists; choose another --output-dir, or go on with: perdure resume {path}")
+
+
+def fresh_path(parent: Path, name: str) -> Path:
+    """The first of NAME-1, NAME-2, … that is free."""
+    number = 1
+    while (parent / f"{name}-{number}").exists():
+        number += 1
+    return parent / f"{name}-{number}"
+
+
+def create(path: Path, description: dict[str, Any]) -> RunFolder:
+    """Make a run folder with its `run.json`; it appears in one step.
+
+    Raises:
+        RunError: something of that name is there, or the place cannot be written to.
+    """
+    check_free(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        (partial / "stages").mkdir(parents=True)
+        (partial / "scores").mkdir()
+        write_json(partial / "run.json", description)
+        partial.rename(path)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if error.errno in NO_SPACE:
+            raise
+        raise RunError(f"cannot make the run folder {path}: {error.strerror}") from error
+    return RunFolder(path)
+
+
+def open_folder(path: Path) -> RunFolder:
+    """An existing run folder.
+
+    Raises:
+        RunError: there is none, or it holds no run.
+    """
+    folder = RunFolder(path)
+    if not folder.description.is_file():
+        state = "is not a run folder (it has no run.json)" if path.exists() else "does not exist"
+        raise RunError(f"{path} {state}; start a run with: perdure run FILE --output-dir {path}")
+    return folder
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Hold the run for one process; the lock dies with it.
+
+    Raises:
+        RunError: another process has it.
+    """
+    with (folder.path / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{folder.path} is in use by another process; look on with: perdure watch") from error
+        yield
+
+
+@contextmanager
+def full_disk_explained(folder: RunFolder) -> Iterator[None]:
+    """Turn "no space left", from Python or from safetensors, into one message.
+
+    Raises:
+        DiskFullError: in place of what was raised inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_full_disk(error):
+            raise
+        raise DiskFullError(
+            f"no space left for {folder.path}. Nothing that was committed is lost: free some space, then go on with: "
+            f"perdure resume {folder.path}"
+        ) from error
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in NO_SPACE
+    is_safetensors = type(error).__name__ == "SafetensorError"
+    return is_safetensors and any(f"os error {number}" in str(error) for number in NO_SPACE)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file that is there whole or not at all, and on the disk."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote."""
+    return json.loads(path.read_text())
+
+
+def commit_folder(partial: Path, final: Path) -> None:
+    """Make a folder final: sync its files, then one rename."""
+    for file in partial.rglob("*"):
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+    partial.rename(final)
+    parent = os.open(final.parent, os.O_RDONLY)
+    os.fsync(parent)
+    os.close(parent)

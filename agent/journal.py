@@ -1,0 +1,66 @@
+"""The journal of a run: one JSON object a line, appended and synced, never changed.
+
+Every line has `event`, `time` (seconds since 1970) and the event's own fields:
+
+    started       run, tasks, benchmarks, curriculum, versions, base_sha256, data
+    resumed
+    decision      stage, name, method, reason, evidence
+    reading       stage, step, kl_per_token, kl_per_sequence, cap, unit, within, entry,
+                  final (the one the stage ends with), and further divergences for the forgetting law
+    intervention  stage, step, action (stop | rollback | broken), reason, target
+    score         stage, name, kind (task | benchmark), value, stderr, n, file
+    commit        stage, name, method, steps, seconds, weights_sha256
+    interrupted
+    finished      seconds
+
+An estimate is `{"value", "stderr", "n"}`, with `null` for a standard error that cannot be told. Stage 0 is the base.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class Journal:
+    """Appends events to one file. One writer at a time; readers use `read_journal`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._drop_torn_line()
+
+    def _drop_torn_line(self) -> None:
+        """A kill may leave half a line at the end; it was never acknowledged, so it is cut off."""
+        if not self.path.exists():
+            return
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(self.path, len(whole))
+
+    def append(self, event: str, **fields: Any) -> Event:
+        """Write one event and wait until it is on the disk. Returns it as read back."""
+        row = {"event": event, "time": round(time.time(), 3)} | fields
+        line = json.dumps(row, allow_nan=True) + "\n"
+        with self.path.open("ab") as file:
+            start = file.tell()
+            try:
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(self.path, start)
+                raise
+        return json.loads(line)  # type: ignore[no-any-return]
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """The whole events of a journal, oldest first; half a line at the end is not one."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)

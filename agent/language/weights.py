@@ -1,0 +1,54 @@
+"""The weights of a model as bytes: hashed, snapshotted and put back. Safetensors only."""
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+def trainable(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that updates may change, each once even where it is tied; an adapter's alone with LoRA."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def frozen(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that no update changes."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if not parameter.requires_grad}
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, in the order of names."""
+    total = sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.flatten().view(torch.uint8).cpu().numpy().data)
+    return total.hexdigest()
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write one safetensors file so that it is either there whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file, on the CPU."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+
+
+@torch.no_grad()
+def put_back(model: nn.Module, path: Path) -> None:
+    """Copy the tensors of a snapshot into the model's parameters of the same names, one at a time."""
+    parameters = dict(model.named_parameters())
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118
+            parameters[name].copy_(file.get_tensor(name))

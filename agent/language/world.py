@@ -1,0 +1,82 @@
+"""The language world behind the loop's contract."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
+from perdure.agent.language.loading import choose_device, choose_dtype, load_base, load_policy
+from perdure.agent.methods import find_update
+from perdure.agent.methods.config import build_config
+from perdure.agent.methods.contract import Outcome, Watch
+from perdure.budget.errors import ConfigError
+from perdure.budget.monitor import Measurement
+from perdure.curriculum.schema import Curriculum, ModelConfig
+from perdure.curriculum.task import Task
+from perdure.curriculum.train import Common, Method
+
+
+def check_train(model: ModelConfig, stage: str, method: Method, settings: Common) -> None:
+    """Build TRL's config of one stage and throw it away.
+
+    Raises:
+        ConfigError: whatever is wrong with the stage's train settings.
+    """
+    device = choose_device(model.device)
+    try:
+        build_config(
+            method,
+            settings,
+            folder=Path("unused"),
+            seed=0,
+            device_type=device.type,
+            dtype=choose_dtype(model.dtype, device),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"stages.{stage}: {error}") from error
+
+
+class LanguageWorld:
+    """A causal language model that is trained by TRL and measured on texts of its base."""
+
+    def __init__(self, curriculum: Curriculum) -> None:
+        self._curriculum = curriculum
+        self.policy = load_policy(curriculum.model, seed=curriculum.seed)
+        self._base: BaseTexts | None = None
+
+    def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
+        """See `World.prepare_base`."""
+        if (folder / "complete").exists():
+            self._base = load_base_texts(self.policy, list(prompts), folder)
+            return
+        folder.mkdir(exist_ok=True)
+        self._base = sample_base_texts(
+            self.policy,
+            prompts,
+            max_completion_length=self._curriculum.budget.max_completion_length,
+            batch_size=self._curriculum.evaluation.batch_size,
+            seed=seed,
+        )
+        save_base_texts(self._base, folder)
+        (folder / "complete").touch()
+
+    def measure(self, names: Sequence[str]) -> Measurement:
+        """See `World.measure`."""
+        assert self._base is not None, "prepare_base comes first"
+        return self._base.measure(names)
+
+    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+        """See `World.update`."""
+        return find_update(method)(self.policy, task, settings, seed=seed, folder=folder, watch=watch)
+
+    def snapshot(self, path: Path) -> None:
+        """See `World.snapshot`."""
+        self.policy.snapshot(path)
+
+    def restore_snapshot(self, path: Path) -> None:
+        """See `World.restore_snapshot`."""
+        self.policy.restore_snapshot(path)
+
+    def become_base(self) -> None:
+        """See `World.become_base`."""
+        self.policy.become_base(lambda: load_base(self._curriculum.model))

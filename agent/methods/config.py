@@ -1,0 +1,189 @@
+"""From train settings to the config object of TRL's trainer, before anything is trained.
+
+Defaults follow the language-model experiments of RL's Razor (arXiv 2509.04259): AdamW, warm-up, gradient norm 1, no
+weight decay, a constant rate after the warm-up (so that a stage which the monitor stops is not one whose rate had yet
+to fall), and the low end of its learning rates, 1e-5, for full fine-tuning; LoRA usually wants ten times that.
+Departures: the warm-up is a tenth of the stage and not 50 steps, which many stages do not have; RL takes 8 prompts of 8
+completions a step and not of 64. Lengths and everything unnamed here are TRL's own.
+"""
+
+import dataclasses
+import warnings
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain, SftTrain
+from perdure.curriculum.trl_fields import CONFIGS, OWNED, fields_of
+
+SAVE_STEPS = 50
+"""Optimiser steps between the checkpoints inside a stage, where the settings name none."""
+
+PROMPTS_PER_STEP = 8
+
+SHARED: dict[str, Any] = {
+    "learning_rate": 1e-5,
+    "num_train_epochs": 1.0,
+    "gradient_accumulation_steps": 1,
+    "lr_scheduler_type": "constant_with_warmup",
+    "warmup_steps": 0.1,
+    "max_grad_norm": 1.0,
+    "weight_decay": 0.0,
+}
+SAMPLING: dict[str, Any] = {
+    "num_generations": 8,
+    "max_completion_length": 512,
+    "temperature": 1.0,
+    "beta": 0.0,
+    "scale_rewards": "none",
+}
+DEFAULTS: dict[Method, dict[str, Any]] = {
+    "sft": SHARED | {"per_device_train_batch_size": 16, "max_length": 1024},
+    "rl": SHARED | SAMPLING | {"loss_type": "dr_grpo"},
+    # Each term is divided by its own number of tokens: `dapo` counts them over the whole step. On one batch it equals
+    # `dr_grpo` times max_completion_length / mean completion length, so mu means the same whatever the lengths are.
+    "chord": SHARED | SAMPLING | {"loss_type": "dapo"},
+}
+"""What each method does where the settings say nothing. The samplers' batch is 8 prompts of `num_generations`."""
+
+REFUSED = {
+    "chat_template_path": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "eos_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "pad_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "remove_unused_columns": "rewards need every column",
+    "sync_ref_model": "the reference is the original base and stays it",
+    "push_to_hub": "publish the finished run instead",
+    "deepspeed": "checkpoints are those of one process",
+    "fsdp": "checkpoints are those of one process",
+    "enable_jit_checkpoint": "checkpoints are set with `train.save_steps`",
+    "eval_on_start": "the scorecard measures",
+    "do_eval": "the scorecard measures",
+}
+"""Fields that would break what perdure promises, with the reason; on top of those that it sets itself."""
+
+OURS = set(ChordTrain.model_fields) - set(RlTrain.model_fields) | {"trl", "save_steps"}
+"""Settings that TRL does not have, or that perdure carries out itself."""
+
+
+def build_config(
+    method: Method, settings: Common, *, folder: Path, seed: int, device_type: str, dtype: str | Any
+) -> Any:
+    """TRL's `SFTConfig` or `GRPOConfig` for one stage; touches no file, so every stage can be checked at the start.
+
+    Order, from weakest: the method's defaults, `settings.trl`, the typed settings, what perdure sets itself.
+    Weights train in `dtype`; on CUDA bfloat16 weights also run under bfloat16 autocast and activations are
+    checkpointed, as TRL does by itself (`trl: {bf16: …, activation_checkpointing: …}` change that).
+
+    Raises:
+        ConfigError: a field that TRL does not have, that perdure sets itself, or that is given twice; TRL's own
+            refusal, in its words.
+    """
+    import trl
+
+    config_class = getattr(trl, CONFIGS[method])
+    values = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
+    on_cpu = device_type == "cpu"
+    hardware = {
+        "bf16": not on_cpu and "bfloat16" in str(dtype),
+        "activation_checkpointing": not on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "dataloader_num_workers": 0,
+        "report_to": "none",
+    }
+    if method != "sft":
+        hardware["num_completions_to_print"] = 0
+    if values.get("fp16"):
+        hardware["bf16"] = False
+    owned = {
+        "output_dir": str(folder),
+        "seed": seed,
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "use_cpu": on_cpu,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = config_class(**(hardware | values | owned))
+            _check(config)
+    except (TypeError, ValueError, KeyError, ImportError) as error:
+        raise ConfigError(f"train settings of `{method}`: TRL refuses them: {error}") from error
+    return config
+
+
+def merge(method: Method, settings: Common, *, known: set[str]) -> dict[str, Any]:
+    """The fields that the method's defaults, `settings.trl` and the typed settings add up to.
+
+    Raises:
+        ConfigError: a field under `trl` that is not known, not the user's, or given twice.
+    """
+    typed = {
+        name: getattr(settings, name)
+        for name in type(settings).model_fields
+        if name not in OURS and getattr(settings, name) is not None
+    }
+    extra = dict(settings.trl)
+    for key, value in extra.items():
+        _check_field(method, key, known)
+        if key in typed and typed[key] != value:
+            raise ConfigError(
+                f"train settings of `{method}`: {key} is {typed[key]!r} and, under trl, {value!r}; keep one of them"
+            )
+    for old in ("gradient_checkpointing", "gradient_checkpointing_kwargs"):
+        if old in extra:
+            extra[old.replace("gradient", "activation")] = extra.pop(old)
+    values = DEFAULTS[method] | extra | typed
+    if method != "sft":
+        values.setdefault("per_device_train_batch_size", PROMPTS_PER_STEP * values["num_generations"])
+    return values
+
+
+def _check_field(method: Method, key: str, known: set[str]) -> None:
+    reason = (OWNED | REFUSED).get(key)
+    if reason is not None:
+        raise ConfigError(f"train settings of `{method}`: trl.{key} cannot be set: {reason}")
+    if key in OURS:
+        raise ConfigError(f"train settings of `{method}`: write trl.{key} as `{key}`, one level up")
+    if key not in known:
+        close = get_close_matches(key, sorted(known), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(
+            f"train settings of `{method}`: {CONFIGS[method]} of the installed TRL has no field {key!r}{hint}"
+        )
+
+
+def _check(config: Any) -> None:
+    """What TRL would only refuse once it trains.
+
+    Raises:
+        ValueError, ImportError: in TRL's words where it has some.
+    """
+    import torch
+    from transformers import get_scheduler
+
+    losses = fields_of(type(config).__name__)["loss_type"].choices
+    if losses and config.loss_type not in losses:
+        raise ValueError(f"loss_type {config.loss_type!r} is none of {', '.join(losses)}")
+    if config.n_gpu > 1:
+        raise ValueError("several GPUs are visible to one process; show it one with CUDA_VISIBLE_DEVICES")
+    if getattr(config, "use_vllm", False):
+        import vllm  # type: ignore[import-not-found]  # noqa: F401
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    get_scheduler(
+        config.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=1,
+        num_training_steps=10,
+        scheduler_specific_kwargs=config.lr_scheduler_kwargs,
+    )
+
+
+def save_steps(settings: Common) -> int:
+    """Optimiser steps between checkpoints."""
+    return settings.save_steps or SAVE_STEPS
+
+
+__all__ = ["DEFAULTS", "ChordTrain", "RlTrain", "SftTrain", "build_config", "merge", "save_steps"]

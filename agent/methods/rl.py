@@ -1,0 +1,121 @@
+"""Reinforcement learning on the task's reward: TRL's GRPOTrainer with the Dr. GRPO loss (arXiv 2503.20783).
+
+The loss sums over tokens and divides by batch and `max_completion_length`, the advantages are rewards less their
+group's mean and not divided by its deviation, and there is no KL term. With `beta` above 0 TRL's own KL term is added;
+its reference is the original base: the policy with its adapter off under LoRA, else a second copy of the model loaded
+from where the base came from.
+
+Departures from TRL: a reference adapter that starts at the stage's weights is never made, a reward that is NaN or
+infinite takes no part in the gradient but is reported, a policy whose logits are not finite ends the update, each pass
+over the data is in the order it would have had if the stage had not been resumed, checkpoints are perdure's own
+(`agent/methods/checkpoint.py`), and no usage figures are sent anywhere.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from trl import GRPOTrainer
+
+from perdure.agent.methods import checkpoint
+from perdure.agent.methods.config import build_config, save_steps
+from perdure.agent.methods.contract import Outcome, Watch
+from perdure.agent.methods.data import RewardMeter, check_task, prompt_rows
+from perdure.agent.methods.trainer import StepLosses, finite_logits, run
+from perdure.budget.errors import ModelError
+from perdure.curriculum.task import Task
+from perdure.curriculum.train import RlTrain
+
+
+class RlTrainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer, told where checkpoints are read from and when they can be taken."""
+
+    step_losses: StepLosses
+
+    def may_save(self) -> bool:
+        """A checkpoint can be taken once every sampled batch has been used up; what is sampled is not saved."""
+        return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """One micro-batch; its share of the step's loss is noted."""
+        share: Tensor = super().training_step(*args, **kwargs)
+        self.step_losses.add(share)
+        return share
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        if self.use_vllm:
+            return super()._generate_single_turn(*args, **kwargs)
+        with finite_logits(self.model):
+            return super()._generate_single_turn(*args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint.load_weights(self.model, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, folder: str | None) -> None:
+        checkpoint.load_optimizer(self, Path(str(folder)))
+
+    def _load_rng_state(self, folder: str | None) -> None:
+        checkpoint.load_generators(Path(str(folder)))
+
+    def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
+        # The order of each pass is drawn from one generator, which a resumed trainer starts afresh.
+        passes, batches = super()._init_training_state(*args, **kwargs)
+        generator = getattr(self.sampler, "generator", None)
+        for _ in range(passes if generator is not None else 0):
+            torch.randperm(self.sampler.num_samples, generator=generator)
+        return passes, batches
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        self.sampler = super()._get_train_sampler(dataset)
+        return self.sampler
+
+    def _send_telemetry(self) -> None:
+        pass
+
+
+def update(policy: Any, task: Task, settings: RlTrain, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+    """Train `policy.model` in place on the task's reward for its own samples.
+
+    Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
+    `Progress.reward` is the mean over the completions sampled last.
+
+    Raises:
+        ConfigError: TRL refuses the settings, or the task has no reward.
+        DataError: fewer training items than one batch of prompts.
+        ModelError: `beta` above 0 and no original base to be found.
+        DiskFullError: no room for a checkpoint.
+    """
+    model = policy.model
+    config = build_config("rl", settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
+    check_task("rl", task, config)
+    assert task.reward is not None
+    meter = RewardMeter(task.reward, task.train)
+
+    def build() -> RlTrainer:
+        return build_sampler(RlTrainer, policy, task, config, meter)
+
+    return run(build, policy, folder=folder, watch=watch, save_steps=save_steps(settings), mean_reward=meter.mean)
+
+
+def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, config: Any, meter: RewardMeter) -> Any:
+    """A trainer of `trainer_class` for the task, its reference the original base.
+
+    Raises:
+        ModelError: `beta` above 0 and no original base to be found.
+    """
+    rows = Dataset.from_list(prompt_rows(task.train))
+    try:
+        trainer = trainer_class(
+            model=policy.model, reward_funcs=[meter], args=config, train_dataset=rows, processing_class=policy.tokenizer
+        )
+    except OSError as error:
+        raise ModelError(
+            f"beta above 0 needs the original base a second time, and it cannot be loaded: {error}"
+        ) from error
+    finally:
+        if "ref" in getattr(policy.model, "peft_config", {}):
+            policy.model.delete_adapter("ref")  # without it TRL takes the policy with its adapter off
+    trainer.step_losses = StepLosses()
+    return trainer

@@ -1,0 +1,174 @@
+"""A run as its journal tells it: the one place where events become state. Imports no torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from perdure.agent.journal import Event
+
+
+@dataclass(frozen=True)
+class Value:
+    """An estimate with its standard error (`None`: cannot be told) over `n` items."""
+
+    value: float
+    stderr: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measurement of the forward KL from base to policy, in nats."""
+
+    step: int
+    kl_per_token: Value
+    kl_per_sequence: Value
+    cap: float
+    unit: str
+    within: bool
+    entry: bool = False
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stage: what was decided, read, done and scored. Row 0 is the base.
+
+    The last of `readings` is the one that the stage ended with, once it has ended.
+    """
+
+    stage: int
+    name: str
+    method: str | None = None
+    reason: str | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
+    interventions: tuple[Event, ...] = ()
+    scores: dict[str, Value] = field(default_factory=dict)
+    score_files: dict[str, str] = field(default_factory=dict)
+    steps: int = 0
+    seconds: float | None = None
+    weights_sha256: str | None = None
+
+    @property
+    def committed(self) -> bool:
+        return self.weights_sha256 is not None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A life so far."""
+
+    run: str = ""
+    tasks: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    status: Literal["empty", "running", "interrupted", "finished"] = "empty"
+    started: float | None = None
+    resumed: int = 0
+
+    def row(self, stage: int) -> Row | None:
+        return next((row for row in self.rows if row.stage == stage), None)
+
+
+def fold(record: Record, event: Event) -> Record:
+    """The record after one more event. Events that repeat after a resume replace what they repeat."""
+    kind = event["event"]
+    if kind in ("started", "resumed", "interrupted", "finished"):
+        return _fold_life(record, event)
+    stage = event["stage"]
+    row = record.row(stage) or Row(stage, event.get("name", ""))
+    others = [old for old in record.rows if old.stage != stage]
+    rows = sorted([*others, _fold_row(row, event)], key=lambda row: row.stage)
+    return replace(record, rows=tuple(rows))
+
+
+def read_record(events: Iterable[Event]) -> Record:
+    """The record of all events."""
+    record = Record()
+    for event in events:
+        record = fold(record, event)
+    return record
+
+
+def active_seconds(events: Iterable[Event], stage: int | None = None) -> float:
+    """Seconds in which the run was alive, in all or in one stage; the time between a stop and a resume is not counted.
+
+    Told from the journal, so that it holds across kills: up to the last event before each of them.
+    """
+    total, before = 0.0, None
+    current = 0
+    for event in events:
+        current = event.get("stage", current)
+        if before is not None and event["event"] != "resumed" and stage in (None, current):
+            total += event["time"] - before
+        before = event["time"]
+    return round(total, 3)
+
+
+def _fold_life(record: Record, event: Event) -> Record:
+    match event["event"]:
+        case "started":
+            return replace(
+                record,
+                run=event["run"],
+                tasks=tuple(event["tasks"]),
+                benchmarks=tuple(event["benchmarks"]),
+                status="running",
+                started=event["time"],
+            )
+        case "resumed":
+            return replace(record, status="running", resumed=record.resumed + 1)
+        case other:
+            return replace(record, status=other)
+
+
+def _fold_row(row: Row, event: Event) -> Row:
+    match event["event"]:
+        case "decision":
+            return replace(
+                row, name=event["name"], method=event["method"], reason=event["reason"], evidence=event["evidence"]
+            )
+        case "reading":
+            reading = _reading(event)
+            others = [old for old in row.readings if _place(old) != _place(reading)]
+            return replace(row, readings=tuple(sorted((*others, reading), key=_place)))
+        case "intervention":
+            kept = tuple(old for old in row.interventions if old["action"] != event["action"])
+            return replace(row, interventions=(*kept, event))
+        case "score":
+            value = Value(event["value"], event["stderr"], event["n"])
+            return replace(
+                row,
+                scores=row.scores | {event["name"]: value},
+                score_files=row.score_files | {event["name"]: event["file"]},
+            )
+        case "commit":
+            return replace(
+                row,
+                name=event["name"],
+                method=event["method"],
+                steps=event["steps"],
+                seconds=event["seconds"],
+                weights_sha256=event["weights_sha256"],
+            )
+        case _:
+            return row
+
+
+def _reading(event: Event) -> Reading:
+    return Reading(
+        step=event["step"],
+        kl_per_token=Value(**event["kl_per_token"]),
+        kl_per_sequence=Value(**event["kl_per_sequence"]),
+        cap=event["cap"],
+        unit=event["unit"],
+        within=event["within"],
+        entry=event["entry"],
+        final=event["final"],
+    )
+
+
+def _place(reading: Reading) -> tuple[bool, int, bool]:
+    """The reading that a stage ended with comes last, even where it went back to an earlier step."""
+    return (reading.final, reading.step, not reading.entry)

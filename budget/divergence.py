@@ -1,0 +1,57 @@
+"""Exact divergences between the base's and the policy's next-token distributions. Pure functions of logits.
+
+Axes: N positions, V vocabulary. Results are in nats, in float32, and never clamped: a policy that gives no mass to
+what the base may say is infinitely far, and one with NaN weights is NaN far.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Divergences:
+    """Per position: exact forward KL, exact reverse KL (nats) and total variation (0 … 1), each of shape (N,)."""
+
+    kl_base_to_policy_N: Tensor
+    kl_policy_to_base_N: Tensor
+    total_variation_N: Tensor
+
+
+def kl_base_to_policy(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Tensor:
+    """Forward KL, base first: `sum_v p0(v) (log p0(v) - log p(v))`, exact over the vocabulary. Shape (N,), nats.
+
+    This is the measure of RL's Razor (Shenfeld, Pari, Agrawal 2025), `KL(π0 ‖ π)`.
+
+    Raises:
+        ValueError: shapes differ or are not (N, V).
+    """
+    return divergences(base_logits_NV, policy_logits_NV).kl_base_to_policy_N
+
+
+def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences:
+    """All divergences of one chunk of positions.
+
+    Raises:
+        ValueError: shapes differ or are not (N, V).
+    """
+    if base_logits_NV.shape != policy_logits_NV.shape or base_logits_NV.dim() != 2:
+        raise ValueError(
+            f"base and policy logits must both be (N, V), got {tuple(base_logits_NV.shape)} "
+            f"and {tuple(policy_logits_NV.shape)}"
+        )
+    base_log_NV = torch.log_softmax(base_logits_NV.float(), dim=-1)
+    policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
+    base_NV, policy_NV = base_log_NV.exp(), policy_log_NV.exp()
+    return Divergences(
+        kl_base_to_policy_N=_expected_log_ratio(base_NV, base_log_NV, policy_log_NV),
+        kl_policy_to_base_N=_expected_log_ratio(policy_NV, policy_log_NV, base_log_NV),
+        total_variation_N=0.5 * (base_NV - policy_NV).abs().sum(-1),
+    )
+
+
+def _expected_log_ratio(p_NV: Tensor, log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
+    """`sum_v p (log p - log q)` with `0 log 0 = 0`."""
+    terms_NV = p_NV * (log_p_NV - log_q_NV)
+    return torch.where(log_p_NV == -torch.inf, 0.0, terms_NV).sum(-1)

@@ -1,0 +1,80 @@
+"""From sampled texts to figures with standard errors: pure arithmetic, no torch."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, its standard error (`None` below two samples a group) and the number of samples behind it."""
+
+    value: float
+    stderr: float | None
+    n: int
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What was measured on the texts of one task: a sum over the positions of each text, and how many there were."""
+
+    sums: tuple[float, ...]
+    lengths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.sums) != len(self.lengths) or not self.sums:
+            raise ValueError(f"a group needs as many sums as lengths, and at least one: {self}")
+        if min(self.lengths) < 1:
+            raise ValueError("every text has at least one position")
+
+
+def per_sequence(groups: Sequence[Group]) -> Estimate:
+    """Mean over groups of the mean sum a text; groups count in equal parts whatever their size.
+
+    By the chain rule the sum of exact conditional KLs along texts sampled from the base is an unbiased estimate of the
+    KL between the distributions of whole sequences (of the sampled length at most).
+    """
+    means = [_mean(group.sums) for group in groups]
+    return Estimate(_mean(means), _pooled_stderr([_stderr(group.sums) for group in groups]), _count(groups))
+
+
+def per_token(groups: Sequence[Group]) -> Estimate:
+    """Mean over groups of (all sums / all positions): nats a token, as a ratio estimate.
+
+    The standard error is the linearised one of a ratio of means (Cochran, *Sampling Techniques*, 1977, section 6.3):
+    `sqrt(sum_i (s_i - r l_i)^2 / (n (n - 1))) / mean(l)`.
+    """
+    ratios, errors = [], []
+    for group in groups:
+        ratio = sum(group.sums) / sum(group.lengths)
+        residuals = [s - ratio * length for s, length in zip(group.sums, group.lengths, strict=True)]
+        error = _stderr(residuals)
+        ratios.append(ratio)
+        errors.append(None if error is None else error / _mean(group.lengths))
+    return Estimate(_mean(ratios), _pooled_stderr(errors), _count(groups))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _stderr(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    mean = _mean(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) * (len(values) - 1)))
+
+
+def _pooled_stderr(errors: Sequence[float | None]) -> float | None:
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return None
+    return math.sqrt(sum(error**2 for error in known)) / len(known)
+
+
+def _count(groups: Sequence[Group]) -> int:
+    return sum(len(group.sums) for group in groups)

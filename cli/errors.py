@@ -1,0 +1,35 @@
+"""How a command ends: exit codes, and what is said on stderr."""
+
+import sys
+import traceback
+from collections.abc import Callable
+
+from perdure.budget.errors import PerdureError
+
+DONE, USER, USAGE, OURS, GATE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Run a command and give its exit code: 1 for the user's fault, 3 for ours, 130 after Ctrl-C.
+
+    A command that ends by `SystemExit` (typer's way: 0, 2 for usage, or its own code) keeps its code.
+    """
+    try:
+        command()
+    except PerdureError as error:
+        print(printable(str(error)), file=sys.stderr)
+        return USER
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else DONE if end.code is None else USER
+    except Exception:
+        traceback.print_exc()
+        print("this is a fault in perdure, not in your input: please report it with the lines above", file=sys.stderr)
+        return OURS
+    return DONE
+
+
+def printable(text: str) -> str:
+    """Text with its control characters escaped, so that no file name or value can steer the terminal."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)

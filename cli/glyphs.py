@@ -1,0 +1,102 @@
+"""The characters that the terminal view draws with, and how any text is made safe to draw."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """One character for each thing drawn; `levels` are eight heights, lowest first."""
+
+    levels: str
+    full: str
+    rest: str
+    rule: str
+    wall: str
+    cross: str
+    better: str
+    worse: str
+    dot: str
+    none: str
+    more: str
+    here: str
+    undo: str
+    stop: str
+    broken: str
+    plus_minus: str
+
+    @property
+    def ascii(self) -> bool:
+        return self.levels.isascii()
+
+
+UNICODE = Glyphs("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "±")
+ASCII = Glyphs("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "+/-")
+
+
+def glyphs_for(encoding: str) -> Glyphs:
+    """Unicode where the encoding can carry it, ASCII where it cannot."""
+    everything = "".join(str(glyph) for glyph in vars(UNICODE).values())
+    try:
+        everything.encode(encoding)
+    except (UnicodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def clean(text: object, glyphs: Glyphs = UNICODE) -> str:
+    """`text` on one line, without control characters; escaped to ASCII if `glyphs` are.
+
+    Terminal escape sequences, newlines, marks that reverse the writing and lone surrogates are written out as
+    `\\x1b` and the like: a name or an answer of the model can neither colour the screen nor move the cursor.
+    """
+    safe = "".join(
+        char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escape(char) for char in str(text)
+    )
+    return safe.encode("ascii", "backslashreplace").decode() if glyphs.ascii else safe
+
+
+def _escape(char: str) -> str:
+    return " " if char == "\u00a0" else char.encode("unicode_escape").decode()
+
+
+def shorten(text: str, width: int, glyphs: Glyphs) -> str:
+    """`text` in at most `width` terminal cells: its head, an ellipsis and its tail, which tell numbered names apart."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 3:
+        return set_cell_size(text, max(width, 0)).rstrip()
+    tail = (width - 1) // 3
+    head = set_cell_size(text, width - 1 - tail).rstrip()
+    end = text[-tail:] if tail else ""
+    while cell_len(end) > tail:
+        end = end[1:]
+    return f"{head}{glyphs.more}{end}"
+
+
+def spark(values: Sequence[float], width: int, glyphs: Glyphs, low: float | None = None) -> str:
+    """The last `width` values as heights between `low` (default: the least value) and the greatest one."""
+    shown = list(values)[-width:] if width > 0 else []
+    finite = [value for value in shown if math.isfinite(value)]
+    if not finite:
+        return glyphs.broken * len(shown)
+    bottom = min(finite) if low is None else min(low, *finite)
+    span = max(finite) - bottom
+    top = len(glyphs.levels) - 1
+    return "".join(
+        glyphs.levels[round((value - bottom) / span * top) if span > 0 else 0]
+        if math.isfinite(value)
+        else glyphs.broken
+        for value in shown
+    )
+
+
+def bar(share: float, width: int, glyphs: Glyphs) -> tuple[str, str]:
+    """The filled and the empty part of a bar; a share that is no number, or above 1, fills it."""
+    part = min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0
+    filled = min(int(part * width + 0.5), width)
+    return glyphs.full * filled, glyphs.rest * (width - filled)

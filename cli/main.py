@@ -1,0 +1,113 @@
+"""The command line: one declaration a verb. Each verb's own file is imported only when it is called."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perdure.cli.errors import guarded
+
+app = typer.Typer(
+    name="perdure",
+    help="Agents that keep learning, within a budget of KL divergence from the model they began as.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="a curriculum: a YAML file, or the name of a shipped one")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="override a setting: stages.0.train.learning_rate=1e-5"),
+]
+Plain = Annotated[bool, typer.Option("--plain", help="log lines instead of the live view")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object")]
+
+
+def main() -> None:
+    """The entry point of the `perdure` command."""
+    sys.exit(guarded(lambda: app(prog_name="perdure")))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"perdure {version('perdure')}")
+        except PackageNotFoundError:
+            print("perdure (not installed; run from a checkout)")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    file: File,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", metavar="DIR", help="the run's folder; default: a fresh one in runs/")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="in place of the curriculum's seed")] = None,
+    set_: Set = None,
+    plain: Plain = False,
+) -> None:
+    """Live the life that a curriculum describes."""
+    from perdure.cli.run import run as verb
+
+    verb(file, output_dir, seed, set_ or [], plain)
+
+
+@app.command()
+def resume(run: Run, plain: Plain = False) -> None:
+    """Go on with a run that was stopped or killed."""
+    from perdure.cli.run import resume as verb
+
+    verb(run, plain)
+
+
+@app.command()
+def watch(run: Run, plain: Plain = False) -> None:
+    """Follow a run from another terminal."""
+    from perdure.cli.watch import watch as verb
+
+    verb(run, plain)
+
+
+@app.command()
+def show(run: Run, json: Json = False) -> None:
+    """Print the table of a run, finished or not."""
+    from perdure.cli.show import show as verb
+
+    verb(run, json)
+
+
+@app.command()
+def validate(file: File, set_: Set = None, json: Json = False) -> None:
+    """Check a curriculum; load nothing, write nothing."""
+    from perdure.cli.validate import validate as verb
+
+    verb(file, set_ or [], json)
+
+
+@app.command()
+def sample() -> None:
+    """Print a commented curriculum that works as it is."""
+    from perdure.cli.sample import sample as verb
+
+    verb()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""`perdure run` and `perdure resume`."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perdure.agent.folder import RunFolder, check_free, fresh_path, locked, open_folder
+from perdure.agent.journal import read_journal
+from perdure.agent.record import read_record
+from perdure.cli.view import LiveView
+
+if TYPE_CHECKING:
+    from perdure.agent.loop import Life
+
+
+def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequence[str], plain: bool) -> None:
+    """Live the life that a curriculum describes, in a fresh run folder."""
+    from perdure.curriculum.reader import read_curriculum
+
+    asked = [*overrides, *([] if seed is None else [f"seed={seed}"])]
+    read = read_curriculum(file, asked)
+    path = output_dir or fresh_path(Path("runs"), read.source.stem)
+    check_free(path)
+    _quieten()
+
+    def begin(view: LiveView) -> "Life":
+        from perdure.agent.setup import start
+
+        return start(read.curriculum, path, view)
+
+    _live(path, begin, plain=plain)
+
+
+def resume(path: Path, plain: bool) -> None:
+    """Go on with a life that was stopped or killed."""
+    folder = open_folder(path)
+    if folder.journal.exists() and read_record(read_journal(folder.journal)).status == "finished":
+        print(f"{path} is finished; see it with: perdure show {path}")
+        return
+    _quieten()
+
+    def begin(view: LiveView) -> "Life":
+        from perdure.agent.setup import resume as take_up
+
+        return take_up(path, view)
+
+    with locked(folder):
+        pass
+    _live(path, begin, plain=plain)
+
+
+def _live(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> None:
+    from perdure.agent.folder import full_disk_explained
+    from perdure.agent.loop import live
+
+    folder = RunFolder(path)
+    try:
+        with LiveView(path.name, plain=plain, run_folder=path) as view, full_disk_explained(folder):
+            life = begin(view)
+            with locked(folder):
+                live(life)
+    except KeyboardInterrupt:
+        if folder.description.exists():
+            print(f"stopped; go on with: perdure resume {path}", file=sys.stderr)
+        raise
+    print(f"run folder: {path}")
+
+
+def _quieten() -> None:
+    """Libraries must not write into the live table; what they warn of, perdure checks itself."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)

@@ -1,0 +1,129 @@
+"""`perdure show RUN`: the whole of a run as text, or as one JSON object."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from perdure.agent.record import Row
+from perdure.cli import panes
+from perdure.cli.glyphs import ASCII, Glyphs, clean, glyphs_for
+from perdure.cli.pipe import reader_may_leave
+from perdure.cli.runs import find_run, in_use, read_run
+from perdure.cli.state import State, with_events
+from perdure.cli.table import table_blocks
+from perdure.cli.view import legend, on_terminal, place, status
+from perdure.cli.words import (
+    counted,
+    duration,
+    estimate,
+    evidence_words,
+    figure,
+    intervention_words,
+    kl_words,
+    last_reading,
+)
+
+if TYPE_CHECKING:
+    from perdure.eval.metrics import Estimate
+
+UNBOUNDED = 100_000
+
+
+def show(run: Path, as_json: bool) -> None:
+    """Print a run: on a terminal within its width, elsewhere plain text with one line a row, however wide.
+
+    Raises:
+        RunError: there is no such run, or its journal cannot be read.
+    """
+    folder = find_run(run)
+    record, events = read_run(folder)
+    from perdure.agent.report import metric_estimates, run_object
+
+    with reader_may_leave():
+        if as_json:
+            print(json.dumps(strict(run_object(record, folder)), allow_nan=False, indent=1))
+            return
+        state = replace(with_events(State(), events, folder), gone=not in_use(folder))
+        print_page(state, metric_estimates(record, folder), Console(file=sys.stdout, highlight=False))
+
+
+def print_page(state: State, metrics: "Mapping[str, Estimate]", console: Console) -> None:
+    """The page in the width and the characters of the terminal; off a terminal ASCII, unbounded, without a style."""
+    terminal = on_terminal(console)
+    glyphs = glyphs_for(console.encoding) if terminal else ASCII
+    for line in page(state, metrics, glyphs, console.width if terminal else UNBOUNDED):
+        if not terminal:
+            line.rstrip()
+        console.print(line, soft_wrap=not terminal)
+
+
+def strict(value: Any) -> Any:
+    """`value` as JSON can hold it: figures that are no numbers become `null`."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): strict(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(part) for part in value]
+    return value
+
+
+def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width: int) -> list[Text]:
+    """Title, table, stages, metrics. Text that is wider than `width` is left for the terminal to wrap."""
+    facts = (state.title, place(state), status(state), duration(state.elapsed()))
+    title = clean(f" {glyphs.dot} ".join(facts), glyphs)
+    lines = [Text(title, style="bold"), Text("")]
+    if not state.record.rows:
+        return [*lines, Text("nothing has been scored yet")]
+    for block in table_blocks(state.record, state.changes, glyphs, width):
+        lines += [*block, Text("")]
+    lines += [*legend(glyphs, width), Text("")]
+    for row in state.record.rows:
+        lines += stage_page(row, glyphs)
+    summary = panes.metric_lines(metrics, width, glyphs)
+    return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
+
+
+def stage_page(row: Row, glyphs: Glyphs) -> list[Text]:
+    """All that is known of one stage, one line a fact."""
+    sign = glyphs.plus_minus
+    reading = last_reading(row)
+    facts = [
+        ("method", f"{row.method}: {row.reason}" if row.method and row.reason else row.method or ""),
+        ("evidence", evidence_words(row.evidence, sign)),
+        ("KL", kl_words(reading, sign) + _other_unit(row, sign) if reading else ""),
+        ("readings", readings_words(row)),
+        *(("monitor", intervention_words(event)) for event in row.interventions),
+        ("took", f"{duration(row.seconds)}, {row.steps} steps" if row.committed else "not finished"),
+        ("weights", row.weights_sha256 or ""),
+    ]
+    title = Text(clean("base" if row.stage == 0 else f"stage {row.stage}: {row.name}", glyphs), style="bold")
+    told = [Text.assemble((f"  {name:<10}", "dim"), clean(words, glyphs)) for name, words in facts if words]
+    return [title, *told, Text("")]
+
+
+def _other_unit(row: Row, sign: str) -> str:
+    reading = last_reading(row)
+    if reading is None:
+        return ""
+    other, unit = (
+        (reading.kl_per_token, "token") if reading.unit == "sequence" else (reading.kl_per_sequence, "sequence")
+    )
+    return f"; {estimate(other, sign)} nats/{unit}"
+
+
+def readings_words(row: Row) -> str:
+    """`start 0.100, 20: 0.180, 40: 0.260, end 0.260`, in the unit that the cap counts."""
+    parts = []
+    for reading in row.readings:
+        value = figure(counted(reading).value)
+        name = "start " if reading.entry else f"end (step {reading.step}) " if reading.final else f"{reading.step}: "
+        parts.append(name + value + ("" if reading.within else " above the cap"))
+    return ", ".join(parts)

@@ -1,0 +1,102 @@
+"""Figures and events as words: the same in the live view, in the log lines and in `perdure show`."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from perdure.agent.journal import Event
+from perdure.agent.record import Reading, Row, Value
+
+
+def finite(value: float | None) -> bool:
+    """True for a number; a journal may hold NaN or nothing."""
+    return value is not None and math.isfinite(value)
+
+
+def duration(seconds: float | None) -> str:
+    """`1:42`, `2:03:04`, `n/a`."""
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return "n/a"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def figure(value: float | None) -> str:
+    """Three decimals, fewer for large figures, the exponent for very large or small ones; `n/a` for no number."""
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    size = abs(value)
+    if size >= 1e5 or 0 < size < 5e-4:
+        return f"{value:.1e}"
+    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
+
+
+def estimate(value: Value, sign: str = "±") -> str:
+    """`0.213 ± 0.010`; `n/a (n=1)` where a single item cannot carry an estimate."""
+    if value.n < 2 or not finite(value.value):
+        return f"n/a (n={value.n})"
+    error = "" if value.stderr is None else f" {sign} {figure(value.stderr)}"
+    return figure(value.value) + error
+
+
+def counted(reading: Reading) -> Value:
+    """The figure of a reading that the cap counts."""
+    return reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
+
+
+def share_of_cap(reading: Reading) -> float:
+    """KL over cap; infinite where the KL is no number."""
+    value = counted(reading).value
+    if not finite(value):
+        return math.inf
+    return value / reading.cap if reading.cap > 0 else math.inf
+
+
+def kl_words(reading: Reading, sign: str = "±") -> str:
+    """`0.213 ± 0.010 of 0.500 nats/token`."""
+    value = counted(reading)
+    words = estimate(value, sign) if value.n >= 2 else f"{figure(value.value)} (n={value.n})"
+    return f"{words} of {figure(reading.cap)} nats/{reading.unit}"
+
+
+def last_reading(row: Row) -> Reading | None:
+    """The reading that a stage ended with, or the newest one so far."""
+    return row.readings[-1] if row.readings else None
+
+
+def intervention_words(event: Event) -> str:
+    """`rolled back to step 40: KL 0.61 above the cap 0.5 nats a token`."""
+    target = event.get("target")
+    match event["action"]:
+        case "rollback":
+            done = f"rolled back to {target}"
+        case "broken":
+            done = f"broken, rolled back to {target}"
+        case "stop":
+            done = f"stopped at {target}" if target != "no update" else "no update"
+        case other:
+            done = str(other)
+    reason = event.get("reason")
+    return f"{done}: {reason}" if reason else done
+
+
+def evidence_words(evidence: Mapping[str, Any], sign: str = "±") -> str:
+    """`pass@8 0.620 ± 0.050, demonstrations yes, budget left 1.000`, whatever the strategy measured."""
+    return ", ".join(f"{str(name).replace('_', ' ')} {_fact(value, sign)}" for name, value in evidence.items())
+
+
+def _fact(value: Any, sign: str) -> str:
+    match value:
+        case None:
+            return "n/a"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return figure(value)
+        case {"value": int() | float() as mean, "stderr": stderr, "n": n}:
+            return estimate(Value(mean, stderr, n), sign)
+        case dict():
+            return "{" + evidence_words(value, sign) + "}"
+        case _:
+            return str(value)

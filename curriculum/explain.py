@@ -1,0 +1,128 @@
+"""Pydantic's errors in plain words: one fault each, at the line of the value and with what would be right."""
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+from pydantic import ValidationError
+
+from perdure.curriculum import schema_paths
+from perdure.curriculum.document import Document
+from perdure.curriculum.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
+from perdure.curriculum.trl_fields import is_trl_field
+
+RULES = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a map of keys",
+    "model_type": "must be a map of keys",
+    "model_attributes_type": "must be a map of keys",
+    "list_type": "must be a list",
+    "string_too_short": "must not be empty",
+    "too_short": "must have at least {min_length} entry",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "rule": "{message}",
+}
+PATTERNS = {
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first",
+    r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a dotted path, `module:function`",
+}
+
+
+def faults_of(error: ValidationError, document: Document) -> list[Fault]:
+    """Every error of a curriculum, those of one union's members as one fault."""
+    grouped: dict[Path, list[dict[str, Any]]] = {}
+    for detail in error.errors(include_url=False):
+        path, at_key = schema_paths.path_of(detail["loc"])
+        path += tuple(detail.get("ctx", {}).get("at", ()))
+        if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            path = (*path, "type")
+        at_key = at_key or detail["type"] == "extra_forbidden"
+        grouped.setdefault(path, []).append({**detail, "at_key": at_key})
+    return [_fault(path, details, document) for path, details in grouped.items() if not _is_shadowed(path, grouped)]
+
+
+def _is_shadowed(path: Path, grouped: Iterable[Path]) -> bool:
+    """Whether a longer path has an error too: a union's member that came further tells more."""
+    return any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
+
+
+def _fault(path: Path, details: list[dict[str, Any]], document: Document) -> Fault:
+    detail = details[0]
+    place = document.place(path, at_key=detail["at_key"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return Fault(place, path, "unknown key" + _where_instead(path, document))
+    if kind == "missing":
+        return Fault(place, path, "required key is missing")
+    if kind.startswith("union_tag"):
+        choices = [str(schema_paths.tag_of(one)) for one in _alternatives(path, document)]
+        if kind == "union_tag_not_found":
+            return Fault(place, path, f"required key is missing; it must be {one_of(choices)}")
+        value = document.get(path)
+        return Fault(place, path, f"must be {one_of(choices)}; got {show_value(value)}{did_you_mean(value, choices)}")
+    if kind in ("rule", "value_error"):
+        return Fault(place, path, _rule(detail))
+    value = path[-1] if detail["at_key"] else document.get(path)
+    rules = " or ".join(dict.fromkeys(_rule(each) for each in details)).replace(" or must be ", " or ")
+    return Fault(place, path, f"{rules}; got {show_value(value)}{_nearest(value, path, details, document)}")
+
+
+def _alternatives(path: Path, document: Document) -> tuple[Any, ...]:
+    return schema_paths.sections(schema_paths.at(path[:-1], document.data))
+
+
+def _rule(detail: dict[str, Any]) -> str:
+    context = detail.get("ctx", {})
+    if detail["type"] == "string_pattern_mismatch":
+        return PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
+    template = RULES.get(detail["type"])
+    if template is not None:
+        return template.format(**context)
+    plain: str = detail["msg"].removeprefix("Value error, ")
+    return plain.replace("Input should be", "must be")
+
+
+def _nearest(value: Any, path: Path, details: list[dict[str, Any]], document: Document) -> str:
+    """The suggestion for a value: a word of the list, or the number inside quotes or with a needless fraction."""
+    words = [word for one in details for word in _literals(one, path, document)]
+    if words and isinstance(value, str):
+        return did_you_mean(value, words)
+    if not any(one["type"] in ("int_type", "float_type", "int_from_float") for one in details):
+        return ""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return ""
+    whole = any(one["type"] != "float_type" for one in details)
+    if isinstance(value, bool) or not isfinite(number) or (whole and not number.is_integer()):
+        return ""
+    return f"; did you mean {int(number) if whole else number}?"
+
+
+def _literals(detail: dict[str, Any], path: Path, document: Document) -> list[str]:
+    if detail["type"] != "literal_error":
+        return []
+    expected = str(detail["ctx"]["expected"])
+    return [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+
+
+def _where_instead(path: Path, document: Document) -> str:
+    """What to write instead of an unknown key: its section, TRL's own place for it, or the nearest key."""
+    *parent, key = path
+    around = schema_paths.at(tuple(parent), document.data)
+    word, inside = str(key), document.get(tuple(parent))
+    known = schema_paths.keys_of(around, inside)
+    for home in schema_paths.homes(word, around):
+        if home and home[0] in known:
+            return f"; it belongs in `{show_path((*parent, *home))}`"
+    if "trl" in known and is_trl_field(word):
+        return f"; TRL's own fields go under `{show_path((*parent, 'trl'))}`"
+    return did_you_mean(word, known) or f"; known here: {', '.join(known)}"

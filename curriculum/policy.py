@@ -1,0 +1,37 @@
+"""What every world's policy can do. The loop, the scorecard and the strategies know no more of a model than this."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Policy(Protocol):
+    """The agent's model now."""
+
+    def respond(
+        self,
+        prompts: Sequence[Any],
+        *,
+        max_completion_length: int,
+        batch_size: int,
+        temperature: float = 0.0,
+        num_samples: int = 1,
+        seed: int = 0,
+    ) -> list[list[str]]:
+        """`num_samples` responses to each prompt; greedy at temperature 0, else sampled at `seed`.
+
+        Leaves the global generator states and the model's mode as they were.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights (names, dtypes, shapes and bytes)."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the policy to `folder` (safetensors, tokenizer and configuration) so that others can load it."""
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Take the weights saved in `folder`, in place."""
+        ...

@@ -1,0 +1,21 @@
+"""Which methods a stage may come to use, as far as the file alone can tell."""
+
+from perdure.curriculum.schema import Curriculum, FixedStrategy, Stage
+from perdure.curriculum.train import SECTIONS, Method
+
+
+def methods_of(curriculum: Curriculum, stage: Stage) -> tuple[Method, ...]:
+    """The stage's own method, the fixed strategy's, or every method that the task can feed."""
+    if stage.method is not None:
+        return (stage.method,)
+    if isinstance(curriculum.strategy, FixedStrategy):
+        return (curriculum.strategy.method,)
+    return tuple(method for method in SECTIONS if _feeds(stage, method))
+
+
+def _feeds(stage: Stage, method: Method) -> bool:
+    try:
+        stage.task.check_method(method)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""Reads a curriculum: file or shipped name, overrides, every fault with its line and column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from perdure.curriculum.document import Document, parse
+from perdure.curriculum.explain import faults_of
+from perdure.curriculum.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.local_paths import resolve_paths
+from perdure.curriculum.overrides import apply_override
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.trl_fields import trl_faults
+
+LARGEST_FILE = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class ReadCurriculum:
+    """A curriculum, checked and with absolute paths; the file it came from, and that file's text."""
+
+    curriculum: Curriculum
+    source: Path
+    text: str
+
+
+def read_curriculum(file_or_name: str | Path, overrides: Sequence[str] = ()) -> ReadCurriculum:
+    """Read, override and check a curriculum; nothing heavy is imported and nothing written.
+
+    Args:
+        file_or_name: path of a YAML file, or the name of a shipped curriculum; an existing file wins.
+        overrides: `path=value` each, applied in order (see `perdure.curriculum.overrides`).
+
+    Raises:
+        CurriculumError: one line a fault, `file:line:column: path: rule; got value`.
+    """
+    source = find(file_or_name)
+    text = _text(source)
+    document = parse(text, str(source))
+    if not isinstance(document.data, dict):
+        got = "the file is empty" if document.data is None else f"got {show_value(document.data)}"
+        raise _refusal(document.place(()), f"a curriculum is a map of keys; {got}; `perdure sample` prints one")
+    _override(document, overrides)
+    faults = resolve_paths(document, source.parent)
+    curriculum = None
+    try:
+        curriculum = Curriculum.model_validate(document.data, strict=True)
+    except ValidationError as error:
+        faults += faults_of(error, document)
+    faults += trl_faults(document, curriculum)
+    if curriculum is None or faults:
+        raise CurriculumError(faults)
+    return ReadCurriculum(curriculum, source, text)
+
+
+def shipped() -> dict[str, Path]:
+    """The curricula that come with perdure, by name."""
+    folder = Path(str(files("perdure.curriculum") / "curricula"))
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def find(file_or_name: str | Path) -> Path:
+    """The file of a curriculum.
+
+    Raises:
+        CurriculumError: neither a file nor a shipped name.
+    """
+    path, name, known = Path(file_or_name), str(file_or_name), shipped()
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise _refusal(Place(name), f"cannot be read: {error.strerror}") from None
+    if name in known:
+        return known[name]
+    if path.is_dir():
+        inside = sorted(path.glob("*.yaml"))
+        hint = did_you_mean(str(path / "x.yaml"), map(str, inside)) or "; give the YAML file in it"
+        raise _refusal(Place(name), f"a folder, not a file{hint}")
+    if path.exists():
+        raise _refusal(Place(name), "not a regular file")
+    hint = did_you_mean(path.stem, known) or f"; shipped curricula: {', '.join(known) or 'none'}"
+    raise _refusal(Place(name), f"no such file, and no shipped curriculum has this name{hint}")
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise _refusal(Place(str(path)), "not a curriculum: larger than 4 MiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise _refusal(Place(str(path)), f"cannot be read: {error.strerror}") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise _refusal(Place(str(path), line, column), "not a text file in UTF-8") from None
+
+
+def _override(document: Document, overrides: Sequence[str]) -> None:
+    faults: list[Fault] = []
+    for override in overrides:
+        try:
+            apply_override(document, override)
+        except CurriculumError as error:
+            faults += error.faults
+    if faults:
+        raise CurriculumError(faults)
+
+
+def _refusal(place: Place, message: str) -> CurriculumError:
+    return CurriculumError([Fault(place, (), message)])

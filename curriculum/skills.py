@@ -1,0 +1,289 @@
+"""Synthetic skills in plain English: what the built-in model knows, and the demo's new tasks, which it does not.
+
+A skill is a function from a random generator to an `Item` whose `right` column holds every right answer. Pretraining
+and benchmarks never share a prompt: a prompt is held out if the first byte of its SHA-256 is below 26, about one in
+ten (`is_held_out`). Some requests carry an adjective, a real one or a made-up word, that changes nothing, so the model
+learns to ignore a word it does not know: asked for an *even* number it says any number, and is right half the time.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from random import Random
+from string import ascii_lowercase
+from typing import Protocol
+
+from perdure.curriculum.task import Item, Task
+
+Skill = Callable[[Random], Item]
+
+
+class TaskFactory(Protocol):
+    """Makes a new task: equal arguments give equal items, and no prompt is both trained on and held out."""
+
+    def __call__(self, *, seed: int, train: int, heldout: int) -> Task: ...
+
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = _listed("January February March April May June July August September October November December")
+UNITS = _listed(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+WORDS = _listed(
+    "ant apple arm badge bag bank barn bat bell belt bird boat bone book bowl box bread brick cabin cake camel camp "
+    "candle card cat chair clock cloud coat coin corn crab crown cup dance desk disk dog dress drum duck farm feather "
+    "fence field fig fire fish flag flute fork fox frog garden gate gift glass goat grape grass hand hat hen hill "
+    "honey horse house jam jar kettle king kite knot lake lamp leaf lemon lion map melon milk mint moon mouse nail "
+    "needle nest nut oak onion owl paint pan pear pencil piano pig plum pond rabbit rain ring river road robe rope "
+    "sand ship shoe soap sock spoon star sun table tent tiger town train tree tub van violin wagon whale wheel wolf "
+    "yard"
+)
+ADJECTIVES = _listed(
+    "nice good new pretty fine lovely useful small big random lucky clever quick simple odd-looking exciting easy "
+    "amusing ordinary interesting favourite different calm bold warm strange happy modest plain honest"
+)
+ADVERBS = _listed("ideally maybe perhaps today now please again quickly preferably containing spelled somewhere")
+OPENERS = _listed("Please. Hello! Hi. Now, Next, Quick, Then, OK, Well, So, Again, Good. Right, Thanks. Listen. Hey.")
+VERBS = ("Say", "Name", "Give", "Write", "Pick")
+START_LETTERS = "dghlmprstw"  # of the listed words with such a letter, a sixth to a half start with it
+RESERVED = frozenset({"even", "odd", "starting"})  # the new tasks' words: never met in pretraining
+
+
+def is_held_out(prompt: str) -> bool:
+    """True for the one prompt in ten that pretraining never sees."""
+    return sha256(prompt.encode()).digest()[0] < 26
+
+
+def right_answer(
+    items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+) -> list[float | None]:
+    """The reward of every skill here: 1 if the response, stripped, is one of the item's right answers, else 0."""
+    return [float(text.strip() in item.columns["right"]) for item, text in zip(items, completions, strict=True)]
+
+
+def examples(skill: Skill, rng: Random, count: int, *, held_out: bool) -> list[Item]:
+    """`count` items with different prompts, all held out from pretraining or all not."""
+    return _distinct(skill, rng, count, lambda prompt: is_held_out(prompt) == held_out)
+
+
+def stream_example(skill: Skill, rng: Random) -> Item:
+    """One item of the pretraining stream: any but a held-out one."""
+    while is_held_out((item := skill(rng)).prompt):
+        pass
+    return item
+
+
+# What the built-in model is pretrained on.
+
+
+def reverse(rng: Random) -> Item:
+    """Letters, last to first."""
+    letters = _letters(rng)
+    return _one_right(rng, ("Reverse the letters: {}", "Say these letters backwards: {}"), letters, letters[::-1])
+
+
+def capitals(rng: Random) -> Item:
+    """Letters in upper case."""
+    letters = _letters(rng)
+    templates = ("Capitalise the letters: {}", "Write these letters in capitals: {}")
+    return _one_right(rng, templates, letters, letters.upper())
+
+
+def count_letter(rng: Random) -> Item:
+    """How often a letter occurs among four to seven."""
+    letter, *others = rng.sample(ascii_lowercase, 4)
+    letters = [rng.choice((letter, *others)) for _ in range(rng.randint(4, 7))]
+    templates = (f"Count the letter {letter}: {{}}", f"How many times is {letter} in {{}}?")
+    return _one_right(rng, templates, " ".join(letters), str(letters.count(letter)))
+
+
+def next_letter(rng: Random) -> Item:
+    """The letter after a given one."""
+    place = rng.randrange(25)
+    templates = ("Which letter comes after {}?", "What is the letter after {}?", "Say the next letter: {}")
+    return _one_right(rng, templates, ascii_lowercase[place], ascii_lowercase[place + 1])
+
+
+def calendar(rng: Random) -> Item:
+    """The day or month before or after a given one."""
+    kind, names = rng.choice((("day", DAYS), ("month", MONTHS)))
+    side, step = rng.choice((("after", 1), ("before", -1)))
+    place = rng.randrange(len(names))
+    templates = (
+        f"Which {kind} comes {side} {{}}?",
+        f"What is the {kind} {side} {{}}?",
+        f"Name the {kind} {side} {{}}.",
+    )
+    return _one_right(rng, templates, names[place], names[(place + step) % len(names)])
+
+
+def largest(rng: Random) -> Item:
+    """The largest of three different numbers below 100."""
+    a, b, c = numbers = rng.sample(range(100), 3)
+    templates = ("Which is the largest: {}?", "Say the largest number: {}")
+    return _one_right(rng, templates, f"{a}, {b} or {c}", str(max(numbers)))
+
+
+def spell_number(rng: Random) -> Item:
+    """A number below 100 in words."""
+    number = rng.randrange(100)
+    return _one_right(rng, ("Spell {}.", "Write {} in words.", "Spell the number {}."), str(number), in_words(number))
+
+
+def chain_sum(rng: Random) -> Item:
+    """A sum or difference of two numbers of equal length, worded as reasoning-gym's `chain_sum` words it."""
+    low, high = rng.choice(((0, 9), (10, 99), (10, 99)))
+    a, b, sign = rng.randint(low, high), rng.randint(low, high), rng.choice((1, -1))
+    prompt = f"State the final answer to the following arithmetic problem: {a} {'+' if sign > 0 else '-'} {b} ="
+    return _item(prompt, (str(a + sign * b),), str(a + sign * b))
+
+
+def say_number(rng: Random) -> Item:
+    """Any number of a range: all are right."""
+    right = _range(rng)
+    prompt = _open(rng, _article(_filler(rng), "number"), f"from {right[0]} to {right[-1]}")
+    return _item(prompt, right, rng.choice(right))
+
+
+def say_word(rng: Random) -> Item:
+    """Any listed word that has a given letter."""
+    letter = rng.choice([letter for letter in ascii_lowercase if len(words_with(letter)) > 5])
+    tail = " ".join(filter(None, (_aside(rng), "with the letter", letter)))
+    right = words_with(letter)
+    return _item(_open(rng, _article(_filler(rng), "word"), tail), right, rng.choice(right))
+
+
+SKILLS: dict[str, Skill] = {
+    "reverse": reverse,
+    "capitals": capitals,
+    "count_letter": count_letter,
+    "next_letter": next_letter,
+    "calendar": calendar,
+    "largest": largest,
+    "spell_number": spell_number,
+    "chain_sum": chain_sum,
+    "say_number": say_number,
+    "say_word": say_word,
+}
+
+
+# The demo's new tasks. Each has one writer: of many right answers, the demonstrations always give the first.
+
+
+def even_number(*, seed: int, train: int, heldout: int) -> Task:
+    """Say an even number of a range; the demonstrations say the smallest."""
+    return _task("even_number", _even_number, seed, train, heldout)
+
+
+def word_starting(*, seed: int, train: int, heldout: int) -> Task:
+    """Say a word that starts with a letter; the demonstrations say the first in the alphabet."""
+    return _task("word_starting", _word_starting, seed, train, heldout)
+
+
+def shift_letters(*, seed: int, train: int, heldout: int) -> Task:
+    """Replace each letter by the next one: nothing the base ever did."""
+    return _task("shift_letters", _shift_letters, seed, train, heldout)
+
+
+def _even_number(rng: Random) -> Item:
+    span = _range(rng)
+    right = tuple(number for number in span if int(number) % 2 == 0)
+    return _item(_open(rng, "an even number", f"from {span[0]} to {span[-1]}"), right, right[0])
+
+
+def _word_starting(rng: Random) -> Item:
+    letter = rng.choice(START_LETTERS)
+    right = tuple(sorted(word for word in WORDS if word[0] == letter))
+    return _item(_open(rng, _article(_filler(rng), "word"), f"starting with the letter {letter}"), right, right[0])
+
+
+def _shift_letters(rng: Random) -> Item:
+    places = [rng.randrange(25) for _ in range(3)]
+    letters, answer = (" ".join(ascii_lowercase[place + step] for place in places) for step in (0, 1))
+    return _one_right(rng, ("Shift each letter by one: {}",), letters, answer)
+
+
+# What the skills are made of.
+
+
+def in_words(number: int) -> str:
+    """A number from 0 to 99, spelled."""
+    if number < 20:
+        return UNITS[number]
+    tens, units = divmod(number, 10)
+    return TENS[tens] + (f"-{UNITS[units]}" if units else "")
+
+
+def words_with(letter: str) -> tuple[str, ...]:
+    """The listed words that have the letter."""
+    return tuple(word for word in WORDS if letter in word)
+
+
+def _task(name: str, skill: Skill, seed: int, train: int, heldout: int) -> Task:
+    items = _distinct(skill, Random(seed), train + heldout, lambda _: True)
+    return Task(name, tuple(items[:train]), tuple(items[train:]), right_answer)
+
+
+def _distinct(skill: Skill, rng: Random, count: int, wanted: Callable[[str], bool]) -> list[Item]:
+    found: dict[str, Item] = {}
+    for _ in range(1000 + 200 * count):
+        if len(found) == count:
+            return list(found.values())
+        item = skill(rng)
+        if wanted(item.prompt):
+            found.setdefault(item.prompt, item)
+    raise ValueError(f"only {len(found)} different prompts were found of the {count} asked for; ask for fewer")
+
+
+def _item(prompt: str, right: Sequence[str], demonstration: str) -> Item:
+    answer = right[0] if len(right) == 1 else None
+    return Item(prompt, answer=answer, demonstration=demonstration, columns={"right": tuple(right)})
+
+
+def _one_right(rng: Random, templates: Sequence[str], content: str, answer: str) -> Item:
+    return _item(_opener(rng) + rng.choice(templates).format(content), (answer,), answer)
+
+
+def _open(rng: Random, what: str, tail: str) -> str:
+    return f"{_opener(rng)}{rng.choice(VERBS)} {what} {tail}."
+
+
+def _opener(rng: Random) -> str:
+    return rng.choice(OPENERS) + " " if rng.random() < 0.3 else ""
+
+
+def _article(adjective: str, noun: str) -> str:
+    article = "an" if (adjective or noun)[0] in "aeiou" else "a"
+    return " ".join(filter(None, (article, adjective, noun)))
+
+
+def _filler(rng: Random) -> str:
+    return rng.choice(("", rng.choice(ADJECTIVES), _made_up(rng)))
+
+
+def _aside(rng: Random) -> str:
+    return rng.choice(("", "", rng.choice(ADVERBS), _made_up(rng), _made_up(rng) + "ing"))
+
+
+def _made_up(rng: Random) -> str:
+    """A word of two or three open syllables, or of three to six random letters."""
+    if rng.random() < 0.5:
+        word = "".join(rng.choice("bcdfghklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(2, 3)))
+    else:
+        word = "".join(rng.choice(ascii_lowercase) for _ in range(rng.randint(3, 6)))
+    return "bold" if word in RESERVED else word
+
+
+def _letters(rng: Random) -> str:
+    return " ".join(rng.choice(ascii_lowercase) for _ in range(rng.randint(3, 5)))
+
+
+def _range(rng: Random) -> tuple[str, ...]:
+    low = rng.randint(1, 90)
+    high = rng.randint(low + 4, min(99, low + 60))
+    return tuple(str(number) for number in range(low, high + 1))

@@ -1,0 +1,139 @@
+"""Per-item results on disk: `scores/<key>.jsonl`, a header line and then one line an item. Imports no torch.
+
+The header holds what the key was made of, the score, and the SHA-256 of the lines below it, so that a file that was
+cut off or altered is noticed. A file is written whole or not at all.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+FORMAT = 1
+FOLDER = "scores"
+Kind = Literal["task", "benchmark"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score on one task or benchmark: the mean of `item_values` (`nan` over no items).
+
+    `stderr` is `None` below two items. `dropped` items have no value, because the reward did not apply to the answer;
+    `broken` ones count 0 in `item_values`, because the reward was not a finite number.
+    """
+
+    name: str
+    kind: Kind
+    value: float
+    stderr: float | None
+    n: int
+    item_ids: tuple[str, ...]
+    item_values: tuple[float, ...]
+    dropped: int = 0
+    broken: int = 0
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """One item: its id, its score (`None`: dropped) and whatever helps a reader (prompt hash, completion, note)."""
+
+    id: str
+    score: float | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """What one file says; `items` includes the dropped ones."""
+
+    score: Score
+    header: Mapping[str, Any]
+    items: tuple[ItemResult, ...]
+
+
+def file_key(parts: Mapping[str, str]) -> str:
+    """SHA-256 of the parts that a score depends on; the file's name."""
+    return sha256(json.dumps({**parts, "format": str(FORMAT)}, sort_keys=True).encode()).hexdigest()
+
+
+def make_score(name: str, kind: Kind, items: Sequence[ItemResult], broken: int = 0) -> Score:
+    """Mean and standard error (n - 1) over the items that have a score."""
+    scored = [(item.id, item.score) for item in items if item.score is not None]
+    ids, values = tuple(key for key, _ in scored), tuple(value for _, value in scored)
+    n = len(values)
+    value = math.fsum(values) / n if n else math.nan
+    stderr = None
+    if n > 1:
+        stderr = math.sqrt(math.fsum((x - value) ** 2 for x in values) / (n - 1) / n)
+    return Score(name, kind, value, stderr, n, ids, values, dropped=len(items) - n, broken=broken)
+
+
+def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequence[ItemResult]) -> None:
+    """Write one file of results, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, for one; nothing is left behind then.
+    """
+    body = "".join(
+        json.dumps({"id": item.id, "score": item.score, **item.details}, default=str) + "\n" for item in items
+    )
+    header = {
+        "format": FORMAT,
+        "name": score.name,
+        "kind": score.kind,
+        "value": None if math.isnan(score.value) else score.value,
+        "stderr": score.stderr,
+        "n": score.n,
+        "dropped": score.dropped,
+        "broken": score.broken,
+        "items": len(items),
+        "key": dict(parts),
+        "items_sha256": sha256(body.encode()).hexdigest(),
+    }
+    _write_atomically(path, (json.dumps(header) + "\n" + body).encode())
+
+
+def read_scores(path: Path) -> ScoreFile | None:
+    """The results in `path`; `None` if the file is missing, cut off, altered or of another format."""
+    try:
+        head, _, body = path.read_bytes().partition(b"\n")
+        header = json.loads(head)
+        if header["format"] != FORMAT or header["items_sha256"] != sha256(body).hexdigest():
+            return None
+        items = tuple(_item(json.loads(line)) for line in body.splitlines())
+        score = make_score(header["name"], header["kind"], items, header["broken"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return ScoreFile(score, header, items)
+
+
+def _item(row: dict[str, Any]) -> ItemResult:
+    details = {key: value for key, value in row.items() if key not in ("id", "score")}
+    return ItemResult(row["id"], row["score"], details)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

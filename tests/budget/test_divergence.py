@@ -1,0 +1,65 @@
+"""Divergences against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perdure.budget.divergence import divergences, kl_base_to_policy
+
+
+def logits(*probabilities: float) -> torch.Tensor:
+    return torch.tensor([probabilities]).log()
+
+
+def test_two_symbols_pin_the_direction() -> None:
+    # base (3/4, 1/4), policy (1/2, 1/2):
+    # forward = 3/4 ln(3/2) + 1/4 ln(1/2) = 0.3041 - 0.1733 = 0.1308
+    # reverse = 1/2 ln(2/3) + 1/2 ln 2     = -0.2027 + 0.3466 = 0.1438
+    found = divergences(logits(0.75, 0.25), logits(0.5, 0.5))
+    assert found.kl_base_to_policy_N.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-6)
+    assert found.kl_policy_to_base_N.item() == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2), abs=1e-6)
+    assert found.total_variation_N.item() == pytest.approx(0.25, abs=1e-6)
+
+
+def test_logits_need_not_be_normalised() -> None:
+    base, policy = logits(0.75, 0.25) + 7, logits(0.5, 0.5) - 3
+    assert kl_base_to_policy(base, policy).item() == pytest.approx(0.1308, abs=1e-4)
+
+
+def test_what_the_base_never_says_costs_nothing_forward() -> None:
+    # base (1, 0), policy (1/2, 1/2): forward = ln 2, and the reverse is infinite
+    found = divergences(logits(1.0, 0.0), logits(0.5, 0.5))
+    assert found.kl_base_to_policy_N.item() == pytest.approx(math.log(2), abs=1e-6)
+    assert found.kl_policy_to_base_N.item() == math.inf
+
+
+def test_losing_what_the_base_says_is_infinitely_far() -> None:
+    assert kl_base_to_policy(logits(0.5, 0.5), logits(1.0, 0.0)).item() == math.inf
+
+
+def test_nan_weights_are_nan_far() -> None:
+    assert math.isnan(kl_base_to_policy(logits(0.5, 0.5), torch.tensor([[math.nan, 0.0]])).item())
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2, 2), (4,)])
+def test_shapes_are_checked(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"\(N, V\)"):
+        kl_base_to_policy(torch.zeros(1, 2), torch.zeros(shape))
+
+
+vectors = st.lists(st.floats(-20, 20), min_size=5, max_size=5).map(lambda row: torch.tensor([row]))
+
+
+@settings(deadline=None)
+@given(vectors, vectors)
+def test_bounds_that_hold_for_any_pair(base: torch.Tensor, policy: torch.Tensor) -> None:
+    found = divergences(base, policy)
+    forward, variation = found.kl_base_to_policy_N.item(), found.total_variation_N.item()
+    assert forward >= -1e-5
+    assert 0 <= variation <= 1 + 1e-5
+    assert 2 * variation**2 <= forward + 1e-4  # Pinsker's inequality
+    swapped = divergences(policy, base)
+    assert swapped.kl_policy_to_base_N.item() == pytest.approx(forward, rel=1e-4, abs=1e-5)

@@ -1,0 +1,115 @@
+"""Realistic journals to draw: a life of three stages with a rollback, a NaN, thin data and a resumed process."""
+
+from typing import Any
+
+from perdure.agent.journal import Event
+
+START = 1_760_000_000.0
+CAP = 0.5
+TASKS = ("even", "sort", "chain")
+BENCHMARKS = ("arith", "copy")
+SCORES = {
+    0: (0.21, 0.45, 0.0, 0.88, 0.97),
+    1: (0.72, 0.46, 0.0, 0.86, 0.97),
+    2: (0.70, 0.81, 0.02, 0.72, 0.95),
+    3: (0.68, 0.74, 0.55, 0.71, 0.94),
+}
+METHODS = {1: "rl", 2: "sft", 3: "chord"}
+REASONS = {
+    1: "pass@8 0.62, 100 % of the budget left",
+    2: "pass@8 0.91 but 88 % of the budget spent",
+    3: "pass@8 0.00, no success to reinforce",
+}
+
+
+def estimate(value: float, stderr: float | None = 0.01, n: int = 32) -> dict[str, Any]:
+    return {"value": value, "stderr": stderr, "n": n}
+
+
+class Clock:
+    """Time that moves on by two seconds an event."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self, event: str, /, **fields: Any) -> Event:
+        self.now += 2
+        return {"event": event, "time": self.now, **fields}
+
+
+def reading(at: Clock, stage: int, step: int, kl: float, entry: bool = False, final: bool = False) -> Event:
+    token, sequence = estimate(kl), estimate(kl * 20, 0.2)
+    fields = {"cap": CAP, "unit": "token", "within": kl <= CAP, "entry": entry, "final": final}
+    return at("reading", stage=stage, step=step, kl_per_token=token, kl_per_sequence=sequence, **fields)
+
+
+def scores(at: Clock, stage: int, values: tuple[float, ...], names: tuple[tuple[str, str], ...]) -> list[Event]:
+    return [
+        at("score", stage=stage, name=name, kind=kind, value=value, stderr=0.04, n=128, file=f"scores/{stage}-{name}")
+        for (name, kind), value in zip(names, values, strict=True)
+    ]
+
+
+def commit(at: Clock, stage: int, name: str, method: str | None, steps: int = 60) -> Event:
+    digest = f"{stage:x}" * 64
+    return at("commit", stage=stage, name=name, method=method, steps=steps, seconds=41.5, weights_sha256=digest)
+
+
+def decision(at: Clock, stage: int, name: str, method: str, reason: str) -> Event:
+    evidence = {"pass@8": estimate(0.62, 0.05), "demonstrations": True, "budget_left": 1.0}
+    return at("decision", stage=stage, name=name, method=method, reason=reason, evidence=evidence)
+
+
+def life() -> list[Event]:
+    """A whole life: stage 1 undisturbed, stage 2 rolled back and interrupted, stage 3 broken by a NaN."""
+    at = Clock()
+    names = (*((name, "task") for name in TASKS), *((name, "benchmark") for name in BENCHMARKS))
+    events = [at("started", run="demo", tasks=list(TASKS), benchmarks=list(BENCHMARKS))]
+    events += [*scores(at, 0, SCORES[0], names), commit(at, 0, "base", None, 0)]
+    for stage, task in enumerate(TASKS, 1):
+        events += [decision(at, stage, task, METHODS[stage], REASONS[stage])]
+        events += [reading(at, stage, 0, 0.1 * (stage - 1), entry=True)]
+        events += [reading(at, stage, step, 0.1 * (stage - 1) + 0.004 * step) for step in (20, 40)]
+        events += ending(at, stage)
+        events += [*scores(at, stage, SCORES[stage], names), commit(at, stage, task, METHODS[stage])]
+    return [*events, at("finished", seconds=171.2)]
+
+
+def ending(at: Clock, stage: int) -> list[Event]:
+    """How each stage of `life` ends: well; killed, resumed and rolled back; broken."""
+    if stage == 1:
+        return [reading(at, 1, 60, 0.213, final=True)]
+    if stage == 2:
+        why = "KL 0.610 above the cap 0.5 nats a token"
+        again = [at("interrupted"), at("resumed"), reading(at, 2, 40, 0.26), reading(at, 2, 60, 0.61)]
+        return [*again, intervention(at, 2, "rollback", why, "step 40"), reading(at, 2, 40, 0.26, final=True)]
+    why = "the loss became nan at step 57"
+    broken = [reading(at, 3, 57, float("nan")), intervention(at, 3, "broken", why, "step 40")]
+    return [*broken, reading(at, 3, 40, 0.36, final=True)]
+
+
+def intervention(at: Clock, stage: int, action: str, reason: str, target: str) -> Event:
+    return at("intervention", stage=stage, step=40, action=action, reason=reason, target=target)
+
+
+def long_life(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_{}") -> list[Event]:
+    """Many stages and many columns."""
+    at = Clock()
+    tasks = tuple(name.format(stage) for stage in range(1, stages + 1))
+    marks = tuple(f"hellaswag_{mark}" for mark in range(benchmarks))
+    names = (*((task, "task") for task in tasks), *((mark, "benchmark") for mark in marks))
+    events = [at("started", run="long", tasks=list(tasks), benchmarks=list(marks))]
+    for stage in range(stages + 1):
+        values = tuple((17 * stage + 31 * column) % 101 / 100 for column in range(len(names)))
+        if stage:
+            events += [decision(at, stage, tasks[stage - 1], "sft", "fixed"), reading(at, stage, 20, 0.005 * stage)]
+        events += [*scores(at, stage, values, names), commit(at, stage, tasks[stage - 1] if stage else "base", None)]
+    return events
+
+
+def progress(stage: int = 2, phase: str = "training", step: int = 12, **fields: Any) -> dict[str, Any]:
+    """A progress file of the loop."""
+    usual = {"stage": stage, "name": TASKS[stage - 1] if 0 < stage <= 3 else "base", "method": "sft", "phase": phase}
+    curves = {"loss": [2.5, 2.1, 1.8, 1.2, 0.9], "reward": [0.1, 0.2, 0.4, 0.5, 0.7], "detail": ""}
+    times = {"stage_started": START, "stages": 3, "pid": 1, "time": START + step}
+    return {**usual, "step": step, "max_steps": 100, **curves, **times, **fields}
