@@ -70,7 +70,7 @@ def shorten(text: str, width: int, glyphs: Glyphs) -> str:
         return text
     if width <= 3:
         return set_cell_size(text, max(width, 0)).rstrip()
-    tail = (width - 1) // 3
+    tail = (width - 1) // 2
     head = set_cell_size(text, width - 1 - tail).rstrip()
     end = text[-tail:] if tail else ""
     while cell_len(end) > tail:

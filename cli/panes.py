@@ -81,12 +81,12 @@ def kl_line(record: Record, stage: int, width: int, glyphs: Glyphs) -> Text:
     now = readings[-1][1]
     share = share_of_cap(now)
     words = kl_words(now, glyphs.plus_minus)
-    room = width - LABEL - cell_len(words) - 2
-    cells = min(max(room - 10, 0), 32) if room >= 18 else min(max(room, 0), 32)
+    over = "  above the cap" if share > 1 else ""
+    room = width - LABEL - cell_len(words) - len(over) - 2
+    cells = min(max(room - 10 if room >= 18 else room, 0), 32)
     full, rest = bar(share, cells, glyphs)
-    body = Text.assemble((full, kl_style(share)), (rest, "dim"), "  " if cells else "", (words, kl_style(share)))
-    if share > 1:
-        body.append("  above the cap", style="red bold")
+    style = kl_style(share)
+    body = Text.assemble((full, style), (rest, "dim"), "  " if cells else "", (words, style), (over, "bold red"))
     body.append_text(_kl_spark(readings, stage, width - LABEL - body.cell_len - 2, glyphs))
     return labelled("KL", body, width)
 

@@ -59,9 +59,10 @@ def print_page(state: State, metrics: "Mapping[str, Estimate]", console: Console
     terminal = on_terminal(console)
     glyphs = glyphs_for(console.encoding) if terminal else ASCII
     for line in page(state, metrics, glyphs, console.width if terminal else UNBOUNDED):
-        if not terminal:
-            line.rstrip()
-        console.print(line, soft_wrap=not terminal)
+        if terminal:
+            console.print(line)
+        else:
+            console.file.write(line.plain.rstrip() + "\n")
 
 
 def strict(value: Any) -> Any:

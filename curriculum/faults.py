@@ -75,8 +75,10 @@ def show_value(value: Any) -> str:
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the choice nearest to a word, or nothing if none is near."""
+    if not isinstance(word, str):
+        return ""
     by_fold = {_fold(choice): choice for choice in choices}
-    near = get_close_matches(_fold(str(word)), list(by_fold), n=1, cutoff=0.6)
+    near = get_close_matches(_fold(word), list(by_fold), n=1, cutoff=0.6)
     return f"; did you mean {by_fold[near[0]]!r}?" if near else ""
 
 

@@ -69,6 +69,8 @@ def find(file_or_name: str | Path) -> Path:
         CurriculumError: neither a file nor a shipped name.
     """
     path, name, known = Path(file_or_name), str(file_or_name), shipped()
+    if not name:
+        raise _refusal(Place("curriculum"), "no file is named")
     try:
         if path.is_file():
             return path

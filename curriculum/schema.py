@@ -127,8 +127,10 @@ class Curriculum(Frozen):
     def _names_are_unique(self) -> "Curriculum":
         places: dict[str, tuple[str | int, ...]] = {}
         stages = [(stage.name, ("stages", i, "name")) for i, stage in enumerate(self.stages)]
-        titles = [(one.title, ("benchmarks", i, "name" if one.name else "tasks")) for i, one in enumerate(self.benchmarks)]
-        for name, place in stages + titles:
+        columns = [
+            (one.title, ("benchmarks", i, "name" if one.name else "tasks")) for i, one in enumerate(self.benchmarks)
+        ]
+        for name, place in stages + columns:
             if places.setdefault(name, place) != place:
                 raise broken_rule(f"two stages or benchmarks are called {name!r}; every name must be unique", *place)
         return self

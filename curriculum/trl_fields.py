@@ -201,7 +201,7 @@ def _class(name: str) -> ast.ClassDef:
     """The source of one class.
 
     Raises:
-        OSError, KeyError: the installed package is laid out otherwise.
+        OSError, KeyError, SyntaxError: the installed package is laid out otherwise.
     """
     package, file = SOURCES[name]
     spec = find_spec(package)

@@ -53,8 +53,8 @@ def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
     for column in config.explode:
         if column not in rows.column_names:
             raise DataError(
-                f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)}; "
-                f"there are {', '.join(rows.column_names)}"
+                f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)} "
+                f"(there are {', '.join(rows.column_names)})"
             )
     places = _places(rows, config, where)
     Random(f"dataset/{seed}").shuffle(places)

@@ -42,7 +42,8 @@ def load(config: ReasoningGym, *, name: str, seed: int, origin: Path | None = No
         draws = 1000 + 20 * count
         generator = _generator(config, where, seed=derived_seed(seed, part), size=draws)
         items = (_item(entry, config) for entry in _entries(generator, draws, where))
-        parts[part] = tuple(islice(distinct(items, seen), count))
+        with _seeded_globals(generator.seed):
+            parts[part] = tuple(islice(distinct(items, seen), count))
         if len(parts[part]) < count:
             raise DataError(
                 f"{where} gave only {len(seen)} different items with these settings; {config.heldout} held-out and "
@@ -162,8 +163,7 @@ def _entries(generator: Any, count: int, where: str) -> Iterator[dict[str, Any]]
     made = 0
     for index in range(count):
         try:
-            with _seeded_globals(generator.seed + index):
-                entry = generator[index]
+            entry = generator[index]
         except IndexError:  # a fixed collection came to its end
             return
         except Exception as error:
@@ -181,7 +181,7 @@ def _seeded_globals(seed: int) -> Iterator[None]:
 
     python_state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed)
     try:
         yield
     finally:

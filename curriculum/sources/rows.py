@@ -55,7 +55,7 @@ class RowReader:
             value, missing = _step(value, part)
             if missing is not None:
                 inside = f" in {'.'.join(path.split('.')[:depth])!r}" if depth else ""
-                has = f"; there are {', '.join(missing)}" if missing else ""
+                has = f" (there are {', '.join(missing)})" if missing else ""
                 raise DataError(f"{place}: no column {part!r}{inside}{did_you_mean(part, missing)}{has}")
         return value
 
@@ -215,5 +215,5 @@ def _letter(value: Any, options: list[str], labels: list[str]) -> str:
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "a map", list: "a list", int: "a number", float: "a number", bool: "true or false"}
+    kinds = {dict: "a map", list: "a list", int: "a number", float: "a number", bool: "true or false", str: "text"}
     return "nothing" if value is None else kinds.get(type(value), type(value).__name__)

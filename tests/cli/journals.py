@@ -1,11 +1,16 @@
 """Realistic journals to draw: a life of three stages with a rollback, a NaN, thin data and a resumed process."""
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from perdure.agent.journal import Event
+from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
 START = 1_760_000_000.0
 CAP = 0.5
+N = 100
 TASKS = ("even", "sort", "chain")
 BENCHMARKS = ("arith", "copy")
 SCORES = {
@@ -45,7 +50,16 @@ def reading(at: Clock, stage: int, step: int, kl: float, entry: bool = False, fi
 
 def scores(at: Clock, stage: int, values: tuple[float, ...], names: tuple[tuple[str, str], ...]) -> list[Event]:
     return [
-        at("score", stage=stage, name=name, kind=kind, value=value, stderr=0.04, n=128, file=f"scores/{stage}-{name}")
+        at(
+            "score",
+            stage=stage,
+            name=name,
+            kind=kind,
+            value=value,
+            stderr=0.04,
+            n=N,
+            file=f"scores/{stage}-{name}.jsonl",
+        )
         for (name, kind), value in zip(names, values, strict=True)
     ]
 
@@ -92,10 +106,10 @@ def intervention(at: Clock, stage: int, action: str, reason: str, target: str) -
     return at("intervention", stage=stage, step=40, action=action, reason=reason, target=target)
 
 
-def long_life(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_{}") -> list[Event]:
+def long_life(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_") -> list[Event]:
     """Many stages and many columns."""
     at = Clock()
-    tasks = tuple(name.format(stage) for stage in range(1, stages + 1))
+    tasks = tuple(f"{name}{stage}" for stage in range(1, stages + 1))
     marks = tuple(f"hellaswag_{mark}" for mark in range(benchmarks))
     names = (*((task, "task") for task in tasks), *((mark, "benchmark") for mark in marks))
     events = [at("started", run="long", tasks=list(tasks), benchmarks=list(marks))]
@@ -113,3 +127,19 @@ def progress(stage: int = 2, phase: str = "training", step: int = 12, **fields: 
     curves = {"loss": [2.5, 2.1, 1.8, 1.2, 0.9], "reward": [0.1, 0.2, 0.4, 0.5, 0.7], "detail": ""}
     times = {"stage_started": START, "stages": 3, "pid": 1, "time": START + step}
     return {**usual, "step": step, "max_steps": 100, **curves, **times, **fields}
+
+
+def write_run(folder: Path, events: Sequence[Event]) -> Path:
+    """A run folder with a journal and per-item results: of 100 items the first `100 * value` are right.
+
+    So an item that is right after a change of d points stays right: McNemar's test sees |d| items of one kind and
+    none of the other, p = min(1, 2 / 2^|d|), which is below 0.05 from |d| = 6 on.
+    """
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    (folder / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    for event in events:
+        if event["event"] == "score":
+            items = [ItemResult(str(i), float(i < round(event["value"] * N))) for i in range(N)]
+            write_scores(folder / event["file"], make_score(event["name"], event["kind"], items), {}, items)
+    return folder

@@ -88,6 +88,10 @@ MISTAKES = {
     ),
     "empty": ("budget:", "mine.yaml:2:1: budget: must be a map of keys; got null"),
     "list": ("budget: [1]", "mine.yaml:2:9: budget: must be a map of keys; got a list of 1"),
+    "large": (
+        "budget: {kl: 1}\nseed: 4294967296",
+        "mine.yaml:3:7: seed: must be less than 4294967296; got 4294967296",
+    ),
     "generic": (
         "budget: {kl: 1, prompts: generic}",
         "mine.yaml:2:26: budget.prompts: `budget.prompts: generic` and `budget.generic: FILE` go together",
@@ -179,7 +183,7 @@ def test_aliases_that_explode_are_refused(write: Write) -> None:
 
 
 def test_deep_nesting_is_refused(write: Write) -> None:
-    (line,) = faults(write("a: " + "[" * 5000))
+    (line,) = faults(write("a: " + "[" * 1000))
     assert "nested too deeply" in line
 
 

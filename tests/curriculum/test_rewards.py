@@ -280,7 +280,10 @@ def test_there_and_back_again() -> None:
 
     def length(completions: Any, completion_ids: Any, **given: Any) -> list[float]:
         seen.update(given)
-        return [float(len(completion[0]["content"]) + len(ids)) for completion, ids in zip(completions, completion_ids)]
+        return [
+            float(len(completion[0]["content"]) + len(ids))
+            for completion, ids in zip(completions, completion_ids, strict=True)
+        ]
 
     again = as_trl(from_trl(length), ITEMS)
     completions = [[{"role": "assistant", "content": "four"}]]

@@ -63,7 +63,8 @@ def test_typed_settings_keep_trls_names(method: Method) -> None:
     "text",
     [
         "train: {trl: {report_to: none, logging_steps: 1, gradient_checkpointing: false}}",
-        "train: {rl: {trl: {top_p: 0.9, use_vllm: true, delta: null}}, sft: {trl: {packing: true, loss_type: dft}}}",
+        "train: {rl: {trl: {top_p: 0.9, use_vllm: true, delta: null, report_to: none}}}",
+        "train: {sft: {trl: {packing: true, loss_type: dft}}}",
         "train: {lr_scheduler_type: cosine, rl: {loss_type: dapo, scale_rewards: false}}",
         "train: {chord: {scale_rewards: batch, trl: {epsilon: 1}}}",
     ],

@@ -139,7 +139,8 @@ def test_the_standard_error_of_a_drop_is_that_of_the_paired_differences() -> Non
 def test_no_confident_zero() -> None:
     same = {(t, j): [1.0] * 20 for t in range(3) for j in (1, 2)}
     thin = {(t, j): [float(t == j)] for t in range(3) for j in (1, 2)}
-    for items in (same, thin):
+    one_thin = {(t, j): [0.0, 1.0, 0.0] if j == 1 and t != 1 else [1.0] * (3 if j == 1 else 1) for t, j in same}
+    for items in (same, thin, one_thin):
         found = m.metrics_with_intervals(items)["forgetting"]
         assert found.value is not None
         assert found.stderr is found.low is found.high is None
@@ -148,6 +149,10 @@ def test_no_confident_zero() -> None:
 def test_items_that_were_dropped_in_one_row_are_left_out_of_its_mean() -> None:
     found = m.metrics_with_intervals({(0, 1): [1.0, 1.0, NAN, 0.0], (1, 1): [1.0, NAN, 1.0, 0.0]})
     assert found["average_accuracy"].value == pytest.approx(2 / 3)
+    # 40 items of which every other one was scored, half of those right: as 20 items, so 0.5 +- 1.96 sqrt(0.25 / 20)
+    found = m.metrics_with_intervals({(0, 1): [0.0] * 40, (1, 1): [1.0, NAN, 0.0, NAN] * 10})
+    assert found["average_accuracy"].low == pytest.approx(0.5 - 0.219, abs=0.03)
+    assert found["average_accuracy"].high == pytest.approx(0.5 + 0.219, abs=0.03)
 
 
 def test_rows_of_one_column_must_list_the_same_items() -> None:

@@ -53,6 +53,14 @@ def test_newcombe_by_hand() -> None:
     assert s.newcombe(36, 12, 2, 0) == pytest.approx((0.0569, 0.3404), abs=1e-3)
 
 
+def test_newcombe_with_positive_correlation_by_hand() -> None:
+    # both 20, gained 5, lost 2, neither 13. Wilson: after 25/40 gives 0.4703 to 0.7578, before 22/40 0.3983 to 0.6929.
+    # phi: 20*13 - 5*2 = 250, less n/2 is 230, over sqrt(25 * 15 * 22 * 18) = 385.36, so 0.5968.
+    # down² = 0.1547² - 2*0.5968*0.1547*0.1429 + 0.1429² = 0.01797, up² = 0.1328² - 2*0.5968*0.1328*0.1517 + 0.1517²
+    # = 0.01660: from 0.075 - 0.1340 to 0.075 + 0.1288
+    assert s.newcombe(20, 5, 2, 13) == pytest.approx((-0.0590, 0.2038), abs=3e-4)
+
+
 def test_binary_results() -> None:
     before, after = [1, 1, 1, 0, 0, 0, 1, 0], [1, 0, 1, 1, 1, 1, 1, 1]
     found = s.paired(ids(before), ids(after))
@@ -85,6 +93,8 @@ def test_many_graded_results_are_sampled_and_repeatable() -> None:
 
 
 def test_exact_and_sampled_agree() -> None:
+    # items that did not change do not count, so 4 of 30 are counted exactly: 2 / 2^4
+    assert s.sign_flip([0.1, 0.2, 0.3, 0.4, *[0.0] * 26]) == 2 / 16
     d = np.random.default_rng(3).normal(0.4, 1, size=16)
     assert s.sign_flip(d) == pytest.approx(s.sign_flip([*d, 1e-12]), abs=0.02)  # 17 differences are sampled
 

@@ -1,0 +1,78 @@
+"""`kill -9` at random moments: the resumed life ends with the same weights, scores and readings."""
+
+import multiprocessing
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agent.journal import read_journal
+from perdure.agent.record import Record, active_seconds, read_record
+from tests.agent.killing import life, live_or_resume, save_base
+
+KILLS = 10
+pytestmark = pytest.mark.xdist_group("kill")
+
+
+@pytest.fixture(scope="module")
+def processes() -> Any:
+    """Processes forked from one that has imported everything, so that a kill costs no import."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.agent.killing"])
+    return context
+
+
+def record_of(path: Path) -> Record:
+    return read_record(read_journal(path / "journal.jsonl"))
+
+
+def outcome(record: Record) -> list[Any]:
+    return [
+        (row.name, row.method, row.evidence, row.steps, row.readings, row.scores, row.score_files, row.weights_sha256)
+        for row in record.rows
+    ]
+
+
+def begins(path: Path) -> int:
+    """How often the life in `path` was begun or taken up."""
+    journal = path / "journal.jsonl"
+    return sum(event["event"] in ("started", "resumed") for event in read_journal(journal)) if journal.exists() else 0
+
+
+def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:
+    """Live on for some seconds from the first sign of life, then be killed. True if the life was over before."""
+    before = begins(path)
+    process = processes.Process(target=live_or_resume, args=(curriculum, path))
+    process.start()
+    while process.is_alive() and begins(path) == before:
+        time.sleep(0.01)
+    process.join(seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return False
+    assert process.exitcode == 0, f"the life in {path} failed"
+    return True
+
+
+def test_ten_random_kills(tmp_path: Path, processes: Any) -> None:
+    save_base(tmp_path / "base")
+    curriculum = life(tmp_path / "base")
+    assert lives(processes, curriculum, tmp_path / "whole", 300)
+    whole = record_of(tmp_path / "whole")
+    seconds = active_seconds(read_journal(tmp_path / "whole" / "journal.jsonl"))
+    assert {row.method for row in whole.rows} >= {"sft", "rl", "chord"}
+    assert any(row.interventions for row in whole.rows), "a life without a rollback would test less"
+    moments = random.Random(20)
+    kills = number = 0
+    killed_in = set()
+    while kills < KILLS:
+        path = tmp_path / f"life{number}"
+        while not lives(processes, curriculum, path, moments.uniform(0, 0.7) * seconds):
+            kills += 1
+            killed_in.add(sum(row.committed for row in record_of(path).rows))
+        assert outcome(record_of(path)) == outcome(whole), f"life {number}"
+        number += 1
+    assert len(killed_in) > 2, f"the kills all fell into the same place: {killed_in}"
