@@ -1,0 +1,63 @@
+"""Builds the wheel, installs it elsewhere and runs it there: what users get, not what lies in the checkout.
+
+Run as a script (`make test` does): it needs pip and the libraries of this environment, and no network beyond them.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROOF = """
+import importlib, pathlib, sys
+for name in ("agent.loop", "agent.language.loading", "budget.monitor", "cli.main", "curriculum.schema", "eval.scorecard"):
+    module = importlib.import_module(f"perdure.{name}")
+    assert sys.argv[1] in module.__file__, module.__file__
+from importlib.resources import files
+for package, file in (
+    ("agent", "builtin/tiny/model.safetensors"), ("curriculum", "curricula/demo.yaml"),
+    ("eval", "benchmarks/perdure_spell.yaml"), ("eval", "benchmarks/perdure_spell.jsonl"), ("budget", "py.typed"),
+):
+    assert (files(f"perdure.{package}") / file).is_file(), (package, file)
+"""
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    """Run from `/`, so that nothing of the checkout is found by accident."""
+    done = subprocess.run(
+        list(map(str, command)), cwd="/", env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"failed: {' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def main() -> None:
+    """Build, install, run."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+        run(*pip, "wheel", "--no-deps", "-w", scratch, ROOT)
+        (wheel,) = Path(scratch).glob("perdure-*.whl")
+        home = Path(scratch) / "venv"
+        venv.create(home, with_pip=False)
+        python = home / "bin" / "python"
+        site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+        run(*pip, "--python", python, "install", "--no-deps", wheel)
+        (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        run(python, "-c", PROOF, str(site))
+        perdure = home / "bin" / "perdure"
+        assert "run" in run(perdure, "--help")
+        assert "perdure 0" in run(perdure, "--version")
+        run(perdure, "validate", "demo")
+        sample = Path(scratch) / "sample.yaml"
+        sample.write_text(run(perdure, "sample"))
+        run(perdure, "validate", sample)
+    print("the wheel, installed elsewhere, runs")
+
+
+if __name__ == "__main__":
+    main()
