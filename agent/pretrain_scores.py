@@ -30,7 +30,7 @@ NEW_TASKS: dict[str, TaskFactory] = {
 }
 
 
-def score(folder: Path, *, items: int = 200, **training: int) -> dict[str, Any]:
+def score(folder: Path, *, items: int = 100, **training: int) -> dict[str, Any]:
     """Scores of the model in `folder` on `items` held-out prompts a skill, and how it was made."""
     model, tokenizer = load(folder)
     new_tasks = {name: make(seed=0, train=0, heldout=items).heldout for name, make in NEW_TASKS.items()}

@@ -31,7 +31,7 @@ def start(curriculum: Curriculum, path: Path, view: View) -> Life:
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
     check_free(path)
-    tasks, benchmarks, world = _prepare(curriculum)
+    tasks, benchmarks, world = _prepare(curriculum, view)
     description = _description(curriculum, path.name, tasks, benchmarks, world)
     folder = create(path, description)
     chronicle = Chronicle(folder, view)
@@ -50,7 +50,7 @@ def resume(path: Path, view: View) -> Life:
     begun = _begun_with(folder)
     curriculum = Curriculum.model_validate(read_json(folder.description)["curriculum"])
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": _versions()})
-    tasks, benchmarks, world = _prepare(curriculum)
+    tasks, benchmarks, world = _prepare(curriculum, view)
     now = _description(curriculum, begun["run"], tasks, benchmarks, world)
     _refuse_differences(begun, now)
     chronicle = Chronicle(folder, view)
@@ -58,20 +58,24 @@ def resume(path: Path, view: View) -> Life:
     return _life(curriculum, tasks, benchmarks, world, folder, chronicle)
 
 
-def _prepare(curriculum: Curriculum) -> tuple[tuple[Task, ...], Prepared, World]:
+def _prepare(curriculum: Curriculum, view: View) -> tuple[tuple[Task, ...], Prepared, World]:
     """Cheap faults first: data, then train settings, then benchmarks, and the model last."""
+    view.progress({"phase": "reading the tasks"})
     tasks = tuple(
         build_task(stage.task, name=stage.name, seed=derive(curriculum.seed, "task", stage.name))
         for stage in curriculum.stages
     )
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
     budget_prompts(curriculum, tasks)
+    view.progress({"phase": "loading the libraries"})
     from perdure.agent.language.world import LanguageWorld, check_train
 
     for stage, possible in zip(curriculum.stages, methods, strict=True):
         for method in possible:
             check_train(curriculum.model, stage.name, method, settings_for(method, curriculum.train, stage.train))
+    view.progress({"phase": "reading the benchmarks"})
     benchmarks = prepare_benchmarks(curriculum.benchmarks)
+    view.progress({"phase": "loading the model"})
     return tasks, benchmarks, LanguageWorld(curriculum)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
+from rich.segment import Segment
 from rich.text import Text
 
 from perdure.agent.journal import Event
@@ -130,26 +131,33 @@ def hidden_lines(table: Table, width: int, glyphs: Glyphs) -> list[Text]:
 class Pane:
     """What rich draws: asks for the state at each refresh, so that the time runs on between events.
 
-    The table changes with events only, so it is kept between refreshes: drawing must not slow the training down.
+    The table changes with events only, so it and its drawn lines are kept between refreshes: drawing must not slow the
+    training down.
     """
 
     def __init__(self, state: Callable[[], State], glyphs: Glyphs) -> None:
         self.state, self.glyphs = state, glyphs
         self.closing: list[Text] | None = None
-        self._kept: tuple[tuple[object, ...], Table] | None = None
+        self._kept: tuple[tuple[object, object], tuple[int, int, int], Table] | None = None
+        self._drawn: dict[int, tuple[Text, list[Segment]]] = {}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         lines = self.closing
         if lines is None:
             height = max(console.height - 1, 4)
             lines = live(self.state(), time.time(), self.glyphs, options.max_width, height, self._table)
-        yield Text("\n", no_wrap=True, overflow="crop").join(lines)
+        drawn = {id(line): self._drawn.get(id(line)) or (line, list(line.render(console))) for line in lines}
+        self._drawn = drawn
+        for line in lines:
+            yield from drawn[id(line)][1]
+            yield Segment.line()
 
     def _table(self, state: State, glyphs: Glyphs, width: int, height: int) -> Table:
-        key = (id(state.record), id(state.changes), state.stage, width, height)
-        if self._kept is None or self._kept[0] != key:
-            self._kept = (key, live_table(state, glyphs, width, height))
-        return self._kept[1]
+        facts, where = (state.record, state.changes), (state.stage, width, height)
+        kept = self._kept
+        if kept is None or kept[0][0] is not facts[0] or kept[0][1] is not facts[1] or kept[1] != where:
+            self._kept = kept = (facts, where, live_table(state, glyphs, width, height))
+        return kept[2]
 
 
 class LiveView:

@@ -137,10 +137,10 @@ def _read_resume_state(checkpoint: Path) -> dict[str, Any]:
 
 def generator_states() -> dict[str, Any]:
     """The states of Python's, numpy's and torch's global generators, of every CUDA device too."""
-    name, keys, *rest = np.random.get_state(legacy=True)
+    name, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
-        "numpy": (name, keys.tolist(), *rest),
+        "numpy": (name, np.asarray(keys).tolist(), *rest),
         "torch": torch.get_rng_state(),
         "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
     }

@@ -97,8 +97,9 @@ def answer_logps(model: Any, ids_BT: Tensor, labels_BT: Tensor, mask_BT: Tensor,
         return fused_output.log_probs  # type: ignore[no-any-return]
     logits_BTV = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, :-1].float()
     targets_BT = labels_BT[:, 1:]
-    chosen_BT = logits_BTV.gather(-1, targets_BT.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    return (chosen_BT - logits_BTV.logsumexp(-1)).masked_fill(targets_BT == -100, 0.0)
+    chosen_BT: Tensor = logits_BTV.gather(-1, targets_BT.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    logps_BT: Tensor = chosen_BT - logits_BTV.logsumexp(-1)
+    return logps_BT.masked_fill(targets_BT == -100, 0.0)
 
 
 def update(policy: Any, task: Task, settings: ChordTrain, *, seed: int, folder: Path, watch: Watch) -> Outcome:

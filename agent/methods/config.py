@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain, SftTrain
+from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain
 from perdure.curriculum.trl_fields import CONFIGS, OWNED, fields_of
 
 SAVE_STEPS = 50
@@ -109,7 +109,7 @@ def build_config(
             warnings.simplefilter("ignore")
             config = config_class(**(hardware | values | owned))
             _check(config)
-    except (TypeError, ValueError, KeyError, ImportError) as error:
+    except (TypeError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ConfigError(f"train settings of `{method}`: TRL refuses them: {error}") from error
     return config
 
@@ -159,10 +159,11 @@ def _check(config: Any) -> None:
     """What TRL would only refuse once it trains.
 
     Raises:
-        ValueError, ImportError: in TRL's words where it has some.
+        ValueError, ImportError, RuntimeError: in TRL's words where it has some.
     """
     import torch
     from transformers import get_scheduler
+    from transformers.integrations import get_reporting_integration_callbacks
 
     losses = fields_of(type(config).__name__)["loss_type"].choices
     if losses and config.loss_type not in losses:
@@ -171,6 +172,8 @@ def _check(config: Any) -> None:
         raise ValueError("several GPUs are visible to one process; show it one with CUDA_VISIBLE_DEVICES")
     if getattr(config, "use_vllm", False):
         import vllm  # type: ignore[import-not-found]  # noqa: F401
+    for reporter in get_reporting_integration_callbacks(config.report_to):
+        reporter()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     get_scheduler(
         config.lr_scheduler_type,
@@ -184,6 +187,3 @@ def _check(config: Any) -> None:
 def save_steps(settings: Common) -> int:
     """Optimiser steps between checkpoints."""
     return settings.save_steps or SAVE_STEPS
-
-
-__all__ = ["DEFAULTS", "ChordTrain", "RlTrain", "SftTrain", "build_config", "merge", "save_steps"]

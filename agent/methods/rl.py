@@ -94,7 +94,8 @@ def update(policy: Any, task: Task, settings: RlTrain, *, seed: int, folder: Pat
     meter = RewardMeter(task.reward, task.train)
 
     def build() -> RlTrainer:
-        return build_sampler(RlTrainer, policy, task, config, meter)
+        trainer: RlTrainer = build_sampler(RlTrainer, policy, task, config, meter)
+        return trainer
 
     return run(build, policy, folder=folder, watch=watch, save_steps=save_steps(settings), mean_reward=meter.mean)
 

@@ -107,7 +107,7 @@ def run(
     reward, which was not taken, and ends the update.
 
     Raises:
-        ConfigError: TRL refuses to build the trainer.
+        ConfigError: TRL refuses to build the trainer, or the device's memory is too small for the settings.
         DiskFullError: no room for a checkpoint.
         SaveAndStop: the watch raised it; a checkpoint of the step is written first, or, where samples are still to be
             used up, the one before stands.
@@ -131,6 +131,11 @@ def run(
         trainer.add_callback(step_end)
         try:
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                "the device has no memory left for this update: lower train.per_device_train_batch_size (and raise "
+                f"train.gradient_accumulation_steps in turn), or the lengths; {error}"
+            ) from error
         except NonFiniteLogitsError:
             nan = float("nan")
             watch(Progress(trainer.state.global_step + 1, trainer.state.max_steps, loss=nan, reward=nan))
@@ -183,7 +188,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def no_trace(model: nn.Module, tokenizer: Any) -> Iterator[None]:
+def no_trace(model: Any, tokenizer: Any) -> Iterator[None]:
     """Whatever is done to the model inside, only its weights have changed after.
 
     TRL and accelerate replace `forward`, add hooks, and write token ids into the configurations. All attributes and

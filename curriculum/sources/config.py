@@ -9,6 +9,7 @@ from perdure.budget.config import Frozen
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
 DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+Scalar = str | int | float | bool
 EXTRACTS_FROM_ANSWER = ("exact_match", "numeric", "multiple_choice", "math_verify")
 
 
@@ -102,10 +103,10 @@ class Dataset(Source):
 
     type: Literal["dataset"]
     path: Annotated[str, Field(description="hub id, folder, or a .json, .jsonl, .csv or .parquet file", min_length=1)]
-    name: Annotated[str | None, Field(description="configuration of the dataset on the hub")] = None
-    revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
+    name: Annotated[str | None, Field(description="configuration of the dataset; one file has none")] = None
+    revision: Annotated[str | None, Field(description="branch, tag or commit on the hub; nothing local has one")] = None
     data_files: Annotated[str | list[str] | None, Field(description="as `load_dataset` takes it")] = None
-    split: Annotated[str, Field(description="split to learn from")] = "train"
+    split: Annotated[str, Field(description="split to learn from; one file is one split, whatever its name")] = "train"
     heldout_split: Annotated[
         str | None, Field(description="split to be examined on; left out: items cut from `split`")
     ] = None
@@ -116,6 +117,10 @@ class Dataset(Source):
     template: Annotated[
         str | None, Field(description="prompt text with `{column}` fields, in place of a prompt column")
     ] = None
+    where: Annotated[
+        dict[str, Scalar | list[Scalar]],
+        Field(description="only rows whose column (dots reach inside) has this value, or one of these"),
+    ] = {}
     explode: Annotated[
         list[str], Field(description="list columns of equal length; every element becomes a row of its own")
     ] = []
@@ -125,6 +130,14 @@ class Dataset(Source):
     def _a_dataset_has_no_verifier(self) -> "Dataset":
         if self.reward is not None and self.reward.type == "source":
             raise ValueError("a dataset has no verifier of its own; give another `reward.type`, or `reward.path`")
+        return self
+
+    @model_validator(mode="after")
+    def _two_splits(self) -> "Dataset":
+        if self.heldout_split == self.split:
+            raise ValueError(
+                "`heldout_split` is the split that is learned from; leave it out to cut items from `split`"
+            )
         return self
 
     @model_validator(mode="after")

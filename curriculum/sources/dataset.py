@@ -56,21 +56,50 @@ def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
                 f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)} "
                 f"(there are {', '.join(rows.column_names)})"
             )
-    places = _places(rows, config, where)
-    Random(f"dataset/{seed}").shuffle(places)
     reader = RowReader(config, where, tuple(rows.column_names))
+    places = _places(rows, _chosen(rows, reader), config, where)
+    Random(f"dataset/{seed}").shuffle(places)
     for number, element in places:
         row = dict(rows[number])
         row |= {column: row[column][element] for column in config.explode}
         yield reader.item(row, number)
 
 
-def _places(rows: Any, config: Dataset, where: str) -> list[tuple[int, int]]:
+def _chosen(rows: Any, reader: RowReader) -> list[int]:
+    """The numbers of the rows that `where` lets through.
+
+    Raises:
+        DataError: none is left; says what there is.
+    """
+    wanted = reader.config.where
+    if not wanted:
+        return list(range(len(rows)))
+    heads = [column for column in rows.column_names if any(f"{path}.".startswith(f"{column}.") for path in wanted)]
+    seen: dict[str, set[str]] = {path: set() for path in wanted}
+    chosen = []
+    for number, row in enumerate(rows.select_columns(heads or rows.column_names[:1])):
+        values = {path: reader.value(row, path, f"{reader.where}, row {number}: `where`") for path in wanted}
+        for path, value in values.items():
+            seen[path].add(str(value))
+        if all(value in _as_list(wanted[path]) for path, value in values.items()):
+            chosen.append(number)
+    if not chosen:
+        found = "; ".join(f"{path} is {', '.join(sorted(values)[:12])}" for path, values in seen.items())
+        raise DataError(f"{reader.where}: no row is as `where` says; in the rows {found}")
+    return chosen
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _places(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[tuple[int, int]]:
     """(row, element) of every item; the element is 0 where nothing is exploded."""
     if not config.explode:
-        return [(number, 0) for number in range(len(rows))]
+        return [(number, 0) for number in chosen]
     places = []
-    for number, lists in enumerate(zip(*(rows[column] for column in config.explode), strict=True)):
+    for number in chosen:
+        lists = [rows[number][column] for column in config.explode]
         shapes = {len(values) if isinstance(values, list) else None for values in lists}
         if len(shapes) > 1 or None in shapes:
             raise DataError(

@@ -19,6 +19,8 @@ BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tsv": ("csv", {"sep": "\t"}),
     ".parquet": ("parquet", {}),
 }
+READERS = ("json", "csv", "parquet", "text", "arrow")
+"""Readers of `datasets`, which take the place of a path where `data_files` says what to read."""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 SECONDS = 5.0  # to wait for the hub's first answer
 
@@ -43,15 +45,19 @@ class Fetched:
             raise DataError(f"{self.where}: split {name!r} is empty")
         return rows
 
+    @property
+    def _is_on_the_hub(self) -> bool:
+        return self.local is None and self.config.path not in READERS
+
     def _load(self, name: str) -> Any:
         from datasets import load_dataset
 
         saved = self._saved(name)
         if saved is not None:
             return saved
-        path, arguments = self._arguments()
+        path, arguments = self._arguments(name)
         try:
-            with _offline(self.local is None and not self._hub_answers()):
+            with _offline(self._is_on_the_hub and not self._hub_answers()):
                 return load_dataset(path, split=name, **arguments)
         except (ConnectionError, TimeoutError) as error:
             raise DataError(self._unreachable()) from error
@@ -60,14 +66,16 @@ class Fetched:
         except Exception as error:
             raise DataError(self._explain(error, name)) from error
 
-    def _arguments(self) -> tuple[str, dict[str, Any]]:
+    def _arguments(self, split: str) -> tuple[str, dict[str, Any]]:
         config = self.config
         if self.local is not None and self.local.is_file():
             builder, options = BUILDERS[_suffix(self.local)]
-            return builder, {"data_files": str(self.local), **options}
+            return builder, {"data_files": {split: str(self.local)}, **options}
         given = {"name": config.name, "data_files": config.data_files}
         if self.local is not None:
             return str(self.local), given
+        if config.path in READERS:
+            return config.path, given
         return config.path, {**given, "revision": config.revision}
 
     def _saved(self, name: str) -> Any:
@@ -144,8 +152,11 @@ def fetch(config: Dataset, where: str, origin: Path | None) -> Fetched:
     if local is not None and local.is_file():
         if _suffix(local) not in BUILDERS:
             raise DataError(f"{where}: a file must end in {', '.join(BUILDERS)}, plain or compressed")
-        if config.name is not None or config.data_files is not None:
-            raise DataError(f"{where}: `path` is one file; `name` and `data_files` go with a folder or a hub id")
+        if config.data_files is not None or config.heldout_split is not None:
+            extra = "data_files" if config.data_files is not None else "heldout_split"
+            raise DataError(f"{where}: `path` is one file; `{extra}` goes with a folder or a hub id")
+    if local is None and config.path in READERS and config.data_files is None:
+        raise DataError(f"{where}: {config.path!r} is a reader of files; say which by `data_files`")
     return Fetched(config, where, local)
 
 

@@ -46,7 +46,7 @@ class RowReader:
         mapped: str | None = self.config.columns.get(ours)  # type: ignore[call-overload]
         return mapped if mapped is not None else (ours if ours in self.columns else None)
 
-    def _get(self, row: Row, path: str, place: str) -> Any:
+    def value(self, row: Row, path: str, place: str) -> Any:
         """What stands at a dotted path: keys inside maps, numbers inside lists; whole column names come first."""
         if path in row:
             return row[path]
@@ -67,7 +67,7 @@ class RowReader:
         asks_for_text = "prompt" in config.columns or "question" in config.columns
         messages = None if asks_for_text else self._their_name("messages")
         if messages is not None:
-            return _split(_as_messages(self._get(row, messages, place), f"{place}, column {messages!r}"), place)
+            return _split(_as_messages(self.value(row, messages, place), f"{place}, column {messages!r}"), place)
         path = config.columns.get("prompt") or config.columns.get("question")
         path = path or self._their_name("prompt") or self._their_name("question")
         if path is None:
@@ -75,7 +75,7 @@ class RowReader:
                 f"{self.where} has no column `prompt`, `question` or `messages`: map one by `columns.prompt` or write "
                 f"a `template`; there are {', '.join(self.columns)}"
             )
-        value = self._get(row, path, place)
+        value = self.value(row, path, place)
         if isinstance(value, list):
             messages_read = _as_messages(value, f"{place}, column {path!r}")
             if self.config.chat:
@@ -91,7 +91,7 @@ class RowReader:
         if path is None:
             return messages
         return [
-            {"role": "system", "content": _text(self._get(row, path, place), f"{place}, column {path!r}")},
+            {"role": "system", "content": _text(self.value(row, path, place), f"{place}, column {path!r}")},
             *messages,
         ]
 
@@ -99,7 +99,7 @@ class RowReader:
         path = self._their_name("completion")
         if path is None:
             return None
-        value, where = self._get(row, path, place), f"{place}, column {path!r}"
+        value, where = self.value(row, path, place), f"{place}, column {path!r}"
         if isinstance(value, list):
             return _as_messages(value, where)[-1]["content"]
         return _text(value, where)
@@ -108,7 +108,7 @@ class RowReader:
         path = self._their_name("answer")
         if path is None:
             return None
-        value = self._get(row, path, place)
+        value = self.value(row, path, place)
         if value is None or value == "":
             if "answer" in self.config.columns:
                 raise DataError(f"{place}: column {path!r} is empty, and `columns.answer` names it")
@@ -119,7 +119,7 @@ class RowReader:
 
     def _choices(self, row: Row, place: str) -> Any:
         path = self._their_name("choices")
-        return None if path is None else self._get(row, path, place)
+        return None if path is None else self.value(row, path, place)
 
     def _options(self, row: Row, place: str) -> list[str]:
         """The texts of the options: `choices` is a list, or a map with a list `text`; empty if there are none."""
@@ -151,7 +151,7 @@ class RowReader:
             if name == "choices" and options:
                 return "\n".join(f"{letter}) {text}" for letter, text in zip(LETTERS, options, strict=False))
             path = mapped.get(name, name)
-            value = self._get(row, path, f"{place}: `template`")
+            value = self.value(row, path, f"{place}: `template`")
             return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
         return _FIELD.sub(filled, template)

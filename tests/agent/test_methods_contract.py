@@ -74,7 +74,6 @@ class Killed(BaseException):
 
 
 METHODS: list[Method] = ["sft", "rl", "chord"]
-POLICIES = [tiny_policy, tiny_lora_policy]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -93,7 +92,11 @@ def test_repeatable_at_a_seed_and_without_a_trace(method: Method, tmp_path: Path
         run.update(method, settings_of(method, max_steps=3), seed=seed)
         assert (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()) == before
         assert {name: vars(module) for name, module in model.named_modules()} == attributes
-        assert (model.config.use_cache, model.generation_config.pad_token_id, tokenizer.pad_token) == (False, None, None)
+        assert (model.config.use_cache, model.generation_config.pad_token_id, tokenizer.pad_token) == (
+            False,
+            None,
+            None,
+        )
         assert not model.training
         assert all(parameter.grad is None for parameter in model.parameters())
         assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
@@ -112,18 +115,18 @@ def tiny_digest() -> str:
     return digest(trainable(tiny_policy().model))
 
 
-RESUMES: list[tuple[Method, dict[str, Any], int]] = [
-    ("sft", {"save_steps": 2}, 5),  # from 4, the end of a pass
-    ("sft", {"save_steps": 3}, 5),  # from 3, inside the second pass
-    ("rl", {"save_steps": 1}, 7),  # from 6, inside the first pass
-    ("rl", {"save_steps": 1, "max_steps": 12, "trl": WINDOWS}, 12),  # from 10, inside the second pass and a window
-    ("rl", {"save_steps": 1, "trl": {"num_iterations": 2}}, 6),  # from 4: 5 has used its samples once
-    ("chord", {"save_steps": 1, "gradient_accumulation_steps": 2}, 6),
+RESUMES: list[tuple[Method, dict[str, Any], int, Callable[[], TinyPolicy]]] = [
+    ("sft", {"save_steps": 2}, 5, tiny_policy),  # from 4, the end of a pass
+    ("sft", {"save_steps": 3}, 5, tiny_lora_policy),  # from 3, inside the second pass
+    ("rl", {"save_steps": 3}, 5, tiny_policy),  # from 3, inside the first pass
+    # From 10, inside the second pass; the samples of 11 are used up by 12.
+    ("rl", {"save_steps": 3, "max_steps": 12, "trl": WINDOWS}, 12, tiny_lora_policy),
+    ("rl", {"save_steps": 3, "trl": {"num_iterations": 2}}, 6, tiny_policy),  # from 4: 5 has used its samples once
+    ("chord", {"save_steps": 3, "gradient_accumulation_steps": 2}, 5, tiny_policy),
 ]
 
 
-@pytest.mark.parametrize(("method", "more", "step"), RESUMES, ids=lambda value: str(value))
-@pytest.mark.parametrize("make", POLICIES)
+@pytest.mark.parametrize(("method", "more", "step", "make"), RESUMES, ids=str)
 def test_resumed_equals_undisturbed(
     method: Method, more: dict[str, Any], step: int, make: Callable[[], TinyPolicy], tmp_path: Path
 ) -> None:
@@ -178,7 +181,7 @@ def test_save_and_stop_between_samples_goes_back_to_where_they_were_drawn(tmp_pa
     assert [progress.step for progress in resumed.seen] == [3, 4]
 
 
-@pytest.mark.parametrize("make", POLICIES)
+@pytest.mark.parametrize("make", [tiny_policy, tiny_lora_policy])
 def test_stages_in_one_process_equal_stages_in_processes_of_their_own(
     make: Callable[[], TinyPolicy], tmp_path: Path
 ) -> None:
@@ -247,14 +250,14 @@ def test_a_reward_that_is_no_number_shows_and_moves_nothing(method: Method, bad:
 
 @pytest.mark.parametrize("method", ["rl", "chord"])
 def test_what_a_reward_raises_goes_up(method: Method, tmp_path: Path) -> None:
-    class Fault(Exception):
+    class UsersError(Exception):
         """A user's own."""
 
     def fails(items: Any, completions: Any, completion_ids: Any = None) -> list[float | None]:
-        raise Fault("in the reward")
+        raise UsersError("in the reward")
 
     run = Run(tiny_policy(), tmp_path, replace(toy_task(16), reward=fails))
-    with pytest.raises(Fault, match="in the reward"):
+    with pytest.raises(UsersError, match="in the reward"):
         run.update(method, settings_of(method, max_steps=2))
     assert run.digest == tiny_digest()
     assert "forward" not in vars(run.policy.model)

@@ -234,6 +234,19 @@ def test_a_terminal_gets_the_final_table_once(tmp_path: Path) -> None:
     assert "mean_j R[T,j]" in after
 
 
+def test_what_is_kept_between_refreshes_is_never_old() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30, color_system=None)
+    view = LiveView("demo", plain=False, console=console)
+    for event in life():
+        view.event(event)
+        view.progress(progress(stage=event.get("stage", 0)))
+        for _ in range(2):
+            with console.capture() as shown:
+                console.print(view.pane)
+            fresh = live(view.state, START, UNICODE, 90, 29)
+            assert shown.get().splitlines()[1:] == [line.plain for line in fresh][1:]
+
+
 def test_off_a_terminal_one_line_an_event() -> None:
     file = io.StringIO()
     events = life()

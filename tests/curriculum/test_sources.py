@@ -477,14 +477,33 @@ def test_without_answers_a_dataset_can_only_be_rewarded(tmp_path: Path) -> None:
             {"columns": {"answer": "question"}, "reward": {"type": "multiple_choice"}},
             "finds no option's letter or text",
         ),
-        ({"split": "test"}, r"no split 'test' \(it has train\)"),
-        ({"name": "main"}, "`name` and `data_files` go with a folder or a hub id"),
+        ({"heldout_split": "test"}, "`heldout_split` goes with a folder or a hub id"),
+        ({"data_files": "rows.jsonl"}, "`data_files` goes with a folder or a hub id"),
+        ({"where": {"n": 99}}, "no row is as `where` says; in the rows n is 0, 1, 10, 11, 2"),
+        ({"where": {"m": 99}}, r"`where`: no column 'm'"),
     ],
 )
 def test_data_that_is_not_as_the_file_says(tmp_path: Path, more: dict[str, Any], message: str) -> None:
     rows = [{**row, "n": number, "empty": "", "chat": [{"who": "me"}]} for number, row in enumerate(SUMS)]
     with pytest.raises(DataError, match=message):
         data(write_rows(tmp_path / "rows.jsonl", rows), **more)
+
+
+def test_where_chooses_rows(tmp_path: Path) -> None:
+    rows = [{**row, "details": {"level": f"L{number % 3}"}, "n": number} for number, row in enumerate(SUMS)]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    one = data(path, where={"details.level": "L1"})
+    assert {item.columns["n"] % 3 for item in (*one.train, *one.heldout)} == {1}
+    both = data(path, where={"details.level": ["L0", "L1"], "n": [0, 1, 2, 3]})
+    assert sorted(item.columns["n"] for item in (*both.train, *both.heldout)) == [0, 1, 3]
+
+
+def test_readers_of_datasets_in_place_of_a_path(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "sums.jsonl", SUMS)
+    assert data("json", data_files=str(path)).fingerprint() == data(path).fingerprint()
+    assert data(path, split="exam").fingerprint() == data(path).fingerprint()  # a file is whatever split is asked for
+    with pytest.raises(DataError, match="say which by `data_files`"):
+        data("json")
 
 
 def test_a_dataset_without_a_prompt(tmp_path: Path) -> None:
@@ -643,6 +662,7 @@ def test_python_names_what_cannot_be_imported(own: str) -> None:
         ({"type": "dataset", "path": "x", "template": "{a}", "columns": {"prompt": "p"}}, "keep one"),
         ({"type": "dataset", "path": "x", "columns": {"prompt": "p", "question": "q"}}, "keep one"),
         ({"type": "dataset", "path": "x", "chat": False, "columns": {"system": "s"}}, "plain text prompts"),
+        ({"type": "dataset", "path": "x", "split": "a", "heldout_split": "a"}, "leave it out to cut"),
         ({"type": "dataset", "path": "x", "trust_remote_code": True}, "Extra inputs are not permitted"),
     ],
 )
