@@ -20,13 +20,12 @@ Row = dict[str, object]
 
 def spell_rows(rng: Random) -> list[Row]:
     """Half numbers to spell, half letters to reverse."""
-    items = [item for name in ("spell_number", "reverse") for item in _items(name, rng, ITEMS // 2)]
-    return [_row(item) for item in items]
+    return _halves("spell_number", "reverse", rng)
 
 
-def sums_rows(rng: Random) -> list[Row]:
-    """Sums and differences of two numbers."""
-    return [_row(item) for item in _items("chain_sum", rng, ITEMS)]
+def letters_rows(rng: Random) -> list[Row]:
+    """Half letters to raise to capitals, half letters whose next one is asked for."""
+    return _halves("capitals", "next_letter", rng)
 
 
 def largest_rows(rng: Random) -> list[Row]:
@@ -49,7 +48,7 @@ def calendar_rows(rng: Random) -> list[Row]:
 
 BENCHMARKS = {
     "perdure_spell": spell_rows,
-    "perdure_sums": sums_rows,
+    "perdure_letters": letters_rows,
     "perdure_largest": largest_rows,
     "perdure_calendar": calendar_rows,
 }
@@ -60,6 +59,10 @@ def write(folder: Path) -> None:
     for name, rows in BENCHMARKS.items():
         lines = [json.dumps(row) + "\n" for row in rows(Random(name))]
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def _halves(one: str, other: str, rng: Random) -> list[Row]:
+    return [_row(item) for skill in (one, other) for item in _items(skill, rng, ITEMS // 2)]
 
 
 def _items(skill: str, rng: Random, count: int) -> list[Item]:

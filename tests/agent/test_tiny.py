@@ -8,10 +8,10 @@ import pytest
 
 from perdure.agent import pretrain_scores
 from perdure.agent.pretrain import FOLDER, answer_loss, encode, example_stream
-from perdure.curriculum.skills import right_answer
+from perdure.curriculum.skills import SKILLS, right_answer
 
 RECORD: dict[str, Any] = json.loads((FOLDER / "scores.json").read_text())
-DETERMINISTIC = [name for name in RECORD["skills"] if name not in pretrain_scores.OPEN_ENDED]
+WELL_LEARNT = [name for name in SKILLS if name not in (*pretrain_scores.OPEN_ENDED, "chain_sum")]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,8 @@ def test_the_weights_are_small_and_the_recorded_ones() -> None:
 
 def test_the_record_meets_what_the_demo_needs() -> None:
     skills, tasks = RECORD["skills"], RECORD["new_tasks"]
-    assert sum(skills[name]["greedy"] for name in DETERMINISTIC) / len(DETERMINISTIC) >= 0.9
+    assert all(skills[name]["greedy"] >= 0.9 for name in WELL_LEARNT)
+    assert 0.1 <= skills["chain_sum"]["sampled"] <= 0.6
     for name in pretrain_scores.OPEN_ENDED:
         assert RECORD["spread"][name]["right_mass"] >= 0.9
         assert RECORD["spread"][name]["entropy_share"] >= 0.8  # 1 is uniform over the right answers
@@ -37,7 +38,7 @@ def test_the_record_meets_what_the_demo_needs() -> None:
 
 @pytest.mark.parametrize("skill", ["reverse", "calendar"])
 def test_the_record_is_reproduced(tiny: tuple[Any, Any], skill: str) -> None:
-    """The same prompts, decoded greedily; another machine's rounding may turn a near tie, so 3 of 200 may differ."""
+    """The same prompts, decoded greedily; another machine's rounding may turn a near tie, so 3 of 100 may differ."""
     recorded = RECORD["skills"][skill]
     items = pretrain_scores.held_out_items(skill, recorded["n"])
     marks = right_answer(items, pretrain_scores.complete(*tiny, items))
@@ -71,7 +72,7 @@ def test_any_text_can_be_encoded(tiny: tuple[Any, Any]) -> None:
 
 
 def test_answers_do_not_depend_on_the_batch(tiny: tuple[Any, Any]) -> None:
-    items = [pretrain_scores.held_out_items(name, 1)[0] for name in DETERMINISTIC]
+    items = [pretrain_scores.held_out_items(name, 1)[0] for name in WELL_LEARNT]
     alone = [pretrain_scores.complete(*tiny, [item])[0] for item in items]
     assert pretrain_scores.complete(*tiny, items) == alone
 

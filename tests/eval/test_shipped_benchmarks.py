@@ -15,7 +15,7 @@ from perdure.eval import write_benchmarks
 TINY = Path(write_benchmarks.__file__).parents[1] / "agent" / "builtin" / "tiny"
 METRICS = {
     "perdure_spell": "exact_match,none",
-    "perdure_sums": "exact_match,none",
+    "perdure_letters": "exact_match,none",
     "perdure_largest": "acc,none",
     "perdure_calendar": "acc,none",
 }

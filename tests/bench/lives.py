@@ -1,0 +1,122 @@
+"""Lives whose every second is accounted for.
+
+As a script, `python -m tests.bench.lives JOB.json`, it lives one in a process of its own and prints one JSON object.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from perdure.agent.loop import live
+from perdure.agent.methods.contract import Outcome, Progress, Watch
+from perdure.agent.setup import start
+from perdure.agent.world import World
+from perdure.budget.monitor import Measurement, Monitor
+from perdure.curriculum.policy import Policy
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.task import Task
+from perdure.curriculum.train import Common, Method
+from tests.bench.bare import digest, peak_megabytes
+
+
+@dataclass
+class StageTimes:
+    """Seconds of one update: all of it, and for each step what the step took and what the monitor took after it."""
+
+    update: float = 0.0
+    steps: list[float] = field(default_factory=list)
+    watched: list[float] = field(default_factory=list)
+    sha256: str = ""
+    threads: int = 0
+
+    def monitor_shares(self, every: int) -> tuple[list[float], list[float]]:
+        """Seconds of the monitor and of training in each interval between readings.
+
+        The first step holds the trainer's set-up; the mean of the interval's other steps stands for it.
+        """
+        monitor, training = [], []
+        for begin in range(0, len(self.steps) - every + 1, every):
+            monitor.append(sum(self.watched[begin : begin + every]))
+            training.append(every * fmean(self.steps[max(begin, 1) : begin + every]))
+        return monitor, training
+
+
+class TimedWorld:
+    """A world that looks at the clock."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.times = StageTimes()
+
+    @property
+    def policy(self) -> Policy:
+        return self._world.policy
+
+    def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
+        self._world.prepare_base(prompts, folder, seed=seed)
+
+    def measure(self, names: Sequence[str]) -> Measurement:
+        return self._world.measure(names)
+
+    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+        began = last = time.perf_counter()
+
+        def timed(progress: Progress) -> bool:
+            nonlocal last
+            called = time.perf_counter()
+            self.times.steps.append(called - last)
+            stop = watch(progress)
+            last = time.perf_counter()
+            self.times.watched.append(last - called)
+            return stop
+
+        outcome = self._world.update(method, task, settings, seed=seed, folder=folder, watch=timed)
+        self.times.update = time.perf_counter() - began
+        self.times.sha256 = digest(self._world.policy.model)  # type: ignore[attr-defined]
+        return outcome
+
+    def snapshot(self, path: Path) -> None:
+        self._world.snapshot(path)
+
+    def restore_snapshot(self, path: Path) -> None:
+        self._world.restore_snapshot(path)
+
+    def become_base(self) -> None:
+        self._world.become_base()
+
+
+class Nobody:
+    """Looks away."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        pass
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        pass
+
+
+def timed_life(curriculum: Curriculum, folder: Path) -> StageTimes:
+    """A whole life of one stage, from loading the model to the last score."""
+    import torch
+
+    life = start(curriculum, folder, Nobody())
+    world = TimedWorld(life.world)
+    live(replace(life, world=world, monitor=Monitor(curriculum.budget, world.measure)))
+    world.times.threads = torch.get_num_threads()
+    return world.times
+
+
+def main() -> None:
+    """Live the life that a file describes."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    times = timed_life(Curriculum.model_validate(job["curriculum"]), Path(job["folder"]))
+    print(json.dumps(asdict(times) | {"peak": peak_megabytes()}))
+
+
+if __name__ == "__main__":
+    main()

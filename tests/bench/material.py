@@ -1,0 +1,111 @@
+"""What is trained in the benchmarks: curricula, a task with long answers, and a model of SmolLM2-135M's shape."""
+
+import dataclasses
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from perdure.agent.methods.config import merge
+from perdure.agent.methods.data import demonstration_rows
+from perdure.agent.seeds import derive
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.skills import WORDS
+from perdure.curriculum.task import Item, Task
+from perdure.curriculum.train import Method, settings_for
+from tests.bench.figures import Options
+
+STAGE = "stage"
+TINY = "builtin:tiny"
+
+
+def tiny_curriculum(method: Method, *, steps: int, save_steps: int | None = None) -> Curriculum:
+    """One stage of the built-in model; the monitor's settings are the defaults, and its cap is never reached."""
+    task = {"type": "python", "path": "perdure.curriculum.skills:even_number", "train": 1000, "heldout": 16}
+    train = {"max_steps": steps, "save_steps": save_steps, "num_generations": 8, "max_completion_length": 12}
+    return _curriculum({"model_name_or_path": TINY}, method, task, train)
+
+
+def large_curriculum(model: Path, options: Options, *, steps: int) -> Curriculum:
+    """One SFT stage of a model of 135 million parameters: 8 sequences of about 64 tokens a step."""
+    task = {"type": "python", "path": "tests.bench.material:long_lists", "train": 400, "heldout": 8}
+    train = {"max_steps": steps, "per_device_train_batch_size": 8}
+    return _curriculum({"model_name_or_path": str(model), "threads": options.threads}, "sft", task, train)
+
+
+def _curriculum(model: dict[str, Any], method: Method, task: dict[str, Any], train: dict[str, Any]) -> Curriculum:
+    return Curriculum.model_validate(
+        {
+            "model": {"device": "cpu", "dtype": "float32"} | model,
+            "budget": {"kl": 1e6},
+            "strategy": {"type": "fixed", "method": method},
+            "train": train,
+            "stages": [{"name": STAGE, "task": task}],
+            "evaluation": {"batch_size": 8, "max_completion_length": 12},
+        }
+    )
+
+
+def bare_arguments(curriculum: Curriculum, method: Method, folder: Path) -> dict[str, Any]:
+    """The same update as keyword arguments of TRL's own config; what perdure adds to TRL is not among them."""
+    import trl
+
+    config_class = trl.SFTConfig if method == "sft" else trl.GRPOConfig
+    settings = settings_for(method, curriculum.train, curriculum.stages[0].train)
+    chosen = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
+    return chosen | {
+        "output_dir": str(folder),
+        "seed": derive(curriculum.seed, "update", STAGE),
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "bf16": False,
+        "activation_checkpointing": False,
+        "dataloader_pin_memory": False,
+    }
+
+
+def bare_rows(task: Task, method: Method) -> list[dict[str, Any]]:
+    """The task's training items as TRL takes them."""
+    if method == "sft":
+        return demonstration_rows(task.train)
+    return [{"prompt": item.prompt, "right": list(item.columns["right"])} for item in task.train]
+
+
+def long_lists(*, seed: int, train: int, heldout: int) -> Task:
+    """Say a list of words in the order of the alphabet: about 64 tokens, half of them the answer's."""
+    rng = Random(seed)
+
+    def item() -> Item:
+        words = rng.sample(WORDS, 20)
+        return Item(f"Sort: {' '.join(words)}.\n", demonstration=" ".join(sorted(words)))
+
+    items = [item() for _ in range(train + heldout)]
+    return Task("long_lists", tuple(items[:train]), tuple(items[train:]))
+
+
+def save_large_model(folder: Path) -> None:
+    """Random weights of SmolLM2-135M's shape, with the built-in model's tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from perdure.agent.language.loading import load_policy
+    from perdure.curriculum.schema import ModelConfig
+
+    tokenizer = load_policy(ModelConfig(model_name_or_path=TINY), seed=0).tokenizer
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
