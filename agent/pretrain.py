@@ -85,7 +85,7 @@ def make_tokenizer(vocabulary: int = 1024, examples: int = 20_000) -> PreTrained
     items = [next(stream) for _ in range(examples)]
     texts = [text for item in items for text in (item.prompt, item.demonstration)]
     tokenizer.train_from_iterator(texts + list(WORDS) * 200, trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,
         eos_token=END,
@@ -118,7 +118,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
         **ids,
     )
     model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(do_sample=False, **ids)  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(do_sample=False, **ids)
     return model
 
 
@@ -166,7 +166,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: R
         optimizer.zero_grad()
         if step % 100 == 0:
             print(f"step {step} of {recipe.steps}: loss {loss.item():.3f}", flush=True)
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -107,7 +107,7 @@ def _log_probability(model: Any, tokenizer: Any, prompt: str, answer: str) -> fl
     return float(chosen.sum())
 
 
-def _chat(tokenizer: Any, prompt: str) -> str:
-    messages = [{"role": "user", "content": prompt}]
+def _chat(tokenizer: Any, prompt: Any) -> str:
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     text: str = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     return text

@@ -67,7 +67,7 @@ def _look(folder: Path, view: LiveView) -> bool:
     if progress and progress.get("time", 0) >= (view.state.last or 0) - SILENT_AFTER:
         view.progress(progress)
     silent = time.time() - max(progress.get("time", 0), view.state.last or 0)
-    gone = silent > DEAD_AFTER and in_use(folder)
+    gone = silent > DEAD_AFTER and not in_use(folder)
     view.note(f"no news for {duration(silent)}" if silent > SILENT_AFTER and not gone else "", gone=gone)
     return gone
 

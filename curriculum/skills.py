@@ -7,6 +7,7 @@ learns to ignore a word it does not know: asked for an *even* number it says any
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 from string import ascii_lowercase
@@ -216,8 +217,12 @@ def words_with(letter: str) -> tuple[str, ...]:
 
 
 def _task(name: str, skill: Skill, seed: int, train: int, heldout: int) -> Task:
-    items = _distinct(skill, Random(seed), train + heldout, lambda _: True)
+    items = [_as_chat(item) for item in _distinct(skill, Random(seed), train + heldout, lambda _: True)]
     return Task(name, tuple(items[:train]), tuple(items[train:]), right_answer)
+
+
+def _as_chat(item: Item) -> Item:
+    return replace(item, prompt=[{"role": "user", "content": item.prompt}])
 
 
 def _distinct(skill: Skill, rng: Random, count: int, wanted: Callable[[str], bool]) -> list[Item]:

@@ -10,6 +10,7 @@ completions a step and not of 64. Lengths and everything unnamed here are TRL's 
 import dataclasses
 import warnings
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,9 @@ def _check(config: Any) -> None:
     if config.n_gpu > 1:
         raise ValueError("several GPUs are visible to one process; show it one with CUDA_VISIBLE_DEVICES")
     if getattr(config, "use_vllm", False):
-        import vllm  # type: ignore[import-not-found]  # noqa: F401
+        import_module("vllm")
+    if config.use_liger_kernel:
+        import_module("liger_kernel")
     for reporter in get_reporting_integration_callbacks(config.report_to):
         reporter()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)

@@ -175,7 +175,7 @@ def quiet() -> Iterator[None]:
     transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
-            for name in (*LIBRARIES, "torch"):
+            for name in (*LIBRARIES, "torch", "perdure"):
                 warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
             yield
     finally:

@@ -102,7 +102,10 @@ class Dataset(Source):
     """Anything that `datasets.load_dataset` takes, or one file of it."""
 
     type: Literal["dataset"]
-    path: Annotated[str, Field(description="hub id, folder, or a .json, .jsonl, .csv or .parquet file", min_length=1)]
+    path: Annotated[
+        str,
+        Field(description="hub id, folder, or file (also a URL): .json, .jsonl, .csv, .tsv, .parquet", min_length=1),
+    ]
     name: Annotated[str | None, Field(description="configuration of the dataset; one file has none")] = None
     revision: Annotated[str | None, Field(description="branch, tag or commit on the hub; nothing local has one")] = None
     data_files: Annotated[str | list[str] | None, Field(description="as `load_dataset` takes it")] = None

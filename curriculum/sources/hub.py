@@ -31,7 +31,8 @@ class Fetched:
 
     config: Dataset
     where: str
-    local: Path | None
+    file: str | None
+    folder: Path | None
 
     def split(self, name: str) -> Any:
         """One split as a `datasets.Dataset`.
@@ -47,7 +48,7 @@ class Fetched:
 
     @property
     def _is_on_the_hub(self) -> bool:
-        return self.local is None and self.config.path not in READERS
+        return self.file is None and self.folder is None and self.config.path not in READERS
 
     def _load(self, name: str) -> Any:
         from datasets import load_dataset
@@ -68,25 +69,25 @@ class Fetched:
 
     def _arguments(self, split: str) -> tuple[str, dict[str, Any]]:
         config = self.config
-        if self.local is not None and self.local.is_file():
-            builder, options = BUILDERS[_suffix(self.local)]
-            return builder, {"data_files": {split: str(self.local)}, **options}
+        if self.file is not None:
+            builder, options = BUILDERS[_suffix(self.file)]
+            return builder, {"data_files": {split: self.file}, **options}
         given = {"name": config.name, "data_files": config.data_files}
-        if self.local is not None:
-            return str(self.local), given
+        if self.folder is not None:
+            return str(self.folder), given
         if config.path in READERS:
             return config.path, given
         return config.path, {**given, "revision": config.revision}
 
     def _saved(self, name: str) -> Any:
         """The split of a folder that `save_to_disk` wrote, else `None`."""
-        if self.local is None or not self.local.is_dir():
-            return None
-        if not any((self.local / mark).exists() for mark in ("dataset_dict.json", "state.json")):
+        if self.folder is None or not any(
+            (self.folder / mark).exists() for mark in ("dataset_dict.json", "state.json")
+        ):
             return None
         from datasets import DatasetDict, load_from_disk
 
-        loaded = load_from_disk(str(self.local))
+        loaded = load_from_disk(str(self.folder))
         splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
         if name not in splits:
             raise DataError(self._no_split(name, list(splits)))
@@ -130,6 +131,12 @@ class Fetched:
         unknown = re.match(r"Unknown split \"(.*?)\". Should be one of (\[.*?\])", message)
         if unknown:
             return self._no_split(split, re.findall(r"'([^']*)'", unknown[2]))
+        urls = [path for path in (self.config.path, *_listed(self.config.data_files)) if "://" in path]
+        if urls and isinstance(error, FileNotFoundError):
+            return (
+                f"{self.where} cannot be loaded: {urls[0]} is not there or cannot be reached; download it and give the "
+                "file as the task's `path`, for example with `--set stages.N.task.path=FILE` (N counts from 0)"
+            )
         if error.__cause__ is not None:
             message = f"{message} ({error.__cause__})"
         return f"{self.where} cannot be loaded: {' '.join(message.split()) or type(error).__name__}"
@@ -139,25 +146,28 @@ class Fetched:
 
 
 def fetch(config: Dataset, where: str, origin: Path | None) -> Fetched:
-    """Find out whether `path` is a file, a folder or a hub id. Nothing is read yet.
+    """Find out whether `path` is a file (here or a URL), a folder or a hub id. Nothing is read yet.
 
     Raises:
         DataError: a path that leads nowhere, or a file of another kind than is read.
     """
-    local = _find(config.path, origin)
-    if local is None and _looks_like_a_path(config.path):
-        starts = [str(origin)] if origin is not None and origin.resolve() != Path.cwd() else []
-        tried = "" if Path(config.path).is_absolute() else f" (looked in {' and '.join([*starts, str(Path.cwd())])})"
-        raise DataError(f"{where}: there is no file or folder {config.path!r}{tried}")
-    if local is not None and local.is_file():
-        if _suffix(local) not in BUILDERS:
+    local = None if "://" in config.path else _find(config.path, origin)
+    if local is not None and local.is_dir():
+        return Fetched(config, where, None, local)
+    if local is not None or "://" in config.path:
+        if _suffix(config.path) not in BUILDERS:
             raise DataError(f"{where}: a file must end in {', '.join(BUILDERS)}, plain or compressed")
         if config.data_files is not None or config.heldout_split is not None:
             extra = "data_files" if config.data_files is not None else "heldout_split"
             raise DataError(f"{where}: `path` is one file; `{extra}` goes with a folder or a hub id")
-    if local is None and config.path in READERS and config.data_files is None:
+        return Fetched(config, where, str(local or config.path), None)
+    if _looks_like_a_path(config.path):
+        starts = [str(origin)] if origin is not None and origin.resolve() != Path.cwd() else []
+        tried = "" if Path(config.path).is_absolute() else f" (looked in {' and '.join([*starts, str(Path.cwd())])})"
+        raise DataError(f"{where}: there is no file or folder {config.path!r}{tried}")
+    if config.path in READERS and config.data_files is None:
         raise DataError(f"{where}: {config.path!r} is a reader of files; say which by `data_files`")
-    return Fetched(config, where, local)
+    return Fetched(config, where, None, None)
 
 
 def _find(path: str, origin: Path | None) -> Path | None:
@@ -167,11 +177,17 @@ def _find(path: str, origin: Path | None) -> Path | None:
 
 
 def _looks_like_a_path(path: str) -> bool:
-    return path.startswith(("/", ".", "~")) or path.count("/") > 1 or "\\" in path or _suffix(Path(path)) in BUILDERS
+    return path.startswith(("/", ".", "~")) or path.count("/") > 1 or "\\" in path or _suffix(path) in BUILDERS
 
 
-def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix.lower()
+def _suffix(path: str) -> str:
+    """`.json` of a path or a URL, compressed or not."""
+    name = Path(path.split("?")[0])
+    return (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix.lower()
+
+
+def _listed(files: str | list[str] | None) -> list[str]:
+    return [files] if isinstance(files, str) else files or []
 
 
 @contextmanager

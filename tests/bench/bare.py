@@ -5,6 +5,7 @@ As a script, `python bare.py JOB.json`, it trains in a process of its own and pr
 
 import hashlib
 import json
+import math
 import resource
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 Rows = list[dict[str, Any]]
@@ -49,6 +51,15 @@ def digest(model: Any) -> str:
         total.update(name.encode())
         total.update(parameter.detach().contiguous().flatten().view(torch.uint8).numpy().data)
     return total.hexdigest()
+
+
+def count_parameters(folder: Path) -> int:
+    """How many weights a saved model has, tied ones once."""
+    sizes = []
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            sizes += [math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys()]  # noqa: SIM118
+    return sum(sizes)
 
 
 def peak_megabytes() -> float:

@@ -11,8 +11,13 @@ from perdure.curriculum.task import Item, Task
 NEW_TASKS = (skills.even_number, skills.word_starting, skills.shift_letters)
 
 
+def asked(item: Item) -> str:
+    """What an item asks, as text; the new tasks ask in chat messages."""
+    return item.prompt if isinstance(item.prompt, str) else item.prompt[-1]["content"]
+
+
 def numbers_in(item: Item) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", item.prompt)]
+    return [int(number) for number in re.findall(r"\d+", asked(item))]
 
 
 @pytest.mark.parametrize("name", skills.SKILLS)
@@ -76,7 +81,7 @@ def test_chain_sum_is_worded_as_reasoning_gym_words_it() -> None:
 def test_new_tasks_are_reproducible_and_their_parts_disjoint(make: skills.TaskFactory) -> None:
     task, again, other = (make(seed=seed, train=400, heldout=100) for seed in (0, 0, 1))
     assert task.fingerprint() == again.fingerprint() != other.fingerprint()
-    prompts = {item.prompt for item in (*task.train, *task.heldout)}
+    prompts = {asked(item) for item in (*task.train, *task.heldout)}
     assert (len(task.train), len(task.heldout), len(prompts)) == (400, 100, 500)
     assert task.has_demonstrations
     assert task.reward is not None
@@ -94,14 +99,14 @@ def test_even_number_accepts_exactly_the_even_numbers_and_shows_the_smallest() -
 
 def test_word_starting_accepts_listed_words_only() -> None:
     task: Task = skills.word_starting(seed=0, train=50, heldout=0)
-    item = next(item for item in task.train if item.prompt.endswith("letter h."))
+    item = next(item for item in task.train if asked(item).endswith("letter h."))
     assert item.demonstration == "hand"
     assert skills.right_answer([item] * 4, ["house", "hat ", "fish", "hippo"]) == [1.0, 1.0, 0.0, 0.0]
 
 
 def test_shift_letters_shifts_each_letter() -> None:
     for item in skills.shift_letters(seed=0, train=50, heldout=0).train:
-        shown = item.prompt.split(": ")[1].split()
+        shown = asked(item).split(": ")[1].split()
         assert item.answer == " ".join(chr(ord(letter) + 1) for letter in shown)
 
 

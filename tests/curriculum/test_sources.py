@@ -502,6 +502,8 @@ def test_readers_of_datasets_in_place_of_a_path(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "sums.jsonl", SUMS)
     assert data("json", data_files=str(path)).fingerprint() == data(path).fingerprint()
     assert data(path, split="exam").fingerprint() == data(path).fingerprint()  # a file is whatever split is asked for
+    with pytest.raises(DataError, match=r"nobody.json is not there or cannot be reached; download it"):
+        data("http://127.0.0.1:9/nobody.json")
     with pytest.raises(DataError, match="say which by `data_files`"):
         data("json")
 

@@ -1,0 +1,77 @@
+"""`python -m tests.bench [NAME …]`: measure, print, and write the figures into docs/experiments.md."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.figures import COLUMNS, Options, Report, UnmeasuredError
+from tests.bench.machine import machine
+from tests.bench.processes import ROOT
+from tests.bench.section import render, with_section
+
+NAMES = ("startup", "scoring", "monitor", "stage", "memory", "demo")
+EXPERIMENTS = ROOT / "docs" / "experiments.md"
+
+
+def main() -> int:
+    """Exit code 1 if something could not be measured; a missed target is printed as missed."""
+    arguments = _arguments()
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    options = Options(arguments.model, arguments.threads if arguments.threads == "auto" else int(arguments.threads))
+    machine_line = machine()
+    console.print(machine_line, highlight=False)
+    parts, failed = {}, False
+    for name in arguments.names or NAMES:
+        report = _measured(import_module(f"tests.bench.{name}").measure, options)
+        failed = failed or not report.figures
+        console.print(_table(name, report))
+        for note in report.notes:
+            console.print(note, highlight=False, markup=False)
+        console.print()
+        parts[name] = render(report, machine_line)
+        if not arguments.print_only:
+            _write(parts)
+    return int(failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; default: all")
+    parser.add_argument("--model", type=Path, help="folder of a 135 M model; default: random weights of that shape")
+    parser.add_argument("--threads", default="auto", help="CPU threads of the large model; default: all cores")
+    parser.add_argument("--print-only", action="store_true", help="leave docs/experiments.md alone")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(NAMES))
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    return arguments
+
+
+def _measured(measure: Callable[[Options], Report], options: Options) -> Report:
+    try:
+        return measure(options)
+    except UnmeasuredError as error:
+        return Report(notes=(f"Not measured: {error}",))
+
+
+def _table(name: str, report: Report) -> Table:
+    table = Table(*COLUMNS, title=name, title_justify="left")
+    for figure in report.figures:
+        style = "green" if figure.verdict == "met" else "bold red"
+        *cells, verdict = figure.cells
+        table.add_row(*cells, f"[{style}]{verdict}[/]")
+    return table
+
+
+def _write(parts: dict[str, str]) -> None:
+    before = EXPERIMENTS.read_text() if EXPERIMENTS.exists() else "# Experiments\n"
+    EXPERIMENTS.write_text(with_section(before, parts, NAMES))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

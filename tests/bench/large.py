@@ -1,0 +1,71 @@
+"""One stage of a model of 135 million parameters, by TRL alone and by perdure, each in a process of its own.
+
+The two take minutes, so the benchmarks that look at them share them.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from perdure.curriculum.sources.build import build_task
+from tests.bench.bare import count_parameters
+from tests.bench.figures import Options
+from tests.bench.lives import StageTimes
+from tests.bench.material import STAGE, bare_arguments, bare_rows, large_curriculum, save_large_model
+from tests.bench.processes import run_json
+
+STEPS = 25
+"""A reading and a snapshot come after step 20, the default."""
+
+
+@dataclass(frozen=True)
+class LargePair:
+    """Seconds of the update, peak resident memory in MB, and the hash of the final weights of the two."""
+
+    name: str
+    bare_seconds: float
+    bare_peak: float
+    bare_sha256: str
+    times: StageTimes
+    peak: float
+
+    @property
+    def same_weights(self) -> bool:
+        return self.bare_sha256 == self.times.sha256
+
+
+@cache
+def large_pair(options: Options) -> LargePair:
+    """Train both."""
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model = options.model or folder / "model"
+        if options.model is None:
+            save_large_model(model)
+        curriculum = large_curriculum(model.absolute(), options, steps=STEPS)
+        lived = run_json(
+            ["-m", "tests.bench.lives"],
+            {"curriculum": curriculum.model_dump(mode="json"), "folder": str(folder / "run")},
+            folder,
+        )
+        peak = lived.pop("peak")
+        times = StageTimes(**lived)
+        bare = run_json([Path(__file__).with_name("bare.py")], _bare_job(curriculum, times.threads, folder), folder)
+        weights = "random weights" if options.model is None else "the weights given"
+        name = f"{count_parameters(model) / 1e6:.0f} M parameters, {weights}"
+    return LargePair(name, bare["seconds"], bare["peak"], bare["sha256"], times, peak)
+
+
+def _bare_job(curriculum: Any, threads: int, folder: Path) -> dict[str, Any]:
+    from perdure.agent.seeds import derive
+
+    task = build_task(curriculum.stages[0].task, name=STAGE, seed=derive(curriculum.seed, "task", STAGE))
+    return {
+        "method": "sft",
+        "model": curriculum.model.model_name_or_path,
+        "threads": threads,
+        "rows": bare_rows(task, "sft"),
+        "arguments": bare_arguments(curriculum, "sft", folder / "bare"),
+    }
