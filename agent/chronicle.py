@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from perdure.agent.folder import RunFolder
@@ -18,6 +18,8 @@ WRITTEN_EVERY = 0.5
 
 class View(Protocol):
     """Someone who looks on."""
+
+    def past(self, events: Iterable[Event]) -> None: ...
 
     def event(self, event: Event) -> None: ...
 
@@ -42,8 +44,7 @@ class Chronicle:
         self._journal = Journal(folder.journal)
         if folder.journal.exists():
             self.record = read_record(read_journal(folder.journal))
-            for event in read_journal(folder.journal):
-                view.event(event)
+            view.past(read_journal(folder.journal))
 
     def tell(self, event: str, **fields: Any) -> None:
         """Something happened: journal it, then show it."""

@@ -10,6 +10,7 @@ from perdure.agent.folder import RunFolder, check_free, create, open_folder, rea
 from perdure.agent.interrupt import Interrupt
 from perdure.agent.journal import read_journal
 from perdure.agent.loop import Life, budget_prompts
+from perdure.agent.methods import check_settings
 from perdure.agent.seeds import derive
 from perdure.agent.world import World
 from perdure.budget.errors import RunError
@@ -68,11 +69,12 @@ def _prepare(curriculum: Curriculum, view: View) -> tuple[tuple[Task, ...], Prep
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
     budget_prompts(curriculum, tasks)
     view.progress({"phase": "loading the libraries"})
-    from perdure.agent.language.world import LanguageWorld, check_train
+    from perdure.agent.language.world import LanguageWorld
 
-    for stage, possible in zip(curriculum.stages, methods, strict=True):
+    for stage, task, possible in zip(curriculum.stages, tasks, methods, strict=True):
         for method in possible:
-            check_train(curriculum.model, stage.name, method, settings_for(method, curriculum.train, stage.train))
+            settings = settings_for(method, curriculum.train, stage.train)
+            check_settings(method, settings, f"stages.{stage.name}.train", task)
     view.progress({"phase": "reading the benchmarks"})
     benchmarks = prepare_benchmarks(curriculum.benchmarks)
     view.progress({"phase": "loading the model"})

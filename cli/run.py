@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,12 @@ def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequenc
     def begin(view: LiveView) -> "Life":
         from perdure.agent.setup import start
 
-        return start(read.curriculum, path, view)
+        life = start(read.curriculum, path, view)
+        lock.enter_context(locked(life.folder))
+        return life
 
-    _live(path, begin, plain=plain)
+    with ExitStack() as lock:
+        _live(path, begin, plain=plain)
 
 
 def resume(path: Path, plain: bool) -> None:
@@ -49,8 +53,7 @@ def resume(path: Path, plain: bool) -> None:
         return take_up(path, view)
 
     with locked(folder):
-        pass
-    _live(path, begin, plain=plain)
+        _live(path, begin, plain=plain)
 
 
 def _live(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> None:
@@ -60,9 +63,7 @@ def _live(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> No
     folder = RunFolder(path)
     try:
         with LiveView(path.name, plain=plain, run_folder=path) as view, full_disk_explained(folder):
-            life = begin(view)
-            with locked(folder):
-                live(life)
+            live(begin(view))
     except KeyboardInterrupt:
         if folder.description.exists():
             print(f"stopped; go on with: perdure resume {path}", file=sys.stderr)

@@ -5,35 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
-from perdure.agent.language.loading import choose_device, choose_dtype, load_base, load_policy
+from perdure.agent.language.loading import load_base, load_policy
 from perdure.agent.methods import find_update
-from perdure.agent.methods.config import build_config
 from perdure.agent.methods.contract import Outcome, Watch
-from perdure.budget.errors import ConfigError
 from perdure.budget.monitor import Measurement
-from perdure.curriculum.schema import Curriculum, ModelConfig
+from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import Common, Method
-
-
-def check_train(model: ModelConfig, stage: str, method: Method, settings: Common) -> None:
-    """Build TRL's config of one stage and throw it away.
-
-    Raises:
-        ConfigError: whatever is wrong with the stage's train settings.
-    """
-    device = choose_device(model.device)
-    try:
-        build_config(
-            method,
-            settings,
-            folder=Path("unused"),
-            seed=0,
-            device_type=device.type,
-            dtype=choose_dtype(model.dtype, device),
-        )
-    except ConfigError as error:
-        raise ConfigError(f"stages.{stage}: {error}") from error
 
 
 class LanguageWorld:

@@ -182,7 +182,7 @@ def _looks_like_a_path(path: str) -> bool:
 
 def _suffix(path: str) -> str:
     """`.json` of a path or a URL, compressed or not."""
-    name = Path(path.split("?")[0])
+    name = Path(path.split("?", maxsplit=1)[0])
     return (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix.lower()
 
 

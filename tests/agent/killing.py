@@ -23,6 +23,9 @@ class Nobody:
     def event(self, event: dict[str, Any]) -> None:
         pass
 
+    def past(self, events: Any) -> None:
+        pass
+
     def progress(self, progress: dict[str, Any]) -> None:
         pass
 

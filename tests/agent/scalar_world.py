@@ -50,9 +50,7 @@ class ScalarWorld:
         groups = tuple(Group((kl, kl), (1, 1)) for _ in names)
         return Measurement(groups, groups, groups)
 
-    def update(
-        self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch
-    ) -> Outcome:
+    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
         checkpoint = folder / "checkpoints" / "last.json"
         checkpoint.parent.mkdir(exist_ok=True)
         start = 0

@@ -33,6 +33,9 @@ class Onlooker:
         if len(self.events) == self.cry_at:
             raise Killed
 
+    def past(self, events: Any) -> None:
+        pass
+
     def progress(self, progress: dict[str, Any]) -> None:
         pass
 

@@ -1,7 +1,9 @@
 """`python -m tests.bench [NAME …]`: measure, print, and write the figures into docs/experiments.md."""
 
 import argparse
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -15,12 +17,21 @@ from tests.bench.processes import ROOT
 from tests.bench.section import render, with_section
 
 NAMES = ("startup", "scoring", "monitor", "stage", "memory", "demo")
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONWARNINGS": "ignore",
+}
 EXPERIMENTS = ROOT / "docs" / "experiments.md"
 
 
 def main() -> int:
     """Exit code 1 if something could not be measured; a missed target is printed as missed."""
     arguments = _arguments()
+    os.environ.update(QUIET)
+    warnings.filterwarnings("ignore")
     console = Console(width=None if sys.stdout.isatty() else 140)
     options = Options(arguments.model, arguments.threads if arguments.threads == "auto" else int(arguments.threads))
     machine_line = machine()

@@ -21,9 +21,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 Rows = list[dict[str, Any]]
 
 
-def is_right(completions: Sequence[str], right: Sequence[Sequence[str]], **_: Any) -> list[float]:
-    """1 for a completion that is one of the right answers."""
-    return [float(text.strip() in answers) for text, answers in zip(completions, right, strict=True)]
+def is_right(completions: Sequence[Any], right: Sequence[Sequence[str]], **_: Any) -> list[float]:
+    """1 for a completion, text or messages, that is one of the right answers."""
+    texts = [each if isinstance(each, str) else each[0]["content"] for each in completions]
+    return [float(text.strip() in answers) for text, answers in zip(texts, right, strict=True)]
 
 
 def train(method: str, model: Any, tokenizer: Any, rows: Rows, arguments: dict[str, Any]) -> float:

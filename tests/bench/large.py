@@ -16,7 +16,7 @@ from tests.bench.lives import StageTimes
 from tests.bench.material import STAGE, bare_arguments, bare_rows, large_curriculum, save_large_model
 from tests.bench.processes import run_json
 
-STEPS = 25
+STEPS = 22
 """A reading and a snapshot come after step 20, the default."""
 
 

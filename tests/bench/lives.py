@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from perdure.agent.loop import live
@@ -34,16 +34,15 @@ class StageTimes:
     sha256: str = ""
     threads: int = 0
 
-    def monitor_shares(self, every: int) -> tuple[list[float], list[float]]:
-        """Seconds of the monitor and of training in each interval between readings.
+    def intervals(self, every: int) -> list[tuple[float, float]]:
+        """For each whole interval between readings: seconds of the monitor, and of training.
 
-        The first step holds the trainer's set-up; the mean of the interval's other steps stands for it.
+        The median step stands for all, since the first holds the trainer's set-up and some a checkpoint.
         """
-        monitor, training = [], []
-        for begin in range(0, len(self.steps) - every + 1, every):
-            monitor.append(sum(self.watched[begin : begin + every]))
-            training.append(every * fmean(self.steps[max(begin, 1) : begin + every]))
-        return monitor, training
+        return [
+            (sum(self.watched[begin : begin + every]), every * median(self.steps[begin : begin + every]))
+            for begin in range(0, len(self.steps) - every + 1, every)
+        ]
 
 
 class TimedWorld:

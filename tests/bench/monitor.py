@@ -1,41 +1,35 @@
 """The monitor's share of a run: its readings and snapshots, over the training between them, at the default interval."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.train import Method
 from tests.bench.figures import Figure, Options, Report, Series, Target, against
 from tests.bench.large import large_pair
-from tests.bench.lives import StageTimes, timed_life
-from tests.bench.material import tiny_curriculum
+from tests.bench.lives import StageTimes
+from tests.bench.small import small_pairs
 
-STEPS = 80
 METHODS: tuple[Method, ...] = ("sft", "rl", "chord")
 TARGET = Target("at most", 5, "%")
 BUDGET = BudgetConfig(kl=1)
 
 NOTE = (
-    f"Each pair is one interval of {BUDGET.every} optimiser steps: the seconds that the monitor took (one reading "
-    f"of {BUDGET.num_prompts} texts of at most {BUDGET.max_completion_length} tokens, one snapshot of the weights, "
-    "journal and progress at every step), and the seconds of training. Checkpoints and the trainer's set-up count on "
+    f"Each pair is one interval of {BUDGET.every} optimiser steps: the seconds that the monitor took in it (a reading "
+    f"of {BUDGET.num_prompts} texts of at most {BUDGET.max_completion_length} tokens, a snapshot of the weights, "
+    f"journal and progress), and {BUDGET.every} times the median step; checkpoints and the trainer's set-up count on "
     "neither side. A stage begins with one reading more, and under `prompts: seen` a reading grows with the number of "
-    "tasks seen: these are first stages."
+    "tasks seen; these are first stages."
 )
 
 
 def measure(options: Options) -> Report:
     """The built-in model by every method, and a large one by SFT."""
-    figures = []
-    for method in METHODS:
-        with TemporaryDirectory() as scratch:
-            curriculum = tiny_curriculum(method, steps=STEPS, save_steps=10 * STEPS)
-            figures.append(_figure(f"{method}, builtin:tiny", timed_life(curriculum, Path(scratch) / "run")))
+    figures = [_figure(f"{method}, builtin:tiny", small_pairs(method).lives) for method in METHODS]
     pair = large_pair(options)
-    figures.append(_figure(f"sft, {pair.name}", pair.times))
-    return Report(tuple(figures), (NOTE,))
+    return Report((*figures, _figure(f"sft, {pair.name}", [pair.times])), (NOTE,))
 
 
-def _figure(name: str, times: StageTimes) -> Figure:
-    monitor, training = times.monitor_shares(BUDGET.every)
-    return against(name, Series(tuple(monitor), "s"), Series(tuple(training), "s"), TARGET)
+def _figure(name: str, lives: Sequence[StageTimes]) -> Figure:
+    intervals = [interval for life in lives for interval in life.intervals(BUDGET.every)]
+    monitor, training = zip(*intervals, strict=True)
+    return against(name, Series(monitor, "s"), Series(training, "s"), TARGET)
