@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PROOF = """
 import importlib, pathlib, sys
-for name in ("agent.loop", "agent.language.loading", "budget.monitor", "cli.main", "curriculum.schema", "eval.scorecard"):
+for name in ("agent.loop", "agent.language.loading", "budget.monitor", "cli.main", "curriculum.schema", "eval.metrics"):
     module = importlib.import_module(f"perdure.{name}")
     assert sys.argv[1] in module.__file__, module.__file__
 from importlib.resources import files

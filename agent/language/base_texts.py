@@ -7,9 +7,11 @@ kept, and its output head turns them into log-probabilities again, a chunk of ro
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,9 +73,9 @@ class BaseTexts:
         ]
         table_3R = torch.cat(parts, dim=1)
         rows = texts.rows_S
+        starts = [0, *accumulate(rows)][:-1]
         forward, reverse, variation = (
-            Group(tuple(part.sum().item() for part in torch.split(row_R.double(), rows)), tuple(rows))
-            for row_R in table_3R
+            Group(tuple(np.add.reduceat(row_R.double().numpy(), starts).tolist()), tuple(rows)) for row_R in table_3R
         )
         return forward, reverse, variation
 

@@ -41,9 +41,8 @@ def test_no_run_there(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     folder = create(tmp_path / "run", {})
-    with locked(folder):
-        with pytest.raises(RunError, match="in use"), locked(folder):
-            pass
+    with locked(folder), pytest.raises(RunError, match="in use"), locked(folder):
+        pass
     with locked(folder):
         pass
 

@@ -10,8 +10,8 @@ from perdure.budget.estimate import Group, per_sequence, per_token
 
 
 def test_one_group() -> None:
-    # sums 1, 3 over 1 and 3 positions: 2 nats a text (standard error sqrt(((−1)² + 1²) / (2·1)) = 1), 4/4 = 1 a token;
-    # residuals 1 − 1·1 = 0 and 3 − 1·3 = 0, so the ratio has no spread at all
+    # sums 1, 3 over 1 and 3 positions: 2 nats a text (standard error sqrt(((-1)² + 1²) / (2·1)) = 1), 4/4 = 1 a token;
+    # residuals 1 - 1·1 = 0 and 3 - 1·3 = 0, so the ratio has no spread at all
     group = Group((1.0, 3.0), (1, 3))
     assert per_sequence([group]).value == 2
     assert per_sequence([group]).stderr == 1
@@ -20,7 +20,7 @@ def test_one_group() -> None:
 
 
 def test_ratio_and_its_linearised_error() -> None:
-    # sums 1, 2 over 1 and 4 positions: ratio 3/5; residuals 1 − 0.6 = 0.4 and 2 − 2.4 = −0.4;
+    # sums 1, 2 over 1 and 4 positions: ratio 3/5; residuals 1 - 0.6 = 0.4 and 2 - 2.4 = -0.4;
     # sqrt((0.16 + 0.16) / 2) / 2.5 = 0.4 / 2.5 = 0.16
     found = per_token([Group((1.0, 2.0), (1, 4))])
     assert found.value == pytest.approx(0.6)
