@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from perdure.agent.methods.config import merge
 from perdure.agent.methods.data import demonstration_rows
@@ -12,10 +12,10 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.skills import WORDS
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import Method, settings_for
-from tests.bench.figures import Options
 
 STAGE = "stage"
 TINY = "builtin:tiny"
+TOKENS = 64  # of a sequence of the large model, about
 
 
 def tiny_curriculum(method: Method, *, steps: int, save_steps: int | None = None) -> Curriculum:
@@ -25,18 +25,32 @@ def tiny_curriculum(method: Method, *, steps: int, save_steps: int | None = None
     return _curriculum({"model_name_or_path": TINY}, method, task, train)
 
 
-def large_curriculum(model: Path, options: Options, *, steps: int) -> Curriculum:
-    """One SFT stage of a model of 135 million parameters: 8 sequences of about 64 tokens a step."""
-    task = {"type": "python", "path": "tests.bench.material:long_lists", "train": 400, "heldout": 8}
-    train = {"max_steps": steps, "per_device_train_batch_size": 8}
-    return _curriculum({"model_name_or_path": str(model), "threads": options.threads}, "sft", task, train)
+def large_curriculum(
+    model: Path, threads: int | Literal["auto"], train: dict[str, Any], budget: dict[str, Any]
+) -> Curriculum:
+    """One SFT stage of a model of 135 million parameters; half of each sequence is the answer."""
+    task: dict[str, Any] = {"type": "python", "path": "tests.bench.material:long_lists", "train": 400, "heldout": 8}
+    task["args"] = {"words": round(TOKENS / 2 / _tokens_per_word(model))}
+    return _curriculum({"model_name_or_path": str(model), "threads": threads}, "sft", task, train, budget)
 
 
-def _curriculum(model: dict[str, Any], method: Method, task: dict[str, Any], train: dict[str, Any]) -> Curriculum:
+def _tokens_per_word(model: Path) -> float:
+    from transformers import AutoTokenizer
+
+    return len(AutoTokenizer.from_pretrained(model)(" ".join(WORDS))["input_ids"]) / len(WORDS)
+
+
+def _curriculum(
+    model: dict[str, Any],
+    method: Method,
+    task: dict[str, Any],
+    train: dict[str, Any],
+    budget: dict[str, Any] | None = None,
+) -> Curriculum:
     return Curriculum.model_validate(
         {
             "model": {"device": "cpu", "dtype": "float32"} | model,
-            "budget": {"kl": 1e6},
+            "budget": {"kl": 1e6} | (budget or {}),
             "strategy": {"type": "fixed", "method": method},
             "train": train,
             "stages": [{"name": STAGE, "task": task}],
@@ -72,13 +86,13 @@ def bare_rows(task: Task, method: Method) -> list[dict[str, Any]]:
     return [{"prompt": item.prompt, "right": list(item.columns["right"])} for item in task.train]
 
 
-def long_lists(*, seed: int, train: int, heldout: int) -> Task:
-    """Say a list of words in the order of the alphabet: about 64 tokens, half of them the answer's."""
+def long_lists(*, seed: int, train: int, heldout: int, words: int) -> Task:
+    """Say a list of words in the order of the alphabet."""
     rng = Random(seed)
 
     def item() -> Item:
-        words = rng.sample(WORDS, 20)
-        return Item(f"Sort: {' '.join(words)}.\n", demonstration=" ".join(sorted(words)))
+        chosen = rng.sample(WORDS, words)
+        return Item(f"Sort: {' '.join(chosen)}.\n", demonstration=" ".join(sorted(chosen)))
 
     items = [item() for _ in range(train + heldout)]
     return Task("long_lists", tuple(items[:train]), tuple(items[train:]))
