@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from perdure.curriculum import schema_paths
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.trl_fields import OWNED
+from perdure.curriculum.trl_fields import OWNED, REFUSED
 
 HEAD = """\
 # The curriculum
@@ -72,7 +72,7 @@ def reference_markdown() -> str:
     headings = _sections()
     for section, heading in headings.items():
         parts.append(f"## {heading}\n\n{schema_paths.summary(section)}\n\n{_table(section, headings)}\n")
-    owned = "\n".join(f"| `{field}` | {_cell(reason)} |" for field, reason in OWNED.items())
+    owned = "\n".join(f"| `{field}` | {_cell(reason)} |" for field, reason in (OWNED | REFUSED).items())
     return "\n".join([*parts, f"{TRL}{owned}\n"])
 
 

@@ -95,6 +95,14 @@ def capitals(rng: Random) -> Item:
     return _one_right(rng, templates, letters, letters.upper())
 
 
+def count_letter(rng: Random) -> Item:
+    """How often a letter occurs among four to seven."""
+    letter, *others = rng.sample(ascii_lowercase, 4)
+    letters = [rng.choice((letter, *others)) for _ in range(rng.randint(4, 7))]
+    templates = (f"Count the letter {letter}: {{}}", f"How many times is {letter} in {{}}?")
+    return _one_right(rng, templates, " ".join(letters), str(letters.count(letter)))
+
+
 def next_letter(rng: Random) -> Item:
     """The letter after a given one."""
     place = rng.randrange(25)
@@ -154,6 +162,7 @@ def say_word(rng: Random) -> Item:
 SKILLS: dict[str, Skill] = {
     "reverse": reverse,
     "capitals": capitals,
+    "count_letter": count_letter,
     "next_letter": next_letter,
     "calendar": calendar,
     "largest": largest,
@@ -280,6 +289,6 @@ def _letters(rng: Random) -> str:
 
 
 def _range(rng: Random) -> tuple[str, ...]:
-    low = rng.randint(1, 89)
-    high = rng.randint(low + 10, min(99, low + 60))
+    low = rng.randint(1, 90)
+    high = rng.randint(low + 4, min(99, low + 60))
     return tuple(str(number) for number in range(low, high + 1))

@@ -51,6 +51,21 @@ OWNED = {
 }
 """Fields that perdure sets itself, and where the user has a say instead."""
 
+REFUSED = {
+    "chat_template_path": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "eos_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "pad_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "remove_unused_columns": "rewards need every column",
+    "sync_ref_model": "the reference is the original base and stays it",
+    "push_to_hub": "publish the finished run instead",
+    "deepspeed": "checkpoints are those of one process",
+    "fsdp": "checkpoints are those of one process",
+    "enable_jit_checkpoint": "checkpoints are set with `train.save_steps`",
+    "eval_on_start": "the scorecard measures",
+    "do_eval": "the scorecard measures",
+}
+"""Fields that would break what perdure promises, and why."""
+
 SCALE_REWARDS = ("group", "batch", "none")
 
 
@@ -101,6 +116,8 @@ def _sections(document: Document, curriculum: Curriculum | None) -> Iterator[tup
 def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) -> str | None:
     if key in OWNED:
         return f"perdure sets this field itself; {OWNED[key]}"
+    if key in REFUSED:
+        return f"this field cannot be set: {REFUSED[key]}"
     typed = [method for method in methods if key in SECTIONS[method].model_fields]
     if typed:
         home = path if key in Train.model_fields or path[-1] in SECTIONS else (*path, typed[0])
@@ -112,7 +129,7 @@ def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) 
     if having and len(methods) > 1:
         where = " or ".join(f"`{show_path((*path, method, 'trl'))}`" for method in having)
         return f"{_configs(lacking)} of the installed TRL has no such field; write it under {where}"
-    known = {name for method in methods for name in fields_of(CONFIGS[method])} - set(OWNED)
+    known = {name for method in methods for name in fields_of(CONFIGS[method])} - set(OWNED | REFUSED)
     return f"{_configs(lacking)} of the installed TRL has no such field{did_you_mean(key, sorted(known))}"
 
 
@@ -171,7 +188,7 @@ def fields_of(config: str) -> Mapping[str, Field]:
 
 def is_trl_field(name: str) -> bool:
     """Whether any method's config has a field of this name that a curriculum may set under `trl:`."""
-    return name not in OWNED and any(name in fields_of(config) for config in CONFIGS.values())
+    return name not in OWNED | REFUSED and any(name in fields_of(config) for config in CONFIGS.values())
 
 
 @cache

@@ -105,8 +105,11 @@ def sample_base_texts(
     batch_size: int,
     seed: int,
 ) -> BaseTexts:
-    """Sample one text a prompt from the policy, which must be the base now, at temperature 1 without truncation."""
-    encoded_prompts = {name: [policy.encode(prompt) for prompt in some] for name, some in prompts.items()}
+    """Sample one text a prompt from the policy, which must be the base now, at temperature 1 without truncation.
+
+    Texts are ordered by the length of their prompts, so that a reading pads little.
+    """
+    encoded_prompts = {name: sorted(map(policy.encode, some), key=len) for name, some in prompts.items()}
     with policy.inference_mode():
         head = _copy_head(policy.model, torch.tensor([next(iter(encoded_prompts.values()))[0]]))
     texts = {}

@@ -16,7 +16,7 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain
-from perdure.curriculum.trl_fields import CONFIGS, OWNED, fields_of
+from perdure.curriculum.trl_fields import CONFIGS, OWNED, REFUSED, fields_of
 
 SAVE_STEPS = 50
 """Optimiser steps between the checkpoints inside a stage, where the settings name none."""
@@ -47,21 +47,6 @@ DEFAULTS: dict[Method, dict[str, Any]] = {
     "chord": SHARED | SAMPLING | {"loss_type": "dapo"},
 }
 """What each method does where the settings say nothing. The samplers' batch is 8 prompts of `num_generations`."""
-
-REFUSED = {
-    "chat_template_path": "the tokenizer belongs to the model, which stays the same for the whole life",
-    "eos_token": "the tokenizer belongs to the model, which stays the same for the whole life",
-    "pad_token": "the tokenizer belongs to the model, which stays the same for the whole life",
-    "remove_unused_columns": "rewards need every column",
-    "sync_ref_model": "the reference is the original base and stays it",
-    "push_to_hub": "publish the finished run instead",
-    "deepspeed": "checkpoints are those of one process",
-    "fsdp": "checkpoints are those of one process",
-    "enable_jit_checkpoint": "checkpoints are set with `train.save_steps`",
-    "eval_on_start": "the scorecard measures",
-    "do_eval": "the scorecard measures",
-}
-"""Fields that would break what perdure promises, with the reason; on top of those that it sets itself."""
 
 OURS = set(ChordTrain.model_fields) - set(RlTrain.model_fields) | {"trl", "save_steps"}
 """Settings that TRL does not have, or that perdure carries out itself."""

@@ -11,7 +11,8 @@ from perdure.agent.pretrain import FOLDER, answer_loss, encode, example_stream
 from perdure.curriculum.skills import SKILLS, right_answer
 
 RECORD: dict[str, Any] = json.loads((FOLDER / "scores.json").read_text())
-WELL_LEARNT = [name for name in SKILLS if name not in (*pretrain_scores.OPEN_ENDED, "chain_sum")]
+HALF_LEARNT = ("chain_sum", "count_letter")
+WELL_LEARNT = [name for name in SKILLS if name not in (*pretrain_scores.OPEN_ENDED, *HALF_LEARNT)]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,9 @@ def test_the_record_meets_what_the_demo_needs() -> None:
     assert all(skills[name]["greedy"] >= 0.9 for name in WELL_LEARNT)
     assert 0.1 <= skills["chain_sum"]["sampled"] <= 0.6
     for name in pretrain_scores.OPEN_ENDED:
-        assert RECORD["spread"][name]["right_mass"] >= 0.9
-        assert RECORD["spread"][name]["entropy_share"] >= 0.8  # 1 is uniform over the right answers
+        assert skills[name]["greedy"] >= 0.95
+        assert RECORD["spread"][name]["right_mass"] >= 0.7
+        assert RECORD["spread"][name]["entropy_share"] >= 0.95  # 1 is uniform over the right answers
     assert 0.1 <= tasks["even_number"]["sampled"] <= 0.6
     assert 0.1 <= tasks["word_starting"]["sampled"] <= 0.6
     assert tasks["shift_letters"]["sampled"] == tasks["shift_letters"]["greedy"] == 0

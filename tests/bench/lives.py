@@ -6,7 +6,7 @@ As a script, `python -m tests.bench.lives JOB.json`, it lives one in a process o
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -91,6 +91,9 @@ class TimedWorld:
 
 class Nobody:
     """Looks away."""
+
+    def past(self, events: Iterable[dict[str, Any]]) -> None:
+        pass
 
     def event(self, event: dict[str, Any]) -> None:
         pass

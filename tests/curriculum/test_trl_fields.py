@@ -8,7 +8,7 @@ import pytest
 from perdure.curriculum.faults import CurriculumError
 from perdure.curriculum.reader import read_curriculum
 from perdure.curriculum.train import SECTIONS, Method
-from perdure.curriculum.trl_fields import CONFIGS, OWNED, fields_of, schedulers
+from perdure.curriculum.trl_fields import CONFIGS, OWNED, REFUSED, fields_of, schedulers
 
 HEAD = """\
 model: {model_name_or_path: org/name}
@@ -50,7 +50,7 @@ def test_losses_are_those_that_trl_lists() -> None:
 
 
 def test_every_field_that_perdure_owns_is_one_of_trl() -> None:
-    assert set(OWNED) <= {name for config in CONFIGS.values() for name in fields_of(config)}
+    assert set(OWNED | REFUSED) <= {name for config in CONFIGS.values() for name in fields_of(config)}
 
 
 @pytest.mark.parametrize("method", SECTIONS)
