@@ -29,7 +29,7 @@ class Size:
     repeats: int
 
 
-SIZES: dict[Method, Size] = {"sft": Size(100, 3), "rl": Size(40, 2), "chord": Size(40, 1)}
+SIZES: dict[Method, Size] = {"sft": Size(60, 3), "rl": Size(40, 2), "chord": Size(20, 1)}
 
 
 @dataclass(frozen=True)
