@@ -30,7 +30,7 @@ picture: $(STAMP)  ## the picture in the README
 	$(BIN)/python -m perdure.cli.picture runs/picture docs/picture.svg
 
 reference: $(STAMP)  ## the curriculum reference, from the schema
-	$(BIN)/python -m perdure.curriculum.reference > docs/curriculum.md
+	$(BIN)/python -m perdure.curriculum.file.reference > docs/curriculum.md
 
 # The editable install links single files, so a new or renamed one means installing again.
 $(STAMP): pyproject.toml constraints.txt $(VENV)/names

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequence[str], plain: bool) -> None:
     """Live the life that a curriculum describes, in a fresh run folder."""
-    from perdure.curriculum.reader import read_curriculum
+    from perdure.curriculum.file.reader import read_curriculum
 
     asked = [*overrides, *([] if seed is None else [f"seed={seed}"])]
     read = read_curriculum(file, asked)

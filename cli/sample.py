@@ -1,6 +1,6 @@
 """`perdure sample`: prints a commented curriculum."""
 
-from perdure.curriculum.sample import sample_curriculum
+from perdure.curriculum.file.sample import sample_curriculum
 
 
 def sample() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import typer
 
 from perdure.cli.errors import USER, printable
-from perdure.curriculum.faults import CurriculumError, Fault, show_path
-from perdure.curriculum.possible import methods_of
-from perdure.curriculum.reader import ReadCurriculum, read_curriculum
+from perdure.curriculum.file.faults import CurriculumError, Fault, show_path
+from perdure.curriculum.file.possible import methods_of
+from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
 
 
 def validate(file: str, overrides: Sequence[str], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.faults import did_you_mean
+from perdure.curriculum.file.faults import did_you_mean
 
 
 def load_function(path: str, what: str) -> Callable[..., Any]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
+from perdure.curriculum.file.trl_fields import CONFIGS, OWNED, REFUSED, fields_of
 from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain
-from perdure.curriculum.trl_fields import CONFIGS, OWNED, REFUSED, fields_of
 
 SAVE_STEPS = 50
 """Optimiser steps between the checkpoints inside a stage, where the settings name none."""

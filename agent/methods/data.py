@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, ModelError
+from perdure.curriculum.rewards.trl import as_trl, reward_name
 from perdure.curriculum.task import Item, Reward, Task
 from perdure.curriculum.train import Method
-from perdure.curriculum.trl_rewards import as_trl, reward_name
 
 
 def check_task(method: Method, task: Task, config: Any) -> None:

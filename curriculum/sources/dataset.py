@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.faults import did_you_mean
-from perdure.curriculum.rewards import build_reward
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.rewards.named import build_reward
 from perdure.curriculum.sources.common import check_answers, cut, distinct, prompt_key
 from perdure.curriculum.sources.config import Dataset
 from perdure.curriculum.sources.hub import fetch

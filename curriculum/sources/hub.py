@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.faults import did_you_mean
+from perdure.curriculum.file.faults import did_you_mean
 from perdure.curriculum.sources.config import Dataset
 
 BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {

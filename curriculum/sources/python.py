@@ -8,8 +8,8 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.dotted import describe, load_function
-from perdure.curriculum.faults import did_you_mean
-from perdure.curriculum.rewards import build_reward
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.rewards.named import build_reward
 from perdure.curriculum.sources.common import check_answers, prompt_key
 from perdure.curriculum.sources.config import PythonTask
 from perdure.curriculum.task import Item, Task

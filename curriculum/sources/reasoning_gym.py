@@ -13,9 +13,9 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.faults import did_you_mean
-from perdure.curriculum.reading import tagged_answer
-from perdure.curriculum.rewards import build_reward
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.rewards.answers import tagged_answer
+from perdure.curriculum.rewards.named import build_reward
 from perdure.curriculum.sources.common import check_answers, derived_seed, distinct
 from perdure.curriculum.sources.config import ReasoningGym
 from perdure.curriculum.sources.verifier_guard import is_harmless

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.faults import did_you_mean
-from perdure.curriculum.reading import LETTERS
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.rewards.answers import LETTERS
 from perdure.curriculum.sources.config import Dataset
 from perdure.curriculum.task import Item, Messages
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum import schema_paths
-from perdure.curriculum.explain import PATTERNS
-from perdure.curriculum.faults import CurriculumError, Fault, show_path
-from perdure.curriculum.reader import read_curriculum, shipped
+from perdure.curriculum.file import schema_paths
+from perdure.curriculum.file.explain import PATTERNS
+from perdure.curriculum.file.faults import CurriculumError, Fault, show_path
+from perdure.curriculum.file.reader import read_curriculum, shipped
 from perdure.curriculum.schema import Curriculum
 
 GOOD = """\

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from perdure.curriculum.reference import reference_markdown
+from perdure.curriculum.file.reference import reference_markdown
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sources.config import Dataset
 from perdure.curriculum.train import ChordTrain
@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "curriculum.md"
 
 def test_the_file_in_docs_is_up_to_date() -> None:
     assert DOCS.read_text(encoding="utf-8") == reference_markdown(), (
-        "write it anew: python -m perdure.curriculum.reference > docs/curriculum.md"
+        "write it anew: python -m perdure.curriculum.file.reference > docs/curriculum.md"
     )
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.reading import chosen_letter, last_number, plain, same_mathematics
-from perdure.curriculum.rewards import as_trl, build_reward, from_trl
+from perdure.curriculum.rewards.answers import chosen_letter, last_number, plain, same_mathematics
+from perdure.curriculum.rewards.named import as_trl, build_reward, from_trl
 from perdure.curriculum.sources.config import RewardConfig
 from perdure.curriculum.task import Item
 

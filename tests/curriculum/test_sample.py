@@ -4,8 +4,8 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from perdure.curriculum.reader import read_curriculum
-from perdure.curriculum.sample import sample_curriculum
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.file.sample import sample_curriculum
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sources import PythonTask, ReasoningGym
 

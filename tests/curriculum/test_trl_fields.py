@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from perdure.curriculum.faults import CurriculumError
-from perdure.curriculum.reader import read_curriculum
+from perdure.curriculum.file.faults import CurriculumError
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.file.trl_fields import CONFIGS, OWNED, REFUSED, fields_of, schedulers
 from perdure.curriculum.train import SECTIONS, Method
-from perdure.curriculum.trl_fields import CONFIGS, OWNED, REFUSED, fields_of, schedulers
 
 HEAD = """\
 model: {model_name_or_path: org/name}

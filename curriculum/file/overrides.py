@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from perdure.curriculum import schema_paths
-from perdure.curriculum.document import Document, parse
-from perdure.curriculum.faults import CurriculumError, Fault, Path, Place, did_you_mean, one_of, show_value
+from perdure.curriculum.file import schema_paths
+from perdure.curriculum.file.document import Document, parse
+from perdure.curriculum.file.faults import CurriculumError, Fault, Path, Place, did_you_mean, one_of, show_value
 
 
 def apply_override(document: Document, override: str) -> None:

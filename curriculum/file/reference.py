@@ -1,4 +1,4 @@
-"""The curriculum reference, written from the schema: `python -m perdure.curriculum.reference > docs/curriculum.md`."""
+"""The curriculum reference, from the schema: `python -m perdure.curriculum.file.reference > docs/curriculum.md`."""
 
 import json
 import re
@@ -7,14 +7,14 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from perdure.curriculum import schema_paths
+from perdure.curriculum.file import schema_paths
+from perdure.curriculum.file.trl_fields import OWNED, REFUSED
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.trl_fields import OWNED, REFUSED
 
 HEAD = """\
 # The curriculum
 
-<!-- Written from the schema by: python -m perdure.curriculum.reference > docs/curriculum.md -->
+<!-- Written from the schema by: python -m perdure.curriculum.file.reference > docs/curriculum.md -->
 
 A curriculum is one YAML file: a base model, a budget, a way to choose the method, a stream of stages, and the
 benchmarks that must be kept. `perdure sample` prints a commented one that works, `perdure validate FILE` checks one,

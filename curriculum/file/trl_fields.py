@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Any
 
-from perdure.curriculum.document import Document
-from perdure.curriculum.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
-from perdure.curriculum.possible import methods_of
+from perdure.curriculum.file.document import Document
+from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
+from perdure.curriculum.file.possible import methods_of
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import SECTIONS, Method, Train
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
-from perdure.curriculum.document import Document
-from perdure.curriculum.faults import Fault, Path
+from perdure.curriculum.file.document import Document
+from perdure.curriculum.file.faults import Fault, Path
 
 FILE_SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 PACKAGED = ("json", "csv", "parquet", "text", "arrow")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from perdure.curriculum.document import Document, parse
-from perdure.curriculum.explain import faults_of
-from perdure.curriculum.faults import CurriculumError, Fault, Place, did_you_mean, show_value
-from perdure.curriculum.local_paths import resolve_paths
-from perdure.curriculum.overrides import apply_override
+from perdure.curriculum.file.document import Document, parse
+from perdure.curriculum.file.explain import faults_of
+from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.file.local_paths import resolve_paths
+from perdure.curriculum.file.overrides import apply_override
+from perdure.curriculum.file.trl_fields import trl_faults
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.trl_fields import trl_faults
 
 LARGEST_FILE = 4 * 2**20
 
@@ -32,7 +32,7 @@ def read_curriculum(file_or_name: str | Path, overrides: Sequence[str] = ()) -> 
 
     Args:
         file_or_name: path of a YAML file, or the name of a shipped curriculum; an existing file wins.
-        overrides: `path=value` each, applied in order (see `perdure.curriculum.overrides`).
+        overrides: `path=value` each, applied in order (see `perdure.curriculum.file.overrides`).
 
     Raises:
         CurriculumError: one line a fault, `file:line:column: path: rule; got value`.

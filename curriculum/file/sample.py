@@ -2,8 +2,8 @@
 
 from textwrap import wrap
 
-from perdure.curriculum import schema_paths
-from perdure.curriculum.document import parse
+from perdure.curriculum.file import schema_paths
+from perdure.curriculum.file.document import parse
 
 OFF = "  #off"
 """Marks the template's lines that are printed commented out."""

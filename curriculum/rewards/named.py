@@ -10,10 +10,10 @@ from fractions import Fraction
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.dotted import load_function
-from perdure.curriculum.reading import chosen_letter, last_number, plain, same_mathematics, tagged_answer
+from perdure.curriculum.rewards.answers import chosen_letter, last_number, plain, same_mathematics, tagged_answer
+from perdure.curriculum.rewards.trl import FromTrl, as_trl, from_trl, reward_name
 from perdure.curriculum.sources.config import RewardConfig
 from perdure.curriculum.task import Item, Reward
-from perdure.curriculum.trl_rewards import FromTrl, as_trl, from_trl, reward_name
 
 __all__ = ["FromTrl", "NamedReward", "as_trl", "build_reward", "from_trl", "reward_name"]
 

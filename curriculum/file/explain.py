@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from perdure.curriculum import schema_paths
-from perdure.curriculum.document import Document
-from perdure.curriculum.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
-from perdure.curriculum.trl_fields import is_trl_field
+from perdure.curriculum.file import schema_paths
+from perdure.curriculum.file.document import Document
+from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
+from perdure.curriculum.file.trl_fields import is_trl_field
 
 RULES = {
     "int_type": "must be a whole number",

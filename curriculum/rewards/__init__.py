@@ -1,0 +1,1 @@
+"""Rewards: by name, and to and from the signature of TRL."""
