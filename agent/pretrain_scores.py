@@ -16,6 +16,7 @@ from perdure.curriculum.skills import (
     TaskFactory,
     even_number,
     examples,
+    german_number,
     right_answer,
     shift_letters,
     word_starting,
@@ -26,6 +27,7 @@ OPEN_ENDED = ("say_number", "say_word")
 NEW_TASKS: dict[str, TaskFactory] = {
     "even_number": even_number,
     "word_starting": word_starting,
+    "german_number": german_number,
     "shift_letters": shift_letters,
 }
 

@@ -34,6 +34,10 @@ UNITS = _listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
 )
+GERMAN = _listed(
+    "eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
+    "achtzehn neunzehn zwanzig"
+)
 TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 WORDS = _listed(
     "ant apple arm badge bag bank barn bat bell belt bird boat bone book bowl box bread brick cabin cake camel camp "
@@ -186,8 +190,13 @@ def word_starting(*, seed: int, train: int, heldout: int) -> Task:
     return _task("word_starting", _word_starting, seed, train, heldout)
 
 
+def german_number(*, seed: int, train: int, heldout: int) -> Task:
+    """Say a number from 1 to 20 in German: nothing the base ever did, and soon learnt by imitation."""
+    return _task("german_number", _german_number, seed, train, heldout)
+
+
 def shift_letters(*, seed: int, train: int, heldout: int) -> Task:
-    """Replace each letter by the next one: nothing the base ever did."""
+    """Replace each letter by the next one: nothing the base ever did, and hard to imitate."""
     return _task("shift_letters", _shift_letters, seed, train, heldout)
 
 
@@ -201,6 +210,12 @@ def _word_starting(rng: Random) -> Item:
     letter = rng.choice(START_LETTERS)
     right = tuple(sorted(word for word in WORDS if word[0] == letter))
     return _item(_open(rng, _article(_filler(rng), "word"), f"starting with the letter {letter}"), right, right[0])
+
+
+def _german_number(rng: Random) -> Item:
+    place = rng.randrange(len(GERMAN))
+    templates = ("Say {} in German.", "Write {} in German.", "Spell {} in German.", "What is {} in German?")
+    return _one_right(rng, templates, str(place + 1), GERMAN[place])
 
 
 def _shift_letters(rng: Random) -> Item:

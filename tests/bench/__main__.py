@@ -33,7 +33,7 @@ def main() -> int:
     os.environ.update(QUIET)
     warnings.filterwarnings("ignore")
     console = Console(width=None if sys.stdout.isatty() else 140)
-    options = Options(arguments.model, arguments.threads if arguments.threads == "auto" else int(arguments.threads))
+    options = Options(arguments.model, arguments.threads)
     machine_line = machine()
     console.print(machine_line, highlight=False)
     parts, failed = {}, False
@@ -54,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; default: all")
     parser.add_argument("--model", type=Path, help="folder of a 135 M model; default: random weights of that shape")
-    parser.add_argument("--threads", default="auto", help="CPU threads of the large model; default: all cores")
+    parser.add_argument("--threads", type=int, default="auto", help="threads of the large model; default: all cores")
     parser.add_argument("--print-only", action="store_true", help="leave docs/experiments.md alone")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(NAMES))

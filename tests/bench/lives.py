@@ -63,6 +63,7 @@ class TimedWorld:
         return self._world.measure(names)
 
     def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+        self.times = StageTimes()
         began = last = time.perf_counter()
 
         def timed(progress: Progress) -> bool:
@@ -103,7 +104,7 @@ class Nobody:
 
 
 def timed_life(curriculum: Curriculum, folder: Path) -> StageTimes:
-    """A whole life of one stage, from loading the model to the last score."""
+    """A whole life, from loading the model to the last score; the times are those of its last stage."""
     import torch
 
     life = start(curriculum, folder, Nobody())

@@ -10,7 +10,7 @@ def machine() -> str:
     """Processor, cores and the libraries that matter for speed."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "trl", "lm_eval"))
     load = os.getloadavg()[0]
-    busy = f", busy (load {load:.1f})" if load > (os.cpu_count() or 1) + 1 else ""
+    busy = f", busy (load {load:.1f})" if load > (os.cpu_count() or 1) / 2 else ""
     return f"{_processor()}, {os.cpu_count()} cores{busy}; Python {platform.python_version()}, {libraries}"
 
 

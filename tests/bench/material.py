@@ -1,6 +1,7 @@
 """What is trained in the benchmarks: curricula, a task with long answers, and a model of SmolLM2-135M's shape."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -18,11 +19,18 @@ TINY = "builtin:tiny"
 TOKENS = 64  # of a sequence of the large model, about
 
 
-def tiny_curriculum(method: Method, *, steps: int, save_steps: int | None = None) -> Curriculum:
-    """One stage of the built-in model; the monitor's settings are the defaults, and its cap is never reached."""
-    task = {"type": "python", "path": "perdure.curriculum.skills:even_number", "train": 1000, "heldout": 16}
-    train = {"max_steps": steps, "save_steps": save_steps, "num_generations": 8, "max_completion_length": 12}
-    return _curriculum({"model_name_or_path": TINY}, method, task, train)
+def tiny_curriculum(method: Method, *, steps: int, earlier: Sequence[str] = ()) -> Curriculum:
+    """A stage of the built-in model; the monitor's settings are the defaults, and its cap is never reached.
+
+    `earlier` names the skills of stages of one step each that come before it.
+    """
+    train = {"max_steps": steps, "num_generations": 8, "max_completion_length": 12}
+    before = [{"name": skill, "task": _skill(skill), "train": {"max_steps": 1}} for skill in earlier]
+    return _curriculum({"model_name_or_path": TINY}, method, _skill("even_number"), train, before=before)
+
+
+def _skill(name: str) -> dict[str, Any]:
+    return {"type": "python", "path": f"perdure.curriculum.skills:{name}", "train": 1000, "heldout": 16}
 
 
 def large_curriculum(
@@ -37,7 +45,8 @@ def large_curriculum(
 def _tokens_per_word(model: Path) -> float:
     from transformers import AutoTokenizer
 
-    return len(AutoTokenizer.from_pretrained(model)(" ".join(WORDS))["input_ids"]) / len(WORDS)
+    encoded = AutoTokenizer.from_pretrained(model)([f" {word}" for word in WORDS], add_special_tokens=False)
+    return sum(map(len, encoded["input_ids"])) / len(WORDS)
 
 
 def _curriculum(
@@ -46,6 +55,7 @@ def _curriculum(
     task: dict[str, Any],
     train: dict[str, Any],
     budget: dict[str, Any] | None = None,
+    before: Sequence[dict[str, Any]] = (),
 ) -> Curriculum:
     return Curriculum.model_validate(
         {
@@ -53,7 +63,7 @@ def _curriculum(
             "budget": {"kl": 1e6} | (budget or {}),
             "strategy": {"type": "fixed", "method": method},
             "train": train,
-            "stages": [{"name": STAGE, "task": task}],
+            "stages": [*before, {"name": STAGE, "task": task}],
             "evaluation": {"batch_size": 8, "max_completion_length": 12},
         }
     )

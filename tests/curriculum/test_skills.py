@@ -8,7 +8,7 @@ import pytest
 from perdure.curriculum import skills
 from perdure.curriculum.task import Item, Task
 
-NEW_TASKS = (skills.even_number, skills.word_starting, skills.shift_letters)
+NEW_TASKS = (skills.even_number, skills.word_starting, skills.german_number, skills.shift_letters)
 
 
 def asked(item: Item) -> str:
@@ -108,6 +108,11 @@ def test_shift_letters_shifts_each_letter() -> None:
     for item in skills.shift_letters(seed=0, train=50, heldout=0).train:
         shown = asked(item).split(": ")[1].split()
         assert item.answer == " ".join(chr(ord(letter) + 1) for letter in shown)
+
+
+def test_german_number_names_the_number() -> None:
+    names = {numbers_in(item)[0]: item.answer for item in skills.german_number(seed=0, train=400, heldout=0).train}
+    assert [names[number] for number in (1, 12, 16, 17, 20)] == ["eins", "zwölf", "sechzehn", "siebzehn", "zwanzig"]
 
 
 def test_the_new_tasks_words_stay_out_of_pretraining() -> None:
