@@ -26,8 +26,9 @@ tiny: $(STAMP)  ## train builtin:tiny again, from nothing
 	$(BIN)/python -m perdure.agent.pretrain
 
 picture: $(STAMP)  ## the picture in the README
-	$(BIN)/perdure run demo --output-dir runs/picture --plain
-	$(BIN)/python -m perdure.cli.picture runs/picture docs/picture.svg
+	rm -rf build/demo
+	$(BIN)/perdure run demo --output-dir build/demo --plain
+	$(BIN)/python -m perdure.cli.picture build/demo docs/picture.svg
 
 reference: $(STAMP)  ## the curriculum reference, from the schema
 	$(BIN)/python -m perdure.curriculum.file.reference > docs/curriculum.md
