@@ -47,8 +47,8 @@ class Texts:
         chosen = list(range(count // 2, total, count))
         if len(chosen) < 2:
             chosen = [0, total - 1]
-        parts = torch.split(self.hidden_RH, self.rows_S)
-        hidden_RH = torch.cat([parts[index] for index in chosen])
+        text_of_row_R = torch.repeat_interleave(self.lengths_S - self.prompt_lengths_S)
+        hidden_RH = self.hidden_RH[torch.isin(text_of_row_R, torch.tensor(chosen))]
         return Texts(self.ids_ST[chosen], self.prompt_lengths_S[chosen], self.lengths_S[chosen], hidden_RH)
 
 
