@@ -99,7 +99,8 @@ class BaseTexts:
         live_head = _unwrapped(self._policy.model).get_output_embeddings()
         chunk = max(1, self._chunk_elements // live_head.weight.shape[0])
         parts = []
-        for base_CV, policy_CV in zip(base_RH.split(chunk), hidden_RH.split(chunk), strict=True):
+        for start in range(0, len(base_RH), chunk):
+            base_CV, policy_CV = base_RH[start : start + chunk], hidden_RH[start : start + chunk]
             if self.head:
                 base_CV = nn.functional.linear(base_CV, self.head["weight"], self.head.get("bias"))
                 policy_CV = live_head(policy_CV)
