@@ -126,7 +126,9 @@ RESUMES: list[tuple[Method, dict[str, Any], int, Callable[[], TinyPolicy]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "more", "step", "make"), RESUMES, ids=lambda value: getattr(value, "__name__", str(value)))
+@pytest.mark.parametrize(
+    ("method", "more", "step", "make"), RESUMES, ids=lambda value: getattr(value, "__name__", str(value))
+)
 def test_resumed_equals_undisturbed(
     method: Method, more: dict[str, Any], step: int, make: Callable[[], TinyPolicy], tmp_path: Path
 ) -> None:
