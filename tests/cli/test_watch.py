@@ -86,7 +86,10 @@ def test_ctrl_c_leaves_the_run_as_it_is(tmp_path: Path) -> None:
             process.stdout.readline()
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
+        stuck = threading.Timer(60, process.kill)
+        stuck.start()
         said = process.stdout.read() + process.stderr.read()
+        stuck.cancel()
     assert (process.returncode, said) == (130, b"")
     assert (run / "journal.jsonl").read_bytes() == before
 
