@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -54,13 +55,17 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; default: all")
     parser.add_argument("--model", type=Path, help="folder of a 135 M model; default: random weights of that shape")
-    parser.add_argument("--threads", type=int, default="auto", help="threads of the large model; default: all cores")
+    parser.add_argument("--threads", type=_threads, default="auto", help="threads of the large model: auto or N")
     parser.add_argument("--print-only", action="store_true", help="leave docs/experiments.md alone")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(NAMES))
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
     return arguments
+
+
+def _threads(text: str) -> int | Literal["auto"]:
+    return "auto" if text == "auto" else int(text)
 
 
 def _measured(measure: Callable[[Options], Report], options: Options) -> Report:
