@@ -19,7 +19,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## measure and print; docs/experiments.md says what was found
+bench: $(STAMP)  ## measure, print, and write the figures into docs/experiments.md
 	$(BIN)/python -m tests.bench
 
 tiny: $(STAMP)  ## train builtin:tiny again, from nothing

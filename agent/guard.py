@@ -9,6 +9,7 @@ from perdure.agent.chronicle import Chronicle
 from perdure.agent.folder import read_json, write_json
 from perdure.agent.methods.contract import Progress, SaveAndStop
 from perdure.agent.world import World
+from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Monitor, Reading
 
 State = tuple[str, Callable[[], None]]
@@ -18,8 +19,8 @@ State = tuple[str, Callable[[], None]]
 class Guard:
     """Holds one stage within the budget.
 
-    `earlier` yields the states before the stage, latest first and the base last; the base's KL is zero, so going back
-    always ends.
+    `earlier` yields the states before the stage, latest first and the base last; the base's KL is zero up to rounding,
+    so going back ends there.
     """
 
     def __init__(
@@ -37,7 +38,6 @@ class Guard:
         self._world, self._monitor, self._chronicle = world, monitor, chronicle
         self._stage, self._tasks, self._folder = stage, tasks, folder
         self._earlier, self._interrupted = earlier, interrupted
-        self._last: Reading | None = None
         self._fault: str | None = None
 
     def enter(self) -> Reading:
@@ -48,7 +48,7 @@ class Guard:
         """Whether any budget is left to spend; if not, the update is not begun."""
         if self._monitor.demands(entry) is None:
             return True
-        self._tell("stop", f"no budget left at the start: {_describe(entry)}", "no update")
+        self._tell("stop", f"no budget left at the start: {_describe(entry)}", "no update", 0)
         return False
 
     def watch(self, progress: Progress) -> bool:
@@ -72,24 +72,27 @@ class Guard:
 
     def settle(self, step: int, *, ended_early: bool) -> Reading:
         """The reading that the stage ends with, after going back if the budget or a fault demands it."""
-        reading = self._last if step and self._last and self._last.step == step else self._measure(step)
+        reading = self._measure(step)
         demand = "broken" if self._fault else self._monitor.demands(reading)
         if demand in ("rollback", "broken"):
             self._write(reading)
-            return self._go_back(demand, self._fault or _describe(reading))
+            return self._go_back(demand, self._fault or _describe(reading), step)
         if demand == "stop" and ended_early and step:
-            self._tell("stop", _describe(reading), f"step {step}")
+            self._tell("stop", _describe(reading), f"step {step}", step)
         return self._write(reading, final=True)
 
-    def _go_back(self, demand: str, why: str) -> Reading:
-        for name, step, restore in self._states():
+    def _go_back(self, demand: str, why: str, step: int) -> Reading:
+        """To the first state that the budget accepts; those that it does not are passed over and not journaled."""
+        for name, earlier_step, restore in self._states():
             restore()
-            reading = self._measure(step)
+            reading = self._measure(earlier_step)
             if self._monitor.demands(reading) in (None, "stop"):
-                self._tell(demand, why, name)
+                self._tell(demand, why, name, step)
                 return self._write(reading, final=True)
-            self._write(reading)
-        raise AssertionError("the base itself is not within the budget")
+        raise ModelError(
+            f"even the base is not within the budget ({_describe(reading)}): its own KL is zero only up to rounding. "
+            "Use a larger budget.kl or model.dtype: float32"
+        )
 
     def _states(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
         if self._good.exists():
@@ -107,19 +110,15 @@ class Guard:
         return self._folder / "good.safetensors"
 
     def _measure(self, step: int) -> Reading:
-        self._last = self._monitor.read(step, self._tasks)
-        return self._last
+        return self._monitor.read(step, self._tasks)
 
     def _write(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Reading:
         fields = asdict(reading) | {"within": reading.within, "entry": entry, "final": final}
         self._chronicle.tell("reading", stage=self._stage, **fields)
         return reading
 
-    def _tell(self, action: str, reason: str, target: str) -> None:
-        assert self._last is not None
-        self._chronicle.tell(
-            "intervention", stage=self._stage, step=self._last.step, action=action, reason=reason, target=target
-        )
+    def _tell(self, action: str, reason: str, target: str, step: int) -> None:
+        self._chronicle.tell("intervention", stage=self._stage, step=step, action=action, reason=reason, target=target)
 
 
 def _describe(reading: Reading) -> str:

@@ -45,16 +45,19 @@ class Journal:
     def append(self, event: str, **fields: Any) -> Event:
         """Write one event and wait until it is on the disk. Returns it as read back."""
         row = {"event": event, "time": round(time.time(), 3)} | fields
-        line = json.dumps(row, allow_nan=True) + "\n"
-        with self.path.open("ab") as file:
-            start = file.tell()
-            try:
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                os.truncate(self.path, start)
-                raise
+        line = (json.dumps(row, allow_nan=True) + "\n").encode()
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        start = os.fstat(file).st_size
+        try:  # without a buffer, which would write its rest when it is closed
+            written = 0
+            while written < len(line):
+                written += os.write(file, line[written:])
+            os.fsync(file)
+        except OSError:
+            os.ftruncate(file, start)
+            raise
+        finally:
+            os.close(file)
         return json.loads(line)  # type: ignore[no-any-return]
 
 

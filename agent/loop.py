@@ -98,6 +98,9 @@ def live_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
         keep_policy(life, number, stage, decision, outcome)
     score(life, number, stage.name)
     life.chronicle.enter("saving", stage=number, name=stage.name)
+    shutil.rmtree(partial / "checkpoints", ignore_errors=True)
+    for leftover in partial.glob("good.*"):
+        leftover.unlink()
     commit_folder(partial, life.folder.stage(number, stage.name))
     commit_row(life, number, read_json(life.folder.stage(number, stage.name) / "settled.json"))
 
@@ -136,9 +139,6 @@ def keep_policy(life: Life, number: int, stage: Stage, decision: Decision, outco
     life.world.policy.save(partial / "policy")
     about = {"name": stage.name, "method": decision.method, "steps": outcome.steps}
     write_json(partial / "settled.json", about)
-    shutil.rmtree(partial / "checkpoints", ignore_errors=True)
-    for leftover in partial.glob("good.*"):
-        leftover.unlink()
 
 
 def take_up(life: Life, number: int, stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """Everything that must be right before a life begins or goes on. Nothing is written until all of it is."""
 
+import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,10 @@ from perdure.curriculum.train import Method, settings_for
 from perdure.eval.benchmarks import Prepared, prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
 
-LIBRARIES = ("perdure", "torch", "transformers", "trl", "peft", "datasets", "lm_eval", "reasoning-gym", "math-verify")
+LIBRARIES = (
+    *("perdure", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "numpy"),
+    *("datasets", "lm_eval", "reasoning-gym", "math-verify"),
+)
 
 
 def start(curriculum: Curriculum, path: Path, view: View) -> Life:
@@ -55,7 +59,7 @@ def resume(path: Path, view: View) -> Life:
     now = _description(curriculum, begun["run"], tasks, benchmarks, world)
     _refuse_differences(begun, now)
     chronicle = Chronicle(folder, view)
-    chronicle.tell("resumed") if chronicle.record.rows else chronicle.tell("started", **now)
+    chronicle.tell("started", **now) if chronicle.record.status == "empty" else chronicle.tell("resumed")
     return _life(curriculum, tasks, benchmarks, world, folder, chronicle)
 
 
@@ -99,13 +103,14 @@ def _description(
         "benchmarks": [benchmark.title for benchmark in curriculum.benchmarks],
         "curriculum": curriculum.model_dump(mode="json"),
         "versions": _versions(),
+        "resolved": dict(world.resolved),
         "base_sha256": world.policy.fingerprint(),
         "data": {task.name: task.fingerprint() for task in tasks} | benchmarks.fingerprints,
     }
 
 
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
 def _begun_with(folder: RunFolder) -> dict[str, Any]:

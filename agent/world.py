@@ -17,6 +17,11 @@ class World(Protocol):
     @property
     def policy(self) -> Policy: ...
 
+    @property
+    def resolved(self) -> Mapping[str, str]:
+        """What was chosen by itself and decides the last bits of a result, such as the device and the threads."""
+        ...
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """Compute the base's side of the KL into `folder`, or read it from there. The policy is the base now."""
         ...

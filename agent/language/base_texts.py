@@ -44,6 +44,8 @@ class Texts:
     def one_in(self, count: int) -> "Texts":
         """Every `count`-th text, but at least two. The texts are in the order of their length, so all lengths stay."""
         total = len(self.ids_ST)
+        if count == 1 or total <= 2:
+            return self
         chosen = list(range(count // 2, total, count))
         if len(chosen) < 2:
             chosen = [0, total - 1]

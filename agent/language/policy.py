@@ -123,13 +123,15 @@ class LanguagePolicy:
     @contextmanager
     def inference_mode(self) -> Iterator[None]:
         """Evaluation mode and key-value cache inside; everything as it was after."""
-        was_training, had_cache = self.model.training, self.model.config.use_cache
+        modes = [(module, module.training) for module in self.model.modules()]
+        had_cache = self.model.config.use_cache
         self.model.eval()
         self.model.config.use_cache = True
         try:
             yield
         finally:
-            self.model.train(was_training)
+            for module, training in modes:
+                module.training = training
             self.model.config.use_cache = had_cache
 
     def _pad_left(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from perdure.agent.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.language.loading import load_base, load_policy
 from perdure.agent.methods import find_update
 from perdure.agent.methods.contract import Outcome, Watch
+from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
@@ -21,6 +24,14 @@ class LanguageWorld:
         self._curriculum = curriculum
         self.policy = load_policy(curriculum.model, seed=curriculum.seed)
         self._base: BaseTexts | None = None
+        self._base_sha256 = self.policy.fingerprint()
+
+    @property
+    def resolved(self) -> dict[str, str]:
+        """See `World.resolved`."""
+        model = self.policy.model
+        threads = torch.get_num_threads() if model.device.type == "cpu" else 0
+        return {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""
@@ -58,3 +69,6 @@ class LanguageWorld:
     def become_base(self) -> None:
         """See `World.become_base`."""
         self.policy.become_base(lambda: load_base(self._curriculum.model))
+        if self.policy.fingerprint() != self._base_sha256:
+            name = self._curriculum.model.model_name_or_path
+            raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")

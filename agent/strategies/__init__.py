@@ -6,6 +6,7 @@ from perdure.budget.monitor import Reading
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import AutoStrategy, Curriculum, Stage
 from perdure.curriculum.task import Task
+from perdure.curriculum.train import settings_for
 
 __all__ = ["Decision", "choose"]
 
@@ -16,5 +17,9 @@ def choose(curriculum: Curriculum, stage: Stage, task: Task, policy: Policy, ent
         return Decision(stage.method, "the stage names it")
     strategy = curriculum.strategy
     if isinstance(strategy, AutoStrategy):
-        return auto.choose(strategy, task, policy, entry, curriculum.evaluation, seed)
+        length = settings_for("rl", curriculum.train, stage.train).model_dump()["max_completion_length"]
+        evaluation = curriculum.evaluation
+        if length is not None:
+            evaluation = evaluation.model_copy(update={"max_completion_length": length})
+        return auto.choose(strategy, task, policy, entry, evaluation, seed)
     return Decision(strategy.method, "the strategy is fixed")

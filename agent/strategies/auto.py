@@ -20,7 +20,10 @@ from perdure.curriculum.task import Task
 def choose(
     config: AutoStrategy, task: Task, policy: Policy, entry: Reading, evaluation: Evaluation, seed: int
 ) -> Decision:
-    """Decide by the rule above; the evidence holds every figure that the rule looked at."""
+    """Decide by the rule above; the evidence holds every figure that the rule looked at.
+
+    Samples are as long as those that `rl` would train on, if the curriculum says how long, else as those examined.
+    """
     evidence: dict[str, object] = {
         "demonstrations": task.has_demonstrations,
         "reward": task.reward is not None,

@@ -42,6 +42,10 @@ class ScalarWorld:
         self.on_step = on_step
         self.steps_done = 0
 
+    @property
+    def resolved(self) -> dict[str, str]:
+        return {}
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         folder.mkdir(exist_ok=True)
 

@@ -153,3 +153,10 @@ def test_chunks_do_not_matter() -> None:
     assert per_token(small.measure(["a"]).kl_base_to_policy).value == pytest.approx(
         per_token(base.measure(["a"]).kl_base_to_policy).value, rel=1e-6
     )
+
+
+def test_tasks_share_the_texts_of_a_reading_and_a_short_task_gives_what_it_has() -> None:
+    policy = a_policy()
+    base = sampled(policy, {"one": ["a"], "two": ["a", "b"], "eight": list("abcdefgh")})
+    sizes = {n: [len(group.sums) for group in base.measure(list(base.texts)[-n:]).kl_base_to_policy] for n in (1, 2, 3)}
+    assert sizes == {1: [8], 2: [2, 4], 3: [1, 2, 3]}

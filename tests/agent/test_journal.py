@@ -1,7 +1,10 @@
 """The journal: what is read is whole, and repeats after a resume replace what they repeat."""
 
+import resource
+import signal
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +27,23 @@ def test_a_torn_line_is_neither_read_nor_built_upon(tmp_path: Path) -> None:
     assert [event["event"] for event in read_journal(path)] == ["finished"]
     Journal(path).append("resumed")
     assert [event["event"] for event in read_journal(path)] == ["finished", "resumed"]
+
+
+def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("resumed")
+    size = journal.path.stat().st_size
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            journal.append("interrupted")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert journal.path.stat().st_size == size
+    journal.append("finished", seconds=1.0)
+    assert [event["event"] for event in read_journal(journal.path)] == ["resumed", "finished"]
 
 
 def test_nan_survives_the_journal(tmp_path: Path) -> None:
