@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SOURCES := $(shell find agent budget cli curriculum eval -name '*.py' -o -name '*.yaml' | sort)
 
-.PHONY: demo test check bench tiny picture reference clean
+.PHONY: demo test check bench tiny picture reference theory clean
 
 demo: $(STAMP)  ## live a short life on the built-in model
 	$(BIN)/perdure run demo
@@ -32,6 +32,9 @@ picture: $(STAMP)  ## the picture in the README
 
 reference: $(STAMP)  ## the curriculum reference, from the schema
 	$(BIN)/python -m perdure.curriculum.file.reference > docs/curriculum.md
+
+theory: $(STAMP)  ## the tables and figures of docs/theory.md
+	$(BIN)/python -m docs.theory
 
 # The editable install links single files, so a new or renamed one means installing again.
 $(STAMP): pyproject.toml constraints.txt $(VENV)/names

@@ -1,0 +1,43 @@
+"""A class of policies that cannot express everything: an answer is two coins, tossed without seeing each other.
+
+The class is an exponential family (e-flat): `ln π` is linear in `logit u` and `logit v`, the coins' log-odds of heads.
+Right is "at least one is heads", so that `J = 1 - (1-u)(1-v)`. Answers are ordered HH, HT, TH, TT.
+"""
+
+import numpy as np
+
+from docs.theory.bandit import Array, Bandit, bandit, projection
+
+
+def coins(u: float, v: float) -> Array:
+    """The policy of two coins, of shape (1, 4)."""
+    return np.array([[u * v, u * (1 - v), (1 - u) * v, (1 - u) * (1 - v)]])
+
+
+FAIR = bandit(coins(0.5, 0.5).tolist(), right=3)
+"""Two fair coins; the base gets 3/4 of the tosses right."""
+
+
+def m_step(target_SK: Array) -> tuple[float, float]:
+    """The exact M-projection onto two coins, `argmin KL(q ‖ π)`: the two marginals of q."""
+    return float(target_SK[0, :2].sum()), float(target_SK[0, [0, 2]].sum())
+
+
+def em(problem: Bandit, u: float, v: float, steps: int) -> list[tuple[float, float]]:
+    """The coins after each exact EM step, the start first."""
+    visited = [(u, v)]
+    for _ in range(steps):
+        visited.append(m_step(projection(coins(*visited[-1]), problem)))
+    return visited
+
+
+def nearest(u0: float, v0: float, at: float) -> tuple[float, float]:
+    """The coins with the least `KL(π ‖ π0)` at an accuracy, to four decimals: u varies, and `(1-u)(1-v) = 1-J` gives v.
+
+    For `u0 >= v0`, so that `u >= v` is no loss: exchanging the two changes the KL by `(u - v)(logit u0 - logit v0)`.
+    """
+    us = np.linspace(1 - np.sqrt(1 - at), at, 50_001)[:-1]
+    vs = 1 - (1 - at) / (1 - us)
+    costs = sum(x * np.log(x / x0) + (1 - x) * np.log((1 - x) / (1 - x0)) for x, x0 in ((us, u0), (vs, v0)))
+    best = int(np.argmin(costs))
+    return float(us[best]), float(vs[best])
