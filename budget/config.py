@@ -43,4 +43,14 @@ class BudgetConfig(Frozen):
     num_prompts: Annotated[int, Field(ge=2, description="prompts a task, each with one text sampled from the base")] = (
         32
     )
-    max_completion_length: Annotated[int, Field(ge=1, description="tokens of each text sampled from the base")] = 32
+    max_completion_length: Annotated[
+        int, Field(ge=1, description="tokens of each text sampled from the base; language world")
+    ] = 32
+    law: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="a law saved by `perdure law --save`, or `builtin:NAME`; its prediction of forgetting stands "
+            "beside every reading",
+        ),
+    ] = None

@@ -12,11 +12,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Divergences:
-    """Per position: exact forward KL, exact reverse KL (nats) and total variation (0 … 1), each of shape (N,)."""
+    """Per position, each of shape (N,): exact forward and reverse KL (nats), total variation (≤ 1), and L2 (≤ √2)."""
 
     kl_base_to_policy_N: Tensor
     kl_policy_to_base_N: Tensor
     total_variation_N: Tensor
+    l2_distributions_N: Tensor
 
 
 def kl_base_to_policy(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Tensor:
@@ -44,10 +45,12 @@ def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences
     base_log_NV = torch.log_softmax(base_logits_NV.float(), dim=-1)
     policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
     base_NV, policy_NV = base_log_NV.exp(), policy_log_NV.exp()
+    difference_NV = base_NV - policy_NV
     return Divergences(
         kl_base_to_policy_N=_expected_log_ratio(base_NV, base_log_NV, policy_log_NV),
         kl_policy_to_base_N=_expected_log_ratio(policy_NV, policy_log_NV, base_log_NV),
-        total_variation_N=0.5 * (base_NV - policy_NV).abs().sum(-1),
+        total_variation_N=0.5 * difference_NV.abs().sum(-1),
+        l2_distributions_N=difference_NV.square().sum(-1).sqrt(),
     )
 
 

@@ -6,21 +6,25 @@ It is a guard-rail, not a promise: the KL can be low and a skill lost. The score
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from perdure.budget.config import BudgetConfig, Unit
 from perdure.budget.estimate import Estimate, Group, per_sequence, per_token
+
+if TYPE_CHECKING:
+    from perdure.budget.law.saved import Law
 
 Action = Literal["stop", "rollback", "broken"]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a world measured on the base's texts, a group a task: forward KL, reverse KL and total variation."""
+    """What a world measured on the base's texts, a group a task: forward and reverse KL, total variation, and L2."""
 
     kl_base_to_policy: tuple[Group, ...]
     kl_policy_to_base: tuple[Group, ...]
     total_variation: tuple[Group, ...]
+    l2_distributions: tuple[Group, ...]
 
 
 Measure = Callable[[Sequence[str]], Measurement]
@@ -28,11 +32,25 @@ Measure = Callable[[Sequence[str]], Measurement]
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """The forgetting that a law expects at one KL, and its interval: the mean drop of `benchmarks`, as fractions.
+
+    Not `inside`: the KL is outside the range that the law was fitted on, and the figures are those of the nearest end.
+    """
+
+    value: float
+    low: float
+    high: float
+    inside: bool
+    benchmarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Reading:
     """One reading of the monitor. All divergences are taken on texts sampled from the base.
 
-    The forward KL per sequence is unbiased for whole texts. The reverse KL and the total variation are those of the
-    next-token distributions at the same positions, kept for the forgetting law, not for the budget.
+    The forward KL per sequence is unbiased for whole texts. The reverse KL, the total variation and the L2 distance are
+    those of the next-token distributions at the same positions, kept for the forgetting law, not for the budget.
     """
 
     step: int
@@ -40,8 +58,10 @@ class Reading:
     kl_per_sequence: Estimate
     kl_policy_to_base_per_token: Estimate
     total_variation_per_token: Estimate
+    l2_distributions_per_token: Estimate
     cap: float
     unit: Unit
+    predicted_forgetting: Forecast | None = None
 
     @property
     def kl(self) -> Estimate:
@@ -64,24 +84,31 @@ class Reading:
 
 
 class Monitor:
-    """Reads the KL of one policy and says what the budget demands."""
+    """Reads the KL of one policy and says what the budget demands and, with a law, what forgetting to expect.
 
-    def __init__(self, config: BudgetConfig, measure: Measure) -> None:
+    The forecast decides nothing: the budget is in KL, and the scorecard measures.
+    """
+
+    def __init__(self, config: BudgetConfig, measure: Measure, law: "Law | None" = None) -> None:
         self.config = config
         self._measure = measure
+        self._law = law
 
     def read(self, step: int, tasks: Sequence[str]) -> Reading:
         """Measure now. `tasks` are those seen so far, the stage's own last; the budget picks among them."""
         chosen = {"seen": list(tasks), "task": list(tasks)[-1:], "generic": ["generic"]}[self.config.prompts]
         measured = self._measure(chosen)
+        token, sequence = per_token(measured.kl_base_to_policy), per_sequence(measured.kl_base_to_policy)
         return Reading(
             step=step,
-            kl_per_token=per_token(measured.kl_base_to_policy),
-            kl_per_sequence=per_sequence(measured.kl_base_to_policy),
+            kl_per_token=token,
+            kl_per_sequence=sequence,
             kl_policy_to_base_per_token=per_token(measured.kl_policy_to_base),
             total_variation_per_token=per_token(measured.total_variation),
+            l2_distributions_per_token=per_token(measured.l2_distributions),
             cap=self.config.kl,
             unit=self.config.unit,
+            predicted_forgetting=None if self._law is None else _forecast(self._law, token, sequence),
         )
 
     def demands(self, reading: Reading) -> Action | None:
@@ -99,3 +126,12 @@ class Monitor:
     def due(self, step: int) -> bool:
         """Whether a reading is due after this optimiser step."""
         return step % self.config.every == 0
+
+
+def _forecast(law: "Law", token: Estimate, sequence: Estimate) -> Forecast | None:
+    """What `law` expects, at the KL in its own unit; nothing at a KL that is no number."""
+    kl = sequence.value if law.unit == "sequence" else token.value
+    if not math.isfinite(kl):
+        return None
+    found = law.predict(kl)
+    return Forecast(found.value, found.low, found.high, found.inside, tuple(law.benchmarks))

@@ -1,30 +1,22 @@
-"""Means, intervals and paired tests on per-item results. Imports numpy alone; scipy only for a quantile of t.
+"""Intervals and paired tests on per-item results. Imports numpy alone; scipy only for a quantile of t.
 
 Two checkpoints are compared on the same items, pair by pair: the difference of two independent proportions would
 throw away that an item which is hard for one is hard for the other.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perdure.budget.significance import holm, sign_flip, student
+
+__all__ = ["LEVEL", "Paired", "holm", "mcnemar", "newcombe", "paired", "sign_flip", "wilson"]
+
 LEVEL = 0.95
-_EXACT_PERMUTATIONS = 16
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over `n` items; `nan` over none. `stderr` and the interval are `None` below two items."""
-
-    value: float
-    stderr: float | None
-    low: float | None
-    high: float | None
-    n: int
 
 
 @dataclass(frozen=True)
@@ -36,24 +28,6 @@ class Paired:
     high: float | None
     p_value: float | None
     n: int
-
-
-def mean(values: Sequence[float], *, level: float = LEVEL) -> Mean:
-    """Mean, standard error s / sqrt(n) with the n - 1 variance, and an interval.
-
-    The interval is Wilson's where every value is 0 or 1, Student's otherwise. Wilson's does not shrink to a point when
-    all items agree, which the standard error does.
-    """
-    x = np.asarray(values, dtype=float)
-    n = len(x)
-    if n == 0:
-        return Mean(math.nan, None, None, None, 0)
-    value = float(x.mean())
-    if n == 1:
-        return Mean(value, None, None, None, 1)
-    stderr = float(x.std(ddof=1)) / math.sqrt(n)
-    low, high = wilson(float(x.sum()), n, level=level) if _binary(x) else _student(value, stderr, n, level)
-    return Mean(value, stderr, low, high, n)
 
 
 def wilson(successes: float, n: int, *, level: float = LEVEL) -> tuple[float, float]:
@@ -100,7 +74,7 @@ def paired(before: Mapping[str, float], after: Mapping[str, float], *, level: fl
         both = int(((y == 1) & (x == 1)).sum())
         low, high = newcombe(both, gained, lost, n - both - gained - lost, level=level)
         return Paired(difference, low, high, mcnemar(gained, lost), n)
-    low, high = _student(difference, float((y - x).std(ddof=1)) / math.sqrt(n), n, level)
+    low, high = student(difference, float((y - x).std(ddof=1)) / math.sqrt(n), n - 1, level)
     return Paired(difference, low, high, sign_flip(y - x, seed=seed), n)
 
 
@@ -127,49 +101,8 @@ def newcombe(both: int, gained: int, lost: int, neither: int, *, level: float = 
     return max(-1.0, after - before - down), min(1.0, after - before + up)
 
 
-def sign_flip(differences: Sequence[float] | NDArray[np.float64], *, seed: int = 0, resamples: int = 10_000) -> float:
-    """Two-sided sign-flip permutation test of a mean difference of zero.
-
-    Under the null each difference is as likely to have the other sign. All sign patterns are counted where at most 16
-    differences are not zero; beyond that `resamples` seeded ones, with p = (1 + hits) / (1 + resamples)
-    (Phipson and Smyth 2010).
-    """
-    d = np.asarray(differences, dtype=float)
-    d = d[d != 0]
-    if len(d) == 0:
-        return 1.0
-    seen = abs(d.sum()) - 1e-9 * np.abs(d).sum()
-    if len(d) <= _EXACT_PERMUTATIONS:
-        bits = (np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1
-        return float((np.abs((2 * bits - 1) @ d) >= seen).mean())
-    generator = np.random.default_rng(seed)
-    hits = 0
-    for _ in range(0, resamples, 1000):
-        signs = generator.integers(0, 2, size=(1000, len(d))) * 2 - 1
-        hits += int((np.abs(signs @ d) >= seen).sum())
-    return (1 + hits) / (1 + math.ceil(resamples / 1000) * 1000)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment for several comparisons (Holm 1979); `None` stays `None` and does not count."""
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, i) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
-        adjusted[i] = largest
-    return adjusted
-
-
 def _binary(x: NDArray[np.float64]) -> bool:
     return bool(np.isin(x, (0.0, 1.0)).all())
-
-
-def _student(value: float, stderr: float, n: int, level: float) -> tuple[float, float]:
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * stderr
-    return value - half, value + half
 
 
 def _phi(both: int, gained: int, lost: int, neither: int) -> float:

@@ -22,6 +22,8 @@ def test_two_symbols_pin_the_direction() -> None:
     assert found.kl_base_to_policy_N.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-6)
     assert found.kl_policy_to_base_N.item() == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2), abs=1e-6)
     assert found.total_variation_N.item() == pytest.approx(0.25, abs=1e-6)
+    # L2: sqrt(0.25^2 + 0.25^2) = 0.3536
+    assert found.l2_distributions_N.item() == pytest.approx(math.sqrt(0.125), abs=1e-6)
 
 
 def test_logits_need_not_be_normalised() -> None:

@@ -22,7 +22,7 @@ class Meter:
     def __call__(self, names: Sequence[str]) -> Measurement:
         self.asked = list(names)
         groups = tuple(Group((self.kl, self.kl), (2, 2)) for _ in names)
-        return Measurement(groups, groups, groups)
+        return Measurement(groups, groups, groups, groups)
 
 
 def read(kl: float, **config: object) -> tuple[Monitor, Reading]:

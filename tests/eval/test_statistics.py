@@ -15,25 +15,12 @@ def ids(values: list[float]) -> dict[str, float]:
     return {f"i{i:03d}": float(value) for i, value in enumerate(values)}
 
 
-def test_mean_by_hand() -> None:
-    # 1, 2, 3, 6: mean 3, squares 4 + 1 + 0 + 9 = 14, variance 14/3, stderr sqrt(14/3/4) = 1.0801; t(3) = 3.1824
-    found = s.mean([1, 2, 3, 6])
-    assert (found.value, found.stderr, found.n) == (3, pytest.approx(1.0801, abs=1e-4), 4)
-    assert (found.low, found.high) == pytest.approx((3 - 3.4375, 3 + 3.4375), abs=1e-3)
-
-
-def test_too_little_for_an_error() -> None:
-    assert s.mean([0.5]) == s.Mean(0.5, None, None, None, 1)
-    assert math.isnan(s.mean([]).value)
-
-
 def test_wilson_by_hand() -> None:
     # p = 0, n = 10, z² = 3.8415: from 0 to (z²/n) / (1 + z²/n) = 0.38415 / 1.38415 = 0.2775
     assert s.wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
     # Newcombe 1998 (Statistics in Medicine 17:857), table I: 81 of 263 gives 0.2553 to 0.3662
     assert s.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    binary = s.mean([1] * 10)
-    assert (binary.low, binary.high) == pytest.approx((1 - 0.2775, 1), abs=1e-4)
+    assert s.wilson(10, 10) == pytest.approx((1 - 0.2775, 1), abs=1e-4)
     with pytest.raises(ValueError, match="3 successes among 2"):
         s.wilson(3, 2)
 
@@ -80,6 +67,9 @@ def test_graded_results_against_all_sign_patterns() -> None:
     assert found.difference == pytest.approx(1.1 / 5)
     # 16 patterns; |sum| >= 1.1: all as seen (1.1), the -0.1 turned (1.3), and their mirrors: 4/16
     assert found.p_value == pytest.approx(expected) == pytest.approx(0.25)
+    # mean 0.22, squares about it 0.0064 + 0.0324 + 0.1024 + 0.0484 + 0.0784 = 0.268, variance 0.067, stderr
+    # sqrt(0.067 / 5) = 0.11576; t(4) = 2.7764, so 0.22 - 0.3214 to 0.22 + 0.3214
+    assert (found.low, found.high) == pytest.approx((-0.1014, 0.5414), abs=1e-4)
 
 
 def test_many_graded_results_are_sampled_and_repeatable() -> None:

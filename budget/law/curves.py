@@ -1,0 +1,215 @@
+"""Curves of forgetting against one predictor: the paper's quadratic, a straight line, and one that never falls.
+
+All three are linear in a basis, so that one routine fits them, on the points or on resamples of runs.
+
+The curve that never falls is a sum of ramps with slopes of at least zero: I-splines of the first order (Ramsay 1988,
+"Monotone regression splines in action"). It is taken rather than isotonic regression, because a step function has as
+many levels as the data allow, jumps where the next run might not, and costs a pass over all points for every resample;
+and rather than a smoother spline, because between its knots it is a straight line: the knots *are* the curve, and a
+saved law needs nothing but them. Beyond its knots it is flat, where a quadratic turns over and falls.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perdure.budget.errors import DataError
+from perdure.budget.law.moments import Moments, Solution, moments_of, solve
+from perdure.budget.law.sample import is_constant
+
+_INNER_KNOTS = 8
+_POINTS_A_SEGMENT = 5
+
+
+@dataclass(frozen=True)
+class Powers:
+    """Powers 1 … `degree` of x, centred and scaled so that their products are well conditioned."""
+
+    centre: float
+    scale: float
+    degree: int
+    one_way = False
+
+    def columns(self, x_P: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shape (P, degree)."""
+        z_P = (x_P - self.centre) / self.scale
+        powers_PF: NDArray[np.float64] = np.stack([z_P**power for power in range(1, self.degree + 1)], axis=1)
+        return powers_PF
+
+
+@dataclass(frozen=True)
+class Ramps:
+    """One ramp a segment between two knots: 0 before it, 1 after it, straight within; turned round if `falls`."""
+
+    knots: tuple[float, ...]
+    falls: bool = False
+    one_way = True
+
+    def columns(self, x_P: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shape (P, segments)."""
+        knots_K = np.array(self.knots)
+        ramps_PF: NDArray[np.float64] = np.clip((x_P[:, None] - knots_K[:-1]) / np.diff(knots_K), 0.0, 1.0)
+        return 1 - ramps_PF if self.falls else ramps_PF
+
+
+Basis = Powers | Ramps
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A fitted curve: intercept + columns(x) · coefficients."""
+
+    kind: str
+    basis: Basis
+    intercept: float
+    coefficients: tuple[float, ...]
+
+    def predict(self, kl_P: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Forgetting at each value of the predictor, as a fraction. Shape (P,).
+
+        Raises:
+            ValueError: not of shape (P,).
+        """
+        if kl_P.ndim != 1:
+            raise ValueError(f"a curve takes values of shape (P,), got {kl_P.shape}")
+        predicted_P: NDArray[np.float64] = self.intercept + self.basis.columns(kl_P) @ np.array(self.coefficients)
+        return predicted_P
+
+    def powers(self) -> tuple[float, ...]:
+        """Coefficients of 1, x, x² … of a straight line or a quadratic.
+
+        Raises:
+            ValueError: the curve has no such form.
+        """
+        if not isinstance(self.basis, Powers):
+            raise ValueError(f"a {self.kind} curve is not a polynomial")
+        inner = np.polynomial.Polynomial([-self.basis.centre / self.basis.scale, 1 / self.basis.scale])
+        return tuple(float(c) for c in np.polynomial.Polynomial([self.intercept, *self.coefficients])(inner).coef)
+
+    def turns_at(self) -> float | None:
+        """Where a quadratic stops rising and falls; `None` where it never does, or is none."""
+        if not isinstance(self.basis, Powers) or self.basis.degree != 2 or self.coefficients[1] >= 0:
+            return None
+        return self.basis.centre - self.basis.scale * self.coefficients[0] / (2 * self.coefficients[1])
+
+    def knots(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The values of x and of forgetting between which the curve is straight.
+
+        Raises:
+            ValueError: the curve has no such form.
+        """
+        if not isinstance(self.basis, Ramps):
+            raise ValueError(f"a {self.kind} curve has no knots")
+        return self.basis.knots, tuple(float(height) for height in self.predict(np.array(self.basis.knots)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of curve: what it is, the basis for given values, and the fewest different values it is fitted on.
+
+    The fewest is one more than the number of free coefficients of the smallest curve of the kind, so that a perfect
+    fit is never a matter of course.
+    """
+
+    words: str
+    basis: Callable[[NDArray[np.float64]], Basis]
+    fewest: int
+
+
+def line_basis(x_P: NDArray[np.float64]) -> Powers:
+    return _powers(x_P, 1)
+
+
+def quadratic_basis(x_P: NDArray[np.float64]) -> Powers:
+    return _powers(x_P, 2)
+
+
+def falling_basis(x_P: NDArray[np.float64]) -> Ramps:
+    return replace(ramp_basis(x_P), falls=True)
+
+
+def ramp_basis(x_P: NDArray[np.float64]) -> Ramps:
+    """Knots at the ends, at the ninths of the points and at the ninths of the range.
+
+    Knots of the second sort keep a long thin tail of large KL from being one straight line. Those that would leave
+    fewer than five points in a segment are left out.
+    """
+    ninths = np.arange(1, _INNER_KNOTS + 1) / (_INNER_KNOTS + 1)
+    low, high = float(x_P.min()), float(x_P.max())
+    candidates = np.sort(np.concatenate([np.quantile(x_P, ninths), low + (high - low) * ninths]))
+    ordered_P = np.sort(x_P)
+    kept, below = [low], 0
+    for knot in candidates:
+        rank = int(np.searchsorted(ordered_P, knot, side="right"))
+        if rank - below >= _POINTS_A_SEGMENT and len(x_P) - rank >= _POINTS_A_SEGMENT and kept[-1] < knot < high:
+            kept.append(float(knot))
+            below = rank
+    return Ramps((*kept, high))
+
+
+CURVES: Mapping[str, Kind] = {
+    "quadratic": Kind("a + b·KL + c·KL², the paper's", quadratic_basis, 4),
+    "monotone": Kind("straight between knots, and never falling", ramp_basis, 4),
+    "line": Kind("a + b·KL", line_basis, 3),
+}
+"""The curves of the law."""
+
+FALLING = "falling"
+"""The monotone curve turned round, for a predictor that is large where little changed."""
+
+_ALL = {**CURVES, FALLING: Kind("straight between knots, and never rising", falling_basis, 4)}
+
+
+def kind_of(name: str) -> Kind:
+    """One kind of curve.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in _ALL:
+        raise ValueError(f"no curve is called {name!r}; there are {', '.join(_ALL)}")
+    return _ALL[name]
+
+
+def fit_curve(kind: str, x_P: NDArray[np.float64], y_P: NDArray[np.float64]) -> Curve:
+    """Least squares on points that count alike.
+
+    Raises:
+        ValueError: shapes differ or are not (P,), or a value is not finite.
+        DataError: too few different values, or one value everywhere.
+    """
+    if x_P.shape != y_P.shape or x_P.ndim != 1:
+        raise ValueError(f"a curve is fitted on two arrays of shape (P,), got {x_P.shape} and {y_P.shape}")
+    if not (np.isfinite(x_P).all() and np.isfinite(y_P).all()):
+        raise ValueError("a curve is fitted on finite values")
+    if not can_fit(kind, x_P):
+        raise DataError(
+            f"a {kind} curve needs at least {kind_of(kind).fewest} different values, got {len(np.unique(x_P))}"
+        )
+    basis = kind_of(kind).basis(x_P)
+    moments = run_moments(basis, x_P, y_P, np.zeros(len(x_P), dtype=np.intp), 1)
+    return curve_of(kind, basis, solve(moments, non_negative=basis.one_way), offset=float(y_P.mean()))
+
+
+def can_fit(kind: str, x_P: NDArray[np.float64]) -> bool:
+    """Whether there are enough different values for a curve of this kind."""
+    return len(np.unique(x_P)) >= kind_of(kind).fewest and not is_constant(x_P)
+
+
+def curve_of(kind: str, basis: Basis, solution: Solution, *, offset: float) -> Curve:
+    """The curve of the first solution of a batch; `offset` was taken off the forgetting before the fit."""
+    coefficients = tuple(float(c) for c in solution.coefficients_BF[0])
+    return Curve(kind, basis, offset + float(solution.intercept_B[0]), coefficients)
+
+
+def run_moments(
+    basis: Basis, x_P: NDArray[np.float64], y_P: NDArray[np.float64], run_P: NDArray[np.intp], runs: int
+) -> Moments:
+    """The moments of each run in a basis, about the mean forgetting (which keeps the sums of squares exact)."""
+    return moments_of(basis.columns(x_P), y_P - y_P.mean(), run_P, runs)
+
+
+def _powers(x_P: NDArray[np.float64], degree: int) -> Powers:
+    return Powers(float(x_P.mean()), float(x_P.std()) or 1.0, degree)

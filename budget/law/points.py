@@ -1,0 +1,105 @@
+"""What the law is fitted on: checkpoints of many runs, as plain arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORWARD_KL = "kl_base_to_policy"
+
+ON_THE_NEW_TASK = (
+    FORWARD_KL,
+    "kl_policy_to_base",
+    "total_variation",
+    "l2_distributions",
+    "activation_l1",
+    "activation_l2",
+    "activation_cknna",
+)
+"""Predictors measured on the new task's inputs: divergences in nats or fractions, activations as changes."""
+
+OF_THE_UPDATE = (
+    "weight_l1",
+    "weight_l2",
+    "weight_fisher",
+    "weight_spectral",
+    "update_sparsity",
+    "update_rank",
+)
+"""Predictors that are read off the weights and need no old task either."""
+
+ON_THE_OLD_TASK = tuple(f"{name}_old" for name in ON_THE_NEW_TASK)
+"""The same measures on the old task's inputs, which whoever fears to forget may not have."""
+
+_TEXTS = ("run", "method")
+_FIGURES = ("forgetting", "accuracy", "mass", "base_mass")
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """P checkpoints, pooled. All arrays have shape (P,).
+
+    Attributes:
+        run: which run a checkpoint is of; the unit of every resampling, as checkpoints of one run go together.
+        method: the display name of its update method, or of its arm of a sweep.
+        forgetting: mean over benchmarks of (base score - score), as a fraction.
+        accuracy: on the new task, answering greedily.
+        mass: mean probability of a right answer under the policy; NaN where unknown.
+        base_mass: the same under the base.
+        predictors: by name; NaN where not measured, and a column may be missing.
+        world: what kind of policy and task, such as `vision`.
+        base: the identity of the base; points of two bases do not pool.
+        unit: what KL is counted a piece of, `token` or `sequence`.
+        prompts: whose prompts the KL was measured on.
+
+    Raises:
+        ValueError: the arrays are not one-dimensional, of equal length and of the right kind.
+    """
+
+    run: NDArray[np.str_]
+    method: NDArray[np.str_]
+    forgetting: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    mass: NDArray[np.float64]
+    base_mass: NDArray[np.float64]
+    predictors: Mapping[str, NDArray[np.float64]]
+    world: str = ""
+    base: str = ""
+    unit: str = "token"
+    prompts: str = "task"
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.run)
+        if len(shape) != 1:
+            raise ValueError(f"points need arrays of shape (P,), got {shape} for run")
+        for name in _TEXTS:
+            _check(name, getattr(self, name), shape, "U", "texts (dtype str)")
+        for name in _FIGURES:
+            _check(name, getattr(self, name), shape, "f", "floats")
+        for name, column in self.predictors.items():
+            _check(name, column, shape, "f", "floats")
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+    def select(self, mask: NDArray[np.bool_]) -> "Points":
+        """The points where `mask` (P,) is true.
+
+        Raises:
+            ValueError: the mask is not boolean of shape (P,).
+        """
+        if mask.shape != self.run.shape or mask.dtype != np.bool_:
+            raise ValueError(f"a mask of {len(self)} points must be bool of that shape, got {mask.dtype} {mask.shape}")
+        arrays = {name: getattr(self, name)[mask] for name in (*_TEXTS, *_FIGURES)}
+        predictors = {name: column[mask] for name, column in self.predictors.items()}
+        return Points(
+            **arrays, predictors=predictors, world=self.world, base=self.base, unit=self.unit, prompts=self.prompts
+        )
+
+
+def _check(name: str, column: Any, shape: tuple[int, ...], kind: str, wanted: str) -> None:
+    if not isinstance(column, np.ndarray) or column.shape != shape or column.dtype.kind != kind:
+        found = f"{column.dtype} {column.shape}" if isinstance(column, np.ndarray) else type(column).__name__
+        raise ValueError(f"points: {name} must be an array of {wanted} of shape {shape}, got {found}")

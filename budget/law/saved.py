@@ -1,0 +1,250 @@
+"""A law in a file: what a monitor needs to say, at a KL, how much forgetting to expect. No numpy, no scipy.
+
+The file is JSON. It holds the points between which curve and interval are straight, where the law holds (world, base,
+what the KL is counted on, its range) and what its interval was found to be worth on runs it had not seen.
+"""
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from perdure.budget.errors import ConfigError
+from perdure.budget.files import write_whole
+
+FORMAT = 1
+_MARK = "perdure law"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Forgetting to expect of a checkpoint of a new run, and its interval, as fractions.
+
+    Not `inside`: the KL is outside the range of the law, and the figures are those of the nearest end.
+    """
+
+    value: float
+    low: float
+    high: float
+    inside: bool
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which share of `points` checkpoints of `runs` held-out runs lay within the interval made without those runs.
+
+    `low` and `high` are an interval of that share from resampling the runs; `None` below five.
+    """
+
+    covered: float
+    low: float | None
+    high: float | None
+    points: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Law:
+    """Forgetting against forward KL, with an interval for a checkpoint of a new run.
+
+    Attributes:
+        world, base, unit, prompts: where the law holds, and what its KL is counted on and a piece of.
+        benchmarks: whose mean drop `forgetting` is.
+        kl, forgetting: the curve, straight between these points; `kl` rises, and its ends are the range of the law.
+        width_kl, below, above: how far the interval reaches below and above the curve, straight between these points.
+        level: which share of new runs' checkpoints the interval is made for. Lower than was asked for where there are
+            few runs: of R runs none can promise more than (R - 1) / (R + 1).
+        coverage: what it was found to be on held-out runs.
+        coverage_methods: the same where all runs of a method were held out; `None` with one method.
+        methods, runs, points: what it was fitted on.
+    """
+
+    world: str
+    base: str
+    unit: str
+    prompts: str
+    benchmarks: tuple[str, ...]
+    kl: tuple[float, ...]
+    forgetting: tuple[float, ...]
+    width_kl: tuple[float, ...]
+    below: tuple[float, ...]
+    above: tuple[float, ...]
+    level: float
+    coverage: Coverage
+    coverage_methods: Coverage | None
+    methods: tuple[str, ...]
+    runs: int
+    points: int
+
+    def __post_init__(self) -> None:
+        _check_knots("kl", self.kl, self.forgetting)
+        _check_knots("width_kl", self.width_kl, self.below, self.above)
+        if not 0 < self.level < 1:
+            raise ValueError(f"a level lies between 0 and 1, got {self.level}")
+        if min(*self.below, *self.above) < 0:
+            raise ValueError("an interval cannot reach less than nothing below or above its curve")
+
+    @property
+    def kl_min(self) -> float:
+        """The lowest KL among the points, in nats."""
+        return self.kl[0]
+
+    @property
+    def kl_max(self) -> float:
+        """The highest."""
+        return self.kl[-1]
+
+    def predict(self, kl: float) -> Prediction:
+        """Forgetting to expect at a KL in nats per `unit`.
+
+        Raises:
+            ValueError: the KL is NaN.
+        """
+        if math.isnan(kl):
+            raise ValueError("no forgetting follows from a KL that is no number")
+        value = _straight(kl, self.kl, self.forgetting)
+        low = value - _straight(kl, self.width_kl, self.below)
+        high = value + _straight(kl, self.width_kl, self.above)
+        return Prediction(value, low, high, self.kl_min <= kl <= self.kl_max)
+
+
+def save_law(law: Law, path: Path) -> None:
+    """Write a law, whole or not at all; the folder must exist.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    content = {"what": _MARK, "format": FORMAT, **asdict(law)}
+    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def load_law(path: str | Path) -> Law:
+    """Read a law.
+
+    Raises:
+        ConfigError: no such file, one that cannot be read, no law, another format, or a law with something missing or
+            wrong.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; make a law by perdure law RUN… --save {path}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON, or cut off ({error}); {_again(path)}") from error
+    if not isinstance(content, dict) or content.get("what") != _MARK:
+        raise ConfigError(f"{path}: not a law saved by perdure; make one by perdure law RUN… --save FILE")
+    if content.get("format") != FORMAT:
+        raise ConfigError(
+            f"{path}: a law of format {content.get('format')!r}, and this perdure reads format {FORMAT}; {_again(path)}"
+        )
+    try:
+        return _law({key: value for key, value in content.items() if key not in ("what", "format")})
+    except ValueError as error:
+        raise ConfigError(f"{path}: a damaged law: {error}; {_again(path)}") from error
+
+
+def _again(path: str | Path) -> str:
+    return f"make it again by perdure law RUN… --save {path}"
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of a law")
+
+
+def _law(content: Mapping[str, Any]) -> Law:
+    return Law(**_read(content, Law, _LAW))
+
+
+def _read(content: Any, kind: type, readers: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
+    """The fields of one dataclass out of JSON; raises ValueError that names the field."""
+    if not isinstance(content, dict):
+        raise ValueError(f"{kind.__name__.lower()} is not a set of named values")
+    names = [field.name for field in fields(kind)]
+    missing, unknown = [n for n in names if n not in content], [n for n in content if n not in names]
+    if missing or unknown:
+        raise ValueError(f"{(missing or unknown)[0]} is {'missing' if missing else 'unknown'}")
+    return {name: readers[name](name, content[name]) for name in names}
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is not a text")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} is not a finite number")
+    return float(value)
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name} is not a count")
+    return value
+
+
+def _perhaps_number(name: str, value: Any) -> float | None:
+    return None if value is None else _number(name, value)
+
+
+def _many(reader: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
+    def read(name: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is not a list")
+        return tuple(reader(name, item) for item in value)
+
+    return read
+
+
+def _coverage(name: str, value: Any) -> Coverage:
+    return Coverage(**_read(value, Coverage, _COVERAGE))
+
+
+def _perhaps_coverage(name: str, value: Any) -> Coverage | None:
+    return None if value is None else _coverage(name, value)
+
+
+_COVERAGE: Mapping[str, Callable[[str, Any], Any]] = {
+    "covered": _number,
+    "low": _perhaps_number,
+    "high": _perhaps_number,
+    "points": _count,
+    "runs": _count,
+}
+_LAW: Mapping[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("world", "base", "unit", "prompts"), _text),
+    **dict.fromkeys(("benchmarks", "methods"), _many(_text)),
+    **dict.fromkeys(("kl", "forgetting", "width_kl", "below", "above"), _many(_number)),
+    "level": _number,
+    "coverage": _coverage,
+    "coverage_methods": _perhaps_coverage,
+    "runs": _count,
+    "points": _count,
+}
+
+
+def _check_knots(name: str, x: tuple[float, ...], *ys: tuple[float, ...]) -> None:
+    if len(x) < 2 or any(len(y) != len(x) for y in ys):
+        raise ValueError(f"{name} and what belongs to it need two or more points, and as many of each")
+    if not all(math.isfinite(value) for values in (x, *ys) for value in values):
+        raise ValueError(f"{name} and what belongs to it must be finite")
+    if any(right <= left for left, right in pairwise(x)):
+        raise ValueError(f"{name} must rise")
+
+
+def _straight(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    """Linear between points, and the nearest end outside them."""
+    if x <= xs[0]:
+        return ys[0]
+    if x >= xs[-1]:
+        return ys[-1]
+    right = bisect_right(xs, x)
+    share = (x - xs[right - 1]) / (xs[right] - xs[right - 1])
+    return ys[right - 1] + share * (ys[right] - ys[right - 1])
