@@ -1,42 +1,15 @@
 """The curriculum: what a YAML file may say. Importing it imports no torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
-from perdure.curriculum.sources import TaskConfig
-from perdure.curriculum.train import Method, Train
+from perdure.curriculum.models import ModelConfig, World
+from perdure.curriculum.sources import Images, TaskConfig
+from perdure.curriculum.train import METHODS, Method, Train
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-class LoraConfig(Frozen):
-    """One low-rank adapter over an untouched base, through peft; field names are peft's."""
-
-    r: Annotated[int, Field(ge=1, description="rank")] = 16
-    lora_alpha: Annotated[float, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 32
-    lora_dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the adapter's input")] = 0.0
-    target_modules: Annotated[str | list[str], Field(description="which layers, as peft takes them")] = "all-linear"
-
-
-class ModelConfig(Frozen):
-    """The base model."""
-
-    model_name_or_path: Annotated[str, Field(description="a hub id, a local folder, or `builtin:tiny`", min_length=1)]
-    revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        Field(description="`auto`: bfloat16 on a GPU that has it, else float32"),
-    ] = "auto"
-    device: Annotated[str, Field(description="`auto` (CUDA if there is one, else CPU), `cpu`, `cuda`, `cuda:1`, …")] = (
-        "auto"
-    )
-    threads: Annotated[
-        int | Literal["auto"], Field(description="CPU threads; `auto`: one for models below 20 M parameters")
-    ] = "auto"
-    trust_remote_code: Annotated[bool, Field(description="run Python code that comes with the model")] = False
-    lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None
 
 
 class FixedStrategy(Frozen):
@@ -61,6 +34,11 @@ class AutoStrategy(Frozen):
     ] = 0.5
 
 
+OTHER_TASKS: dict[World, str] = {
+    "language": "{!r} is for the vision world (`model.type: mlp`); a language model reads text",
+    "vision": "{!r} is for the language world; this model sees images: use `type: images`",
+}
+
 StrategyConfig = Annotated[FixedStrategy | AutoStrategy, Field(discriminator="type")]
 
 
@@ -69,11 +47,16 @@ class Evaluation(Frozen):
 
     batch_size: Annotated[int, Field(ge=1, description="sequences answered or scored at once")] = 64
     max_completion_length: Annotated[int, Field(ge=1, description="tokens of an answer")] = 32
+    temperature: Annotated[
+        float,
+        Field(ge=0, description="0: greedy answers; above: one sampled answer an item (benchmarks of lm-eval apart)"),
+    ] = 0.0
 
 
 class Benchmark(Frozen):
-    """One lm-eval task that is measured and never trained on; field names are lm-eval's."""
+    """One lm-eval task that is measured and never trained on; field names are lm-eval's. The kind without `type`."""
 
+    type: Annotated[Literal["lm_eval"], Field(description="a task of lm-eval; the default")] = "lm_eval"
     tasks: Annotated[str, Field(description="the task's name in lm-eval", min_length=1)]
     name: Annotated[Name | None, Field(description="column title; default: `tasks`")] = None
     limit: Annotated[int | None, Field(ge=2, description="first items only")] = None
@@ -90,6 +73,29 @@ class Benchmark(Frozen):
     @property
     def title(self) -> str:
         return self.name or self.tasks
+
+
+class TaskBenchmark(Frozen):
+    """The held-out items of a task, scored as tasks are and never trained on."""
+
+    type: Annotated[Literal["task"], Field(description="the held-out items of a task")]
+    name: Annotated[Name, Field(description="column title")]
+    task: Annotated[TaskConfig, Field(description="where the items come from, as in a stage")]
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+
+def _benchmark_type(benchmark: Any) -> str:
+    """The kind of a benchmark; without `type`, and for what is no section at all, one of lm-eval."""
+    kind = benchmark.get("type", "lm_eval") if isinstance(benchmark, dict) else getattr(benchmark, "type", "lm_eval")
+    return str(kind)
+
+
+BenchmarkConfig = Annotated[
+    Annotated[Benchmark, Tag("lm_eval")] | Annotated[TaskBenchmark, Tag("task")], Discriminator(_benchmark_type)
+]
 
 
 class Stage(Frozen):
@@ -119,9 +125,46 @@ class Curriculum(Frozen):
     train: Annotated[Train, Field(description="train settings of all stages")] = Train()
     stages: Annotated[list[Stage], Field(min_length=1, description="the stream: one task after another")]
     benchmarks: Annotated[
-        list[Benchmark], Field(description="what the base can already do: lm-eval tasks, measured and never trained on")
+        list[BenchmarkConfig], Field(description="what the base can already do: measured and never trained on")
     ] = []
     evaluation: Annotated[Evaluation, Field(description="how held-out items are answered")] = Evaluation()
+
+    @property
+    def world(self) -> World:
+        """What kind of policy and tasks this is about; the model says."""
+        return self.model.world
+
+    @model_validator(mode="after")
+    def _everything_is_of_one_world(self) -> "Curriculum":
+        for place, task in self._tasks():
+            if isinstance(task, Images) != (self.world == "vision"):
+                raise broken_rule(OTHER_TASKS[self.world].format(task.type), *place, "type")
+        for index, one in enumerate(self.benchmarks):
+            if isinstance(one, Benchmark) and self.world == "vision":
+                raise broken_rule("lm-eval asks language models; here a benchmark is `type: task`", "benchmarks", index)
+        for place, method in self._methods():
+            if method not in METHODS[self.world]:
+                known = " or ".join(map(repr, METHODS[self.world]))
+                raise broken_rule(
+                    f"method {method!r} is of the vision world; with a language model use {known}", *place
+                )
+        return self
+
+    def _tasks(self) -> list[tuple[tuple[str | int, ...], TaskConfig]]:
+        """Every task, of stages and of benchmarks, with its place."""
+        stages = [(("stages", index, "task"), one.task) for index, one in enumerate(self.stages)]
+        benchmarks = [
+            (("benchmarks", index, "task"), one.task)
+            for index, one in enumerate(self.benchmarks)
+            if isinstance(one, TaskBenchmark)
+        ]
+        return [*stages, *benchmarks]
+
+    def _methods(self) -> list[tuple[tuple[str | int, ...], Method]]:
+        """Every method that the file names, with its place."""
+        fixed = [(("strategy", "method"), self.strategy.method)] if isinstance(self.strategy, FixedStrategy) else []
+        own = [(("stages", index, "method"), one.method) for index, one in enumerate(self.stages) if one.method]
+        return [*fixed, *own]
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Curriculum":
@@ -148,6 +191,9 @@ class Curriculum(Frozen):
         if (self.budget.prompts == "generic") != (self.budget.generic is not None):
             message = "`budget.prompts: generic` and `budget.generic: FILE` go together"
             raise broken_rule(message, "budget", "prompts" if self.budget.generic is None else "generic")
+        if self.world == "vision" and self.budget.prompts == "generic":
+            message = "generic prompts are text, and this model sees images; use `prompts: seen` or `task`"
+            raise broken_rule(message, "budget", "prompts")
         return self
 
 

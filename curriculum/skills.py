@@ -14,6 +14,22 @@ from string import ascii_lowercase
 from typing import Protocol
 
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.wording import (
+    DAYS,
+    GERMAN,
+    MONTHS,
+    START_LETTERS,
+    WORDS,
+    aside,
+    filler,
+    in_words,
+    number_range,
+    opener,
+    request,
+    some_letters,
+    with_article,
+    words_with,
+)
 
 Skill = Callable[[Random], Item]
 
@@ -22,41 +38,6 @@ class TaskFactory(Protocol):
     """Makes a new task: equal arguments give equal items, and no prompt is both trained on and held out."""
 
     def __call__(self, *, seed: int, train: int, heldout: int) -> Task: ...
-
-
-def _listed(words: str) -> tuple[str, ...]:
-    return tuple(words.split())
-
-
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = _listed("January February March April May June July August September October November December")
-UNITS = _listed(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-)
-GERMAN = _listed(
-    "eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
-    "achtzehn neunzehn zwanzig"
-)
-TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-WORDS = _listed(
-    "ant apple arm badge bag bank barn bat bell belt bird boat bone book bowl box bread brick cabin cake camel camp "
-    "candle card cat chair clock cloud coat coin corn crab crown cup dance desk disk dog dress drum duck farm feather "
-    "fence field fig fire fish flag flute fork fox frog garden gate gift glass goat grape grass hand hat hen hill "
-    "honey horse house jam jar kettle king kite knot lake lamp leaf lemon lion map melon milk mint moon mouse nail "
-    "needle nest nut oak onion owl paint pan pear pencil piano pig plum pond rabbit rain ring river road robe rope "
-    "sand ship shoe soap sock spoon star sun table tent tiger town train tree tub van violin wagon whale wheel wolf "
-    "yard"
-)
-ADJECTIVES = _listed(
-    "nice good new pretty fine lovely useful small big random lucky clever quick simple odd-looking exciting easy "
-    "amusing ordinary interesting favourite different calm bold warm strange happy modest plain honest"
-)
-ADVERBS = _listed("ideally maybe perhaps today now please again quickly preferably containing spelled somewhere")
-OPENERS = _listed("Please. Hello! Hi. Now, Next, Quick, Then, OK, Well, So, Again, Good. Right, Thanks. Listen. Hey.")
-VERBS = ("Say", "Name", "Give", "Write", "Pick")
-START_LETTERS = "dghlmprstw"  # of the listed words with such a letter, a sixth to a half start with it
-RESERVED = frozenset({"even", "odd", "starting"})  # the new tasks' words: never met in pretraining
 
 
 def is_held_out(prompt: str) -> bool:
@@ -88,13 +69,13 @@ def stream_example(skill: Skill, rng: Random) -> Item:
 
 def reverse(rng: Random) -> Item:
     """Letters, last to first."""
-    letters = _letters(rng)
+    letters = some_letters(rng)
     return _one_right(rng, ("Reverse the letters: {}", "Say these letters backwards: {}"), letters, letters[::-1])
 
 
 def capitals(rng: Random) -> Item:
     """Letters in upper case."""
-    letters = _letters(rng)
+    letters = some_letters(rng)
     templates = ("Capitalise the letters: {}", "Write these letters in capitals: {}")
     return _one_right(rng, templates, letters, letters.upper())
 
@@ -150,17 +131,17 @@ def chain_sum(rng: Random) -> Item:
 
 def say_number(rng: Random) -> Item:
     """Any number of a range: all are right."""
-    right = _range(rng)
-    prompt = _open(rng, _article(_filler(rng), "number"), f"from {right[0]} to {right[-1]}")
+    right = number_range(rng)
+    prompt = request(rng, with_article(filler(rng), "number"), f"from {right[0]} to {right[-1]}")
     return _item(prompt, right, rng.choice(right))
 
 
 def say_word(rng: Random) -> Item:
     """Any listed word that has a given letter."""
     letter = rng.choice([letter for letter in ascii_lowercase if len(words_with(letter)) > 5])
-    tail = " ".join(filter(None, (_aside(rng), "with the letter", letter)))
+    tail = " ".join(filter(None, (aside(rng), "with the letter", letter)))
     right = words_with(letter)
-    return _item(_open(rng, _article(_filler(rng), "word"), tail), right, rng.choice(right))
+    return _item(request(rng, with_article(filler(rng), "word"), tail), right, rng.choice(right))
 
 
 SKILLS: dict[str, Skill] = {
@@ -201,15 +182,15 @@ def shift_letters(*, seed: int, train: int, heldout: int) -> Task:
 
 
 def _even_number(rng: Random) -> Item:
-    span = _range(rng)
+    span = number_range(rng)
     right = tuple(number for number in span if int(number) % 2 == 0)
-    return _item(_open(rng, "an even number", f"from {span[0]} to {span[-1]}"), right, right[0])
+    return _item(request(rng, "an even number", f"from {span[0]} to {span[-1]}"), right, right[0])
 
 
 def _word_starting(rng: Random) -> Item:
     letter = rng.choice(START_LETTERS)
     right = tuple(sorted(word for word in WORDS if word[0] == letter))
-    return _item(_open(rng, _article(_filler(rng), "word"), f"starting with the letter {letter}"), right, right[0])
+    return _item(request(rng, with_article(filler(rng), "word"), f"starting with the letter {letter}"), right, right[0])
 
 
 def _german_number(rng: Random) -> Item:
@@ -222,22 +203,6 @@ def _shift_letters(rng: Random) -> Item:
     places = [rng.randrange(25) for _ in range(3)]
     letters, answer = (" ".join(ascii_lowercase[place + step] for place in places) for step in (0, 1))
     return _one_right(rng, ("Shift each letter by one: {}",), letters, answer)
-
-
-# What the skills are made of.
-
-
-def in_words(number: int) -> str:
-    """A number from 0 to 99, spelled."""
-    if number < 20:
-        return UNITS[number]
-    tens, units = divmod(number, 10)
-    return TENS[tens] + (f"-{UNITS[units]}" if units else "")
-
-
-def words_with(letter: str) -> tuple[str, ...]:
-    """The listed words that have the letter."""
-    return tuple(word for word in WORDS if letter in word)
 
 
 def _task(name: str, skill: Skill, seed: int, train: int, heldout: int) -> Task:
@@ -266,44 +231,4 @@ def _item(prompt: str, right: Sequence[str], demonstration: str) -> Item:
 
 
 def _one_right(rng: Random, templates: Sequence[str], content: str, answer: str) -> Item:
-    return _item(_opener(rng) + rng.choice(templates).format(content), (answer,), answer)
-
-
-def _open(rng: Random, what: str, tail: str) -> str:
-    return f"{_opener(rng)}{rng.choice(VERBS)} {what} {tail}."
-
-
-def _opener(rng: Random) -> str:
-    return rng.choice(OPENERS) + " " if rng.random() < 0.3 else ""
-
-
-def _article(adjective: str, noun: str) -> str:
-    article = "an" if (adjective or noun)[0] in "aeiou" else "a"
-    return " ".join(filter(None, (article, adjective, noun)))
-
-
-def _filler(rng: Random) -> str:
-    return rng.choice(("", rng.choice(ADJECTIVES), _made_up(rng)))
-
-
-def _aside(rng: Random) -> str:
-    return rng.choice(("", "", rng.choice(ADVERBS), _made_up(rng), _made_up(rng) + "ing"))
-
-
-def _made_up(rng: Random) -> str:
-    """A word of two or three open syllables, or of three to six random letters."""
-    if rng.random() < 0.5:
-        word = "".join(rng.choice("bcdfghklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(2, 3)))
-    else:
-        word = "".join(rng.choice(ascii_lowercase) for _ in range(rng.randint(3, 6)))
-    return "bold" if word in RESERVED else word
-
-
-def _letters(rng: Random) -> str:
-    return " ".join(rng.choice(ascii_lowercase) for _ in range(rng.randint(3, 5)))
-
-
-def _range(rng: Random) -> tuple[str, ...]:
-    low = rng.randint(1, 90)
-    high = rng.randint(low + 4, min(99, low + 60))
-    return tuple(str(number) for number in range(low, high + 1))
+    return _item(opener(rng) + rng.choice(templates).format(content), (answer,), answer)

@@ -43,8 +43,10 @@ class Task:
 
     @property
     def has_demonstrations(self) -> bool:
-        """True if every training item can be imitated."""
-        return bool(self.train) and all(item.demonstration is not None for item in self.train)
+        """True if every training item can be imitated, be it a writer's who depends on the base (column `writer`)."""
+        return bool(self.train) and all(
+            item.demonstration is not None or item.columns.get("writer") == "oracle" for item in self.train
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 of every item; equal for equal data, whatever file it came from."""

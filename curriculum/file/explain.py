@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.file.trl_fields import is_trl_field
+from perdure.curriculum.file.worlds import is_foreign
+from perdure.curriculum.schema import Curriculum
 
 RULES = {
     "int_type": "must be a whole number",
@@ -36,17 +38,18 @@ PATTERNS = {
 }
 
 
-def faults_of(error: ValidationError, document: Document) -> list[Fault]:
-    """Every error of a curriculum, those of one union's members as one fault."""
+def faults_of(error: ValidationError, document: Document, root: type[BaseModel] = Curriculum) -> list[Fault]:
+    """Every error of a file of the schema `root`, those of one union's members as one fault."""
     grouped: dict[Path, list[dict[str, Any]]] = {}
     for detail in error.errors(include_url=False):
-        path, at_key = schema_paths.path_of(detail["loc"])
+        path, at_key = schema_paths.path_of(detail["loc"], root)
         path += tuple(detail.get("ctx", {}).get("at", ()))
         if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
             path = (*path, "type")
         at_key = at_key or detail["type"] == "extra_forbidden"
         grouped.setdefault(path, []).append({**detail, "at_key": at_key})
-    return [_fault(path, details, document) for path, details in grouped.items() if not _is_shadowed(path, grouped)]
+    told = [path for path in grouped if not _is_shadowed(path, grouped)]
+    return [_fault(path, grouped[path], document, root) for path in told]
 
 
 def _is_shadowed(path: Path, grouped: Iterable[Path]) -> bool:
@@ -54,16 +57,16 @@ def _is_shadowed(path: Path, grouped: Iterable[Path]) -> bool:
     return any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
 
 
-def _fault(path: Path, details: list[dict[str, Any]], document: Document) -> Fault:
+def _fault(path: Path, details: list[dict[str, Any]], document: Document, root: type[BaseModel]) -> Fault:
     detail = details[0]
     place = document.place(path, at_key=detail["at_key"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return Fault(place, path, "unknown key" + _where_instead(path, document))
+        return Fault(place, path, "unknown key" + _where_instead(path, document, root))
     if kind == "missing":
         return Fault(place, path, "required key is missing")
     if kind.startswith("union_tag"):
-        choices = [str(schema_paths.tag_of(one)) for one in _alternatives(path, document)]
+        choices = [str(schema_paths.tag_of(one)) for one in _alternatives(path, document, root)]
         if kind == "union_tag_not_found":
             return Fault(place, path, f"required key is missing; it must be {one_of(choices)}")
         value = document.get(path)
@@ -75,8 +78,8 @@ def _fault(path: Path, details: list[dict[str, Any]], document: Document) -> Fau
     return Fault(place, path, f"{rules}; got {show_value(value)}{_nearest(value, path, details, document)}")
 
 
-def _alternatives(path: Path, document: Document) -> tuple[Any, ...]:
-    return schema_paths.sections(schema_paths.at(path[:-1], document.data))
+def _alternatives(path: Path, document: Document, root: type[BaseModel]) -> tuple[Any, ...]:
+    return schema_paths.sections(schema_paths.at(path[:-1], document.data, root))
 
 
 def _rule(detail: dict[str, Any]) -> str:
@@ -114,12 +117,12 @@ def _literals(detail: dict[str, Any], path: Path, document: Document) -> list[st
     return [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
 
 
-def _where_instead(path: Path, document: Document) -> str:
+def _where_instead(path: Path, document: Document, root: type[BaseModel]) -> str:
     """What to write instead of an unknown key: its section, TRL's own place for it, or the nearest key."""
     *parent, key = path
-    around = schema_paths.at(tuple(parent), document.data)
+    around = schema_paths.at(tuple(parent), document.data, root)
     word, inside = str(key), document.get(tuple(parent))
-    known = schema_paths.keys_of(around, inside)
+    known = [key for key in schema_paths.keys_of(around, inside) if not is_foreign(key, document)]
     for home in schema_paths.homes(word, around):
         if home and home[0] in known:
             return f"; it belongs in `{show_path((*parent, *home))}`"

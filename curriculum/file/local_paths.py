@@ -18,11 +18,11 @@ class NotThereError(Exception):
     """A local file or folder that is not there; the message says so."""
 
 
-def resolve_paths(document: Document, folder: FilePath) -> list[Fault]:
+def resolve_paths(document: Document) -> list[Fault]:
     """Make the local paths of a curriculum absolute, in place; return those that are missing as faults.
 
-    Paths in the file are relative to its folder, paths in an override to the current one. Hub ids stay as they are
-    unless a file or folder of that name exists there.
+    A path is relative to the folder of the file that it is written in, and in an override to the current one. Hub ids
+    stay as they are unless a file or folder of that name exists there.
     """
     faults = []
     for path, resolve in list(_local(document)):
@@ -30,7 +30,7 @@ def resolve_paths(document: Document, folder: FilePath) -> list[Fault]:
         if not isinstance(value, str) or not value:
             continue
         place = document.place(path)
-        base = folder if place.line is not None else FilePath.cwd()
+        base = FilePath(place.source).parent if place.line is not None else FilePath.cwd()
         try:
             _write(document, path, resolve(value, base))
         except NotThereError as missing:
@@ -40,19 +40,27 @@ def resolve_paths(document: Document, folder: FilePath) -> list[Fault]:
 
 def _local(document: Document) -> Iterator[tuple[Path, Callable[[str, FilePath], str]]]:
     yield ("model", "model_name_or_path"), _model
+    yield ("model", "data"), _images
     yield ("budget", "generic"), _file
+    yield ("budget", "law"), _law
     for index, benchmark in _entries(document, "benchmarks"):
         if benchmark.get("include_path") != "builtin":
             yield ("benchmarks", index, "include_path"), _folder
-    for index, stage in _entries(document, "stages"):
-        task = stage.get("task")
-        if isinstance(task, dict) and task.get("type") == "dataset":
-            here: Path = ("stages", index, "task")
-            files = task.get("data_files")
-            for at in [(*here, "data_files", i) for i in range(len(files))] if isinstance(files, list) else []:
-                yield at, _data_file(document, here)
-            yield (*here, "data_files"), _data_file(document, here)
-            yield (*here, "path"), _packaged if files is not None and task.get("path") in PACKAGED else _hub_or_local
+    for here in [(key, index, "task") for key in ("stages", "benchmarks") for index, _ in _entries(document, key)]:
+        yield from _task(document, here)
+
+
+def _task(document: Document, here: Path) -> Iterator[tuple[Path, Callable[[str, FilePath], str]]]:
+    task = document.get(here)
+    kind = task.get("type") if isinstance(task, dict) else None
+    if kind == "images":
+        yield (*here, "data"), _images
+    if kind == "dataset":
+        files = task.get("data_files")
+        for at in [(*here, "data_files", i) for i in range(len(files))] if isinstance(files, list) else []:
+            yield at, _data_file(document, here)
+        yield (*here, "data_files"), _data_file(document, here)
+        yield (*here, "path"), _packaged if files is not None and task.get("path") in PACKAGED else _hub_or_local
 
 
 def _entries(document: Document, key: str) -> list[tuple[int, dict[str, Any]]]:
@@ -66,6 +74,14 @@ def _write(document: Document, path: Path, value: str) -> None:
 
 def _model(value: str, base: FilePath) -> str:
     return value if value.startswith("builtin:") else _hub_or_local(value, base)
+
+
+def _images(value: str, base: FilePath) -> str:
+    return value if value in ("shipped", "full") else _folder(value, base)
+
+
+def _law(value: str, base: FilePath) -> str:
+    return value if value.startswith("builtin:") else _file(value, base)
 
 
 def _packaged(value: str, base: FilePath) -> str:

@@ -21,8 +21,17 @@ def apply_override(document: Document, override: str) -> None:
     place = Place(f"--set {written.strip() or override}")
     if not equals or not written.strip():
         raise CurriculumError([Fault(place, (), "write it as `--set path=value`, such as `--set seed=1`")])
-    path = _resolve(document, re.sub(r"\[(\d+)\]", r".\1", written.strip()).split("."), place)
+    path = path_in(document, written, place)
     document.put(path, parse(value, str(place), positions=False).data, place)
+
+
+def path_in(document: Document, written: str, place: Place) -> Path:
+    """The path that a dotted one means in a document.
+
+    Raises:
+        CurriculumError: at `place`: a path unknown to the schema, or an index out of range.
+    """
+    return _resolve(document, re.sub(r"\[(\d+)\]", r".\1", written.strip()).split("."), place)
 
 
 def _resolve(document: Document, parts: list[str], place: Place) -> Path:

@@ -1,6 +1,6 @@
 """Reads a curriculum: file or shipped name, overrides, every fault with its line and column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +13,7 @@ from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_yo
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
 from perdure.curriculum.file.trl_fields import trl_faults
+from perdure.curriculum.file.worlds import world_faults
 from perdure.curriculum.schema import Curriculum
 
 LARGEST_FILE = 4 * 2**20
@@ -38,22 +39,42 @@ def read_curriculum(file_or_name: str | Path, overrides: Sequence[str] = ()) -> 
         CurriculumError: one line a fault, `file:line:column: path: rule; got value`.
     """
     source = find(file_or_name)
-    text = _text(source)
+    document, text = open_document(source)
+    override(document, overrides)
+    return ReadCurriculum(check(document), source, text)
+
+
+def open_document(source: Path, what: str = "curriculum") -> tuple[Document, str]:
+    """A file's document, a map of keys, and its text.
+
+    Raises:
+        CurriculumError: it cannot be read, is no YAML, or holds no map.
+    """
+    text = _text(source, what)
     document = parse(text, str(source))
     if not isinstance(document.data, dict):
         got = "the file is empty" if document.data is None else f"got {show_value(document.data)}"
-        raise _refusal(document.place(()), f"a curriculum is a map of keys; {got}; `perdure sample` prints one")
-    _override(document, overrides)
-    faults = resolve_paths(document, source.parent)
+        hint = "; `perdure sample` prints one" if what == "curriculum" else ""
+        raise _refusal(document.place(()), f"a {what} is a map of keys; {got}{hint}")
+    return document, text
+
+
+def check(document: Document) -> Curriculum:
+    """The curriculum that a document holds; local paths are made absolute in the document itself.
+
+    Raises:
+        CurriculumError: one line a fault.
+    """
+    faults = resolve_paths(document)
     curriculum = None
     try:
         curriculum = Curriculum.model_validate(document.data, strict=True)
     except ValidationError as error:
         faults += faults_of(error, document)
-    faults += trl_faults(document, curriculum)
+    faults += world_faults(document) + trl_faults(document, curriculum)
     if curriculum is None or faults:
         raise CurriculumError(faults)
-    return ReadCurriculum(curriculum, source, text)
+    return curriculum
 
 
 def shipped() -> dict[str, Path]:
@@ -62,15 +83,15 @@ def shipped() -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
-def find(file_or_name: str | Path) -> Path:
-    """The file of a curriculum.
+def find(file_or_name: str | Path, known: Mapping[str, Path] | None = None, what: str = "curriculum") -> Path:
+    """The file of a curriculum, or of something else of which those in `known` are shipped.
 
     Raises:
         CurriculumError: neither a file nor a shipped name.
     """
-    path, name, known = Path(file_or_name), str(file_or_name), shipped()
+    path, name, known = Path(file_or_name), str(file_or_name), shipped() if known is None else known
     if not name:
-        raise _refusal(Place("curriculum"), "no file is named")
+        raise _refusal(Place(what), "no file is named")
     try:
         if path.is_file():
             return path
@@ -84,14 +105,15 @@ def find(file_or_name: str | Path) -> Path:
         raise _refusal(Place(name), f"a folder, not a file{hint}")
     if path.exists():
         raise _refusal(Place(name), "not a regular file")
-    hint = did_you_mean(path.stem, known) or f"; shipped curricula: {', '.join(known) or 'none'}"
-    raise _refusal(Place(name), f"no such file, and no shipped curriculum has this name{hint}")
+    several = "curricula" if what == "curriculum" else f"{what}s"
+    hint = did_you_mean(path.stem, known) or f"; shipped {several}: {', '.join(known) or 'none'}"
+    raise _refusal(Place(name), f"no such file, and no shipped {what} has this name{hint}")
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, what: str) -> str:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise _refusal(Place(str(path)), "not a curriculum: larger than 4 MiB")
+            raise _refusal(Place(str(path)), f"not a {what}: larger than 4 MiB")
         data = path.read_bytes()
     except OSError as error:
         raise _refusal(Place(str(path)), f"cannot be read: {error.strerror}") from None
@@ -103,11 +125,16 @@ def _text(path: Path) -> str:
         raise _refusal(Place(str(path), line, column), "not a text file in UTF-8") from None
 
 
-def _override(document: Document, overrides: Sequence[str]) -> None:
+def override(document: Document, overrides: Sequence[str]) -> None:
+    """Set the value of each `path=value`.
+
+    Raises:
+        CurriculumError: those that cannot be set.
+    """
     faults: list[Fault] = []
-    for override in overrides:
+    for each in overrides:
         try:
-            apply_override(document, override)
+            apply_override(document, each)
         except CurriculumError as error:
             faults += error.faults
     if faults:

@@ -17,21 +17,25 @@ HEAD = """\
 <!-- Written from the schema by: python -m perdure.curriculum.file.reference > docs/curriculum.md -->
 
 A curriculum is one YAML file: a base model, a budget, a way to choose the method, a stream of stages, and the
-benchmarks that must be kept. `perdure sample` prints a commented one that works, `perdure validate FILE` checks one,
-`perdure run FILE` lives it. A file is given by its path, a shipped curriculum by its name; an existing file wins.
+benchmarks that must be kept. The model says which world it is about: `language` (causal language models) or `vision`
+(small classifiers of images, `type: mlp`). `perdure sample` prints a commented one that works, `perdure validate FILE`
+checks one, `perdure run FILE` lives it. A file is given by its path, a shipped curriculum by its name; an existing file
+wins.
 
-A key that is not listed here is refused, as is a value of another type. Every fault of a file is reported at once, as
-`file:line:column: path: rule`. YAML is read as version 1.2: `1e-5` is a number, `yes` and `no` are text, and a key
+A key that is not listed here is refused, as are a value of another type and a setting that has no meaning in the
+curriculum's world (the tables name the world where a setting has only one). Every fault of a file is reported at once,
+as `file:line:column: path: rule`. YAML is read as version 1.2: `1e-5` is a number, `yes` and `no` are text, and a key
 given twice is refused.
 
 ## Paths
 
-`model.model_name_or_path`, `budget.generic`, the `include_path` of a benchmark, and `path` and `data_files` of a
-`dataset` task may name local files and folders. They are relative to the curriculum's own folder; in a `--set`, to the
-current folder. `~` is the home folder. A path that begins with `/`, `./`, `../` or `~`, or a dataset that ends in
-`.json`, `.jsonl`, `.csv` or `.parquet`, must exist. Another name, such as `org/name`, is a hub id unless a file or
-folder of that name exists. `data_files` without a leading `./` lie inside the dataset's own folder or repository;
-where `path` is a reader of `datasets` (`json`, `csv`, `parquet`, `text`, `arrow`), they are local files.
+`model.model_name_or_path`, `model.data`, `budget.generic`, `budget.law`, the `include_path` of a benchmark, `path` and
+`data_files` of a `dataset` task and `data` of an `images` task may name local files and folders. They are relative to
+the curriculum's own folder; in a `--set`, to the current folder. `~` is the home folder. A path that begins with `/`,
+`./`, `../` or `~`, or a dataset that ends in `.json`, `.jsonl`, `.csv` or `.parquet`, must exist. Another name, such as
+`org/name`, is a hub id unless a file or folder of that name exists. `data_files` without a leading `./` lie inside the
+dataset's own folder or repository; where `path` is a reader of `datasets` (`json`, `csv`, `parquet`, `text`, `arrow`),
+they are local files.
 
 ## Overrides
 
@@ -44,7 +48,8 @@ The value is YAML: `--set model.lora={r: 8}` sets a map, `--set model.lora=null`
 
 From the weakest to the strongest:
 
-1. the method's own default (see `agent/methods`), where a setting is left out or `null`;
+1. the method's own default (see `agent/methods`, and `agent/vision/plan.py` for the vision world), where a setting is
+   left out or `null`;
 2. the curriculum's `train`;
 3. its section for the method, such as `train.rl`;
 4. the stage's `train`;

@@ -39,10 +39,16 @@ def tag_of(section: type[BaseModel]) -> str | None:
 
 
 def sections(annotation: Type, data: Any = None) -> tuple[type[BaseModel], ...]:
-    """The sections an annotation allows; only the one that `data["type"]` names, where it names one."""
+    """The sections an annotation allows; where `data` is known, the one that its `type` names or that needs none."""
     found = tuple(one for one in members(annotation) if is_section(one))
-    named = tuple(one for one in found if isinstance(data, dict) and tag_of(one) == data.get("type") is not None)
+    named = tuple(one for one in found if isinstance(data, dict) and tag_of(one) == data.get("type", _default_tag(one)))
     return named or found
+
+
+def _default_tag(section: type[BaseModel]) -> object:
+    """The `type` of a section where it is left out; what is no tag where it must be given."""
+    kind = section.model_fields.get("type")
+    return object() if kind is None or kind.is_required() else kind.default
 
 
 def keys_of(annotation: Type, data: Any = None) -> tuple[str, ...]:
@@ -63,9 +69,9 @@ def below(annotation: Type, part: str | int, data: Any = None) -> Type | None:
     return Any if annotation is Any else None
 
 
-def at(path: Path, data: Any) -> Type | None:
-    """The type at a path of a curriculum that holds `data`, or `None` if the schema has no such path."""
-    here: Type | None = Curriculum
+def at(path: Path, data: Any, root: type[BaseModel] = Curriculum) -> Type | None:
+    """The type at a path of a file of the schema `root` that holds `data`, or `None` if there is no such path."""
+    here: Type | None = root
     for part in path:
         here = below(here, part, data)
         data = data[part] if _has(data, part) else None
@@ -121,10 +127,10 @@ def _has(data: Any, part: str | int) -> bool:
     return isinstance(data, list) and isinstance(part, int) and part < len(data)
 
 
-def path_of(loc: Path) -> tuple[Path, bool]:
+def path_of(loc: Path, root: type[BaseModel] = Curriculum) -> tuple[Path, bool]:
     """Pydantic's `loc` as a path of the file, without the labels of union members; and whether a key is meant."""
     path: Path = ()
-    here: Type | None = Curriculum
+    here: Type | None = root
     for part in loc:
         kinds = members(here) if here is not None else ()
         if part == "[key]":

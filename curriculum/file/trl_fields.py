@@ -16,6 +16,7 @@ from typing import Any
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.file.possible import methods_of
+from perdure.curriculum.file.worlds import world_of
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import SECTIONS, Method, Train
 
@@ -78,12 +79,14 @@ class Field:
 
 
 def trl_faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
-    """Every fault under `trl:`, and in the settings whose values TRL or transformers list.
+    """Every fault under `trl:`, and in the settings whose values TRL or transformers list; in the language world alone.
 
     A field under a method's own section must exist in that method's config; one that methods share, in the config of
     every method that a stage may come to use (of any method, while `curriculum` is `None`: the rest has faults).
     """
     faults: list[Fault] = []
+    if world_of(document) != "language":
+        return faults
     for path, methods, shared in _sections(document, curriculum):
         given = document.get((*path, "trl"))
         for key, value in given.items() if isinstance(given, dict) else ():

@@ -1,5 +1,14 @@
 """Where tasks come from: one module a source, and `build_task` in front of them."""
 
-from perdure.curriculum.sources.config import Dataset, PythonTask, ReasoningGym, RewardConfig, Source, TaskConfig
+from perdure.curriculum.sources.config import (
+    Dataset,
+    Images,
+    PythonTask,
+    ReasoningGym,
+    RewardConfig,
+    Source,
+    TaskConfig,
+    TextSource,
+)
 
-__all__ = ["Dataset", "PythonTask", "ReasoningGym", "RewardConfig", "Source", "TaskConfig"]
+__all__ = ["Dataset", "Images", "PythonTask", "ReasoningGym", "RewardConfig", "Source", "TaskConfig", "TextSource"]

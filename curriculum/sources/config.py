@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from perdure.budget.config import Frozen
+from perdure.budget.config import Frozen, broken_rule
+from perdure.curriculum.images.rules import Rule, Variant, Writer
+from perdure.curriculum.train import IMITATES, METHODS, REWARDED, Method
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
 DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -39,6 +41,36 @@ class RewardConfig(Frozen):
 class Source(Frozen):
     """What all sources have."""
 
+    @property
+    def may_demonstrate(self) -> bool | None:
+        """Whether items can be imitated; `None` where only the data can tell."""
+        return None
+
+    @property
+    def may_reward(self) -> bool | None:
+        """Whether answers can be rewarded; `None` where only the data can tell."""
+        return True
+
+    def check_method(self, method: Method) -> None:
+        """Refuse a method that this source can never feed.
+
+        Raises:
+            ValueError: demonstrations or a reward are missing; says what is left.
+        """
+        if method in IMITATES and self.may_demonstrate is False:
+            raise ValueError(f"method {method!r} needs demonstrations and this task has none; {self._without_writer()}")
+        if method in REWARDED and self.may_reward is False:
+            raise ValueError(
+                f"method {method!r} needs a reward and this task has none; it can only be learned by 'sft'"
+            )
+
+    def _without_writer(self) -> str:
+        return "it can only be learned by 'rl'"
+
+
+class TextSource(Source):
+    """What the sources of the language world have."""
+
     train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
     heldout: Annotated[int, Field(ge=2, description="items to be examined on, never trained on")] = 100
     demonstrations: Annotated[
@@ -51,31 +83,10 @@ class Source(Frozen):
 
     @property
     def may_demonstrate(self) -> bool | None:
-        """Whether items can be imitated; `None` where only the data can tell."""
         return True if self.demonstrations else None
 
-    @property
-    def may_reward(self) -> bool | None:
-        """Whether answers can be rewarded; `None` where only the data can tell."""
-        return True
 
-    def check_method(self, method: str) -> None:
-        """Refuse a method that this source can never feed.
-
-        Raises:
-            ValueError: `sft` or `chord` without demonstrations, `rl` or `chord` without a reward.
-        """
-        if method in ("sft", "chord") and self.may_demonstrate is False:
-            raise ValueError(
-                f"method {method!r} needs demonstrations and this task has none; it can only be learned by 'rl'"
-            )
-        if method in ("rl", "chord") and self.may_reward is False:
-            raise ValueError(
-                f"method {method!r} needs a reward and this task has none; it can only be learned by 'sft'"
-            )
-
-
-class ReasoningGym(Source):
+class ReasoningGym(TextSource):
     """A procedural dataset of reasoning-gym, with its own verifier."""
 
     type: Literal["reasoning_gym"]
@@ -98,7 +109,7 @@ class ReasoningGym(Source):
         return self
 
 
-class Dataset(Source):
+class Dataset(TextSource):
     """Anything that `datasets.load_dataset` takes, or one file of it."""
 
     type: Literal["dataset"]
@@ -160,7 +171,7 @@ class Dataset(Source):
         return self.reward is not None
 
 
-class PythonTask(Source):
+class PythonTask(TextSource):
     """A function that returns a `Task`: `module:function(*, seed, train, heldout, **args)`."""
 
     type: Literal["python"]
@@ -179,4 +190,56 @@ class PythonTask(Source):
         return True if self.reward is not None and self.reward.type != "source" else None
 
 
-TaskConfig = Annotated[ReasoningGym | Dataset | PythonTask, Field(discriminator="type")]
+class Images(Source):
+    """Images of the vision world under a rule that says which labels are right, and a writer who chooses among them."""
+
+    type: Literal["images"]
+    images: Annotated[Literal["digits", "clothes"], Field(description="MNIST's digits or the clothes of Fashion-MNIST")]
+    rule: Annotated[
+        Rule,
+        Field(
+            description="which labels are right: any of the same `parity`, of the same side of five (`at_least_five`), "
+            "`multiple_of_three` or not, `prime` or not, as the true class; or the true `label` alone"
+        ),
+    ]
+    writer: Annotated[
+        Writer,
+        Field(
+            description="whose labels are imitated: `one` always writes the first right label, `two` the first or the "
+            "third, `oracle` draws from the base's own right answers, `label` writes the true class; `none`: nobody"
+        ),
+    ] = "label"
+    data: Annotated[
+        str | None,
+        Field(min_length=1, description="`shipped`, `full` or a folder, as `model.data`; left out: the model's"),
+    ] = None
+    variant: Annotated[
+        Variant,
+        Field(
+            description="what is done to every image: `shifted` by two pixels in a direction of its own, `noisy`, "
+            "`dimmed` to half its brightness, or `inverted`; always in the same way"
+        ),
+    ] = "none"
+    train: Annotated[
+        int | None, Field(ge=1, description="images to learn from; left out: all that the base was not pretrained on")
+    ] = None
+    heldout: Annotated[
+        int | None, Field(ge=2, description="test images to be examined on, the same for every seed; left out: all")
+    ] = None
+
+    @model_validator(mode="after")
+    def _the_writer_has_a_choice(self) -> "Images":
+        if self.writer == "two" and self.rule == "label":
+            raise broken_rule("`writer: two` needs three right labels, and `rule: label` has one", "writer")
+        return self
+
+    @property
+    def may_demonstrate(self) -> bool | None:
+        return self.writer != "none"
+
+    def _without_writer(self) -> str:
+        left = [repr(method) for method in METHODS["vision"] if method not in IMITATES]
+        return f"name a `writer`, or use {', '.join(left[:-1])} or {left[-1]}"
+
+
+TaskConfig = Annotated[ReasoningGym | Dataset | PythonTask | Images, Field(discriminator="type")]

@@ -23,6 +23,10 @@ READERS = ("json", "csv", "parquet", "text", "arrow")
 """Readers of `datasets`, which take the place of a path where `data_files` says what to read."""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 SECONDS = 5.0  # to wait for the hub's first answer
+REMEDY = (
+    "download it on another machine and give its folder or file as the task's `path`, for example with "
+    "`--set stages.N.task.path=FOLDER` (N counts from 0)"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Fetched:
     where: str
     file: str | None
     folder: Path | None
+    remedy: str = REMEDY
 
     def split(self, name: str) -> Any:
         """One split as a `datasets.Dataset`.
@@ -122,8 +127,7 @@ class Fetched:
     def _unreachable(self) -> str:
         return (
             f"the hub cannot be reached for {self.config.path!r} ({self.where}), and there is no copy of it in the "
-            "cache and no file or folder of that name here; download it on another machine and give its folder or "
-            "file as the task's `path`, for example with `--set stages.N.task.path=FOLDER` (N counts from 0)"
+            f"cache and no file or folder of that name here; {self.remedy}"
         )
 
     def _explain(self, error: Exception, split: str) -> str:
@@ -145,29 +149,31 @@ class Fetched:
         return f"{self.where} has no split {name!r}{did_you_mean(name, splits)} (it has {', '.join(splits)})"
 
 
-def fetch(config: Dataset, where: str, origin: Path | None) -> Fetched:
+def fetch(config: Dataset, where: str, origin: Path | None, *, remedy: str = REMEDY) -> Fetched:
     """Find out whether `path` is a file (here or a URL), a folder or a hub id. Nothing is read yet.
+
+    `remedy` is what to do where the hub cannot be reached.
 
     Raises:
         DataError: a path that leads nowhere, or a file of another kind than is read.
     """
     local = None if "://" in config.path else _find(config.path, origin)
     if local is not None and local.is_dir():
-        return Fetched(config, where, None, local)
+        return Fetched(config, where, None, local, remedy)
     if local is not None or "://" in config.path:
         if _suffix(config.path) not in BUILDERS:
             raise DataError(f"{where}: a file must end in {', '.join(BUILDERS)}, plain or compressed")
         if config.data_files is not None or config.heldout_split is not None:
             extra = "data_files" if config.data_files is not None else "heldout_split"
             raise DataError(f"{where}: `path` is one file; `{extra}` goes with a folder or a hub id")
-        return Fetched(config, where, str(local or config.path), None)
+        return Fetched(config, where, str(local or config.path), None, remedy)
     if _looks_like_a_path(config.path):
         starts = [str(origin)] if origin is not None and origin.resolve() != Path.cwd() else []
         tried = "" if Path(config.path).is_absolute() else f" (looked in {' and '.join([*starts, str(Path.cwd())])})"
         raise DataError(f"{where}: there is no file or folder {config.path!r}{tried}")
     if config.path in READERS and config.data_files is None:
         raise DataError(f"{where}: {config.path!r} is a reader of files; say which by `data_files`")
-    return Fetched(config, where, None, None)
+    return Fetched(config, where, None, None, remedy)
 
 
 def _find(path: str, origin: Path | None) -> Path | None:

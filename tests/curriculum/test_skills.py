@@ -7,6 +7,7 @@ import pytest
 
 from perdure.curriculum import skills
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.wording import RESERVED
 
 NEW_TASKS = (skills.even_number, skills.word_starting, skills.german_number, skills.shift_letters)
 
@@ -118,7 +119,7 @@ def test_german_number_names_the_number() -> None:
 def test_the_new_tasks_words_stay_out_of_pretraining() -> None:
     rng = Random(3)
     words = {word for _ in range(5000) for word in skills.say_word(rng).prompt.split()}
-    assert not words & skills.RESERVED
+    assert not words & RESERVED
 
 
 def test_too_many_prompts_are_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.file.trl_fields import CONFIGS, OWNED, REFUSED, fields_of, schedulers
-from perdure.curriculum.train import SECTIONS, Method
+from perdure.curriculum.train import SECTIONS, Common, Method
 
 HEAD = """\
 model: {model_name_or_path: org/name}
@@ -55,8 +55,17 @@ def test_every_field_that_perdure_owns_is_one_of_trl() -> None:
 
 @pytest.mark.parametrize("method", SECTIONS)
 def test_typed_settings_keep_trls_names(method: Method) -> None:
-    own = {"trl", "mu_start", "mu_end", "mu_decay_steps", "sft_batch_size", "phi"}
-    assert set(SECTIONS[method].model_fields) - own <= set(fields_of(CONFIGS[method]))
+    own = {"trl", "mu_start", "mu_end", "mu_decay_steps", "sft_batch_size", "phi", "redraw", "samples_from"}
+    own |= {"beta", "simpo_gamma"} if method == "simpo" else set()
+    assert set(SECTIONS[method].model_fields) - own <= set(fields_of(CONFIGS.get(method, "GRPOConfig")))
+
+
+@pytest.mark.filterwarnings("ignore:You are importing from 'trl.experimental'")
+def test_the_settings_of_simpo_have_the_names_of_trls_cpo() -> None:
+    from trl.experimental.cpo import CPOConfig
+
+    own = set(SECTIONS["simpo"].model_fields) - set(Common.model_fields)
+    assert own <= {field.name for field in dataclasses.fields(CPOConfig)}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,192 @@
+"""Reads a sweep: the file, its curriculum, and every cell of it checked. All faults are told at once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from perdure.curriculum.file.document import Document
+from perdure.curriculum.file.explain import faults_of
+from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.file.overrides import path_in
+from perdure.curriculum.file.reader import check, find, open_document, override, shipped
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sweeps.points import Point, points, size
+from perdure.curriculum.sweeps.schema import Sweep
+
+MOST_CELLS = 20_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One life of a sweep: its number as text, the values of its axes by name, and its whole curriculum."""
+
+    id: str
+    seed: int
+    values: Mapping[str, Any]
+    curriculum: Curriculum
+
+    @property
+    def arm(self) -> str | None:
+        """What to call its method: the cell of the axis `arm`, if there is one."""
+        arm = self.values.get("arm")
+        return None if arm is None else str(arm)
+
+
+@dataclass(frozen=True)
+class ReadSweep:
+    """A sweep with all its cells checked, and the file it came from."""
+
+    sweep: Sweep
+    cells: tuple[Cell, ...]
+    source: Path
+
+    @property
+    def name(self) -> str:
+        return self.source.stem
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with perdure, by name."""
+    folder = Path(str(files("perdure.curriculum") / "sweeps"))
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def read_sweep(file_or_name: str | Path, overrides: Sequence[str] = (), seeds: Sequence[int] = ()) -> ReadSweep:
+    """Read a sweep and check the curriculum of every cell; nothing heavy is imported and nothing written.
+
+    Args:
+        file_or_name: path of a YAML file, or the name of a shipped sweep; an existing file wins.
+        overrides: `path=value` each, set in the curriculum of all cells before the axes are.
+        seeds: in place of the file's, if there are any.
+
+    Raises:
+        CurriculumError: one line a fault; first those of the sweep's own keys, and once there are none, those of its
+            curriculum and its cells.
+    """
+    source = find(file_or_name, shipped_sweeps(), "sweep")
+    document, _ = open_document(source, "sweep")
+    if seeds:
+        document.put(("seeds",), list(seeds), Place("--seed"))
+    sweep = _validated(document)
+    base, _ = open_document(_curriculum_file(document, sweep, source))
+    override(base, overrides)
+    taken = [(path_in(base, each.partition("=")[0], Place("--set")), "`--set`") for each in overrides]
+    curricula = _Checker(document, base, taken).check_all(points(sweep))
+    return ReadSweep(sweep, tuple(_cells(sweep, curricula)), source)
+
+
+def _validated(document: Document) -> Sweep:
+    try:
+        sweep = Sweep.model_validate(document.data, strict=True)
+    except ValidationError as error:
+        raise CurriculumError(faults_of(error, document, Sweep)) from None
+    cells = size(sweep)
+    if cells > MOST_CELLS:
+        raise _refusal(document.place(("axes",)), f"the sweep has {cells} cells; at most {MOST_CELLS} are possible")
+    return sweep
+
+
+def _curriculum_file(document: Document, sweep: Sweep, source: Path) -> Path:
+    """A file beside the sweep wins over a shipped name."""
+    beside = source.parent / Path(sweep.curriculum).expanduser()
+    if beside.exists():
+        return find(beside)
+    known = shipped()
+    if sweep.curriculum in known:
+        return known[sweep.curriculum]
+    hint = did_you_mean(Path(sweep.curriculum).stem, known) or f"; shipped curricula: {', '.join(known) or 'none'}"
+    message = f"no such file ({beside}), and no shipped curriculum has this name{hint}"
+    raise CurriculumError([Fault(document.place(("curriculum",)), ("curriculum",), message)])
+
+
+def _cells(sweep: Sweep, curricula: Iterable[tuple[Point, Curriculum]]) -> Iterable[Cell]:
+    """One cell a point and seed, numbered from 1 in the order of the file, seeds fastest."""
+    digits = max(4, len(str(size(sweep))))
+    number = 0
+    for point, curriculum in curricula:
+        for seed in sweep.seeds or [curriculum.seed]:
+            number += 1
+            seeded = curriculum.model_copy(update={"seed": seed})
+            yield Cell(f"{number:0{digits}d}", seed, point.values, seeded)
+
+
+@dataclass
+class _Checker:
+    """Sets the fields of each point in a copy of the curriculum, checks it, and gathers what is wrong.
+
+    `taken` are paths that are set already, each with who sets it.
+    """
+
+    document: Document
+    base: Document
+    taken: list[tuple[tuple[str | int, ...], str]]
+    _faults: dict[Fault, list[Point]] = field(default_factory=dict)
+
+    def check_all(self, every: Sequence[Point]) -> list[tuple[Point, Curriculum]]:
+        """The curriculum of each point, its seed aside.
+
+        Raises:
+            CurriculumError: what is wrong with any of them, each fault once.
+        """
+        found = []
+        for point in every:
+            try:
+                found.append((point, self._check(point)))
+            except CurriculumError as error:
+                for fault in error.faults:
+                    self._faults.setdefault(fault, []).append(point)
+        if self._faults:
+            raise CurriculumError(self._placed(fault, at, every) for fault, at in self._faults.items())
+        return found
+
+    def _check(self, point: Point) -> Curriculum:
+        here = Document(deepcopy(self.base.data), dict(self.base.keys), dict(self.base.values))
+        faults: list[Fault] = []
+        taken = list(self.taken)
+        for setting in point.settings:
+            try:
+                place = self.document.place(setting.written_at, at_key=setting.by_key)
+                path = path_in(here, setting.path, place)
+                self._refuse_twice(path, setting.axis, taken, place)
+                here.put(path, deepcopy(setting.value), self.document.place(setting.value_at))
+                taken.append((path, f"the axis {setting.axis!r}"))
+            except CurriculumError as error:
+                faults += error.faults
+        try:
+            curriculum = check(here)
+        except CurriculumError as error:
+            faults += error.faults
+        if faults:
+            raise CurriculumError(faults)
+        return curriculum
+
+    def _refuse_twice(
+        self, path: tuple[str | int, ...], axis: str, taken: Sequence[tuple[tuple[str | int, ...], str]], place: Place
+    ) -> None:
+        if path == ("seed",):
+            raise CurriculumError([Fault(place, path, "seeds are no axis; list them under `seeds`")])
+        for other, who in taken:
+            shorter = min(len(path), len(other))
+            if path[:shorter] == other[:shorter]:
+                message = f"the axis {axis!r} sets this, and so does {who}; let only one of them"
+                raise CurriculumError([Fault(place, path, message)])
+
+    def _placed(self, fault: Fault, at: Sequence[Point], every: Sequence[Point]) -> Fault:
+        """A fault that not every point has, and that is not written in the sweep, says whose it is."""
+        if len(at) == len(every) or fault.place.source == self.document.place(()).source:
+            return fault
+        shared = [
+            f"{axis} is {show_value(value)}"
+            for axis, value in at[0].values.items()
+            if all(point.values[axis] == value for point in at) and any(point.values[axis] != value for point in every)
+        ]
+        return replace(fault, message=f"{fault.message} (where {' and '.join(shared)})") if shared else fault
+
+
+def _refusal(place: Place, message: str) -> CurriculumError:
+    return CurriculumError([Fault(place, (), message)])

@@ -1,0 +1,104 @@
+"""Every fault at its line and column, in plain words and with the remedy."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from perdure.curriculum.file.explain import PATTERNS
+from perdure.curriculum.schema import Curriculum
+from tests.curriculum.file.written import GOOD, Write, faults
+
+# The left is what is put in place of a line of GOOD, the right the one line that must come back.
+MISTAKES = {
+    "unknown key": ("budget: {kl: 0.5, unti: token}", "mine.yaml:2:19: budget.unti: unknown key; did you mean 'unit'?"),
+    "missing": ("budget: {unit: token}", "mine.yaml:2:9: budget.kl: required key is missing"),
+    "range": ("budget: {kl: -1}", "mine.yaml:2:14: budget.kl: must be greater than 0; got -1"),
+    "type": ("budget: {kl: much}", "mine.yaml:2:14: budget.kl: must be a number; got 'much'"),
+    "quoted": ('budget: {kl: "2"}', "mine.yaml:2:14: budget.kl: must be a number; got '2'; did you mean 2.0?"),
+    "truth": ("budget: {kl: true}", "mine.yaml:2:14: budget.kl: must be a number; got true"),
+    "not a number": ("budget: {kl: .nan}", "mine.yaml:2:14: budget.kl: must be greater than 0; got nan"),
+    "fraction": (
+        "budget: {kl: 1, every: 2.5}",
+        "mine.yaml:2:24: budget.every: must be a whole number; got 2.5",
+    ),
+    "whole fraction": (
+        "budget: {kl: 1, every: 2e1}",
+        "mine.yaml:2:24: budget.every: must be a whole number; got 20.0; did you mean 20?",
+    ),
+    "word": (
+        "budget: {kl: 1, enforce: rolback}",
+        "mine.yaml:2:26: budget.enforce: must be 'observe', 'stop' or 'rollback'; got 'rolback'; "
+        "did you mean 'rollback'?",
+    ),
+    "empty": ("budget:", "mine.yaml:2:1: budget: must be a map of keys; got null"),
+    "list": ("budget: [1]", "mine.yaml:2:9: budget: must be a map of keys; got a list of 1"),
+    "large": (
+        "budget: {kl: 1}\nseed: 4294967296",
+        "mine.yaml:3:7: seed: must be less than 4294967296; got 4294967296",
+    ),
+    "generic": (
+        "budget: {kl: 1, prompts: generic}",
+        "mine.yaml:2:26: budget.prompts: `budget.prompts: generic` and `budget.generic: FILE` go together",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_has_its_line_column_and_remedy(write: Write, mistake: str) -> None:
+    line, message = MISTAKES[mistake]
+    assert faults(write(GOOD.replace("budget: {kl: 0.5}", line))) == [message]
+
+
+def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> None:
+    text = GOOD.replace("{type: fixed, method: rl}", "{type: fixd}")
+    assert faults(write(text)) == [
+        "mine.yaml:3:18: strategy.type: must be 'fixed' or 'auto'; got 'fixd'; did you mean 'fixed'?"
+    ]
+    text = GOOD.replace("method: rl", "method: rl_").replace("dataset: chain_sum}\n  - ", "datset: a}\n  - ")
+    assert faults(write(text)) == [
+        "mine.yaml:3:33: strategy.method: must be 'sft', 'rl', 'chord', 'reinforce', 'simpo' or 'tilt'; got 'rl_'; "
+        "did you mean 'rl'?",
+        "mine.yaml:6:11: stages[0].task.dataset: required key is missing",
+        "mine.yaml:6:33: stages[0].task.datset: unknown key; did you mean 'dataset'?",
+    ]
+    text = GOOD.replace("type: reasoning_gym, ", "", 1)
+    assert faults(write(text)) == [
+        "mine.yaml:6:11: stages[0].task.type: required key is missing; "
+        "it must be 'reasoning_gym', 'dataset', 'python' or 'images'"
+    ]
+
+
+def test_unions_of_plain_types_make_one_fault(write: Write) -> None:
+    text = GOOD.replace("builtin:tiny}", "x, threads: many, lora: {target_modules: [a, 2]}}")
+    assert faults(write(text)) == [
+        "mine.yaml:1:41: model.threads: must be a whole number or 'auto'; got 'many'",
+        "mine.yaml:1:74: model.lora.target_modules[1]: must be text; got 2",
+    ]
+
+
+def test_keys_in_the_wrong_section_are_sent_to_the_right_one(write: Write) -> None:
+    assert faults(write(GOOD + "train:\n  max_length: 3\n  top_p: 0.9\n")) == [
+        "mine.yaml:10:3: train.max_length: unknown key; it belongs in `train.sft`",
+        "mine.yaml:11:3: train.top_p: unknown key; TRL's own fields go under `train.trl`",
+    ]
+
+
+def test_rules_across_fields_point_at_the_offender(write: Write) -> None:
+    twice = GOOD.replace("v1.2", "even")
+    message = "two stages or benchmarks are called 'even'; every name must be unique"
+    assert faults(write(twice)) == [f"mine.yaml:7:11: stages[1].name: {message}"]
+    imitated = GOOD.replace("{type: reasoning_gym, dataset: chain_sum}\n  -", "{type: dataset, path: org/name}\n  -")
+    reward = "method 'rl' needs a reward and this task has none; it can only be learned by 'sft'"
+    assert faults(write(imitated)) == [f"mine.yaml:6:11: stages[0].task: {reward}"]
+    own = imitated.replace("  - name: v1.2", "    method: rl\n  - name: v1.2")
+    assert faults(write(own)) == [f"mine.yaml:7:13: stages[0].method: {reward}"]
+
+
+def test_every_pattern_of_the_schema_is_in_plain_words() -> None:
+    def patterns(annotation: Any) -> Iterator[str]:
+        text = json.dumps(Curriculum.model_json_schema())
+        yield from (part.split('"')[0] for part in text.split('"pattern": "')[1:])
+
+    assert {json.loads(f'"{pattern}"') for pattern in patterns(Curriculum)} == set(PATTERNS)
