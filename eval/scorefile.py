@@ -6,12 +6,13 @@ cut off or altered is noticed. A file is written whole or not at all.
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
+
+from perdure.budget.files import write_whole
 
 FORMAT = 1
 FOLDER = "scores"
@@ -94,7 +95,8 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
         "key": dict(parts),
         "items_sha256": sha256(body.encode()).hexdigest(),
     }
-    _write_atomically(path, (json.dumps(header) + "\n" + body).encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, (json.dumps(header) + "\n" + body).encode(), shared=True)
 
 
 def read_scores(path: Path) -> ScoreFile | None:
@@ -114,26 +116,3 @@ def read_scores(path: Path) -> ScoreFile | None:
 def _item(row: dict[str, Any]) -> ItemResult:
     details = {key: value for key, value in row.items() if key not in ("id", "score")}
     return ItemResult(row["id"], row["score"], details)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

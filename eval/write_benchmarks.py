@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 from random import Random
 
-from perdure.curriculum.skills import DAYS, MONTHS, SKILLS, examples
+from perdure.curriculum.skills import SKILLS, examples
 from perdure.curriculum.task import Item
+from perdure.curriculum.wording import DAYS, MONTHS
 
 FOLDER = Path(__file__).parent / "benchmarks"
 ITEMS = 100

@@ -13,16 +13,16 @@ from lm_eval.tasks import TaskManager
 
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.schema import Benchmark, Evaluation
-from perdure.eval.benchmarks import PreparedBenchmark, prepare_benchmarks, score_benchmark
-from tests.agent.tiny_world import tiny_policy_parts
+from perdure.eval.benchmarks import PreparedBenchmark, prepare_benchmarks
+from tests.agent.tiny_world import TinyPolicy, tiny_policy
 from tests.eval.lm_task_files import choice_rows, write_generation, write_task
 
 EVALUATION = Evaluation(batch_size=8)
 
 
 @pytest.fixture(scope="module")
-def parts() -> tuple[Any, Any]:
-    return tiny_policy_parts()
+def policy() -> Any:
+    return tiny_policy()
 
 
 def prepare(folder: Path, **settings: Any) -> PreparedBenchmark:
@@ -30,9 +30,9 @@ def prepare(folder: Path, **settings: Any) -> PreparedBenchmark:
     return benchmark
 
 
-def from_lm_eval(parts: tuple[Any, Any], folder: Path, task: str, **settings: Any) -> dict[str, Any]:
+def from_lm_eval(policy: Any, folder: Path, task: str, **settings: Any) -> dict[str, Any]:
     """What `simple_evaluate` says of the same model and task."""
-    model, tokenizer = parts
+    model, tokenizer = policy.model, policy.tokenizer
     return lm_eval.simple_evaluate(
         HFLM(pretrained=model, tokenizer=tokenizer, batch_size=8),
         tasks=[task],
@@ -46,45 +46,45 @@ def from_lm_eval(parts: tuple[Any, Any], folder: Path, task: str, **settings: An
     "settings", [{}, {"num_fewshot": 2}, {"apply_chat_template": True, "num_fewshot": 1}, {"limit": 7}]
 )
 def test_the_same_score_as_lm_eval(
-    parts: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+    policy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     folder = write_task(tmp_path, "animals", choice_rows(30), fewshot_split="test")
-    score, _ = prepare(folder, tasks="animals", metric="acc_norm", **settings).score(*parts, EVALUATION)
+    score, _ = prepare(folder, tasks="animals", metric="acc_norm", **settings).score(policy, EVALUATION)
     monkeypatch.chdir(folder)  # lm-eval itself finds `data_files` only from there
-    theirs = from_lm_eval(parts, folder, "animals", **settings)
+    theirs = from_lm_eval(policy, folder, "animals", **settings)
     assert (score.value, score.n) == (pytest.approx(theirs["acc_norm,none"]), theirs["sample_len"])
     assert 0 < score.value < 1
 
 
-def test_generated_answers_are_the_models(parts: tuple[Any, Any], tmp_path: Path) -> None:
+def test_generated_answers_are_the_models(policy: Any, tmp_path: Path) -> None:
     rows = [{"question": f"after {letter}?", "answer": "nothing like it"} for letter in "abcdefgh"]
     benchmark = prepare(write_generation(tmp_path / "one", "say", rows), tasks="say", apply_chat_template=True)
-    score, items = benchmark.score(*parts, EVALUATION)
+    score, items = benchmark.score(policy, EVALUATION)
     assert score.value == 0
     # what it wrote becomes the answer of the first six of eight: 6/8, and the sample's variance is 8/7 * 3/16
     known = [{**row, "answer": item.details["completion"]} for row, item in zip(rows[:6], items, strict=False)]
     benchmark = prepare(
         write_generation(tmp_path / "two", "say", [*known, *rows[6:]]), tasks="say", apply_chat_template=True
     )
-    score, items = benchmark.score(*parts, EVALUATION)
+    score, items = benchmark.score(policy, EVALUATION)
     assert (score.value, score.stderr) == (0.75, pytest.approx((8 / 7 * 3 / 16 / 8) ** 0.5))
     assert score.item_values == (1, 1, 1, 1, 1, 1, 0, 0)
     assert len(set(score.item_ids)) == 8
 
 
-def test_asked_again_and_of_another_model(parts: tuple[Any, Any], tmp_path: Path) -> None:
+def test_asked_again_and_of_another_model(policy: Any, tmp_path: Path) -> None:
     benchmark = prepare(
         write_task(tmp_path, "animals", choice_rows(40), fewshot_split="test"), tasks="animals", num_fewshot=2
     )
-    first = benchmark.score(*parts, EVALUATION)
-    other = benchmark.score(*tiny_policy_parts(seed=1), EVALUATION)
-    assert benchmark.score(*parts, EVALUATION) == first
+    first = benchmark.score(policy, EVALUATION)
+    other = benchmark.score(tiny_policy(seed=1), EVALUATION)
+    assert benchmark.score(policy, EVALUATION) == first
     assert other[0].item_ids == first[0].item_ids
     assert other[0].item_values != first[0].item_values
 
 
-def test_leaves_no_trace(parts: tuple[Any, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    model, tokenizer = parts
+def test_leaves_no_trace(policy: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model, tokenizer = policy.model, policy.tokenizer
     folder = write_generation(tmp_path, "say", [{"question": "after a?", "answer": "b"}] * 4)
     model.train()
     model.model.layers[0].eval()
@@ -97,7 +97,7 @@ def test_leaves_no_trace(parts: tuple[Any, Any], tmp_path: Path, capfd: pytest.C
         seed(7)
     try:
         benchmark = prepare(folder, tasks="say", apply_chat_template=True)
-        benchmark.score(model, tokenizer, EVALUATION)
+        benchmark.score(policy, EVALUATION)
         assert [module.training for module in model.modules()] == modes
     finally:
         model.eval()
@@ -106,22 +106,23 @@ def test_leaves_no_trace(parts: tuple[Any, Any], tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_group_is_the_mean_over_all_its_items(parts: tuple[Any, Any], tmp_path: Path) -> None:
+def test_a_group_is_the_mean_over_all_its_items(policy: Any, tmp_path: Path) -> None:
     write_task(tmp_path, "few", choice_rows(3))
     write_task(tmp_path, "many", choice_rows(21)[3:])
     (tmp_path / "zoo.yaml").write_text("{group: zoo, task: [few, many]}")
-    whole, _ = prepare(tmp_path, tasks="zoo").score(*parts, EVALUATION)
-    few, _ = prepare(tmp_path, tasks="few").score(*parts, EVALUATION)
-    many, _ = prepare(tmp_path, tasks="many").score(*parts, EVALUATION)
+    whole, _ = prepare(tmp_path, tasks="zoo").score(policy, EVALUATION)
+    few, _ = prepare(tmp_path, tasks="few").score(policy, EVALUATION)
+    many, _ = prepare(tmp_path, tasks="many").score(policy, EVALUATION)
     assert whole.value == pytest.approx((3 * few.value + 18 * many.value) / 21)
     assert few.value != many.value
     assert whole.n == len(set(whole.item_ids)) == 21
 
 
-def test_the_name_is_the_title(parts: tuple[Any, Any], tmp_path: Path) -> None:
-    benchmark = Benchmark(tasks="animals", name="zoology", include_path="tasks", limit=5)
+def test_the_name_is_the_title(policy: Any, tmp_path: Path) -> None:
+    settings = Benchmark(tasks="animals", name="zoology", include_path="tasks", limit=5)
     write_task(tmp_path / "tasks", "animals")
-    score = score_benchmark(*parts, benchmark, EVALUATION, folder=tmp_path)
+    (benchmark,) = prepare_benchmarks([settings], tmp_path).benchmarks
+    score, _ = benchmark.score(policy, EVALUATION)
     assert (score.name, score.kind, score.n) == ("zoology", "benchmark", 5)
 
 
@@ -206,16 +207,15 @@ def test_data_that_is_missing_or_out_of_reach(tmp_path: Path) -> None:
     assert "include_path" in message
 
 
-def test_a_model_that_cannot_be_asked(parts: tuple[Any, Any], tmp_path: Path) -> None:
-    model, _ = parts
-    _, plain = tiny_policy_parts()
-    plain.chat_template = None
+def test_a_model_that_cannot_be_asked(policy: Any, tmp_path: Path) -> None:
+    plain = TinyPolicy(policy.model, tiny_policy().tokenizer)
+    plain.tokenizer.chat_template = None
     write_task(tmp_path, "animals")
     with pytest.raises(ModelError, match="no chat template"):
-        prepare(tmp_path, tasks="animals", apply_chat_template=True).score(model, plain, EVALUATION)
+        prepare(tmp_path, tasks="animals", apply_chat_template=True).score(plain, EVALUATION)
     write_generation(tmp_path, "long", [{"question": "a?", "answer": "b"}] * 2, tokens=128)
     with pytest.raises(ModelError, match="may write 128 tokens, but the model's context holds 128"):
-        prepare(tmp_path, tasks="long").score(*parts, EVALUATION)
+        prepare(tmp_path, tasks="long").score(policy, EVALUATION)
 
 
 def test_no_benchmarks() -> None:
