@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from perdure.agent.folder import RunFolder
 from perdure.agent.journal import Event, Journal, read_journal
 from perdure.agent.record import Record, fold, read_record
+from perdure.budget.files import write_whole
 
 HISTORY = 60
 SHOWN_EVERY = 0.12
@@ -84,6 +85,4 @@ class Chronicle:
         self._view.progress(progress)
         if force or now - self._written >= WRITTEN_EVERY:
             self._written = now
-            partial = self.folder.progress.with_suffix(".partial")
-            partial.write_text(json.dumps(progress))
-            partial.replace(self.folder.progress)
+            write_whole(self.folder.progress, json.dumps(progress).encode(), durable=False)

@@ -1,6 +1,5 @@
 """The folder of a run: what lies where, and how each thing gets there in one step."""
 
-import errno
 import fcntl
 import json
 import os
@@ -11,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import DiskFullError, RunError
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from perdure.budget.files import is_full_disk, sync, write_whole
 
 
 class RunFolder:
@@ -67,7 +65,7 @@ def create(path: Path, description: dict[str, Any]) -> RunFolder:
         partial.rename(path)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if error.errno in NO_SPACE:
+        if is_full_disk(error):
             raise
         raise RunError(f"cannot make the run folder {path}: {error.strerror}") from error
     return RunFolder(path)
@@ -111,7 +109,7 @@ def full_disk_explained(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _is_full_disk(error):
+        if not is_full_disk(error):
             raise
         raise DiskFullError(
             f"no space left for {folder.path}. Nothing that was committed is lost: free some space, then go on with: "
@@ -119,21 +117,9 @@ def full_disk_explained(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in NO_SPACE
-    is_safetensors = type(error).__name__ == "SafetensorError"
-    return is_safetensors and any(f"os error {number}" in str(error) for number in NO_SPACE)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file that is there whole or not at all, and on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, json.dumps(value, indent=1).encode())
 
 
 def read_json(path: Path) -> Any:
@@ -145,10 +131,6 @@ def commit_folder(partial: Path, final: Path) -> None:
     """Make a folder final: sync its files, then one rename."""
     for file in partial.rglob("*"):
         if file.is_file():
-            descriptor = os.open(file, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            sync(file)
     partial.rename(final)
-    parent = os.open(final.parent, os.O_RDONLY)
-    os.fsync(parent)
-    os.close(parent)
+    sync(final.parent)

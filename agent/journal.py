@@ -6,7 +6,9 @@ Every line has `event`, `time` (seconds since 1970) and the event's own fields:
     resumed
     decision      stage, name, method, reason, evidence
     reading       stage, step, kl_per_token, kl_per_sequence, cap, unit, within, entry,
-                  final (the one the stage ends with), and further divergences for the forgetting law
+                  final (the one the stage ends with), further divergences for the forgetting law, and
+                  predicted_forgetting: null, or what a law expects (value, low, high: fractions; inside: whether
+                  the KL is in the range the law was fitted on; benchmarks: those whose mean drop it is)
     intervention  stage, step, action (stop | rollback | broken), reason, target
     score         stage, name, kind (task | benchmark), value, stderr, n, file
     commit        stage, name, method, steps, seconds, weights_sha256

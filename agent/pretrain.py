@@ -23,8 +23,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from perdure.agent.pretrain_scores import score
-from perdure.curriculum.skills import SKILLS, WORDS, stream_example
+from perdure.curriculum.skills import SKILLS, stream_example
 from perdure.curriculum.task import Item
+from perdure.curriculum.wording import WORDS
 
 FOLDER = Path(__file__).parent / "builtin" / "tiny"
 BOS, END, PAD, USER, ASSISTANT = SPECIAL_TOKENS = ("<|bos|>", "<|end|>", "<|pad|>", "<|user|>", "<|assistant|>")

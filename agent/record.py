@@ -1,10 +1,13 @@
 """A run as its journal tells it: the one place where events become state. Imports no torch."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from perdure.agent.journal import Event
+
+OTHERS = ("kl_policy_to_base_per_token", "total_variation_per_token", "l2_distributions_per_token")
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,25 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """The mean drop of `benchmarks` that a law expected at a reading, and its interval, as fractions.
+
+    Not `inside`: the KL was outside the range that the law was fitted on.
+    """
+
+    value: float
+    low: float
+    high: float
+    inside: bool
+    benchmarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Reading:
-    """One measurement of the forward KL from base to policy, in nats."""
+    """One measurement of the forward KL from base to policy, in nats.
+
+    `others` are further divergences by their names in the journal, for the forgetting law.
+    """
 
     step: int
     kl_per_token: Value
@@ -28,6 +48,8 @@ class Reading:
     within: bool
     entry: bool = False
     final: bool = False
+    others: dict[str, Value] = field(default_factory=dict)
+    predicted: Predicted | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,14 @@ class Record:
 
     def row(self, stage: int) -> Row | None:
         return next((row for row in self.rows if row.stage == stage), None)
+
+    def drop(self, row: Row, benchmarks: Sequence[str]) -> float | None:
+        """Mean over `benchmarks` of the base's score less that after the stage; `None` while one is missing."""
+        base = self.row(0)
+        if base is None or not benchmarks or not all(name in base.scores and name in row.scores for name in benchmarks):
+            return None
+        drop = sum(base.scores[name].value - row.scores[name].value for name in benchmarks) / len(benchmarks)
+        return drop if math.isfinite(drop) else None
 
 
 def fold(record: Record, event: Event) -> Record:
@@ -166,7 +196,15 @@ def _reading(event: Event) -> Reading:
         within=event["within"],
         entry=event["entry"],
         final=event["final"],
+        others={name: Value(**event[name]) for name in OTHERS if name in event},
+        predicted=_predicted(event.get("predicted_forgetting")),
     )
+
+
+def _predicted(found: dict[str, Any] | None) -> Predicted | None:
+    if found is None:
+        return None
+    return Predicted(found["value"], found["low"], found["high"], found["inside"], tuple(found["benchmarks"]))
 
 
 def _place(reading: Reading) -> tuple[bool, int, bool]:

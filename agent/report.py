@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]
     """What `perdure show RUN --json` prints: plain values, `None` for what is not known.
 
     Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
-    that of the unit that the budget counts and `budget` is its cap. `metrics` are defined by `formulas` (see
-    `perdure.eval.metrics`; a life of which t stages are done counts as one of t stages) and `metric_intervals` are
-    95 % bootstrap intervals over items, from the files in `run_folder`; `None` without them.
+    that of the unit that the budget counts and `budget` is its cap. `predicted_forgetting` is what a law expected at
+    that reading, as fractions. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a life of which t
+    stages are done counts as one of t stages) and `metric_intervals` are 95 % bootstrap intervals over items, from the
+    files in `run_folder`; `None` without them.
     """
     rows = [row for row in record.rows if row.stage == 0 or row.committed]
     estimates = metric_estimates(record, run_folder)
@@ -139,6 +140,7 @@ def _row(row: Row) -> dict[str, Any]:
         "kl_per_sequence": _number(reading.kl_per_sequence.value) if reading else None,
         "kl_stderr": _number(counted.stderr) if counted else None,
         "budget": reading.cap if reading else None,
+        "predicted_forgetting": asdict(reading.predicted) if reading and reading.predicted else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},
         "seconds": row.seconds,
     }

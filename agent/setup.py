@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,19 @@ from perdure.agent.chronicle import Chronicle, View
 from perdure.agent.folder import RunFolder, check_free, create, open_folder, read_json
 from perdure.agent.interrupt import Interrupt
 from perdure.agent.journal import read_journal
+from perdure.agent.law import fingerprint, law_for
 from perdure.agent.loop import Life, budget_prompts
-from perdure.agent.methods import check_settings
 from perdure.agent.seeds import derive
 from perdure.agent.world import World
+from perdure.agent.worlds import make_world, refuse_settings
 from perdure.budget.errors import RunError
+from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import AutoStrategy, Curriculum, Stage
 from perdure.curriculum.sources.build import build_task, check_task, learnable_by
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Method, settings_for
-from perdure.eval.benchmarks import Prepared, prepare_benchmarks
+from perdure.curriculum.train import Method
+from perdure.eval.benchmarks import Prepared, prepare_benchmarks, refuse_trained_on
 from perdure.eval.scorecard import Scorecard
 
 LIBRARIES = (
@@ -36,12 +39,12 @@ def start(curriculum: Curriculum, path: Path, view: View) -> Life:
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
     check_free(path)
-    tasks, benchmarks, world = _prepare(curriculum, view)
-    description = _description(curriculum, path.name, tasks, benchmarks, world)
+    ready = _prepare(curriculum, view)
+    description = _description(path.name, ready)
     folder = create(path, description)
     chronicle = Chronicle(folder, view)
     chronicle.tell("started", **description)
-    return _life(curriculum, tasks, benchmarks, world, folder, chronicle)
+    return _life(ready, folder, chronicle)
 
 
 def resume(path: Path, view: View) -> Life:
@@ -54,62 +57,82 @@ def resume(path: Path, view: View) -> Life:
     folder = open_folder(path)
     begun = _begun_with(folder)
     curriculum = Curriculum.model_validate(read_json(folder.description)["curriculum"])
-    _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": _versions()})
-    tasks, benchmarks, world = _prepare(curriculum, view)
-    now = _description(curriculum, begun["run"], tasks, benchmarks, world)
+    _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
+    ready = _prepare(curriculum, view)
+    now = _description(begun["run"], ready)
     _refuse_differences(begun, now)
     chronicle = Chronicle(folder, view)
     chronicle.tell("started", **now) if chronicle.record.status == "empty" else chronicle.tell("resumed")
-    return _life(curriculum, tasks, benchmarks, world, folder, chronicle)
+    return _life(ready, folder, chronicle)
 
 
-def _prepare(curriculum: Curriculum, view: View) -> tuple[tuple[Task, ...], Prepared, World]:
+@dataclass(frozen=True)
+class Ready:
+    """Everything of a life that is checked and loaded before its folder is made."""
+
+    curriculum: Curriculum
+    tasks: tuple[Task, ...]
+    benchmarks: Prepared
+    world: World
+    law: Law | None
+
+
+def _prepare(curriculum: Curriculum, view: View) -> Ready:
     """Cheap faults first: data, then train settings, then benchmarks, and the model last."""
     view.progress({"phase": "reading the tasks"})
-    tasks = tuple(
-        build_task(stage.task, name=stage.name, seed=derive(curriculum.seed, "task", stage.name))
-        for stage in curriculum.stages
-    )
+    tasks = build_tasks(curriculum)
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
     budget_prompts(curriculum, tasks)
     view.progress({"phase": "loading the libraries"})
-    from perdure.agent.language.world import LanguageWorld
-
-    for stage, task, possible in zip(curriculum.stages, tasks, methods, strict=True):
-        for method in possible:
-            settings = settings_for(method, curriculum.train, stage.train)
-            check_settings(method, settings, f"stages.{stage.name}.train", task)
+    refuse_settings(curriculum, tasks, methods)
     view.progress({"phase": "reading the benchmarks"})
-    benchmarks = prepare_benchmarks(curriculum.benchmarks)
+    benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
+    refuse_trained_on(benchmarks, tasks)
     view.progress({"phase": "loading the model"})
-    return tasks, benchmarks, LanguageWorld(curriculum)
+    world = make_world(curriculum)
+    return Ready(curriculum, tasks, benchmarks, world, law_for(curriculum, world))
+
+
+def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
+    """The task of each stage. Raises as `build_task`."""
+    return tuple(
+        build_task(
+            stage.task,
+            name=stage.name,
+            seed=derive(curriculum.seed, "task", stage.name),
+            model=curriculum.model,
+        )
+        for stage in curriculum.stages
+    )
 
 
 def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[Method]:
     if stage.method is not None or not isinstance(curriculum.strategy, AutoStrategy):
         method = stage.method or curriculum.strategy.method  # type: ignore[union-attr]
-        check_task(task, method)
+        check_task(task, method, curriculum.world)
         return [method]
-    return learnable_by(task)
+    return learnable_by(task, curriculum.world)
 
 
-def _description(
-    curriculum: Curriculum, run: str, tasks: Sequence[Task], benchmarks: Prepared, world: World
-) -> dict[str, Any]:
+def _description(run: str, ready: Ready) -> dict[str, Any]:
     """What `run.json` and the journal's first line hold."""
+    world = ready.world
     return {
         "run": run,
-        "tasks": [task.name for task in tasks],
-        "benchmarks": [benchmark.title for benchmark in curriculum.benchmarks],
-        "curriculum": curriculum.model_dump(mode="json"),
-        "versions": _versions(),
+        "tasks": [task.name for task in ready.tasks],
+        "benchmarks": [benchmark.title for benchmark in ready.curriculum.benchmarks],
+        "curriculum": ready.curriculum.model_dump(mode="json"),
+        "versions": versions(),
         "resolved": dict(world.resolved),
+        "world": world.kind,
+        "base_id": world.base_id,
         "base_sha256": world.policy.fingerprint(),
-        "data": {task.name: task.fingerprint() for task in tasks} | benchmarks.fingerprints,
-    }
+        "data": {task.name: task.fingerprint() for task in ready.tasks} | ready.benchmarks.fingerprints,
+    } | ({} if ready.law is None else {"law_sha256": fingerprint(ready.law)})
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of every library that decides the weights."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
@@ -120,43 +143,37 @@ def _begun_with(folder: RunFolder) -> dict[str, Any]:
 
 
 def _refuse_differences(begun: dict[str, Any], now: dict[str, Any]) -> None:
-    differences = [line for key in now for line in _differences(key, begun.get(key), now[key])]
-    if differences:
-        listed = "\n  ".join(differences)
+    found = [line for key in now for line in differences(key, begun.get(key), now[key])]
+    if found:
+        listed = "\n  ".join(found)
         raise RunError(
             f"this run cannot go on as it began, since these differ:\n  {listed}\n"
             "Put them back as they were, or start a new run"
         )
 
 
-def _differences(path: str, begun: Any, now: Any) -> list[str]:
+def differences(path: str, begun: Any, now: Any) -> list[str]:
     """Where two JSON values differ, one line each."""
     if isinstance(begun, dict) and isinstance(now, dict):
         keys = [*begun, *(key for key in now if key not in begun)]
-        return [line for key in keys for line in _differences(f"{path}.{key}", begun.get(key), now.get(key))]
+        return [line for key in keys for line in differences(f"{path}.{key}", begun.get(key), now.get(key))]
     if isinstance(begun, list) and isinstance(now, list) and len(begun) == len(now):
         return [
             line
             for index, pair in enumerate(zip(begun, now, strict=True))
-            for line in _differences(f"{path}[{index}]", *pair)
+            for line in differences(f"{path}[{index}]", *pair)
         ]
     return [] if begun == now else [f"{path}: was {begun!r}, is {now!r}"]
 
 
-def _life(
-    curriculum: Curriculum,
-    tasks: tuple[Task, ...],
-    benchmarks: Prepared,
-    world: World,
-    folder: RunFolder,
-    chronicle: Chronicle,
-) -> Life:
+def _life(ready: Ready, folder: RunFolder, chronicle: Chronicle) -> Life:
+    curriculum, world = ready.curriculum, ready.world
     return Life(
         curriculum=curriculum,
-        tasks=tasks,
+        tasks=ready.tasks,
         world=world,
-        monitor=Monitor(curriculum.budget, world.measure),
-        scorecard=Scorecard(tasks, benchmarks, curriculum.evaluation, folder.path),
+        monitor=Monitor(curriculum.budget, world.measure, ready.law),
+        scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path),
         folder=folder,
         chronicle=chronicle,
         interrupt=Interrupt(),

@@ -18,6 +18,16 @@ class World(Protocol):
     def policy(self) -> Policy: ...
 
     @property
+    def kind(self) -> str:
+        """`language` or `vision`."""
+        ...
+
+    @property
+    def base_id(self) -> str:
+        """What makes results comparable: runs whose bases have the same identity may be pooled for the law."""
+        ...
+
+    @property
     def resolved(self) -> Mapping[str, str]:
         """What was chosen by itself and decides the last bits of a result, such as the device and the threads."""
         ...

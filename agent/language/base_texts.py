@@ -72,31 +72,29 @@ class BaseTexts:
 
     @torch.no_grad()
     def measure(self, names: Sequence[str]) -> Measurement:
-        """Forward KL, reverse KL and total variation at every position, summed a text. Changes nothing.
+        """Forward KL, reverse KL, total variation and L2 at every position, summed a text. Changes nothing.
 
         With several tasks each gives an equal part of its texts, so that a reading costs, and its standard error is,
         about the same however many tasks there are.
         """
         with self._policy.inference_mode():
             groups = [self._measure_one(self.texts[name].one_in(len(names))) for name in names]
-        forward, reverse, variation = zip(*groups, strict=True)
-        return Measurement(forward, reverse, variation)
+        return Measurement(*zip(*groups, strict=True))
 
-    def _measure_one(self, texts: Texts) -> tuple[Group, Group, Group]:
+    def _measure_one(self, texts: Texts) -> tuple[Group, ...]:
         parts = [
             self._divergences(texts, hidden_RH, rows)
             for hidden_RH, rows in _forward(self._policy.model, texts, plain=bool(self.head))
         ]
-        table_3R = torch.cat(parts, dim=1)
+        table_KR = torch.cat(parts, dim=1)
         rows = texts.rows_S
         starts = [0, *accumulate(rows)][:-1]
-        forward, reverse, variation = (
-            Group(tuple(np.add.reduceat(row_R.double().numpy(), starts).tolist()), tuple(rows)) for row_R in table_3R
+        return tuple(
+            Group(tuple(np.add.reduceat(row_R.double().numpy(), starts).tolist()), tuple(rows)) for row_R in table_KR
         )
-        return forward, reverse, variation
 
     def _divergences(self, texts: Texts, hidden_RH: Tensor, rows: slice) -> Tensor:
-        """Forward KL, reverse KL and total variation of some rows, stacked: shape (3, rows)."""
+        """Forward KL, reverse KL, total variation and L2 of some rows, stacked: shape (4, rows)."""
         base_RH = texts.hidden_RH[rows].to(hidden_RH.device)
         live_head = _unwrapped(self._policy.model).get_output_embeddings()
         chunk = max(1, self._chunk_elements // live_head.weight.shape[0])
@@ -107,9 +105,8 @@ class BaseTexts:
                 base_CV = nn.functional.linear(base_CV, self.head["weight"], self.head.get("bias"))
                 policy_CV = live_head(policy_CV)
             found = divergences(base_CV, policy_CV)
-            parts.append(
-                torch.stack((found.kl_base_to_policy_N, found.kl_policy_to_base_N, found.total_variation_N)).cpu()
-            )
+            kinds = (found.kl_base_to_policy_N, found.kl_policy_to_base_N)
+            parts.append(torch.stack((*kinds, found.total_variation_N, found.l2_distributions_N)).cpu())
         return torch.cat(parts, dim=1)
 
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from perdure.agent.language.policy import LanguagePolicy
 from perdure.agent.seeds import seeded
 from perdure.budget.errors import ModelError
-from perdure.curriculum.schema import LoraConfig, ModelConfig
+from perdure.curriculum.models import CausalModel, LoraConfig
 
 SMALL = 20_000_000
 HUB_SECONDS = 10
@@ -23,7 +23,7 @@ PLAIN_TEMPLATE = (
 """For tokenizers without a chat template: each message on a line of its own, the answer closed by the end token."""
 
 
-def load_policy(config: ModelConfig, *, seed: int) -> LanguagePolicy:
+def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
     """Load model and tokenizer; with LoRA, put one fresh adapter on it (its down-projection is drawn from `seed`).
 
     Raises:
@@ -38,7 +38,7 @@ def load_policy(config: ModelConfig, *, seed: int) -> LanguagePolicy:
     return LanguagePolicy(model, tokenizer)
 
 
-def load_base(config: ModelConfig) -> Any:
+def load_base(config: CausalModel) -> Any:
     """The base model alone, on its device, in evaluation mode.
 
     Raises:
@@ -59,7 +59,7 @@ def load_base(config: ModelConfig) -> Any:
     return model.to(device).eval()
 
 
-def hub_answers(config: ModelConfig) -> bool:
+def hub_answers(config: CausalModel) -> bool:
     """Ask once and briefly for a hub's model; transformers itself would try for most of a minute.
 
     Without an answer the model may still be in the local cache, and nothing else is looked for.
@@ -118,7 +118,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
-def _load_tokenizer(config: ModelConfig) -> Any:
+def _load_tokenizer(config: CausalModel) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             resolve_path(config.model_name_or_path),
@@ -139,7 +139,7 @@ def _load_tokenizer(config: ModelConfig) -> Any:
     return tokenizer
 
 
-def _explain(config: ModelConfig, error: Exception, part: str) -> ModelError:
+def _explain(config: CausalModel, error: Exception, part: str) -> ModelError:
     """Tell a missing folder, a folder without the part, and a hub out of reach from one another."""
     name = config.model_name_or_path
     where = f"model.model_name_or_path: cannot load the {part} of {name!r}"
@@ -157,7 +157,7 @@ def _explain(config: ModelConfig, error: Exception, part: str) -> ModelError:
     )
 
 
-def _choose_threads(model: Any, config: ModelConfig) -> None:
+def _choose_threads(model: Any, config: CausalModel) -> None:
     """One thread for small models: more of them cost more in waiting than they bring."""
     if config.threads == "auto":
         small = sum(parameter.numel() for parameter in model.parameters()) < SMALL

@@ -1,6 +1,5 @@
 """The weights of a model as bytes: hashed, snapshotted and put back. Safetensors only."""
 
-import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from perdure.budget.files import written_whole
 
 
 def trainable(model: nn.Module) -> dict[str, Tensor]:
@@ -32,11 +33,8 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write one safetensors file so that it is either there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with written_whole(path) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from perdure.agent.methods import find_update
 from perdure.agent.methods.contract import Outcome, Watch
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.models import CausalModel
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import Common, Method
@@ -20,11 +21,20 @@ from perdure.curriculum.train import Common, Method
 class LanguageWorld:
     """A causal language model that is trained by TRL and measured on texts of its base."""
 
+    kind = "language"
+
     def __init__(self, curriculum: Curriculum) -> None:
+        assert isinstance(curriculum.model, CausalModel), "a curriculum of the language world"
         self._curriculum = curriculum
-        self.policy = load_policy(curriculum.model, seed=curriculum.seed)
+        self._model = curriculum.model
+        self.policy = load_policy(self._model, seed=curriculum.seed)
         self._base: BaseTexts | None = None
         self._base_sha256 = self.policy.fingerprint()
+
+    @property
+    def base_id(self) -> str:
+        """See `World.base_id`: the base's weights."""
+        return self._base_sha256
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -68,7 +78,7 @@ class LanguageWorld:
 
     def become_base(self) -> None:
         """See `World.become_base`."""
-        self.policy.become_base(lambda: load_base(self._curriculum.model))
+        self.policy.become_base(lambda: load_base(self._model))
         if self.policy.fingerprint() != self._base_sha256:
-            name = self._curriculum.model.model_name_or_path
+            name = self._model.model_name_or_path
             raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")

@@ -7,7 +7,7 @@ from pathlib import Path
 from perdure.agent.methods.contract import Outcome
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method
+from perdure.curriculum.train import Common, Method, TrlCommon
 
 METHODS: dict[Method, str] = {
     "sft": "perdure.agent.methods.sft",
@@ -33,6 +33,7 @@ def check_settings(method: Method, settings: Common, place: str, task: Task | No
     from perdure.agent.methods.config import build_config
     from perdure.agent.methods.data import check_task
 
+    assert isinstance(settings, TrlCommon), "a method of the language world"
     try:
         config = build_config(method, settings, folder=Path(), seed=0, device_type="cpu", dtype="float32")
         if task is not None:

@@ -6,9 +6,7 @@ in `state.json`) and transformers' own `trainer_state.json`. It is written under
 a folder of that name is complete. The last step's checkpoint says `finished` and holds no optimiser state.
 """
 
-import errno
 import json
-import os
 import random
 import re
 import shutil
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 
 from perdure.agent.language.weights import put_back, trainable
 from perdure.budget.errors import DiskFullError
+from perdure.budget.files import is_full_disk, sync
 
 WEIGHTS, TENSORS, STATE = "weights.safetensors", "state.safetensors", "state.json"
 COMPLETE = re.compile(r"step-(\d{6,})")
@@ -59,12 +58,12 @@ def write(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
         partial.mkdir(parents=True)
         fill(partial)
         for path in (*partial.iterdir(), partial):
-            _sync(path)
+            sync(path)
         partial.replace(final)
-        _sync(folder)
+        sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if _is_full(error):
+        if is_full_disk(error):
             raise DiskFullError(f"no room for a checkpoint in {folder}: free some space and resume the run") from error
         raise
     sweep(folder)
@@ -189,17 +188,3 @@ def from_plain(plain: Any, tensors: dict[str, Tensor]) -> Any:
         return {from_plain(key, tensors): from_plain(value, tensors) for key, value in content}
     values = [from_plain(value, tensors) for value in content]
     return values if kind == "list" else tuple(values)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether the disk is full; safetensors tells it in words only."""
-    full = (errno.ENOSPC, errno.EDQUOT)
-    return getattr(error, "errno", None) in full or any(f"os error {number})" in str(error) for number in full)

@@ -16,7 +16,7 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.trl_fields import CONFIGS, OWNED, REFUSED, fields_of
-from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain
+from perdure.curriculum.train import ChordTrain, Method, RlTrain, TrlCommon
 
 SAVE_STEPS = 50
 """Optimiser steps between the checkpoints inside a stage, where the settings name none."""
@@ -48,12 +48,12 @@ DEFAULTS: dict[Method, dict[str, Any]] = {
 }
 """What each method does where the settings say nothing. The samplers' batch is 8 prompts of `num_generations`."""
 
-OURS = set(ChordTrain.model_fields) - set(RlTrain.model_fields) | {"trl", "save_steps"}
+OURS = set(ChordTrain.model_fields) - set(RlTrain.model_fields) | {"trl", "save_steps", "redraw"}
 """Settings that TRL does not have, or that perdure carries out itself."""
 
 
 def build_config(
-    method: Method, settings: Common, *, folder: Path, seed: int, device_type: str, dtype: str | Any
+    method: Method, settings: TrlCommon, *, folder: Path, seed: int, device_type: str, dtype: str | Any
 ) -> Any:
     """TRL's `SFTConfig` or `GRPOConfig` for one stage; touches no file, so every stage can be checked at the start.
 
@@ -70,18 +70,32 @@ def build_config(
     config_class = getattr(trl, CONFIGS[method])
     values = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
     on_cpu = device_type == "cpu"
-    hardware = {
-        "bf16": not on_cpu and "bfloat16" in str(dtype),
+    fields = _hardware(method, values, on_cpu, str(dtype)) | values | _owned(folder, seed, on_cpu)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = config_class(**fields)
+            _check(config)
+    except (TypeError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ConfigError(f"train settings of `{method}`: TRL refuses them: {error}") from error
+    return config
+
+
+def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) -> dict[str, Any]:
+    """What the device decides, and what keeps TRL quiet; the user's own `values` win over it."""
+    fields = {
+        "bf16": not on_cpu and "bfloat16" in dtype and not values.get("fp16"),
         "activation_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,
         "dataloader_num_workers": 0,
         "report_to": "none",
     }
-    if method != "sft":
-        hardware["num_completions_to_print"] = 0
-    if values.get("fp16"):
-        hardware["bf16"] = False
-    owned = {
+    return fields if method == "sft" else fields | {"num_completions_to_print": 0}
+
+
+def _owned(folder: Path, seed: int, on_cpu: bool) -> dict[str, Any]:
+    """What perdure sets itself, over everything."""
+    return {
         "output_dir": str(folder),
         "seed": seed,
         "save_strategy": "no",
@@ -90,17 +104,9 @@ def build_config(
         "disable_tqdm": True,
         "use_cpu": on_cpu,
     }
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            config = config_class(**(hardware | values | owned))
-            _check(config)
-    except (TypeError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ConfigError(f"train settings of `{method}`: TRL refuses them: {error}") from error
-    return config
 
 
-def merge(method: Method, settings: Common, *, known: set[str]) -> dict[str, Any]:
+def merge(method: Method, settings: TrlCommon, *, known: set[str]) -> dict[str, Any]:
     """The fields that the method's defaults, `settings.trl` and the typed settings add up to.
 
     Raises:
@@ -172,6 +178,6 @@ def _check(config: Any) -> None:
     )
 
 
-def save_steps(settings: Common) -> int:
+def save_steps(settings: TrlCommon) -> int:
     """Optimiser steps between checkpoints."""
     return settings.save_steps or SAVE_STEPS

@@ -20,6 +20,9 @@ from perdure.budget.errors import ConfigError, PerdureError
 
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft")
 
+MeanReward = Callable[[], float | None] | None
+"""Tells the mean reward of what was sampled last; `None` where nothing is sampled."""
+
 
 class NonFiniteLogitsError(ArithmeticError):
     """The policy gives NaN or infinity where a token is to be sampled; only a broken policy does."""
@@ -45,9 +48,7 @@ class StepLosses:
 class StepEnd(TrainerCallback):  # type: ignore[misc]
     """After every optimiser step: tell the watch, then stop or, when it is due, write a checkpoint."""
 
-    def __init__(
-        self, trainer: Any, folder: Path, watch: Watch, every: int, mean_reward: Callable[[], float | None] | None
-    ) -> None:
+    def __init__(self, trainer: Any, folder: Path, watch: Watch, every: int, mean_reward: MeanReward) -> None:
         self.trainer, self.folder, self.watch, self.every = trainer, folder, watch, every
         self.mean_reward = mean_reward
         self.stopped = False
@@ -99,7 +100,7 @@ def run(
     folder: Path,
     watch: Watch,
     save_steps: int,
-    mean_reward: Callable[[], float | None] | None = None,
+    mean_reward: MeanReward = None,
 ) -> Outcome:
     """Train `policy` with the trainer that `build` makes, from the newest checkpoint in `folder` if there is one.
 
@@ -119,29 +120,38 @@ def run(
         checkpoint.load_weights(policy.model, resume)
         return Outcome(steps=checkpoint.step_of(resume), ended="completed")
     with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer):
-        try:
-            trainer = build()
-        except PerdureError:
-            raise
-        except (ValueError, ImportError) as error:
-            raise ConfigError(f"TRL refuses to train this model with these settings: {error}") from error
-        step_end = StepEnd(trainer, checkpoints, watch, save_steps, mean_reward)
-        step_end.saved = 0 if resume is None else checkpoint.step_of(resume)
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(step_end)
-        try:
-            trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-        except torch.OutOfMemoryError as error:
-            raise ConfigError(
-                "the device has no memory left for this update: lower train.per_device_train_batch_size (and raise "
-                f"train.gradient_accumulation_steps in turn), or the lengths; {error}"
-            ) from error
-        except NonFiniteLogitsError:
-            nan = float("nan")
-            watch(Progress(trainer.state.global_step + 1, trainer.state.max_steps, loss=nan, reward=nan))
-            step_end.stopped = True
-        finally:
-            _release(trainer)
+        trainer = _built(build)
+        return _train(trainer, StepEnd(trainer, checkpoints, watch, save_steps, mean_reward), resume)
+
+
+def _built(build: Callable[[], Any]) -> Any:
+    """The trainer, or TRL's refusal as the user's fault."""
+    try:
+        return build()
+    except PerdureError:
+        raise
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"TRL refuses to train this model with these settings: {error}") from error
+
+
+def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
+    """Train to the last step, or to where the watch ends it, and let go of the trainer's memory."""
+    step_end.saved = 0 if resume is None else checkpoint.step_of(resume)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(step_end)
+    try:
+        trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            "the device has no memory left for this update: lower train.per_device_train_batch_size (and raise "
+            f"train.gradient_accumulation_steps in turn), or the lengths; {error}"
+        ) from error
+    except NonFiniteLogitsError:
+        nan = float("nan")
+        step_end.watch(Progress(trainer.state.global_step + 1, trainer.state.max_steps, loss=nan, reward=nan))
+        step_end.stopped = True
+    finally:
+        _release(trainer)
     return Outcome(steps=trainer.state.global_step, ended="stopped" if step_end.stopped else "completed")
 
 

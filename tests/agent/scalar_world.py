@@ -37,6 +37,9 @@ class ScalarPolicy:
 class ScalarWorld:
     """An update adds `learning_rate` a step, and writes a checkpoint every `save_steps`."""
 
+    kind = "scalar"
+    base_id = "zero"
+
     def __init__(self, on_step: Callable[[int], float | None] = lambda step: None) -> None:
         self.policy = ScalarPolicy()
         self.on_step = on_step
@@ -52,7 +55,7 @@ class ScalarWorld:
     def measure(self, names: Sequence[str]) -> Measurement:
         kl = self.policy.weight * self.policy.weight
         groups = tuple(Group((kl, kl), (1, 1)) for _ in names)
-        return Measurement(groups, groups, groups)
+        return Measurement(groups, groups, groups, groups)
 
     def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
         checkpoint = folder / "checkpoints" / "last.json"

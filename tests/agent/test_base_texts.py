@@ -13,6 +13,7 @@ from perdure.agent.language.base_texts import BaseTexts, load_base_texts, sample
 from perdure.agent.language.policy import LanguagePolicy
 from perdure.budget.estimate import per_sequence, per_token
 from tests.agent.tiny_world import tiny_policy_parts
+from tests.models import random_model
 
 PROMPTS = {"a": ["say a", "say b", "say something longer"], "b": [[{"role": "user", "content": "after c?"}], "x"]}
 
@@ -71,26 +72,12 @@ def test_the_cached_way_equals_two_models_side_by_side(lora: bool) -> None:
 
 
 def test_a_model_that_bends_its_logits_is_measured_through_its_whole_forward() -> None:
-    from transformers import Gemma2Config, Gemma2ForCausalLM
+    from transformers import Gemma2Config
 
     _, tokenizer = tiny_policy_parts()
-    config = Gemma2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        final_logit_softcapping=0.5,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    policies = []
-    for _ in range(2):
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            policies.append(LanguagePolicy(Gemma2ForCausalLM(config).eval(), tokenizer))
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 8}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "final_logit_softcapping": 0.5}
+    policies = [LanguagePolicy(random_model(Gemma2Config, tokenizer, **shape, **heads), tokenizer) for _ in range(2)]
     base = sampled(policies[0])
     move(policies[0], 0.2)
     (group,) = base.measure(["a"]).kl_base_to_policy

@@ -8,7 +8,7 @@ import torch
 from perdure.agent.language.loading import load_policy, resolve_path
 from perdure.agent.language.policy import LanguagePolicy
 from perdure.budget.errors import ModelError
-from perdure.curriculum.schema import ModelConfig
+from perdure.curriculum.models import CausalModel
 from tests.agent.tiny_world import tiny_policy_parts
 
 PROMPTS = ["a", "abc", [{"role": "user", "content": "after c?"}]]
@@ -21,8 +21,8 @@ def saved(folder: Path) -> Path:
     return folder
 
 
-def config(path: Path | str, **fields: object) -> ModelConfig:
-    return ModelConfig.model_validate({"model_name_or_path": str(path), "device": "cpu"} | fields)
+def config(path: Path | str, **fields: object) -> CausalModel:
+    return CausalModel.model_validate({"model_name_or_path": str(path), "device": "cpu"} | fields)
 
 
 def answer(policy: LanguagePolicy, batch_size: int, **sampling: float) -> list[list[str]]:

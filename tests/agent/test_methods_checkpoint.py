@@ -107,10 +107,11 @@ def test_a_write_that_was_killed_is_never_read(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["step-000020"]
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, number: int) -> None:
     def full(folder: Path) -> None:
         fill(folder)
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, "No room")
 
     checkpoint.write(tmp_path, 10, fill)
     with pytest.raises(DiskFullError, match="free some space"):

@@ -79,6 +79,7 @@ def test_the_object_of_a_whole_life(tmp_path: Path) -> None:
         "kl_per_sequence": 0.8,
         "kl_stderr": 0.01,
         "budget": 0.5,
+        "predicted_forgetting": None,
         # 5 of 10: sqrt(10/9 * 0.25 / 10) = 1/6; 9 of 10: sqrt(10/9 * 0.09 / 10) = 0.1; 7: sqrt(0.21 / 9) = 0.15275
         "scores": {
             "a": {"value": 0.5, "stderr": pytest.approx(1 / 6), "n": 10},

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from perdure.curriculum.task import Item, Task
+from tests.models import random_model
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789 .,?+-=:"
 SPECIAL = ["<pad>", "<s>", "<|user|>", "<|assistant|>", "<|end|>"]
@@ -51,23 +52,18 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 def tiny_policy_parts(seed: int = 0) -> tuple[Any, Any]:
     """A random model of two layers, in evaluation mode, and its tokenizer. Leaves the generators as they were."""
     tokenizer = tiny_tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
+    model = random_model(
+        LlamaConfig,
+        tokenizer,
+        seed=seed,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
         max_position_embeddings=128,
-        tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM(config)
-    return model.eval(), tokenizer
+    return model, tokenizer
 
 
 def tiny_policy(seed: int = 0) -> TinyPolicy:

@@ -1,0 +1,128 @@
+"""The checkpoints of many runs, pooled for the forgetting law: from run folders, from sweeps and from tables.
+
+A run gives one point a stage that is done; a sweep or a table gives one a row. Pooled is only what can be compared: one
+world, one base, the same benchmarks, KL in one unit on the same prompts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perdure.agent.points.runs import is_run, run_source
+from perdure.agent.points.source import Origin, Source
+from perdure.agent.points.sweeps import is_sweep, is_table, sweep_sources, table_source
+from perdure.budget.errors import RunError
+from perdure.budget.law.points import Points
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The points of all sources, what they have in common, and what is to be said about single ones.
+
+    `base_score` is the mean over the points of their base's mean score on the benchmarks; NaN if one is not known.
+    """
+
+    points: Points
+    benchmarks: tuple[str, ...]
+    base_score: float
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_points(paths: Sequence[Path]) -> Points:
+    """The points of run folders, sweep folders and .parquet files.
+
+    Raises:
+        RunError: as `read_pool`.
+    """
+    return read_pool(paths).points
+
+
+def read_pool(paths: Sequence[Path]) -> Pool:
+    """The points, and all that is known about where they come from. What is named twice counts once.
+
+    Raises:
+        RunError: one of them is missing, damaged, of another format version or without benchmarks; two of them are of
+            different worlds, bases, benchmarks, units or prompts; or none has a checkpoint yet.
+    """
+    found = {source.path.resolve(): source for path in paths for source in _sources(path)}
+    sources = [source for source in found.values() if source.rows]
+    notes = tuple(note for source in found.values() for note in source.notes)
+    if not sources:
+        said = "".join(f"\n  {note}" for note in notes)
+        raise RunError(f"there is no checkpoint in {', '.join(map(str, paths)) or 'nothing'} to fit a law to{said}")
+    refuse_mixtures(sources)
+    return Pool(
+        points=_pooled(sources),
+        benchmarks=sources[0].origin.benchmarks,
+        base_score=float(_floats(row.base_score for source in sources for row in source.rows).mean()),
+        sources=tuple(str(one.path) for one in sources),
+        notes=notes,
+    )
+
+
+def refuse_mixtures(sources: Sequence[Source]) -> None:
+    """Points that differ in one of these are not points of one law.
+
+    Raises:
+        RunError: naming two sources, in what they differ, and what to do.
+    """
+    first = sources[0]
+    for what, value_of in _ALIKE.items():
+        for other in sources[1:]:
+            ours, theirs = value_of(first.origin), value_of(other.origin)
+            if ours != theirs:
+                raise RunError(
+                    f"these cannot be pooled, since their {what} differ:\n  {first.path}: {ours}\n  {other.path}: "
+                    f"{theirs}\nFit a law to each by itself"
+                )
+
+
+_ALIKE: dict[str, Callable[[Origin], str]] = {
+    "worlds": lambda origin: origin.world,
+    "bases": lambda origin: origin.base,
+    "benchmarks": lambda origin: ", ".join(sorted(origin.benchmarks)),
+    "units of KL": lambda origin: f"nats a {origin.unit}",
+    "prompts": lambda origin: f"KL on the prompts called `{origin.prompts}` (budget.prompts)",
+}
+
+
+def _sources(path: Path) -> Iterator[Source]:
+    if is_run(path):
+        yield run_source(path)
+    elif is_sweep(path):
+        yield from sweep_sources(path)
+    elif is_table(path):
+        yield table_source(path)
+    elif not path.exists():
+        raise RunError(f"{path} does not exist; a law is fitted to run folders, sweep folders or .parquet files")
+    else:
+        raise RunError(
+            f"{path} is no run folder (it has no journal.jsonl), no sweep folder (no sweep.json) and no .parquet file"
+        )
+
+
+def _pooled(sources: Sequence[Source]) -> Points:
+    rows = [row for source in sources for row in source.rows]
+    origin = sources[0].origin
+    names = list(dict.fromkeys(name for row in rows for name in row.predictors))
+    return Points(
+        run=np.array([row.run for row in rows], dtype=np.str_),
+        method=np.array([row.method for row in rows], dtype=np.str_),
+        forgetting=_floats(row.forgetting for row in rows),
+        accuracy=_floats(row.accuracy for row in rows),
+        mass=_floats(row.mass for row in rows),
+        base_mass=_floats(row.base_mass for row in rows),
+        predictors={name: _floats(row.predictors.get(name) for row in rows) for name in names},
+        world=origin.world,
+        base=origin.base,
+        unit=origin.unit,
+        prompts=origin.prompts,
+    )
+
+
+def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

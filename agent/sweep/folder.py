@@ -1,0 +1,124 @@
+"""The folder of a sweep: what lies where, and how each thing gets there in one step. Imports nothing heavy.
+
+sweep.json        the resolved sweep: every cell with its whole curriculum, and the versions it was begun with
+cells/ID.parquet  the rows of a finished cell
+cells/ID/         the run folder of a cell that is a life of its own
+failed/ID.json    why a cell failed
+scores/           scores of the base, which its lives share
+workers.log       what the processes printed
+results.parquet   all rows, at the end
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.folder import read_json
+from perdure.budget.errors import DiskFullError, RunError
+from perdure.budget.files import is_full_disk, write_whole
+
+SWEEPS = Path("sweeps")
+
+
+class SweepFolder:
+    """Paths inside one sweep folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.description = path / "sweep.json"
+        self.cells = path / "cells"
+        self.failed = path / "failed"
+        self.scores = path / "scores"
+        self.log = path / "workers.log"
+        self.results = path / "results.parquet"
+
+    def rows(self, cell: str) -> Path:
+        """The rows of a finished cell: there whole, or not there."""
+        return self.cells / f"{cell}.parquet"
+
+    def life(self, cell: str) -> Path:
+        """The run folder of a cell."""
+        return self.cells / cell
+
+    def failure(self, cell: str) -> Path:
+        """Why a cell failed."""
+        return self.failed / f"{cell}.json"
+
+
+def find_sweep(path: Path) -> SweepFolder | None:
+    """The sweep folder at a path, or of that name under `sweeps/`, if there is one."""
+    return next((SweepFolder(one) for one in (path, SWEEPS / path) if (one / "sweep.json").is_file()), None)
+
+
+def create(path: Path, description: dict[str, Any]) -> SweepFolder:
+    """Make a sweep folder with its `sweep.json`; it appears in one step.
+
+    Raises:
+        RunError: something of that name is there, or the place cannot be written to.
+        DiskFullError: no space left.
+    """
+    if path.exists():
+        raise RunError(f"{path} exists and is no sweep; choose another --output-dir")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    made = SweepFolder(partial)
+    try:
+        for folder in (made.cells, made.failed, made.scores):
+            folder.mkdir(parents=True)
+        write_whole(made.description, json.dumps(description).encode())
+        partial.rename(path)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if is_full_disk(error):
+            raise DiskFullError(f"no space left to make the sweep folder {path}; nothing was written") from error
+        raise RunError(f"cannot make the sweep folder {path}: {error.strerror}") from error
+    return SweepFolder(path)
+
+
+def read_description(folder: SweepFolder) -> dict[str, Any]:
+    """What `create` wrote.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        return dict(read_json(folder.description))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{folder.description} cannot be read: {error}") from error
+
+
+@contextmanager
+def locked(folder: SweepFolder) -> Iterator[None]:
+    """Hold the sweep for one process; the lock dies with it.
+
+    Raises:
+        RunError: another process has it.
+    """
+    with (folder.path / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{folder.path} is in use by another process; look on with: perdure show") from error
+        yield
+
+
+def in_use(folder: SweepFolder) -> bool:
+    """True while a process holds the sweep."""
+    try:
+        with (folder.path / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def clear_leftovers(folder: SweepFolder) -> None:
+    """Remove what a kill left half written: never part of the sweep."""
+    for leftover in (one for place in (folder.cells, folder.failed, folder.scores) for one in place.glob("*.partial")):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()

@@ -1,0 +1,64 @@
+"""What a life in a run folder comes to, as rows of a sweep: one a stage. Read from its journal."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.journal import read_journal
+from perdure.agent.record import Reading, Record, read_record
+from perdure.agent.record import Row as Stage
+from perdure.agent.sweep.contract import Finished, Row
+from perdure.curriculum.sweeps.reader import Cell
+
+SUFFIX = "_per_token"
+
+
+def finished_life(cell: Cell, run: Path) -> Finished:
+    """The rows of a life that is over; the last stage's is `final`.
+
+    Forgetting is the mean drop of the benchmarks since the base, NaN without benchmarks. KL and the other divergences
+    are nats a token (or fractions), by the reading that the stage ended with. What a life does not measure is left out.
+    """
+    events = list(read_journal(run / "journal.jsonl"))
+    record = read_record(events)
+    stages = [row for row in record.rows if row.stage > 0 and row.committed]
+    rows = tuple(_row(cell, record, stage, final=stage is stages[-1]) for stage in stages)
+    return Finished(cell, rows, _origin(cell, record, events[0]))
+
+
+def _origin(cell: Cell, record: Record, started: Mapping[str, Any]) -> dict[str, Any]:
+    """With one stage, the prompts `seen` are those of the `task`."""
+    prompts: str = cell.curriculum.budget.prompts
+    return {
+        "world": started["world"],
+        "base_id": started["base_id"],
+        "unit": "token",
+        "prompts": "task" if prompts == "seen" and len(record.tasks) == 1 else prompts,
+        "benchmarks": list(record.benchmarks),
+    }
+
+
+def _row(cell: Cell, record: Record, stage: Stage, *, final: bool) -> Row:
+    drop = record.drop(stage, record.benchmarks)
+    base = record.row(0)
+    assert base is not None
+    return {
+        "method": cell.arm or stage.method or "none",
+        "stage": stage.stage,
+        "task": stage.name,
+        "step": stage.steps,
+        "steps": stage.steps,
+        "final": final,
+        "accuracy": stage.scores[stage.name].value,
+        "forgetting": math.nan if drop is None else drop,
+        **{f"score.{name}": stage.scores[name].value for name in record.benchmarks},
+        **{f"base_score.{name}": base.scores[name].value for name in record.benchmarks},
+        **_predictors(stage.readings[-1]),
+        "seconds": math.nan if stage.seconds is None else stage.seconds,
+    }
+
+
+def _predictors(reading: Reading) -> dict[str, float]:
+    others = {name.removesuffix(SUFFIX): value.value for name, value in reading.others.items()}
+    return {"kl_base_to_policy": reading.kl_per_token.value} | others

@@ -1,0 +1,34 @@
+"""How the vision world trains cells together, imported only when it is asked."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from perdure.agent.sweep.contract import Row
+from perdure.agent.sweep.stacked import Trainer
+from perdure.curriculum.schema import Curriculum
+
+
+def key(curriculum: Curriculum) -> Hashable | None:
+    """See `Trainer.key`."""
+    if curriculum.world != "vision":
+        return None
+    from perdure.agent.vision.cells import stack_key
+
+    return stack_key(curriculum)
+
+
+def train(curricula: Sequence[Curriculum], checkpoints: int) -> Sequence[Sequence[Row]]:
+    """See `Trainer.train`."""
+    from perdure.agent.vision.cells import train_cells
+
+    return train_cells(curricula, checkpoints)
+
+
+def origin(curriculum: Curriculum) -> Mapping[str, Any]:
+    """See `Trainer.origin`."""
+    from perdure.agent.vision.cells import world_metadata
+
+    return world_metadata(curriculum)
+
+
+TRAINER = Trainer(key, train, origin)

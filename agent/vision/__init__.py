@@ -1,0 +1,1 @@
+"""The vision world: small classifiers of images, where every divergence is exact."""

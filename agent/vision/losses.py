@@ -1,0 +1,70 @@
+"""The losses of the vision world: pure functions of logits and of what was drawn, one figure a model.
+
+Axes: M models, B images, G samples, C classes. Log-probabilities are natural, so losses are in nats where they are
+divergences. Every loss is a mean over images, and gradients flow through `log_MBC` alone.
+"""
+
+import torch
+from torch import Tensor
+
+
+def cross_entropy(log_MBC: Tensor, targets_MBC: Tensor) -> Tensor:
+    """`-sum_c target_c log p_c`, the mean over images; an image without a target counts as 0. Shape (M,)."""
+    _same_shape(log_MBC, targets_MBC)
+    return -(targets_MBC * log_MBC).sum(-1).mean(-1)
+
+
+def policy_gradient(log_MBC: Tensor, weights_MBC: Tensor) -> Tensor:
+    """`-sum_c w_c log p_c`, the mean over images, with the samples' advantages (over G) summed by class. Shape (M,).
+
+    REINFORCE (Williams 1992) for samples of the policy itself: one step a sample, so that the importance ratio is 1 and
+    PPO's clipping never acts.
+    """
+    return cross_entropy(log_MBC, weights_MBC)
+
+
+def advantages(rewards_MBG: Tensor, *, scaled: bool) -> Tensor:
+    """Rewards less the mean of their group (Dr. GRPO, arXiv 2503.20783); divided by its deviation where `scaled`.
+
+    The deviation is that of GRPO (arXiv 2402.03300) in TRL: n - 1 in the denominator, and 1e-4 added to it.
+    """
+    centred_MBG = rewards_MBG - rewards_MBG.mean(-1, keepdim=True)
+    if not scaled:
+        return centred_MBG
+    return centred_MBG / (rewards_MBG.std(-1, keepdim=True) + 1e-4)
+
+
+def by_class(labels_MBG: Tensor, values_MBG: Tensor, classes: int) -> Tensor:
+    """The mean over samples, laid out by the class that was sampled: shape (M, B, classes)."""
+    zeros_MBC = torch.zeros(*labels_MBG.shape[:2], classes, device=values_MBG.device)
+    return zeros_MBC.scatter_add_(-1, labels_MBG, values_MBG) / labels_MBG.shape[-1]
+
+
+def kl_policy_to_base(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
+    """Reverse KL, exact over the classes, the mean over images in nats: shape (M,)."""
+    _same_shape(log_MBC, base_log_MBC)
+    return (log_MBC.exp() * (log_MBC - base_log_MBC)).sum(-1).mean(-1)
+
+
+def simpo(log_MBC: Tensor, chosen_MB: Tensor, rejected_MB: Tensor, *, beta: float, gamma: float) -> Tensor:
+    """`-log sigmoid(beta (log p(chosen) - log p(rejected)) - gamma)`, the mean over images (SimPO, arXiv 2405.14734).
+
+    A response here is one label, so that there is no length to divide by. Shape (M,).
+    """
+    margin_MB = _at(log_MBC, chosen_MB) - _at(log_MBC, rejected_MB)
+    return -torch.nn.functional.logsigmoid(beta * margin_MB - gamma).mean(-1)
+
+
+def token_weights(log_MBC: Tensor) -> Tensor:
+    """CHORD's phi, `p (1 - p)`, for every class; without a gradient (arXiv 2508.11408)."""
+    p_MBC = log_MBC.detach().exp()
+    return p_MBC * (1 - p_MBC)
+
+
+def _at(log_MBC: Tensor, labels_MB: Tensor) -> Tensor:
+    return log_MBC.gather(-1, labels_MB[..., None])[..., 0]
+
+
+def _same_shape(one: Tensor, other: Tensor) -> None:
+    if one.shape != other.shape:
+        raise ValueError(f"shapes differ: {tuple(one.shape)} and {tuple(other.shape)}")

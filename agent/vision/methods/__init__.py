@@ -1,0 +1,1 @@
+"""The update methods of the vision world: one small module each."""

@@ -1,0 +1,39 @@
+"""GRPO (arXiv 2402.03300) with the Dr. GRPO advantages (arXiv 2503.20783) unless `scale_rewards: group`.
+
+Every step samples a group of labels an image from the policy as it is and takes one step on them, so that the
+importance ratio is 1 and clipping never acts. With `beta` above 0 the KL term is the reverse KL to the original base,
+exact over the classes; GRPO's own is an estimate of it by the samples (k3), whose gradient, taken through the
+log-probabilities of on-policy samples as it usually is, is that of the forward KL.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from perdure.agent.vision.draws import Draws
+from perdure.agent.vision.lesson import Lesson, Moment, Rows
+from perdure.agent.vision.losses import advantages, by_class, kl_policy_to_base, policy_gradient
+from perdure.agent.vision.plan import default
+from perdure.curriculum.train import ReinforceTrain, RlTrain
+
+
+def begin_pass(lesson: Lesson, settings: RlTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+    """Nothing: samples are drawn at every step."""
+    return {}
+
+
+def loss(log_MBC: Tensor, rows: Rows, settings: RlTrain, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
+    """The policy gradient on a group of samples an image, and the KL term."""
+    labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, draws)
+    scaled = default("rl", settings, "scale_rewards") == "group"
+    weights_MBC = by_class(labels_MBG, advantages(rewards_MBG, scaled=scaled), log_MBC.shape[-1])
+    loss_M = policy_gradient(log_MBC, weights_MBC)
+    if settings.beta:
+        loss_M = loss_M + settings.beta * kl_policy_to_base(log_MBC, rows["base_log"])
+    return loss_M, rewards_MBG.mean((-1, -2))
+
+
+def sample(log_MBC: Tensor, rows: Rows, settings: RlTrain | ReinforceTrain, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Labels that the policy says now, and their rewards: shapes (M, B, G)."""
+    labels_MBG = draws.labels(log_MBC.detach().exp(), int(default("rl", settings, "num_generations")))
+    return labels_MBG, rows["correct"].gather(-1, labels_MBG)

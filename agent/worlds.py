@@ -1,0 +1,48 @@
+"""Which world a curriculum is about: the one place where the loop's world is chosen."""
+
+from collections.abc import Sequence
+
+from perdure.agent.methods import check_settings
+from perdure.agent.world import World
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.models import MlpModel
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.task import Task
+from perdure.curriculum.train import Common, Method, settings_for
+
+
+def make_world(curriculum: Curriculum) -> World:
+    """The world of a curriculum, with its base.
+
+    Raises:
+        PerdureError: the model cannot be loaded or made.
+    """
+    if isinstance(curriculum.model, MlpModel):
+        from perdure.agent.vision.world import VisionWorld
+
+        return VisionWorld(curriculum.model, curriculum.seed)
+    from perdure.agent.language.world import LanguageWorld
+
+    return LanguageWorld(curriculum)
+
+
+def refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[Method]]) -> None:
+    """Refuse train settings that a method of a stage cannot carry out; `methods` are those possible, a stage each.
+
+    Raises:
+        ConfigError, DataError: the fault, with its place.
+    """
+    check = _check_vision if isinstance(curriculum.model, MlpModel) else check_settings
+    for stage, task, possible in zip(curriculum.stages, tasks, methods, strict=True):
+        for method in possible:
+            settings = settings_for(method, curriculum.train, stage.train)
+            check(method, settings, f"stages.{stage.name}.train", task)
+
+
+def _check_vision(method: Method, settings: Common, place: str, task: Task) -> None:
+    from perdure.agent.vision.plan import plan_for
+
+    try:
+        plan_for(method, settings, len(task.train))
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error

@@ -1,0 +1,52 @@
+"""Cells trained together: how they are grouped, and what one bad cell does to the others."""
+
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure.agent.sweep.contract import Failed, Finished
+from perdure.agent.sweep.stacked import Stacked, _parts
+from tests.agent.sweep.doubles import BAD, BROKEN, DEADLY, SWEEP, TRAINER, read
+
+
+def test_each_cell_comes_back_once_with_its_own_rows(tmp_path: Path) -> None:
+    cells = read(tmp_path).cells
+    found = list(Stacked(TRAINER, 2, 2, tmp_path / "log", chunk=5).run(cells))
+    assert Counter(outcome.cell.id for outcome in found) == Counter(cell.id for cell in cells)
+    for outcome in found:
+        assert isinstance(outcome, Finished)
+        rate = outcome.cell.values["learning_rate"]
+        # Steps 2 and 4 of 4; the number is rate * step and the KL its square.
+        assert [row["kl_base_to_policy"] for row in outcome.rows] == [(rate * 2) ** 2, (rate * 4) ** 2]
+        assert outcome.origin["base_id"] == "zero"
+
+
+def test_a_bad_cell_fails_alone(tmp_path: Path) -> None:
+    text = SWEEP.replace("[0.1, 0.2, 0.4]", f"[0.1, {BAD}, {BROKEN}, {DEADLY}]").replace("[0, 1]", "[0]")
+    found = {
+        o.cell.values["learning_rate"]: o
+        for o in Stacked(TRAINER, 2, 2, tmp_path / "log").run(read(tmp_path, text).cells)
+    }
+    assert isinstance(found[0.1], Finished) and isinstance(found[BROKEN], Finished)
+    bad, deadly = found[BAD], found[DEADLY]
+    assert isinstance(bad, Failed) and bad.reason == "there is no such data"
+    assert isinstance(deadly, Failed) and "SIGKILL" in deadly.reason
+
+
+@given(length=st.integers(1, 60), most=st.integers(1, 12))
+def test_parts_are_few_and_equal(length: int, most: int) -> None:
+    parts = _parts(list(range(length)), most)  # type: ignore[arg-type]
+    sizes = [len(part) for part in parts]
+    assert [one for part in parts for one in part] == list(range(length))  # type: ignore[comparison-overlap]
+    assert len(parts) == (length + most - 1) // most
+    assert max(sizes) <= most and max(sizes) - min(sizes) <= 1
+
+
+def test_kinds_of_cells_take_turns_and_are_not_mixed(tmp_path: Path) -> None:
+    text = SWEEP.replace("tied: {train.rl.beta: 0.1}", "imitating: {strategy.method: sft}")
+    stacks = list(Stacked(TRAINER, 2, 1, tmp_path / "log", chunk=4)._stacks(read(tmp_path, text).cells))
+    # 6 cells of each method, at most 4 together: two stacks of 3 each, and the methods take turns.
+    assert [{str(cell.arm) for cell in stack} for stack in stacks] == [{"plain"}, {"imitating"}] * 2
+    assert [len(stack) for stack in stacks] == [3] * 4

@@ -1,0 +1,40 @@
+"""The table of a sweep: means over runs with intervals, and nothing where there is nothing to tell."""
+
+import math
+
+import pytest
+
+from perdure.agent.sweep.summary import Mean, by_method, mean
+
+
+def test_a_mean_with_students_interval() -> None:
+    # 0.8, 0.9, 1.0: mean 0.9, s = 0.1, and t(2 degrees, 97.5 %) = 4.302653, so +- 4.302653 * 0.1 / sqrt(3) = 0.248414.
+    found = mean([0.8, 0.9, 1.0])
+    assert (found.value, found.n) == (pytest.approx(0.9), 3)
+    assert (found.low, found.high) == (pytest.approx(0.651586, abs=1e-6), pytest.approx(1.148414, abs=1e-6))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], Mean(None, None, None, 0)),
+        ([math.nan], Mean(None, None, None, 0)),
+        ([0.5], Mean(0.5, None, None, 1)),
+        ([0.5, math.inf], Mean(0.5, None, None, 1)),
+        ([0.5, 0.5, 0.5], Mean(0.5, None, None, 3)),
+    ],
+)
+def test_runs_that_tell_no_spread_have_no_interval(values: list[float], expected: Mean) -> None:
+    assert mean(values) == expected
+
+
+def test_methods_are_lines_in_the_order_of_the_sweep() -> None:
+    rows = [
+        {"method": "b", "accuracy": 1.0, "forgetting": 0.1, "kl_base_to_policy": 2.0},
+        {"method": "a", "accuracy": 0.5, "forgetting": None, "kl_base_to_policy": math.nan},
+        {"method": "b", "accuracy": 0.5, "forgetting": 0.3, "kl_base_to_policy": 4.0},
+    ]
+    b, a = by_method(rows)
+    assert (b.method, b.runs, b.broken, b.accuracy.value, b.kl.value) == ("b", 2, 0, 0.75, 3.0)
+    assert b.forgetting.value == pytest.approx(0.2)
+    assert (a.method, a.runs, a.broken, a.forgetting, a.kl.n) == ("a", 1, 1, Mean(None, None, None, 0), 0)

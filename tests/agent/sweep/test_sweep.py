@@ -1,0 +1,165 @@
+"""A whole sweep of a world of one number: stopped anywhere, killed anywhere, changed under our hands."""
+
+import json
+import multiprocessing
+import random
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agent.sweep.contract import Executor
+from perdure.agent.sweep.folder import SweepFolder, find_sweep, locked
+from perdure.agent.sweep.summary import sweep_object
+from perdure.agent.sweep.sweep import begin, carry_out, read_plan, waiting
+from perdure.budget.errors import DiskFullError, RunError
+from tests.agent.sweep.doubles import BAD, BROKEN, FULL, SWEEP, Here, Seen, carry_on, read, stacked
+
+
+def by(executor: Executor) -> Any:
+    """Let one executor do everything."""
+    return lambda folder, plan, cells: [(executor, cells)]
+
+
+def whole(path: Path, text: str = SWEEP) -> SweepFolder:
+    folder = begin(read(path, text), path / "whole")
+    carry_out(folder, read_plan(folder), by(Here()), Seen())
+    return folder
+
+
+def test_a_sweep_ends_in_one_file_and_is_shown_on_the_way(tmp_path: Path) -> None:
+    seen = Seen()
+    folder = begin(read(tmp_path), tmp_path / "grid-1")
+    carry_out(folder, read_plan(folder), stacked, seen)
+    assert (seen.before, sorted(seen.cells)) == (0, [f"{number:04d}" for number in range(1, 13)])
+    found = sweep_object(folder)
+    assert (found["status"], found["cells"], found["finished"], found["failed"]) == ("finished", 12, 12, [])
+    # KL at the end is (4 * rate) ** 2 for the rates 0.1, 0.2, 0.4: 0.16, 0.64, 2.56; their mean is 1.12.
+    plain, tied = found["methods"]
+    assert (plain["method"], plain["runs"], plain["kl"]["value"]) == ("plain", 6, pytest.approx(1.12))
+    assert tied["kl"]["low"] < 1.12 < tied["kl"]["high"]
+    assert find_sweep(tmp_path / "grid-1") is not None
+
+
+@pytest.mark.parametrize("stop_after", range(13))
+def test_stopped_after_any_cell_it_goes_on_with_the_rest(tmp_path: Path, stop_after: int) -> None:
+    folder = begin(read(tmp_path), tmp_path / "grid-1")
+    first, second, seen = Here(stop_after), Here(), Seen()
+    if stop_after < 12:
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(folder, read_plan(folder), by(first), Seen())
+        assert sweep_object(folder)["status"] == "interrupted"
+    carry_out(folder, read_plan(folder), by(second), seen)
+    assert not set(first.asked) & set(second.asked), "finished cells are not repeated"
+    assert sorted(first.asked + second.asked) == [cell.id for cell in read_plan(folder).cells]
+    assert seen.before == len(first.asked)
+    assert folder.results.read_bytes() == whole(tmp_path).results.read_bytes()
+
+
+def test_killed_at_random_moments_it_ends_the_same(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.agent.sweep.doubles"])
+    moments = random.Random(3)
+    read(tmp_path)
+    before = [0]
+    while before[-1] < 12:
+        process = context.Process(target=carry_on, args=(tmp_path, True))
+        process.start()
+        while process.is_alive() and not list((tmp_path / "grid-1" / "cells").glob("*.parquet"))[before[-1] :]:
+            time.sleep(0.01)
+        process.join(moments.uniform(0, 0.3))
+        process.kill()
+        process.join()
+        before.append(len(list((tmp_path / "grid-1" / "cells").glob("*.parquet"))))
+    assert len(before) > 3, f"too few kills: {before}"
+    carry_on(tmp_path)
+    assert (tmp_path / "grid-1" / "results.parquet").read_bytes() == whole(tmp_path).results.read_bytes()
+
+
+def test_cells_that_fail_do_not_stop_the_rest_and_are_tried_again(tmp_path: Path) -> None:
+    text = SWEEP.replace("[0.1, 0.2, 0.4]", f"[0.1, {BAD}, {BROKEN}]").replace("[0, 1]", "[0]")
+    folder = whole(tmp_path, text)
+    found = sweep_object(folder)
+    assert (found["status"], found["finished"]) == ("finished", 4)
+    reasons = [(one["cell"], one["reason"], one["values"]["arm"]) for one in found["failed"]]
+    assert reasons == [("0002", "there is no such data", "plain"), ("0005", "there is no such data", "tied")]
+    assert [(line["runs"], line["broken"], line["kl"]["n"]) for line in found["methods"]] == [(2, 1, 1)] * 2
+    assert [cell.id for cell in waiting(folder, read_plan(folder))] == ["0002", "0005"]
+
+
+def test_where_every_cell_fails_there_is_no_table(tmp_path: Path) -> None:
+    folder = whole(tmp_path, SWEEP.replace("[0.1, 0.2, 0.4]", f"[{BAD}]"))
+    assert not folder.results.exists()
+    found = sweep_object(folder)
+    assert (found["status"], found["finished"], len(found["failed"])) == ("finished", 0, 4)
+
+
+def test_a_failure_is_forgotten_once_the_cell_is_done(tmp_path: Path) -> None:
+    folder = whole(tmp_path)
+    folder.rows("0003").unlink()
+    folder.failure("0003").write_text('{"reason": "bad luck"}')
+    assert [one["cell"] for one in sweep_object(folder)["failed"]] == ["0003"]
+    carry_out(folder, read_plan(folder), by(Here()), Seen())
+    assert sweep_object(folder)["failed"] == []
+
+
+def test_a_full_disk_stops_the_sweep_and_keeps_it_resumable(tmp_path: Path) -> None:
+    folder = begin(read(tmp_path, SWEEP.replace("0.4", str(FULL))), tmp_path / "grid-1")
+    with pytest.raises(DiskFullError, match=r"perdure resume .*grid-1"):
+        carry_out(folder, read_plan(folder), stacked, Seen())
+    assert sweep_object(folder)["status"] == "interrupted"
+
+
+def test_the_same_sweep_is_taken_up_and_another_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "grid-1"
+    begin(read(tmp_path), path)
+    begin(read(tmp_path, SWEEP.replace("workers: 2", "workers: 7")), path)
+    with pytest.raises(RunError, match=r"cell 0003\.values\.learning_rate: was 0\.2, is 0\.3"):
+        begin(read(tmp_path, SWEEP.replace("0.2", "0.3")), path)
+    with pytest.raises(RunError, match="cells: was 12, is 6"):
+        begin(read(tmp_path, SWEEP.replace("[0, 1]", "[0]")), path)
+    (tmp_path / "else").mkdir()
+    with pytest.raises(RunError, match="is no sweep"):
+        begin(read(tmp_path), tmp_path / "else")
+
+
+def test_other_versions_are_refused_by_name(tmp_path: Path) -> None:
+    folder = begin(read(tmp_path), tmp_path / "grid-1")
+    described = json.loads(folder.description.read_text())
+    for changed, message in (
+        ({"versions": described["versions"] | {"torch": "1.0"}}, r"versions\.torch: was '1\.0'"),
+        ({"format": 0}, "format: was 0, is 1"),
+    ):
+        folder.description.write_text(json.dumps(described | changed))
+        with pytest.raises(RunError, match=message):
+            read_plan(folder)
+    folder.description.write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        read_plan(folder)
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    folder = begin(read(tmp_path), tmp_path / "grid-1")
+    with locked(folder):
+        assert sweep_object(folder)["status"] == "running"
+        with pytest.raises(RunError, match="in use"), locked(folder):
+            pass
+
+
+def test_the_plan_comes_back_as_it_was_read(tmp_path: Path) -> None:
+    swept = read(tmp_path)
+    plan = read_plan(begin(swept, tmp_path / "grid-1"))
+    assert plan.cells == swept.cells
+    assert plan.axes == {name: [cell.values[name] for cell in swept.cells] for name in ("arm", "learning_rate")}
+
+
+def test_leftovers_of_a_kill_are_no_part_of_it(tmp_path: Path) -> None:
+    folder = begin(read(tmp_path), tmp_path / "grid-1")
+    (folder.cells / ".0001.123.partial" / "stages").mkdir(parents=True)
+    (folder.cells / "0002.parquet.partial").write_bytes(b"half")
+    carry_out(folder, read_plan(folder), by(Here()), Seen())
+    assert list(folder.cells.glob("*partial")) + list(folder.cells.glob(".*")) == []
+    shutil.rmtree(folder.path)
+    assert find_sweep(folder.path) is None

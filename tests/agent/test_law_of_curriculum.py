@@ -1,0 +1,111 @@
+"""The law that a curriculum names: where it is found, and what it must have been fitted on."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agent.journal import read_journal
+from perdure.agent.law import law_for, law_path
+from perdure.agent.loop import live
+from perdure.agent.record import read_record
+from perdure.budget.errors import ConfigError
+from perdure.budget.law.saved import Coverage, Law, save_law
+from perdure.budget.monitor import Monitor
+from perdure.curriculum.schema import Curriculum
+from tests.agent.scalar_world import ScalarWorld
+from tests.agent.test_loop import Onlooker, a_life
+from tests.agent.test_loop import curriculum as scalar_curriculum
+
+LAW = Law(
+    world="vision",
+    base="base-1",
+    unit="token",
+    prompts="task",
+    benchmarks=("fashion",),
+    kl=(0.0, 1.0),
+    forgetting=(0.0, 0.1),
+    width_kl=(0.0, 1.0),
+    below=(0.01, 0.01),
+    above=(0.01, 0.01),
+    level=0.95,
+    coverage=Coverage(0.95, None, None, 8, 4),
+    coverage_methods=None,
+    methods=("sft",),
+    runs=4,
+    points=8,
+)
+
+
+@dataclass(frozen=True)
+class Here:
+    """As much of a world as the check asks for."""
+
+    kind: str = "vision"
+    base_id: str = "base-1"
+
+
+def curriculum(law: str | None) -> Curriculum:
+    budget: dict[str, Any] = {"kl": 1.0} | ({} if law is None else {"law": law})
+    task = {"type": "python", "path": "m:f"}
+    return Curriculum.model_validate(
+        {
+            "model": {"model_name_or_path": "any"},
+            "budget": budget,
+            "strategy": {"type": "fixed", "method": "sft"},
+            "stages": [{"name": "first", "task": task}],
+        }
+    )
+
+
+def test_no_law_is_named() -> None:
+    assert law_for(curriculum(None), Here()) is None
+
+
+def test_a_law_of_this_base(tmp_path: Path) -> None:
+    save_law(LAW, tmp_path / "law.json")
+    assert law_for(curriculum(str(tmp_path / "law.json")), Here()) == LAW
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"base": "base-2"}, r"law\.json was fitted on the base base-2, and this curriculum's base is base-1"),
+        ({"world": "language"}, "was fitted on the world language, and this curriculum's world is vision"),
+    ],
+)
+def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, str], message: str) -> None:
+    save_law(replace(LAW, **other), tmp_path / "law.json")
+    with pytest.raises(ConfigError, match=rf"{message}(.|\n)*perdure law RUN"):
+        law_for(curriculum(str(tmp_path / "law.json")), Here())
+
+
+def test_files_that_are_no_law(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        law_for(curriculum(str(tmp_path / "nowhere.json")), Here())
+    (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
+    with pytest.raises(ConfigError, match="not a law"):
+        law_for(curriculum(str(tmp_path / "other.json")), Here())
+
+
+def test_shipped_laws_go_by_name(tmp_path: Path) -> None:
+    (tmp_path / "paper.json").write_text("{}")
+    assert law_path("builtin:paper", tmp_path) == tmp_path / "paper.json"
+    with pytest.raises(ConfigError, match=r"builtin:papers is not shipped with perdure; there is builtin:paper$"):
+        law_path("builtin:papers", tmp_path)
+    with pytest.raises(ConfigError, match="there is none"):
+        law_path("builtin:paper", tmp_path / "empty")
+    assert law_path("some/law.json") == Path("some/law.json")
+
+
+def test_every_reading_of_a_life_is_journaled_with_its_forecast(tmp_path: Path) -> None:
+    world, config = ScalarWorld(), scalar_curriculum(stages=1)
+    life = a_life(tmp_path / "run", config, world, Onlooker())
+    live(replace(life, monitor=Monitor(config.budget, world.measure, LAW)))
+    row = read_record(read_journal(tmp_path / "run" / "journal.jsonl")).rows[1]
+    found = [reading.predicted for reading in row.readings]
+    # the KL is the square of 0.1 a step, and the law says a tenth of it
+    assert [one.value for one in found if one] == pytest.approx([0.1 * (0.1 * step) ** 2 for step in (0, 2, 4, 6, 6)])
+    assert {(one.inside, one.benchmarks) for one in found if one} == {(True, ("fashion",))}
