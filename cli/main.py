@@ -20,6 +20,7 @@ app = typer.Typer(
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="a curriculum: a YAML file, or the name of a shipped one")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")]
+RunOrSweep = Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="a run's folder, or a sweep's")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="override a setting: stages.0.train.learning_rate=1e-5"),
@@ -70,8 +71,28 @@ def run(
 
 
 @app.command()
-def resume(run: Run, plain: Plain = False) -> None:
-    """Go on with a run that was stopped or killed."""
+def sweep(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a sweep: a YAML file, or the name of a shipped one")],
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", metavar="DIR", help="the sweep's folder; default: a fresh one in sweeps/"),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option("--seed", help="in place of the sweep's seeds; may be repeated")
+    ] = None,
+    set_: Set = None,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
+    """Live a curriculum many times, with some of its fields varied."""
+    from perdure.cli.sweep import sweep as verb
+
+    verb(file, output_dir, seed or [], set_ or [], plain, json)
+
+
+@app.command()
+def resume(run: RunOrSweep, plain: Plain = False) -> None:
+    """Go on with a run or a sweep that was stopped or killed."""
     from perdure.cli.run import resume as verb
 
     verb(run, plain)
@@ -86,11 +107,34 @@ def watch(run: Run, plain: Plain = False) -> None:
 
 
 @app.command()
-def show(run: Run, json: Json = False) -> None:
-    """Print the table of a run, finished or not."""
-    from perdure.cli.show import show as verb
+def show(run: RunOrSweep, json: Json = False) -> None:
+    """Print the table of a run or of a sweep, finished or not."""
+    from perdure.cli.sweep import show as verb
 
     verb(run, json)
+
+
+@app.command()
+def law(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN|SWEEP", help="run folders, sweep folders, .parquet files")
+    ],
+    accuracy: Annotated[
+        list[float] | None,
+        typer.Option("--accuracy", metavar="SHARE", help="where methods are compared; default: 0.95 and 0.97"),
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", metavar="DIR", help="write plots (PNG, SVG) and law.json here")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="save the law, for `budget.law` in a curriculum")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fit forgetting against KL, over the checkpoints of any runs and sweeps."""
+    from perdure.cli.law import law as verb
+
+    verb(paths, [0.95, 0.97] if accuracy is None else accuracy, json, output_dir, save)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from rich.text import Text
 from perdure.agent.record import Reading, Record, Row
 from perdure.cli.glyphs import Glyphs, bar, clean, shorten, spark
 from perdure.cli.table import kl_style
-from perdure.cli.words import duration, figure, finite, intervention_words, kl_words, share_of_cap
+from perdure.cli.words import duration, figure, finite, intervention_words, kl_words, law_words, share_of_cap
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import Estimate
@@ -89,6 +89,12 @@ def kl_line(record: Record, stage: int, width: int, glyphs: Glyphs) -> Text:
     body = Text.assemble((full, style), (rest, "dim"), "  " if cells else "", (words, style), (over, "bold red"))
     body.append_text(_kl_spark(readings, stage, width - LABEL - body.cell_len - 2, glyphs))
     return labelled("KL", body, width)
+
+
+def law_lines(record: Record, row: Row, width: int, glyphs: Glyphs) -> list[Text]:
+    """The forgetting that the law expects at the newest reading, and what was measured; nothing without a law."""
+    words = law_words(record, row)
+    return [labelled("law", Text(shorten_end(words, width - LABEL, glyphs)), width)] if words else []
 
 
 def _kl_spark(readings: Sequence[tuple[int, Reading]], stage: int, room: int, glyphs: Glyphs) -> Text:

@@ -7,7 +7,17 @@ from perdure.agent.journal import Event
 from perdure.agent.record import Value, read_record
 from perdure.cli.glyphs import ASCII, clean
 from perdure.cli.state import State
-from perdure.cli.words import duration, estimate, figure, finite, intervention_words, kl_words, share_of_cap
+from perdure.cli.words import (
+    duration,
+    estimate,
+    figure,
+    finite,
+    intervention_words,
+    kl_words,
+    law_words,
+    predicted_words,
+    share_of_cap,
+)
 
 EVERY = 5.0
 
@@ -62,14 +72,18 @@ def _stage_words(state: State, event: Event) -> str:
             reading = read_record([event]).rows[0].readings[0]
             over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
             start = "at the start" if reading.entry else f"step {reading.step}"
-            return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}"
+            law = f", {predicted_words(reading.predicted)}" if reading.predicted and event["stage"] else ""
+            return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}{law}"
         case "intervention":
             return intervention_words(event)
         case "score":
             return _score_words(state, event)
         case "commit":
             digest = str(event["weights_sha256"])[:12]
-            return f"done in {duration(event['seconds'])}, {event['steps']} steps, weights {digest}"
+            row = state.record.row(event["stage"])
+            law = law_words(state.record, row) if row else ""
+            done = f"done in {duration(event['seconds'])}, {event['steps']} steps, weights {digest}"
+            return f"{done}; {law}" if law else done
         case other:
             return str(other)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from perdure.agent.folder import RunFolder, check_free, fresh_path, locked, open_folder
 from perdure.agent.journal import read_journal
 from perdure.agent.record import read_record
+from perdure.agent.sweep.folder import find_sweep
 from perdure.cli.view import LiveView
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequenc
     read = read_curriculum(file, asked)
     path = output_dir or fresh_path(Path("runs"), read.source.stem)
     check_free(path)
-    _quieten()
+    quieten()
 
     def begin(view: LiveView) -> "Life":
         from perdure.agent.setup import start
@@ -40,12 +41,18 @@ def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequenc
 
 
 def resume(path: Path, plain: bool) -> None:
-    """Go on with a life that was stopped or killed."""
+    """Go on with a life, or with a sweep, that was stopped or killed."""
+    found = find_sweep(path)
+    if found is not None:
+        from perdure.cli.sweep import resume as resume_sweep
+
+        resume_sweep(found, plain)
+        return
     folder = open_folder(path)
     if folder.journal.exists() and read_record(read_journal(folder.journal)).status == "finished":
         print(f"{path} is finished; see it with: perdure show {path}")
         return
-    _quieten()
+    quieten()
 
     def begin(view: LiveView) -> "Life":
         from perdure.agent.setup import resume as take_up
@@ -71,7 +78,7 @@ def _live(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> No
     print(f"run folder: {path}")
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Libraries must not write into the live table; what they warn of, perdure checks itself."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

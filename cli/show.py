@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from perdure.agent.record import Row
+from perdure.agent.record import Record, Row
 from perdure.cli import panes
 from perdure.cli.glyphs import ASCII, Glyphs, clean, glyphs_for
 from perdure.cli.pipe import reader_may_leave
@@ -28,6 +28,7 @@ from perdure.cli.words import (
     intervention_words,
     kl_words,
     last_reading,
+    law_words,
 )
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width:
         lines += [*block, Text("")]
     lines += [*legend(glyphs, width), Text("")]
     for row in state.record.rows:
-        lines += stage_page(row, glyphs)
+        lines += stage_page(state.record, row, glyphs)
     summary = panes.metric_lines(metrics, width, glyphs)
     return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
 
 
-def stage_page(row: Row, glyphs: Glyphs) -> list[Text]:
+def stage_page(record: Record, row: Row, glyphs: Glyphs) -> list[Text]:
     """All that is known of one stage, one line a fact."""
     sign = glyphs.plus_minus
     reading = last_reading(row)
@@ -100,6 +101,7 @@ def stage_page(row: Row, glyphs: Glyphs) -> list[Text]:
         ("method", f"{row.method}: {row.reason}" if row.method and row.reason else row.method or ""),
         ("evidence", evidence_words(row.evidence, sign)),
         ("KL", kl_words(reading, sign) + _other_unit(row, sign) if reading else ""),
+        ("law", law_words(record, row)),
         ("readings", readings_words(row)),
         *(("monitor", intervention_words(event)) for event in row.interventions),
         ("took", f"{duration(row.seconds)}, {row.steps} steps" if row.committed else "not finished"),

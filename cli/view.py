@@ -62,6 +62,7 @@ def top(state: State, now: float, glyphs: Glyphs, width: int, low: bool) -> list
         *panes.stage_lines(state.row, state.progress, width, glyphs, low=low),
         panes.progress_line(state.progress, state.left(), width, glyphs),
         panes.kl_line(state.record, state.stage, width, glyphs),
+        *panes.law_lines(state.record, state.row, width, glyphs),
         *([] if curve is None else [curve]),
         *panes.intervention_lines(state.record, width, glyphs, most=1 if low else 3),
         *([Text(panes.shorten_end(state.note, width, glyphs), style="yellow")] if state.note else []),
@@ -74,11 +75,13 @@ def final(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width
     if state.record.status == "empty":
         return []
     newest = max((row.stage for row in state.record.rows), default=0)
+    last = state.record.row(newest)
     table = retention_table(state.record, state.changes, glyphs, width)
     summary = panes.metric_lines(metrics, width, glyphs)
     return [
         *panes.header(state.title, status(state), place(state), state.elapsed(), width, glyphs),
         panes.kl_line(state.record, newest, width, glyphs),
+        *([] if last is None else panes.law_lines(state.record, last, width, glyphs)),
         *panes.intervention_lines(state.record, width, glyphs, most=5),
         Text(""),
         *table.lines,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.agent.journal import Event
-from perdure.agent.record import Reading, Row, Value
+from perdure.agent.record import Predicted, Reading, Record, Row, Value
 
 
 def finite(value: float | None) -> bool:
@@ -58,6 +58,27 @@ def kl_words(reading: Reading, sign: str = "±") -> str:
     value = counted(reading)
     words = estimate(value, sign) if value.n >= 2 else f"{figure(value.value)} (n={value.n})"
     return f"{words} of {figure(reading.cap)} nats/{reading.unit}"
+
+
+def predicted_words(predicted: Predicted) -> str:
+    """`predicted forgetting 3.1 points [1.8, 4.9]`."""
+    words = f"predicted forgetting {points(predicted.value)} points [{points(predicted.low)}, {points(predicted.high)}]"
+    return words if predicted.inside else f"{words}, outside the range the law was fitted on"
+
+
+def law_words(record: Record, row: Row) -> str:
+    """What the law expected at the newest reading of a stage and, once it is scored, what was measured."""
+    reading = last_reading(row)
+    if reading is None or reading.predicted is None or row.stage == 0:
+        return ""
+    measured = record.drop(row, reading.predicted.benchmarks) if reading.final else None
+    words = predicted_words(reading.predicted)
+    return words if measured is None else f"{words}; measured {points(measured)}"
+
+
+def points(share: float) -> str:
+    """A share in points, hundredths of the whole: `3.1`; `n/a` for no number."""
+    return f"{round(100 * share, 1) + 0.0:.1f}" if math.isfinite(share) else "n/a"
 
 
 def last_reading(row: Row) -> Reading | None:
