@@ -20,6 +20,8 @@ for name in ("agent.loop", "agent.language.loading", "budget.monitor", "cli.main
 from importlib.resources import files
 for package, file in (
     ("agent", "builtin/tiny/model.safetensors"), ("curriculum", "curricula/demo.yaml"),
+    ("curriculum.sweeps", "parity-mnist.yaml"), ("budget.law", "builtin/parity-mnist.json"),
+    ("curriculum.images", "shipped/mnist/train-images-idx3-ubyte.gz"), ("curriculum.images", "README.md"),
     ("eval", "benchmarks/perdure_spell.yaml"), ("eval", "benchmarks/perdure_spell.jsonl"), ("budget", "py.typed"),
 ):
     assert (files(f"perdure.{package}") / file).is_file(), (package, file)

@@ -10,9 +10,9 @@ from perdure.agent.methods.config import merge
 from perdure.agent.methods.data import demonstration_rows
 from perdure.agent.seeds import derive
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.skills import WORDS
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import Method, settings_for
+from perdure.curriculum.wording import WORDS
 
 STAGE = "stage"
 TINY = "builtin:tiny"
@@ -110,14 +110,16 @@ def long_lists(*, seed: int, train: int, heldout: int, words: int) -> Task:
 
 def save_large_model(folder: Path) -> None:
     """Random weights of SmolLM2-135M's shape, with the built-in model's tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig
 
     from perdure.agent.language.loading import load_policy
-    from perdure.curriculum.schema import ModelConfig
+    from perdure.curriculum.models import CausalModel
+    from tests.models import random_model
 
-    tokenizer = load_policy(ModelConfig(model_name_or_path=TINY), seed=0).tokenizer
-    config = LlamaConfig(
+    tokenizer = load_policy(CausalModel(model_name_or_path=TINY), seed=0).tokenizer
+    model = random_model(
+        LlamaConfig,
+        tokenizer,
         vocab_size=49152,
         hidden_size=576,
         intermediate_size=1536,
@@ -125,11 +127,6 @@ def save_large_model(folder: Path) -> None:
         num_attention_heads=9,
         num_key_value_heads=3,
         max_position_embeddings=2048,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
     )
-    torch.manual_seed(0)
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

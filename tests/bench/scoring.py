@@ -17,7 +17,8 @@ BATCH = 64
 def measure(_: Options) -> Report:
     """All benchmarks that are shipped, on the built-in model, alternately."""
     from perdure.agent.language.loading import load_policy
-    from perdure.curriculum.schema import Benchmark, Evaluation, ModelConfig
+    from perdure.curriculum.models import CausalModel
+    from perdure.curriculum.schema import Benchmark, Evaluation
     from perdure.eval.benchmarks import prepare_benchmarks
     from perdure.eval.lm_tasks import BUILTIN
 
@@ -29,12 +30,12 @@ def measure(_: Options) -> Report:
         [Benchmark(tasks=name, include_path="builtin", apply_chat_template=True) for name in names]
     )
     preparing = time.perf_counter() - began
-    policy = load_policy(ModelConfig(model_name_or_path="builtin:tiny", device="cpu", dtype="float32"), seed=0)
+    policy = load_policy(CausalModel(model_name_or_path="builtin:tiny", device="cpu", dtype="float32"), seed=0)
     evaluation = Evaluation(batch_size=BATCH)
     ours, theirs = [], []
     for _repeat in range(REPEATS):
         began = time.perf_counter()
-        scores = {score.name: score.value for score in prepared.score(policy.model, policy.tokenizer, evaluation)}
+        scores = {one.name: one.score(policy, evaluation)[0].value for one in prepared.benchmarks}
         ours.append(time.perf_counter() - began)
         seconds, their_scores = _command(names, BUILTIN)
         theirs.append(seconds)

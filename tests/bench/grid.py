@@ -1,0 +1,92 @@
+"""The paper's grid in the vision world: how long it takes, and what the stacked training makes of the machine."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from perdure.agent.vision.lesson import Lesson
+from perdure.agent.vision.lessons import lesson_for
+from perdure.agent.vision.mlp import Params, member
+from perdure.agent.vision.plan import Plan, plan_for
+from perdure.agent.vision.pretrain import base_seed, pretrain
+from perdure.agent.vision.training import train
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.models import MlpModel
+from perdure.curriculum.sources.build import build_task
+from perdure.curriculum.train import SftTrain
+from tests.bench.figures import Figure, Options, Report, Series, Target, against, alone
+from tests.bench.plain import train_one_by_one
+from tests.bench.processes import perdure, run
+
+RATES = tuple(10 ** (-5.5 + index / 4) for index in range(10))
+STEPS, PAIRS = 100, 3
+SQUARE = 1024
+SETTINGS = SftTrain(max_steps=STEPS)
+
+
+def measure(_: Options) -> Report:
+    """The whole grid as a command; and ten cells of it by one thread, together and one by one."""
+    figure, share = _stack()
+    with TemporaryDirectory() as scratch:
+        command = [perdure(), "sweep", "parity-mnist", "--plain", "--output-dir", Path(scratch) / "sweep"]
+        seconds, _printed = run(command)
+    whole = alone("`perdure sweep parity-mnist`, 300 cells", Series((seconds,), "s"), Target("at most", 600, "s"))
+    note = (
+        f"The second figure is {len(RATES)} cells of the arm sft-1, {STEPS} steps each, by one thread and without "
+        "measuring, against a loop that trains the same networks one after another with `nn.Linear` and `AdamW`. The "
+        f"stack reaches {share:.0%} of the rate at which this thread multiplies two matrices of {SQUARE} x {SQUARE}."
+    )
+    return Report((whole, figure), (note,))
+
+
+def _stack() -> tuple[Figure, float]:
+    """The figure, and the share of the matrix product's rate."""
+    torch.set_num_threads(1)
+    base, lesson, plans = _material()
+    assert lesson.choices_NC is not None
+    labels_N = lesson.choices_NC.argmax(-1)
+    weights, batch = member(base, 0), plans[0].batch_size
+    together, apart = [], []
+    for _ in range(PAIRS):
+        together.append(_seconds(lambda: _train_stack(base, lesson, plans)))
+        apart.append(_seconds(lambda: train_one_by_one(weights, lesson.inputs_NF, labels_N, RATES, STEPS, batch)))
+    with FlopCounterMode(display=False) as counter:
+        _train_stack(base, lesson, plans)
+    rate = counter.get_total_flops() / median(together)
+    series = Series(tuple(together), "s"), Series(tuple(apart), "s")
+    figure = against("ten cells in a stack", *series, Target("at least", 1, "×"), inverse=True)
+    return figure, rate / _matrix_product_rate()
+
+
+def _material() -> tuple[Params, Lesson, list[Plan]]:
+    curriculum = read_curriculum("parity-mnist-task").curriculum
+    model = curriculum.model
+    assert isinstance(model, MlpModel)
+    base = pretrain(model, base_seed(model, 0))
+    lesson = lesson_for(build_task(curriculum.stages[0].task, name="parity", seed=0, model=model), base)
+    plans = [
+        plan_for("sft", SETTINGS.model_copy(update={"learning_rate": rate}), len(lesson.inputs_NF)) for rate in RATES
+    ]
+    return base, lesson, plans
+
+
+def _train_stack(base: Params, lesson: Lesson, plans: list[Plan]) -> None:
+    stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
+    train(stacked, lesson, "sft", SETTINGS, plans, list(range(len(plans))), lambda _: False)
+
+
+def _matrix_product_rate() -> float:
+    """Floating-point operations a second of one large product, by this thread."""
+    one, other = torch.rand(SQUARE, SQUARE), torch.rand(SQUARE, SQUARE)
+    return 2 * SQUARE**3 / median(_seconds(lambda: torch.mm(one, other)) for _ in range(9))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
