@@ -1,7 +1,8 @@
 """Many single-stage lives of the vision world at once, as one stack: what a sweep is made of.
 
-A cell that is lived here ends with the weights that `perdure run` would give it, bit for bit: base, task, seeds and
-update are the same functions, and a life is a stack of one. What a life adds, the run folder and the monitor's
+A cell that is lived here ends with the weights that `perdure run` would give it, bit for bit, unless it breaks: then a
+life goes back to its last good state and a cell ends in NaN. Base, task, seeds and update are the same functions, and a
+life is a stack of one. What a life adds, the run folder and the monitor's
 interventions, a cell does without, so only those are taken whose monitor merely observes.
 """
 
@@ -24,9 +25,10 @@ from perdure.agent.vision.training import Step, train
 from perdure.agent.vision.world import choose_device
 from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum, FixedStrategy
-from perdure.curriculum.sources.build import build_task
+from perdure.curriculum.sources.build import build_task, check_task
+from perdure.curriculum.task import Task
 from perdure.curriculum.train import Common, Method, settings_for
-from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks
+from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
 
 Row = dict[str, float | int | str | bool]
 
@@ -58,6 +60,7 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     assert method is not None and isinstance(first.model, MlpModel)
     torch.set_num_threads(first.model.threads if isinstance(first.model.threads, int) else 1)
     material = _material(_material_key(first))
+    check_task(material.task, method, "vision")
     plans = [plan_for(method, _settings(one, method), len(material.lesson.inputs_NF)) for one in curricula]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
     due = _due(plans[0].steps, checkpoints)
@@ -84,6 +87,7 @@ def world_metadata(curriculum: Curriculum) -> dict[str, Any]:
         "unit": "token",
         "prompts": "task",
         "benchmarks": [one.title for one in curriculum.benchmarks],
+        "benchmark_fingerprints": _material(_material_key(curriculum)).fingerprints,
     }
 
 
@@ -92,6 +96,8 @@ class _Material:
     """What cells have in common: the base (a stack of one), the lesson, and what they are measured against."""
 
     base: Params
+    task: Task
+    fingerprints: dict[str, str]
     lesson: Lesson
     measures: Measures
 
@@ -118,10 +124,11 @@ def _material(key: str) -> _Material:
     base = {name: tensor.to(device) for name, tensor in pretrain(model, base_seed(model, curriculum.seed)).items()}
     task = build_task(stage.task, name=stage.name, seed=derive(curriculum.seed, "task", stage.name), model=model)
     prepared = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=model)
+    refuse_trained_on(prepared, [task])
     benchmarks = [examination_for(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
     new, known_NF = examination_for(task, device), known_inputs(model).to(device)
     measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)
-    return _Material(base, lesson_for(task, base), measures)
+    return _Material(base, task, prepared.fingerprints, lesson_for(task, base), measures)
 
 
 def _due(steps: int, checkpoints: int) -> set[int]:

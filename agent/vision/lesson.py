@@ -37,11 +37,10 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Moment:
-    """Where training stands: the step in hand, from 0, of how many; and its pass over the images, from 0."""
+    """Where training stands: the step in hand, from 0, of how many."""
 
     step: int
     steps: int
-    epoch: int
 
 
 class Method(Protocol):

@@ -13,7 +13,7 @@ from torch import Tensor
 from perdure.agent.vision.fisher import diagonal_fisher
 from perdure.agent.vision.lessons import Examination
 from perdure.agent.vision.mlp import Params, member, shared_hidden, stacked_head
-from perdure.budget.change import activation_change, weight_change
+from perdure.budget.change import NEIGHBOURS, activation_change, weight_change
 from perdure.budget.divergence import divergences, kl_base_to_policy
 
 Figures = dict[str, float]
@@ -34,9 +34,10 @@ class Measures:
     """Compares stacks with the base that all their models began as.
 
     `new` is the held-out part of the task that is learned; the first of `benchmarks` stands for what was known before,
-    and its inputs are the "old task's". `known_NF` are inputs of what the base was trained on, for its Fisher
-    information. What belongs to the base is computed once, as a stack of one that is expanded where it is compared.
-    Accuracies are those of greedy answers, or above temperature 0 the expected ones of sampled answers.
+    and its inputs are the "old task's". Without benchmarks there is no forgetting (NaN), and nothing old to look at.
+    `known_NF` are inputs of what the base was trained on, for its Fisher information. What belongs to the base is
+    computed once, as a stack of one that is expanded where it is compared. Accuracies are those of greedy answers, or
+    above temperature 0 the expected ones of sampled answers.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Measures:
         self._base_scores = {one.name: self._accuracy(self._base_views[one.name], one) for one in benchmarks}
         self._base_mass_MN = _mass(self._base_views[new.name], new)
 
+    @torch.no_grad()
     def take(self, stacked: Params) -> list[Figures]:
         """Every figure of every model of the stack as it is now; NaN for a model whose weights are not finite."""
         finite_M = torch.stack([tensor.isfinite().flatten(1).all(1) for tensor in stacked.values()]).all(0)
@@ -75,7 +77,7 @@ class Measures:
             "mass": mass_MN.mean(-1),
             "base_mass": self._base_mass_MN.mean(-1),
             "kl_floor": _floor(self._base_views[self._new.name], views[self._new.name], self._new),
-            "forgetting": torch.stack(drops).mean(0),
+            "forgetting": torch.stack(drops).mean(0) if drops else torch.full_like(mass_MN[:, 0], torch.nan),
             **{f"score.{name}": score_M for name, score_M in scores.items()},
             **{f"base_score.{name}": score_M for name, score_M in self._base_scores.items()},
         }
@@ -88,9 +90,9 @@ class Measures:
         return right_MNC.gather(-1, seen.log_MNC.argmax(-1)[..., None]).mean((1, 2))
 
     def _predictors(self, stacked: Params, views: Mapping[str, View]) -> dict[str, Tensor]:
-        old = self._benchmarks[0].name
         found = _weights(self._base, stacked, self._fisher)
-        for name, suffix in ((self._new.name, ""), (old, "_old")):
+        inputs = [(self._new.name, ""), *((one.name, "_old") for one in self._benchmarks[:1])]
+        for name, suffix in inputs:
             base, now = self._base_views[name], views[name]
             changed = _divergences(base, now) | _activations(base, now)
             found |= {f"{column}{suffix}": values_M for column, values_M in changed.items()}
@@ -156,7 +158,8 @@ def _weights(base: Params, stacked: Params, fisher: Params) -> dict[str, Tensor]
 
 def _activations(base: View, now: View) -> dict[str, Tensor]:
     """Of the last hidden layer, on the first images; CKNNA as a change, 1 less the alignment."""
-    moved = activation_change(base.units_MNH[0, :ACTIVATION_ITEMS], now.units_MNH[:, :ACTIVATION_ITEMS])
+    base_ND, now_MND = base.units_MNH[0, :ACTIVATION_ITEMS], now.units_MNH[:, :ACTIVATION_ITEMS]
+    moved = activation_change(base_ND, now_MND, neighbours=min(NEIGHBOURS, len(base_ND) - 1))
     return {"activation_l1": moved.l1_M, "activation_l2": moved.l2_M, "activation_cknna": 1 - moved.cknna_M}
 
 

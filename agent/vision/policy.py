@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from perdure.agent.language.weights import digest, read_tensors, write_tensors
 from perdure.agent.vision.draws import Draws
 from perdure.agent.vision.mlp import Params, shared_forward
+from perdure.agent.weights import digest, read_tensors, write_tensors
 from perdure.curriculum.images.observation import Observation, inputs_of_observations
 
 WEIGHTS = "model.safetensors"

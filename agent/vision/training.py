@@ -58,26 +58,24 @@ def train(
     plan = plans[0]
     draws = Draws(seeds, lesson.inputs_NF.device)
     optimizer = _Optimizer(stacked, plans)
-    made = plan.steps
-    batches = _batches(stacked, lesson, module, settings, draws, plan)
-    for step, (epoch, chosen_MB, rows) in enumerate(batches):
-        batch = _gather(lesson, rows, chosen_MB)
-        logits_MBC = stacked_forward(optimizer.leaves, lesson.inputs_NF[chosen_MB])
-        moment = Moment(step, plan.steps, epoch)
-        loss_M, reward_M = module.loss(logits_MBC.log_softmax(-1), batch, settings, draws, moment)
-        rates = optimizer.step(loss_M, step)
-        if after_step(Step(step + 1, plan.steps, loss_M.detach(), reward_M, rates)):
-            made = step + 1
-            break
-    for tensor in stacked.values():
-        tensor.requires_grad_(False)
-    return made
+    try:
+        for step, (chosen_MB, rows) in enumerate(_batches(stacked, lesson, module, settings, draws, plan)):
+            logits_MBC = stacked_forward(optimizer.leaves, lesson.inputs_NF[chosen_MB])
+            batch, moment = _gather(lesson, rows, chosen_MB), Moment(step, plan.steps)
+            loss_M, reward_M = module.loss(logits_MBC.log_softmax(-1), batch, settings, draws, moment)
+            rates = optimizer.step(loss_M, step)
+            if after_step(Step(step + 1, plan.steps, loss_M.detach(), reward_M, rates)):
+                return step + 1
+        return plan.steps
+    finally:
+        for tensor in stacked.values():
+            tensor.requires_grad_(False)
 
 
 def _batches(
     stacked: Params, lesson: Lesson, module: Method, settings: Common, draws: Draws, plan: Plan
-) -> Iterator[tuple[int, Tensor, Rows]]:
-    """For each step: the number of the pass, which images each model takes (M, B), and the rows of the pass.
+) -> Iterator[tuple[Tensor, Rows]]:
+    """For each step which images each model takes (M, B), and the rows of the pass.
 
     Each pass is in an order of its own; images that do not fill a batch are left out of it.
     """
@@ -89,11 +87,11 @@ def _batches(
         return log_probabilities(stacked, lesson.inputs_NF)
 
     for step in range(plan.steps):
-        epoch, place = divmod(step, each_pass)
+        place = step % each_pass
         if place == 0:
             order_MN = draws.orders(images)
             rows = module.begin_pass(lesson, settings, draws, policy, rows)
-        yield epoch, order_MN[:, place * plan.batch_size : (place + 1) * plan.batch_size], rows
+        yield order_MN[:, place * plan.batch_size : (place + 1) * plan.batch_size], rows
 
 
 def _gather(lesson: Lesson, rows: Rows, chosen_MB: Tensor) -> Rows:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from perdure.agent.language.weights import read_tensors, write_tensors
 from perdure.agent.methods.contract import Outcome, Progress, Watch
 from perdure.agent.vision.lessons import lesson_for
 from perdure.agent.vision.mlp import member
@@ -14,6 +13,7 @@ from perdure.agent.vision.plan import plan_for
 from perdure.agent.vision.policy import VisionPolicy
 from perdure.agent.vision.pretrain import base_id, base_seed, pretrain
 from perdure.agent.vision.training import Step, train
+from perdure.agent.weights import read_tensors, write_tensors
 from perdure.budget.divergence import Divergences, divergences
 from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group

@@ -24,10 +24,20 @@ def test_labels_have_the_frequencies_of_rows_that_need_not_be_normalised() -> No
     assert shares[1] == 0
 
 
-def test_rows_that_are_nan_or_without_mass_give_label_zero_or_the_last() -> None:
-    labels = Draws([0], CPU).labels(torch.tensor([[[torch.nan] * 3, [0.0, 0.0, 0.0]]]), 2)
-    assert labels.min() >= 0
-    assert labels.max() <= 2
+def test_rows_that_are_nan_or_without_mass_give_some_label_and_leave_the_others_alone() -> None:
+    fine_2NC = torch.rand(2, 4, 3)
+    broken_2NC = fine_2NC.clone()
+    broken_2NC[0, 1], broken_2NC[0, 3] = torch.nan, 0.0
+    expected = Draws([0, 1], CPU).labels(fine_2NC, 50)
+    draws = Draws([0, 1], CPU)
+    labels = draws.labels(broken_2NC, 50)
+    assert set(labels.flatten().tolist()) <= {0, 1, 2}
+    assert torch.equal(labels[0, ::2], expected[0, ::2])
+    assert torch.equal(labels[1], expected[1])
+    # No more and no fewer numbers were drawn, so that what comes next is the same too.
+    after = Draws([0, 1], CPU)
+    after.labels(fine_2NC, 50)
+    assert torch.equal(draws.orders(9), after.orders(9))
 
 
 def test_counts() -> None:

@@ -114,6 +114,7 @@ def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: Met
     assert stack_key(one) == stack_key(other) is not None
     record = lived(tmp_path / "run", lambda: start(one, tmp_path / "run", Onlooker()))
     rows = train_cells([other, one], 2)[1]
+    assert train_cells([one], 2) == [rows], "not only nearly"
     assert [row["step"] for row in rows] == [5, 10]
     assert rows[-1]["final"] is True
     assert rows[-1]["accuracy"] == pytest.approx(record.rows[1].scores["parity"].value)

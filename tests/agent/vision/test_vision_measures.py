@@ -79,6 +79,21 @@ def test_a_network_that_is_nan_has_figures_that_are_nan_and_spoils_no_other() ->
     assert second == pytest.approx(alone, abs=1e-5)
 
 
+def test_without_benchmarks_there_is_no_forgetting_and_few_items_have_fewer_neighbours() -> None:
+    few = examination("few", 3, images=6)
+    (figures,) = Measures(stack([network(0)]), few, [], few.inputs_NF).take(stack([network(5)]))
+    assert math.isnan(figures["forgetting"])
+    assert not any(name.endswith("_old") for name in figures)
+    assert 0 <= figures["activation_cknna"] <= 1
+
+
+def test_sampled_accuracy_is_the_expected_one() -> None:
+    # At temperature 1 the expected accuracy of one sample is the mass of right answers
+    sampled = Measures(stack([network(0)]), NEW, [OLD], OLD.inputs_NF, temperature=1.0)
+    (figures,) = sampled.take(stack([network(5)]))
+    assert figures["accuracy"] == pytest.approx(figures["mass"], abs=1e-6)
+
+
 def test_a_member_shares_memory_with_its_stack() -> None:
     stacked = stack([network(0), network(1)])
     member(stacked, 1)["0.bias"].zero_()

@@ -80,6 +80,19 @@ def test_every_method_learns(method: Method) -> None:
     assert mass(member(stacked, 0), what) > 0.9 > mass(member(base_of_one(), 0), what)
 
 
+def test_networks_of_full_size_are_the_same_alone_and_in_a_stack_of_ten() -> None:
+    base = stack([new_params([785, 512, 256, 10], torch.Generator().manual_seed(0))])
+    inputs_NF = torch.rand(128, 785, generator=torch.Generator().manual_seed(1))
+    correct_NC = (torch.arange(10) % 2 == (torch.arange(128) % 2)[:, None]).float()
+    what = Lesson(inputs_NF, correct_NC, correct_NC / 5, log_probabilities(base, inputs_NF))
+    settings = SECTIONS["rl"].model_validate({"max_steps": 3})
+    plan = plan_for("rl", settings, 128)
+    stacked = {name: tensor.repeat(10, *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
+    train(stacked, what, "rl", settings, [plan] * 10, list(range(10)), lambda _: False)
+    train(base, what, "rl", settings, [plan], [7], lambda _: False)
+    assert all(torch.equal(stacked[name][7], base[name][0]) for name in base)
+
+
 def test_gradients_are_clipped_model_by_model() -> None:
     # Adam's step does not depend on the scale of a constant gradient, so a tiny clip must leave the models as they
     # would be alone; and a clip changes something, since norms differ between steps
