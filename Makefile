@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-SOURCES := $(shell find agent budget cli curriculum eval -name '*.py' -o -name '*.yaml' | sort)
+KINDS := py yaml json jsonl gz
+SOURCES := $(sort $(foreach kind,$(KINDS),$(shell find agent budget cli curriculum eval -name '*.$(kind)')))
 
 .PHONY: demo test check bench tiny picture reference theory clean
 

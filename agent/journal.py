@@ -8,7 +8,8 @@ Every line has `event`, `time` (seconds since 1970) and the event's own fields:
     reading       stage, step, kl_per_token, kl_per_sequence, cap, unit, within, entry,
                   final (the one the stage ends with), further divergences for the forgetting law, and
                   predicted_forgetting: null, or what a law expects (value, low, high: fractions; inside: whether
-                  the KL is in the range the law was fitted on; benchmarks: those whose mean drop it is)
+                  the KL is in the range the law was fitted on; benchmarks: those whose mean drop it is; level: of
+                  the interval; other_prompts: whether the law was fitted to KL on other prompts)
     intervention  stage, step, action (stop | rollback | broken), reason, target
     score         stage, name, kind (task | benchmark), value, stderr, n, file
     commit        stage, name, method, steps, seconds, weights_sha256

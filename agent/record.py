@@ -23,7 +23,8 @@ class Value:
 class Predicted:
     """The mean drop of `benchmarks` that a law expected at a reading, and its interval, as fractions.
 
-    Not `inside`: the KL was outside the range that the law was fitted on.
+    Not `inside`: the KL was outside the range that the law was fitted on. `level` is that of the interval (`None`: not
+    told); `other_prompts`: the law was fitted to KL on other prompts.
     """
 
     value: float
@@ -31,6 +32,8 @@ class Predicted:
     high: float
     inside: bool
     benchmarks: tuple[str, ...] = ()
+    level: float | None = None
+    other_prompts: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,15 @@ def _reading(event: Event) -> Reading:
 def _predicted(found: dict[str, Any] | None) -> Predicted | None:
     if found is None:
         return None
-    return Predicted(found["value"], found["low"], found["high"], found["inside"], tuple(found["benchmarks"]))
+    return Predicted(
+        value=found["value"],
+        low=found["low"],
+        high=found["high"],
+        inside=found["inside"],
+        benchmarks=tuple(found["benchmarks"]),
+        level=found.get("level"),
+        other_prompts=found.get("other_prompts", False),
+    )
 
 
 def _place(reading: Reading) -> tuple[bool, int, bool]:

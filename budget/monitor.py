@@ -4,7 +4,7 @@ It is a guard-rail, not a promise: the KL can be low and a skill lost. The score
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -35,7 +35,9 @@ Measure = Callable[[Sequence[str]], Measurement]
 class Forecast:
     """The forgetting that a law expects at one KL, and its interval: the mean drop of `benchmarks`, as fractions.
 
-    Not `inside`: the KL is outside the range that the law was fitted on, and the figures are those of the nearest end.
+    Not `inside`: the KL is above the range that the law was fitted on, and the figures are those of its end. `level`:
+    which share of new runs' checkpoints the interval is made for. `other_prompts`: the law was fitted to KL on other
+    prompts than this reading was taken on, so that it is an extrapolation.
     """
 
     value: float
@@ -43,6 +45,8 @@ class Forecast:
     high: float
     inside: bool
     benchmarks: tuple[str, ...]
+    level: float
+    other_prompts: bool
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Monitor:
         """Measure now. `tasks` are those seen so far, the stage's own last; the budget picks among them."""
         chosen = {"seen": list(tasks), "task": list(tasks)[-1:], "generic": ["generic"]}[self.config.prompts]
         measured = self._measure(chosen)
+        read_on = {self.config.prompts, *(["task"] if self.config.prompts == "seen" and len(tasks) == 1 else [])}
         token, sequence = per_token(measured.kl_base_to_policy), per_sequence(measured.kl_base_to_policy)
         return Reading(
             step=step,
@@ -108,7 +113,7 @@ class Monitor:
             l2_distributions_per_token=per_token(measured.l2_distributions),
             cap=self.config.kl,
             unit=self.config.unit,
-            predicted_forgetting=None if self._law is None else _forecast(self._law, token, sequence),
+            predicted_forgetting=None if self._law is None else _forecast(self._law, token, sequence, read_on),
         )
 
     def demands(self, reading: Reading) -> Action | None:
@@ -128,10 +133,11 @@ class Monitor:
         return step % self.config.every == 0
 
 
-def _forecast(law: "Law", token: Estimate, sequence: Estimate) -> Forecast | None:
-    """What `law` expects, at the KL in its own unit; nothing at a KL that is no number."""
+def _forecast(law: "Law", token: Estimate, sequence: Estimate, read_on: Set[str]) -> Forecast | None:
+    """What `law` expects, at the KL in its own unit on prompts of those names; nothing at a KL that is no number."""
     kl = sequence.value if law.unit == "sequence" else token.value
     if not math.isfinite(kl):
         return None
     found = law.predict(kl)
-    return Forecast(found.value, found.low, found.high, found.inside, tuple(law.benchmarks))
+    other = law.prompts not in read_on
+    return Forecast(found.value, found.low, found.high, found.inside, tuple(law.benchmarks), law.level, other)

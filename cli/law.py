@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from perdure.agent.sweep.folder import SWEEPS
 from perdure.budget.errors import ConfigError, RunError
 from perdure.cli.errors import printable
 from perdure.cli.glyphs import ASCII, glyphs_for
 from perdure.cli.pipe import reader_may_leave
-from perdure.cli.runs import RUNS
+from perdure.cli.runs import locate
 from perdure.cli.view import on_terminal
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 def law(
     paths: Sequence[Path],
     accuracies: Sequence[float],
+    methods: Sequence[str],
     as_json: bool,
     output_dir: Path | None,
     save: Path | None,
@@ -36,17 +36,18 @@ def law(
     Raises:
         RunError: what is to be pooled is missing, damaged or does not belong together; a file cannot be written.
         DataError: too few checkpoints or runs, or a forward KL that is the same everywhere.
-        ConfigError: an accuracy that is no share.
+        ConfigError: an accuracy that is no share, or a method that no point is of.
     """
     wrong = [accuracy for accuracy in accuracies if not 0 < accuracy <= 1]
     if wrong:
         raise ConfigError(f"--accuracy: a share between 0 and 1, such as 0.95, not {wrong[0]:g}")
-    from perdure.agent.points.pool import read_pool
+    from perdure.agent.points.pool import only_methods, read_pool
     from perdure.cli.law_findings import find_out
 
     with _telling() as say:
         say("reading the checkpoints")
-        findings = find_out(read_pool([_find(path) for path in paths]), accuracies, say)
+        pool = read_pool([_find(path) for path in paths])
+        findings = find_out(only_methods(pool, methods) if methods else pool, accuracies, say)
     written = _write(findings, output_dir, save)
     with reader_may_leave():
         _print(findings, as_json)
@@ -55,8 +56,9 @@ def law(
 
 
 def _find(path: Path) -> Path:
-    """The path, or the run or sweep of that name."""
-    return next((found for found in (path, RUNS / path, SWEEPS / path) if found.exists()), path)
+    """The run or sweep of that path or name, and else the path itself: a table, or what the reader will refuse."""
+    found = locate(path)
+    return path if found is None else found.path
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 
 from perdure.budget.law.curves import Powers
 from perdure.budget.law.fit import Fit
+from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
 from perdure.cli.law_findings import Findings
 from perdure.cli.show import strict
@@ -27,6 +28,7 @@ def law_object(findings: Findings) -> dict[str, Any]:
         "base_score": findings.base_score,
         "points": len(points),
         "runs": findings.runs,
+        "seeds": findings.seeds,
         "methods": findings.methods,
         "curves": {kind: _curve(fit) for kind, fit in findings.fits.items()},
         "predictors": [_rival(rival) for rival in findings.rivals],
@@ -36,6 +38,10 @@ def law_object(findings: Findings) -> dict[str, Any]:
         "no_law": findings.no_law or None,
         "frontiers": [asdict(frontier) for frontier in findings.frontiers],
         "retention": [asdict(one) for one in findings.retention],
+        "behind": [
+            {"accuracy": accuracy, "methods": [asdict(one) for one in behind.values()]}
+            for accuracy, behind in zip(findings.accuracies, findings.behind, strict=True)
+        ],
         "excess": [asdict(one) for one in findings.excess],
         "excess_at": [
             {"accuracy": accuracy, "methods": [asdict(one) for one in spent]}
@@ -64,12 +70,17 @@ def _rival(rival: Rival) -> dict[str, Any]:
     }
 
 
+def _perhaps(found: Interval | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
+
+
 def _standing(standing: Standing) -> dict[str, Any]:
     return {
         "r2": asdict(standing.fit.r2),
-        "held_out_runs": None if standing.fit.held_out_runs is None else asdict(standing.fit.held_out_runs),
-        "held_out_methods": None if standing.fit.held_out_methods is None else asdict(standing.fit.held_out_methods),
-        "difference": None if standing.difference is None else asdict(standing.difference),
+        "held_out_runs": _perhaps(standing.fit.held_out_runs),
+        "held_out_seeds": _perhaps(standing.fit.held_out_seeds),
+        "held_out_methods": _perhaps(standing.fit.held_out_methods),
+        "difference": _perhaps(standing.difference),
         "tied": standing.tied,
         "rank": standing.rank,
         "points": standing.fit.points,

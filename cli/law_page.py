@@ -4,15 +4,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
 from perdure.budget.law.floor import MethodExcess
+from perdure.budget.law.frontier import RetentionAt
+from perdure.budget.law.points import FORWARD_KL
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
 from perdure.budget.law.saved import Coverage, Law
 from perdure.cli.glyphs import Glyphs, clean, shorten
-from perdure.cli.law_findings import Findings
+from perdure.cli.law_findings import NEAR, Findings, best_of, ranked
 from perdure.cli.law_words import PLACES, fixed, interval, interval_points, kl_label, percent, predictor_words
 from perdure.cli.words import figure, points
 
@@ -53,6 +56,7 @@ def about(findings: Findings, glyphs: Glyphs) -> Iterator[Text]:
     """What was pooled."""
     found, names = findings.points, findings.methods
     counts = f"{_count(len(found), 'checkpoint')} of {_count(findings.runs, 'run')} and {_count(len(names), 'method')}"
+    counts += f" in {findings.seeds} seeds" if findings.seeds > 1 else ""
     yield Text(clean(f"the law of {counts}", glyphs), style="bold")
     yield _fact("methods", ", ".join(names), glyphs)
     base = "" if findings.base_score is None else f", on which the base scores {points(findings.base_score)} %"
@@ -78,14 +82,22 @@ def _count(number: int, word: str) -> str:
 def curves(findings: Findings, form: Form) -> Iterator[Text]:
     """R² of the three curves."""
     yield Text("forgetting by forward KL", style="bold")
-    head = ("curve", form.square, "on held-out runs", "on held-out methods")
+    seeds = findings.seeds > 1
+    head = ("curve", form.square, "on held-out runs", *(["on held-out seeds"] * seeds), "on held-out methods")
     rows = [
-        (kind, interval(fit.r2), interval(fit.held_out_runs), interval(fit.held_out_methods))
+        (
+            kind,
+            interval(fit.r2),
+            interval(fit.held_out_runs),
+            *([interval(fit.held_out_seeds)] * seeds),
+            interval(fit.held_out_methods),
+        )
         for kind, fit in findings.fits.items()
     ]
-    yield from table(head, rows, form, "llll")
+    yield from table(head, rows, form, "lllll", optional=(2,) * seeds)
     turns = findings.fits["quadratic"].curve.turns_at()
-    if turns is not None and findings.points.predictors["kl_base_to_policy"].max() > turns:
+    kl_P = findings.points.predictors[FORWARD_KL]
+    if turns is not None and kl_P[np.isfinite(kl_P)].max() > turns:
         yield Text(f"  the quadratic turns over at KL {figure(turns)} and falls from there on", style="dim")
     dropped = findings.fits["quadratic"].dropped
     if dropped:
@@ -186,6 +198,8 @@ def reliability(findings: Findings) -> Iterator[Text]:
     kl = _kl(findings)
     yield Text(f"  fitted between {figure(law.kl_min)} and {figure(law.kl_max)} ({kl}); beyond, it says so")
     yield Text(f"  made for {percent(law.level)} of new runs' checkpoints; {_covered(law.coverage, 'held-out runs')}")
+    if law.coverage_seeds is not None:
+        yield Text(f"  {_covered(law.coverage_seeds, 'runs of a seed that was held out')}")
     if law.coverage_methods is not None:
         yield Text(f"  {_covered(law.coverage_methods, 'runs of a method that was held out')}")
     for kl_value in _examples(law):
@@ -211,26 +225,42 @@ def retention(findings: Findings, accuracy: float, form: Form) -> Iterator[Text]
     at = findings.accuracies.index(accuracy)
     what = "change of the benchmarks" if findings.base_score is None else "kept on the benchmarks"
     yield Text(f"{what}, points, at {percent(accuracy)} on the new task", style="bold")
-    found = [one for one in findings.retention if one.accuracy == accuracy]
-    if all(one.best.value is None for one in found):
+    found = ranked(findings.retention, accuracy)
+    if not any(one.reached for one in found):
         yield Text("  n/a: no checkpoint reaches it")
         return
     spent = {one.method: one for one in findings.excess_at[at]}
-    told = _is_known(findings.excess_at[at])
-    found.sort(key=lambda one: (one.exponential.value is None, -(one.exponential.value or one.best.value or 0.0)))
-    head = ("method", "exponential fit", "best checkpoint", *(EXCESS if told else ()))
+    best = best_of(found)
+    told, seeds = _is_known(findings.excess_at[at]), findings.seeds > 1
+    head = ("method", "exponential fit", "best checkpoint", *(BY_SEED if seeds else ()), *(EXCESS if told else ()))
     rows = [
         (
             one.method,
             interval_points(one.exponential),
             interval_points(one.best),
+            *(_seed_cells(one, best, findings.behind[at].get(one.method)) if seeds else ()),
             *(_excess_cells(spent[one.method]) if told else ()),
         )
         for one in found
     ]
-    yield from table(head, rows, form, "llllll", optional=(4, 3) if told else ())
+    first = len(head) - len(EXCESS)
+    yield from table(head, rows, form, "l" * len(head), optional=(first + 1, first) if told else ())
+    if seeds:
+        yield Text("  means over the seeds that reach it, two at least", style="dim")
+        words = f"less the best: less {best.method}, the first of those that the most seeds reach, within each seed"
+        yield Text(clean(f"  {words}", form.glyphs), style="dim")
     if told:
-        yield Text("  KL, floor and excess: nats, mean over the checkpoints that reach the accuracy", style="dim")
+        band = f"{percent(accuracy)} to {percent(accuracy + NEAR)}"
+        yield Text(f"  KL, floor and excess: nats, mean over the checkpoints of {band}", style="dim")
+
+
+BY_SEED = ("less the best", "seeds")
+
+
+def _seed_cells(one: RetentionAt, best: RetentionAt, behind: RetentionAt | None) -> Line:
+    """What a method keeps less the best one, by the exponential where that ranks the best; in how many seeds."""
+    by = None if behind is None else behind.best if best.exponential.value is None else behind.exponential
+    return "" if by is None else interval_points(by), f"{one.reached} of {one.seeds}"
 
 
 EXCESS = ("KL", "floor", "excess over it")

@@ -123,6 +123,9 @@ def law(
         list[float] | None,
         typer.Option("--accuracy", metavar="SHARE", help="where methods are compared; default: 0.95 and 0.97"),
     ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", metavar="NAME", help="only these methods or arms; may be repeated")
+    ] = None,
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", metavar="DIR", help="write plots (PNG, SVG) and law.json here")
     ] = None,
@@ -134,7 +137,7 @@ def law(
     """Fit forgetting against KL, over the checkpoints of any runs and sweeps."""
     from perdure.cli.law import law as verb
 
-    verb(paths, [0.95, 0.97] if accuracy is None else accuracy, json, output_dir, save)
+    verb(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)
 
 
 @app.command()

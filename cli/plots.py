@@ -128,7 +128,7 @@ def _cloud(axes: Axes, findings: Findings, x_P: NDArray[np.float64], y_P: NDArra
 
 
 def frontier_figure(findings: Findings) -> Figure:
-    """Retention against accuracy with every method's frontier; and, where it is known, KL against its floor."""
+    """Retention against accuracy with every method's frontiers, one a seed; and, if known, KL against its floor."""
     floor_P = floors(findings.points)
     known = bool((np.isfinite(floor_P) & (floor_P > 0)).any())
     figure = Figure(figsize=(10.5, 4.6) if known else (7, 4.6), layout="constrained")
@@ -146,7 +146,7 @@ def _retention(axes: Axes, findings: Findings) -> None:
     for index, method in enumerate(findings.methods):
         for one in findings.frontiers:
             if one.method == method:
-                _exponential(axes, one, _colour(index))
+                _exponential(axes, one, _colour(index), 1.6 if findings.seeds == 1 else 0.9)
     axes.axhline(100 * base, color="black", linewidth=0.9, linestyle=(0, (1, 2)), label="base")
     for accuracy in findings.accuracies:
         axes.axvline(100 * accuracy, color="#999999", linewidth=0.8, linestyle="--", zorder=0)
@@ -156,7 +156,7 @@ def _retention(axes: Axes, findings: Findings) -> None:
     axes.set_ylabel(f"{what}\n(mean of {_listed(findings.pool.benchmarks)})")
 
 
-def _exponential(axes: Axes, frontier: Frontier, colour: str) -> None:
+def _exponential(axes: Axes, frontier: Frontier, colour: str, width: float) -> None:
     """The exponential where there is one, else the Pareto points joined."""
     if frontier.exponential is None:
         accuracy, retention = frontier.accuracy, frontier.retention
@@ -164,7 +164,7 @@ def _exponential(axes: Axes, frontier: Frontier, colour: str) -> None:
         start, end = frontier.exponential.start, frontier.exponential.end
         accuracy = tuple(float(one) for one in np.linspace(start, end, 100))
         retention = tuple(frontier.exponential.predict(one) or 0.0 for one in accuracy)
-    axes.plot([100 * x for x in accuracy], [100 * y for y in retention], color=colour, linewidth=1.6, zorder=3)
+    axes.plot([100 * x for x in accuracy], [100 * y for y in retention], color=colour, linewidth=width, zorder=3)
 
 
 def _from_the_frontiers(axes: Axes, findings: Findings) -> None:

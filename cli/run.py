@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from perdure.agent.folder import RunFolder, check_free, fresh_path, locked, open_folder
 from perdure.agent.journal import read_journal
 from perdure.agent.record import read_record
-from perdure.agent.sweep.folder import find_sweep
+from perdure.agent.sweep.folder import SweepFolder
+from perdure.cli.runs import RUNS, find
 from perdure.cli.view import LiveView
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequenc
 
     asked = [*overrides, *([] if seed is None else [f"seed={seed}"])]
     read = read_curriculum(file, asked)
-    path = output_dir or fresh_path(Path("runs"), read.source.stem)
+    path = output_dir or fresh_path(RUNS, read.source.stem)
     check_free(path)
     quieten()
 
@@ -40,14 +41,15 @@ def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequenc
         _live(path, begin, plain=plain)
 
 
-def resume(path: Path, plain: bool) -> None:
+def resume(name: Path, plain: bool) -> None:
     """Go on with a life, or with a sweep, that was stopped or killed."""
-    found = find_sweep(path)
-    if found is not None:
+    found = find(name)
+    if isinstance(found, SweepFolder):
         from perdure.cli.sweep import resume as resume_sweep
 
         resume_sweep(found, plain)
         return
+    path = found.path
     folder = open_folder(path)
     if folder.journal.exists() and read_record(read_journal(folder.journal)).status == "finished":
         print(f"{path} is finished; see it with: perdure show {path}")

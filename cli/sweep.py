@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 
 from perdure.agent.folder import fresh_path
-from perdure.agent.sweep.folder import SWEEPS, SweepFolder, find_sweep, locked
+from perdure.agent.sweep.folder import SweepFolder, locked
 from perdure.cli.errors import USER
 from perdure.cli.pipe import reader_may_leave
+from perdure.cli.runs import SWEEPS, find
 
 
 def sweep(
@@ -45,16 +46,20 @@ def resume(folder: SweepFolder, plain: bool) -> None:
 
 
 def show(path: Path, as_json: bool) -> None:
-    """Print the table of a sweep, finished or not; of a run, where there is no sweep of that name."""
-    folder = find_sweep(path)
-    if folder is None:
+    """Print the table of a run or of a sweep, finished or not.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    found = find(path)
+    if not isinstance(found, SweepFolder):
         from perdure.cli.show import show as show_run
 
-        show_run(path, as_json)
+        show_run(found.path, as_json)
         return
     from perdure.agent.sweep.summary import sweep_object
 
-    _print(sweep_object(folder), as_json)
+    _print(sweep_object(found), as_json)
 
 
 def _carry_out(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from perdure.agent.journal import Event
 from perdure.agent.record import Predicted, Reading, Record, Row, Value
 
+USUAL_LEVEL = 0.95
+
 
 def finite(value: float | None) -> bool:
     """True for a number; a journal may hold NaN or nothing."""
@@ -61,8 +63,12 @@ def kl_words(reading: Reading, sign: str = "±") -> str:
 
 
 def predicted_words(predicted: Predicted) -> str:
-    """`predicted forgetting 3.1 points [1.8, 4.9]`."""
+    """`predicted forgetting 3.1 points [1.8, 4.9]`, and what it lacks: `(71.4 % interval, fitted on other prompts)`."""
     words = f"predicted forgetting {points(predicted.value)} points [{points(predicted.low)}, {points(predicted.high)}]"
+    level = USUAL_LEVEL if predicted.level is None else predicted.level
+    lacks = [f"{round(100 * level, 1):g} % interval"] if level < USUAL_LEVEL else []
+    lacks += ["fitted on other prompts"] if predicted.other_prompts else []
+    words += f" ({', '.join(lacks)})" if lacks else ""
     return words if predicted.inside else f"{words}, outside the range the law was fitted on"
 
 

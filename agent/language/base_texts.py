@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from perdure.agent.language.policy import LanguagePolicy, Tokens
-from perdure.agent.language.weights import read_tensors, write_tensors
 from perdure.agent.seeds import derive
+from perdure.agent.weights import read_tensors, write_tensors
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement

@@ -10,19 +10,22 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from perdure.agent.language.weights import digest, frozen, put_back, trainable, write_tensors
 from perdure.agent.seeds import seeded
+from perdure.agent.weights import digest, frozen, put_back, trainable, write_tensors
 
 Tokens = list[int]
 
 
 class LanguagePolicy:
-    """A model that is trained in place. With LoRA the base is this same model with its adapter off."""
+    """A model that is trained in place. With LoRA the base is this same model with its adapter off.
+
+    `frozen_digest` is the SHA-256 of the weights that no update changes: with LoRA those of the base, adapter aside.
+    """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self._frozen_digest = digest(frozen(model))
+        self.frozen_digest = digest(frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
 
     @property
@@ -84,7 +87,7 @@ class LanguagePolicy:
 
     def fingerprint(self) -> str:
         """See `Policy.fingerprint`. The part that is never trained is hashed once."""
-        return sha256((self._frozen_digest + digest(trainable(self.model))).encode()).hexdigest()
+        return sha256((self.frozen_digest + digest(trainable(self.model))).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write weights (the adapter's alone with LoRA), tokenizer and configuration, as transformers or peft do."""

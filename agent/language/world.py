@@ -19,7 +19,11 @@ from perdure.curriculum.train import Common, Method
 
 
 class LanguageWorld:
-    """A causal language model that is trained by TRL and measured on texts of its base."""
+    """A causal language model that is trained by TRL and measured on texts of its base.
+
+    `base_id` (see `World.base_id`) is the hash of the base's weights. A fresh adapter is drawn from the seed and says
+    nothing of the base, so with LoRA it is left out.
+    """
 
     kind = "language"
 
@@ -29,12 +33,8 @@ class LanguageWorld:
         self._model = curriculum.model
         self.policy = load_policy(self._model, seed=curriculum.seed)
         self._base: BaseTexts | None = None
-        self._base_sha256 = self.policy.fingerprint()
-
-    @property
-    def base_id(self) -> str:
-        """See `World.base_id`: the base's weights."""
-        return self._base_sha256
+        self._fingerprint = self.policy.fingerprint()
+        self.base_id = self.policy.frozen_digest if self.policy.is_adapter else self._fingerprint
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -79,6 +79,6 @@ class LanguageWorld:
     def become_base(self) -> None:
         """See `World.become_base`."""
         self.policy.become_base(lambda: load_base(self._model))
-        if self.policy.fingerprint() != self._base_sha256:
+        if self.policy.fingerprint() != self._fingerprint:
             name = self._model.model_name_or_path
             raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")

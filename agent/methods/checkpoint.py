@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from perdure.agent.language.weights import put_back, trainable
+from perdure.agent.weights import put_back, trainable
 from perdure.budget.errors import DiskFullError
 from perdure.budget.files import is_full_disk, sync
 

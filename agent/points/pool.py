@@ -4,17 +4,19 @@ A run gives one point a stage that is done; a sweep or a table gives one a row. 
 world, one base, the same benchmarks, KL in one unit on the same prompts.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perdure.agent.points.runs import is_run, run_source
-from perdure.agent.points.source import Origin, Source
+from perdure.agent.points.source import HELD_OUT, TRAINING, Origin, Point, Source
 from perdure.agent.points.sweeps import is_sweep, is_table, sweep_sources, table_source
-from perdure.budget.errors import RunError
+from perdure.agent.points.twins import merge_twins
+from perdure.agent.sweep.folder import SweepFolder
+from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.points import Points
 
 
@@ -32,13 +34,17 @@ class Pool:
     notes: tuple[str, ...]
 
 
-def read_points(paths: Sequence[Path]) -> Points:
-    """The points of run folders, sweep folders and .parquet files.
+def only_methods(pool: Pool, methods: Sequence[str]) -> Pool:
+    """The points of some methods.
 
     Raises:
-        RunError: as `read_pool`.
+        ConfigError: a method that no point is of.
     """
-    return read_pool(paths).points
+    known = sorted(set(pool.points.method.tolist()))
+    unknown = [name for name in methods if name not in known]
+    if unknown:
+        raise ConfigError(f"--method: no checkpoint is of {unknown[0]!r}; there are: {', '.join(known)}")
+    return replace(pool, points=pool.points.select(np.isin(pool.points.method, list(methods))))
 
 
 def read_pool(paths: Sequence[Path]) -> Pool:
@@ -46,22 +52,36 @@ def read_pool(paths: Sequence[Path]) -> Pool:
 
     Raises:
         RunError: one of them is missing, damaged, of another format version or without benchmarks; two of them are of
-            different worlds, bases, benchmarks, units or prompts; or none has a checkpoint yet.
+            different worlds, bases, benchmarks, units, prompts or inputs; or none has a checkpoint yet.
     """
-    found = {source.path.resolve(): source for path in paths for source in _sources(path)}
+    found = without_parts({source.path.resolve(): source for path in paths for source in _sources(path)})
     sources = [source for source in found.values() if source.rows]
-    notes = tuple(note for source in found.values() for note in source.notes)
+    notes = [note for source in found.values() for note in source.notes]
     if not sources:
         said = "".join(f"\n  {note}" for note in notes)
         raise RunError(f"there is no checkpoint in {', '.join(map(str, paths)) or 'nothing'} to fit a law to{said}")
     refuse_mixtures(sources)
+    rows, said_of_twins = merge_twins([row for source in sources for row in source.rows])
     return Pool(
-        points=_pooled(sources),
+        points=_points(rows, sources[0].origin),
         benchmarks=sources[0].origin.benchmarks,
-        base_score=float(_floats(row.base_score for source in sources for row in source.rows).mean()),
+        base_score=float(_floats(row.base_score for row in rows).mean()),
         sources=tuple(str(one.path) for one in sources),
-        notes=notes,
+        notes=(*notes, *said_of_twins),
     )
+
+
+def without_parts(found: Mapping[Path, Source]) -> dict[Path, Source]:
+    """The sources but for those cells of a sweep that another source holds: its results, or the rows of the cell."""
+    kept = {}
+    for path, source in found.items():
+        folder, cell = SweepFolder(path.parent.parent), path.name.removesuffix(".parquet")
+        is_cell = path.parent == folder.cells
+        rows = folder.rows(cell)
+        in_results = folder.results in found and rows.is_file()
+        if not (is_cell and (in_results or (path != rows and rows in found))):
+            kept[path] = source
+    return kept
 
 
 def refuse_mixtures(sources: Sequence[Source]) -> None:
@@ -70,23 +90,44 @@ def refuse_mixtures(sources: Sequence[Source]) -> None:
     Raises:
         RunError: naming two sources, in what they differ, and what to do.
     """
-    first = sources[0]
     for what, value_of in _ALIKE.items():
-        for other in sources[1:]:
-            ours, theirs = value_of(first.origin), value_of(other.origin)
+        known = [(source, value) for source in sources if (value := value_of(source.origin))]
+        for other, theirs in known[1:]:
+            first, ours = known[0]
             if ours != theirs:
                 raise RunError(
                     f"these cannot be pooled, since their {what} differ:\n  {first.path}: {ours}\n  {other.path}: "
                     f"{theirs}\nFit a law to each by itself"
                 )
+    _refuse_other_benchmarks(sources)
 
 
+def _refuse_other_benchmarks(sources: Sequence[Source]) -> None:
+    """Benchmarks of one name are compared within a seed, since the items of some are drawn by it."""
+    seen: dict[tuple[str, str], tuple[Source, str]] = {}
+    for source in sources:
+        for seed in dict.fromkeys(row.seed for row in source.rows):
+            for name, fingerprint in source.origin.fingerprints.items():
+                first, known = seen.setdefault((seed, name), (source, fingerprint))
+                if known != fingerprint:
+                    raise RunError(
+                        f"these cannot be pooled, since their benchmarks differ: what is called {name} is not the same "
+                        f"in\n  {first.path}: {known[:12]}\n  {source.path}: {fingerprint[:12]}\nFit a law to each by "
+                        "itself"
+                    )
+
+
+_INPUTS: dict[str, str] = {
+    HELD_OUT: "KL on held-out items (cells of a sweep that were trained together)",
+    TRAINING: "KL on training prompts (the monitor of a life)",
+}
 _ALIKE: dict[str, Callable[[Origin], str]] = {
     "worlds": lambda origin: origin.world,
     "bases": lambda origin: origin.base,
     "benchmarks": lambda origin: ", ".join(sorted(origin.benchmarks)),
     "units of KL": lambda origin: f"nats a {origin.unit}",
     "prompts": lambda origin: f"KL on the prompts called `{origin.prompts}` (budget.prompts)",
+    "inputs": lambda origin: _INPUTS.get(origin.inputs, ""),
 }
 
 
@@ -105,9 +146,7 @@ def _sources(path: Path) -> Iterator[Source]:
         )
 
 
-def _pooled(sources: Sequence[Source]) -> Points:
-    rows = [row for source in sources for row in source.rows]
-    origin = sources[0].origin
+def _points(rows: Sequence[Point], origin: Origin) -> Points:
     names = list(dict.fromkeys(name for row in rows for name in row.predictors))
     return Points(
         run=np.array([row.run for row in rows], dtype=np.str_),
@@ -121,6 +160,7 @@ def _pooled(sources: Sequence[Source]) -> Points:
         base=origin.base,
         unit=origin.unit,
         prompts=origin.prompts,
+        seed=np.array([row.seed for row in rows], dtype=np.str_),
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.journal import Event, read_journal
-from perdure.agent.points.source import Origin, Point, Source
+from perdure.agent.points.source import TRAINING, Origin, Point, Source
 from perdure.agent.record import Reading, Record, Row, Value, read_record
 from perdure.budget.errors import RunError
 
@@ -31,7 +31,8 @@ def run_source(path: Path) -> Source:
     if started is not None:
         origin = _origin(path, record, started)
         done = [row for row in record.rows if row.stage > 0 and row.committed and row.readings]
-        rows = tuple(_point(path, record, row) for row in done)
+        seed = _seed(started)
+        rows = tuple(_point(path, record, row, seed) for row in done)
     return Source(path, origin, rows, () if rows else (f"{path}: no stage is done yet",))
 
 
@@ -60,7 +61,14 @@ def _origin(path: Path, record: Record, started: Event) -> Origin:
     prompts = _budget(started).get("prompts", "seen")
     if prompts == "seen" and len(record.tasks) == 1:
         prompts = "task"
-    return Origin(started.get("world", "language"), base, "token", prompts, record.benchmarks)
+    data = started.get("data", {})
+    known = {name: data[name] for name in record.benchmarks if name in data}
+    return Origin(started.get("world", "language"), base, "token", prompts, record.benchmarks, TRAINING, known)
+
+
+def _seed(started: Event) -> str:
+    seed = started.get("curriculum", {}).get("seed")
+    return "" if seed is None else str(seed)
 
 
 def _budget(started: Event) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def _budget(started: Event) -> dict[str, Any]:
     return budget if isinstance(budget, dict) else {}
 
 
-def _point(path: Path, record: Record, row: Row) -> Point:
+def _point(path: Path, record: Record, row: Row, seed: str) -> Point:
     reading = row.readings[-1]
     accuracy = row.scores.get(row.name)
     return Point(
@@ -77,6 +85,7 @@ def _point(path: Path, record: Record, row: Row) -> Point:
         forgetting=record.drop(row, record.benchmarks),
         accuracy=None if accuracy is None else accuracy.value,
         base_score=_base_score(record),
+        seed=seed,
         predictors=_predictors(reading),
     )
 

@@ -1,14 +1,15 @@
 """The points of a sweep: its table of results, or what is there of it while it runs. One point a row."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perdure.agent.points.source import Origin, Point, Source
+from perdure.agent.points.source import HELD_OUT, TRAINING, Origin, Point, Source
 from perdure.agent.sweep.folder import SweepFolder, read_description
 from perdure.agent.sweep.results import FORMAT, METADATA, POOLED, PREDICTORS
 from perdure.budget.errors import RunError
@@ -71,15 +72,36 @@ def table_source(path: Path, name: str | None = None) -> Source:
     missing = [column for column in NEEDED if column not in table.column_names]
     if missing:
         raise RunError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
-    origin = Origin(
-        about["world"], about["base_id"], about["unit"], about["prompts"], tuple(map(str, about["benchmarks"]))
-    )
-    if not origin.benchmarks:
+    benchmarks = tuple(map(str, about["benchmarks"]))
+    if not benchmarks:
         raise RunError(f"{path} has no benchmarks, so there is no forgetting to fit a law to: name some in the sweep")
-    scores = [f"base_score.{benchmark}" for benchmark in origin.benchmarks]
+    scores = [f"base_score.{benchmark}" for benchmark in benchmarks]
     wanted = [column for column in (*COLUMNS, *MEASURED, *scores) if column in table.column_names]
-    rows = tuple(_point(name or str(path), row, origin.benchmarks) for row in table.select(wanted).to_pylist())
+    rows = tuple(_point(name or str(path), row, benchmarks) for row in table.select(wanted).to_pylist())
+    inputs = _inputs(path, rows)
+    pooled = (about["world"], about["base_id"], about["unit"], about["prompts"])
+    origin = Origin(*pooled, benchmarks, inputs, about.get("benchmark_fingerprints") or {})
     return Source(path, origin, rows, () if rows else (f"{path} has no rows",))
+
+
+def _inputs(path: Path, rows: Sequence[Point]) -> str:
+    """What the KL of the rows was measured on.
+
+    A cell that was trained in a stack is measured on held-out items, with the mass of right answers; a cell that is a
+    life of its own has the readings of its monitor, on training prompts, and no mass.
+    """
+    measured = {row.run for row in rows if _known(row.predictors["kl_base_to_policy"])}
+    with_mass = {row.run for row in rows if _known(row.mass)}
+    if measured & with_mass and measured - with_mass:
+        raise RunError(
+            f"{path} holds cells whose KL is over held-out items and lives whose KL is over training prompts, and they "
+            f"cannot be pooled: give the cells that agree one by one ({path.parent / 'cells'}/*.parquet)"
+        )
+    return HELD_OUT if measured & with_mass else TRAINING if measured else ""
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _about(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
@@ -117,6 +139,7 @@ def _point(name: str, row: Mapping[str, Any], benchmarks: tuple[str, ...]) -> Po
         mass=row.get("mass"),
         base_mass=row.get("base_mass"),
         base_score=_base_score(row, benchmarks),
+        seed="" if row.get("seed") is None else str(row["seed"]),
         predictors={column: row[column] for column in MEASURED if column in row},
     )
 

@@ -17,7 +17,8 @@ Row = Mapping[str, float | int | str | bool]
 class Finished:
     """The rows of one cell, a checkpoint each, the last one `final`; and what is true of all of them.
 
-    `origin` holds `world`, `base_id`, `unit`, `prompts` and `benchmarks`: what must agree before rows are pooled.
+    `origin` holds `world`, `base_id`, `unit`, `prompts` and `benchmarks`, what must agree before rows are pooled; and,
+    where they are known, `benchmark_fingerprints` by the benchmark's name.
     """
 
     cell: Cell

@@ -22,8 +22,6 @@ from perdure.agent.folder import read_json
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, write_whole
 
-SWEEPS = Path("sweeps")
-
 
 class SweepFolder:
     """Paths inside one sweep folder."""
@@ -50,11 +48,6 @@ class SweepFolder:
         return self.failed / f"{cell}.json"
 
 
-def find_sweep(path: Path) -> SweepFolder | None:
-    """The sweep folder at a path, or of that name under `sweeps/`, if there is one."""
-    return next((SweepFolder(one) for one in (path, SWEEPS / path) if (one / "sweep.json").is_file()), None)
-
-
 def create(path: Path, description: dict[str, Any]) -> SweepFolder:
     """Make a sweep folder with its `sweep.json`; it appears in one step.
 
@@ -69,7 +62,7 @@ def create(path: Path, description: dict[str, Any]) -> SweepFolder:
     try:
         for folder in (made.cells, made.failed, made.scores):
             folder.mkdir(parents=True)
-        write_whole(made.description, json.dumps(description).encode())
+        write_description(made, description)
         partial.rename(path)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -79,8 +72,13 @@ def create(path: Path, description: dict[str, Any]) -> SweepFolder:
     return SweepFolder(path)
 
 
+def write_description(folder: SweepFolder, description: dict[str, Any]) -> None:
+    """Write `sweep.json`, whole or not at all."""
+    write_whole(folder.description, json.dumps(description).encode())
+
+
 def read_description(folder: SweepFolder) -> dict[str, Any]:
-    """What `create` wrote.
+    """What `write_description` wrote.
 
     Raises:
         RunError: it cannot be read.
@@ -120,5 +118,6 @@ def in_use(folder: SweepFolder) -> bool:
 
 def clear_leftovers(folder: SweepFolder) -> None:
     """Remove what a kill left half written: never part of the sweep."""
-    for leftover in (one for place in (folder.cells, folder.failed, folder.scores) for one in place.glob("*.partial")):
+    places = (folder.path, folder.cells, folder.failed, folder.scores)
+    for leftover in (one for place in places for one in place.glob("*.partial")):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()

@@ -36,6 +36,7 @@ def _origin(cell: Cell, record: Record, started: Mapping[str, Any]) -> dict[str,
         "unit": "token",
         "prompts": "task" if prompts == "seen" and len(record.tasks) == 1 else prompts,
         "benchmarks": list(record.benchmarks),
+        "benchmark_fingerprints": {name: told for name, told in started["data"].items() if name in record.benchmarks},
     }
 
 

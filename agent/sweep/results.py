@@ -1,7 +1,8 @@
 """The results of a sweep as parquet: a file a finished cell, and one of all at the end.
 
 One row a checkpoint. What must agree before rows are pooled (world, base, unit, prompts, benchmarks) stands in the
-file's schema metadata under the key `perdure`, as JSON; `null` there says that the cells do not agree.
+file's schema metadata under the key `perdure`, as JSON; `null` there says that the cells do not agree. So do the
+fingerprints of the benchmarks, which may be unknown, and which may differ between seeds.
 """
 
 import json
@@ -22,6 +23,7 @@ from perdure.curriculum.schema import FixedStrategy
 FORMAT = 1
 METADATA = b"perdure"
 POOLED = ("world", "base_id", "unit", "prompts", "benchmarks")
+FINGERPRINTS = "benchmark_fingerprints"
 ABOUT = {
     **{"cell": pa.string(), "method": pa.string(), "seed": pa.int64(), "stage": pa.int64(), "task": pa.string()},
     **{"step": pa.int64(), "steps": pa.int64(), "final": pa.bool_()},
@@ -76,7 +78,7 @@ def collect(folder: SweepFolder, cells: Sequence[str], sweep: str) -> pa.Table |
     if not tables:
         return None
     origins = [_origin(table) for table in tables]
-    agreed = {key: _agreed([origin.get(key) for origin in origins]) for key in POOLED}
+    agreed = {key: _agreed([origin.get(key) for origin in origins]) for key in (*POOLED, FINGERPRINTS)}
     together = pa.concat_tables(tables, promote_options="permissive")
     return _with_origin(together.select(_ordered(together.column_names)), {**agreed, "sweep": sweep})
 

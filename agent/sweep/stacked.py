@@ -20,18 +20,25 @@ GPU_CHUNK = 60
 """Cells of one stack on a GPU, which ten small models leave idle."""
 
 
+BASES = 4
+"""Bases whose stacks take turns: as many as a process of the vision world keeps."""
+
+
 @dataclass(frozen=True)
 class Trainer:
     """How cells are trained together; functions of a module, so that other processes find them.
 
     Attributes:
         key: cells with equal keys can be trained together; `None` for a cell that has to be a life of its own.
+        base: what a process has to make before it can train a cell, and keeps for the next ones. It decides the order
+            alone, so that it may be a guess.
         train: the rows of each curriculum, measured at so many checkpoints. A result does not depend on what it is
             stacked with.
         origin: what is true of all rows of a curriculum (see `Finished`).
     """
 
     key: Callable[[Curriculum], Hashable | None]
+    base: Callable[[Curriculum], Hashable]
     train: Callable[[Sequence[Curriculum], int], Sequence[Sequence[Row]]]
     origin: Callable[[Curriculum], Mapping[str, Any]]
 
@@ -58,12 +65,19 @@ class Stacked:
                 waiting.extend(_Stack(self.trainer, self.checkpoints, (cell,)) for cell in stack.cells)
 
     def _stacks(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, ...]]:
-        """Parts of equal size, of each kind of cell in turn, so that the time left is told early and well."""
-        groups: dict[Hashable, list[Cell]] = {}
-        for cell in cells:
-            groups.setdefault(self.trainer.key(cell.curriculum), []).append(cell)
-        for turn in zip_longest(*(_parts(group, self.chunk) for group in groups.values())):
-            yield from (part for part in turn if part)
+        """Parts of equal size of each kind of cell, in an order that is quick and tells the time left early and well.
+
+        A process keeps few bases (each a pretrained network, with all that is measured on it), and one that it has not
+        kept it makes again. So the stacks of a few bases at a time come after each other, those of one seed first, and
+        no process makes a base twice. Among these few the kinds of cells take turns: they differ in what they cost, and
+        the first stacks to be done then stand for the rest.
+        """
+        by_base = _grouped(cells, self.trainer.base)
+        by_base.sort(key=lambda group: group[0].seed)
+        for few in (by_base[start : start + BASES] for start in range(0, len(by_base), BASES)):
+            kinds = [kind for group in few for kind in _grouped(group, self.trainer.key)]
+            for turn in zip_longest(*(_parts(kind, self.chunk) for kind in kinds)):
+                yield from (part for part in turn if part)
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,14 @@ def train_stack(stack: _Stack) -> list[Finished]:
         Finished(cell, tuple({"seconds": seconds, **row} for row in mine), stack.trainer.origin(cell.curriculum))
         for cell, mine in zip(stack.cells, rows, strict=True)
     ]
+
+
+def _grouped(cells: Sequence[Cell], by: Callable[[Curriculum], Hashable]) -> list[list[Cell]]:
+    """Cells that are equal in something, in the order in which each kind comes up first."""
+    groups: dict[Hashable, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(by(cell.curriculum), []).append(cell)
+    return list(groups.values())
 
 
 def _parts(group: Sequence[Cell], most: int) -> list[tuple[Cell, ...]]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from perdure.agent.folder import RunFolder, full_disk_explained, write_json
 from perdure.agent.setup import differences, versions
 from perdure.agent.sweep.contract import Executor, Failed, Finished
-from perdure.agent.sweep.folder import SweepFolder, clear_leftovers, create, read_description
+from perdure.agent.sweep.folder import SweepFolder, clear_leftovers, create, locked, read_description, write_description
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep
@@ -46,16 +46,21 @@ Assign = Callable[[SweepFolder, Plan, Sequence[Cell]], Sequence[tuple[Executor, 
 
 
 def begin(read: ReadSweep, path: Path) -> SweepFolder:
-    """The folder of a sweep: a new one, or that of the same sweep, begun before.
+    """The folder of a sweep: a new one, or that of the same sweep, begun before, which takes over what may change.
 
     Raises:
-        RunError: something else is there; of another sweep, the differences are named.
+        RunError: something else is there, of another sweep the differences are named; or it is in use.
+        DiskFullError: no space left.
     """
     description = _description(read)
     folder = SweepFolder(path)
     if not folder.description.is_file():
         return create(path, description)
-    _refuse_differences(folder, read_description(folder), description)
+    begun = read_description(folder)
+    _refuse_differences(folder, begun, description)
+    if begun != description:
+        with locked(folder), full_disk_explained(RunFolder(path)):
+            write_description(folder, description)
     return folder
 
 
@@ -82,6 +87,8 @@ def waiting(folder: SweepFolder, plan: Plan) -> list[Cell]:
 def carry_out(folder: SweepFolder, plan: Plan, assign: Assign, view: View) -> None:
     """Everything that is left of a sweep, and then the table. The caller holds the lock.
 
+    A table of before is removed first: as long as there is none, the sweep is not finished.
+
     Raises:
         DiskFullError: no space left; what is finished stays.
         KeyboardInterrupt: the user stopped it; what is finished stays, and lives have saved their state.
@@ -91,6 +98,7 @@ def carry_out(folder: SweepFolder, plan: Plan, assign: Assign, view: View) -> No
     axes = plan.axes
     with full_disk_explained(RunFolder(folder.path)):
         clear_leftovers(folder)
+        folder.results.unlink(missing_ok=True)
         left = waiting(folder, plan)
         view.begin(plan, len(plan.cells) - len(left))
         for executor, cells in assign(folder, plan, left):
@@ -116,19 +124,33 @@ def executors(folder: SweepFolder, plan: Plan, cells: Sequence[Cell]) -> list[tu
     keys = [TRAINER.key(cell.curriculum) for cell in cells]
     together = [cell for cell, key in zip(cells, keys, strict=True) if key is not None]
     alone = [cell for cell, key in zip(cells, keys, strict=True) if key is None]
-    gpu = _on_gpu(cells)
-    workers = plan.workers if isinstance(plan.workers, int) else 1 if gpu else _cores()
-    stacked = Stacked(TRAINER, plan.checkpoints, workers, folder.log, GPU_CHUNK if gpu else CHUNK)
-    return [(executor, chosen) for executor, chosen in ((stacked, together), (Pool(folder, workers), alone)) if chosen]
+    chunk = GPU_CHUNK if on_gpu(together) else CHUNK
+    stacked = Stacked(TRAINER, plan.checkpoints, _workers(plan, together), folder.log, chunk)
+    pool = Pool(folder, _workers(plan, alone))
+    return [(executor, chosen) for executor, chosen in ((stacked, together), (pool, alone)) if chosen]
 
 
-def _on_gpu(cells: Sequence[Cell]) -> bool:
-    """Whether models are on a GPU; if all are kept off it, torch is not asked."""
-    if all(cell.curriculum.model.device == "cpu" for cell in cells):
-        return False
+def _cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def on_gpu(cells: Sequence[Cell], there_is_one: Callable[[], bool] = _cuda) -> bool:
+    """Whether any model of the cells is on a GPU.
+
+    `device: auto` is a GPU, where there is one, for a language model; for a network of the vision world it is the CPU.
+    Where nothing hangs on it, torch is not asked.
+    """
+    devices = {(cell.curriculum.world, cell.curriculum.model.device) for cell in cells}
+    if any(device.startswith("cuda") for _, device in devices):
+        return True
+    return ("language", "auto") in devices and there_is_one()
+
+
+def _workers(plan: Plan, cells: Sequence[Cell]) -> int:
+    """As many as the sweep says; else one a CPU core, or a single one where models are on a GPU."""
+    return plan.workers if isinstance(plan.workers, int) else 1 if on_gpu(cells) else _cores()
 
 
 def _cores() -> int:
@@ -162,7 +184,7 @@ def _cell(described: dict[str, Any]) -> Cell:
 
 
 def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[str, Any]) -> None:
-    """The number of workers and the place of the file may change; nothing else that `now` says."""
+    """The number of workers and the place of the file may change (`begin` takes them over); nothing else may."""
     keys = [key for key in now if key not in ("file", "workers")]
     found = [line for key in keys for line in _told(key, begun.get(key), now[key])]
     if found:

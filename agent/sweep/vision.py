@@ -17,6 +17,12 @@ def key(curriculum: Curriculum) -> Hashable | None:
     return stack_key(curriculum)
 
 
+def base(curriculum: Curriculum) -> Hashable:
+    """See `Trainer.base`: the network, its seed, the task, and what the cell is measured against."""
+    stage = curriculum.stages[0].model_dump_json(include={"name", "task"})
+    return stage + curriculum.model_dump_json(include={"model", "seed", "benchmarks", "evaluation"})
+
+
 def train(curricula: Sequence[Curriculum], checkpoints: int) -> Sequence[Sequence[Row]]:
     """See `Trainer.train`."""
     from perdure.agent.vision.cells import train_cells
@@ -31,4 +37,4 @@ def origin(curriculum: Curriculum) -> Mapping[str, Any]:
     return world_metadata(curriculum)
 
 
-TRAINER = Trainer(key, train, origin)
+TRAINER = Trainer(key, base, train, origin)

@@ -114,7 +114,7 @@ def _bare(stage: Any) -> Any:
     return stage.model_copy(update={"train": type(stage.train)(), "method": None})
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=4)  # as many bases as a sweep has in hand at a time (agent/sweep/stacked.py)
 def _material(key: str) -> _Material:
     given = json.loads(key) | {"strategy": {"type": "fixed", "method": "rl"}, "budget": {"kl": 1.0}}
     curriculum = Curriculum.model_validate(given)

@@ -1,4 +1,4 @@
-"""How well a curve explains forgetting: R² in sample, on held-out runs and on held-out methods, with intervals.
+"""How well a curve explains forgetting: R² in sample, on held-out runs, seeds and methods, with intervals.
 
 In sample the curve is fitted again on every resample of the runs. Out of sample the predictions stay as they are and
 the runs they are judged on are resampled: that interval says how far the figure depends on which runs were held out,
@@ -14,7 +14,7 @@ from perdure.budget.law.curves import Curve, can_fit, curve_of, fit_curve, kind_
 from perdure.budget.law.moments import solve
 from perdure.budget.law.points import FORWARD_KL, Points
 from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, folds, percentile, run_counts
-from perdure.budget.law.sample import Sample, check_enough, take, without_method
+from perdure.budget.law.sample import Sample, check_enough, take, without_method, without_seed
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,15 @@ class Fit:
     """A curve and how well it explains the forgetting of `points` checkpoints of `runs` runs.
 
     `dropped` checkpoints had no finite value. R² out of sample is `1 - Σ(y - ŷ)² / Σ(y - mean y)²`, with ŷ from a curve
-    that never saw the run (or any run of the method); it may be negative, and is `None` where no curve could be fitted
-    without the held-out part, or there is but one method.
+    that never saw the run (or any run of the seed, or of the method); it may be negative, and is `None` where no curve
+    could be fitted without the held-out part, or there is but one method or seed.
     """
 
     predictor: str
     curve: Curve
     r2: Interval
     held_out_runs: Interval | None
+    held_out_seeds: Interval | None
     held_out_methods: Interval | None
     by_method: tuple[MethodError, ...]
     points: int
@@ -81,6 +82,7 @@ def fit_sample(
         curve=curve,
         r2=percentile(value, samples_B, sample.runs, level),
         held_out_runs=_held_out_r2(sample, runs_P, counts_BR, level),
+        held_out_seeds=_held_out_r2(sample, predict_held_out_seeds(sample, kind), counts_BR, level),
         held_out_methods=_held_out_r2(sample, methods_P, counts_BR, level),
         by_method=_method_errors(sample, methods_P),
         points=len(sample),
@@ -107,6 +109,14 @@ def predict_held_out_runs(sample: Sample, kind: str, seed: int) -> NDArray[np.fl
     predicted_P = np.full(len(sample), np.nan)
     for fold in np.unique(fold_P):
         _predict(sample, kind, fold_P != fold, fold_P == fold, predicted_P)
+    return predicted_P
+
+
+def predict_held_out_seeds(sample: Sample, kind: str) -> NDArray[np.float64]:
+    """What curves fitted without any run of a checkpoint's seed predict for it; NaN where none."""
+    predicted_P = np.full(len(sample), np.nan)
+    for seed in sample.seeds:
+        _predict(sample, kind, *without_seed(sample, seed), predicted_P)
     return predicted_P
 
 

@@ -13,14 +13,14 @@ A floor is in nats a whole answer. It may be held against a KL of the same answe
 sequence, or that of a single choice, and not a KL a token of longer answers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.law.points import FORWARD_KL, Points
-from perdure.budget.law.resample import LEVEL, NOT_KNOWN, Interval
-from perdure.budget.significance import student
+from perdure.budget.law.points import FORWARD_KL, SAME_ACCURACY, Points
+from perdure.budget.law.resample import LEVEL, Interval, over_groups
 
 FLOOR = "kl_floor"
 """The column of `Points.predictors` with floors from items, where whoever measured had them."""
@@ -33,7 +33,8 @@ class MethodExcess:
     """Mean KL, floor and excess of a method's checkpoints, in nats.
 
     Each is the mean of the runs' means, so that every run counts alike; intervals are Student's over those, `None`
-    below two runs. All are `None` without a checkpoint.
+    below two runs. With several seeds they are taken within every seed first, and the intervals are over seeds. All are
+    `None` without a checkpoint.
     """
 
     method: str
@@ -42,6 +43,7 @@ class MethodExcess:
     excess: Interval
     points: int
     runs: int
+    seeds: int
 
 
 def kl_floor(base_mass_N: NDArray[np.float64], mass_N: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,33 +92,36 @@ def method_excess(
     kl_P = points.predictors.get(FORWARD_KL, np.full(len(points), np.nan))
     floor_P = floors(points)
     chosen_P = np.isfinite(kl_P) & np.isfinite(floor_P)
-    chosen_P &= (points.accuracy >= accuracy[0]) & (points.accuracy <= accuracy[1])
+    chosen_P &= (points.accuracy >= accuracy[0] - SAME_ACCURACY) & (points.accuracy <= accuracy[1] + SAME_ACCURACY)
+    several = len(points.seeds) > 1
     found = []
     for method in np.unique(points.method):
         mask_P = chosen_P & (points.method == method)
-        run_P = points.run[mask_P]
+        run_P, seed_P = points.run[mask_P], points.seed_P[mask_P]
+        over = [run_P, seed_P] if several else [run_P]
         found.append(
             MethodExcess(
                 method=str(method),
-                kl=_over_runs(kl_P[mask_P], run_P, level),
-                floor=_over_runs(floor_P[mask_P], run_P, level),
-                excess=_over_runs((kl_P - floor_P)[mask_P], run_P, level),
+                kl=_mean_over(kl_P[mask_P], over, level),
+                floor=_mean_over(floor_P[mask_P], over, level),
+                excess=_mean_over((kl_P - floor_P)[mask_P], over, level),
                 points=int(mask_P.sum()),
                 runs=len(np.unique(run_P)),
+                seeds=len(np.unique(seed_P)),
             )
         )
     return tuple(found)
 
 
-def _over_runs(values_P: NDArray[np.float64], run_P: NDArray[np.str_], level: float) -> Interval:
-    if not len(values_P):
-        return NOT_KNOWN
-    _, number_P = np.unique(run_P, return_inverse=True)
-    means_R = np.bincount(number_P, values_P) / np.bincount(number_P)
-    value, runs = float(means_R.mean()), len(means_R)
-    if runs < 2:
-        return Interval(value, None, None)
-    return Interval(value, *student(value, float(means_R.std(ddof=1)) / runs**0.5, runs - 1, level))
+def _mean_over(values_P: NDArray[np.float64], over: Sequence[NDArray[np.str_]], level: float) -> Interval:
+    """The mean over the last of `over` of means, which are over the one before it; an interval over the last."""
+    *inner, outer = over
+    for group_P in inner:
+        names, first, number_P = np.unique(group_P, return_index=True, return_inverse=True)
+        values_P = np.bincount(number_P, values_P, len(names)) / np.bincount(number_P, minlength=len(names))
+        outer = outer[first]
+    _, number_P = np.unique(outer, return_inverse=True)
+    return over_groups(np.bincount(number_P, values_P) / np.bincount(number_P), level)
 
 
 def _probability(mass_N: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,13 @@
 """New-task accuracy against retention: each method's Pareto frontier, raw and as RL's Razor draws it.
 
 The paper keeps the models within two points of the frontier and fits an exponential (Shenfeld, Pari, Agrawal 2025); it
-states neither how the distance is taken nor the form. Here a model is kept unless another is better by more than two
-points on *both* axes, and the form is `retention = a - b · exp(c · (accuracy - end))` with b, c ≥ 0 and `end` the
-method's best accuracy: falling, and faster towards the end. For a given c it is linear in a and b, so c is found on a
-grid and the rest by weighted least squares. That cannot diverge as a search from a starting point can, and does all
-resamples of the runs at once.
+states neither how the distance is taken nor the form. Here a checkpoint is kept if it retains at most two points less
+than the best of the method's that are at least as accurate, and the form is
+`retention = a - b · exp(c · (accuracy - end))` with b, c ≥ 0 and `end` the method's best accuracy: falling, and faster
+towards the end.
+
+With runs of several seeds every seed has a frontier of its own, and what is read off them is a mean over seeds with
+Student's interval. The best checkpoint among all seeds would be the best of their luck.
 """
 
 from collections.abc import Sequence
@@ -14,15 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.law.points import Points
-from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, percentile, run_counts
+from perdure.budget.law.clouds import Cloud, Fits, clouds_of, fit_cloud, on_pareto
+from perdure.budget.law.points import SAME_ACCURACY, Points
+from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, over_groups, percentile, run_counts
 
 WITHIN = 0.02
-_RATES = np.geomspace(0.1, 50.0, 400)
-"""The grid of c, times the range of accuracy: from nearly straight to a cliff at the end."""
-
-_FEWEST = 4
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,14 @@ class Exponential:
 
     def predict(self, accuracy: float) -> float | None:
         """Retention at an accuracy: `None` above `end`, which was not reached, and that of `start` below it."""
-        if accuracy > self.end + _ROUNDING:
+        if accuracy > self.end + SAME_ACCURACY:
             return None
         return self.top - self.drop * float(np.exp(self.rate * (max(accuracy, self.start) - self.end)))
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """One method: its Pareto points by rising accuracy, and the exponential through the `kept` ones near them.
+    """One method of one seed: its Pareto points by rising accuracy, and the exponential through the `kept` ones near.
 
     `exponential` is `None` with fewer than four of those, or all of one accuracy.
     """
@@ -56,31 +54,42 @@ class Frontier:
     kept: int
     points: int
     runs: int
+    seed: str
 
 
 @dataclass(frozen=True)
 class RetentionAt:
     """What a method keeps at an accuracy: from the exponential, and the best of the checkpoints that reach it.
 
-    Intervals are from resampling the method's runs. That of the best one is one-sided by nature: no resample holds a
-    better checkpoint than the best. `None` where the method never reaches the accuracy.
+    Of one seed, intervals are from resampling the method's runs. That of the best one is one-sided by nature: no
+    resample holds a better checkpoint than the best. `None` where the method never reaches the accuracy.
+
+    Of several `seeds`, both are means over those seeds that reach the accuracy, `reached` of them, with Student's
+    interval; `None` where fewer than two do.
     """
 
     method: str
     accuracy: float
     exponential: Interval
     best: Interval
+    reached: int
+    seeds: int
 
 
 def frontiers(points: Points, base_score: float = 0.0, *, within: float = WITHIN) -> tuple[Frontier, ...]:
-    """The frontier of every method.
+    """The frontier of every method; with several seeds, one a seed.
 
     Args:
         points: checkpoints; those without a finite accuracy and forgetting are left out.
         base_score: the base's mean score on the benchmarks, so that retention is a score; with 0 it is the change.
         within: how far from the frontier a model may lie to be fitted, as a fraction.
     """
-    return tuple(_frontier(cloud, within) for cloud in _clouds(points, base_score))
+    found = [
+        _frontier(cloud, within, seed)
+        for seed in points.seeds
+        for cloud in clouds_of(points.select(points.seed_P == seed), base_score)
+    ]
+    return tuple(sorted(found, key=lambda one: one.method))
 
 
 def retention_at(
@@ -94,8 +103,16 @@ def retention_at(
     seed: int = 0,
 ) -> tuple[RetentionAt, ...]:
     """What every method keeps at each accuracy, with intervals. The arguments are those of `frontiers`."""
+    if len(points.seeds) > 1:
+        methods = [str(name) for name in np.unique(points.method)]
+        fits = {method: _fits_by_seed(points, method, base_score, within) for method in methods}
+        return tuple(
+            _over_seeds(method, accuracy, *_read(fits[method], accuracy), level)
+            for method in methods
+            for accuracy in accuracies
+        )
     found = []
-    for cloud in _clouds(points, base_score):
+    for cloud in clouds_of(points, base_score):
         whole, drawn = _drawn(cloud, within, resamples, seed)
         found += [
             RetentionAt(
@@ -103,6 +120,8 @@ def retention_at(
                 accuracy,
                 percentile(whole.fitted_B(accuracy)[0], drawn.fitted_B(accuracy), cloud.runs, level),
                 percentile(whole.best_B(accuracy)[0], drawn.best_B(accuracy), cloud.runs, level),
+                reached=int(np.isfinite(whole.best_B(accuracy)[0])),
+                seeds=1,
             )
             for accuracy in accuracies
         ]
@@ -120,90 +139,67 @@ def retention_difference(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> RetentionAt:
-    """How much more `method` keeps at an accuracy than `other`; the runs of the two are drawn independently.
+    """How much more `method` keeps at an accuracy than `other`.
+
+    With several seeds it is the mean of the differences within each, over those in which both reach the accuracy; what
+    a seed's base and data do to both falls out. With one seed the runs of the two are drawn independently.
 
     Raises:
         ValueError: no checkpoint of one of them.
     """
-    clouds = {cloud.method: cloud for cloud in _clouds(points, 0.0)}
+    clouds = {cloud.method: cloud for cloud in clouds_of(points, 0.0)}
     if method not in clouds or other not in clouds:
         raise ValueError(f"no checkpoints of {method if method not in clouds else other!r}")
+    name = f"{method} - {other}"
+    if len(points.seeds) > 1:
+        ours, theirs = (_read(_fits_by_seed(points, one, 0.0, within), accuracy) for one in (method, other))
+        return _over_seeds(name, accuracy, ours[0] - theirs[0], ours[1] - theirs[1], level)
     whole, drawn = _drawn(clouds[method], within, resamples, seed)
     other_whole, other_drawn = _drawn(clouds[other], within, resamples, seed + 1)
     runs = min(clouds[method].runs, clouds[other].runs)
     fitted_B = drawn.fitted_B(accuracy) - other_drawn.fitted_B(accuracy)
     best_B = drawn.best_B(accuracy) - other_drawn.best_B(accuracy)
     return RetentionAt(
-        f"{method} - {other}",
+        name,
         accuracy,
         percentile(whole.fitted_B(accuracy)[0] - other_whole.fitted_B(accuracy)[0], fitted_B, runs, level),
         percentile(whole.best_B(accuracy)[0] - other_whole.best_B(accuracy)[0], best_B, runs, level),
+        reached=int(np.isfinite(whole.best_B(accuracy)[0] - other_whole.best_B(accuracy)[0])),
+        seeds=1,
     )
 
 
-def on_pareto(accuracy_P: NDArray[np.float64], retention_P: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where no other point is as good on both axes and better on one; of equal points the first. Shape (P,)."""
-    order = np.lexsort((-retention_P, -accuracy_P))
-    best_before = np.maximum.accumulate(np.concatenate([[-np.inf], retention_P[order][:-1]]))
-    mask_P = np.zeros(len(accuracy_P), dtype=bool)
-    mask_P[order] = retention_P[order] > best_before
-    return mask_P
+def _fits_by_seed(points: Points, method: str, base_score: float, within: float) -> list[Fits | None]:
+    """The frontier of a method in each seed of all points; `None` where it has no checkpoint with figures."""
+    found: list[Fits | None] = []
+    for seed in points.seeds:
+        clouds = clouds_of(points.select((points.seed_P == seed) & (points.method == method)), base_score)
+        found.append(fit_cloud(clouds[0], np.ones((1, len(clouds[0].run_P))), within) if clouds else None)
+    return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Cloud:
-    """The checkpoints of one method by rising accuracy."""
-
-    method: str
-    accuracy_P: NDArray[np.float64]
-    retention_P: NDArray[np.float64]
-    run_P: NDArray[np.intp]
-    runs: int
+def _read(fits: Sequence[Fits | None], accuracy: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Retention at an accuracy in each seed: by the exponential, and by the best checkpoint. Each (S,); NaN: never."""
+    fitted_S = np.array([np.nan if one is None else one.fitted_B(accuracy)[0] for one in fits])
+    best_S = np.array([np.nan if one is None else one.best_B(accuracy)[0] for one in fits])
+    return fitted_S, best_S
 
 
-@dataclass(frozen=True, eq=False)
-class _Fits:
-    """The frontier of each of B resamples of one cloud; NaN where there is none."""
-
-    cloud: _Cloud
-    drawn_BP: NDArray[np.bool_]
-    kept_BP: NDArray[np.bool_]
-    top_B: NDArray[np.float64]
-    drop_B: NDArray[np.float64]
-    rate_B: NDArray[np.float64]
-
-    def ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The lowest accuracy kept and the highest, of each resample."""
-        accuracy_P = self.cloud.accuracy_P
-        last = len(accuracy_P) - 1
-        return accuracy_P[self.kept_BP.argmax(1)], accuracy_P[last - self.kept_BP[:, ::-1].argmax(1)]
-
-    def fitted_B(self, accuracy: float) -> NDArray[np.float64]:
-        start_B, end_B = self.ends()
-        at_B = np.maximum(accuracy, start_B) - self.cloud.accuracy_P[-1]
-        value_B = self.top_B - self.drop_B * np.exp(self.rate_B * at_B)
-        return np.where(accuracy <= end_B + _ROUNDING, value_B, np.nan)
-
-    def best_B(self, accuracy: float) -> NDArray[np.float64]:
-        able_P = self.cloud.accuracy_P >= accuracy - _ROUNDING
-        best_B = np.where(self.drawn_BP & able_P, self.cloud.retention_P, -np.inf).max(1)
-        return np.where(np.isfinite(best_B), best_B, np.nan)
+def _over_seeds(
+    name: str, accuracy: float, fitted_S: NDArray[np.float64], best_S: NDArray[np.float64], level: float
+) -> RetentionAt:
+    return RetentionAt(
+        name,
+        accuracy,
+        over_groups(fitted_S, level, fewest=2),
+        over_groups(best_S, level, fewest=2),
+        reached=int(np.isfinite(best_S).sum()),
+        seeds=len(best_S),
+    )
 
 
-def _clouds(points: Points, base_score: float) -> list[_Cloud]:
-    known_P = np.isfinite(points.accuracy) & np.isfinite(points.forgetting)
-    clouds = []
-    for method in np.unique(points.method[known_P]):
-        of_it = np.flatnonzero(known_P & (points.method == method))
-        of_it = of_it[np.argsort(points.accuracy[of_it], kind="stable")]
-        names, run_P = np.unique(points.run[of_it], return_inverse=True)
-        retention_P = base_score - points.forgetting[of_it]
-        clouds.append(_Cloud(str(method), points.accuracy[of_it].astype(float), retention_P, run_P, len(names)))
-    return clouds
-
-
-def _frontier(cloud: _Cloud, within: float) -> Frontier:
-    fits = _fit(cloud, np.ones((1, len(cloud.accuracy_P))), within)
+def _frontier(cloud: Cloud, within: float, seed: str) -> Frontier:
+    fits = fit_cloud(cloud, np.ones((1, len(cloud.accuracy_P))), within)
     pareto_P = on_pareto(cloud.accuracy_P, cloud.retention_P)
     start_B, end_B = fits.ends()
     exponential = None
@@ -219,48 +215,11 @@ def _frontier(cloud: _Cloud, within: float) -> Frontier:
         kept=int(fits.kept_BP.sum()),
         points=len(cloud.accuracy_P),
         runs=cloud.runs,
+        seed=seed,
     )
 
 
-def _drawn(cloud: _Cloud, within: float, resamples: int, seed: int) -> tuple[_Fits, _Fits]:
+def _drawn(cloud: Cloud, within: float, resamples: int, seed: int) -> tuple[Fits, Fits]:
     """The fit of all runs, and of resamples of them."""
     weight_BP = run_counts(cloud.runs, resamples, seed)[:, cloud.run_P]
-    return _fit(cloud, np.ones((1, len(cloud.run_P))), within), _fit(cloud, weight_BP, within)
-
-
-def _fit(cloud: _Cloud, weight_BP: NDArray[np.float64], within: float) -> _Fits:
-    kept_BP = _near_pareto(cloud, weight_BP, within)
-    span = float(np.ptp(cloud.accuracy_P)) or 1.0
-    shape_GP = np.exp(_RATES[:, None] / span * (cloud.accuracy_P - cloud.accuracy_P[-1]))
-    drawn_BP, weight_BP = weight_BP > 0, weight_BP * kept_BP
-    total_B1 = weight_BP.sum(1, keepdims=True)
-    mean_B1 = weight_BP @ cloud.retention_P[:, None] / total_B1
-    shape_BG = weight_BP @ shape_GP.T / total_B1
-    variance_BG = weight_BP @ (shape_GP**2).T / total_B1 - shape_BG**2
-    cross_BG = (weight_BP * (cloud.retention_P - mean_B1)) @ shape_GP.T / total_B1
-    able_BG = (variance_BG > _ROUNDING) & (cross_BG < 0)
-    drop_BG = np.where(able_BG, -cross_BG / np.where(able_BG, variance_BG, 1.0), 0.0)
-    gained_BG = drop_BG * -cross_BG
-    best_B = gained_BG.argmax(1)[:, None]
-    drop_B = np.take_along_axis(drop_BG, best_B, 1)[:, 0]
-    top_B = mean_B1[:, 0] + drop_B * np.take_along_axis(shape_BG, best_B, 1)[:, 0]
-    enough_B = (kept_BP.sum(1) >= _FEWEST) & _spread(cloud, kept_BP)
-    return _Fits(cloud, drawn_BP, kept_BP, np.where(enough_B, top_B, np.nan), drop_B, _RATES[best_B[:, 0]] / span)
-
-
-def _near_pareto(cloud: _Cloud, weight_BP: NDArray[np.float64], within: float) -> NDArray[np.bool_]:
-    """Drawn points than which no other drawn one is better by more than `within` on both axes. Shape (B, P)."""
-    drawn_BP = weight_BP > 0
-    retention_BP = np.where(drawn_BP, cloud.retention_P, -np.inf)
-    best_from_BP = np.maximum.accumulate(retention_BP[:, ::-1], axis=1)[:, ::-1]
-    best_from_BP = np.pad(best_from_BP, ((0, 0), (0, 1)), constant_values=-np.inf)
-    further_P = np.searchsorted(cloud.accuracy_P, cloud.accuracy_P + within + _ROUNDING, side="right")
-    kept_BP: NDArray[np.bool_] = drawn_BP & (best_from_BP[:, further_P] <= cloud.retention_P + within + _ROUNDING)
-    return kept_BP
-
-
-def _spread(cloud: _Cloud, kept_BP: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    lowest_B = np.where(kept_BP, cloud.accuracy_P, np.inf).min(1)
-    highest_B = np.where(kept_BP, cloud.accuracy_P, -np.inf).max(1)
-    spread_B: NDArray[np.bool_] = highest_B > lowest_B
-    return spread_B
+    return fit_cloud(cloud, np.ones((1, len(cloud.run_P))), within), fit_cloud(cloud, weight_BP, within)

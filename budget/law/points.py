@@ -33,6 +33,9 @@ OF_THE_UPDATE = (
 ON_THE_OLD_TASK = tuple(f"{name}_old" for name in ON_THE_NEW_TASK)
 """The same measures on the old task's inputs, which whoever fears to forget may not have."""
 
+SAME_ACCURACY = 1e-7
+"""Accuracies that were computed in single precision are as near to the decimals that they are compared with."""
+
 _TEXTS = ("run", "method")
 _FIGURES = ("forgetting", "accuracy", "mass", "base_mass")
 
@@ -53,6 +56,7 @@ class Points:
         base: the identity of the base; points of two bases do not pool.
         unit: what KL is counted a piece of, `token` or `sequence`.
         prompts: whose prompts the KL was measured on.
+        seed: of the run; by default all are of one.
 
     Raises:
         ValueError: the arrays are not one-dimensional, of equal length and of the right kind.
@@ -69,6 +73,7 @@ class Points:
     base: str = ""
     unit: str = "token"
     prompts: str = "task"
+    seed: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         shape = np.shape(self.run)
@@ -76,6 +81,8 @@ class Points:
             raise ValueError(f"points need arrays of shape (P,), got {shape} for run")
         for name in _TEXTS:
             _check(name, getattr(self, name), shape, "U", "texts (dtype str)")
+        if self.seed is not None:
+            _check("seed", self.seed, shape, "U", "texts (dtype str)")
         for name in _FIGURES:
             _check(name, getattr(self, name), shape, "f", "floats")
         for name, column in self.predictors.items():
@@ -83,6 +90,16 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.run)
+
+    @property
+    def seed_P(self) -> NDArray[np.str_]:
+        """The seed of every checkpoint; the same text where none was given."""
+        return np.full(len(self), "", dtype=np.str_) if self.seed is None else self.seed
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """The different ones, sorted as numbers where they are."""
+        return tuple(sorted(map(str, np.unique(self.seed_P)), key=lambda seed: (len(seed), seed)))
 
     def select(self, mask: NDArray[np.bool_]) -> "Points":
         """The points where `mask` (P,) is true.
@@ -95,7 +112,13 @@ class Points:
         arrays = {name: getattr(self, name)[mask] for name in (*_TEXTS, *_FIGURES)}
         predictors = {name: column[mask] for name, column in self.predictors.items()}
         return Points(
-            **arrays, predictors=predictors, world=self.world, base=self.base, unit=self.unit, prompts=self.prompts
+            **arrays,
+            predictors=predictors,
+            world=self.world,
+            base=self.base,
+            unit=self.unit,
+            prompts=self.prompts,
+            seed=None if self.seed is None else self.seed[mask],
         )
 
 

@@ -12,7 +12,7 @@ no longer a theorem, and is measured: the whole of this is made again without ea
 fold's checkpoints inside the interval is the coverage that is stored and printed with it.
 
 It holds for runs like those it was made of, whose methods and learning rates are as they were there. What it does for a
-method that was not among them is measured in the same way, with all runs of a method left out.
+method that was not among them is measured in the same way, with all runs of a method left out; and so for a seed.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from perdure.budget.law.curves import Curve, can_fit, fit_curve, kind_of
 from perdure.budget.law.fit import predict_held_out_runs
 from perdure.budget.law.points import FORWARD_KL, Points
 from perdure.budget.law.resample import LEVEL, MIN_RUNS, RESAMPLES, folds, percentile, run_counts
-from perdure.budget.law.sample import Sample, check_enough, part, take, without_method
-from perdure.budget.law.saved import Coverage, Law
+from perdure.budget.law.sample import Sample, check_enough, part, take, without_method, without_seed
+from perdure.budget.law.saved import Coverage, Law, from_base
 
 Split = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 """The checkpoints to make an interval of, and those to try it on. Each (P,)."""
@@ -51,7 +51,7 @@ class Band:
 
     def contains(self, kl_P: NDArray[np.float64], forgetting_P: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each forgetting lies within the interval at its KL. Shape (P,)."""
-        error_P = forgetting_P - self.curve.predict(kl_P)
+        error_P = forgetting_P - np.interp(kl_P, *from_base(*self.curve.knots()))
         inside: NDArray[np.bool_] = (error_P >= -np.interp(kl_P, self.kl_K, self.below_K)) & (
             error_P <= np.interp(kl_P, self.kl_K, self.above_K)
         )
@@ -93,6 +93,7 @@ def build_law(
         level=band.level,
         coverage=coverage,
         coverage_methods=_coverage(sample, [without_method(sample, m) for m in sample.methods], level, resamples, seed),
+        coverage_seeds=_coverage(sample, [without_seed(sample, s) for s in sample.seeds], level, resamples, seed),
         methods=sample.methods,
         runs=sample.runs,
         points=len(sample),

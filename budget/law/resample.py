@@ -1,9 +1,14 @@
-"""Resampling with the run as the unit: the checkpoints of one run share its data, its seed and its path."""
+"""Resampling with the run as the unit: the checkpoints of one run share its data, its seed and its path.
+
+Where runs have several seeds, a figure that is made one a seed has Student's interval over those instead.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from perdure.budget.significance import student
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -46,6 +51,20 @@ def percentile(value: float, samples_B: NDArray[np.float64], runs: int, level: f
         return Interval(float(value), None, None)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(value), float(low), float(high))
+
+
+def over_groups(values_G: NDArray[np.float64], level: float = LEVEL, fewest: int = 1) -> Interval:
+    """The mean of the values that are known, one a run or a seed, and Student's interval over them.
+
+    `None` for fewer than `fewest` of them, and no interval of a single one.
+    """
+    known = values_G[np.isfinite(values_G)]
+    if len(known) < max(fewest, 1):
+        return NOT_KNOWN
+    value = float(known.mean())
+    if len(known) < 2:
+        return Interval(value, None, None)
+    return Interval(value, *student(value, float(known.std(ddof=1)) / len(known) ** 0.5, len(known) - 1, level))
 
 
 def folds(runs: int, seed: int, most: int = FOLDS) -> NDArray[np.intp]:

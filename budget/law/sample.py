@@ -23,6 +23,7 @@ class Sample:
     y_P: NDArray[np.float64]
     run_P: NDArray[np.intp]
     method_P: NDArray[np.str_]
+    seed_P: NDArray[np.str_]
     runs: int
     dropped: int
 
@@ -32,6 +33,10 @@ class Sample:
     @property
     def methods(self) -> tuple[str, ...]:
         return tuple(str(name) for name in np.unique(self.method_P))
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in np.unique(self.seed_P))
 
     def by_run(self, values_P: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum of each run. Shape (R,)."""
@@ -58,6 +63,7 @@ def take(points: Points, predictor: str, mask_P: NDArray[np.bool_] | None = None
         y_P=points.forgetting[mask_P].astype(np.float64),
         run_P=run_P,
         method_P=points.method[mask_P],
+        seed_P=points.seed_P[mask_P],
         runs=len(names),
         dropped=len(points) - int(mask_P.sum()),
     )
@@ -72,6 +78,7 @@ def part(sample: Sample, mask_P: NDArray[np.bool_]) -> Sample:
         y_P=sample.y_P[mask_P],
         run_P=run_P,
         method_P=sample.method_P[mask_P],
+        seed_P=sample.seed_P[mask_P],
         runs=len(names),
         dropped=sample.dropped,
     )
@@ -82,6 +89,11 @@ def without_method(sample: Sample, method: str) -> tuple[NDArray[np.bool_], NDAr
     of_method_P = sample.method_P == method
     used_it_R = sample.by_run(of_method_P.astype(float)) > 0
     return ~used_it_R[sample.run_P], of_method_P
+
+
+def without_seed(sample: Sample, seed: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The checkpoints of all other seeds, and those of one. Each (P,)."""
+    return sample.seed_P != seed, sample.seed_P == seed
 
 
 def check_enough(sample: Sample, distinct: int) -> None:

@@ -18,13 +18,15 @@ from perdure.budget.files import write_whole
 
 FORMAT = 1
 _MARK = "perdure law"
+_ROUNDING = 1e-6
+"""The KL of the base to itself may come out as little as this below zero."""
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Forgetting to expect of a checkpoint of a new run, and its interval, as fractions.
 
-    Not `inside`: the KL is outside the range of the law, and the figures are those of the nearest end.
+    Not `inside`: the KL is above the range of the law, and the figures are those of its end.
     """
 
     value: float
@@ -54,13 +56,15 @@ class Law:
     Attributes:
         world, base, unit, prompts: where the law holds, and what its KL is counted on and a piece of.
         benchmarks: whose mean drop `forgetting` is.
-        kl, forgetting: the curve, straight between these points; `kl` rises, and its ends are the range of the law.
+        kl, forgetting: the curve, straight between these points; `kl` rises, from the lowest KL of the points to the
+            highest. Below it is straight from the base, which has moved by nothing and forgotten nothing.
         width_kl, below, above: how far the interval reaches below and above the curve, straight between these points.
         level: which share of new runs' checkpoints the interval is made for. Lower than was asked for where there are
             few runs: of R runs none can promise more than (R - 1) / (R + 1).
         coverage: what it was found to be on held-out runs.
         coverage_methods: the same where all runs of a method were held out; `None` with one method.
         methods, runs, points: what it was fitted on.
+        coverage_seeds: the same where all runs of a seed were held out; `None` with one seed.
     """
 
     world: str
@@ -79,6 +83,7 @@ class Law:
     methods: tuple[str, ...]
     runs: int
     points: int
+    coverage_seeds: Coverage | None = None
 
     def __post_init__(self) -> None:
         _check_knots("kl", self.kl, self.forgetting)
@@ -106,10 +111,15 @@ class Law:
         """
         if math.isnan(kl):
             raise ValueError("no forgetting follows from a KL that is no number")
-        value = _straight(kl, self.kl, self.forgetting)
+        value = _straight(kl, *from_base(self.kl, self.forgetting))
         low = value - _straight(kl, self.width_kl, self.below)
         high = value + _straight(kl, self.width_kl, self.above)
-        return Prediction(value, low, high, self.kl_min <= kl <= self.kl_max)
+        return Prediction(value, low, high, min(self.kl_min, -_ROUNDING) <= kl <= self.kl_max)
+
+
+def from_base(kl: tuple[float, ...], forgetting: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The points of a curve with the base before them, where they begin above it."""
+    return ((0.0, *kl), (0.0, *forgetting)) if kl[0] > 0 else (kl, forgetting)
 
 
 def save_law(law: Law, path: Path) -> None:
@@ -118,7 +128,8 @@ def save_law(law: Law, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    content = {"what": _MARK, "format": FORMAT, **asdict(law)}
+    fields_of_it = {name: value for name, value in asdict(law).items() if value is not None or name not in _OPTIONAL}
+    content = {"what": _MARK, "format": FORMAT, **fields_of_it}
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -158,7 +169,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def _law(content: Mapping[str, Any]) -> Law:
-    return Law(**_read(content, Law, _LAW))
+    return Law(**_read({**dict.fromkeys(_OPTIONAL), **content}, Law, _LAW))
 
 
 def _read(content: Any, kind: type, readers: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
@@ -211,6 +222,9 @@ def _perhaps_coverage(name: str, value: Any) -> Coverage | None:
     return None if value is None else _coverage(name, value)
 
 
+_OPTIONAL = ("coverage_seeds",)
+"""What a file need not hold."""
+
 _COVERAGE: Mapping[str, Callable[[str, Any], Any]] = {
     "covered": _number,
     "low": _perhaps_number,
@@ -225,6 +239,7 @@ _LAW: Mapping[str, Callable[[str, Any], Any]] = {
     "level": _number,
     "coverage": _coverage,
     "coverage_methods": _perhaps_coverage,
+    "coverage_seeds": _perhaps_coverage,
     "runs": _count,
     "points": _count,
 }

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from perdure.agent.language.weights import digest, trainable
 from perdure.agent.methods import check_settings, find_update
 from perdure.agent.methods.contract import Outcome, Progress, SaveAndStop
+from perdure.agent.weights import digest, trainable
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain, SftTrain

@@ -7,7 +7,6 @@ import pytest
 import torch
 from datasets import Dataset
 
-from perdure.agent.language.weights import digest, trainable
 from perdure.agent.methods import find_update
 from perdure.agent.methods.chord import ChordTrainer, answer_logps, pad_right
 from perdure.agent.methods.config import build_config
@@ -17,6 +16,7 @@ from perdure.agent.methods.losses import mu
 from perdure.agent.methods.rl import RlTrainer, build_sampler
 from perdure.agent.methods.sft import SftTrainer
 from perdure.agent.methods.trainer import StepLosses
+from perdure.agent.weights import digest, trainable
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain, SftTrain

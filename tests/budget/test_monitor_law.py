@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -33,15 +34,15 @@ def law(unit: str) -> Law:
     )
 
 
-def read(kl: float, unit: str | None) -> Reading:
+def read(kl: float, unit: str | None, tasks: Sequence[str] = ("a",), fitted_on: str = "task", **more: str) -> Reading:
     """A reading of `kl` nats a sequence of two tokens."""
 
     def measure(names: Sequence[str]) -> Measurement:
         groups = tuple(Group((kl, kl), (2, 2)) for _ in names)
         return Measurement(groups, groups, groups, groups)
 
-    config = BudgetConfig.model_validate({"kl": 1.0, "unit": "sequence"})
-    return Monitor(config, measure, None if unit is None else law(unit)).read(3, ["a"])
+    config = BudgetConfig.model_validate({"kl": 1.0, "unit": "sequence"} | more)
+    return Monitor(config, measure, None if unit is None else replace(law(unit), prompts=fitted_on)).read(3, tasks)
 
 
 def test_a_reading_carries_what_the_law_expects_in_the_unit_of_the_law() -> None:
@@ -62,6 +63,27 @@ def test_outside_the_range_it_says_so() -> None:
 @pytest.mark.parametrize("kl", [math.nan, math.inf])
 def test_no_forecast_of_what_is_no_number(kl: float) -> None:
     assert read(kl, "token").predicted_forgetting is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "prompts", "fitted_on", "other"),
+    [
+        ("a", "task", "task", False),
+        ("ab", "task", "task", False),
+        ("a", "seen", "task", False),  # one task so far: all that was seen is its own
+        ("ab", "seen", "task", True),
+        ("ab", "seen", "seen", False),
+        ("a", "generic", "task", True),
+        ("a", "task", "seen", True),
+    ],
+)
+def test_it_says_where_the_law_was_fitted_on_other_prompts(
+    tasks: str, prompts: str, fitted_on: str, other: bool
+) -> None:
+    more = {"prompts": prompts} | ({"generic": "texts.txt"} if prompts == "generic" else {})
+    found = read(2.0, "token", list(tasks), fitted_on, **more).predicted_forgetting
+    assert found is not None
+    assert (found.other_prompts, found.level) == (other, 0.95)
 
 
 def test_the_law_decides_nothing() -> None:

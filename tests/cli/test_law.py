@@ -16,11 +16,13 @@ from rich.console import Console
 
 from perdure.agent.journal import Event
 from perdure.agent.points.pool import read_pool
+from perdure.budget.law.frontier import RetentionAt
+from perdure.budget.law.resample import Interval
 from perdure.budget.law.saved import load_law
 from perdure.cli.errors import DONE, USER, guarded
 from perdure.cli.glyphs import ASCII, UNICODE
 from perdure.cli.law import law
-from perdure.cli.law_findings import Findings, find_out
+from perdure.cli.law_findings import Findings, best_of, find_out, ranked
 from perdure.cli.law_page import Form, page
 from perdure.cli.law_plot import terminal_plot
 from perdure.cli.plots import draw_all
@@ -39,7 +41,7 @@ def rows(methods: Sequence[str] = ("sft", "rl"), runs: int = 6, checkpoints: int
             kl = checkpoint * (run + 1) / 10
             figures = {"forgetting": 0.02 + 0.1 * kl, "accuracy": 0.9 + 0.02 * kl, "mass": 0.9, "base_mass": 0.8}
             about = {"cell": f"c{run}", "seed": 0, "method": methods[run % len(methods)], "base_score.fashion": 0.7}
-            found.append({**about, **figures, "kl_base_to_policy": kl, "total_variation": kl % 0.7})
+            found.append({**about, **figures, "kl_base_to_policy": kl, "total_variation": (kl + run / 99) % 0.7})
     return found
 
 
@@ -135,7 +137,7 @@ def test_a_terminal_too_narrow_for_a_plot(findings: Findings) -> None:
 
 
 def test_off_a_terminal_plain_text_without_a_plot(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    law([table], [0.95], False, None, None)
+    law([table], [0.95], [], False, None, None)
     said = capsys.readouterr()
     assert said.out.isascii()
     assert "forgetting, points" not in said.out
@@ -144,7 +146,7 @@ def test_off_a_terminal_plain_text_without_a_plot(table: Path, capsys: pytest.Ca
 
 
 def test_json_is_one_strict_object(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    law([table], [0.95], True, None, None)
+    law([table], [0.95], [], True, None, None)
     found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (found["points"], found["runs"], found["benchmarks"]) == (48, 12, ["fashion"])
     assert found["base_score"] == pytest.approx(0.7)
@@ -164,7 +166,7 @@ def test_json_is_one_strict_object(table: Path, capsys: pytest.CaptureFixture[st
 
 def test_the_saved_law_predicts(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new" / "law.json"
-    law([table], [], False, None, path)
+    law([table], [], [], False, None, path)
     saved = load_law(path)
     assert saved.predict(1.0).value == pytest.approx(0.12)
     assert (saved.world, saved.base, saved.benchmarks, saved.prompts) == ("vision", "b1", ("fashion",), "task")
@@ -172,7 +174,7 @@ def test_the_saved_law_predicts(table: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_what_is_written_is_the_same_twice(findings: Findings, table: Path, tmp_path: Path) -> None:
-    law([table], findings.accuracies, True, tmp_path / "one", None)
+    law([table], findings.accuracies, [], True, tmp_path / "one", None)
     (tmp_path / "two").mkdir()
     drawn = draw_all(findings, tmp_path / "two")
     assert {path.name for path in drawn} == {
@@ -188,11 +190,11 @@ def test_what_is_written_is_the_same_twice(findings: Findings, table: Path, tmp_
 def test_too_few_runs_for_an_interval_still_give_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bare = [{key: value for key, value in row.items() if key != "mass"} for row in rows(("sft",), runs=3)]
     path = write_table(tmp_path / "t.parquet", bare)
-    law([path], [0.95], False, None, None)
+    law([path], [0.95], [], False, None, None)
     text = capsys.readouterr().out
     assert "n/a: a law to save needs at least 6 runs" in text
     assert "n/a: the probability of a right answer is not known" in text
-    assert guarded(lambda: law([path], [0.95], False, None, tmp_path / "law.json")) == USER
+    assert guarded(lambda: law([path], [0.95], [], False, None, tmp_path / "law.json")) == USER
     assert "there is no law to save" in capsys.readouterr().err
     assert not (tmp_path / "law.json").exists()
 
@@ -209,7 +211,7 @@ def test_what_no_law_can_be_fitted_to(
     change: Any, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_table(tmp_path / "t.parquet", [change(row) for row in rows()])
-    assert guarded(lambda: law([path], [0.95], False, None, None)) == USER
+    assert guarded(lambda: law([path], [0.95], [], False, None, None)) == USER
     said = capsys.readouterr()
     assert fault in said.err
     assert (said.out, said.err.count("\n")) == ("", 1)
@@ -217,13 +219,13 @@ def test_what_no_law_can_be_fitted_to(
 
 @pytest.mark.parametrize("accuracy", [0.0, -1.0, 95.0, float("nan")])
 def test_an_accuracy_is_a_share(accuracy: float, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(lambda: law([table], [accuracy], False, None, None)) == USER
+    assert guarded(lambda: law([table], [accuracy], [], False, None, None)) == USER
     assert "--accuracy: a share between 0 and 1" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_to(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert guarded(lambda: law([table], [], False, tmp_path / "file" / "out", None)) == USER
+    assert guarded(lambda: law([table], [], [], False, tmp_path / "file" / "out", None)) == USER
     assert "cannot write" in capsys.readouterr().err
 
 
@@ -232,9 +234,9 @@ def test_runs_and_sweeps_go_by_name_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "sweeps" / "one" / "results.parquet", rows())
-    law([Path("one")], [], True, None, None)
+    law([Path("one")], [], [], True, None, None)
     assert json.loads(capsys.readouterr().out)["sources"] == [str(Path("sweeps/one/results.parquet"))]
-    assert guarded(lambda: law([Path("none")], [], True, None, None)) == USER
+    assert guarded(lambda: law([Path("none")], [], [], True, None, None)) == USER
     assert "none does not exist" in capsys.readouterr().err
 
 
@@ -243,7 +245,7 @@ def test_an_unfinished_sweep_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         some = [row for row in rows() if row["cell"] == f"c{run}"]
         write_table(tmp_path / "s" / "cells" / f"c{run}.parquet", some)
     (tmp_path / "s" / "sweep.json").write_text(json.dumps({"cells": [{}] * 20}))
-    law([tmp_path / "s"], [], False, None, None)
+    law([tmp_path / "s"], [], [], False, None, None)
     assert f"  note        {tmp_path / 's'} is not finished: 12 of 20 cells so far" in capsys.readouterr().out
 
 
@@ -261,7 +263,7 @@ def language_run(number: int) -> list[Event]:
 
 def test_a_law_of_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = [write_run(tmp_path / f"r{number}", language_run(number)) for number in range(8)]
-    law(folders, [0.8], True, None, None)
+    law(folders, [0.8], [], True, None, None)
     found = json.loads(capsys.readouterr().out)
     assert (found["world"], found["base"], found["unit"], found["methods"]) == ("language", "abc", "token", ["sft"])
     assert found["curves"]["line"]["powers"] == pytest.approx([0.0, 0.1])
@@ -287,3 +289,64 @@ def test_help_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]"
     assert DONE == 0
+
+
+def with_seeds(tmp_path: Path) -> Path:
+    """The rows of `rows` in two seeds, whose forgetting differs by a point; a checkpoint of each is NaN."""
+    some = []
+    for seed in (0, 1):
+        some += [row | {"seed": seed, "forgetting": row["forgetting"] + seed / 100} for row in rows(checkpoints=5)]
+        some.append(some[-1] | {"kl_base_to_policy": float("nan"), "cell": "broken"})
+    return write_table(tmp_path / "t.parquet", some)
+
+
+def test_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = with_seeds(tmp_path)
+    law([path], [0.95], [], False, None, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "the law of 122 checkpoints of 26 runs and 2 methods in 2 seeds"
+    head = next(line for line in lines if line.startswith("  curve"))
+    assert "on held-out runs" in head
+    assert "on held-out seeds" in head
+    # the checkpoints of 12 runs in each seed, without the two that are no numbers
+    assert any(line.endswith("of 120 checkpoints of 24 runs of a seed that was held out") for line in lines)
+    at = lines.index("kept on the benchmarks, points, at 95 % on the new task")
+    # the least KL of sft at 95 % is 2.5 (5 checkpoints of 0.5): 0.7 - 0.02 - 0.25 = 43 and 42 points, so 42.5 with
+    # an error of half a point and t(1) = 12.706
+    sft = next(line for line in lines[at + 2 : at + 4] if line.startswith("  sft"))
+    assert "42.5 [36.1, 48.9]" in sft
+    assert "2 of 2" in sft
+    law([path], [0.95], [], True, tmp_path / "out", None)
+    found = json.loads(capsys.readouterr().out)
+    assert found["seeds"] == 2
+    assert {one["seed"] for one in found["frontiers"]} == {"0", "1"}
+    (behind,) = found["behind"][0]["methods"]
+    # the difference of the two is the same in both seeds
+    assert behind["best"]["low"] == pytest.approx(behind["best"]["value"]) == pytest.approx(behind["best"]["high"])
+    assert found["law"]["coverage_seeds"]["runs"] == 24
+
+
+def test_the_best_is_one_of_those_that_most_seeds_reach() -> None:
+    def one(method: str, kept: float, reached: int) -> RetentionAt:
+        return RetentionAt(method, 0.95, Interval(kept, None, None), Interval(kept, None, None), reached, 5)
+
+    found = ranked([one("a", 0.6, 5), one("lucky", 0.8, 2), one("b", 0.7, 5)], 0.95)
+    assert [each.method for each in found] == ["lucky", "b", "a"]
+    assert best_of(found).method == "b"
+
+
+def test_excess_is_compared_at_equal_accuracy(findings: Findings) -> None:
+    # from 95 to 96 %: accuracy is 0.9 + 0.02 KL, so KL from 2.5 to 3. sft has 0.7 · 4 and 0.9 · 3 there: 2.75
+    (at, _) = findings.excess_at
+    assert next(one for one in at if one.method == "sft").kl.value == pytest.approx(2.75)
+
+
+def test_a_checkpoint_that_is_no_number_does_not_hide_where_the_quadratic_turns(tmp_path: Path) -> None:
+    # forgetting 0.2 KL - 0.02 KL², which turns over at KL 5
+    some = [
+        row | {"forgetting": 0.2 * row["kl_base_to_policy"] - 0.02 * row["kl_base_to_policy"] ** 2}
+        for row in rows(runs=9)
+    ]
+    some.append(some[-1] | {"kl_base_to_policy": float("nan"), "cell": "broken"})
+    found = find_out(read_pool([write_table(tmp_path / "t.parquet", some)]), (), lambda words: None)
+    assert "  the quadratic turns over at KL 5.000 and falls from there on" in told(found)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ WORDS = "predicted forgetting 3.1 points [1.8, 4.9]"
 
 def forecast(**fields: Any) -> dict[str, Any]:
     usual = {"value": 0.031, "low": 0.018, "high": 0.049, "inside": True, "benchmarks": ["arith", "copy"]}
-    return usual | fields
+    return usual | {"level": 0.95, "other_prompts": False} | fields
 
 
 def foretold(**fields: Any) -> list[Event]:
@@ -42,6 +43,12 @@ def before(kind: str, stage: int) -> list[Event]:
 def test_words_of_a_forecast() -> None:
     assert predicted_words(Predicted(0.031, 0.018, 0.049, True)) == WORDS
     assert predicted_words(Predicted(0.031, 0.018, 0.049, False)) == f"{WORDS}, outside the range the law was fitted on"
+    few = Predicted(0.031, 0.018, 0.049, True, level=5 / 7)
+    assert predicted_words(few) == f"{WORDS} (71.4 % interval)"
+    assert predicted_words(replace(few, level=0.95, other_prompts=True)) == f"{WORDS} (fitted on other prompts)"
+    assert predicted_words(replace(few, inside=False, other_prompts=True)) == (
+        f"{WORDS} (71.4 % interval, fitted on other prompts), outside the range the law was fitted on"
+    )
     assert [points(share) for share in (0.0271, -0.0001, float("nan"))] == ["2.7", "0.0", "n/a"]
 
 

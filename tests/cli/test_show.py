@@ -11,7 +11,7 @@ from perdure.agent.journal import Event
 from perdure.budget.errors import RunError
 from perdure.cli.glyphs import UNICODE
 from perdure.cli.picture import main as picture
-from perdure.cli.runs import find_run, in_use
+from perdure.cli.runs import in_use
 from perdure.cli.show import page, print_page, show, strict
 from perdure.cli.state import State, with_events
 from tests.cli.journals import estimate, life, long_life, write_run
@@ -108,22 +108,6 @@ def test_evidence_of_any_shape_is_one_line() -> None:
     events.append(next(e for e in life() if e["event"] == "decision") | {"evidence": evidence})
     lines = [line.plain for line in page(with_events(State(), events), {}, UNICODE, 200)]
     assert "  evidence  pass at k 0.500, k 8, more {a [1, None]}, rate n/a (n=1), evil \\x1b[2J\\n" in lines
-
-
-def test_messages_name_the_remedy(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match=r"demi does not exist; did you mean .*demo\?"):
-        find_run(run.with_name("demi"))
-    with pytest.raises(RunError, match=r"zzzzz does not exist \(there is .*demo\)"):
-        find_run(Path("zzzzz"))
-    (tmp_path / "other").mkdir()
-    with pytest.raises(RunError, match=r"other is not a run folder: it has no journal"):
-        find_run(Path("other"))
-    (tmp_path / "other" / "run.json").write_text("{}")
-    with pytest.raises(RunError, match=r"written nothing yet; go on with: perdure resume other"):
-        find_run(Path("other"))
-    write_run(tmp_path / "runs" / "byname", life())
-    assert find_run(Path("byname")) == Path("runs/byname")
 
 
 @pytest.mark.parametrize(

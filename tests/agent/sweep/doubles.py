@@ -49,6 +49,11 @@ def key(curriculum: Curriculum) -> Hashable | None:
     return curriculum.strategy.method if isinstance(curriculum.strategy, FixedStrategy) else None
 
 
+def base(curriculum: Curriculum) -> Hashable:
+    """One for all cells."""
+    return "zero"
+
+
 def train(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
     """See the top of the file."""
     rates = [curriculum.train.learning_rate or 0.0 for curriculum in curricula]
@@ -78,7 +83,7 @@ def origin(curriculum: Curriculum) -> Mapping[str, Any]:
     return {"world": "scalar", "base_id": "zero", "unit": "token", "prompts": "task", "benchmarks": ["old"]}
 
 
-TRAINER = Trainer(key, train, origin)
+TRAINER = Trainer(key, base, train, origin)
 
 
 @dataclass
@@ -139,7 +144,7 @@ def train_slowly(curricula: Sequence[Curriculum], checkpoints: int) -> list[list
 def carry_on(path: Path, slowly: bool = False) -> None:
     """Begin the sweep at `path`, or go on with it: what a process does that others kill."""
     folder = begin(read(path), path / "grid-1")
-    trainer = Trainer(key, train_slowly if slowly else train, origin)
+    trainer = Trainer(key, base, train_slowly if slowly else train, origin)
     with locked(folder):
         carry_out(folder, read_plan(folder), partial(stacked, trainer=trainer), Seen())
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -66,7 +67,9 @@ def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finish
         "unit": "token",
         "prompts": "task",
         "benchmarks": ["perdure_largest"],
+        "benchmark_fingerprints": {"perdure_largest": ANY},
     }
+    assert len(outcome.origin["benchmark_fingerprints"]["perdure_largest"]) == 64
 
 
 def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, Finished | Failed]]) -> None:

@@ -82,7 +82,7 @@ def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path,
     assert table["cell"].to_pylist() == ["0001", "0001", "0002", "0002"]
     assert table["curiosity"].to_pylist() == [None, None, 1.0, 1.0]
     assert table.column_names[-2:] == ["curiosity", "seconds"]
-    expected = {"format": 1, "sweep": "grid", **origin(finished[0].cell.curriculum)}
+    expected = {"format": 1, "sweep": "grid", "benchmark_fingerprints": None, **origin(finished[0].cell.curriculum)}
     assert json.loads(table.schema.metadata[b"perdure"]) == expected
 
 
@@ -94,6 +94,19 @@ def test_what_cells_do_not_agree_on_is_null(tmp_path: Path, finished: list[Finis
     assert table is not None
     about = json.loads(table.schema.metadata[b"perdure"])
     assert about["base_id"] is None and about["world"] == "scalar"
+
+
+def test_fingerprints_of_benchmarks_are_handed_on_where_all_cells_know_them_alike(
+    tmp_path: Path, finished: list[Finished]
+) -> None:
+    sweep = folder(tmp_path)
+    for cell, fingerprint in zip(finished, ("f1", "f1", "f2"), strict=False):
+        told = {**cell.origin, "benchmark_fingerprints": {"old": fingerprint}}
+        write_cell(sweep, replace(cell, origin=told), "grid", AXES)
+    for cells, expected in ((["0001", "0002"], {"old": "f1"}), (["0001", "0003"], None)):
+        table = collect(sweep, cells, "grid")
+        assert table is not None
+        assert json.loads(table.schema.metadata[b"perdure"])["benchmark_fingerprints"] == expected
 
 
 def test_nothing_finished_is_no_table_and_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """Cells trained together: how they are grouped, and what one bad cell does to the others."""
 
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.agent.sweep.contract import Failed, Finished
-from perdure.agent.sweep.stacked import Stacked, _parts
-from tests.agent.sweep.doubles import BAD, BROKEN, DEADLY, SWEEP, TRAINER, read
+from perdure.agent.sweep.stacked import Stacked, Trainer, _parts
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sweeps.reader import Cell
+from tests.agent.sweep.doubles import BAD, BROKEN, DEADLY, SWEEP, TRAINER, key, origin, read, train
 
 
 def test_each_cell_comes_back_once_with_its_own_rows(tmp_path: Path) -> None:
@@ -44,9 +47,37 @@ def test_parts_are_few_and_equal(length: int, most: int) -> None:
     assert max(sizes) <= most and max(sizes) - min(sizes) <= 1
 
 
+def stacks_of(path: Path, text: str, trainer: Trainer, chunk: int) -> list[tuple[Cell, ...]]:
+    return list(Stacked(trainer, 2, 1, path / "log", chunk=chunk)._stacks(read(path, text).cells))
+
+
 def test_kinds_of_cells_take_turns_and_are_not_mixed(tmp_path: Path) -> None:
     text = SWEEP.replace("tied: {train.rl.beta: 0.1}", "imitating: {strategy.method: sft}")
-    stacks = list(Stacked(TRAINER, 2, 1, tmp_path / "log", chunk=4)._stacks(read(tmp_path, text).cells))
+    stacks = stacks_of(tmp_path, text, TRAINER, chunk=4)
     # 6 cells of each method, at most 4 together: two stacks of 3 each, and the methods take turns.
     assert [{str(cell.arm) for cell in stack} for stack in stacks] == [{"plain"}, {"imitating"}] * 2
     assert [len(stack) for stack in stacks] == [3] * 4
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_no_process_makes_a_base_twice(tmp_path: Path, workers: int) -> None:
+    # Six seeds, each a base of its own, and two methods of six cells a seed: 12 kinds of two stacks each.
+    text = SWEEP.replace("tied: {train.rl.beta: 0.1}", "imitating: {strategy.method: sft}")
+    text = text.replace("[0, 1]", "[0, 1, 2, 3, 4, 5]").replace("[0.1, 0.2, 0.4]", "[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]")
+    by_seed = Trainer(lambda curriculum: (key(curriculum), curriculum.seed), _seed, train, origin)
+    stacks = stacks_of(tmp_path, text, by_seed, chunk=3)
+    assert sorted(cell.id for stack in stacks for cell in stack) == [f"{number:04d}" for number in range(1, 73)]
+    assert {cell.arm for stack in stacks[:2] for cell in stack} == {"plain", "imitating"}, "both kinds early on"
+    made: list[list[int]] = [[] for _ in range(workers)]
+    kept: list[deque[int]] = [deque(maxlen=4) for _ in range(workers)]
+    for number, stack in enumerate(stacks):  # handed out in turn; each process keeps the four bases that it used last
+        mine, seed = number % workers, stack[0].seed
+        made[mine] += [] if seed in kept[mine] else [seed]
+        if seed in kept[mine]:
+            kept[mine].remove(seed)
+        kept[mine].append(seed)
+    assert all(len(seeds) == len(set(seeds)) for seeds in made)
+
+
+def _seed(curriculum: Curriculum) -> int:
+    return curriculum.seed

@@ -3,15 +3,15 @@
 import json
 import multiprocessing
 import random
-import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perdure.agent.sweep.contract import Executor
-from perdure.agent.sweep.folder import SweepFolder, find_sweep, locked
+from perdure.agent.sweep.folder import SweepFolder, locked
 from perdure.agent.sweep.summary import sweep_object
 from perdure.agent.sweep.sweep import begin, carry_out, read_plan, waiting
 from perdure.budget.errors import DiskFullError, RunError
@@ -40,7 +40,6 @@ def test_a_sweep_ends_in_one_file_and_is_shown_on_the_way(tmp_path: Path) -> Non
     plain, tied = found["methods"]
     assert (plain["method"], plain["runs"], plain["kl"]["value"]) == ("plain", 6, pytest.approx(1.12))
     assert tied["kl"]["low"] < 1.12 < tied["kl"]["high"]
-    assert find_sweep(tmp_path / "grid-1") is not None
 
 
 @pytest.mark.parametrize("stop_after", range(13))
@@ -89,6 +88,17 @@ def test_cells_that_fail_do_not_stop_the_rest_and_are_tried_again(tmp_path: Path
     assert [cell.id for cell in waiting(folder, read_plan(folder))] == ["0002", "0005"]
 
 
+def test_the_table_of_before_is_not_that_of_a_sweep_which_goes_on(tmp_path: Path) -> None:
+    folder = whole(tmp_path, SWEEP.replace("[0.1, 0.2, 0.4]", f"[0.1, {BAD}]").replace("[0, 1]", "[0]"))
+    assert (folder.results.exists(), sweep_object(folder)["status"]) == (True, "finished")
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(folder, read_plan(folder), by(Here(stop_after=0)), Seen())
+    found = sweep_object(folder)
+    assert (found["status"], found["finished"], found["results"]) == ("interrupted", 2, None)
+    carry_out(folder, read_plan(folder), by(Here()), Seen())
+    assert (folder.results.exists(), sweep_object(folder)["status"]) == (True, "finished")
+
+
 def test_where_every_cell_fails_there_is_no_table(tmp_path: Path) -> None:
     folder = whole(tmp_path, SWEEP.replace("[0.1, 0.2, 0.4]", f"[{BAD}]"))
     assert not folder.results.exists()
@@ -114,8 +124,12 @@ def test_a_full_disk_stops_the_sweep_and_keeps_it_resumable(tmp_path: Path) -> N
 
 def test_the_same_sweep_is_taken_up_and_another_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "grid-1"
-    begin(read(tmp_path), path)
-    begin(read(tmp_path, SWEEP.replace("workers: 2", "workers: 7")), path)
+    plan = read_plan(begin(read(tmp_path), path))
+    changed = begin(read(tmp_path, SWEEP.replace("workers: 2", "workers: 7")), path)
+    assert read_plan(changed) == replace(plan, workers=7)
+    with locked(changed), pytest.raises(RunError, match="in use"):
+        begin(read(tmp_path), path)
+    assert read_plan(changed).workers == 7
     with pytest.raises(RunError, match=r"cell 0003\.values\.learning_rate: was 0\.2, is 0\.3"):
         begin(read(tmp_path, SWEEP.replace("0.2", "0.3")), path)
     with pytest.raises(RunError, match="cells: was 12, is 6"):
@@ -159,7 +173,6 @@ def test_leftovers_of_a_kill_are_no_part_of_it(tmp_path: Path) -> None:
     folder = begin(read(tmp_path), tmp_path / "grid-1")
     (folder.cells / ".0001.123.partial" / "stages").mkdir(parents=True)
     (folder.cells / "0002.parquet.partial").write_bytes(b"half")
+    (folder.path / "results.parquet.partial").write_bytes(b"half")
     carry_out(folder, read_plan(folder), by(Here()), Seen())
-    assert list(folder.cells.glob("*partial")) + list(folder.cells.glob(".*")) == []
-    shutil.rmtree(folder.path)
-    assert find_sweep(folder.path) is None
+    assert list(folder.path.rglob("*partial")) + list(folder.cells.glob(".*")) == []

@@ -8,12 +8,17 @@ import pytest
 
 from perdure.agent.folder import read_json
 from perdure.agent.journal import read_journal
+from perdure.agent.law import law_path
 from perdure.agent.loop import live
 from perdure.agent.methods.contract import Progress
 from perdure.agent.record import Record, read_record
 from perdure.agent.setup import resume, start
 from perdure.agent.vision.cells import stack_key, train_cells
+from perdure.agent.vision.pretrain import base_id
 from perdure.budget.errors import ConfigError
+from perdure.budget.law.saved import load_law
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import METHODS, Method
 
@@ -144,6 +149,13 @@ def test_a_schedule_that_there_is_not_is_refused_before_anything_is_written(tmp_
     with pytest.raises(ConfigError, match=r"stages\.parity\.train.*polynomial"):
         start(curriculum(train={"lr_scheduler_type": "polynomial"}), tmp_path / "run", Onlooker())
     assert not (tmp_path / "run").exists()
+
+
+def test_the_shipped_law_is_of_the_base_of_the_shipped_stream() -> None:
+    shipped = read_curriculum("parity-mnist").curriculum
+    assert isinstance(shipped.model, MlpModel) and shipped.budget.law == "builtin:parity-mnist"
+    law = load_law(law_path(shipped.budget.law))
+    assert (law.world, law.base, law.prompts) == ("vision", base_id(shipped.model), shipped.budget.prompts)
 
 
 def test_progress_has_losses_rewards_and_rates(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """R² in sample and out of it, and that its interval comes from runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,16 @@ def test_a_held_out_method_is_predicted_by_the_others() -> None:
     assert (first.method, first.points, first.runs) == ("m0", 40, 10)
     assert (first.bias, second.bias) == pytest.approx((-0.2, 0.2), abs=0.02)
     assert np.isnan(predict_held_out_methods(take(lives([10]), FORWARD_KL), "line")).all()
+
+
+def test_a_held_out_seed_is_predicted_by_the_others() -> None:
+    # seed 1 forgets 0.2 more than seed 0, and each is predicted by the other: wrong by 0.2 everywhere. With y = x,
+    # or x + 0.2, at x = 0, 1, 2, 3 of both, the total is 10 + 8 · 0.01
+    points = plain_points([0, 1, 2, 3] * 2, [0, 1, 2, 3, 0.2, 1.2, 2.2, 3.2])
+    fit = fit_law(replace(points, seed=np.array(["0"] * 4 + ["1"] * 4)), "line")
+    assert fit.held_out_seeds is not None
+    assert fit.held_out_seeds.value == pytest.approx(1 - 8 * 0.04 / (10 + 8 * 0.01))
+    assert fit_law(points, "line").held_out_seeds is None
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:

@@ -1,6 +1,7 @@
 """The floor by hand, by the data-processing inequality, and by method."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,15 @@ def test_excess_by_method_by_hand() -> None:
     assert rl.floor.value == pytest.approx(0.2982, abs=1e-4)
     assert (sft.excess.value, sft.excess.low) == (pytest.approx(0.9 - 0.2982, abs=1e-4), None)
     assert (tilt.excess.value, tilt.points, tilt.runs) == (None, 0, 0)
+
+
+def test_excess_with_several_seeds_is_over_seeds() -> None:
+    # a floor of 0.298 everywhere. Seed 0: run a 0.4 and 0.6, run b 0.7: 0.6; seed 1: 0.8. Mean 0.7, error 0.1
+    points = plain_points([0.4, 0.6, 0.7, 0.8], [0.0] * 4, ["a", "a", "b", "c"], ["rl"] * 4)
+    (rl,) = method_excess(replace(points, seed=np.array(["0", "0", "0", "1"])))
+    assert (rl.points, rl.runs, rl.seeds) == (4, 3, 2)
+    assert rl.kl.value == pytest.approx(0.7)
+    assert rl.kl.high - rl.kl.value == pytest.approx(12.706 * 0.1, abs=1e-3)
 
 
 def test_excess_within_a_band_of_accuracy_and_over_the_floor_of_items() -> None:

@@ -1,5 +1,7 @@
 """Pareto frontiers by hand, the exponential against curves it should find, and retention at an accuracy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +23,12 @@ def trade(top: float, method: str, *, runs: int = 20, noise: float = 0.0, seed: 
 
 def together(*parts: Points) -> Points:
     names = ("run", "method", "forgetting", "accuracy", "mass", "base_mass")
-    return Points(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names}, predictors={})
+    arrays = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
+    return Points(**arrays, predictors={}, seed=np.concatenate([p.seed_P for p in parts]))
+
+
+def of_seed(seed: str, points: Points) -> Points:
+    return replace(points, run=np.char.add(points.run, seed), seed=np.full(len(points), seed))
 
 
 def test_the_pareto_points_by_hand() -> None:
@@ -30,12 +37,13 @@ def test_the_pareto_points_by_hand() -> None:
     assert on_pareto(accuracy, retention).tolist() == [False, True, True, True, False]
 
 
-def test_models_within_two_points_on_either_axis_are_kept() -> None:
-    # the frontier is (0.90, 0.60) and (0.80, 0.70). (0.79, 0.50): (0.90, 0.60) is better by 11 and 10, dropped.
-    # (0.885, 0.40): better by 1.5 and 20, kept; (0.70, 0.685): (0.80, 0.70) is better by 10 and 1.5, kept
+def test_models_that_retain_two_points_less_than_a_better_one_are_dropped() -> None:
+    # the frontier is (0.90, 0.60) and (0.80, 0.70). (0.79, 0.50): the best from there on retains 0.70, dropped.
+    # (0.885, 0.40): the best from there on retains 0.60, dropped, however near the top its accuracy is;
+    # (0.70, 0.685): the best from there on retains 0.70, which is 1.5 more, kept
     points = plain_points([0.1] * 5, [-0.60, -0.70, -0.50, -0.40, -0.685], accuracy=[0.90, 0.80, 0.79, 0.885, 0.70])
     (found,) = frontiers(points)
-    assert (found.kept, found.points, found.runs) == (4, 5, 5)
+    assert (found.kept, found.points, found.runs) == (3, 5, 5)
     assert (found.accuracy, found.retention) == ((0.80, 0.90), (0.70, 0.60))
     assert frontiers(points, within=0.0)[0].kept == 2
     assert frontiers(points, within=0.0)[0].exponential is None
@@ -86,6 +94,41 @@ def test_the_difference_of_two_methods() -> None:
     assert retention_difference(points, "oracle", "sft", 0.999, resamples=50).best.value is None
     with pytest.raises(ValueError, match="'tilt'"):
         retention_difference(points, "oracle", "tilt", 0.95)
+
+
+def test_with_several_seeds_the_best_is_the_mean_of_each_seeds_best() -> None:
+    # at 90 %: rl keeps 0.70 (of 0.70 and 0.60), 0.60 and 0.50 in three seeds, so 0.60 with a deviation of 0.1 and
+    # t(2) = 4.303: 0.60 ± 0.248. sft reaches it in seeds 0 and 1, with 0.55 and 0.49. tilt does in seed 0 alone
+    seeds = ["0", "0", "1", "2", "0", "1", "2", "0", "1"]
+    methods = ["rl"] * 4 + ["sft"] * 3 + ["tilt"] * 2
+    kept = [0.70, 0.60, 0.60, 0.50, 0.55, 0.49, 0.9, 0.3, 0.4]
+    accuracy = [0.90, 0.95, 0.92, 0.91, 0.90, 0.97, 0.80, 0.95, 0.5]
+    plain = plain_points([0.1] * 9, [-one for one in kept], method=methods, accuracy=accuracy)
+    points = replace(plain, seed=np.array(seeds))
+    rl, sft, tilt = retention_at(points, [0.90])
+    assert (rl.best.value, rl.best.low, rl.best.high) == pytest.approx((0.60, 0.352, 0.848), abs=1e-3)
+    assert [(one.reached, one.seeds) for one in (rl, sft, tilt)] == [(3, 3), (2, 3), (1, 3)]
+    assert sft.best.value == pytest.approx(0.52)
+    assert (tilt.best.value, tilt.exponential.value) == (None, None)
+    # within seeds 0 and 1: 0.70 - 0.55 and 0.60 - 0.49, so 0.13 with an error of 0.02 and t(1) = 12.706
+    found = retention_difference(points, "rl", "sft", 0.90)
+    assert (found.best.value, found.best.low) == pytest.approx((0.13, 0.13 - 12.706 * 0.02), abs=1e-3)
+    assert (found.reached, found.seeds) == (2, 3)
+    assert retention_difference(points, "rl", "tilt", 0.90).best.value is None
+    assert [(one.method, one.seed) for one in frontiers(points)][:4] == [("rl", s) for s in "012"] + [("sft", "0")]
+
+
+def test_the_difference_by_seed_takes_out_what_a_seed_does_to_both() -> None:
+    parts = []
+    for number, shift in enumerate((0.0, 0.1, 0.2)):
+        parts += [of_seed(str(number), trade(0.6 + shift, "oracle")), of_seed(str(number), trade(0.5 + shift, "sft"))]
+    points = together(*parts)
+    found = retention_difference(points, "oracle", "sft", 0.95).exponential
+    assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+    alone = next(one for one in retention_at(points, [0.95]) if one.method == "oracle").exponential
+    # 0.7 - 0.3 / e in the mean of seeds that differ by 0.1, with t(2) = 4.303
+    assert alone.value == pytest.approx(0.59, abs=0.01)
+    assert alone.high - alone.value == pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-3)
 
 
 def test_what_is_not_known_is_left_out_and_thin_data_have_no_fit() -> None:

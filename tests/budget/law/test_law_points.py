@@ -1,13 +1,14 @@
 """What the law is fitted on, and what is refused."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from perdure.budget.errors import DataError
 from perdure.budget.law.points import FORWARD_KL, OF_THE_UPDATE, ON_THE_NEW_TASK, ON_THE_OLD_TASK, Points
-from perdure.budget.law.sample import check_enough, part, take, usable, without_method
+from perdure.budget.law.sample import check_enough, part, take, usable, without_method, without_seed
 from tests.budget.law.synthetic import plain_points
 
 
@@ -20,6 +21,19 @@ def test_a_selection_keeps_what_the_points_are_of() -> None:
     assert (chosen.world, chosen.base, chosen.unit, chosen.prompts) == ("vision", "a-base", "token", "task")
     with pytest.raises(ValueError, match="mask of 3 points"):
         points.select(np.array([0, 2]))
+
+
+def test_seeds_are_all_the_same_unless_they_are_told() -> None:
+    points = plain_points([0.1, 0.2, 0.3], [0.0, 0.1, 0.2])
+    assert (points.seed_P.tolist(), points.seeds) == (["", "", ""], ("",))
+    told = replace(points, seed=np.array(["10", "9", "10"]))
+    assert told.seeds == ("9", "10")
+    assert told.select(np.array([True, False, True])).seeds == ("10",)
+    assert points.select(np.array([True, False, True])).seed is None
+    train, test = without_seed(take(told, FORWARD_KL), "9")
+    assert (train.tolist(), test.tolist()) == ([True, False, True], [False, True, False])
+    with pytest.raises(ValueError, match="seed"):
+        replace(points, seed=np.array(["1"]))
 
 
 def test_shapes_and_kinds_are_checked() -> None:

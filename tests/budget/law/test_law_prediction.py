@@ -1,10 +1,14 @@
 """The interval for a new run: quantiles by hand, coverage on runs it never saw, and what is too little for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from perdure.budget.errors import DataError
-from perdure.budget.law.prediction import build_law, conformal_quantile, residual_sizes
+from perdure.budget.law.points import FORWARD_KL
+from perdure.budget.law.prediction import build_law, conformal_quantile, make_band, residual_sizes
+from perdure.budget.law.sample import take
 from perdure.budget.law.saved import Law
 from tests.budget.law.synthetic import kl_of, lives, plain_points
 
@@ -55,6 +59,28 @@ def test_the_interval_holds_on_runs_it_never_saw_about_as_often_as_it_says() -> 
     assert law.coverage.low < law.coverage.covered < law.coverage.high
     assert law.coverage_methods is not None
     assert law.coverage_methods.runs == 80
+
+
+def test_coverage_is_measured_on_held_out_seeds() -> None:
+    points = lives([20])
+    assert build_law(points, resamples=50).coverage_seeds is None
+    seeds = np.array([str(int(run.split("-")[1]) % 2) for run in points.run])
+    found = build_law(replace(points, seed=seeds), resamples=50).coverage_seeds
+    assert found is not None
+    # every checkpoint was held out once, with an interval made of the ten runs of the other seed
+    assert (found.points, found.runs) == (80, 20)
+    assert 0.5 < found.covered <= 1
+
+
+def test_below_its_points_a_band_is_straight_from_the_base_too() -> None:
+    # the same curve that the saved law has: held against what it says, at KL below the lowest
+    sample = take(lives([12]), FORWARD_KL)
+    band, law = make_band(sample, 0.8, 0), build_law(lives([12]), level=0.8)
+    assert band is not None
+    low = np.array([law.kl_min / 2])
+    found = law.predict(float(low[0]))
+    for error, inside in ((found.low - 1e-9, False), (found.low + 1e-9, True), (found.high + 1e-9, False)):
+        assert band.contains(low, np.array([error])).tolist() == [inside]
 
 
 def test_the_interval_follows_the_noise() -> None:

@@ -38,12 +38,31 @@ def test_predictions_by_hand() -> None:
     assert (found.value, found.low, found.high, found.inside) == pytest.approx((0.2, 0.17, 0.25, True))
     assert LAW.predict(0.5).value == 0.1
     below, above = LAW.predict(0.0), LAW.predict(math.inf)
-    assert (below.value, below.low, below.high, below.inside) == pytest.approx((0.0, -0.02, 0.03, False))
+    assert (below.value, below.low, below.high, below.inside) == pytest.approx((0.0, -0.02, 0.03, True))
     assert (above.value, above.low, above.high, above.inside) == pytest.approx((0.5, 0.46, 0.57, False))
     assert LAW.predict(2.5).inside
     assert LAW.predict(0.1).inside
     with pytest.raises(ValueError, match="no number"):
         LAW.predict(math.nan)
+
+
+def test_below_the_points_it_is_straight_from_the_base() -> None:
+    # half way from the base's (0, 0) to (0.1, 0.04)
+    law = replace(LAW, forgetting=(0.04, 0.1, 0.5))
+    found = law.predict(0.05)
+    assert (found.value, found.low, found.high, found.inside) == pytest.approx((0.02, 0.0, 0.05, True))
+    assert (law.predict(0.0).value, law.predict(0.0).inside) == (0.0, True)
+    assert (law.predict(-1e-9).value, law.predict(-1e-9).inside) == (0.0, True)  # a rounding
+    assert not law.predict(-0.01).inside
+
+
+def test_a_file_need_not_tell_of_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "law.json"
+    save_law(LAW, path)
+    assert "coverage_seeds" not in json.loads(path.read_text())
+    law = replace(LAW, coverage_seeds=Coverage(0.9, None, None, 10, 2))
+    save_law(law, path)
+    assert load_law(path) == law
 
 
 def test_a_saved_law_comes_back_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""Settings that have no meaning in a world are refused there, each with the reason."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
+
+ONE_LABEL = "has no meaning with this model: a response is one label"
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages"),
+    [
+        (
+            "train: {trl: {top_p: 1}, max_completion_length: 3}",
+            [
+                "7:9: train.trl: has no meaning with this model: TRL trains language models, and this is a classifier "
+                "of images",
+                f"7:26: train.max_completion_length: {ONE_LABEL}",
+            ],
+        ),
+        ("train: {sft: {max_length: 3}}", [f"7:15: train.sft.max_length: {ONE_LABEL}"]),
+        (
+            "train: {rl: {loss_type: grpo, temperature: 2}, chord: {sft_batch_size: 3}}",
+            [
+                "7:14: train.rl.loss_type: has no meaning with this model: every step is on fresh samples, where TRL's "
+                "losses are the same",
+                "7:31: train.rl.temperature: has no meaning with this model: labels are sampled at temperature 1",
+                "7:56: train.chord.sft_batch_size: has no meaning with this model: both terms are of the same images",
+            ],
+        ),
+        ("evaluation: {max_completion_length: 3}", [f"7:14: evaluation.max_completion_length: {ONE_LABEL}"]),
+        (
+            "evaluation: {batch_size: 3}",
+            ["7:14: evaluation.batch_size: has no meaning with this model: all images are answered at once"],
+        ),
+        (
+            "train: {lr_scheduler_type: cosin, rl: {scale_rewards: batch}}",
+            [
+                "7:28: train.lr_scheduler_type: must be 'constant', 'constant_with_warmup', 'linear' or 'cosine'; "
+                "got 'cosin'; did you mean 'cosine'?",
+                "7:55: train.rl.scale_rewards: must be 'none' or 'group'; got 'batch'",
+            ],
+        ),
+        (
+            "train: {top_p: 1}",
+            [
+                "7:9: train.top_p: unknown key; known here: num_generations, beta, learning_rate, max_steps, "
+                "num_train_epochs, per_device_train_batch_size, lr_scheduler_type, warmup_steps, max_grad_norm, "
+                "weight_decay, sft, rl, chord, reinforce, simpo, tilt"
+            ],
+        ),
+    ],
+)
+def test_settings_that_the_vision_world_does_not_have(tmp_path: Path, settings: str, messages: list[str]) -> None:
+    assert faults(tmp_path, VISION + settings) == messages
+
+
+def test_the_budget_and_stages_are_looked_at_too(tmp_path: Path) -> None:
+    text = VISION.replace("{kl: 1}", "{kl: 1, max_completion_length: 3}") + "    train: {save_steps: 2}\n"
+    assert faults(tmp_path, text) == [
+        f"2:17: budget.max_completion_length: {ONE_LABEL}",
+        "7:13: stages[0].train.save_steps: has no meaning with this model: an update takes seconds, and one that was "
+        "killed begins again",
+    ]
+
+
+@pytest.mark.parametrize("method", ["reinforce", "simpo", "tilt"])
+def test_sections_that_the_language_world_does_not_have(tmp_path: Path, method: str) -> None:
+    assert faults(tmp_path, LANGUAGE + f"train: {{{method}: {{learning_rate: 1}}}}") == [
+        f"7:9: train.{method}: has no meaning with this model: this method is of the vision world; "
+        "use `sft`, `rl` or `chord`"
+    ]
+
+
+def test_redrawing_is_of_the_vision_world(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, LANGUAGE + "train: {sft: {redraw: false}}")
+    assert line.startswith(
+        "7:15: train.sft.redraw: has no meaning with this model: this setting is of the vision world"
+    )
+
+
+def test_what_is_left_at_nothing_is_no_fault(tmp_path: Path) -> None:
+    read(tmp_path, VISION + "train: {trl: {}, max_completion_length: null, rl: {scale_rewards: null}}\n")
+    read(tmp_path, LANGUAGE + "train: {tilt: {}, sft: {redraw: null}}\n")
+
+
+def test_every_setting_of_the_vision_world_is_taken(tmp_path: Path) -> None:
+    settings = (
+        "train:\n"
+        "  {learning_rate: 1e-3, max_steps: 3, num_train_epochs: 2, per_device_train_batch_size: 5,\n"
+        "  warmup_steps: 0.1, lr_scheduler_type: linear, max_grad_norm: 1, weight_decay: 0.1,\n"
+        "  num_generations: 4, beta: 0.1,\n"
+        "  sft: {redraw: false}, rl: {scale_rewards: group}, chord: {mu_start: 1, mu_end: 0, mu_decay_steps: 3, "
+        "phi: true},\n"
+        "  reinforce: {num_generations: 1}, simpo: {beta: 2, simpo_gamma: 1}, tilt: {samples_from: base}}\n"
+    )
+    assert read(tmp_path, VISION + settings).train.tilt.samples_from == "base"
