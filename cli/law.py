@@ -115,8 +115,9 @@ def _print(findings: "Findings", as_json: bool) -> None:
 
         print(json.dumps(law_object(findings), allow_nan=False, indent=1))
         return
-    from perdure.cli.law_page import Form, page
+    from perdure.cli.law_page import page
     from perdure.cli.law_plot import terminal_plot
+    from perdure.cli.law_table import Form
 
     console = Console(file=sys.stdout, highlight=False)
     if not on_terminal(console):

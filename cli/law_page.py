@@ -2,40 +2,22 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from rich.cells import cell_len
 from rich.text import Text
 
-from perdure.budget.law.floor import MethodExcess
-from perdure.budget.law.frontier import RetentionAt
 from perdure.budget.law.points import FORWARD_KL
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
 from perdure.budget.law.saved import Coverage, Law
-from perdure.cli.glyphs import Glyphs, clean, shorten
-from perdure.cli.law_findings import NEAR, Findings, best_of, ranked
+from perdure.cli.glyphs import Glyphs, clean
+from perdure.cli.law_findings import Findings
+from perdure.cli.law_retention import excess, retention
+from perdure.cli.law_table import Form, Line, table
 from perdure.cli.law_words import PLACES, fixed, interval, interval_points, kl_label, percent, predictor_words
 from perdure.cli.words import figure, points
 
-UNBOUNDED = 100_000
 RANKED_BY = "quadratic"
-
-Line = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Form:
-    """The characters to write with, and how wide a table may be."""
-
-    glyphs: Glyphs
-    width: int = UNBOUNDED
-
-    @property
-    def square(self) -> str:
-        """R squared."""
-        return "R2" if self.glyphs.ascii else "R²"
 
 
 def page(findings: Findings, form: Form, plot: Sequence[Text] = ()) -> list[Text]:
@@ -218,103 +200,3 @@ def _covered(coverage: Coverage, where: str) -> str:
 
 def _examples(law: Law) -> list[float]:
     return [law.kl_min + share * (law.kl_max - law.kl_min) for share in (0.05, 0.25, 0.75)]
-
-
-def retention(findings: Findings, accuracy: float, form: Form) -> Iterator[Text]:
-    """What every method keeps at an accuracy, the best first, and what it spent to get there."""
-    at = findings.accuracies.index(accuracy)
-    what = "change of the benchmarks" if findings.base_score is None else "kept on the benchmarks"
-    yield Text(f"{what}, points, at {percent(accuracy)} on the new task", style="bold")
-    found = ranked(findings.retention, accuracy)
-    if not any(one.reached for one in found):
-        yield Text("  n/a: no checkpoint reaches it")
-        return
-    spent = {one.method: one for one in findings.excess_at[at]}
-    best = best_of(found)
-    told, seeds = _is_known(findings.excess_at[at]), findings.seeds > 1
-    head = ("method", "exponential fit", "best checkpoint", *(BY_SEED if seeds else ()), *(EXCESS if told else ()))
-    rows = [
-        (
-            one.method,
-            interval_points(one.exponential),
-            interval_points(one.best),
-            *(_seed_cells(one, best, findings.behind[at].get(one.method)) if seeds else ()),
-            *(_excess_cells(spent[one.method]) if told else ()),
-        )
-        for one in found
-    ]
-    first = len(head) - len(EXCESS)
-    yield from table(head, rows, form, "l" * len(head), optional=(first + 1, first) if told else ())
-    if seeds:
-        yield Text("  means over the seeds that reach it, two at least", style="dim")
-        words = f"less the best: less {best.method}, the first of those that the most seeds reach, within each seed"
-        yield Text(clean(f"  {words}", form.glyphs), style="dim")
-    if told:
-        band = f"{percent(accuracy)} to {percent(accuracy + NEAR)}"
-        yield Text(f"  KL, floor and excess: nats, mean over the checkpoints of {band}", style="dim")
-
-
-BY_SEED = ("less the best", "seeds")
-
-
-def _seed_cells(one: RetentionAt, best: RetentionAt, behind: RetentionAt | None) -> Line:
-    """What a method keeps less the best one, by the exponential where that ranks the best; in how many seeds."""
-    by = None if behind is None else behind.best if best.exponential.value is None else behind.exponential
-    return "" if by is None else interval_points(by), f"{one.reached} of {one.seeds}"
-
-
-EXCESS = ("KL", "floor", "excess over it")
-
-
-def excess(findings: Findings, form: Form) -> Iterator[Text]:
-    """What every method spent above the least KL for the right answers it gives."""
-    yield Text("KL above its floor, nats, mean over all checkpoints", style="bold")
-    if not _is_known(findings.excess):
-        yield Text("  n/a: the probability of a right answer is not known for these checkpoints")
-        return
-    head = ("method", "checkpoints", "runs", *EXCESS)
-    rows = [(one.method, str(one.points), str(one.runs), *_excess_cells(one)) for one in findings.excess]
-    yield from table(head, rows, form, "lrrlll")
-
-
-def _is_known(found: Sequence[MethodExcess]) -> bool:
-    return any(one.excess.value is not None for one in found)
-
-
-def _excess_cells(one: MethodExcess) -> Line:
-    return fixed(one.kl.value), fixed(one.floor.value), interval(one.excess)
-
-
-def table(
-    head: Line, rows: Sequence[Line | str], form: Form, aligned: str, optional: Sequence[int] = ()
-) -> Iterator[Text]:
-    """A title line and rows, two spaces between columns; a row that is one text stands by itself.
-
-    Where it is too wide, the `optional` columns go, the first one first.
-    """
-    longest = max(form.width // 3, 24)
-    cells = [
-        tuple(shorten(clean(cell, form.glyphs), longest, form.glyphs) for cell in row)
-        for row in rows
-        if not isinstance(row, str)
-    ]
-    widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
-    shown = list(range(len(head)))
-    for index in optional:
-        if sum(widths[i] + 2 for i in shown) > form.width:
-            shown.remove(index)
-    yield Text("  " + _line(head, shown, widths, aligned), style="dim")
-    drawn = iter(cells)
-    for row in rows:
-        if isinstance(row, str):
-            yield Text(f"  {row}", style="dim")
-        else:
-            yield Text("  " + _line(next(drawn), shown, widths, aligned))
-
-
-def _line(cells: Line, shown: Sequence[int], widths: Sequence[int], aligned: str) -> str:
-    padded = []
-    for index in shown:
-        space = " " * (widths[index] - cell_len(cells[index]))
-        padded.append(space + cells[index] if aligned[index] == "r" else cells[index] + space)
-    return "  ".join(padded).rstrip()

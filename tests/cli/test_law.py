@@ -23,8 +23,9 @@ from perdure.cli.errors import DONE, USER, guarded
 from perdure.cli.glyphs import ASCII, UNICODE
 from perdure.cli.law import law
 from perdure.cli.law_findings import Findings, best_of, find_out, ranked
-from perdure.cli.law_page import Form, page
+from perdure.cli.law_page import page
 from perdure.cli.law_plot import terminal_plot
+from perdure.cli.law_table import Form
 from perdure.cli.plots import draw_all
 from tests.cli.journals import Clock, commit, estimate, scores, write_run
 
