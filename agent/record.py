@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from perdure.agent.journal import Event
 
+PER_TOKEN = "_per_token"
 OTHERS = ("kl_policy_to_base_per_token", "total_variation_per_token", "l2_distributions_per_token")
 
 
@@ -54,6 +55,12 @@ class Reading:
     others: dict[str, Value] = field(default_factory=dict)
     predicted: Predicted | None = None
 
+    @property
+    def predictors(self) -> dict[str, float]:
+        """What the forgetting law looks at, by the names it knows: nats a token, or fractions."""
+        others = {name.removesuffix(PER_TOKEN): value.value for name, value in self.others.items()}
+        return {"kl_base_to_policy": self.kl_per_token.value} | others
+
 
 @dataclass(frozen=True)
 class Row:
@@ -94,6 +101,10 @@ class Record:
 
     def row(self, stage: int) -> Row | None:
         return next((row for row in self.rows if row.stage == stage), None)
+
+    def prompts(self, counted: str) -> str:
+        """Whose prompts the KL is on, given the budget's `prompts`: with one task, those `seen` are the `task`'s."""
+        return "task" if counted == "seen" and len(self.tasks) == 1 else counted
 
     def drop(self, row: Row, benchmarks: Sequence[str]) -> float | None:
         """Mean over `benchmarks` of the base's score less that after the stage; `None` while one is missing."""

@@ -5,11 +5,10 @@ from typing import Any
 
 from perdure.agent.journal import Event, read_journal
 from perdure.agent.points.source import TRAINING, Origin, Point, Source
-from perdure.agent.record import Reading, Record, Row, Value, read_record
+from perdure.agent.record import Record, Row, read_record
 from perdure.budget.errors import RunError
 
 JOURNAL = "journal.jsonl"
-SUFFIX = "_per_token"
 
 
 def is_run(path: Path) -> bool:
@@ -58,9 +57,7 @@ def _origin(path: Path, record: Record, started: Event) -> Origin:
     base = started.get("base_id", started.get("base_sha256"))
     if not isinstance(base, str):
         raise RunError(f"{path / JOURNAL} does not say which base the run began with; it cannot be pooled")
-    prompts = _budget(started).get("prompts", "seen")
-    if prompts == "seen" and len(record.tasks) == 1:
-        prompts = "task"
+    prompts = record.prompts(_budget(started).get("prompts", "seen"))
     data = started.get("data", {})
     known = {name: data[name] for name in record.benchmarks if name in data}
     return Origin(started.get("world", "language"), base, "token", prompts, record.benchmarks, TRAINING, known)
@@ -86,7 +83,7 @@ def _point(path: Path, record: Record, row: Row, seed: str) -> Point:
         accuracy=None if accuracy is None else accuracy.value,
         base_score=_base_score(record),
         seed=seed,
-        predictors=_predictors(reading),
+        predictors=reading.predictors,
     )
 
 
@@ -95,9 +92,3 @@ def _base_score(record: Record) -> float | None:
     if base is None or not all(name in base.scores for name in record.benchmarks):
         return None
     return sum(base.scores[name].value for name in record.benchmarks) / len(record.benchmarks)
-
-
-def _predictors(reading: Reading) -> dict[str, float]:
-    measured: dict[str, Value] = {"kl_base_to_policy": reading.kl_per_token}
-    measured |= {name.removesuffix(SUFFIX): value for name, value in reading.others.items()}
-    return {name: value.value for name, value in measured.items()}

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.journal import read_journal
-from perdure.agent.record import Reading, Record, read_record
+from perdure.agent.record import Record, read_record
 from perdure.agent.record import Row as Stage
 from perdure.agent.sweep.contract import Finished, Row
 from perdure.curriculum.sweeps.reader import Cell
-
-SUFFIX = "_per_token"
 
 
 def finished_life(cell: Cell, run: Path) -> Finished:
@@ -28,13 +26,11 @@ def finished_life(cell: Cell, run: Path) -> Finished:
 
 
 def _origin(cell: Cell, record: Record, started: Mapping[str, Any]) -> dict[str, Any]:
-    """With one stage, the prompts `seen` are those of the `task`."""
-    prompts: str = cell.curriculum.budget.prompts
     return {
         "world": started["world"],
         "base_id": started["base_id"],
         "unit": "token",
-        "prompts": "task" if prompts == "seen" and len(record.tasks) == 1 else prompts,
+        "prompts": record.prompts(cell.curriculum.budget.prompts),
         "benchmarks": list(record.benchmarks),
         "benchmark_fingerprints": {name: told for name, told in started["data"].items() if name in record.benchmarks},
     }
@@ -55,11 +51,6 @@ def _row(cell: Cell, record: Record, stage: Stage, *, final: bool) -> Row:
         "forgetting": math.nan if drop is None else drop,
         **{f"score.{name}": stage.scores[name].value for name in record.benchmarks},
         **{f"base_score.{name}": base.scores[name].value for name in record.benchmarks},
-        **_predictors(stage.readings[-1]),
+        **stage.readings[-1].predictors,
         "seconds": math.nan if stage.seconds is None else stage.seconds,
     }
-
-
-def _predictors(reading: Reading) -> dict[str, float]:
-    others = {name.removesuffix(SUFFIX): value.value for name, value in reading.others.items()}
-    return {"kl_base_to_policy": reading.kl_per_token.value} | others
