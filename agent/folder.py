@@ -33,13 +33,15 @@ class RunFolder:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a run folder that exists.
+    """Refuse a folder that exists, a run or not.
 
     Raises:
         RunError: something of that name is there.
     """
-    if path.exists():
+    if (path / "run.json").exists():
         raise RunError(f"{path} exists; choose another --output-dir, or go on with: perdure resume {path}")
+    if path.exists():
+        raise RunError(f"{path} exists and is no run; choose another --output-dir")
 
 
 def fresh_path(parent: Path, name: str) -> Path:

@@ -1,18 +1,14 @@
 """The forgetting law that a curriculum names, found, read and checked before anything is trained."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
-from importlib.resources import files
-from pathlib import Path
 from typing import Protocol
 
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Law, load_law
+from perdure.budget.law.shipped import law_path
 from perdure.curriculum.schema import Curriculum
-
-BUILTIN = "builtin:"
 
 
 class Identified(Protocol):
@@ -48,23 +44,3 @@ def law_for(curriculum: Curriculum, world: Identified) -> Law | None:
 def fingerprint(law: Law) -> str:
     """SHA-256 of all that a law says, so that a resumed run notices another one."""
     return sha256(json.dumps(asdict(law), sort_keys=True).encode()).hexdigest()
-
-
-def law_path(name: str, shipped: Path | None = None) -> Path:
-    """Where a law is: `builtin:NAME` inside this package, anything else as it stands.
-
-    Raises:
-        ConfigError: no law of that name is shipped.
-    """
-    if not name.startswith(BUILTIN):
-        return Path(name)
-    folder = shipped or Path(str(files("perdure.budget.law"))) / "builtin"
-    path = folder / f"{name.removeprefix(BUILTIN)}.json"
-    if not path.is_file():
-        raise ConfigError(f"budget.law: {name} is not shipped with perdure; there is {_listed(folder)}")
-    return path
-
-
-def _listed(folder: Path) -> str:
-    known: Sequence[str] = sorted(f"{BUILTIN}{path.stem}" for path in folder.glob("*.json"))
-    return ", ".join(known) or "none"

@@ -104,8 +104,8 @@ def _write_folder(findings: "Findings", folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw_all(findings, folder)
     text = json.dumps(law_object(findings), allow_nan=False, indent=1) + "\n"
-    write_whole(folder / "law.json", text.encode())
-    return [*drawn, folder / "law.json"]
+    write_whole(folder / "report.json", text.encode())
+    return [*drawn, folder / "report.json"]
 
 
 def _print(findings: "Findings", as_json: bool) -> None:

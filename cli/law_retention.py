@@ -42,7 +42,8 @@ def retention(findings: Findings, accuracy: float, form: Form) -> Iterator[Text]
     yield from table(head, rows, form, "l" * len(head), optional=(first + 1, first) if told else ())
     if seeds:
         yield Text("  means over the seeds that reach it, two at least", style="dim")
-        words = f"less the best: less {best.method}, the first of those that the most seeds reach, within each seed"
+        by = "the exponential fit" if best.exponential.value is not None else "the best checkpoint"
+        words = f"less the best: by {by}, less {best.method}, first of those that the most seeds reach, in each seed"
         yield Text(clean(f"  {words}", form.glyphs), style="dim")
     if told:
         band = f"{percent(accuracy)} to {percent(accuracy + NEAR)}"

@@ -127,14 +127,14 @@ def law(
         list[str] | None, typer.Option("--method", metavar="NAME", help="only these methods or arms; may be repeated")
     ] = None,
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", metavar="DIR", help="write plots (PNG, SVG) and law.json here")
+        Path | None, typer.Option("--output-dir", metavar="DIR", help="write plots (PNG, SVG) and report.json here")
     ] = None,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="save the law, for `budget.law` in a curriculum")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fit forgetting against KL, over the checkpoints of any runs and sweeps."""
+    """Fit forgetting against KL over the checkpoints of runs and sweeps."""
     from perdure.cli.law import law as verb
 
     verb(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)

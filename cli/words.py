@@ -79,7 +79,11 @@ def law_words(record: Record, row: Row) -> str:
         return ""
     measured = record.drop(row, reading.predicted.benchmarks) if reading.final else None
     words = predicted_words(reading.predicted)
-    return words if measured is None else f"{words}; measured {points(measured)}"
+    if measured is None:
+        return words
+    fitted = reading.predicted.benchmarks
+    on = f" on {', '.join(fitted)}" if set(record.benchmarks) - set(fitted) else ""
+    return f"{words}; measured {points(measured)}{on}"
 
 
 def points(share: float) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.file.laws import law_faults
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
 from perdure.curriculum.file.trl_fields import trl_faults
@@ -56,6 +57,13 @@ def open_document(source: Path, what: str = "curriculum") -> tuple[Document, str
         got = "the file is empty" if document.data is None else f"got {show_value(document.data)}"
         hint = "; `perdure sample` prints one" if what == "curriculum" else ""
         raise _refusal(document.place(()), f"a {what} is a map of keys; {got}{hint}")
+    if what == "curriculum" and "axes" in document.data:
+        raise _refusal(
+            document.place(("axes",), at_key=True), f"this is a sweep; start it with: perdure sweep {source}"
+        )
+    if what == "sweep" and "stages" in document.data:
+        place = document.place(("stages",), at_key=True)
+        raise _refusal(place, f"this is a curriculum; start it with: perdure run {source}")
     return document, text
 
 
@@ -71,7 +79,7 @@ def check(document: Document) -> Curriculum:
         curriculum = Curriculum.model_validate(document.data, strict=True)
     except ValidationError as error:
         faults += faults_of(error, document)
-    faults += world_faults(document) + trl_faults(document, curriculum)
+    faults += world_faults(document) + law_faults(document) + trl_faults(document, curriculum)
     if curriculum is None or faults:
         raise CurriculumError(faults)
     return curriculum

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from perdure.agent.journal import read_journal
-from perdure.agent.law import law_for, law_path
+from perdure.agent.law import law_for
 from perdure.agent.loop import live
 from perdure.agent.record import read_record
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Coverage, Law, save_law
+from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
 from tests.agent.scalar_world import ScalarWorld

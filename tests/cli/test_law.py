@@ -185,7 +185,7 @@ def test_what_is_written_is_the_same_twice(findings: Findings, table: Path, tmp_
         first = (tmp_path / "one" / path.name).read_bytes()
         assert first == path.read_bytes()
         assert first.startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml")
-    assert json.loads((tmp_path / "one" / "law.json").read_text())["points"] == 48
+    assert json.loads((tmp_path / "one" / "report.json").read_text())["points"] == 48
 
 
 def test_too_few_runs_for_an_interval_still_give_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

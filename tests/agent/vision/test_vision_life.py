@@ -8,7 +8,6 @@ import pytest
 
 from perdure.agent.folder import read_json
 from perdure.agent.journal import read_journal
-from perdure.agent.law import law_path
 from perdure.agent.loop import live
 from perdure.agent.methods.contract import Progress
 from perdure.agent.record import Record, read_record
@@ -17,6 +16,7 @@ from perdure.agent.vision.cells import stack_key, train_cells
 from perdure.agent.vision.pretrain import base_id
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import load_law
+from perdure.budget.law.shipped import law_path
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum

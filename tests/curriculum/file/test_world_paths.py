@@ -1,8 +1,10 @@
 """Local paths in the sections that the two worlds do not share are relative to the file."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+from perdure.budget.law.shipped import law_path
 from perdure.curriculum.models import MlpModel
 from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 
@@ -10,7 +12,7 @@ from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 def test_paths_of_images_tasks_and_laws_are_relative_to_the_file(tmp_path: Path) -> None:
     for name in ("pictures", "others"):
         (tmp_path / name).mkdir()
-    (tmp_path / "law.json").write_text("{}")
+    shutil.copy(law_path("builtin:parity-mnist"), tmp_path / "law.json")
     text = (
         VISION.replace("{type: mlp}", "{type: mlp, data: pictures}")
         .replace("rule: parity", "rule: parity, data: ./others")
@@ -26,7 +28,8 @@ def test_paths_of_images_tasks_and_laws_are_relative_to_the_file(tmp_path: Path)
     assert faults(tmp_path, text.replace("law.json", "lew.json")) == [
         f"2:22: budget.law: no such file: {tmp_path}/lew.json"
     ]
-    assert read(tmp_path, text.replace("law.json", "builtin:any")).budget.law == "builtin:any"
+    kept_law = read(tmp_path, text.replace("law.json", "builtin:parity-mnist")).budget.law
+    assert kept_law == "builtin:parity-mnist"
     for data in ("shipped", "full"):
         kept = read(tmp_path, text.replace("pictures", data)).model
         assert isinstance(kept, MlpModel)
