@@ -1,14 +1,14 @@
 """The folder of a run: what lies where, and how each thing gets there in one step."""
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.lock import held
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, sync, write_whole
 
@@ -86,19 +86,13 @@ def open_folder(path: Path) -> RunFolder:
     return folder
 
 
-@contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the run for one process; the lock dies with it.
+def locked(folder: RunFolder) -> AbstractContextManager[None]:
+    """Hold the run for one process.
 
     Raises:
-        RunError: another process has it.
+        RunError: on entering, if another process has it.
     """
-    with (folder.path / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{folder.path} is in use by another process; look on with: perdure watch") from error
-        yield
+    return held(folder.path, "perdure watch")
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Finding a run or a sweep on the disk, for every command that takes one; and reading a run."""
 
-import fcntl
 from difflib import get_close_matches
 from json import JSONDecodeError
 from pathlib import Path
 
 from perdure.agent.folder import RunFolder
 from perdure.agent.journal import Event, read_journal
+from perdure.agent.lock import is_held
 from perdure.agent.record import Record, read_record
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
@@ -105,11 +105,4 @@ def read_run(folder: Path) -> tuple[Record, list[Event]]:
 
 def in_use(folder: Path) -> bool:
     """True while a process holds the run (`perdure.agent.folder.locked`)."""
-    try:
-        with (folder / "lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return is_held(folder)

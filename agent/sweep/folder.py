@@ -9,16 +9,15 @@ workers.log       what the processes printed
 results.parquet   all rows, at the end
 """
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.folder import read_json
+from perdure.agent.lock import held, is_held
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, write_whole
 
@@ -89,31 +88,18 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
         raise RunError(f"{folder.description} cannot be read: {error}") from error
 
 
-@contextmanager
-def locked(folder: SweepFolder) -> Iterator[None]:
-    """Hold the sweep for one process; the lock dies with it.
+def locked(folder: SweepFolder) -> AbstractContextManager[None]:
+    """Hold the sweep for one process.
 
     Raises:
-        RunError: another process has it.
+        RunError: on entering, if another process has it.
     """
-    with (folder.path / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{folder.path} is in use by another process; look on with: perdure show") from error
-        yield
+    return held(folder.path, "perdure show")
 
 
 def in_use(folder: SweepFolder) -> bool:
     """True while a process holds the sweep."""
-    try:
-        with (folder.path / "lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return is_held(folder.path)
 
 
 def clear_leftovers(folder: SweepFolder) -> None:

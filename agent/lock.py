@@ -1,0 +1,37 @@
+"""One process at a time in a folder; the lock dies with the process that holds it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from perdure.budget.errors import RunError
+
+NAME = "lock"
+
+
+@contextmanager
+def held(folder: Path, look_on: str) -> Iterator[None]:
+    """Hold a folder; `look_on` is the command that others may use meanwhile.
+
+    Raises:
+        RunError: another process has it.
+    """
+    with (folder / NAME).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{folder} is in use by another process; look on with: {look_on}") from error
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """True while a process holds the folder."""
+    try:
+        with (folder / NAME).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
