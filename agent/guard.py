@@ -1,26 +1,27 @@
-"""The monitor at work in one stage: it reads, remembers the last good state, ends the update, and pulls it back."""
+"""The monitor at work in one stage: it reads, remembers the last good state, and ends the update."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from perdure.agent.chronicle import Chronicle
 from perdure.agent.folder import read_json, write_json
 from perdure.agent.methods.contract import Progress, SaveAndStop
 from perdure.agent.world import World
-from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Monitor, Reading
+from perdure.budget.penalty import Controller
 
 State = tuple[str, Callable[[], None]]
 """A state to go back to: what to call it, and how to get there."""
 
 
 class Guard:
-    """Holds one stage within the budget.
+    """Holds one stage to its cap while it is updated. What becomes of one that ends above it: `perdure.agent.settle`.
 
-    `earlier` yields the states before the stage, latest first and the base last; the base's KL is zero up to rounding,
-    so going back ends there.
+    `earlier` yields the states before the stage, latest first and the base last. The cap is that of the life until
+    `hold` says which is the stage's.
     """
 
     def __init__(
@@ -35,20 +36,26 @@ class Guard:
         earlier: Callable[[], Iterator[State]],
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._world, self._monitor, self._chronicle = world, monitor, chronicle
-        self._stage, self._tasks, self._folder = stage, tasks, folder
-        self._earlier, self._interrupted = earlier, interrupted
-        self._fault: str | None = None
+        self.world, self.monitor, self.chronicle = world, monitor, chronicle
+        self.stage, self.folder = stage, folder
+        self.fault: str | None = None
+        self.controller: Controller | None = None
+        self._tasks, self._earlier, self._interrupted = tasks, earlier, interrupted
+        self._cap = monitor.config.kl
+
+    def hold(self, cap: float, controller: Controller | None = None) -> None:
+        """From now on the stage's own cap holds, and every reading tells the weight of the penalty."""
+        self._cap, self.controller = cap, controller
 
     def enter(self) -> Reading:
         """The reading before the first step."""
-        return self._write(self._measure(0), entry=True)
+        return self.write(self.measure(0), entry=True)
 
     def may_begin(self, entry: Reading) -> bool:
         """Whether any budget is left to spend; if not, the update is not begun."""
-        if self._monitor.demands(entry) is None:
+        if self.monitor.demands(entry) is None:
             return True
-        self._tell("stop", f"no budget left at the start: {_describe(entry)}", "no update", 0)
+        self.tell("stop", f"no budget left at the start: {describe(entry)}", "no update", 0)
         return False
 
     def watch(self, progress: Progress) -> bool:
@@ -57,78 +64,67 @@ class Guard:
         Raises:
             SaveAndStop: the user asked to stop.
         """
-        self._chronicle.step(progress.step, progress.max_steps, progress.loss, progress.reward)
-        self._fault = _fault(progress)
-        if self._fault is not None:
+        self.chronicle.step(progress.step, progress.max_steps, progress.loss, progress.reward)
+        self.fault = fault(progress)
+        if self.fault is not None:
             return True
-        if self._monitor.due(progress.step):
-            reading = self._write(self._measure(progress.step))
-            if self._monitor.demands(reading) is not None:
+        if self.monitor.due(progress.step):
+            reading = self.write(self.measure(progress.step))
+            if self.monitor.demands(reading) is not None:
                 return True
-            self._keep(progress.step)
+            if self.monitor.accepts(reading):
+                self._keep(progress.step)
         if self._interrupted():
             raise SaveAndStop
         return False
 
-    def settle(self, step: int, *, ended_early: bool) -> Reading:
-        """The reading that the stage ends with, after going back if the budget or a fault demands it."""
-        reading = self._measure(step)
-        demand = "broken" if self._fault else self._monitor.demands(reading)
-        if demand in ("rollback", "broken"):
-            self._write(reading)
-            return self._go_back(demand, self._fault or _describe(reading), step)
-        if demand == "stop" and ended_early and step:
-            self._tell("stop", _describe(reading), f"step {step}", step)
-        return self._write(reading, final=True)
-
-    def _go_back(self, demand: str, why: str, step: int) -> Reading:
-        """To the first state that the budget accepts; those that it does not are passed over and not journaled."""
-        for name, earlier_step, restore in self._states():
-            restore()
-            reading = self._measure(earlier_step)
-            if self._monitor.demands(reading) in (None, "stop"):
-                self._tell(demand, why, name, step)
-                return self._write(reading, final=True)
-        raise ModelError(
-            f"even the base is not within the budget ({_describe(reading)}): its own KL is zero only up to rounding. "
-            "Use a larger budget.kl or model.dtype: float32"
-        )
-
-    def _states(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
+    def states(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
+        """The states to go back to, latest first, each with the step of this stage at which it was."""
         if self._good.exists():
             step = int(read_json(self._good.with_suffix(".json"))["step"])
-            yield f"step {step}", step, lambda: self._world.restore_snapshot(self._good)
+            yield f"step {step}", step, lambda: self.world.restore_snapshot(self._good)
         for name, restore in self._earlier():
             yield name, 0, restore
 
+    def measure(self, step: int) -> Reading:
+        """Read the KL of the policy as it is now."""
+        return self.monitor.read(step, self._tasks, self._cap)
+
+    def write(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Reading:
+        """Journal a reading."""
+        weight = {} if self.controller is None else {"penalty_weight": self.controller.weight}
+        self.chronicle.tell("reading", stage=self.stage, **reading_fields(reading, entry=entry, final=final), **weight)
+        return reading
+
+    def tell(self, action: str, reason: str, target: str, step: int, **figures: Any) -> None:
+        """Journal an intervention."""
+        about = {"step": step, "action": action, "reason": reason, "target": target}
+        self.chronicle.tell("intervention", stage=self.stage, **about, **figures)
+
     def _keep(self, step: int) -> None:
-        self._world.snapshot(self._good)
+        self.world.snapshot(self._good)
         write_json(self._good.with_suffix(".json"), {"step": step})
 
     @property
     def _good(self) -> Path:
-        return self._folder / "good.safetensors"
-
-    def _measure(self, step: int) -> Reading:
-        return self._monitor.read(step, self._tasks)
-
-    def _write(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Reading:
-        fields = asdict(reading) | {"within": reading.within, "entry": entry, "final": final}
-        self._chronicle.tell("reading", stage=self._stage, **fields)
-        return reading
-
-    def _tell(self, action: str, reason: str, target: str, step: int) -> None:
-        self._chronicle.tell("intervention", stage=self._stage, step=step, action=action, reason=reason, target=target)
+        return self.folder / "good.safetensors"
 
 
-def _describe(reading: Reading) -> str:
+def reading_fields(reading: Reading, *, entry: bool = False, final: bool = False) -> dict[str, Any]:
+    """What the journal holds of a reading."""
+    return asdict(reading) | {"within": reading.within, "entry": entry, "final": final}
+
+
+def describe(reading: Reading) -> str:
+    """A reading above its cap, in words."""
     kl = reading.kl.value
     if not math.isfinite(kl):
         return f"the KL became {kl}"
-    return f"KL {kl:.3f} above the cap {reading.cap:g} nats a {reading.unit}"
+    cap = f"above the cap {reading.cap:.4g} nats a {reading.unit}"
+    return f"KL {kl:.3f} {cap}" if reading.bound == kl else f"KL {kl:.3f}, at most {reading.bound:.3f}, {cap}"
 
 
-def _fault(progress: Progress) -> str | None:
+def fault(progress: Progress) -> str | None:
     """Why the update is broken, or nothing."""
     for what, value in (("loss", progress.loss), ("reward", progress.reward)):
         if value is not None and not math.isfinite(value):

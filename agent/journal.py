@@ -4,15 +4,19 @@ Every line has `event`, `time` (seconds since 1970) and the event's own fields:
 
     started       run, tasks, benchmarks, curriculum, versions, base_sha256, data
     resumed
-    decision      stage, name, method, reason, evidence
-    reading       stage, step, kl_per_token, kl_per_sequence, cap, unit, within, entry,
-                  final (the one the stage ends with), further divergences for the forgetting law, and
+    price         stage, name, base_rate, target, floor, floor_interval, need, left (see `agent/pricing.py`)
+    decision      stage, name, method, reason, evidence, candidates (list of method and figures), share, cap
+    reading       stage, step, kl_per_token, kl_per_sequence, cap, unit, bound (what is held against the cap), within,
+                  entry, final (the one the stage ends with), penalty_weight (only with a penalty), further divergences
+                  for the forgetting law, and
                   predicted_forgetting: null, or what a law expects (value, low, high: fractions; inside: whether
                   the KL is in the range the law was fitted on; benchmarks: those whose mean drop it is; level: of
                   the interval; other_prompts: whether the law was fitted to KL on other prompts)
-    intervention  stage, step, action (stop | rollback | broken), reason, target
+    intervention  stage, step, action (stop | rollback | broken | project | recover), reason, target; of project also
+                  start, share (of the line), readings, kl, kl_within, kl_beyond; of recover steps, kl_before, kl_after
+    end_score     stage, end (within | beyond: the ends of the line of a projection), name, value, stderr, n
     score         stage, name, kind (task | benchmark), value, stderr, n, file
-    commit        stage, name, method, steps, seconds, weights_sha256
+    commit        stage, name, method, steps, seconds, weights_sha256, penalty_weight (only with a penalty)
     interrupted
     finished      seconds
 

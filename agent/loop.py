@@ -1,25 +1,30 @@
 """The life of an agent, on one page. Nothing here asks which world it is in."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.allotment import allotted
+from perdure.agent.base_prompts import base_prompts, term_groups
 from perdure.agent.chronicle import Chronicle
+from perdure.agent.deciding import decide
 from perdure.agent.folder import RunFolder, commit_folder, read_json, write_json
-from perdure.agent.guard import Guard, State
+from perdure.agent.guard import Guard, State, reading_fields
 from perdure.agent.interrupt import Interrupt
 from perdure.agent.journal import read_journal
-from perdure.agent.methods.contract import Outcome, SaveAndStop
+from perdure.agent.methods.contract import Beside, Outcome, SaveAndStop
+from perdure.agent.pricing import price
 from perdure.agent.record import active_seconds
 from perdure.agent.seeds import derive
-from perdure.agent.strategies import Decision, choose
+from perdure.agent.settle import Recovery, line_of, settle, sweep_up
+from perdure.agent.strategies.contract import Decision, Strategy
 from perdure.agent.world import World
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Monitor
+from perdure.budget.penalty import Controller
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.sources.prompts import load_prompts
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
 from perdure.eval.scorecard import Scorecard
@@ -27,16 +32,21 @@ from perdure.eval.scorecard import Scorecard
 
 @dataclass
 class Life:
-    """All that a life needs. What is done is in the folder; nothing here has to survive a kill."""
+    """All that a life needs. What is done is in the folder; nothing here has to survive a kill.
+
+    `strict`: it ends before any training if a stage cannot reach its target within the budget (`agent/pricing.py`).
+    """
 
     curriculum: Curriculum
     tasks: tuple[Task, ...]
     world: World
     monitor: Monitor
     scorecard: Scorecard
+    strategy: Strategy
     folder: RunFolder
     chronicle: Chronicle
     interrupt: Interrupt = field(default_factory=Interrupt)
+    strict: bool = False
 
     @property
     def stages(self) -> list[tuple[int, Stage, Task]]:
@@ -68,24 +78,24 @@ def live(life: Life) -> None:
 
 
 def begin(life: Life) -> None:
-    """Sample the base's texts and score the base: row 0."""
+    """Sample the base's texts, score the base (row 0), and price the stages."""
     life.chronicle.enter("measuring the base", stage=0, name="base", stages=len(life.stages))
     life.world.prepare_base(
-        budget_prompts(life.curriculum, life.tasks), life.folder.base, seed=derive(life.curriculum.seed, "base")
+        base_prompts(life.curriculum, life.tasks), life.folder.base, seed=derive(life.curriculum.seed, "base")
     )
     row = life.chronicle.record.row(0)
     if row is None or not row.committed:
         reading = life.monitor.read(0, [task.name for task in life.tasks])
         if not reading.finite:
             raise ModelError(f"the base model gives a KL of {reading.kl.value} to itself; try model.dtype: float32")
-        fields = asdict(reading) | {"within": True, "entry": False, "final": True}
-        life.chronicle.tell("reading", stage=0, **fields)
+        life.chronicle.tell("reading", stage=0, **reading_fields(reading, final=True) | {"within": True})
         score(life, 0, "base")
         commit_row(life, 0, {"name": "base", "method": None, "steps": 0})
+    price(life)
 
 
 def live_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
-    """Decide, update under the monitor's eye, score, commit."""
+    """Decide, update under the monitor's eye, settle, score, commit."""
     partial = life.folder.partial_stage(number, stage.name)
     partial.mkdir(exist_ok=True)
     settled = partial / "settled.json"
@@ -94,50 +104,73 @@ def live_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
     else:
         guard = _guard(life, number, stage, partial)
         decision, outcome = update(life, number, stage, task, guard)
-        guard.settle(outcome.steps, ended_early=outcome.ended == "stopped")
-        keep_policy(life, number, stage, decision, outcome)
+        rate = settings_for(decision.method, life.curriculum.train, stage.train).learning_rate
+        settle(guard, outcome, Recovery(rate, derive(life.curriculum.seed, "recover", stage.name)))
+        keep_policy(life, number, stage, decision, outcome, guard)
+    score_ends(life, number, stage.name, partial)
     score(life, number, stage.name)
     life.chronicle.enter("saving", stage=number, name=stage.name)
     shutil.rmtree(partial / "checkpoints", ignore_errors=True)
-    for leftover in partial.glob("good.*"):
-        leftover.unlink()
+    sweep_up(partial)
     commit_folder(partial, life.folder.stage(number, stage.name))
     commit_row(life, number, read_json(life.folder.stage(number, stage.name) / "settled.json"))
 
 
 def update(life: Life, number: int, stage: Stage, task: Task, guard: Guard) -> tuple[Decision, Outcome]:
-    """Choose a method and train by it."""
+    """Choose a method, allot its cap, and train by it."""
     about: dict[str, Any] = {"stage": number, "name": stage.name, "stages": len(life.stages)}
     seed = life.curriculum.seed
     life.chronicle.enter("deciding", **about)
     entry = guard.enter()
-    decision = choose(life.curriculum, stage, task, life.world.policy, entry, derive(seed, "strategy", stage.name))
-    life.chronicle.tell("decision", stage=number, name=stage.name, **asdict(decision))
+    decision = decide(life, number, stage, task, entry)
+    cap = allotted(life.curriculum, life.chronicle.record, number, entry, decision.share)
+    guard.hold(cap, controller_of(life, number, cap))
     if not guard.may_begin(entry):
         return decision, Outcome(0, "stopped")
     life.chronicle.enter("training", method=decision.method, **about)
-    settings = settings_for(decision.method, life.curriculum.train, stage.train)
+    seen = [task.name for task in life.tasks[:number]]
     with life.interrupt.may_wait():
         outcome = life.world.update(
             decision.method,
             task,
-            settings,
+            settings_for(decision.method, life.curriculum.train, stage.train),
             seed=derive(seed, "update", stage.name),
             folder=life.folder.partial_stage(number, stage.name),
             watch=guard.watch,
+            beside=Beside(
+                earlier=life.tasks[: number - 1],
+                texts=term_groups(life.curriculum, seen),
+                unit=life.curriculum.budget.unit,
+                controller=guard.controller,
+            ),
         )
     if life.interrupt.requested:
         raise KeyboardInterrupt
     return decision, outcome
 
 
-def keep_policy(life: Life, number: int, stage: Stage, decision: Decision, outcome: Outcome) -> None:
+def controller_of(life: Life, number: int, cap: float) -> Controller | None:
+    """What steers the penalty of a stage, with the weight that the stage before left; `None` without a penalty.
+
+    It is made anew from that weight whenever the update begins; one that goes on from a checkpoint finds its own there.
+    """
+    budget = life.curriculum.budget
+    if not budget.enforces("penalty"):
+        return None
+    before = life.folder.stage(number - 1, life.curriculum.stages[number - 2].name) if number > 1 else None
+    weight = None if before is None else read_json(before / "settled.json")["penalty_weight"]
+    return Controller(budget.penalty, cap, weight)
+
+
+def keep_policy(life: Life, number: int, stage: Stage, decision: Decision, outcome: Outcome, guard: Guard) -> None:
     """Write the policy that the stage ends with; from here on a kill costs no training."""
     life.chronicle.enter("saving", stage=number, name=stage.name)
     partial = life.folder.partial_stage(number, stage.name)
     shutil.rmtree(partial / "policy", ignore_errors=True)
     life.world.policy.save(partial / "policy")
-    about = {"name": stage.name, "method": decision.method, "steps": outcome.steps}
+    about: dict[str, Any] = {"name": stage.name, "method": decision.method, "steps": outcome.steps}
+    if guard.controller is not None:
+        about["penalty_weight"] = guard.controller.weight
     write_json(partial / "settled.json", about)
 
 
@@ -151,6 +184,20 @@ def take_up(life: Life, number: int, stage: Stage) -> None:
     if row is None or not row.committed:
         life.world.policy.restore(folder / "policy")
         commit_row(life, number, read_json(folder / "settled.json"))
+
+
+def score_ends(life: Life, number: int, name: str, partial: Path) -> None:
+    """Where the stage was projected: what the two ends of the line score, so that it is seen what the cap cost."""
+    line = line_of(partial)
+    for end, snapshot in line.items():
+        life.world.restore_snapshot(snapshot)
+        for scored in life.scorecard.score(life.world.policy):
+            found = scored.score
+            life.chronicle.enter("scoring what the cap cost", stage=number, name=name, detail=found.name)
+            figures = {"name": found.name, "value": found.value, "stderr": found.stderr, "n": found.n}
+            life.chronicle.tell("end_score", stage=number, end=end, **figures)
+    if line:
+        life.world.policy.restore(partial / "policy")
 
 
 def score(life: Life, number: int, name: str) -> None:
@@ -193,11 +240,3 @@ def _earlier_states(life: Life, number: int) -> Iterator[State]:
         folder = life.folder.stage(earlier, stage.name) / "policy"
         yield f"the end of stage {earlier}", lambda folder=folder: life.world.policy.restore(folder)  # type: ignore[misc]
     yield "the base", life.world.become_base
-
-
-def budget_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[object]]:
-    """The prompts on which the budget's texts are sampled, by task; `generic` for the fixed general set."""
-    budget = curriculum.budget
-    if budget.generic is not None:
-        return {"generic": load_prompts(Path(budget.generic), budget.num_prompts)}
-    return {task.name: [item.prompt for item in task.train[: budget.num_prompts]] for task in tasks}

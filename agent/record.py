@@ -41,7 +41,9 @@ class Predicted:
 class Reading:
     """One measurement of the forward KL from base to policy, in nats.
 
-    `others` are further divergences by their names in the journal, for the forgetting law.
+    `others` are further divergences by their names in the journal, for the forgetting law. `bound` is what is held
+    against the cap where the budget has a `confidence`: the upper end of the KL's interval. `penalty_weight` is that of
+    the KL term in the loss, where there is one.
     """
 
     step: int
@@ -54,6 +56,8 @@ class Reading:
     final: bool = False
     others: dict[str, Value] = field(default_factory=dict)
     predicted: Predicted | None = None
+    bound: float | None = None
+    penalty_weight: float | None = None
 
     @property
     def predictors(self) -> dict[str, float]:
@@ -63,10 +67,32 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Price:
+    """What was told of a stage before the life: the base's rate on its task, and the least KL that the target takes.
+
+    `floor` is in nats a whole answer on the stage's own prompts, `need` is what that comes to in the KL that the budget
+    counts; both are `None` where they cannot be told. `left` is what the budget leaves for it. `floor_interval` are the
+    floors at the ends of the rate's 95 % interval.
+    """
+
+    stage: int
+    name: str
+    base_rate: Value
+    target: float
+    floor: float | None
+    need: float | None
+    left: float
+    floor_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Row:
     """One stage: what was decided, read, done and scored. Row 0 is the base.
 
-    The last of `readings` is the one that the stage ended with, once it has ended.
+    The last of `readings` is the one that the stage ended with, once it has ended. `cap` is what the stage was allowed,
+    `share` the part of what was left that its strategy asked for, if it did, and `candidates` what that knew of each
+    method. `ends` are the scores at the ends of the line on which the stage
+    was projected back: `within` the cap, and `beyond` it, where the update ended.
     """
 
     stage: int
@@ -74,6 +100,10 @@ class Row:
     method: str | None = None
     reason: str | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    candidates: tuple[dict[str, Any], ...] = ()
+    cap: float | None = None
+    share: float | None = None
+    ends: dict[str, dict[str, Value]] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     interventions: tuple[Event, ...] = ()
     scores: dict[str, Value] = field(default_factory=dict)
@@ -95,6 +125,7 @@ class Record:
     tasks: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
+    prices: tuple[Price, ...] = ()
     status: Literal["empty", "running", "interrupted", "finished"] = "empty"
     started: float | None = None
     resumed: int = 0
@@ -121,9 +152,13 @@ def fold(record: Record, event: Event) -> Record:
     if kind in ("started", "resumed", "interrupted", "finished"):
         return _fold_life(record, event)
     stage = event["stage"]
+    if kind == "price":
+        others = [old for old in record.prices if old.stage != stage]
+        return replace(record, prices=tuple(sorted([*others, _price(event)], key=lambda price: price.stage)))
     row = record.row(stage) or Row(stage, event.get("name", ""))
-    others = [old for old in record.rows if old.stage != stage]
-    rows = sorted([*others, _fold_row(row, event)], key=lambda row: row.stage)
+    rows = sorted(
+        [*(old for old in record.rows if old.stage != stage), _fold_row(row, event)], key=lambda row: row.stage
+    )
     return replace(record, rows=tuple(rows))
 
 
@@ -171,7 +206,14 @@ def _fold_row(row: Row, event: Event) -> Row:
     match event["event"]:
         case "decision":
             return replace(
-                row, name=event["name"], method=event["method"], reason=event["reason"], evidence=event["evidence"]
+                row,
+                name=event["name"],
+                method=event["method"],
+                reason=event["reason"],
+                evidence=event["evidence"],
+                candidates=tuple(event.get("candidates", ())),
+                cap=event.get("cap"),
+                share=event.get("share"),
             )
         case "reading":
             reading = _reading(event)
@@ -180,13 +222,8 @@ def _fold_row(row: Row, event: Event) -> Row:
         case "intervention":
             kept = tuple(old for old in row.interventions if old["action"] != event["action"])
             return replace(row, interventions=(*kept, event))
-        case "score":
-            value = Value(event["value"], event["stderr"], event["n"])
-            return replace(
-                row,
-                scores=row.scores | {event["name"]: value},
-                score_files=row.score_files | {event["name"]: event["file"]},
-            )
+        case "score" | "end_score":
+            return _fold_score(row, event)
         case "commit":
             return replace(
                 row,
@@ -198,6 +235,28 @@ def _fold_row(row: Row, event: Event) -> Row:
             )
         case _:
             return row
+
+
+def _fold_score(row: Row, event: Event) -> Row:
+    name, value = event["name"], _value(event)
+    if event["event"] == "end_score":
+        there = row.ends.get(event["end"], {}) | {name: value}
+        return replace(row, ends=row.ends | {event["end"]: there})
+    return replace(row, scores=row.scores | {name: value}, score_files=row.score_files | {name: event["file"]})
+
+
+def _value(event: Event) -> Value:
+    return Value(event["value"], event["stderr"], event["n"])
+
+
+def _price(event: Event) -> Price:
+    told = ("stage", "name", "target", "floor", "need", "left")
+    interval = event.get("floor_interval")
+    return Price(
+        base_rate=Value(**event["base_rate"]),
+        floor_interval=None if interval is None else (interval[0], interval[1]),
+        **{name: event[name] for name in told},
+    )
 
 
 def _reading(event: Event) -> Reading:
@@ -212,6 +271,8 @@ def _reading(event: Event) -> Reading:
         final=event["final"],
         others={name: Value(**event[name]) for name in OTHERS if name in event},
         predicted=_predicted(event.get("predicted_forgetting")),
+        bound=event.get("bound"),
+        penalty_weight=event.get("penalty_weight"),
     )
 
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.record import Record, Row, Value
+from perdure.agent.journal import Event
+from perdure.agent.record import Price, Record, Row, Value
+from perdure.budget.price import fits
 from perdure.eval.metrics import FORMULAS, Estimate, all_metrics, metrics_with_intervals
 from perdure.eval.scorefile import read_scores
 from perdure.eval.statistics import paired
@@ -29,10 +31,12 @@ def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]
     """What `perdure show RUN --json` prints: plain values, `None` for what is not known.
 
     Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
-    that of the unit that the budget counts and `budget` is its cap. `predicted_forgetting` is what a law expected at
-    that reading, as fractions. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a life of which t
-    stages are done counts as one of t stages) and `metric_intervals` are 95 % bootstrap intervals over items, from the
-    files in `run_folder`; `None` without them.
+    that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
+    stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
+    what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
+    was projected. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a life of which t stages are done
+    counts as one of t stages) and `metric_intervals` are 95 % bootstrap intervals over items, from the files in
+    `run_folder`; `None` without them.
     """
     rows = [row for row in record.rows if row.stage == 0 or row.committed]
     estimates = metric_estimates(record, run_folder)
@@ -42,6 +46,7 @@ def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]
         "status": record.status,
         "tasks": list(record.tasks),
         "benchmarks": list(record.benchmarks),
+        "prices": [_price(price) for price in record.prices],
         "rows": [_row(row) for row in rows],
         "metrics": {name: estimate.value for name, estimate in estimates.items()},
         "metric_intervals": intervals,
@@ -136,13 +141,41 @@ def _row(row: Row) -> dict[str, Any]:
         "task": row.name if row.stage > 0 else None,
         "method": row.method,
         "reason": row.reason,
+        "evidence": dict(row.evidence),
+        "candidates": [dict(candidate) for candidate in row.candidates],
+        "share": _number(row.share),
+        "cap": _number(row.cap),
         "kl_per_token": _number(reading.kl_per_token.value) if reading else None,
         "kl_per_sequence": _number(reading.kl_per_sequence.value) if reading else None,
         "kl_stderr": _number(counted.stderr) if counted else None,
+        "kl_bound": _number(reading.bound) if reading else None,
         "budget": reading.cap if reading else None,
+        "penalty_weight": _number(reading.penalty_weight) if reading else None,
+        "interventions": [_intervention(event) for event in row.interventions],
+        "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
         "predicted_forgetting": asdict(reading.predicted) if reading and reading.predicted else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},
         "seconds": row.seconds,
+    }
+
+
+def _intervention(event: Event) -> dict[str, Any]:
+    """All that the journal says of it but where and when."""
+    return {name: value for name, value in event.items() if name not in ("event", "time", "stage")}
+
+
+def _price(price: Price) -> dict[str, Any]:
+    interval = price.floor_interval
+    return {
+        "stage": price.stage,
+        "task": price.name,
+        "base_rate": _score(price.base_rate),
+        "target": price.target,
+        "floor": _number(price.floor),
+        "floor_interval": None if interval is None else [_number(end) for end in interval],
+        "need": _number(price.need),
+        "left": _number(price.left),
+        "fits": fits(price.need, price.left),
     }
 
 

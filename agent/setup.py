@@ -1,28 +1,34 @@
 """Everything that must be right before a life begins or goes on. Nothing is written until all of it is."""
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.base_prompts import base_prompts
 from perdure.agent.chronicle import Chronicle, View
+from perdure.agent.deciding import possible_methods
 from perdure.agent.folder import RunFolder, check_free, create, open_folder, read_json
 from perdure.agent.interrupt import Interrupt
 from perdure.agent.journal import read_journal
 from perdure.agent.law import fingerprint, law_for
-from perdure.agent.loop import Life, budget_prompts
+from perdure.agent.loop import Life
 from perdure.agent.seeds import derive
+from perdure.agent.strategies import make_strategy
+from perdure.agent.strategies.contract import Strategy
+from perdure.agent.strategies.sampling import set_aside
 from perdure.agent.world import World
 from perdure.agent.worlds import make_world, refuse_settings
 from perdure.budget.errors import RunError
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Monitor
-from perdure.curriculum.schema import AutoStrategy, Curriculum, Stage
-from perdure.curriculum.sources.build import build_task, check_task, learnable_by
+from perdure.curriculum.methods import Method
+from perdure.curriculum.schema import Curriculum, Stage
+from perdure.curriculum.sources.build import build_task, check_task
+from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Method
 from perdure.eval.benchmarks import Prepared, prepare_benchmarks, refuse_trained_on
 from perdure.eval.scorecard import Scorecard
 
@@ -32,19 +38,27 @@ LIBRARIES = (
 )
 
 
-def start(curriculum: Curriculum, path: Path, view: View) -> Life:
-    """A new life in a new run folder at `path`.
+def start(
+    curriculum: Curriculum,
+    path: Path,
+    view: View,
+    *,
+    strict: bool = False,
+    make: Callable[[Curriculum], World] = make_world,
+) -> Life:
+    """A new life in a new run folder at `path`; `strict` as in `Life`, and `make` gives the world, whose policy is the
+    base.
 
     Raises:
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
     check_free(path)
-    ready = _prepare(curriculum, view)
+    ready = prepare(curriculum, view, make)
     description = _description(path.name, ready)
     folder = create(path, description)
     chronicle = Chronicle(folder, view)
     chronicle.tell("started", **description)
-    return _life(ready, folder, chronicle)
+    return replace(_life(ready, folder, chronicle), strict=strict)
 
 
 def resume(path: Path, view: View) -> Life:
@@ -58,7 +72,7 @@ def resume(path: Path, view: View) -> Life:
     begun = _begun_with(folder)
     curriculum = Curriculum.model_validate(read_json(folder.description)["curriculum"])
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
-    ready = _prepare(curriculum, view)
+    ready = prepare(curriculum, view)
     now = _description(begun["run"], ready)
     _refuse_differences(begun, now)
     chronicle = Chronicle(folder, view)
@@ -68,29 +82,34 @@ def resume(path: Path, view: View) -> Life:
 
 @dataclass(frozen=True)
 class Ready:
-    """Everything of a life that is checked and loaded before its folder is made."""
+    """Everything of a life that is checked and loaded before its folder is made; `methods` are those of each stage."""
 
     curriculum: Curriculum
     tasks: tuple[Task, ...]
+    methods: tuple[tuple[Method, ...], ...]
     benchmarks: Prepared
     world: World
     law: Law | None
+    strategy: Strategy
 
 
-def _prepare(curriculum: Curriculum, view: View) -> Ready:
+def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], World] = make_world) -> Ready:
     """Cheap faults first: data, then train settings, then benchmarks, and the model last."""
     view.progress({"phase": "reading the tasks"})
     tasks = build_tasks(curriculum)
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
-    budget_prompts(curriculum, tasks)
+    base_prompts(curriculum, tasks)
     view.progress({"phase": "loading the libraries"})
-    refuse_settings(curriculum, tasks, methods)
+    refuse_settings(
+        curriculum, [_trained_on(curriculum, *one) for one in zip(curriculum.stages, tasks, strict=True)], methods
+    )
+    strategy = make_strategy(curriculum)
     view.progress({"phase": "reading the benchmarks"})
     benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
     refuse_trained_on(benchmarks, tasks)
     view.progress({"phase": "loading the model"})
-    world = make_world(curriculum)
-    return Ready(curriculum, tasks, benchmarks, world, law_for(curriculum, world))
+    world = make(curriculum)
+    return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
 
 
 def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
@@ -107,11 +126,19 @@ def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
 
 
 def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[Method]:
-    if stage.method is not None or not isinstance(curriculum.strategy, AutoStrategy):
-        method = stage.method or curriculum.strategy.method  # type: ignore[union-attr]
-        check_task(task, method, curriculum.world)
-        return [method]
-    return learnable_by(task, curriculum.world)
+    """Those that a stage may come to use, now that its data is known."""
+    own = stage.method or (curriculum.strategy.method if isinstance(curriculum.strategy, FixedStrategy) else None)
+    if own is None:
+        return possible_methods(curriculum, task)
+    check_task(task, own, curriculum.world)
+    return [own]
+
+
+def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:
+    """The task with the fewest items that an update of the stage is made on: a trial sets some aside."""
+    strategy = curriculum.strategy
+    tries = stage.method is None and isinstance(strategy, Trying)
+    return set_aside(task, strategy.num_prompts)[0] if tries else task  # type: ignore[union-attr]
 
 
 def _description(run: str, ready: Ready) -> dict[str, Any]:
@@ -174,6 +201,7 @@ def _life(ready: Ready, folder: RunFolder, chronicle: Chronicle) -> Life:
         world=world,
         monitor=Monitor(curriculum.budget, world.measure, ready.law),
         scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path),
+        strategy=ready.strategy,
         folder=folder,
         chronicle=chronicle,
         interrupt=Interrupt(),

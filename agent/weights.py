@@ -50,3 +50,28 @@ def put_back(model: nn.Module, path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118
             parameters[name].copy_(file.get_tensor(name))
+
+
+@torch.no_grad()
+def blend(model: nn.Module, start: Path, end: Path, share: float) -> None:
+    """Put the model's parameters at `share` of the straight line between two snapshots, one tensor at a time.
+
+    Exactly `start` at 0 and `end` at 1, and exactly both wherever the two agree. Between them the line is computed in
+    float64, so that the ends do not overflow, and rounded to the parameter's own type.
+
+    Raises:
+        ValueError: `share` is not within 0 and 1, or the snapshots hold other tensors than one another.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"a share of a line is within 0 and 1, not {share}")
+    parameters = dict(model.named_parameters())
+    with safe_open(start, framework="pt") as first, safe_open(end, framework="pt") as last:
+        names = set(first.keys())
+        if names != set(last.keys()):
+            raise ValueError(f"{start} and {end} are snapshots of different parameters")
+        for name in sorted(names):
+            if share in (0, 1):
+                parameters[name].copy_((last if share else first).get_tensor(name))
+            else:
+                a, b = first.get_tensor(name).double(), last.get_tensor(name).double()
+                parameters[name].copy_(torch.where(a == b, a, (1 - share) * a + share * b))

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from perdure.agent.methods.contract import Outcome, Watch
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
+from perdure.budget.config import RecoverConfig
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.methods import Method
 from perdure.curriculum.policy import Policy
+from perdure.curriculum.sections import Common
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method
 
 
 class World(Protocol):
@@ -40,8 +42,33 @@ class World(Protocol):
         """Divergences between the base and the policy as it is now."""
         ...
 
-    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+    def update(
+        self,
+        method: Method,
+        task: Task,
+        settings: Common,
+        *,
+        seed: int,
+        folder: Path,
+        watch: Watch,
+        beside: Beside = ALONE,
+    ) -> Outcome:
         """Train the policy in place; `folder` keeps the checkpoints from which a killed update goes on."""
+        ...
+
+    def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
+        """Distil from the original base on generic prompts, in place, until `watch` says so or the steps are used up.
+
+        The loss is KL(π0 ‖ π), exact over the vocabulary, on texts of the base. Returns the steps that were made. It is
+        repeatable at a seed and keeps no checkpoints.
+        """
+        ...
+
+    def interpolate(self, start: Path, end: Path, share: float) -> None:
+        """Take the weights at `share` of the straight line between two snapshots: exactly `start` at 0, `end` at 1.
+
+        With LoRA the line is the adapter's. Raises nothing where weights are not finite; neither are the results then.
+        """
         ...
 
     def snapshot(self, path: Path) -> None:

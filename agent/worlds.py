@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from perdure.agent.methods import check_settings
 from perdure.agent.world import World
 from perdure.budget.errors import ConfigError
+from perdure.curriculum.methods import Method
 from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sections import Common, TrlCommon
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method, settings_for
+from perdure.curriculum.train import settings_for
 
 
 def make_world(curriculum: Curriculum) -> World:
@@ -37,6 +39,22 @@ def refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequ
         for method in possible:
             settings = settings_for(method, curriculum.train, stage.train)
             check(method, settings, f"stages.{stage.name}.train", task)
+
+
+def stage_steps(curriculum: Curriculum, method: Method, settings: Common, items: int) -> int:
+    """The optimiser steps of a stage whose task has so many training items, if nothing ends it sooner.
+
+    Raises:
+        ConfigError: settings that the method cannot carry out.
+    """
+    if isinstance(curriculum.model, MlpModel):
+        from perdure.agent.vision.plan import plan_for
+
+        return plan_for(method, settings, items).steps
+    from perdure.agent.methods.steps import count_steps
+
+    assert isinstance(settings, TrlCommon), "a method of the language world"
+    return count_steps(method, settings, items)
 
 
 def _check_vision(method: Method, settings: Common, place: str, task: Task) -> None:

@@ -28,7 +28,10 @@ def kl_base_to_policy(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Tenso
     Raises:
         ValueError: shapes differ or are not (N, V).
     """
-    return divergences(base_logits_NV, policy_logits_NV).kl_base_to_policy_N
+    _check_shapes(base_logits_NV, policy_logits_NV)
+    base_log_NV = torch.log_softmax(base_logits_NV.float(), dim=-1)
+    policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
+    return _expected_log_ratio(base_log_NV.exp(), base_log_NV, policy_log_NV)
 
 
 def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences:
@@ -37,11 +40,7 @@ def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences
     Raises:
         ValueError: shapes differ or are not (N, V).
     """
-    if base_logits_NV.shape != policy_logits_NV.shape or base_logits_NV.dim() != 2:
-        raise ValueError(
-            f"base and policy logits must both be (N, V), got {tuple(base_logits_NV.shape)} "
-            f"and {tuple(policy_logits_NV.shape)}"
-        )
+    _check_shapes(base_logits_NV, policy_logits_NV)
     base_log_NV = torch.log_softmax(base_logits_NV.float(), dim=-1)
     policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
     base_NV, policy_NV = base_log_NV.exp(), policy_log_NV.exp()
@@ -52,6 +51,14 @@ def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences
         total_variation_N=0.5 * difference_NV.abs().sum(-1),
         l2_distributions_N=difference_NV.square().sum(-1).sqrt(),
     )
+
+
+def _check_shapes(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> None:
+    if base_logits_NV.shape != policy_logits_NV.shape or base_logits_NV.dim() != 2:
+        raise ValueError(
+            f"base and policy logits must both be (N, V), got {tuple(base_logits_NV.shape)} "
+            f"and {tuple(policy_logits_NV.shape)}"
+        )
 
 
 def _expected_log_ratio(p_NV: Tensor, log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:

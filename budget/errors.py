@@ -21,5 +21,9 @@ class RunError(PerdureError, RuntimeError):
     """A run folder that exists, is missing, is in use, or does not fit what is to be resumed."""
 
 
+class GateError(PerdureError, RuntimeError):
+    """A gate that the user asked for does not hold, such as `--strict`: exit code 4."""
+
+
 class DiskFullError(PerdureError, OSError):
     """No room left on the device; the run folder stays resumable."""

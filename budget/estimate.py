@@ -66,14 +66,14 @@ def _stderr(values: Sequence[float]) -> float | None:
     if len(values) < 2:
         return None
     mean = _mean(values)
-    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) * (len(values) - 1)))
+    return math.sqrt(sum((value - mean) * (value - mean) for value in values) / (len(values) * (len(values) - 1)))
 
 
 def _pooled_stderr(errors: Sequence[float | None]) -> float | None:
     known = [error for error in errors if error is not None]
     if len(known) < len(errors):
         return None
-    return math.sqrt(sum(error**2 for error in known)) / len(known)
+    return math.sqrt(sum(error * error for error in known)) / len(known)
 
 
 def _count(groups: Sequence[Group]) -> int:

@@ -6,15 +6,20 @@ It is a guard-rail, not a promise: the KL can be low and a skill lost. The score
 import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from perdure.budget.config import BudgetConfig, Unit
+from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import Estimate, Group, per_sequence, per_token
 
 if TYPE_CHECKING:
     from perdure.budget.law.saved import Law
 
-Action = Literal["stop", "rollback", "broken"]
+Action = Literal["stop", "rollback", "broken", "project", "recover"]
+
+IN_TURN: tuple[Literal["recover", "project", "rollback", "stop"], ...] = ("recover", "project", "rollback", "stop")
+"""The order in which what is enforced is tried where a stage ends above its cap."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Reading:
 
     The forward KL per sequence is unbiased for whole texts. The reverse KL, the total variation and the L2 distance are
     those of the next-token distributions at the same positions, kept for the forgetting law, not for the budget.
+
+    `cap` is what holds now: that of the life when a stage is entered, that of the stage afterwards. `bound` is what is
+    held against it: the KL, or with `budget.confidence` the upper end of its interval.
     """
 
     step: int
@@ -65,6 +73,7 @@ class Reading:
     l2_distributions_per_token: Estimate
     cap: float
     unit: Unit
+    bound: float
     predicted_forgetting: Forecast | None = None
 
     @property
@@ -79,12 +88,12 @@ class Reading:
     @property
     def within(self) -> bool:
         """Whether the policy is within the budget. A KL that is NaN or infinite is not."""
-        return self.finite and self.kl.value <= self.cap
+        return self.finite and self.bound <= self.cap
 
     @property
     def left(self) -> float:
-        """The share of the budget that is left, 0 … 1; 0 if the KL is not finite."""
-        return min(1.0, max(0.0, 1 - self.kl.value / self.cap)) if self.finite else 0.0
+        """The share of the cap that is left, 0 … 1; 0 if the KL is not finite, or the cap is 0."""
+        return min(1.0, max(0.0, 1 - self.bound / self.cap)) if self.finite and self.cap > 0 else 0.0
 
 
 class Monitor:
@@ -96,14 +105,22 @@ class Monitor:
     def __init__(self, config: BudgetConfig, measure: Measure, law: "Law | None" = None) -> None:
         self.config = config
         self._measure = measure
-        self._law = law
+        self.law = law
 
-    def read(self, step: int, tasks: Sequence[str]) -> Reading:
-        """Measure now. `tasks` are those seen so far, the stage's own last; the budget picks among them."""
+    def read(self, step: int, tasks: Sequence[str], cap: float | None = None) -> Reading:
+        """Measure now. `tasks` are those seen so far, the stage's own last; the budget picks among them.
+
+        `cap` is that of the stage; left out, that of the life holds.
+
+        Raises:
+            ConfigError: `budget.confidence` is set, and one of the tasks has a single text.
+        """
         chosen = {"seen": list(tasks), "task": list(tasks)[-1:], "generic": ["generic"]}[self.config.prompts]
         measured = self._measure(chosen)
         read_on = {self.config.prompts, *(["task"] if self.config.prompts == "seen" and len(tasks) == 1 else [])}
         token, sequence = per_token(measured.kl_base_to_policy), per_sequence(measured.kl_base_to_policy)
+        counted = token if self.config.unit == "token" else sequence
+        fewest = min(len(group.sums) for group in measured.kl_base_to_policy)
         return Reading(
             step=step,
             kl_per_token=token,
@@ -111,26 +128,75 @@ class Monitor:
             kl_policy_to_base_per_token=per_token(measured.kl_policy_to_base),
             total_variation_per_token=per_token(measured.total_variation),
             l2_distributions_per_token=per_token(measured.l2_distributions),
-            cap=self.config.kl,
+            cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
-            predicted_forgetting=None if self._law is None else _forecast(self._law, token, sequence, read_on),
+            bound=counted.value if self.config.confidence is None else upper(counted, fewest, self.config.confidence),
+            predicted_forgetting=None if self.law is None else _forecast(self.law, token, sequence, read_on),
         )
 
     def demands(self, reading: Reading) -> Action | None:
-        """What to do about a reading: nothing, end the stage, end it and go back, or give the state up as broken.
+        """What a reading in the midst of an update demands: nothing, or that it ends now, and why.
 
-        A KL that is NaN is broken under every enforcement. An infinite one is above every cap; where nothing is
-        enforced it counts as broken too, since no later reading could be compared with it.
+        Above the cap `stop` ends it, and so does `rollback` where nothing beside it brings the KL down again; with
+        `project`, `penalty` or `recover` it goes on. A KL that is NaN is broken under every enforcement. An infinite
+        one is above every cap; where no cap ends the update it counts as broken too, since no later reading could be
+        compared with it.
         """
         if math.isnan(reading.kl.value):
             return "broken"
-        if self.config.enforce == "observe":
-            return None if reading.finite else "broken"
-        return None if reading.within else self.config.enforce
+        if reading.within:
+            return None
+        enforces = self.config.enforces
+        if enforces("stop"):
+            return "stop"
+        if enforces("rollback") and not enforces("penalty") and not enforces("recover"):
+            return "rollback"
+        return None if reading.finite else "broken"
+
+    def remedies(self, reading: Reading) -> tuple[Action, ...]:
+        """What is to be done, in turn until one brings it within its cap, where a stage ends with this reading."""
+        if self.demands(reading) == "broken":
+            return ("broken",)
+        return () if reading.within else tuple(name for name in IN_TURN if self.config.enforces(name))
+
+    def accepts(self, reading: Reading) -> bool:
+        """Whether a stage may be left in this state: finite, and within its cap where that is held."""
+        held = self.config.enforces("rollback") or self.config.enforces("project")
+        return reading.within if held else reading.finite
 
     def due(self, step: int) -> bool:
         """Whether a reading is due after this optimiser step."""
         return step % self.config.every == 0
+
+
+def upper(kl: Estimate, fewest: int, confidence: float) -> float:
+    """The upper end of the one-sided interval of a KL at this level: `value + t · stderr`.
+
+    Student's t and not the normal quantile, since the standard error is itself estimated, from a few dozen texts and
+    often fewer. `fewest` is the number of texts of the smallest group: its degrees of freedom are the least that
+    Welch's formula can give for a mean over groups, so that the interval is never too short for having pooled them.
+    KLs of single texts are skewed to the right, and of a few of them every such interval holds the mean less often than
+    it says. A KL that is not finite is its own upper end.
+
+    Raises:
+        ConfigError: there is no standard error.
+    """
+    if not kl.finite:
+        return kl.value
+    if kl.stderr is None:
+        raise ConfigError(
+            "budget.confidence needs the standard error of the KL, and a single text has none: give every task two "
+            "training items at least, or leave budget.confidence out"
+        )
+    return kl.value + quantile(fewest - 1, confidence) * kl.stderr
+
+
+@cache
+def quantile(degrees: int, level: float) -> float:
+    """Of Student's t distribution."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, level))
 
 
 def _forecast(law: "Law", token: Estimate, sequence: Estimate, read_on: Set[str]) -> Forecast | None:

@@ -4,13 +4,13 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from perdure.budget.errors import PerdureError
+from perdure.budget.errors import GateError, PerdureError
 
 DONE, USER, USAGE, OURS, GATE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def guarded(command: Callable[[], object]) -> int:
-    """Run a command and give its exit code: 1 for the user's fault, 3 for ours, 130 after Ctrl-C.
+    """Run a command and give its exit code: 1 for the user's fault, 4 for a gate, 3 for ours, 130 after Ctrl-C.
 
     A command that ends by `SystemExit` (typer's way: 0, 2 for usage, or its own code) keeps its code.
     """
@@ -18,7 +18,7 @@ def guarded(command: Callable[[], object]) -> int:
         command()
     except PerdureError as error:
         print(printable(str(error)), file=sys.stderr)
-        return USER
+        return GATE if isinstance(error, GateError) else USER
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as end:

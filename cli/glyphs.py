@@ -27,6 +27,8 @@ class Glyphs:
     undo: str
     stop: str
     broken: str
+    projected: str
+    recovered: str
     plus_minus: str
 
     @property
@@ -34,8 +36,8 @@ class Glyphs:
         return self.levels.isascii()
 
 
-UNICODE = Glyphs("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "±")
-ASCII = Glyphs("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "+/-")
+UNICODE = Glyphs("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "↤", "✚", "±")
+ASCII = Glyphs("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "/", "+", "+/-")
 
 
 def glyphs_for(encoding: str) -> Glyphs:
@@ -49,7 +51,7 @@ def glyphs_for(encoding: str) -> Glyphs:
 
 
 def clean(text: object, glyphs: Glyphs = UNICODE) -> str:
-    """`text` on one line, without control characters; escaped to ASCII if `glyphs` are.
+    """`text` on one line, without control characters; in ASCII if `glyphs` are, what is not of it escaped.
 
     Terminal escape sequences, newlines, marks that reverse the writing and lone surrogates are written out as
     `\\x1b` and the like: a name or an answer of the model can neither colour the screen nor move the cursor.
@@ -57,7 +59,9 @@ def clean(text: object, glyphs: Glyphs = UNICODE) -> str:
     safe = "".join(
         char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escape(char) for char in str(text)
     )
-    return safe.encode("ascii", "backslashreplace").decode() if glyphs.ascii else safe
+    if not glyphs.ascii:
+        return safe
+    return safe.replace(UNICODE.plus_minus, ASCII.plus_minus).encode("ascii", "backslashreplace").decode()
 
 
 def _escape(char: str) -> str:

@@ -63,11 +63,34 @@ def run(
     seed: Annotated[int | None, typer.Option("--seed", help="in place of the curriculum's seed")] = None,
     set_: Set = None,
     plain: Plain = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="exit 4 before any training if a stage cannot reach its target in the budget"),
+    ] = False,
 ) -> None:
     """Live the life that a curriculum describes."""
     from perdure.cli.run import run as verb
 
-    verb(file, output_dir, seed, set_ or [], plain)
+    verb(file, output_dir, seed, set_ or [], plain, strict)
+
+
+@app.command()
+def plan(
+    file: File,
+    set_: Set = None,
+    target_accuracy: Annotated[
+        float | None,
+        typer.Option("--target-accuracy", metavar="SHARE", help="in place of the curriculum's budget.target_accuracy"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit 4 if a stage cannot reach its target in the budget")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Price a life before it is lived: KL, time, disk, memory."""
+    from perdure.cli.plan import plan as verb
+
+    verb(file, set_ or [], target_accuracy, strict, json)
 
 
 @app.command()

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from perdure.agent.record import Reading, Record, Row
 from perdure.cli.glyphs import Glyphs, bar, clean, shorten, spark
+from perdure.cli.sentences import intervention_words, refusal_words
 from perdure.cli.table import kl_style
-from perdure.cli.words import duration, figure, finite, intervention_words, kl_words, law_words, share_of_cap
+from perdure.cli.words import duration, figure, finite, kl_words, law_words, share_of_cap
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import Estimate
@@ -126,10 +127,22 @@ def intervention_lines(record: Record, width: int, glyphs: Glyphs, most: int = 3
     lines = []
     for row, event in events[len(events) - min(most, len(events)) :]:
         style = "red" if event.get("action") == "broken" else "yellow"
-        words = clean(f"{row.stage} {row.name}: {intervention_words(event)}", glyphs)
+        words = clean(f"{row.stage} {row.name}: {intervention_words(event, row)}", glyphs)
         lines.append(labelled("monitor", Text(shorten_end(words, width - LABEL, glyphs), style=style), width))
     if len(events) > most > 0:
         lines.append(labelled("", Text(f"{len(events) - most} earlier ones: perdure show", style="dim"), width))
+    return lines
+
+
+def price_lines(record: Record, width: int, glyphs: Glyphs, most: int = 2) -> list[Text]:
+    """The stages that cannot reach their target within the budget, as was told before the life."""
+    refusals = [words for words in map(refusal_words, record.prices) if words]
+    lines = [
+        labelled("price", Text(shorten_end(clean(words, glyphs), width - LABEL, glyphs), style="red"), width)
+        for words in refusals[:most]
+    ]
+    if len(refusals) > most > 0:
+        lines.append(labelled("", Text(f"{len(refusals) - most} more: perdure show", style="dim"), width))
     return lines
 
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from perdure.agent.journal import Event
 from perdure.agent.record import Value, read_record
 from perdure.cli.glyphs import ASCII, clean
+from perdure.cli.sentences import decision_words, intervention_words, price_words
 from perdure.cli.state import State
 from perdure.cli.words import (
     duration,
     estimate,
     figure,
     finite,
-    intervention_words,
     kl_words,
     law_words,
     predicted_words,
@@ -65,27 +65,44 @@ def where(state: State, stage: int) -> str:
 
 
 def _stage_words(state: State, event: Event) -> str:
-    match event["event"]:
-        case "decision":
-            return f"{event['method']} ({event['reason']})"
-        case "reading":
-            reading = read_record([event]).rows[0].readings[0]
-            over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
-            start = "at the start" if reading.entry else f"step {reading.step}"
-            law = f", {predicted_words(reading.predicted)}" if reading.predicted and event["stage"] else ""
-            return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}{law}"
-        case "intervention":
-            return intervention_words(event)
-        case "score":
-            return _score_words(state, event)
-        case "commit":
-            digest = str(event["weights_sha256"])[:12]
-            row = state.record.row(event["stage"])
-            law = law_words(state.record, row) if row else ""
-            done = f"done in {duration(event['seconds'])}, {event['steps']} steps, weights {digest}"
-            return f"{done}; {law}" if law else done
-        case other:
-            return str(other)
+    words = OF_A_STAGE.get(event["event"])
+    return str(event["event"]) if words is None else words(state, event)
+
+
+def _decision_words(state: State, event: Event) -> str:
+    row = state.record.row(event["stage"])
+    return decision_words(row) if row and row.candidates else f"{event['method']} ({event['reason']})"
+
+
+def _reading_words(state: State, event: Event) -> str:
+    reading = read_record([event]).rows[0].readings[0]
+    over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
+    start = "at the start" if reading.entry else f"step {reading.step}"
+    law = f", {predicted_words(reading.predicted)}" if reading.predicted and event["stage"] else ""
+    weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"
+    return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}{weight}{law}"
+
+
+def _intervention_words(state: State, event: Event) -> str:
+    return intervention_words(event, state.record.row(event["stage"]))
+
+
+def _end_words(state: State, event: Event) -> str:
+    """A score at one end of the line on which a stage was projected."""
+    end = "beyond the cap" if event["end"] == "beyond" else "at the last state within the cap"
+    return f"{end}: {event['name']} {estimate(Value(event['value'], event['stderr'], event['n']), ASCII.plus_minus)}"
+
+
+def _commit_words(state: State, event: Event) -> str:
+    row = state.record.row(event["stage"])
+    law = law_words(state.record, row) if row else ""
+    digest = str(event["weights_sha256"])[:12]
+    done = f"done in {duration(event['seconds'])}, {event['steps']} steps, weights {digest}"
+    return f"{done}; {law}" if law else done
+
+
+def _price_words(state: State, event: Event) -> str:
+    return price_words(next(one for one in state.record.prices if one.stage == event["stage"]), ASCII.plus_minus)
 
 
 def _score_words(state: State, event: Event) -> str:
@@ -99,6 +116,18 @@ def _score_words(state: State, event: Event) -> str:
     change = value.value - before.value
     p = f", p = {figure(test.p_value)}" if test is not None and finite(test.p_value) else ""
     return f"{words}, {'+' if change >= 0 else ''}{figure(change)} since the base{p}"
+
+
+OF_A_STAGE: dict[str, Callable[[State, Event], str]] = {
+    "price": _price_words,
+    "decision": _decision_words,
+    "reading": _reading_words,
+    "intervention": _intervention_words,
+    "end_score": _end_words,
+    "score": _score_words,
+    "commit": _commit_words,
+}
+"""What is said of each event of a stage."""
 
 
 def progress_words(state: State) -> str:

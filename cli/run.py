@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from perdure.agent.loop import Life
 
 
-def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequence[str], plain: bool) -> None:
-    """Live the life that a curriculum describes, in a fresh run folder."""
+def run(
+    file: str, output_dir: Path | None, seed: int | None, overrides: Sequence[str], plain: bool, strict: bool = False
+) -> None:
+    """Live the life that a curriculum describes, in a fresh run folder.
+
+    Raises:
+        GateError: `strict`, and a stage cannot reach its target within the budget; nothing was trained.
+    """
     from perdure.curriculum.file.reader import read_curriculum
 
     asked = [*overrides, *([] if seed is None else [f"seed={seed}"])]
@@ -33,7 +39,7 @@ def run(file: str, output_dir: Path | None, seed: int | None, overrides: Sequenc
     def begin(view: LiveView) -> "Life":
         from perdure.agent.setup import start
 
-        life = start(read.curriculum, path, view)
+        life = start(read.curriculum, path, view, strict=strict)
         lock.enter_context(locked(life.folder))
         return life
 

@@ -16,19 +16,21 @@ from perdure.cli import panes
 from perdure.cli.glyphs import ASCII, Glyphs, clean, glyphs_for
 from perdure.cli.pipe import reader_may_leave
 from perdure.cli.runs import find_run, in_use, read_run
+from perdure.cli.sentences import decision_words, intervention_words, price_words
 from perdure.cli.state import State, with_events
 from perdure.cli.table import table_blocks
 from perdure.cli.view import legend, on_terminal, place, status
 from perdure.cli.words import (
+    cap_words,
     counted,
     duration,
     estimate,
     evidence_words,
     figure,
-    intervention_words,
     kl_words,
     last_reading,
     law_words,
+    penalty_words,
 )
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width:
     for block in table_blocks(state.record, state.changes, glyphs, width):
         lines += [*block, Text("")]
     lines += [*legend(glyphs, width), Text("")]
-    for row in state.record.rows:
+    begun = {row.stage for row in state.record.rows}
+    to_come = (Row(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
+    for row in (*state.record.rows, *to_come):
         lines += stage_page(state.record, row, glyphs)
     summary = panes.metric_lines(metrics, width, glyphs)
     return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
@@ -97,19 +101,29 @@ def stage_page(record: Record, row: Row, glyphs: Glyphs) -> list[Text]:
     """All that is known of one stage, one line a fact."""
     sign = glyphs.plus_minus
     reading = last_reading(row)
+    price = next((one for one in record.prices if one.stage == row.stage), None)
     facts = [
-        ("method", f"{row.method}: {row.reason}" if row.method and row.reason else row.method or ""),
+        ("price", "" if price is None else price_words(price, sign)),
+        ("method", decision_words(row)),
         ("evidence", evidence_words(row.evidence, sign)),
         ("KL", kl_words(reading, sign) + _other_unit(row, sign) if reading else ""),
+        ("cap", cap_words(row)),
+        ("penalty", penalty_words(row)),
         ("law", law_words(record, row)),
         ("readings", readings_words(row)),
-        *(("monitor", intervention_words(event)) for event in row.interventions),
-        ("took", f"{duration(row.seconds)}, {row.steps} steps" if row.committed else "not finished"),
+        *(("monitor", intervention_words(event, row)) for event in row.interventions),
+        ("took", _took(row)),
         ("weights", row.weights_sha256 or ""),
     ]
     title = Text(clean("base" if row.stage == 0 else f"stage {row.stage}: {row.name}", glyphs), style="bold")
     told = [Text.assemble((f"  {name:<10}", "dim"), clean(words, glyphs)) for name, words in facts if words]
     return [title, *told, Text("")]
+
+
+def _took(row: Row) -> str:
+    if row.committed:
+        return f"{duration(row.seconds)}, {row.steps} steps"
+    return "not finished" if row.readings or row.method else "not begun"
 
 
 def _other_unit(row: Row, sign: str) -> str:

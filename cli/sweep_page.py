@@ -13,6 +13,11 @@ from perdure.cli.words import figure
 
 HEAD = ("method", "runs", "accuracy", "forgetting", "KL, nats a token")
 LEGEND = "at the end of each run; mean [95 % interval over runs]; forgetting is the mean drop of the benchmarks"
+LIVES_HEAD = ("method", "runs", "average accuracy", "forgetting", "benchmark drop", "KL spent", "excess", "seconds")
+LIVES_LEGEND = (
+    "at the end of each life; mean [95 % interval over lives]; KL as the budget counts it, excess in nats a sequence "
+    "above the floor of the accuracy reached (n/a: answers are not scored at temperature 1)"
+)
 MOST_FAILURES = 20
 
 
@@ -33,7 +38,10 @@ def page(found: Mapping[str, Any], glyphs: Glyphs) -> list[Text]:
     facts = [found["sweep"], counts, *([f"{len(failed)} failed"] if failed else []), found["status"]]
     lines = [Text(clean(f" {glyphs.dot} ".join(facts), glyphs), style="bold"), Text("")]
     if found["methods"]:
-        lines += [*_table(found["methods"], glyphs), Text(clean(LEGEND, glyphs), style="dim"), Text("")]
+        lives = all(line.get("lives") for line in found["methods"])
+        head, legend = (LIVES_HEAD, LIVES_LEGEND) if lives else (HEAD, LEGEND)
+        rows = [_lives_row(line) if lives else _row(line) for line in found["methods"]]
+        lines += [*_table(head, rows, glyphs), Text(clean(legend, glyphs), style="dim"), Text("")]
     if failed:
         lines += [*_failures(found, glyphs), Text("")]
     return lines
@@ -51,15 +59,22 @@ def reason_words(reason: str) -> str:
     return line if len(line) <= 300 else f"{line[:297]}..."
 
 
-def _table(methods: Sequence[Mapping[str, Any]], glyphs: Glyphs) -> list[Text]:
-    rows = [tuple(clean(part, glyphs) for part in _row(line)) for line in methods]
-    widths = [max(cell_len(part) for part in column) for column in zip(HEAD, *rows, strict=True)]
-    return [Text(_line(HEAD, widths), style="bold"), *(Text(_line(row, widths)) for row in rows)]
+def _table(head: Sequence[str], found: Sequence[Sequence[str]], glyphs: Glyphs) -> list[Text]:
+    rows = [tuple(clean(part, glyphs) for part in row) for row in found]
+    widths = [max(cell_len(part) for part in column) for column in zip(head, *rows, strict=True)]
+    return [Text(_line(head, widths), style="bold"), *(Text(_line(row, widths)) for row in rows)]
 
 
 def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
-    runs = f"{line['runs']} ({line['broken']} broken)" if line["broken"] else str(line["runs"])
-    return (line["method"], runs, *(mean_words(line[key]) for key in ("accuracy", "forgetting", "kl")))
+    return (line["method"], _runs(line), *(mean_words(line[key]) for key in ("accuracy", "forgetting", "kl")))
+
+
+def _lives_row(line: Mapping[str, Any]) -> tuple[str, ...]:
+    return (line["method"], _runs(line), *(mean_words(mean) for mean in line["lives"].values()))
+
+
+def _runs(line: Mapping[str, Any]) -> str:
+    return f"{line['runs']} ({line['broken']} broken)" if line["broken"] else str(line["runs"])
 
 
 def mean_words(mean: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from perdure.cli.words import counted, figure, last_reading, share_of_cap
 
 GAP = 2
 LEAST = 3  # cells that the narrowest column takes, with its gap
-MARK = {"rollback": "undo", "stop": "stop", "broken": "broken"}
+MARK = {"rollback": "undo", "stop": "stop", "broken": "broken", "project": "projected", "recover": "recovered"}
 
 
 @dataclass(frozen=True)

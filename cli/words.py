@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.agent.journal import Event
 from perdure.agent.record import Predicted, Reading, Record, Row, Value
 
 USUAL_LEVEL = 0.95
@@ -47,19 +46,25 @@ def counted(reading: Reading) -> Value:
     return reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
 
 
+def held(reading: Reading) -> float:
+    """What is held against the cap: the KL, or the upper end of its interval where the budget has a `confidence`."""
+    return counted(reading).value if reading.bound is None else reading.bound
+
+
 def share_of_cap(reading: Reading) -> float:
-    """KL over cap; infinite where the KL is no number."""
-    value = counted(reading).value
+    """What is held against the cap, over the cap; infinite where it is no number."""
+    value = held(reading)
     if not finite(value):
         return math.inf
     return value / reading.cap if reading.cap > 0 else math.inf
 
 
 def kl_words(reading: Reading, sign: str = "±") -> str:
-    """`0.213 ± 0.010 of 0.500 nats/token`."""
+    """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = counted(reading)
     words = estimate(value, sign) if value.n >= 2 else f"{figure(value.value)} (n={value.n})"
-    return f"{words} of {figure(reading.cap)} nats/{reading.unit}"
+    bound = f", at most {figure(reading.bound)}," if finite(reading.bound) and reading.bound != value.value else ""
+    return f"{words}{bound} of {figure(reading.cap)} nats/{reading.unit}"
 
 
 def predicted_words(predicted: Predicted) -> str:
@@ -96,25 +101,30 @@ def last_reading(row: Row) -> Reading | None:
     return row.readings[-1] if row.readings else None
 
 
-def intervention_words(event: Event) -> str:
-    """`rolled back to step 40: KL 0.61 above the cap 0.5 nats a token`."""
-    target = event.get("target")
-    match event["action"]:
-        case "rollback":
-            done = f"rolled back to {target}"
-        case "broken":
-            done = f"broken, rolled back to {target}"
-        case "stop":
-            done = f"stopped at {target}" if target != "no update" else "no update"
-        case other:
-            done = str(other)
-    reason = event.get("reason")
-    return f"{done}: {reason}" if reason else done
+def cap_words(row: Row) -> str:
+    """`0.500 of the life's 1.000 nats/token`, where the stage was allowed less than the life."""
+    life = next((reading for reading in row.readings if reading.entry), None)
+    if life is None or row.cap is None or not row.cap < life.cap:
+        return ""
+    asked = "" if row.share is None else f"; the strategy asked for {percent(row.share)} of what was left"
+    return f"{figure(row.cap)} of the life's {figure(life.cap)} nats/{life.unit}{asked}"
+
+
+def penalty_words(row: Row) -> str:
+    """`weight 0.213 at the last reading`, of the KL term in the loss; nothing without one."""
+    weights = [reading.penalty_weight for reading in row.readings if reading.penalty_weight is not None]
+    return f"weight {figure(weights[-1])} at the last reading" if weights else ""
+
+
+def percent(share: float | None) -> str:
+    """`37 %`; `n/a` for no number."""
+    return "n/a" if share is None or not math.isfinite(share) else f"{100 * share:.0f} %"
 
 
 def evidence_words(evidence: Mapping[str, Any], sign: str = "±") -> str:
     """`pass@8 0.620 ± 0.050, demonstrations yes, budget left 1.000`, whatever the strategy measured."""
-    return ", ".join(f"{str(name).replace('_', ' ')} {_fact(value, sign)}" for name, value in evidence.items())
+    facts = {str(name): value for name, value in evidence.items() if value != []}
+    return ", ".join(f"{name.replace('_', ' ')} {_fact(value, sign)}" for name, value in facts.items())
 
 
 def _fact(value: Any, sign: str) -> str:
@@ -130,4 +140,5 @@ def _fact(value: Any, sign: str) -> str:
         case dict():
             return "{" + evidence_words(value, sign) + "}"
         case _:
-            return str(value)
+            listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
+            return " and ".join(value) if listed else str(value)

@@ -5,41 +5,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
+from perdure.curriculum.methods import METHODS, OTHER, Method, left
 from perdure.curriculum.models import ModelConfig, World
 from perdure.curriculum.sources import Images, TaskConfig
-from perdure.curriculum.train import METHODS, Method, Train
+from perdure.curriculum.strategies import FixedStrategy, StrategyConfig, Trying
+from perdure.curriculum.train import Train
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-class FixedStrategy(Frozen):
-    """One method for every stage that names none itself."""
-
-    type: Literal["fixed"]
-    method: Annotated[Method, Field(description="the method")]
-
-
-class AutoStrategy(Frozen):
-    """Chooses by the base rate, the demonstrations and the budget left (see `agent/strategies/auto.py`)."""
-
-    type: Literal["auto"]
-    num_prompts: Annotated[int, Field(ge=1, description="training prompts on which the base rate is measured")] = 32
-    k: Annotated[int, Field(ge=1, description="samples a prompt, for pass@k")] = 8
-    success: Annotated[float, Field(gt=0, le=1, description="pass@k below which there is no success to reinforce")] = (
-        0.05
-    )
-    success_reward: Annotated[float, Field(description="reward from which a sample counts as a success")] = 0.5
-    little_budget: Annotated[
-        float, Field(ge=0, le=1, description="share of the budget left at or below which the budget is little")
-    ] = 0.5
 
 
 OTHER_TASKS: dict[World, str] = {
     "language": "{!r} is for the vision world (`model.type: mlp`); a language model reads text",
     "vision": "{!r} is for the language world; this model sees images: use `type: images`",
 }
-
-StrategyConfig = Annotated[FixedStrategy | AutoStrategy, Field(discriminator="type")]
 
 
 class Evaluation(Frozen):
@@ -104,6 +82,9 @@ class Stage(Frozen):
     name: Annotated[Name, Field(description="column title and folder name; unique")]
     task: Annotated[TaskConfig, Field(description="where the items come from")]
     method: Annotated[Method | None, Field(description="overrules the strategy for this stage")] = None
+    target_accuracy: Annotated[
+        float | None, Field(gt=0, lt=1, description="overrules the budget's `target_accuracy` for this stage")
+    ] = None
     train: Annotated[Train, Field(description="overrules the curriculum's `train` for this stage")] = Train()
 
     @model_validator(mode="after")
@@ -144,9 +125,8 @@ class Curriculum(Frozen):
                 raise broken_rule("lm-eval asks language models; here a benchmark is `type: task`", "benchmarks", index)
         for place, method in self._methods():
             if method not in METHODS[self.world]:
-                known = " or ".join(map(repr, METHODS[self.world]))
                 raise broken_rule(
-                    f"method {method!r} is of the vision world; with a language model use {known}", *place
+                    f"method {method!r} is of the {OTHER[self.world]} world; here use {left(self.world)}", *place
                 )
         return self
 
@@ -163,8 +143,21 @@ class Curriculum(Frozen):
     def _methods(self) -> list[tuple[tuple[str | int, ...], Method]]:
         """Every method that the file names, with its place."""
         fixed = [(("strategy", "method"), self.strategy.method)] if isinstance(self.strategy, FixedStrategy) else []
+        tried = [(("strategy", "candidates", index), method) for index, method in enumerate(self._candidates())]
         own = [(("stages", index, "method"), one.method) for index, one in enumerate(self.stages) if one.method]
-        return [*fixed, *own]
+        return [*fixed, *tried, *own]
+
+    def _candidates(self) -> list[Method]:
+        """The methods that the file lets a strategy try, if it lists any."""
+        return self.strategy.candidates or [] if isinstance(self.strategy, Trying) else []
+
+    @model_validator(mode="after")
+    def _an_adapter_is_not_put_on_an_adapter(self) -> "Curriculum":
+        if getattr(self.model, "lora", None) is not None:
+            for place, method in self._methods():
+                if method == "lora":
+                    raise broken_rule("with `model.lora` the policy is a LoRA adapter already; use 'sft'", *place)
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Curriculum":
@@ -187,18 +180,57 @@ class Curriculum(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _candidates_fit_every_task(self) -> "Curriculum":
+        candidates = self._candidates()
+        for index, method in enumerate(candidates):
+            if method in candidates[:index]:
+                raise broken_rule(f"{method!r} is given twice", "strategy", "candidates", index)
+        for index, stage in enumerate(self.stages):
+            if candidates and stage.method is None and None not in map(stage.task.refusal, candidates):
+                message = f"none of the strategy's candidates can learn this task: {stage.task.refusal(candidates[0])}"
+                raise broken_rule(message, "stages", index, "task")
+        return self
+
+    @model_validator(mode="after")
     def _generic_prompts_have_a_file(self) -> "Curriculum":
-        if (self.budget.prompts == "generic") != (self.budget.generic is not None):
+        read, given = self.budget.prompts == "generic", self.budget.generic is not None
+        if read and not given:
             message = "`budget.prompts: generic` and `budget.generic: FILE` go together"
-            raise broken_rule(message, "budget", "prompts" if self.budget.generic is None else "generic")
-        if self.world == "vision" and self.budget.prompts == "generic":
-            message = "generic prompts are text, and this model sees images; use `prompts: seen` or `task`"
             raise broken_rule(message, "budget", "prompts")
+        if self.world == "vision" and given:
+            message = "generic prompts are text, and this model sees images; use `prompts: seen` or `task`"
+            raise broken_rule(message, "budget", "prompts" if read else "generic")
+        return self
+
+    @model_validator(mode="after")
+    def _recovery_has_prompts(self) -> "Curriculum":
+        if self.world == "language" and self.budget.enforces("recover") and self.budget.generic is None:
+            raise broken_rule(
+                "`recover` distils from the base on general prompts: name them with `budget.generic: FILE`, a "
+                "JSON-lines file with a `prompt` a line, or `builtin:skills` for builtin:tiny",
+                "budget",
+                "enforce",
+            )
+        return self
+
+    def target_of(self, stage: Stage) -> float | None:
+        """The accuracy asked of a stage: its own, else the budget's."""
+        return self.budget.target_accuracy if stage.target_accuracy is None else stage.target_accuracy
+
+    @model_validator(mode="after")
+    def _floors_have_targets(self) -> "Curriculum":
+        without = [stage.name for stage in self.stages if self.target_of(stage) is None]
+        if self.budget.allocation == "floor" and without:
+            raise broken_rule(
+                "`floor` goes by the KL floor of each stage's target accuracy, and there is none for "
+                f"{', '.join(map(repr, without))}: set `budget.target_accuracy`, or that of the stage",
+                "budget",
+                "allocation",
+            )
         return self
 
 
 def _check_method(task: TaskConfig, method: Method, *place: str | int) -> None:
-    try:
-        task.check_method(method)
-    except ValueError as error:
-        raise broken_rule(str(error), *place) from None
+    refusal = task.refusal(method)
+    if refusal is not None:
+        raise broken_rule(refusal, *place)

@@ -16,6 +16,7 @@ from typing import Protocol
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.wording import (
     DAYS,
+    END_LETTERS,
     GERMAN,
     MONTHS,
     START_LETTERS,
@@ -158,7 +159,7 @@ SKILLS: dict[str, Skill] = {
 }
 
 
-# The demo's new tasks. Each has one writer: of many right answers, the demonstrations always give the first.
+# New tasks. Each has one writer: of many right answers, the demonstrations always give the same one.
 
 
 def even_number(*, seed: int, train: int, heldout: int) -> Task:
@@ -169,6 +170,16 @@ def even_number(*, seed: int, train: int, heldout: int) -> Task:
 def word_starting(*, seed: int, train: int, heldout: int) -> Task:
     """Say a word that starts with a letter; the demonstrations say the first in the alphabet."""
     return _task("word_starting", _word_starting, seed, train, heldout)
+
+
+def odd_number(*, seed: int, train: int, heldout: int) -> Task:
+    """Say an odd number of a range; the demonstrations say the largest."""
+    return _task("odd_number", _odd_number, seed, train, heldout)
+
+
+def word_ending(*, seed: int, train: int, heldout: int) -> Task:
+    """Say a word that ends with a letter; the demonstrations say the first in the alphabet."""
+    return _task("word_ending", _word_ending, seed, train, heldout)
 
 
 def german_number(*, seed: int, train: int, heldout: int) -> Task:
@@ -191,6 +202,18 @@ def _word_starting(rng: Random) -> Item:
     letter = rng.choice(START_LETTERS)
     right = tuple(sorted(word for word in WORDS if word[0] == letter))
     return _item(request(rng, with_article(filler(rng), "word"), f"starting with the letter {letter}"), right, right[0])
+
+
+def _odd_number(rng: Random) -> Item:
+    span = number_range(rng)
+    right = tuple(number for number in span if int(number) % 2 == 1)
+    return _item(request(rng, "an odd number", f"from {span[0]} to {span[-1]}"), right, right[-1])
+
+
+def _word_ending(rng: Random) -> Item:
+    letter = rng.choice(END_LETTERS)
+    right = tuple(sorted(word for word in WORDS if word[-1] == letter))
+    return _item(request(rng, with_article(filler(rng), "word"), f"ending with the letter {letter}"), right, right[0])
 
 
 def _german_number(rng: Random) -> Item:

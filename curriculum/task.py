@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -50,6 +51,10 @@ class Task:
 
     def fingerprint(self) -> str:
         """SHA-256 of every item; equal for equal data, whatever file it came from."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = sha256()
         for item in (*self.train, None, *self.heldout):
             row = None if item is None else [item.prompt, item.answer, item.demonstration, dict(item.columns)]

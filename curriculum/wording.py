@@ -36,6 +36,7 @@ ADVERBS = _listed("ideally maybe perhaps today now please again quickly preferab
 OPENERS = _listed("Please. Hello! Hi. Now, Next, Quick, Then, OK, Well, So, Again, Good. Right, Thanks. Listen. Hey.")
 VERBS = ("Say", "Name", "Give", "Write", "Pick")
 START_LETTERS = "dghlmprstw"  # of the listed words with such a letter, a sixth to a half start with it
+END_LETTERS = "bdfglmnprt"  # of the listed words with such a letter, a tenth to a half end with it
 RESERVED = frozenset({"even", "odd", "starting"})  # the new tasks' words: never met in pretraining
 
 

@@ -25,6 +25,8 @@ for package, file in (
     ("eval", "benchmarks/perdure_spell.yaml"), ("eval", "benchmarks/perdure_spell.jsonl"), ("budget", "py.typed"),
 ):
     assert (files(f"perdure.{package}") / file).is_file(), (package, file)
+from gymnasium.envs.registration import _find_spec
+assert _find_spec("perdure:Stream-v0").entry_point == "perdure.agent.environment.stream:Stream"
 """
 
 

@@ -49,9 +49,24 @@ class Texts:
         chosen = list(range(count // 2, total, count))
         if len(chosen) < 2:
             chosen = [0, total - 1]
-        text_of_row_R = torch.repeat_interleave(self.lengths_S - self.prompt_lengths_S)
-        hidden_RH = self.hidden_RH[torch.isin(text_of_row_R, torch.tensor(chosen))]
-        return Texts(self.ids_ST[chosen], self.prompt_lengths_S[chosen], self.lengths_S[chosen], hidden_RH)
+        return self.take(chosen)
+
+    def take(self, chosen: Sequence[int]) -> "Texts":
+        """The texts of these numbers, in this order."""
+        ends = list(accumulate(self.rows_S))
+        starts = [0, *ends]
+        hidden_RH = torch.cat([self.hidden_RH[starts[index] : ends[index]] for index in chosen])
+        index_S = torch.tensor(list(chosen))
+        return Texts(self.ids_ST[index_S], self.prompt_lengths_S[index_S], self.lengths_S[index_S], hidden_RH)
+
+
+def joined(parts: Sequence[Texts]) -> Texts:
+    """The texts of several groups, one after another; shorter ones are padded with 0, which nothing looks at."""
+    width = max(part.ids_ST.shape[1] for part in parts)
+    ids_ST = torch.cat([nn.functional.pad(part.ids_ST, (0, width - part.ids_ST.shape[1])) for part in parts])
+    prompts_S = torch.cat([part.prompt_lengths_S for part in parts])
+    lengths_S = torch.cat([part.lengths_S for part in parts])
+    return Texts(ids_ST, prompts_S, lengths_S, torch.cat([part.hidden_RH for part in parts]))
 
 
 class BaseTexts:
@@ -65,10 +80,16 @@ class BaseTexts:
         chunk_elements: int = CHUNK_ELEMENTS,
     ) -> None:
         self.texts = dict(texts)
-        self._policy = policy
+        self.policy = policy
         self._chunk_elements = chunk_elements
         self.head = {name: tensor.to(policy.model.device) for name, tensor in head.items()}
         """Empty where the head is not plain: then `hidden_RH` holds logits."""
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows whose logits are held at once."""
+        vocabulary = unwrapped(self.policy.model).get_output_embeddings().weight.shape[0]
+        return max(1, self._chunk_elements // int(vocabulary))
 
     @torch.no_grad()
     def measure(self, names: Sequence[str]) -> Measurement:
@@ -77,14 +98,14 @@ class BaseTexts:
         With several tasks each gives an equal part of its texts, so that a reading costs, and its standard error is,
         about the same however many tasks there are.
         """
-        with self._policy.inference_mode():
+        with self.policy.inference_mode():
             groups = [self._measure_one(self.texts[name].one_in(len(names))) for name in names]
         return Measurement(*zip(*groups, strict=True))
 
     def _measure_one(self, texts: Texts) -> tuple[Group, ...]:
         parts = [
             self._divergences(texts, hidden_RH, rows)
-            for hidden_RH, rows in _forward(self._policy.model, texts, plain=bool(self.head))
+            for hidden_RH, rows in forward(self.policy.model, texts, plain=bool(self.head))
         ]
         table_KR = torch.cat(parts, dim=1)
         rows = texts.rows_S
@@ -96,8 +117,8 @@ class BaseTexts:
     def _divergences(self, texts: Texts, hidden_RH: Tensor, rows: slice) -> Tensor:
         """Forward KL, reverse KL, total variation and L2 of some rows, stacked: shape (4, rows)."""
         base_RH = texts.hidden_RH[rows].to(hidden_RH.device)
-        live_head = _unwrapped(self._policy.model).get_output_embeddings()
-        chunk = max(1, self._chunk_elements // live_head.weight.shape[0])
+        live_head = unwrapped(self.policy.model).get_output_embeddings()
+        chunk = self.chunk_rows
         parts = []
         for start in range(0, len(base_RH), chunk):
             base_CV, policy_CV = base_RH[start : start + chunk], hidden_RH[start : start + chunk]
@@ -152,12 +173,15 @@ def _remember(
         hidden_RH=torch.empty(0),
     )
     with policy.inference_mode():
-        hidden_RH = torch.cat([hidden.cpu() for hidden, _ in _forward(policy.model, texts, plain=plain)])
+        hidden_RH = torch.cat([hidden.cpu() for hidden, _ in forward(policy.model, texts, plain=plain)])
     return Texts(texts.ids_ST, texts.prompt_lengths_S, texts.lengths_S, hidden_RH)
 
 
-def _forward(model: Any, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, slice]]:
-    """Yield the last hidden states (or logits) at the positions that predict a completion, and which rows they are."""
+def forward(model: Any, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, slice]]:
+    """Yield the last hidden states at the positions that predict a completion, and which rows they are.
+
+    Unless `plain`, they are the logits.
+    """
     done = 0
     batch = max(1, BATCH_TOKENS // texts.ids_ST.shape[1])
     for start in range(0, len(texts.ids_ST), batch):
@@ -175,13 +199,13 @@ def _forward(model: Any, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor,
 
 def _last_states(model: Any, ids_ST: Tensor, mask_ST: Tensor, plain: bool) -> Tensor:
     """Last hidden states (S, T, H) of a model with a plain head, logits (S, T, V) of any other."""
-    inner = _unwrapped(model)
+    inner = unwrapped(model)
     run = inner.get_decoder() if plain else inner
     output = run(input_ids=ids_ST, attention_mask=mask_ST, use_cache=False)
     return output.last_hidden_state if plain else output.logits  # type: ignore[no-any-return]
 
 
-def _unwrapped(model: Any) -> Any:
+def unwrapped(model: Any) -> Any:
     """The causal model itself; a LoRA adapter stays active inside it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
@@ -191,7 +215,7 @@ def _copy_head(model: Any, some_ids_ST: Tensor) -> dict[str, Tensor]:
 
     Models that scale or cap their logits are measured through their whole forward pass, and their logits are kept.
     """
-    inner = _unwrapped(model)
+    inner = unwrapped(model)
     head = inner.get_output_embeddings()
     if not isinstance(head, nn.Linear):
         return {}

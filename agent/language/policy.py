@@ -25,6 +25,8 @@ class LanguagePolicy:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.base: Any = None
+        """The base beside it (`agent/language/base.py`), once its texts are there."""
         self.frozen_digest = digest(frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
 

@@ -6,16 +6,22 @@ from typing import Any
 
 import torch
 
+from perdure.agent.base_prompts import RECOVER
+from perdure.agent.language.base import Base
 from perdure.agent.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.language.loading import load_base, load_policy
+from perdure.agent.language.recover import recover
 from perdure.agent.methods import find_update
-from perdure.agent.methods.contract import Outcome, Watch
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
+from perdure.agent.weights import blend
+from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.methods import Method
 from perdure.curriculum.models import CausalModel
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sections import Common
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method
 
 
 class LanguageWorld:
@@ -46,27 +52,49 @@ class LanguageWorld:
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""
         if (folder / "complete").exists():
-            self._base = load_base_texts(self.policy, list(prompts), folder)
-            return
-        folder.mkdir(exist_ok=True)
-        self._base = sample_base_texts(
-            self.policy,
-            prompts,
-            max_completion_length=self._curriculum.budget.max_completion_length,
-            batch_size=self._curriculum.evaluation.batch_size,
-            seed=seed,
-        )
-        save_base_texts(self._base, folder)
-        (folder / "complete").touch()
+            texts = load_base_texts(self.policy, list(prompts), folder)
+        else:
+            folder.mkdir(exist_ok=True)
+            texts = sample_base_texts(
+                self.policy,
+                prompts,
+                max_completion_length=self._curriculum.budget.max_completion_length,
+                batch_size=self._curriculum.evaluation.batch_size,
+                seed=seed,
+            )
+            save_base_texts(texts, folder)
+            (folder / "complete").touch()
+        self._base = texts
+        self.policy.base = Base(self.policy, texts, lambda: load_base(self._model))
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """See `World.measure`."""
         assert self._base is not None, "prepare_base comes first"
         return self._base.measure(names)
 
-    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+    def update(
+        self,
+        method: Method,
+        task: Task,
+        settings: Common,
+        *,
+        seed: int,
+        folder: Path,
+        watch: Watch,
+        beside: Beside = ALONE,
+    ) -> Outcome:
         """See `World.update`."""
-        return find_update(method)(self.policy, task, settings, seed=seed, folder=folder, watch=watch)
+        update = find_update(method)
+        return update(self.policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+
+    def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
+        """See `World.recover`. The texts are those of the group `recover`, which `prepare_base` was given."""
+        unit = self._curriculum.budget.unit
+        return recover(self.policy, (RECOVER,), unit, config, learning_rate, seed=seed, watch=watch)
+
+    def interpolate(self, start: Path, end: Path, share: float) -> None:
+        """See `World.interpolate`."""
+        blend(self.policy.model, start, end, share)
 
     def snapshot(self, path: Path) -> None:
         """See `World.snapshot`."""

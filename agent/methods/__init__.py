@@ -6,19 +6,31 @@ from pathlib import Path
 
 from perdure.agent.methods.contract import Outcome
 from perdure.budget.errors import ConfigError, DataError
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import Common, TrlCommon
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method, TrlCommon
 
 METHODS: dict[Method, str] = {
     "sft": "perdure.agent.methods.sft",
     "rl": "perdure.agent.methods.rl",
     "chord": "perdure.agent.methods.chord",
+    "gate": "perdure.agent.methods.gate",
+    "tilt": "perdure.agent.methods.tilt",
+    "sdft": "perdure.agent.methods.sdft",
+    "rl_kl": "perdure.agent.methods.rl_kl",
+    "eaft": "perdure.agent.methods.eaft",
+    "sft_kl": "perdure.agent.methods.sft_kl",
+    "low_lr_sft": "perdure.agent.methods.low_lr_sft",
+    "replay": "perdure.agent.methods.replay",
+    "ewc": "perdure.agent.methods.ewc",
+    "l2": "perdure.agent.methods.l2",
+    "lora": "perdure.agent.methods.lora",
 }
 """Where the `update` function of each method is."""
 
 
 def find_update(method: Method) -> Callable[..., Outcome]:
-    """The method's `update(policy, task, settings, *, seed, folder, watch)`; this is what imports torch and TRL."""
+    """The method's `update(policy, task, settings, *, seed, folder, watch, beside)`; this imports torch and TRL."""
     return import_module(METHODS[method]).update  # type: ignore[no-any-return]
 
 

@@ -1,9 +1,10 @@
 """Checkpoints inside a stage: whole or absent, and without pickle.
 
-A checkpoint is a folder `step-000050` with the weights that the update changes (`weights.safetensors`), everything
-else that the next step depends on (optimiser, scheduler and generator states: tensors in `state.safetensors`, the rest
-in `state.json`) and transformers' own `trainer_state.json`. It is written under another name, synced, and renamed:
-a folder of that name is complete. The last step's checkpoint says `finished` and holds no optimiser state.
+A checkpoint is a folder `step-000050` with the weights that the update changes (`weights.safetensors`), everything else
+that the next step depends on (optimiser, scheduler and generator states, the weight of the budget's KL term, what a
+method keeps of its own: tensors in `state.safetensors`, the rest in `state.json`) and transformers' own
+`trainer_state.json`. It is written under another name, synced, and renamed: a folder of that name is complete. The last
+step's checkpoint says `finished` and holds no optimiser state.
 """
 
 import json
@@ -77,7 +78,7 @@ def save(trainer: Any, folder: Path) -> Path:
     def fill(partial: Path) -> None:
         save_file({name: tensor.contiguous() for name, tensor in trainable(trainer.model).items()}, partial / WEIGHTS)
         tensors: dict[str, Tensor] = {}
-        state = {"step": step, "finished": step >= last_step}
+        state = {"step": step, "finished": step >= last_step, "penalty_weight": trainer.terms.weight}
         if step < last_step:
             state["resume"] = to_plain(_resume_state(trainer), tensors)
         save_file(tensors, partial / TENSORS)
@@ -94,6 +95,7 @@ def _resume_state(trainer: Any) -> dict[str, Any]:
         "scheduler": trainer.lr_scheduler.state_dict(),
         "scaler": None if scaler is None else scaler.state_dict(),
         "generators": generator_states(),
+        "own": trainer.own_state() if hasattr(trainer, "own_state") else None,
         "entropy": {name: getattr(trainer, name) for name in ENTROPY_CONTROL if hasattr(trainer, name)},
     }
 
@@ -107,13 +109,19 @@ def is_finished(checkpoint: Path) -> bool:
     return bool(json.loads((checkpoint / STATE).read_text())["finished"])
 
 
+def penalty_weight(checkpoint: Path) -> float | None:
+    """The weight of the KL term after a checkpoint's step; `None` where there was no such term."""
+    weight: float | None = json.loads((checkpoint / STATE).read_text())["penalty_weight"]
+    return weight
+
+
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Copy the weights of a checkpoint into the model, in place."""
     put_back(model, checkpoint / WEIGHTS)
 
 
 def load_optimizer(trainer: Any, checkpoint: Path) -> None:
-    """Put the optimiser, the scheduler and what hangs on them back as they were after the checkpoint's step."""
+    """Put the optimiser, the scheduler, the penalty's weight and what hangs on them back as they were then."""
     state = _read_resume_state(checkpoint)
     trainer.optimizer.load_state_dict(state["optimizer"])
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
@@ -121,6 +129,9 @@ def load_optimizer(trainer: Any, checkpoint: Path) -> None:
         trainer.accelerator.scaler.load_state_dict(state["scaler"])
     for name, value in state["entropy"].items():
         setattr(trainer, name, value)
+    if state["own"] is not None:
+        trainer.take_own_state(state["own"])
+    trainer.terms.put_back(penalty_weight(checkpoint))
 
 
 def load_generators(checkpoint: Path) -> None:

@@ -9,6 +9,8 @@ weighed by p (1 - p). mu falls by a half cosine over the stage, so that a policy
 Departures from the paper: it uses either the falling mu (CHORD-mu) or the token weight with a constant mu (CHORD-phi);
 here both are on by default, and `phi: false` or `mu_start` = `mu_end` give one of them. Advantages are not divided by
 their group's deviation. The SFT term of a step is spread over its micro-batches, so accumulation changes nothing.
+
+Memory: that of `rl`.
 """
 
 from collections.abc import Sequence
@@ -18,14 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perdure.agent.methods.config import build_config, save_steps
-from perdure.agent.methods.contract import Outcome, Watch
-from perdure.agent.methods.data import RewardMeter, check_end, check_task, encode_demonstration
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
+from perdure.agent.methods.data import check_end, encode_demonstration
 from perdure.agent.methods.losses import chord_loss, demonstration_indices, imitation_loss, mu
-from perdure.agent.methods.rl import RlTrainer, build_sampler
-from perdure.agent.methods.trainer import run
+from perdure.agent.methods.rl import RlTrainer
+from perdure.agent.methods.sampling import train
+from perdure.curriculum.sections import ChordTrain
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import ChordTrain
 
 Demonstration = tuple[list[int], int]
 """The tokens of prompt and answer, and how many of them are the prompt's."""
@@ -102,7 +103,9 @@ def answer_logps(model: Any, ids_BT: Tensor, labels_BT: Tensor, mask_BT: Tensor,
     return logps_BT.masked_fill(targets_BT == -100, 0.0)
 
 
-def update(policy: Any, task: Task, settings: ChordTrain, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+def update(
+    policy: Any, task: Task, settings: ChordTrain, *, seed: int, folder: Path, watch: Watch, beside: Beside = ALONE
+) -> Outcome:
     """Train `policy.model` in place on the task's demonstrations and on the reward for its own samples.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
@@ -113,17 +116,21 @@ def update(policy: Any, task: Task, settings: ChordTrain, *, seed: int, folder: 
         ModelError: the chat template does not end the answer, or `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
-    model = policy.model
-    config = build_config("chord", settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
-    check_task("chord", task, config)
-    check_end(model, policy.tokenizer, task.train[0])
-    assert task.reward is not None
-    meter = RewardMeter(task.reward, task.train)
 
-    def build() -> ChordTrainer:
-        trainer: ChordTrainer = build_sampler(ChordTrainer, policy, task, config, meter)
+    def equip(trainer: ChordTrainer) -> None:
+        check_end(policy.model, policy.tokenizer, task.train[0])
         trainer.settings = settings
         trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
-        return trainer
 
-    return run(build, policy, folder=folder, watch=watch, save_steps=save_steps(settings), mean_reward=meter.mean)
+    return train(
+        "chord",
+        ChordTrainer,
+        policy,
+        task,
+        settings,
+        seed=seed,
+        folder=folder,
+        watch=watch,
+        beside=beside,
+        equip=equip,
+    )

@@ -14,9 +14,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.methods.unfit import check_sampling
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.trl_fields import CONFIGS, OWNED, REFUSED, fields_of
-from perdure.curriculum.train import ChordTrain, Method, RlTrain, TrlCommon
+from perdure.curriculum.methods import ON_SFT, Method
+from perdure.curriculum.sections import LowLrSftTrain, RlTrain, SftTrain, TrlCommon
+from perdure.curriculum.train import SECTIONS
 
 SAVE_STEPS = 50
 """Optimiser steps between the checkpoints inside a stage, where the settings name none."""
@@ -39,17 +42,37 @@ SAMPLING: dict[str, Any] = {
     "beta": 0.0,
     "scale_rewards": "none",
 }
+SFT: dict[str, Any] = SHARED | {"per_device_train_batch_size": 16, "max_length": 1024}
+RL: dict[str, Any] = SHARED | SAMPLING | {"loss_type": "dr_grpo"}
 DEFAULTS: dict[Method, dict[str, Any]] = {
-    "sft": SHARED | {"per_device_train_batch_size": 16, "max_length": 1024},
-    "rl": SHARED | SAMPLING | {"loss_type": "dr_grpo"},
+    "sft": SFT,
+    "rl": RL,
     # Each term is divided by its own number of tokens: `dapo` counts them over the whole step. On one batch it equals
     # `dr_grpo` times max_completion_length / mean completion length, so mu means the same whatever the lengths are.
     "chord": SHARED | SAMPLING | {"loss_type": "dapo"},
+    "gate": SHARED | SAMPLING | {"loss_type": "dapo"},  # for the same reason
+    "tilt": SHARED | SAMPLING | {"beta": 1.0},  # TRL holds the base for a KL term alone; `tilt` needs it and has none
+    "sdft": SHARED | SAMPLING | {"num_generations": 2},  # the fewest that TRL samples
+    "rl_kl": RL | {"beta": 0.1},
+    **dict.fromkeys(ON_SFT, SFT),
 }
 """What each method does where the settings say nothing. The samplers' batch is 8 prompts of `num_generations`."""
 
-OURS = set(ChordTrain.model_fields) - set(RlTrain.model_fields) | {"trl", "save_steps", "redraw"}
+OURS = {name for section in map(SECTIONS.__getitem__, DEFAULTS) for name in section.model_fields} - {
+    *RlTrain.model_fields,
+    *SftTrain.model_fields,
+} | {"trl", "save_steps", "redraw"}
 """Settings that TRL does not have, or that perdure carries out itself."""
+
+
+def ours(method: Method) -> set[str]:
+    """`OURS` for one method: TRL's SFT has no KL term, so that the `beta` of `sft_kl` is perdure's."""
+    return OURS | ({"beta"} if method == "sft_kl" else set())
+
+
+def samples(method: Method) -> bool:
+    """Whether the method samples completions, and so is carried out by TRL's GRPOTrainer."""
+    return CONFIGS[method] == "GRPOConfig"
 
 
 def build_config(
@@ -69,6 +92,7 @@ def build_config(
 
     config_class = getattr(trl, CONFIGS[method])
     values = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
+    check_sampling(method, settings.trl, values)
     on_cpu = device_type == "cpu"
     fields = _hardware(method, values, on_cpu, str(dtype)) | values | _owned(folder, seed, on_cpu)
     try:
@@ -90,7 +114,7 @@ def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) 
         "dataloader_num_workers": 0,
         "report_to": "none",
     }
-    return fields if method == "sft" else fields | {"num_completions_to_print": 0}
+    return fields | {"num_completions_to_print": 0} if samples(method) else fields
 
 
 def _owned(folder: Path, seed: int, on_cpu: bool) -> dict[str, Any]:
@@ -115,7 +139,7 @@ def merge(method: Method, settings: TrlCommon, *, known: set[str]) -> dict[str, 
     typed = {
         name: getattr(settings, name)
         for name in type(settings).model_fields
-        if name not in OURS and getattr(settings, name) is not None
+        if name not in ours(method) and getattr(settings, name) is not None
     }
     extra = dict(settings.trl)
     for key, value in extra.items():
@@ -128,7 +152,9 @@ def merge(method: Method, settings: TrlCommon, *, known: set[str]) -> dict[str, 
         if old in extra:
             extra[old.replace("gradient", "activation")] = extra.pop(old)
     values = DEFAULTS[method] | extra | typed
-    if method != "sft":
+    if isinstance(settings, LowLrSftTrain):
+        values["learning_rate"] *= settings.learning_rate_share
+    if samples(method):
         values.setdefault("per_device_train_batch_size", PROMPTS_PER_STEP * values["num_generations"])
     return values
 
@@ -137,7 +163,7 @@ def _check_field(method: Method, key: str, known: set[str]) -> None:
     reason = (OWNED | REFUSED).get(key)
     if reason is not None:
         raise ConfigError(f"train settings of `{method}`: trl.{key} cannot be set: {reason}")
-    if key in OURS:
+    if key in ours(method) & set(SECTIONS[method].model_fields):
         raise ConfigError(f"train settings of `{method}`: write trl.{key} as `{key}`, one level up")
     if key not in known:
         close = get_close_matches(key, sorted(known), n=1)

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from perdure.budget.config import Unit
+from perdure.budget.penalty import Controller
+from perdure.curriculum.task import Task
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -26,6 +30,29 @@ class Outcome:
 
     steps: int
     ended: Literal["completed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What an update may use beside its task.
+
+    Attributes:
+        earlier: the tasks of the stages before, first to last.
+        texts: the groups of texts of the base (see `agent/base_prompts.py`) on which a KL term or a Fisher information
+            is taken: never those that the monitor reads, which would then tell too little.
+        unit: what the KL of such a term is counted in.
+        controller: steers the weight of a KL term that is added to the method's loss; `None`: there is no such term. It
+            is told the KL of every step's term, and its `weight` belongs to the state that a checkpoint keeps.
+    """
+
+    earlier: tuple[Task, ...] = ()
+    texts: tuple[str, ...] = ()
+    unit: Unit = "token"
+    controller: Controller | None = None
+
+
+ALONE = Beside()
+"""The task and nothing else."""
 
 
 class SaveAndStop(Exception):  # noqa: N818  (not an error: how a user's Ctrl-C reaches the trainer)

@@ -4,10 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from perdure.budget.errors import ConfigError, DataError, ModelError
+from perdure.curriculum.file.trl_fields import CONFIGS
+from perdure.curriculum.methods import IMITATES, REWARDED, Method
 from perdure.curriculum.rewards.trl import as_trl, reward_name
 from perdure.curriculum.task import Item, Reward, Task
-from perdure.curriculum.train import Method
 
 
 def check_task(method: Method, task: Task, config: Any) -> None:
@@ -22,14 +25,14 @@ def check_task(method: Method, task: Task, config: Any) -> None:
     if len({isinstance(item.prompt, str) for item in task.train}) > 1:
         raise DataError(f"task {task.name!r} mixes prompts that are text with prompts that are messages; use one kind")
     missing = sum(item.demonstration is None for item in task.train)
-    if method != "rl" and missing:
+    if method in IMITATES and missing:
         raise DataError(
             f"task {task.name!r} lacks demonstrations for {missing} of its {len(task.train)} training items, "
             f"so it cannot be learned by `{method}`; use `rl`, or add the demonstrations"
         )
-    if method == "sft":
+    if CONFIGS[method] == "SFTConfig":
         return
-    if task.reward is None:
+    if method in REWARDED and task.reward is None:
         raise ConfigError(f"task {task.name!r} has no reward, so it cannot be learned by `{method}`; use `sft`")
     prompts = config.generation_batch_size // config.num_generations
     if len(task.train) < prompts:
@@ -126,3 +129,24 @@ def check_end(model: Any, tokenizer: Any, item: Item) -> None:
             f"never learn to stop; let the template write {tokenizer.eos_token!r} there, or name its end-of-turn "
             "token as the tokenizer's eos_token"
         )
+
+
+def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Demonstrations as the tokens that TRL would make of them: unlike its rows, text and messages may be mixed."""
+    encoded = [encode_demonstration(tokenizer, item) for item in items]
+    return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in encoded]
+
+
+def recalled(earlier: Sequence[Task], *, count: int, seed: int) -> list[Item]:
+    """At most `count` demonstrated items of earlier tasks, in equal parts, drawn at the seed; none twice.
+
+    Tasks with items that lack a demonstration are left out.
+    """
+    tasks = [task for task in earlier if task.train and all(item.demonstration is not None for item in task.train)]
+    generator = np.random.default_rng(seed)
+    chosen: list[Item] = []
+    for place, number in enumerate(generator.permutation(len(tasks))):
+        items = tasks[number].train
+        part = min(count // len(tasks) + (place < count % len(tasks)), len(items))
+        chosen += [items[index] for index in sorted(generator.choice(len(items), size=part, replace=False).tolist())]
+    return chosen

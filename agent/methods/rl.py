@@ -21,27 +21,30 @@ from trl import GRPOTrainer
 
 from perdure.agent.methods import checkpoint
 from perdure.agent.methods.config import build_config, save_steps
-from perdure.agent.methods.contract import Outcome, Watch
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
 from perdure.agent.methods.data import RewardMeter, check_task, prompt_rows
+from perdure.agent.methods.terms import Terms, terms_beside
 from perdure.agent.methods.trainer import StepLosses, finite_logits, run
 from perdure.budget.errors import ModelError
+from perdure.curriculum.sections import RlTrain
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import RlTrain
 
 
 class RlTrainer(GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer, told where checkpoints are read from and when they can be taken."""
 
     step_losses: StepLosses
+    terms: Terms = Terms()
 
     def may_save(self) -> bool:
         """A checkpoint can be taken once every sampled batch has been used up; what is sampled is not saved."""
         return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted."""
+        """One micro-batch; its share of the step's loss is noted. The step's first brings the terms beside the loss."""
         share: Tensor = super().training_step(*args, **kwargs)
         self.step_losses.add(share)
+        self.terms.add(self)
         return share
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
@@ -75,7 +78,16 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         pass
 
 
-def update(policy: Any, task: Task, settings: RlTrain, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+def update(
+    policy: Any,
+    task: Task,
+    settings: RlTrain,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside = ALONE,
+) -> Outcome:
     """Train `policy.model` in place on the task's reward for its own samples.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
@@ -97,14 +109,22 @@ def update(policy: Any, task: Task, settings: RlTrain, *, seed: int, folder: Pat
         trainer: RlTrainer = build_sampler(RlTrainer, policy, task, config, meter)
         return trainer
 
-    return run(build, policy, folder=folder, watch=watch, save_steps=save_steps(settings), mean_reward=meter.mean)
+    return run(
+        build,
+        policy,
+        folder=folder,
+        watch=watch,
+        save_steps=save_steps(settings),
+        mean_reward=meter.mean,
+        terms=terms_beside(policy, beside, seed=seed),
+    )
 
 
 def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, config: Any, meter: RewardMeter) -> Any:
     """A trainer of `trainer_class` for the task, its reference the original base.
 
     Raises:
-        ModelError: `beta` above 0 and no original base to be found.
+        ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found.
     """
     rows = Dataset.from_list(prompt_rows(task.train))
     try:
@@ -113,7 +133,7 @@ def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, confi
         )
     except OSError as error:
         raise ModelError(
-            f"beta above 0 needs the original base a second time, and it cannot be loaded: {error}"
+            f"the method, or beta above 0, needs the original base a second time, and it cannot be loaded: {error}"
         ) from error
     finally:
         if "ref" in getattr(policy.model, "peft_config", {}):

@@ -4,6 +4,8 @@ Departures from TRL's defaults: see `agent/methods/config.py`; nothing is packed
 (`agent/methods/checkpoint.py`), and no usage figures are sent anywhere.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +15,31 @@ from trl import SFTTrainer
 
 from perdure.agent.methods import checkpoint
 from perdure.agent.methods.config import build_config, save_steps
-from perdure.agent.methods.contract import Outcome, Watch
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
 from perdure.agent.methods.data import check_end, check_task, demonstration_rows
+from perdure.agent.methods.terms import Term, Terms, terms_beside
 from perdure.agent.methods.trainer import StepLosses, run
 from perdure.budget.errors import DataError
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import SftTrain
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import SftTrain
 
 
 class SftTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's trainer, told where checkpoints are read from."""
 
     step_losses: StepLosses
+    terms: Terms = Terms()
 
     def may_save(self) -> bool:
         """A checkpoint can be taken between any two steps."""
         return True
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted."""
+        """One micro-batch; its share of the step's loss is noted. The step's first brings the terms beside the loss."""
         share: Tensor = super().training_step(*args, **kwargs)
         self.step_losses.add(share)
+        self.terms.add(self)
         return share
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -49,7 +55,16 @@ class SftTrainer(SFTTrainer):  # type: ignore[misc]
         pass
 
 
-def update(policy: Any, task: Task, settings: SftTrain, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+def update(
+    policy: Any,
+    task: Task,
+    settings: SftTrain,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside = ALONE,
+) -> Outcome:
     """Train `policy.model` in place on the task's demonstrations.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
@@ -60,17 +75,70 @@ def update(policy: Any, task: Task, settings: SftTrain, *, seed: int, folder: Pa
         ModelError: the chat template does not end the answer.
         DiskFullError: no room for a checkpoint.
     """
-    model = policy.model
-    config = build_config("sft", settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
-    check_task("sft", task, config)
-    check_end(model, policy.tokenizer, task.train[0])
+    return Fit("sft", policy, task, settings, seed, folder, watch, beside).run()
 
-    def build() -> SftTrainer:
-        rows = Dataset.from_list(demonstration_rows(task.train))
-        trainer = SftTrainer(model=model, args=config, train_dataset=rows, processing_class=policy.tokenizer)
-        trainer.step_losses = StepLosses()
-        if not len(trainer.train_dataset):
-            raise DataError(f"task {task.name!r}: every prompt alone fills max_length ({config.max_length}); raise it")
-        return trainer
 
-    return run(build, policy, folder=folder, watch=watch, save_steps=save_steps(settings))
+@dataclass(frozen=True)
+class Fit:
+    """SFT of one task, and what its variants change: one thing each."""
+
+    method: Method
+    policy: Any
+    task: Task
+    settings: SftTrain
+    seed: int
+    folder: Path
+    watch: Watch
+    beside: Beside = ALONE
+
+    def run(
+        self,
+        *,
+        rows: Sequence[dict[str, Any]] | None = None,
+        terms: Sequence[Term] = (),
+        build: Callable[..., SftTrainer] = SftTrainer,
+    ) -> Outcome:
+        """Train.
+
+        Args:
+            rows: what is trained on, in a form that TRL reads; default: the task's demonstrations.
+            terms: added to the loss.
+            build: makes the trainer from the arguments of TRL's `SFTTrainer`.
+
+        Raises:
+            PerdureError: as `update`.
+        """
+        model, tokenizer = self.policy.model, self.policy.tokenizer
+        config = self._config()
+        check_task(self.method, self.task, config)
+        check_end(model, tokenizer, self.task.train[0])
+
+        def built() -> SftTrainer:
+            data = Dataset.from_list(demonstration_rows(self.task.train) if rows is None else list(rows))
+            trainer = build(model=model, args=config, train_dataset=data, processing_class=tokenizer)
+            trainer.step_losses = StepLosses()
+            if not len(trainer.train_dataset):
+                raise DataError(
+                    f"task {self.task.name!r}: every prompt alone fills max_length ({config.max_length}); raise it"
+                )
+            return trainer
+
+        return run(
+            built,
+            self.policy,
+            folder=self.folder,
+            watch=self.watch,
+            save_steps=save_steps(self.settings),
+            terms=terms_beside(self.policy, self.beside, seed=self.seed, more=terms),
+        )
+
+    def _config(self) -> Any:
+        model = self.policy.model
+        return build_config(
+            self.method,
+            self.settings,
+            folder=self.folder,
+            seed=self.seed,
+            device_type=model.device.type,
+            dtype=model.dtype,
+        )

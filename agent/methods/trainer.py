@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from perdure.agent.methods import checkpoint
 from perdure.agent.methods.contract import Outcome, Progress, SaveAndStop, Watch
+from perdure.agent.methods.terms import Terms
 from perdure.budget.errors import ConfigError, PerdureError
 
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft")
@@ -46,7 +47,7 @@ class StepLosses:
 
 
 class StepEnd(TrainerCallback):  # type: ignore[misc]
-    """After every optimiser step: tell the watch, then stop or, when it is due, write a checkpoint."""
+    """After every optimiser step: steer the terms, tell the watch, then stop or, when it is due, write a checkpoint."""
 
     def __init__(self, trainer: Any, folder: Path, watch: Watch, every: int, mean_reward: MeanReward) -> None:
         self.trainer, self.folder, self.watch, self.every = trainer, folder, watch, every
@@ -62,6 +63,7 @@ class StepEnd(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Called by transformers once the optimiser has stepped and the gradients are gone."""
+        self.trainer.terms.steer()
         try:
             self.stopped = self.watch(self._progress(state))
         except SaveAndStop:
@@ -101,9 +103,11 @@ def run(
     watch: Watch,
     save_steps: int,
     mean_reward: MeanReward = None,
+    terms: Terms | None = None,
 ) -> Outcome:
     """Train `policy` with the trainer that `build` makes, from the newest checkpoint in `folder` if there is one.
 
+    `terms` are added to the trainer's loss.
     A policy whose logits are NaN or infinite when RL is to sample is reported to the watch as a step with NaN loss and
     reward, which was not taken, and ends the update.
 
@@ -113,14 +117,17 @@ def run(
         SaveAndStop: the watch raised it; a checkpoint of the step is written first, or, where samples are still to be
             used up, the one before stands.
     """
-    checkpoints = folder / "checkpoints"
+    terms, checkpoints = terms or Terms(), folder / "checkpoints"
     checkpoint.sweep(checkpoints)
     resume = checkpoint.latest(checkpoints)
     if resume is not None and checkpoint.is_finished(resume):
         checkpoint.load_weights(policy.model, resume)
+        terms.put_back(checkpoint.penalty_weight(resume))
         return Outcome(steps=checkpoint.step_of(resume), ended="completed")
     with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer):
         trainer = _built(build)
+        trainer.terms = terms
+        terms.begin()
         return _train(trainer, StepEnd(trainer, checkpoints, watch, save_steps, mean_reward), resume)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from perdure.agent.journal import read_journal
 from perdure.agent.record import Record, read_record
 from perdure.agent.record import Row as Stage
-from perdure.agent.sweep.contract import Finished, Row
+from perdure.agent.sweep.contract import Finished
+from perdure.agent.sweep.figures import life_figures
 from perdure.curriculum.sweeps.reader import Cell
 
 
@@ -17,12 +18,14 @@ def finished_life(cell: Cell, run: Path) -> Finished:
 
     Forgetting is the mean drop of the benchmarks since the base, NaN without benchmarks. KL and the other divergences
     are nats a token (or fractions), by the reading that the stage ended with. What a life does not measure is left out.
+    The last row also holds what the whole life came to (`perdure.agent.sweep.figures`).
     """
     events = list(read_journal(run / "journal.jsonl"))
     record = read_record(events)
     stages = [row for row in record.rows if row.stage > 0 and row.committed]
-    rows = tuple(_row(cell, record, stage, final=stage is stages[-1]) for stage in stages)
-    return Finished(cell, rows, _origin(cell, record, events[0]))
+    rows = [_row(cell, record, stage, final=stage is stages[-1]) for stage in stages]
+    rows[-1] |= life_figures(record, cell.curriculum)
+    return Finished(cell, tuple(rows), _origin(cell, record, events[0]))
 
 
 def _origin(cell: Cell, record: Record, started: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def _origin(cell: Cell, record: Record, started: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _row(cell: Cell, record: Record, stage: Stage, *, final: bool) -> Row:
+def _row(cell: Cell, record: Record, stage: Stage, *, final: bool) -> dict[str, Any]:
     drop = record.drop(stage, record.benchmarks)
     base = record.row(0)
     assert base is not None

@@ -18,7 +18,7 @@ from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
 from perdure.budget.files import write_whole
 from perdure.budget.law.points import OF_THE_UPDATE, ON_THE_NEW_TASK, ON_THE_OLD_TASK
-from perdure.curriculum.schema import FixedStrategy
+from perdure.curriculum.strategies import FixedStrategy
 
 FORMAT = 1
 METADATA = b"perdure"

@@ -11,6 +11,8 @@ from perdure.budget.significance import student
 
 LEVEL = 0.95
 COLUMNS = {"accuracy": "accuracy", "forgetting": "forgetting", "kl": "kl_base_to_policy"}
+OF_LIVES = ("average_accuracy", "task_forgetting", "benchmark_drop", "kl_spent", "excess", "life_seconds")
+"""What lives of several stages are compared by (`perdure.agent.sweep.figures`)."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,10 @@ class Mean:
 
 @dataclass(frozen=True)
 class Line:
-    """One method: how many runs, how many of them broke (ended with figures that are no numbers), and its means."""
+    """One method: how many runs, how many of them broke (ended with figures that are no numbers), and its means.
+
+    `lives` are the means of `OF_LIVES`; empty where no run is a life of several stages.
+    """
 
     method: str
     runs: int
@@ -33,6 +38,7 @@ class Line:
     accuracy: Mean
     forgetting: Mean
     kl: Mean
+    lives: dict[str, Mean]
 
 
 def sweep_object(folder: SweepFolder) -> dict[str, Any]:
@@ -90,7 +96,9 @@ def mean(values: Sequence[float]) -> Mean:
 def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> Line:
     figures = {key: [_number(row.get(column)) for row in rows] for key, column in COLUMNS.items()}
     broken = sum(not math.isfinite(kl) for kl in figures["kl"])
-    return Line(name, len(rows), broken, **{key: mean(values) for key, values in figures.items()})
+    several = any((row.get("stage") or 1) > 1 for row in rows)
+    lives = {key: mean([_number(row.get(key)) for row in rows]) for key in OF_LIVES} if several else {}
+    return Line(name, len(rows), broken, **{key: mean(values) for key, values in figures.items()}, lives=lives)
 
 
 def _number(value: Any) -> float:

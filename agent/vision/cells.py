@@ -23,11 +23,14 @@ from perdure.agent.vision.plan import plan_for
 from perdure.agent.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.vision.training import Step, train
 from perdure.agent.vision.world import choose_device
+from perdure.curriculum.methods import Method
 from perdure.curriculum.models import MlpModel
-from perdure.curriculum.schema import Curriculum, FixedStrategy
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sections import Common
 from perdure.curriculum.sources.build import build_task, check_task
+from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method, settings_for
+from perdure.curriculum.train import settings_for
 from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
 
 Row = dict[str, float | int | str | bool]
@@ -41,7 +44,7 @@ def stack_key(curriculum: Curriculum) -> Hashable | None:
     method = _method(curriculum)
     if not isinstance(curriculum.model, MlpModel) or method is None or len(curriculum.stages) > 1:
         return None
-    if curriculum.budget.enforce != "observe":
+    if curriculum.budget.enforced != ("observe",):
         return None
     settings = _settings(curriculum, method).model_dump(mode="json", exclude=OWN)
     return json.dumps([method, settings, _material_key(curriculum)], sort_keys=True)
@@ -128,7 +131,7 @@ def _material(key: str) -> _Material:
     benchmarks = [examination_for(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
     new, known_NF = examination_for(task, device), known_inputs(model).to(device)
     measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)
-    return _Material(base, task, prepared.fingerprints, lesson_for(task, base), measures)
+    return _Material(base, task, prepared.fingerprints, lesson_for(task, base, known_NF), measures)
 
 
 def _due(steps: int, checkpoints: int) -> set[int]:

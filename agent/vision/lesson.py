@@ -10,7 +10,8 @@ from typing import Protocol
 from torch import Tensor
 
 from perdure.agent.vision.draws import Draws
-from perdure.curriculum.train import Common
+from perdure.agent.vision.mlp import Params
+from perdure.curriculum.sections import Common
 
 Rows = Mapping[str, Tensor]
 """Tensors with a row an image, each of shape (M, N, …) or, gathered for a step, (M, B, …)."""
@@ -22,13 +23,20 @@ class Lesson:
 
     All models of a stack began as the same base, so `base_log_1NC` has one model for all of them. `choices_NC` is the
     distribution from which the demonstrations' writer draws a label; `None` for the oracle, who draws from the base's
-    own distribution over right answers.
+    own distribution over right answers, or where nobody `writes`.
+
+    `earlier` are the lessons of the stages before, and `known_NF` the images that the base was pretrained on; both are
+    there for the methods that use them. The last `replayed` images belong to earlier lessons (see `methods/replay.py`).
     """
 
     inputs_NF: Tensor
     correct_NC: Tensor
     choices_NC: Tensor | None
     base_log_1NC: Tensor
+    writes: bool = True
+    earlier: tuple["Lesson", ...] = ()
+    known_NF: Tensor | None = None
+    replayed: int = 0
 
     def writer_1NC(self) -> Tensor:
         """The writer's distribution; q* ∝ π0·R, not normalised, for the oracle."""
@@ -41,6 +49,10 @@ class Moment:
 
     step: int
     steps: int
+
+
+Term = Callable[[Params, int], Tensor]
+"""Something added to a method's loss: from the stack in training and the step, from 0, to a figure a model, (M,)."""
 
 
 class Method(Protocol):

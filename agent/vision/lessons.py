@@ -11,8 +11,11 @@ from perdure.agent.vision.training import log_probabilities
 from perdure.curriculum.images.arrays import arrays_of
 from perdure.curriculum.task import Task
 
+LESSONS = 4
+"""Lessons that are kept: 11 MB each at the shipped size."""
 
-def lesson_for(task: Task, base: Params) -> Lesson:
+
+def lesson_for(task: Task, base: Params, known_NF: Tensor | None = None) -> Lesson:
     """The training images of a task, with what the base (a stack of one) thinks of them."""
     arrays = arrays_of(task.train)
     device = next(iter(base.values())).device
@@ -23,7 +26,23 @@ def lesson_for(task: Task, base: Params) -> Lesson:
         correct_NC=torch.from_numpy(arrays.correct_NC).to(device).float(),
         choices_NC=choices_NC,
         base_log_1NC=log_probabilities(base, inputs_NF),
+        writes=arrays.writes,
+        known_NF=known_NF,
     )
+
+
+class Lessons:
+    """The lessons of one base; the last few are kept."""
+
+    def __init__(self, base: Params) -> None:
+        self._base = base
+        self._kept: list[tuple[Task, Lesson]] = []
+
+    def of(self, task: Task) -> Lesson:
+        """The lesson of a task, made anew unless it was asked for of late. Tasks are told apart as objects."""
+        found = next((lesson for kept, lesson in self._kept if kept is task), None) or lesson_for(task, self._base)
+        self._kept = [(task, found), *(pair for pair in self._kept if pair[0] is not task)][:LESSONS]
+        return found
 
 
 @dataclass(frozen=True)

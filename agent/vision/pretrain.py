@@ -6,6 +6,7 @@ which of the two is asked. What the paper leaves open is a field of the curricul
 """
 
 import json
+from functools import lru_cache
 from hashlib import sha256
 
 import numpy as np
@@ -22,10 +23,13 @@ from perdure.curriculum.images.observation import CLOTHES, DIGITS, inputs_of
 from perdure.curriculum.images.rules import Rule, right_labels
 from perdure.curriculum.images.split import pretraining_rows
 from perdure.curriculum.models import MlpModel
-from perdure.curriculum.train import SftTrain
+from perdure.curriculum.sections import SftTrain
 
 CLASSES = 10
 FEATURES = 785
+
+BASES = 16
+"""Bases that a process keeps, 2 MB each at the usual size."""
 
 
 def pretrain(config: MlpModel, seed: int) -> Params:
@@ -34,6 +38,14 @@ def pretrain(config: MlpModel, seed: int) -> Params:
     Raises:
         DataError: the images cannot be read, or are fewer than `pretrain.images`.
     """
+    made = _pretrained(config.model_dump_json(), seed, torch.get_num_threads())
+    return {name: tensor.clone() for name, tensor in made.items()}
+
+
+@lru_cache(maxsize=BASES)
+def _pretrained(config_json: str, seed: int, threads: int) -> Params:
+    """Kept, since many lives in one process begin as the same base; the threads decide its last bits."""
+    config = MlpModel.model_validate_json(config_json)
     sizes = [FEATURES, *config.hidden_sizes, CLASSES]
     stacked = stack([new_params(sizes, torch.Generator().manual_seed(derive(seed, "fresh weights")))])
     inputs_NF, choices_NC = _examples(config)

@@ -1,26 +1,34 @@
 """The vision world behind the loop's contract: every divergence is exact over the labels, on every prompt."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from perdure.agent.methods.contract import Outcome, Progress, Watch
-from perdure.agent.vision.lessons import lesson_for
-from perdure.agent.vision.mlp import member
-from perdure.agent.vision.plan import plan_for
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Progress, Watch
+from perdure.agent.vision.lesson import Lesson
+from perdure.agent.vision.lessons import Lessons
+from perdure.agent.vision.mlp import Params, member
+from perdure.agent.vision.penalty import Distillation, Penalty
+from perdure.agent.vision.plan import Plan, plan_for
 from perdure.agent.vision.policy import VisionPolicy
-from perdure.agent.vision.pretrain import base_id, base_seed, pretrain
-from perdure.agent.vision.training import Step, train
+from perdure.agent.vision.pretrain import base_id, base_seed, known_inputs, pretrain
+from perdure.agent.vision.training import Step, descend, log_probabilities, train
 from perdure.agent.weights import read_tensors, write_tensors
+from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
 from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.methods import Method
 from perdure.curriculum.models import MlpModel
+from perdure.curriculum.sections import Common
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method
+
+USES_EARLIER: frozenset[Method] = frozenset({"replay", "ewc"})
+"""The methods that use the tasks of earlier stages."""
 
 
 class VisionWorld:
@@ -39,6 +47,8 @@ class VisionWorld:
         self._base = {name: tensor.to(self._device) for name, tensor in pretrain(model, base_seed(model, seed)).items()}
         self.policy = VisionPolicy({name: tensor.clone() for name, tensor in self._base.items()}, self._device)
         self.base_id = base_id(model)
+        self._lessons = Lessons(self._base)
+        self._known_NF = known_inputs(model).to(self._device)
         self._texts: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     @property
@@ -74,19 +84,62 @@ class VisionWorld:
         inputs_NF, base_log_NC = self._texts[name]
         return divergences(base_log_NC, self.policy.log_probabilities(inputs_NF))
 
-    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+    def update(
+        self,
+        method: Method,
+        task: Task,
+        settings: Common,
+        *,
+        seed: int,
+        folder: Path,
+        watch: Watch,
+        beside: Beside = ALONE,
+    ) -> Outcome:
         """See `World.update`: a stack of one."""
-        lesson = lesson_for(task, self._base)
+        lesson = self._lesson(method, task, beside)
         plan = plan_for(method, settings, len(lesson.inputs_NF))
+        penalty = self._penalty(beside, seed)
         stopped = False
 
         def after_step(step: Step) -> bool:
             nonlocal stopped
+            if penalty is not None:
+                penalty.steer()
             stopped = watch(_progress(step))
             return stopped
 
-        steps = train(self.policy.params, lesson, method, settings, [plan], [seed], after_step)
+        terms = () if penalty is None else (penalty,)
+        steps = train(self.policy.params, lesson, method, settings, [plan], [seed], after_step, terms)
         return Outcome(steps, "stopped" if stopped else "completed")
+
+    def _lesson(self, method: Method, task: Task, beside: Beside) -> Lesson:
+        """What a task teaches; kept, since a probe and earlier stages are about the same tasks."""
+        earlier = beside.earlier if method in USES_EARLIER else ()
+        lessons = [self._lessons.of(one) for one in (task, *earlier)]
+        return replace(lessons[0], known_NF=self._known_NF, earlier=tuple(lessons[1:]))
+
+    def _penalty(self, beside: Beside, seed: int) -> Penalty | None:
+        if beside.controller is None:
+            return None
+        groups = [self._texts[name] for name in beside.texts]
+        inputs_NF, base_log_NC = (torch.cat(parts) for parts in zip(*groups, strict=True))
+        return Penalty(beside.controller, inputs_NF, base_log_NC, seed)
+
+    def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
+        """See `World.recover`: AdamW on the images that the base was pretrained on, its own distribution the target."""
+        base_log_1NC = log_probabilities(self._base, self._known_NF)
+        lesson = Lesson(self._known_NF, torch.zeros_like(base_log_1NC[0]), None, base_log_1NC)
+        batch_size = min(config.num_prompts, len(self._known_NF))
+        plan = Plan(learning_rate, "constant", 0, config.max_steps, batch_size, weight_decay=0.0, max_grad_norm=0.0)
+
+        def after_step(step: Step) -> bool:
+            return watch(_progress(step))
+
+        return descend(self.policy.params, lesson, Distillation(), Common(), [plan], [seed], after_step)
+
+    def interpolate(self, start: Path, end: Path, share: float) -> None:
+        """See `World.interpolate`."""
+        self.policy.take(on_the_line(read_tensors(start), read_tensors(end), share))
 
     def snapshot(self, path: Path) -> None:
         """See `World.snapshot`."""
@@ -99,6 +152,20 @@ class VisionWorld:
     def become_base(self) -> None:
         """See `World.become_base`."""
         self.policy.take(member(self._base, 0))
+
+
+def on_the_line(start: Params, end: Params, share: float) -> Params:
+    """The point at `share` of the straight line: exactly `start` at 0, `end` at 1, and both wherever the two agree.
+
+    In between it is computed in float64, where the difference of two float32 numbers cannot overflow.
+    """
+    if share in (0, 1):
+        return end if share else start
+    line = {}
+    for name, tensor in start.items():
+        a, b = tensor.double(), end[name].double()
+        line[name] = torch.where(a == b, a, (1 - share) * a + share * b).to(tensor.dtype)
+    return line
 
 
 def choose_device(name: str) -> torch.device:

@@ -35,6 +35,7 @@ RULES = {
 PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first",
     r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a dotted path, `module:function`",
+    r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
 }
 
 
@@ -75,6 +76,8 @@ def _fault(path: Path, details: list[dict[str, Any]], document: Document, root: 
         return Fault(place, path, _rule(detail))
     value = path[-1] if detail["at_key"] else document.get(path)
     rules = " or ".join(dict.fromkeys(_rule(each) for each in details)).replace(" or must be ", " or ")
+    if {each["type"] for each in details} == {"literal_error", "list_type"}:
+        rules = rules.replace(" or a list", ", or a list of them")
     return Fault(place, path, f"{rules}; got {show_value(value)}{_nearest(value, path, details, document)}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path
+from perdure.curriculum.sources.prompts import BUILTIN, SHIPPED
 
 FILE_SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 PACKAGED = ("json", "csv", "parquet", "text", "arrow")
@@ -41,7 +42,7 @@ def resolve_paths(document: Document) -> list[Fault]:
 def _local(document: Document) -> Iterator[tuple[Path, Callable[[str, FilePath], str]]]:
     yield ("model", "model_name_or_path"), _model
     yield ("model", "data"), _images
-    yield ("budget", "generic"), _file
+    yield ("budget", "generic"), _generic
     yield ("budget", "law"), _law
     for index, benchmark in _entries(document, "benchmarks"):
         if benchmark.get("include_path") != "builtin":
@@ -82,6 +83,14 @@ def _images(value: str, base: FilePath) -> str:
 
 def _law(value: str, base: FilePath) -> str:
     return value if value.startswith("builtin:") else _file(value, base)
+
+
+def _generic(value: str, base: FilePath) -> str:
+    if not value.startswith(SHIPPED):
+        return _file(value, base)
+    if value not in BUILTIN:
+        raise NotThereError(f"no such prompts: {value}; shipped with perdure: {', '.join(BUILTIN)}")
+    return value
 
 
 def _packaged(value: str, base: FilePath) -> str:

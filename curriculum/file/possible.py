@@ -1,21 +1,24 @@
 """Which methods a stage may come to use, as far as the file alone can tell."""
 
-from perdure.curriculum.schema import Curriculum, FixedStrategy, Stage
-from perdure.curriculum.train import METHODS, Method
+from perdure.curriculum.methods import METHODS, Method
+from perdure.curriculum.schema import Curriculum, Stage
+from perdure.curriculum.strategies import CANDIDATES, RULES, FixedStrategy, PythonStrategy, RuleStrategy
 
 
 def methods_of(curriculum: Curriculum, stage: Stage) -> tuple[Method, ...]:
-    """The stage's own method, the fixed strategy's, or every method of this world that the task can feed."""
+    """The stage's own method, or those among which the strategy may choose and that the task can feed."""
     if stage.method is not None:
         return (stage.method,)
-    if isinstance(curriculum.strategy, FixedStrategy):
-        return (curriculum.strategy.method,)
-    return tuple(method for method in METHODS[curriculum.world] if _feeds(stage, method))
+    return tuple(method for method in strategy_methods(curriculum) if stage.task.refusal(method) is None)
 
 
-def _feeds(stage: Stage, method: Method) -> bool:
-    try:
-        stage.task.check_method(method)
-    except ValueError:
-        return False
-    return True
+def strategy_methods(curriculum: Curriculum) -> tuple[Method, ...]:
+    """The methods among which the strategy chooses, in the order of the world's list or of its `candidates`."""
+    strategy, world = curriculum.strategy, METHODS[curriculum.world]
+    if isinstance(strategy, FixedStrategy):
+        return (strategy.method,)
+    if isinstance(strategy, RuleStrategy):
+        return RULES
+    if isinstance(strategy, PythonStrategy):
+        return world
+    return tuple(strategy.candidates or (method for method in CANDIDATES if method in world))

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.file.in_vain import vain_faults
 from perdure.curriculum.file.laws import law_faults
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
@@ -79,7 +80,8 @@ def check(document: Document) -> Curriculum:
         curriculum = Curriculum.model_validate(document.data, strict=True)
     except ValidationError as error:
         faults += faults_of(error, document)
-    faults += world_faults(document) + law_faults(document) + trl_faults(document, curriculum)
+    faults += world_faults(document) + vain_faults(document) + law_faults(document)
+    faults += trl_faults(document, curriculum)
     if curriculum is None or faults:
         raise CurriculumError(faults)
     return curriculum

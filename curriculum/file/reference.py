@@ -51,20 +51,55 @@ From the weakest to the strongest:
 1. the method's own default (see `agent/methods`, and `agent/vision/plan.py` for the vision world), where a setting is
    left out or `null`;
 2. the curriculum's `train`;
-3. its section for the method, such as `train.rl`;
-4. the stage's `train`;
-5. the stage's section for the method.
+3. its section for the method that this one varies, where it varies one: `train.rl` for `gate` and `rl_kl`, `train.sft`
+   for `eaft`, `sft_kl`, `low_lr_sft`, `replay`, `ewc`, `l2` and `lora`;
+4. its section for the method itself, such as `train.ewc`;
+5. the stage's `train`;
+6. the stage's two sections of the same kinds, the method's own last.
 
-`trl` maps are merged key by key in the same order. The method of a stage is its own `method`, or else what `strategy`
-says.
+Of these a variant takes only what it has itself. `trl` maps are merged key by key in the same order. The method of a
+stage is its own `method`, or else what `strategy` says.
+
+## Enforcement and allocation
+
+`budget.kl` caps the whole life, and `budget.allocation` says how much of what is left a stage may take: its own cap is
+what was spent when it began and its part of the rest. `budget.enforce` is one word or a list:
+
+| word | what it does | beside |
+|---|---|---|
+| `observe` | only reads | nothing |
+| `stop` | ends an update at the first reading above the cap, and keeps what it reached | `penalty`, `recover` |
+| `rollback` | goes back to the last state within the cap | `penalty`, `recover` |
+| `project` | goes back along the line to the last state within the cap, as little as needed | `penalty`, `recover` |
+| `penalty` | adds a KL term to every method's loss, its weight steered to the cap | any but `observe` |
+| `recover` | where a stage ends above the cap, distils from the base | any but `observe` |
+
+At most one of `observe`, `stop`, `rollback` and `project` can be listed. With `rollback` or `project` no stage is
+committed above its cap; with `stop`, or with `penalty` and `recover` alone, one may be. Under `project`, and beside
+`penalty` or `recover`, a reading above the cap does not end an update, since something brings it back. With
+`confidence` the upper end of the KL's interval is held, and not the estimate.
+
+A setting of the budget that cannot have an effect is refused: `penalty` and `recover` where `enforce` does not list
+them, `generic` where neither `prompts` nor `recover` reads it, `fraction` without `allocation: remaining`, and the
+`rate` or `horizon` of the other controller. It is not where the switch comes from a `--set` or a sweep, so that what a
+file sets can be turned off for once.
+
+## Strategies
+
+`fixed` uses one method. `rule` decides among `sft`, `rl` and `chord` by the base rate, the demonstrations and the
+budget left. `probe` tries each of its `candidates` for a few steps on a fork of the policy, and `bandit` remembers over
+the stages what paid; of the candidates those that cannot learn a task are left out, and a file where none can is
+refused.
+`python` is your own. A stage with a `method` of its own asks no strategy.
+
 """
 
 TRL = """\
 ## Fields of TRL
 
-`trl` takes any other field of the installed TRL's config by its own name: of `SFTConfig` under `sft`, of `GRPOConfig`
-under `rl` and `chord`. A field under the `trl` of `train` itself must exist for every method that a stage may come to
-use. What has a key of its own is refused under `trl`, and so are these, which perdure sets itself:
+`trl` takes any other field of the installed TRL's config by its own name: of `SFTConfig` under `sft` and what
+varies it, of `GRPOConfig` under the others. A field under the `trl` of `train` itself must exist for every method that
+a stage may come to use. What has a key of its own is refused under `trl`, and so are these, which perdure sets itself:
 
 | field | instead |
 |---|---|

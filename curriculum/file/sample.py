@@ -30,13 +30,18 @@ budget:
   kl: 0.3
   unit: token
   prompts: seen
-  enforce: rollback
+  enforce: [penalty, rollback]
+  penalty:
+    controller: dual_ascent
+    target: 0.8
+  allocation: greedy
   every: 10
   num_prompts: 16
   max_completion_length: 12
 
 strategy:
-  type: auto
+  type: probe
+  candidates: [sft, low_lr_sft, rl, chord]
   num_prompts: 16
   k: 4
 

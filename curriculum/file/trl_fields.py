@@ -17,10 +17,14 @@ from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.file.possible import methods_of
 from perdure.curriculum.file.worlds import world_of
+from perdure.curriculum.methods import ON_SFT, PARENT, Method
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.train import SECTIONS, Method, Train
+from perdure.curriculum.train import SECTIONS, Train
 
-CONFIGS: dict[Method, str] = {"sft": "SFTConfig", "rl": "GRPOConfig", "chord": "GRPOConfig"}
+CONFIGS: dict[Method, str] = {
+    **dict.fromkeys(("sft", *ON_SFT), "SFTConfig"),
+    **dict.fromkeys(("rl", "chord", "gate", "tilt", "sdft", "rl_kl"), "GRPOConfig"),
+}
 """TRL's config of each method."""
 
 SOURCES = {
@@ -128,7 +132,7 @@ def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) 
     lacking = [method for method in methods if key not in fields_of(CONFIGS[method])]
     if not lacking or (not every and len(lacking) < len(methods)):
         return None
-    having = [method for method in CONFIGS if key in fields_of(CONFIGS[method])]
+    having = [one for one in methods if one not in lacking and PARENT.get(one) not in methods]
     if having and len(methods) > 1:
         where = " or ".join(f"`{show_path((*path, method, 'trl'))}`" for method in having)
         return f"{_configs(lacking)} of the installed TRL has no such field; write it under {where}"

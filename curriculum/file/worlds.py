@@ -4,18 +4,14 @@ from collections.abc import Iterator
 
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_value
+from perdure.curriculum.methods import METHODS, OTHER
 from perdure.curriculum.models import World
 from perdure.curriculum.train import SECTIONS
 
 ONE_LABEL = "a response is one label"
 
 FOREIGN: dict[World, dict[str, str]] = {
-    "language": {
-        "reinforce": "this method is of the vision world; use `sft`, `rl` or `chord`",
-        "simpo": "this method is of the vision world; use `sft`, `rl` or `chord`",
-        "tilt": "this method is of the vision world; use `sft`, `rl` or `chord`",
-        "redraw": "this setting is of the vision world; demonstrations in text are written once",
-    },
+    "language": {"redraw": "this setting is of the vision world; demonstrations in text are written once"},
     "vision": {
         "trl": "TRL trains language models, and this is a classifier of images",
         "max_completion_length": ONE_LABEL,
@@ -25,9 +21,10 @@ FOREIGN: dict[World, dict[str, str]] = {
         "gradient_accumulation_steps": "raise `per_device_train_batch_size` instead",
         "save_steps": "an update takes seconds, and one that was killed begins again",
         "sft_batch_size": "both terms are of the same images",
+        "top_k": "there are ten labels, and the entropy is that of all of them",
     },
 }
-"""Keys of `train` that a world does not have, and what there is to say to that."""
+"""Settings under `train` that a world does not have, and what there is to say to that."""
 
 VISION_CHOICES: dict[str, tuple[str, ...]] = {
     "lr_scheduler_type": ("constant", "constant_with_warmup", "linear", "cosine"),
@@ -54,9 +51,17 @@ def world_of(document: Document) -> World | None:
 
 
 def is_foreign(key: str, document: Document) -> bool:
-    """Whether the file's world lacks the settings of this name."""
+    """Whether the file's world lacks the setting, or the section of a method, of this name."""
     world = world_of(document)
-    return world is not None and key in FOREIGN[world]
+    return world is not None and _reason(key, world) is not None
+
+
+def _reason(key: str, world: World) -> str | None:
+    """Why a world lacks a key of `train`, or `None` where it has it."""
+    if key in SECTIONS and key not in METHODS[world]:
+        listed = ", ".join(f"`{method}`" for method in METHODS[world])
+        return f"this method is of the {OTHER[world]} world; here there are {listed}"
+    return FOREIGN[world].get(key)
 
 
 def world_faults(document: Document) -> list[Fault]:
@@ -70,8 +75,9 @@ def world_faults(document: Document) -> list[Fault]:
     for section in _train_sections(document):
         for key, value in document.get(section).items():
             path = (*section, key)
-            if key in FOREIGN[world] and value not in (None, {}):
-                faults.append(_fault(document, path, FOREIGN[world][key]))
+            reason = _reason(key, world)
+            if reason is not None and value not in (None, {}):
+                faults.append(_fault(document, path, reason))
             elif world == "vision" and key in VISION_CHOICES and value is not None:
                 faults += _choice_faults(document, path, value, VISION_CHOICES[key])
     return faults

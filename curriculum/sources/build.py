@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
+from perdure.curriculum.file.faults import one_of
+from perdure.curriculum.methods import IMITATES, METHODS, REWARDED, Method
 from perdure.curriculum.models import CausalModel, MlpModel, World
 from perdure.curriculum.sources import dataset, python, reasoning_gym
 from perdure.curriculum.sources.common import with_demonstrations
 from perdure.curriculum.sources.config import Images, TaskConfig
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import IMITATES, METHODS, REWARDED, Method
 
 SOURCES: dict[str, Callable[..., Task]] = {
     "reasoning_gym": reasoning_gym.load,
@@ -60,7 +61,7 @@ def build_task(
 
 
 def learnable_by(task: Task, world: World = "language") -> tuple[Method, ...]:
-    """The methods of a world that can learn a task: some need demonstrations, some a reward, `chord` both."""
+    """The methods of a world that can learn a task: some need demonstrations, some a reward, some both."""
     return tuple(
         method
         for method in METHODS[world]
@@ -82,8 +83,7 @@ def check_task(task: Task, method: Method, world: World = "language") -> None:
     needed = " and ".join(
         what for what, users in (("demonstrations", IMITATES), ("a reward", REWARDED)) if method in users
     )
-    left = " or ".join(repr(other) for other in able)
-    remedy = f"it can be learned by {left}" if able else "it cannot be learned at all"
+    remedy = f"it can be learned by {one_of(able)}" if able else "it cannot be learned at all"
     raise ConfigError(
         f"task {task.name!r}: method {method!r} needs {needed}, and the task has no {' and no '.join(lacks)}; {remedy}"
     )

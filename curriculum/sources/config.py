@@ -1,13 +1,14 @@
 """What a curriculum may say of a task. One class a source, told apart by `type`."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.images.rules import Rule, Variant, Writer
-from perdure.curriculum.train import IMITATES, METHODS, REWARDED, Method
+from perdure.curriculum.methods import IMITATES, REWARDED, Method, left
+from perdure.curriculum.models import World
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
 DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -41,6 +42,9 @@ class RewardConfig(Frozen):
 class Source(Frozen):
     """What all sources have."""
 
+    WORLD: ClassVar[World] = "language"
+    WRITERS: ClassVar[str] = "give it `demonstrations`"
+
     @property
     def may_demonstrate(self) -> bool | None:
         """Whether items can be imitated; `None` where only the data can tell."""
@@ -51,21 +55,16 @@ class Source(Frozen):
         """Whether answers can be rewarded; `None` where only the data can tell."""
         return True
 
-    def check_method(self, method: Method) -> None:
-        """Refuse a method that this source can never feed.
-
-        Raises:
-            ValueError: demonstrations or a reward are missing; says what is left.
-        """
-        if method in IMITATES and self.may_demonstrate is False:
-            raise ValueError(f"method {method!r} needs demonstrations and this task has none; {self._without_writer()}")
-        if method in REWARDED and self.may_reward is False:
-            raise ValueError(
-                f"method {method!r} needs a reward and this task has none; it can only be learned by 'sft'"
-            )
-
-    def _without_writer(self) -> str:
-        return "it can only be learned by 'rl'"
+    def refusal(self, method: Method) -> str | None:
+        """Why this source can never feed a method, and what is left; `None` if it may."""
+        for what, users, there, remedy in (
+            ("demonstrations", IMITATES, self.may_demonstrate, self.WRITERS),
+            ("a reward", REWARDED, self.may_reward, "give it a `reward`"),
+        ):
+            if method in users and there is False:
+                others = left(self.WORLD, without=users)
+                return f"method {method!r} needs {what} and this task has none; {remedy}, or use {others}"
+        return None
 
 
 class TextSource(Source):
@@ -175,7 +174,13 @@ class PythonTask(TextSource):
     """A function that returns a `Task`: `module:function(*, seed, train, heldout, **args)`."""
 
     type: Literal["python"]
-    path: Annotated[str, Field(description="`module:function`, or a name in the entry-point group `perdure.tasks`")]
+    path: Annotated[
+        str,
+        Field(
+            pattern=r"^[\w.-]+(:[A-Za-z_]\w*)?$",
+            description="`module:function`, or a name in the entry-point group `perdure.tasks`",
+        ),
+    ]
     args: Annotated[dict[str, Any], Field(description="further keyword arguments")] = {}
 
     @model_validator(mode="after")
@@ -192,6 +197,9 @@ class PythonTask(TextSource):
 
 class Images(Source):
     """Images of the vision world under a rule that says which labels are right, and a writer who chooses among them."""
+
+    WORLD: ClassVar[World] = "vision"
+    WRITERS: ClassVar[str] = "name a `writer`"
 
     type: Literal["images"]
     images: Annotated[Literal["digits", "clothes"], Field(description="MNIST's digits or the clothes of Fashion-MNIST")]
@@ -236,10 +244,6 @@ class Images(Source):
     @property
     def may_demonstrate(self) -> bool | None:
         return self.writer != "none"
-
-    def _without_writer(self) -> str:
-        left = [repr(method) for method in METHODS["vision"] if method not in IMITATES]
-        return f"name a `writer`, or use {', '.join(left[:-1])} or {left[-1]}"
 
 
 TaskConfig = Annotated[ReasoningGym | Dataset | PythonTask | Images, Field(discriminator="type")]

@@ -49,7 +49,7 @@ def life(base: Path, **changes: Any) -> Curriculum:
         {
             "model": {"model_name_or_path": str(base), "device": "cpu"},
             "budget": {"kl": 0.04, "every": 2, "num_prompts": 4, "max_completion_length": 6},
-            "strategy": {"type": "auto", "num_prompts": 4, "k": 4, "success_reward": 0.01, "little_budget": 0.0},
+            "strategy": {"type": "rule", "num_prompts": 4, "k": 4, "success_reward": 0.01, "little_budget": 0.0},
             "train": {
                 "learning_rate": 3e-3,
                 "max_steps": 8,

@@ -16,9 +16,9 @@ from perdure.budget.law.saved import Coverage, Law, save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
+from tests.agent.scalar_life import Onlooker, a_life
+from tests.agent.scalar_life import curriculum as scalar_curriculum
 from tests.agent.scalar_world import ScalarWorld
-from tests.agent.test_loop import Onlooker, a_life
-from tests.agent.test_loop import curriculum as scalar_curriculum
 
 LAW = Law(
     world="vision",

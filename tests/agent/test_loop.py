@@ -1,82 +1,24 @@
 """The loop in the smallest world: order, budget, faults, kills and resumes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.agent.chronicle import Chronicle
-from perdure.agent.folder import RunFolder, create
-from perdure.agent.journal import Event, read_journal
-from perdure.agent.loop import Life, live
-from perdure.agent.record import Record, read_record
-from perdure.budget.monitor import Monitor
-from perdure.curriculum.schema import Curriculum
-from perdure.eval.benchmarks import prepare_benchmarks
-from perdure.eval.scorecard import Scorecard
-from tests.agent.scalar_world import ScalarWorld, scalar_task
+from perdure.agent.journal import read_journal
+from perdure.agent.loop import live
+from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum, in_memory, lived, outcome, record_of, row_of
+from tests.agent.scalar_world import ScalarWorld
 
 
-class Onlooker:
-    """Counts what it is shown, and may cry out at a chosen event."""
-
-    def __init__(self, cry_at: int | None = None) -> None:
-        self.events: list[Event] = []
-        self.cry_at = cry_at
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-        if len(self.events) == self.cry_at:
-            raise Killed
-
-    def past(self, events: Any) -> None:
-        pass
-
-    def progress(self, progress: dict[str, Any]) -> None:
-        pass
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing in perdure catches it."""
-
-
-def curriculum(stages: int = 2, rate: float = 0.1, **budget: Any) -> Curriculum:
-    source = {"type": "python", "path": "m:f"}
-    return Curriculum.model_validate(
-        {
-            "model": {"model_name_or_path": "scalar"},
-            "budget": {"kl": 1.0, "every": 2} | budget,
-            "strategy": {"type": "fixed", "method": "sft"},
-            "train": {"learning_rate": rate, "max_steps": 6, "save_steps": 3},
-            "stages": [{"name": f"task{number}", "task": source} for number in range(stages)],
-        }
-    )
-
-
-def a_life(path: Path, config: Curriculum, world: ScalarWorld, view: Onlooker) -> Life:
-    tasks = tuple(scalar_task(stage.name, f"{0.6 * (1 + index):.1f}") for index, stage in enumerate(config.stages))
-    fresh = not path.exists()
-    folder = create(path, {}) if fresh else RunFolder(path)
-    chronicle = Chronicle(folder, view)
-    if fresh:
-        chronicle.tell("started", run=path.name, tasks=[task.name for task in tasks], benchmarks=[])
-    scorecard = Scorecard(tasks, prepare_benchmarks([]), config.evaluation, path)
-    return Life(config, tasks, world, Monitor(config.budget, world.measure), scorecard, folder, chronicle)
-
-
-def lived(path: Path, config: Curriculum, on_step: Callable[[int], float | None] = lambda step: None) -> Record:
-    live(a_life(path, config, ScalarWorld(on_step), Onlooker()))
-    return read_record(read_journal(path / "journal.jsonl"))
-
-
-def row_of(record: Record, stage: int) -> Any:
-    row = record.row(stage)
-    assert row is not None
-    return row
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In place of pytest's own, which is on a disk."""
+    with in_memory() as folder:
+        yield folder
 
 
 def test_a_life_within_its_budget(tmp_path: Path) -> None:
@@ -125,8 +67,8 @@ def test_weights_that_turn_nan_end_at_the_base(tmp_path: Path) -> None:
         world.policy.weight = math.nan
 
     world.on_step = poison
-    live(a_life(tmp_path / "run", config, world, Onlooker()))
-    record = read_record(read_journal(tmp_path / "run" / "journal.jsonl"))
+    live(a_life(tmp_path / "run", config, world))
+    record = record_of(tmp_path / "run")
     assert row_of(record, 1).interventions[0]["target"] == "the base"
     assert world.policy.weight == 0
 
@@ -138,17 +80,11 @@ def test_weights_that_turn_nan_end_at_the_base(tmp_path: Path) -> None:
     every=st.integers(1, 7),
     prompts=st.sampled_from(["seen", "task"]),
 )
-def test_rollback_never_ends_above_the_cap(
-    tmp_path_factory: pytest.TempPathFactory, rate: float, cap: float, every: int, prompts: str
-) -> None:
+def test_rollback_never_ends_above_the_cap(rate: float, cap: float, every: int, prompts: str) -> None:
     config = curriculum(3, rate=rate, kl=cap, every=every, prompts=prompts)
-    record = lived(tmp_path_factory.mktemp("life") / "run", config)
+    with in_memory() as folder:
+        record = lived(folder / "run", config)
     assert all(row.readings[-1].kl_per_token.value <= cap for row in record.rows)
-
-
-def outcome(record: Record) -> Any:
-    """What a life came to, without its times."""
-    return [(row.name, row.steps, row.readings, row.scores, row.weights_sha256) for row in record.rows]
 
 
 def test_killed_after_any_event_and_resumed_it_comes_to_the_same(tmp_path: Path) -> None:
@@ -176,8 +112,8 @@ def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> No
         with pytest.raises(Killed):
             live(a_life(path, config, ScalarWorld(die), Onlooker()))
         world = ScalarWorld()
-        live(a_life(path, config, world, Onlooker()))
-        assert outcome(read_record(read_journal(path / "journal.jsonl"))) == outcome(undisturbed)
+        live(a_life(path, config, world))
+        assert outcome(record_of(path)) == outcome(undisturbed)
         assert world.steps_done == (6 if cut <= 3 else 3)
 
 
@@ -185,7 +121,7 @@ def test_ctrl_c_saves_at_the_end_of_the_step(tmp_path: Path) -> None:
     config = curriculum(1)
     undisturbed = lived(tmp_path / "whole", config)
     world = ScalarWorld()
-    life = a_life(tmp_path / "run", config, world, Onlooker())
+    life = a_life(tmp_path / "run", config, world)
 
     def press(step: int) -> None:
         if step == 4:
@@ -194,8 +130,8 @@ def test_ctrl_c_saves_at_the_end_of_the_step(tmp_path: Path) -> None:
     world.on_step = press
     with pytest.raises(KeyboardInterrupt):
         live(life)
-    assert read_record(read_journal(tmp_path / "run" / "journal.jsonl")).status == "interrupted"
+    assert record_of(tmp_path / "run").status == "interrupted"
     world = ScalarWorld()
-    live(a_life(tmp_path / "run", config, world, Onlooker()))
+    live(a_life(tmp_path / "run", config, world))
     assert world.steps_done == 2
-    assert outcome(read_record(read_journal(tmp_path / "run" / "journal.jsonl"))) == outcome(undisturbed)
+    assert outcome(record_of(tmp_path / "run")) == outcome(undisturbed)

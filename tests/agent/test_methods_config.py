@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from perdure.agent.methods import METHODS, check_settings
-from perdure.agent.methods.config import DEFAULTS, OURS, build_config
+from perdure.agent.methods.config import DEFAULTS, build_config, ours
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.train import METHODS as OF_THE_WORLD
-from perdure.curriculum.train import SECTIONS, ChordTrain, Common, Method, RlTrain, SftTrain
+from perdure.curriculum.methods import METHODS as OF_THE_WORLD
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import ChordTrain, Common, RlTrain, SftTrain
+from perdure.curriculum.train import SECTIONS
 
 
 def config_of(method: Method, settings: Common, device_type: str = "cpu", dtype: str = "float32") -> Any:
@@ -86,7 +88,7 @@ def test_every_setting_is_carried_out() -> None:
     for method in METHODS:
         section = SECTIONS[method]
         config = config_of(method, section())
-        for name in set(section.model_fields) - OURS:
+        for name in set(section.model_fields) - ours(method):
             assert hasattr(config, name), name
     assert set(DEFAULTS) == set(METHODS) == set(OF_THE_WORLD["language"])
 

@@ -18,8 +18,9 @@ from perdure.agent.methods.sft import SftTrainer
 from perdure.agent.methods.trainer import StepLosses
 from perdure.agent.weights import digest, trainable
 from perdure.budget.errors import ModelError
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import ChordTrain, Common, RlTrain, SftTrain
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import ChordTrain, Common, Method, RlTrain, SftTrain
 from tests.agent.tiny_world import TinyPolicy, share_of_vowels, tiny_lora_policy, tiny_policy, toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "max_steps": 3, "per_device_train_batch_size": 8}

@@ -75,10 +75,18 @@ def test_the_object_of_a_whole_life(tmp_path: Path) -> None:
         "task": "b",
         "method": "rl",
         "reason": "reason 2",
+        "evidence": {},
+        "candidates": [],
+        "share": None,
+        "cap": None,
         "kl_per_token": 0.2,
         "kl_per_sequence": 0.8,
         "kl_stderr": 0.01,
+        "kl_bound": None,
         "budget": 0.5,
+        "penalty_weight": None,
+        "interventions": [],
+        "end_scores": {},
         "predicted_forgetting": None,
         # 5 of 10: sqrt(10/9 * 0.25 / 10) = 1/6; 9 of 10: sqrt(10/9 * 0.09 / 10) = 0.1; 7: sqrt(0.21 / 9) = 0.15275
         "scores": {

@@ -8,6 +8,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
+from perdure.agent.language.base import Base
+from perdure.agent.language.base_texts import sample_base_texts
+from perdure.agent.language.policy import LanguagePolicy
 from perdure.curriculum.task import Item, Task
 from tests.models import random_model
 
@@ -22,12 +25,17 @@ TEMPLATE = (
 )
 
 
+OLD, NEW = BASE_GROUPS = ("term/old", "term/toy")
+"""The groups of texts of the base that `with_base` samples."""
+
+
 @dataclass
 class TinyPolicy:
     """What an update method needs of a policy."""
 
     model: Any
     tokenizer: Any
+    base: Any = None
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
@@ -84,6 +92,15 @@ def tiny_lora_policy(seed: int = 0) -> TinyPolicy:
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.02)
     return TinyPolicy(model.eval(), tokenizer)
+
+
+def with_base(policy: TinyPolicy, texts: int = 6) -> LanguagePolicy:
+    """The policy, which is the base now, with as many texts of the base in each group as asked for."""
+    whole = LanguagePolicy(policy.model, policy.tokenizer)
+    prompts = {name: [f"say {letter}" for letter in CHARACTERS[at : at + texts]] for at, name in enumerate(BASE_GROUPS)}
+    sampled = sample_base_texts(whole, prompts, max_completion_length=5, batch_size=texts, seed=3)
+    whole.base = Base(whole, sampled, lambda: tiny_policy().model)
+    return whole
 
 
 def share_of_vowels(

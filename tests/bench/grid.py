@@ -17,8 +17,8 @@ from perdure.agent.vision.pretrain import base_seed, pretrain
 from perdure.agent.vision.training import train
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.models import MlpModel
+from perdure.curriculum.sections import SftTrain
 from perdure.curriculum.sources.build import build_task
-from perdure.curriculum.train import SftTrain
 from tests.bench.figures import Figure, Options, Report, Series, Target, against, alone
 from tests.bench.plain import train_one_by_one
 from tests.bench.processes import perdure, run

@@ -17,10 +17,11 @@ from perdure.agent.methods.contract import Outcome, Progress, Watch
 from perdure.agent.setup import start
 from perdure.agent.world import World
 from perdure.budget.monitor import Measurement, Monitor
+from perdure.curriculum.methods import Method
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sections import Common
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import Common, Method
 from tests.bench.bare import digest, peak_megabytes
 
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from perdure.agent.methods.config import merge
 from perdure.agent.methods.data import demonstration_rows
 from perdure.agent.seeds import derive
+from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.train import Method, settings_for
+from perdure.curriculum.train import settings_for
 from perdure.curriculum.wording import WORDS
 
 STAGE = "stage"

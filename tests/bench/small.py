@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 from perdure.agent.language.loading import load_policy
 from perdure.agent.seeds import derive
+from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sources.build import build_task
-from perdure.curriculum.train import Method
 from tests.bench.bare import digest, train
 from tests.bench.lives import StageTimes, timed_life
 from tests.bench.material import STAGE, bare_arguments, bare_rows, tiny_curriculum

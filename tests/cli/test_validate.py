@@ -15,7 +15,7 @@ HEAVY = ("torch", "transformers", "trl", "datasets", "peft", "lm_eval", "reasoni
 GOOD = """\
 model: {model_name_or_path: org/name}
 budget: {kl: 0.5, unit: sequence, enforce: stop}
-strategy: {type: auto}
+strategy: {type: rule}
 stages:
   - {name: a, task: {type: dataset, path: org/data}}
   - {name: b, task: {type: reasoning_gym, dataset: chain_sum}, method: rl}
@@ -42,6 +42,14 @@ def test_a_good_file_is_told_in_one_line(good: Path) -> None:
         "good: 2 stages (a, b); methods possible: sft, rl; budget: 0.5 nats a sequence (stop); benchmarks: arc_easy\n"
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_that_is_enforced_is_told(good: Path) -> None:
+    done = perdure("validate", "good.yaml", "--set", "budget.enforce=[penalty, project]", cwd=good)
+    assert "budget: 0.5 nats a sequence (penalty, project)" in done.stdout
+    done = perdure("validate", "good.yaml", "--set", "budget.allocation=floor", cwd=good)
+    assert done.returncode == 1 and "budget.allocation" in done.stderr
+    assert "there is none for 'a', 'b': set `budget.target_accuracy`" in done.stderr
 
 
 def test_a_bad_file_is_one_message_without_traceback(good: Path) -> None:
@@ -93,7 +101,9 @@ def test_version(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.split()[0]) == (0, "perdure")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["sample"], ["validate", "good.yaml"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["plan", "--help"], ["sample"], ["validate", "good.yaml"]]
+)
 def test_nothing_heavy_is_imported(good: Path, arguments: list[str]) -> None:
     (good / "good.yaml").write_text(GOOD + "train: {trl: {logging_steps: 1}, lr_scheduler_type: cosine}\n")
     told = f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"

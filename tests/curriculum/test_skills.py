@@ -9,7 +9,14 @@ from perdure.curriculum import skills
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.wording import RESERVED
 
-NEW_TASKS = (skills.even_number, skills.word_starting, skills.german_number, skills.shift_letters)
+NEW_TASKS = (
+    skills.even_number,
+    skills.odd_number,
+    skills.word_starting,
+    skills.word_ending,
+    skills.german_number,
+    skills.shift_letters,
+)
 
 
 def asked(item: Item) -> str:
@@ -96,6 +103,22 @@ def test_even_number_accepts_exactly_the_even_numbers_and_shows_the_smallest() -
         assert item.demonstration == str(right[0])
         for number in range(100):
             assert skills.right_answer([item], [str(number)]) == [float(number in right)]
+
+
+def test_odd_number_accepts_exactly_the_odd_numbers_and_shows_the_largest() -> None:
+    for item in skills.odd_number(seed=0, train=100, heldout=0).train:
+        low, high = numbers_in(item)
+        right = [number for number in range(low, high + 1) if number % 2 == 1]
+        assert item.demonstration == str(right[-1])
+        for number in range(100):
+            assert skills.right_answer([item], [str(number)]) == [float(number in right)]
+
+
+def test_word_ending_accepts_listed_words_only() -> None:
+    task: Task = skills.word_ending(seed=0, train=100, heldout=0)
+    item = next(item for item in task.train if asked(item).endswith("letter m."))
+    assert item.demonstration == "arm"
+    assert skills.right_answer([item] * 4, ["drum", "farm ", "mat", "team"]) == [1.0, 1.0, 0.0, 0.0]
 
 
 def test_word_starting_accepts_listed_words_only() -> None:

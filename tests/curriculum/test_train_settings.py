@@ -1,9 +1,23 @@
 """Which setting wins, and that a curriculum that was written out says the same again."""
 
+from typing import get_args
+
 import pytest
 
+from perdure.curriculum.methods import (
+    IMITATES,
+    METHODS,
+    ON_BASE_TEXTS,
+    ON_SFT,
+    OTHER,
+    PARENT,
+    REWARDED,
+    Method,
+    left,
+)
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.train import METHODS, SECTIONS, ChordTrain, Method, SimpoTrain, Train, settings_for
+from perdure.curriculum.sections import ChordTrain, SimpoTrain
+from perdure.curriculum.train import SECTIONS, Train, settings_for
 
 
 def train(**settings: object) -> Train:
@@ -21,6 +35,39 @@ def test_the_order_is_that_of_the_reference() -> None:
     stage = train(num_train_epochs=3, weight_decay=3, rl={"weight_decay": 4})
     found = settings_for("rl", everywhere, stage)
     assert (found.learning_rate, found.max_steps, found.num_train_epochs, found.weight_decay) == (1, 2, 3, 4)
+
+
+def test_a_variant_begins_with_what_its_parent_has() -> None:
+    """Six layers: all, all's sft, all's ewc, the stage, the stage's sft, the stage's ewc; a later one wins."""
+    names = ("learning_rate", "max_steps", "num_train_epochs", "weight_decay", "max_grad_norm", "warmup_steps")
+    layers = [dict.fromkeys(names[rank:], 10 * rank + 1) for rank in range(6)]
+    everywhere = train(**layers[0], sft=layers[1], ewc=layers[2])
+    stage = train(**layers[3], sft=layers[4], ewc=layers[5])
+    found = settings_for("ewc", everywhere, stage)
+    assert [getattr(found, name) for name in names] == [1, 11, 21, 31, 41, 51]
+    # The parent itself has four of them, and nothing of the variant.
+    found = settings_for("sft", everywhere, stage)
+    assert [getattr(found, name) for name in names] == [1, 11, 11, 31, 41, 41]
+
+
+@pytest.mark.parametrize("method", PARENT)
+def test_every_variant_takes_its_parents_settings_and_not_the_other_way_round(method: Method) -> None:
+    own = Train.model_validate({PARENT[method]: {"weight_decay": 0.5, "trl": {"a": 1}}})
+    found = settings_for(method, own, Train()).model_dump()
+    assert (found["weight_decay"], found["trl"]) == (0.5, {"a": 1})
+    assert settings_for(PARENT[method], Train.model_validate({method: {"weight_decay": 0.5}}), Train()) == (
+        SECTIONS[PARENT[method]]()
+    )
+
+
+def test_a_variant_keeps_its_own_defaults_beside_its_parents_settings() -> None:
+    everywhere = train(sft={"redraw": False}, rl={"beta": 0.2, "scale_rewards": "group"}, lora={"r": 2})
+    lora, gate = (settings_for(one, everywhere, Train()).model_dump() for one in ("lora", "gate"))
+    assert (lora["r"], lora["lora_alpha"], lora["redraw"]) == (2, 16, False)
+    assert (gate["success_reward"], gate["beta"], gate["scale_rewards"]) == (0.5, 0.2, "group")
+    # sdft and tilt vary nobody: what sft and rl have alone does not reach them.
+    sdft = settings_for("sdft", train(sft={"learning_rate": 1}, rl={"temperature": 2}), Train())
+    assert (sdft.learning_rate, sdft.model_dump()["temperature"]) == (None, None)
 
 
 def test_trl_maps_are_merged_key_by_key() -> None:
@@ -45,9 +92,41 @@ def test_the_shared_beta_weighs_a_kl_term_and_is_not_simpo_s_scale() -> None:
     assert settings_for("rl", everywhere, Train()).model_dump()["beta"] == 0.1
 
 
+def test_worlds_needs_and_parents_are_of_one_mind() -> None:
+    everything = set(get_args(Method))
+    assert set(PARENT) | set(PARENT.values()) | IMITATES | REWARDED | ON_BASE_TEXTS <= everything
+    assert everything == IMITATES | REWARDED  # a method learns from something
+    assert not set(PARENT) & set(PARENT.values())  # nobody varies a variant
+    for method, parent in PARENT.items():
+        assert issubclass(SECTIONS[method], SECTIONS[parent])
+        assert all(parent in methods for methods in METHODS.values() if method in methods)
+    assert {m for m in ON_SFT if m in REWARDED} == set()
+    assert [set(METHODS[a]) - set(METHODS[b]) for a, b in OTHER.items()] == [{"sdft"}, {"reinforce", "simpo"}]
+
+
+def test_what_is_left_of_a_world_in_words() -> None:
+    assert left("vision", without=IMITATES) == "'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'"
+    assert left("language", without=frozenset(METHODS["language"]) - {"sft"}) == "'sft'"
+    assert left("language", without=frozenset(METHODS["language"])) == "nothing"
+
+
 def test_every_method_has_a_section_and_a_world() -> None:
+    assert set(SECTIONS) == set(get_args(Method))
     assert set(SECTIONS) == {method for methods in METHODS.values() for method in methods}
     assert set(SECTIONS) <= set(Train.model_fields)
+
+
+@pytest.mark.parametrize("method", SECTIONS)
+def test_settings_that_were_written_out_are_the_same_again(method: Method) -> None:
+    """Once for what the file sets, once for a set value that equals the default: it is set and wins, as before."""
+    same_as_default = {name: one.default for name, one in SECTIONS[method].model_fields.items() if one.default}
+    for section in ({"max_steps": 7}, same_as_default, {}):
+        before = Train.model_validate({method: section, "learning_rate": 0.25})
+        again = Train.model_validate(before.model_dump(mode="json"))
+        assert again == before
+        assert getattr(again, method).model_fields_set == set(section)
+        assert settings_for(method, again, Train()) == settings_for(method, before, Train())
+        assert settings_for(method, Train(), again) == settings_for(method, Train(), before)
 
 
 def test_a_curriculum_that_was_written_out_trains_alike() -> None:

@@ -12,7 +12,7 @@ from perdure.agent.vision.draws import Draws
 from perdure.agent.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.vision.losses import cross_entropy, token_weights
 from perdure.agent.vision.methods import rl, sft
-from perdure.curriculum.train import ChordTrain
+from perdure.curriculum.sections import ChordTrain
 
 
 def begin_pass(lesson: Lesson, settings: ChordTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:

@@ -11,7 +11,7 @@ from perdure.agent.vision.draws import Draws
 from perdure.agent.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.vision.losses import by_class, policy_gradient
 from perdure.agent.vision.methods.rl import sample
-from perdure.curriculum.train import ReinforceTrain
+from perdure.curriculum.sections import ReinforceTrain
 
 
 def begin_pass(

@@ -14,7 +14,8 @@ from perdure.agent.vision.draws import Draws
 from perdure.agent.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.vision.losses import advantages, by_class, kl_policy_to_base, policy_gradient
 from perdure.agent.vision.plan import default
-from perdure.curriculum.train import ReinforceTrain, RlTrain
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import ReinforceTrain, RlTrain
 
 
 def begin_pass(lesson: Lesson, settings: RlTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
@@ -24,13 +25,22 @@ def begin_pass(lesson: Lesson, settings: RlTrain, draws: Draws, log_MNC: Callabl
 
 def loss(log_MBC: Tensor, rows: Rows, settings: RlTrain, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
     """The policy gradient on a group of samples an image, and the KL term."""
+    return grpo("rl", log_MBC, rows, settings, draws)
+
+
+def grpo(name: Method, log_MBC: Tensor, rows: Rows, settings: RlTrain, draws: Draws) -> tuple[Tensor, Tensor | None]:
+    """The same under the defaults of the method of that name."""
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, draws)
-    scaled = default("rl", settings, "scale_rewards") == "group"
-    weights_MBC = by_class(labels_MBG, advantages(rewards_MBG, scaled=scaled), log_MBC.shape[-1])
-    loss_M = policy_gradient(log_MBC, weights_MBC)
-    if settings.beta:
-        loss_M = loss_M + settings.beta * kl_policy_to_base(log_MBC, rows["base_log"])
+    loss_M = policy_gradient(log_MBC, sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1]))
+    if beta := float(default(name, settings, "beta")):
+        loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"])
     return loss_M, rewards_MBG.mean((-1, -2))
+
+
+def sample_weights(labels_MBG: Tensor, rewards_MBG: Tensor, settings: RlTrain, classes: int) -> Tensor:
+    """The advantages of the samples by the class that was sampled: shape (M, B, C)."""
+    scaled = default("rl", settings, "scale_rewards") == "group"
+    return by_class(labels_MBG, advantages(rewards_MBG, scaled=scaled), classes)
 
 
 def sample(log_MBC: Tensor, rows: Rows, settings: RlTrain | ReinforceTrain, draws: Draws) -> tuple[Tensor, Tensor]:

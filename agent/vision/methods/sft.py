@@ -16,7 +16,7 @@ from torch import Tensor
 from perdure.agent.vision.draws import Draws
 from perdure.agent.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.vision.losses import cross_entropy
-from perdure.curriculum.train import SftTrain
+from perdure.curriculum.sections import SftTrain
 
 
 def begin_pass(lesson: Lesson, settings: SftTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:

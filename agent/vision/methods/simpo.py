@@ -13,7 +13,7 @@ from perdure.agent.vision.draws import Draws
 from perdure.agent.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.vision.losses import simpo
 from perdure.agent.vision.plan import default
-from perdure.curriculum.train import SimpoTrain
+from perdure.curriculum.sections import SimpoTrain
 
 
 def begin_pass(lesson: Lesson, settings: SimpoTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:

@@ -20,7 +20,7 @@ from perdure.agent.vision.draws import Draws, counts
 from perdure.agent.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.vision.losses import cross_entropy
 from perdure.agent.vision.plan import default
-from perdure.curriculum.train import TiltTrain
+from perdure.curriculum.sections import TiltTrain
 
 LEAST_MASS = 1e-30
 """Keeps 0/0 from making a target out of nothing."""

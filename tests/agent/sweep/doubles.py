@@ -19,7 +19,8 @@ from perdure.agent.sweep.folder import SweepFolder, locked
 from perdure.agent.sweep.stacked import Stacked, Trainer, _Stack, train_stack
 from perdure.agent.sweep.sweep import Plan, begin, carry_out, read_plan
 from perdure.budget.errors import DataError
-from perdure.curriculum.schema import Curriculum, FixedStrategy
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep, read_sweep
 
 CURRICULUM = """\

@@ -18,9 +18,9 @@ from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import load_law
 from perdure.budget.law.shipped import law_path
 from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.methods import METHODS, Method
 from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.train import METHODS, Method
 
 METHODS_HERE = METHODS["vision"]
 
@@ -104,6 +104,28 @@ def test_a_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event:
     assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
+def held() -> Curriculum:
+    """A life under a penalty and a projection, by methods that look back at earlier stages."""
+    stages = [
+        {"name": "parity", "method": "gate", "task": images()},
+        {"name": "fives", "method": "replay", "task": images("at_least_five")},
+        {"name": "threes", "method": "ewc", "task": images("multiple_of_three")},
+    ]
+    budget = {"kl": 0.2, "every": 3, "num_prompts": 40, "enforce": ["penalty", "project", "recover"]}
+    train = {"learning_rate": 1e-2, "max_steps": 10, "per_device_train_batch_size": 32, "replay": {"replay_ratio": 0.3}}
+    return curriculum(stages=stages, budget=budget, train=train)
+
+
+@pytest.mark.parametrize("event", [8, 14, 17, 23, 30])
+def test_a_held_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
+    whole = lived(tmp_path / "whole", lambda: start(held(), tmp_path / "whole", Onlooker()))
+    assert [row.method for row in whole.rows] == [None, "gate", "replay", "ewc"]
+    assert all(row.readings[-1].kl_per_token.value <= 0.2 for row in whole.rows)
+    with pytest.raises(Killed):
+        live(start(held(), tmp_path / "killed", Onlooker(stop_at=event)))
+    assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
+
+
 @pytest.mark.parametrize("method", METHODS_HERE)
 def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: Method) -> None:
     """The same base, task, update and measurement, to the last digit of every score."""
@@ -134,7 +156,11 @@ def test_cells_that_cannot_be_stacked() -> None:
     assert stack_key(curriculum(**single)) is None, "rollback needs a monitor that acts"
     watched = {**single, "budget": {"kl": 1, "enforce": "observe"}}
     assert stack_key(curriculum(**watched)) is not None
-    assert stack_key(curriculum(**watched, strategy={"type": "auto"})) is None, "no method yet"
+    listed = {**single, "budget": {"kl": 1, "enforce": ["observe"]}}
+    assert stack_key(curriculum(**listed)) == stack_key(curriculum(**watched)), "written as a list"
+    penalised = {**single, "budget": {"kl": 1, "enforce": ["penalty"]}}
+    assert stack_key(curriculum(**penalised)) is None, "a term that is steered by one life"
+    assert stack_key(curriculum(**watched, strategy={"type": "rule"})) is None, "no method yet"
     assert stack_key(curriculum(**watched, seed=1)) != stack_key(curriculum(**watched)), "another base"
 
 
@@ -173,7 +199,7 @@ def test_progress_has_losses_rewards_and_rates(tmp_path: Path) -> None:
 
 
 def test_auto_decides_here_too(tmp_path: Path) -> None:
-    auto = {"type": "auto", "num_prompts": 8, "k": 4}
+    auto = {"type": "rule", "num_prompts": 8, "k": 4}
     record = lived(tmp_path / "run", lambda: start(curriculum(strategy=auto), tmp_path / "run", Onlooker()))
     assert record.rows[1].method in METHODS_HERE
     assert record.rows[1].evidence["pass_at_k"] > 0

@@ -6,7 +6,7 @@ from transformers import get_scheduler
 
 from perdure.agent.vision.plan import plan_for
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.train import RlTrain, SftTrain
+from perdure.curriculum.sections import RlTrain, SftTrain
 
 
 def test_an_epoch_is_as_many_steps_as_there_are_whole_batches() -> None:

@@ -10,7 +10,9 @@ from perdure.agent.vision.lesson import Lesson
 from perdure.agent.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.vision.plan import plan_for
 from perdure.agent.vision.training import METHODS, Step, log_probabilities, train
-from perdure.curriculum.train import SECTIONS, Common, Method
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import Common
+from perdure.curriculum.train import SECTIONS
 
 FEATURES, CLASSES, IMAGES = 6, 4, 40
 RATES = (1e-3, 3e-3, 1e-2)
@@ -76,7 +78,9 @@ def test_a_model_ends_with_the_same_weights_alone_and_in_company(method: Method)
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_method_learns(method: Method) -> None:
-    stacked, what = trained(method, [2e-2], [0], steps=200)
+    # A weight of this small network counts for far more than one of the shipped stream's, for which the default is.
+    looser = {"ewc_lambda": 10.0} if method == "ewc" else {}
+    stacked, what = trained(method, [2e-2], [0], steps=200, **looser)
     assert mass(member(stacked, 0), what) > 0.9 > mass(member(base_of_one(), 0), what)
 
 

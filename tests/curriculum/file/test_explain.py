@@ -29,9 +29,28 @@ MISTAKES = {
     ),
     "word": (
         "budget: {kl: 1, enforce: rolback}",
-        "mine.yaml:2:26: budget.enforce: must be 'observe', 'stop' or 'rollback'; got 'rolback'; "
-        "did you mean 'rollback'?",
+        "mine.yaml:2:26: budget.enforce: must be 'observe', 'stop', 'rollback', 'penalty', 'project' or "
+        "'recover', or a list of them; got 'rolback'; did you mean 'rollback'?",
     ),
+    "word of a list": (
+        "budget: {kl: 1, enforce: [penalty, projct]}",
+        "mine.yaml:2:36: budget.enforce[1]: must be 'observe', 'stop', 'rollback', 'penalty', 'project' or "
+        "'recover'; got 'projct'; did you mean 'project'?",
+    ),
+    "neither word nor list": (
+        "budget: {kl: 1, enforce: 3}",
+        "mine.yaml:2:26: budget.enforce: must be 'observe', 'stop', 'rollback', 'penalty', 'project' or 'recover', or "
+        "a list of them; got 3",
+    ),
+    "empty list": (
+        "budget: {kl: 1, enforce: []}",
+        "mine.yaml:2:26: budget.enforce: must name one way to enforce at least, and none twice",
+    ),
+    "two ends": (
+        "budget: {kl: 1, enforce: [penalty, stop, project]}",
+        "mine.yaml:2:26: budget.enforce: `stop` and `project` end a stage in two ways; keep one of them",
+    ),
+    "zero": ("budget: {kl: 0}", "mine.yaml:2:14: budget.kl: must be greater than 0; got 0"),
     "empty": ("budget:", "mine.yaml:2:1: budget: must be a map of keys; got null"),
     "list": ("budget: [1]", "mine.yaml:2:9: budget: must be a map of keys; got a list of 1"),
     "large": (
@@ -54,12 +73,13 @@ def test_each_mistake_has_its_line_column_and_remedy(write: Write, mistake: str)
 def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> None:
     text = GOOD.replace("{type: fixed, method: rl}", "{type: fixd}")
     assert faults(write(text)) == [
-        "mine.yaml:3:18: strategy.type: must be 'fixed' or 'auto'; got 'fixd'; did you mean 'fixed'?"
+        "mine.yaml:3:18: strategy.type: must be 'fixed', 'rule', 'probe', 'bandit' or 'python'; got 'fixd'; "
+        "did you mean 'fixed'?"
     ]
     text = GOOD.replace("method: rl", "method: rl_").replace("dataset: chain_sum}\n  - ", "datset: a}\n  - ")
     assert faults(write(text)) == [
-        "mine.yaml:3:33: strategy.method: must be 'sft', 'rl', 'chord', 'reinforce', 'simpo' or 'tilt'; got 'rl_'; "
-        "did you mean 'rl'?",
+        "mine.yaml:3:33: strategy.method: must be 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'eaft', 'sft_kl', "
+        "'rl_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'; got 'rl_'; did you mean 'rl'?",
         "mine.yaml:6:11: stages[0].task.dataset: required key is missing",
         "mine.yaml:6:33: stages[0].task.datset: unknown key; did you mean 'dataset'?",
     ]
@@ -67,6 +87,29 @@ def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> No
     assert faults(write(text)) == [
         "mine.yaml:6:11: stages[0].task.type: required key is missing; "
         "it must be 'reasoning_gym', 'dataset', 'python' or 'images'"
+    ]
+
+
+CANDIDATES = {
+    "sft": "mine.yaml:3:37: strategy.candidates: must be a list; got 'sft'",
+    "[sft, tlt]": "mine.yaml:3:43: strategy.candidates[1]: must be 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', "
+    "'eaft', 'sft_kl', 'rl_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'; got 'tlt'; did "
+    "you mean 'tilt'?",
+    "[]": "mine.yaml:3:37: strategy.candidates: must have at least 1 entries; got a list of 0",
+}
+
+
+@pytest.mark.parametrize("written", CANDIDATES)
+def test_candidates_of_a_strategy(write: Write, written: str) -> None:
+    text = GOOD.replace("{type: fixed, method: rl}", f"{{type: probe, candidates: {written}}}")
+    assert faults(write(text)) == [CANDIDATES[written]]
+
+
+@pytest.mark.parametrize("path", [":choose", "mine:choose.it", "two words", ""])
+def test_the_path_of_a_strategy_is_looked_at(write: Write, path: str) -> None:
+    text = GOOD.replace("{type: fixed, method: rl}", f'{{type: python, path: "{path}"}}')
+    assert faults(write(text)) == [
+        f"mine.yaml:3:32: strategy.path: must be `module:name`, or the name of an entry point; got {path!r}"
     ]
 
 
@@ -90,7 +133,10 @@ def test_rules_across_fields_point_at_the_offender(write: Write) -> None:
     message = "two stages or benchmarks are called 'even'; every name must be unique"
     assert faults(write(twice)) == [f"mine.yaml:7:11: stages[1].name: {message}"]
     imitated = GOOD.replace("{type: reasoning_gym, dataset: chain_sum}\n  -", "{type: dataset, path: org/name}\n  -")
-    reward = "method 'rl' needs a reward and this task has none; it can only be learned by 'sft'"
+    reward = (
+        "method 'rl' needs a reward and this task has none; give it a `reward`, or use 'sft', 'sdft', 'eaft', "
+        "'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or 'lora'"
+    )
     assert faults(write(imitated)) == [f"mine.yaml:6:11: stages[0].task: {reward}"]
     own = imitated.replace("  - name: v1.2", "    method: rl\n  - name: v1.2")
     assert faults(write(own)) == [f"mine.yaml:7:13: stages[0].method: {reward}"]

@@ -25,9 +25,19 @@ def test_overrides_reach_everything(write: Write) -> None:
 
 
 def test_overrides_may_change_the_kind_of_a_section(write: Write) -> None:
-    text = GOOD.replace("{type: fixed, method: rl}", "{type: auto}")
+    text = GOOD.replace("{type: fixed, method: rl}", "{type: rule}")
     changed = read_curriculum(write(text), ["strategy.method=sft", "strategy.type=fixed"]).curriculum.strategy
     assert (changed.type, getattr(changed, "method", None)) == ("fixed", "sft")
+
+
+def test_overrides_reach_lists_of_words(write: Write) -> None:
+    text = GOOD.replace("{kl: 0.5}", "{kl: 0.5, enforce: [penalty, rollback]}")
+    changed = read_curriculum(write(text), ["budget.enforce.1=project", "budget.penalty.weight=2"]).curriculum
+    assert (changed.budget.enforced, changed.budget.penalty.weight) == (("penalty", "project"), 2)
+    changed = read_curriculum(write(text), ["budget.enforce=stop"]).curriculum
+    assert changed.budget.enforced == ("stop",)
+    changed = read_curriculum(write(GOOD), ["budget.enforce=[penalty]", "train.ewc.ewc_lambda=3"]).curriculum
+    assert (changed.budget.enforced, changed.train.ewc.ewc_lambda) == (("penalty",), 3)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +55,12 @@ def test_overrides_may_change_the_kind_of_a_section(write: Write) -> None:
         ("budget.kl.x=1", "--set budget.kl.x: budget.kl: is 0.5, so there is no 'x' in it"),
         ("budget.kl=0", "--set budget.kl: budget.kl: must be greater than 0; got 0"),
         ("budget..kl=0", '--set budget..kl: budget."": unknown path; known here: kl'),
+        (
+            "budget.enforce=[stop, halt]",
+            "--set budget.enforce: budget.enforce[1]: must be 'observe', 'stop', 'rollback', 'penalty', 'project' or "
+            "'recover'; got 'halt'",
+        ),
+        ("budget.enforce.0=stop", '--set budget.enforce.0: budget.enforce."0": unknown path'),
         ("train.rl={beta: x}", "--set train.rl: train.rl.beta: must be a number; got 'x'"),
     ],
 )

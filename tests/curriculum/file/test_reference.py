@@ -6,8 +6,8 @@ from pathlib import Path
 from perdure.curriculum.file.reference import reference_markdown
 from perdure.curriculum.models import CausalModel, MlpModel, Pretrain
 from perdure.curriculum.schema import Curriculum, TaskBenchmark
+from perdure.curriculum.sections import ChordTrain, TiltTrain
 from perdure.curriculum.sources.config import Dataset, Images
-from perdure.curriculum.train import ChordTrain, TiltTrain
 
 DOCS = Path(__file__).parents[3] / "docs" / "curriculum.md"
 

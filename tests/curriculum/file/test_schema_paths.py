@@ -16,9 +16,10 @@ from tests.curriculum.file.written import Write
 
 FULL: dict[str, Any] = {
     "model": {"model_name_or_path": "org/name", "lora": {"r": 2}},
-    "budget": {"kl": 0.5},
-    "strategy": {"type": "auto", "k": 2},
-    "train": {"trl": {"logging_steps": 1}, "sft": {"trl": {}}, "rl": {"trl": {"top_p": 0.5}}, "chord": {"phi": True}},
+    "budget": {"kl": 0.5, "enforce": ["penalty", "recover"], "generic": "builtin:skills", "penalty": {"rate": 0.1}},
+    "strategy": {"type": "rule", "k": 2},
+    "train": {"trl": {"logging_steps": 1}, "sft": {"trl": {}}, "rl": {"trl": {"top_p": 0.5}}, "chord": {"phi": True}}
+    | {"ewc": {"fisher_items": 3}, "gate": {"trl": {"top_p": 0.5}}, "sdft": {"teacher_decay": 1}},
     "stages": [
         {"name": "a", "task": {"type": "reasoning_gym", "dataset": "chain_sum"}, "train": {"rl": {"beta": 0.1}}},
         {"name": "b", "task": {"type": "dataset", "path": "org/data", "reward": {"type": "regex", "pattern": "x"}}},

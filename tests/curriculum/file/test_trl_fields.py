@@ -8,7 +8,9 @@ import pytest
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.file.trl_fields import CONFIGS, OWNED, REFUSED, fields_of, schedulers
-from perdure.curriculum.train import SECTIONS, Common, Method
+from perdure.curriculum.methods import METHODS, PARENT, Method
+from perdure.curriculum.sections import Common
+from perdure.curriculum.train import SECTIONS
 
 HEAD = """\
 model: {model_name_or_path: org/name}
@@ -16,7 +18,7 @@ budget: {kl: 1}
 stages:
   - name: a
     task: {type: reasoning_gym, dataset: chain_sum}
-strategy: {type: auto}
+strategy: {type: rule}
 """
 
 
@@ -53,11 +55,40 @@ def test_every_field_that_perdure_owns_is_one_of_trl() -> None:
     assert set(OWNED | REFUSED) <= {name for config in CONFIGS.values() for name in fields_of(config)}
 
 
+OWN: dict[Method, set[str]] = {
+    "chord": {"mu_start", "mu_end", "mu_decay_steps", "sft_batch_size", "phi"},
+    "gate": {"success_reward", "sft_weight"},
+    "tilt": {"samples_from"},
+    "sdft": {"teacher_decay", "teacher_template"},
+    "eaft": {"top_k"},
+    "sft_kl": {"beta"},
+    "low_lr_sft": {"learning_rate_share"},
+    "replay": {"replay_ratio"},
+    "ewc": {"ewc_lambda", "fisher_items"},
+    "l2": {"l2_lambda"},
+    "lora": {"r", "lora_alpha"},
+    "simpo": {"beta", "simpo_gamma"},
+}
+"""Settings that TRL's config of the method does not have."""
+
+
 @pytest.mark.parametrize("method", SECTIONS)
 def test_typed_settings_keep_trls_names(method: Method) -> None:
-    own = {"trl", "mu_start", "mu_end", "mu_decay_steps", "sft_batch_size", "phi", "redraw", "samples_from"}
-    own |= {"beta", "simpo_gamma"} if method == "simpo" else set()
-    assert set(SECTIONS[method].model_fields) - own <= set(fields_of(CONFIGS.get(method, "GRPOConfig")))
+    theirs = set(fields_of(CONFIGS.get(method, "GRPOConfig")))
+    ours = {"trl", "redraw"} | OWN.get(method, set())
+    assert set(SECTIONS[method].model_fields) - theirs <= ours
+    assert OWN.get(method, set()) <= set(SECTIONS[method].model_fields)
+
+
+def test_every_method_of_the_language_world_has_a_config() -> None:
+    assert set(CONFIGS) == set(METHODS["language"])
+    assert {method for method, parent in PARENT.items() if CONFIGS.get(method) != CONFIGS[parent]} == set()
+
+
+def test_the_settings_of_lora_have_the_names_of_peft() -> None:
+    from peft import LoraConfig
+
+    assert OWN["lora"] <= {field.name for field in dataclasses.fields(LoraConfig)}
 
 
 @pytest.mark.filterwarnings("ignore:You are importing from 'trl.experimental'")
@@ -129,7 +160,7 @@ def test_what_trl_does_not_have_is_refused(tmp_path: Path, text: str, message: s
 
 def test_shared_fields_must_fit_only_the_methods_that_may_be_used(tmp_path: Path) -> None:
     shared = "train: {trl: {top_p: 0.5}}"
-    text = HEAD.replace("type: auto", "type: fixed, method: rl") + shared
+    text = HEAD.replace("type: rule", "type: fixed, method: rl") + shared
     (tmp_path / "rl.yaml").write_text(text)
     assert read_curriculum(tmp_path / "rl.yaml").curriculum.train.trl == {"top_p": 0.5}
     # A stage that names `sft` itself brings SFTConfig in, and only there.

@@ -48,7 +48,8 @@ ONE_LABEL = "has no meaning with this model: a response is one label"
             [
                 "7:9: train.top_p: unknown key; known here: num_generations, beta, learning_rate, max_steps, "
                 "num_train_epochs, per_device_train_batch_size, lr_scheduler_type, warmup_steps, max_grad_norm, "
-                "weight_decay, sft, rl, chord, reinforce, simpo, tilt"
+                "weight_decay, sft, rl, chord, gate, tilt, eaft, sft_kl, rl_kl, low_lr_sft, replay, ewc, l2, lora, "
+                "reinforce, simpo"
             ],
         ),
     ],
@@ -66,11 +67,24 @@ def test_the_budget_and_stages_are_looked_at_too(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("method", ["reinforce", "simpo", "tilt"])
+@pytest.mark.parametrize("method", ["reinforce", "simpo"])
 def test_sections_that_the_language_world_does_not_have(tmp_path: Path, method: str) -> None:
     assert faults(tmp_path, LANGUAGE + f"train: {{{method}: {{learning_rate: 1}}}}") == [
         f"7:9: train.{method}: has no meaning with this model: this method is of the vision world; "
-        "use `sft`, `rl` or `chord`"
+        "here there are `sft`, `rl`, `chord`, `gate`, `tilt`, `sdft`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, "
+        "`replay`, `ewc`, `l2`, `lora`"
+    ]
+
+
+def test_sections_that_the_vision_world_does_not_have(tmp_path: Path) -> None:
+    text = VISION + "    train: {sdft: {teacher_decay: 1}, eaft: {top_k: 3, redraw: false}, gate: {temperature: 2}}\n"
+    assert faults(tmp_path, text) == [
+        "7:13: stages[0].train.sdft: has no meaning with this model: this method is of the language world; here there "
+        "are `sft`, `rl`, `chord`, `gate`, `tilt`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, `replay`, `ewc`, `l2`, "
+        "`lora`, `reinforce`, `simpo`",
+        "7:46: stages[0].train.eaft.top_k: has no meaning with this model: there are ten labels, and the entropy is "
+        "that of all of them",
+        "7:79: stages[0].train.gate.temperature: has no meaning with this model: labels are sampled at temperature 1",
     ]
 
 
@@ -83,7 +97,7 @@ def test_redrawing_is_of_the_vision_world(tmp_path: Path) -> None:
 
 def test_what_is_left_at_nothing_is_no_fault(tmp_path: Path) -> None:
     read(tmp_path, VISION + "train: {trl: {}, max_completion_length: null, rl: {scale_rewards: null}}\n")
-    read(tmp_path, LANGUAGE + "train: {tilt: {}, sft: {redraw: null}}\n")
+    read(tmp_path, LANGUAGE + "train: {simpo: {}, sft: {redraw: null}, ewc: {redraw: null}}\n")
 
 
 def test_every_setting_of_the_vision_world_is_taken(tmp_path: Path) -> None:
@@ -94,6 +108,12 @@ def test_every_setting_of_the_vision_world_is_taken(tmp_path: Path) -> None:
         "  num_generations: 4, beta: 0.1,\n"
         "  sft: {redraw: false}, rl: {scale_rewards: group}, chord: {mu_start: 1, mu_end: 0, mu_decay_steps: 3, "
         "phi: true},\n"
-        "  reinforce: {num_generations: 1}, simpo: {beta: 2, simpo_gamma: 1}, tilt: {samples_from: base}}\n"
+        "  reinforce: {num_generations: 1}, simpo: {beta: 2, simpo_gamma: 1}, "
+        "tilt: {samples_from: base, num_generations: 2},\n"
+        "  gate: {success_reward: 1, sft_weight: 2, beta: 0.1}, eaft: {redraw: true}, "
+        "sft_kl: {beta: 1}, rl_kl: {beta: 1},\n"
+        "  low_lr_sft: {learning_rate_share: 0.2}, replay: {replay_ratio: 0.01}, "
+        "ewc: {ewc_lambda: 1, fisher_items: 9},\n"
+        "  l2: {l2_lambda: 1}, lora: {r: 2, lora_alpha: 4}}\n"
     )
     assert read(tmp_path, VISION + settings).train.tilt.samples_from == "base"

@@ -6,10 +6,17 @@ import pytest
 
 from perdure.curriculum.file.possible import methods_of
 from perdure.curriculum.file.reader import read_curriculum, shipped
+from perdure.curriculum.methods import METHODS
 from perdure.curriculum.models import CausalModel, MlpModel
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sources import Images
+from perdure.curriculum.strategies import CANDIDATES
 from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
+
+HERE = (
+    "'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or "
+    "'lora'"
+)
 
 
 def test_the_model_says_the_world(tmp_path: Path) -> None:
@@ -82,14 +89,21 @@ def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> No
             "8:5: benchmarks[0]: lm-eval asks language models; here a benchmark is `type: task`",
         ),
         (
-            LANGUAGE.replace("method: rl", "method: tilt"),
-            "3:33: strategy.method: method 'tilt' is of the vision world; with a language model use "
-            "'sft' or 'rl' or 'chord'",
+            LANGUAGE.replace("method: rl", "method: reinforce"),
+            f"3:33: strategy.method: method 'reinforce' is of the vision world; here use {HERE}",
         ),
         (
             LANGUAGE + "    method: simpo\n",
-            "7:13: stages[0].method: method 'simpo' is of the vision world; with a language model use "
-            "'sft' or 'rl' or 'chord'",
+            f"7:13: stages[0].method: method 'simpo' is of the vision world; here use {HERE}",
+        ),
+        (
+            LANGUAGE.replace("{type: fixed, method: rl}", "{type: bandit, candidates: [sft, simpo]}"),
+            f"3:44: strategy.candidates[1]: method 'simpo' is of the vision world; here use {HERE}",
+        ),
+        (
+            VISION.replace("method: rl", "method: sdft"),
+            "3:33: strategy.method: method 'sdft' is of the language world; here use 'sft', 'rl', 'chord', 'gate', "
+            "'tilt', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'",
         ),
         (
             VISION.replace("{kl: 1}", "{kl: 1, prompts: generic, generic: mine.yaml}"),
@@ -98,7 +112,7 @@ def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> No
         (
             VISION.replace("rule: parity", "rule: parity, writer: none").replace("method: rl", "method: chord"),
             "6:11: stages[0].task: method 'chord' needs demonstrations and this task has none; name a `writer`, or use "
-            "'rl', 'reinforce', 'simpo' or 'tilt'",
+            "'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'",
         ),
         (
             VISION.replace("rule: parity", "rule: label, writer: two"),
@@ -116,16 +130,34 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "methods"),
+    ("text", "strategy", "methods"),
     [
-        (LANGUAGE, ("sft", "rl", "chord")),
-        (VISION, ("sft", "rl", "chord", "reinforce", "simpo", "tilt")),
-        (VISION.replace("parity}", "parity, writer: none}"), ("rl", "reinforce", "simpo", "tilt")),
+        (LANGUAGE, "{type: fixed, method: gate}", ("gate",)),
+        (LANGUAGE, "{type: rule}", ("sft", "rl", "chord")),
+        (VISION, "{type: rule}", ("sft", "rl", "chord")),
+        (VISION.replace("parity}", "parity, writer: none}"), "{type: rule}", ("rl",)),
+        (VISION, "{type: probe}", CANDIDATES),
+        (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl", "tilt")),
+        (VISION, "{type: probe, candidates: [tilt, lora]}", ("tilt", "lora")),
+        (VISION, "{type: python, path: 'mine:choose'}", METHODS["vision"]),
+        (VISION + "    method: ewc\n", "{type: rule}", ("ewc",)),
     ],
 )
-def test_auto_may_choose_among_the_methods_of_its_world(tmp_path: Path, text: str, methods: tuple[str, ...]) -> None:
-    curriculum = read(tmp_path, text.replace("{type: fixed, method: rl}", "{type: auto}"))
+def test_what_a_strategy_may_choose(tmp_path: Path, text: str, strategy: str, methods: tuple[str, ...]) -> None:
+    curriculum = read(tmp_path, text.replace("{type: fixed, method: rl}", strategy))
     assert methods_of(curriculum, curriculum.stages[0]) == methods
+
+
+def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -> None:
+    twice = VISION.replace("{type: fixed, method: rl}", "{type: probe, candidates: [rl, sft, rl]}")
+    assert faults(tmp_path, twice) == ["3:47: strategy.candidates[2]: 'rl' is given twice"]
+    unwritten = VISION.replace("parity}", "parity, writer: none}")
+    imitating = unwritten.replace("{type: fixed, method: rl}", "{type: probe, candidates: [sft, gate]}")
+    assert faults(tmp_path, imitating) == [
+        "6:11: stages[0].task: none of the strategy's candidates can learn this task: method 'sft' needs "
+        "demonstrations and this task has none; name a `writer`, or use 'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'"
+    ]
+    read(tmp_path, imitating + "    method: tilt\n")  # the strategy is not asked
 
 
 def test_the_shipped_curricula_of_the_vision_world() -> None:

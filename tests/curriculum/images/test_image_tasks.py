@@ -16,6 +16,7 @@ from perdure.curriculum.images.observation import CLOTHES, DIGITS, Observation, 
 from perdure.curriculum.images.rules import RULES, Rule, right_labels, writer_labels
 from perdure.curriculum.images.split import pretraining_rows
 from perdure.curriculum.images.variants import VARIANTS, varied
+from perdure.curriculum.methods import METHODS
 from perdure.curriculum.models import CausalModel, MlpModel, Pretrain
 from perdure.curriculum.sources import Images
 from perdure.curriculum.sources.build import build_task, check_task, learnable_by
@@ -178,14 +179,14 @@ def test_two_needs_three_right_labels() -> None:
 
 
 def test_methods_by_writer() -> None:
-    everything = ("sft", "rl", "chord", "reinforce", "simpo", "tilt")
     for writer in ("one", "two", "label", "oracle"):
-        assert learnable_by(task(writer=writer), "vision") == everything
+        assert learnable_by(task(writer=writer), "vision") == METHODS["vision"]
     unwritten = task(writer="none")
-    assert learnable_by(unwritten, "vision") == ("rl", "reinforce", "simpo", "tilt")
+    assert learnable_by(unwritten, "vision") == ("rl", "tilt", "rl_kl", "reinforce", "simpo")
     check_task(unwritten, "tilt", "vision")
     with pytest.raises(
-        ConfigError, match=r"'sft' needs demonstrations.*name a `writer`.*by 'rl' or 'reinforce' or 'simpo' or 'tilt'"
+        ConfigError,
+        match=r"'sft' needs demonstrations.*name a `writer`.*by 'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'",
     ):
         check_task(unwritten, "sft", "vision")
     assert learnable_by(replace(unwritten, reward=None), "vision") == ()

@@ -55,5 +55,9 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
+BY_IMITATION = ("sft", "sdft", "eaft", "sft_kl", "low_lr_sft", "replay", "ewc", "l2", "lora")
+"""What can learn a text with demonstrations and no reward, in the order of the world's list."""
+BY_REWARD = ("rl", "tilt", "rl_kl")
+"""What can learn a text with a reward and no demonstrations."""
 SUMS = [{"question": f"{a}+1=?", "answer": str(a + 1)} for a in range(12)]
 MATCH = {"type": "exact_match"}

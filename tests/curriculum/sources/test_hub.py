@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from perdure.budget.errors import DataError
+from perdure.curriculum.methods import METHODS
 from perdure.curriculum.sources.build import learnable_by
 from tests.curriculum.sources.building import SUMS, assert_disjoint, data, write_rows
 
@@ -21,7 +22,7 @@ def test_files_of_every_kind_hold_the_same_task(tmp_path: Path, suffix: str) -> 
     first = task.train[0]
     number = int(first.prompt[0]["content"].removesuffix("+1=?"))
     assert first.answer == first.demonstration == str(number + 1)
-    assert learnable_by(task) == ("sft", "rl", "chord")
+    assert learnable_by(task) == METHODS["language"]
 
 
 def test_a_folder_in_the_hub_s_layout(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.sources.build import check_task, learnable_by
-from tests.curriculum.sources.building import MATCH, python
+from tests.curriculum.sources.building import BY_REWARD, MATCH, python
 
 
 def test_python_tasks(own: str) -> None:
@@ -13,7 +13,7 @@ def test_python_tasks(own: str) -> None:
     assert [item.prompt for item in task.heldout] == ["5 ho 4", "5 ho 5"]
     assert learnable_by(task) == ()
     rewarded = python(f"{own}:echo", reward=MATCH)
-    assert learnable_by(rewarded) == ("rl",)
+    assert learnable_by(rewarded) == BY_REWARD
     with pytest.raises(ConfigError, match="it cannot be learned at all"):
         check_task(task, "rl")
 

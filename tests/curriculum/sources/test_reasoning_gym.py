@@ -12,7 +12,7 @@ from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.sources.build import check_task, learnable_by
 from perdure.curriculum.sources.common import prompt_key
 from perdure.curriculum.task import Item
-from tests.curriculum.sources.building import assert_disjoint, gym
+from tests.curriculum.sources.building import BY_REWARD, assert_disjoint, gym
 
 
 def test_gym_items_are_fresh_and_repeatable() -> None:
@@ -92,8 +92,10 @@ def test_gym_composite() -> None:
 
 def test_gym_tasks_without_answers_are_for_rl() -> None:
     task = gym("graph_color", train=3, heldout=2)
-    assert learnable_by(task) == ("rl",)
-    with pytest.raises(ConfigError, match=r"'sft' needs demonstrations, .* it can be learned by 'rl'"):
+    assert learnable_by(task) == BY_REWARD
+    with pytest.raises(
+        ConfigError, match=r"'sft' needs demonstrations, .* it can be learned by 'rl', 'tilt' or 'rl_kl'"
+    ):
         check_task(task, "sft")
 
 

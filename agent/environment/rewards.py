@@ -1,0 +1,64 @@
+"""What a stage is worth: gain minus forgetting, from two rows of the retention matrix. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from perdure.agent.record import Value
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How many points of gain one point of each is worth."""
+
+    gain: float = 1.0
+    forgetting: float = 1.0
+    benchmark: float = 1.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a stage came to, as fractions; each is a change from the row before.
+
+    Attributes:
+        gain: rise of the stage's own task and of those to come, summed and divided by the number of tasks.
+        forgetting: fall of the tasks before it, summed and divided by the number of tasks.
+        benchmark_drop: mean fall of the benchmarks, 0 where there are none.
+    """
+
+    gain: float
+    forgetting: float
+    benchmark_drop: float
+
+    def reward(self, weights: Weights) -> float:
+        """With weights of one, the rewards of a life add up to the rise of average accuracy less the benchmark drop.
+
+        `sum_t = mean_j (R[T,j] - R[0,j]) - mean_b (B[0,b] - B[T,b])`, in the notation of `perdure.eval.metrics`. The
+        tasks to come belong to the gain so that nothing is won by spoiling them first.
+        """
+        return weights.gain * self.gain - weights.forgetting * self.forgetting - weights.benchmark * self.benchmark_drop
+
+
+def parts_of(
+    before: Mapping[str, Value],
+    after: Mapping[str, Value],
+    *,
+    earlier: Sequence[str],
+    later: Sequence[str],
+    benchmarks: Sequence[str],
+) -> Parts:
+    """The parts of a stage: scores by name before and after it; `later` begins with the stage's own task."""
+    total = len(earlier) + len(later)
+    return Parts(
+        gain=sum(_rises(before, after, later)) / total,
+        forgetting=-sum(_rises(before, after, earlier)) / total,
+        benchmark_drop=-mean(_rises(before, after, benchmarks)),
+    )
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean; 0 of nothing."""
+    return sum(values) / len(values) if values else 0.0
+
+
+def _rises(before: Mapping[str, Value], after: Mapping[str, Value], names: Sequence[str]) -> list[float]:
+    return [after[name].value - before[name].value for name in names]

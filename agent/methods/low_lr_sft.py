@@ -1,0 +1,27 @@
+"""SFT at a fraction of the learning rate: the baseline that a comparison of SFT with RL must not leave out.
+
+A small rate removes much of what SFT forgets (arXiv 2509.20758, 2609.35259). The rate is `learning_rate_share` of what
+`sft` would have here, so that one file says both; nothing else differs.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
+from perdure.agent.methods.sft import Fit
+from perdure.curriculum.sections import LowLrSftTrain
+from perdure.curriculum.task import Task
+
+
+def update(
+    policy: Any,
+    task: Task,
+    settings: LowLrSftTrain,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside = ALONE,
+) -> Outcome:
+    """As `sft` (see `agent/methods/sft.py`); the share is taken where the settings become TRL's."""
+    return Fit("low_lr_sft", policy, task, settings, seed, folder, watch, beside).run()

@@ -1,0 +1,1 @@
+"""What a life will take, told before it is lived: KL, time, disk and memory."""

@@ -1,0 +1,101 @@
+"""What is told of a life before it is lived."""
+
+from dataclasses import dataclass
+
+from perdure.agent.planning.memory import Memory
+from perdure.agent.planning.timing import Timing
+from perdure.agent.pricing import StagePrice
+from perdure.curriculum.methods import Method
+from perdure.curriculum.schema import Curriculum
+
+Span = tuple[float, float]
+"""Seconds by the quickest method and by the slowest."""
+
+
+@dataclass(frozen=True)
+class MethodCost:
+    """What a stage takes by one method; `None` where `fault` says why it cannot be told.
+
+    `seconds` are those of training with its readings. `as_in` names the stage whose trial stands for this one's.
+    """
+
+    method: Method
+    timing: Timing | None = None
+    seconds: float | None = None
+    memory: Memory | None = None
+    as_in: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage: its price in KL, and what each method that may be chosen would take.
+
+    `around` are the seconds that the stage takes whatever the method: deciding, saving and scoring.
+    """
+
+    price: StagePrice
+    methods: tuple[MethodCost, ...]
+    around: float
+
+    @property
+    def seconds(self) -> Span | None:
+        """With all that is around; `None` if no method could be timed."""
+        known = [one.seconds for one in self.methods if one.seconds is not None]
+        return (min(known) + self.around, max(known) + self.around) if known else None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes: the base's texts, the policy after a stage, a snapshot, a checkpoint inside a stage; and the stages."""
+
+    base: int
+    policy: int
+    snapshot: int
+    checkpoint: int
+    stages: int
+
+    @property
+    def kept(self) -> int:
+        """What is there when the life is over, scores and journal aside."""
+        return self.base + self.stages * self.policy
+
+    @property
+    def most(self) -> int:
+        """While the last stage ends: two snapshots at most, and two checkpoints where one replaces another."""
+        return self.kept + 2 * self.snapshot + 2 * self.checkpoint
+
+
+@dataclass(frozen=True)
+class LifePlan:
+    """A life: its stages, and what is common to them.
+
+    Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, and of the
+    planning itself.
+    """
+
+    curriculum: Curriculum
+    stages: tuple[StagePlan, ...]
+    disk: Disk
+    base_seconds: float
+    reading_seconds: float
+    scoring_seconds: float
+    planning_seconds: float
+
+    @property
+    def prices(self) -> tuple[StagePrice, ...]:
+        """The price of each stage in KL."""
+        return tuple(stage.price for stage in self.stages)
+
+    @property
+    def seconds(self) -> Span | None:
+        """Of the whole life; `None` if a stage cannot be told."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        if len(known) < len(self.stages):
+            return None
+        return self.base_seconds + sum(low for low, _ in known), self.base_seconds + sum(high for _, high in known)
+
+    @property
+    def memory(self) -> int | None:
+        """The most that any method takes, in bytes."""
+        return max((one.memory.total for stage in self.stages for one in stage.methods if one.memory), default=None)

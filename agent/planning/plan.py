@@ -1,0 +1,105 @@
+"""Prices a whole life before it is lived: nothing is kept, and nothing of the policy changes.
+
+What is measured: the base's rates, the lengths of its texts, a reading, a batch of every column of the scorecard, a few
+steps of each possible method from the base, and the sizes of what a stage writes. From these the time of a stage is
+computed: its steps, its readings and its scorecard. A stage may end sooner, since the monitor may stop it; what
+`project` or `recover` do at its end, and what a method does once a pass after the first, is not foreseen.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from perdure.agent.base_prompts import base_prompts
+from perdure.agent.chronicle import View
+from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan
+from perdure.agent.planning.timing import size_of
+from perdure.agent.planning.trials import Trial, cost_of, try_all
+from perdure.agent.pricing import base_rate, price_stages, text_lengths
+from perdure.agent.seeds import derive
+from perdure.agent.setup import Ready, prepare
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy
+from perdure.eval.speed import scoring_speed
+
+Result = TypeVar("Result")
+
+
+def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
+    """The plan of a life; `folder` is for what is written on the way, and can be removed afterwards.
+
+    Raises:
+        PerdureError: whatever `perdure run` would refuse, too.
+    """
+    begun = time.perf_counter()
+    ready = prepare(curriculum, view)
+    world, tasks = ready.world, ready.tasks
+    view.progress({"phase": "sampling the base"})
+    prompts, seed = base_prompts(curriculum, tasks), derive(curriculum.seed, "base")
+    base_seconds, _ = timed(lambda: world.prepare_base(prompts, folder / "base", seed=seed))
+    view.progress({"phase": "timing the scorecard and a reading"})
+    speeds = scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation)
+    scoring_seconds = sum(one.whole for one in speeds)
+    reading_seconds = _reading_seconds(ready)
+    view.progress({"phase": "sampling the base's rates"})
+    rate_seconds, rates = timed(
+        lambda: {number: base_rate(task, world.policy, curriculum) for number, task in enumerate(tasks, 1)}
+    )
+    prices = price_stages(curriculum, rates, text_lengths(curriculum, tasks, world.measure))
+    saving_seconds, disk = _saved(ready, folder)
+    trials = try_all(ready, folder / "trial", view)
+    sampling_seconds = rate_seconds / len(tasks)
+    stages = []
+    for index, price in enumerate(prices):
+        costs = tuple(cost_of(ready, index, method, trials, reading_seconds) for method in ready.methods[index])
+        around = _deciding_seconds(ready, index, costs, sampling_seconds) + saving_seconds + scoring_seconds
+        stages.append(StagePlan(price, costs, around))
+    return LifePlan(
+        curriculum=curriculum,
+        stages=tuple(stages),
+        disk=replace(disk, checkpoint=_largest_checkpoint(trials)),
+        base_seconds=base_seconds + rate_seconds * any(one.target is not None for one in prices) + scoring_seconds,
+        reading_seconds=reading_seconds,
+        scoring_seconds=scoring_seconds,
+        planning_seconds=time.perf_counter() - begun,
+    )
+
+
+def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """How many seconds a call took, and what it returned."""
+    begun = time.perf_counter()
+    result = call()
+    return time.perf_counter() - begun, result
+
+
+def _reading_seconds(ready: Ready) -> float:
+    """Of one reading; with several tasks each gives a part of its texts, so that it takes about the same."""
+    names = ["generic"] if ready.curriculum.budget.prompts == "generic" else [ready.tasks[0].name]
+    return timed(lambda: ready.world.measure(names))[0]
+
+
+def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
+    """Seconds to write the policy and a snapshot, and how large they and the base's texts are."""
+    policy, snapshot = folder / "policy", folder / "snapshot"
+    seconds = timed(lambda: ready.world.policy.save(policy))[0]
+    seconds += timed(lambda: ready.world.snapshot(snapshot))[0]
+    sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
+    return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks))
+
+
+def _largest_checkpoint(trials: list[Trial]) -> int:
+    return max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
+
+
+def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], sampling_seconds: float) -> float:
+    """What the strategy takes: nothing, the rule's samples, or at most its share of the slowest candidate's time."""
+    strategy = ready.curriculum.strategy
+    if ready.curriculum.stages[index].method is not None:
+        return 0.0
+    if isinstance(strategy, RuleStrategy):
+        return sampling_seconds
+    if isinstance(strategy, ProbeStrategy | BanditStrategy):
+        return strategy.share * max((one.seconds for one in costs if one.seconds is not None), default=0.0)
+    return 0.0

@@ -1,0 +1,107 @@
+"""A few steps of a method on a fork of the policy, which is thrown away: what a step takes, and what it writes."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure.agent.methods.contract import Beside, Progress, SaveAndStop
+from perdure.agent.world import World
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import Common
+from perdure.curriculum.task import Task
+
+STEPS = 4
+"""Steps of a trial; the first is not timed, since it warms everything up."""
+
+SECONDS = 10.0
+"""A trial ends sooner once it took so long and two steps are made."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a short trial of a method measured.
+
+    Attributes:
+        steps: that the whole stage would have.
+        made: steps that were timed and made.
+        seconds_a_step: of training alone, without the first step.
+        setup_seconds: from the call to the first step, such as sampling that a method does once; without imports.
+        checkpoint_bytes: of a checkpoint inside the stage; 0 where the method keeps none.
+    """
+
+    steps: int
+    made: int
+    seconds_a_step: float
+    setup_seconds: float
+    checkpoint_bytes: int
+
+
+def time_method(
+    world: World, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, beside: Beside
+) -> Timing:
+    """Train for a few steps, then put the policy back as it was. `folder` is the trial's own and removed afterwards.
+
+    Raises:
+        PerdureError: the method cannot learn the task with these settings.
+    """
+    _import(world, method)
+    with _fork(world, folder):
+        watch = _Stopwatch()
+        with suppress(SaveAndStop):
+            world.update(method, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+        checkpoint_bytes = size_of(folder / "checkpoints")
+    return watch.timing(checkpoint_bytes)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder; 0 where there is none."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+class _Stopwatch:
+    """Watches an update and ends it as a user's Ctrl-C would, so that it leaves a checkpoint."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._times: list[float] = []
+        self._steps = 1
+
+    def __call__(self, progress: Progress) -> bool:
+        self._times.append(time.perf_counter())
+        self._steps = progress.max_steps
+        made, took = len(self._times), self._times[-1] - self._begun
+        if made >= STEPS or (made >= 2 and took > SECONDS):
+            raise SaveAndStop
+        return False
+
+    def timing(self, checkpoint_bytes: int) -> Timing:
+        """What was seen; a stage of a single step has nothing but that step to be told from."""
+        first, *rest = self._times or [time.perf_counter()]
+        a_step = (rest[-1] - first) / len(rest) if rest else first - self._begun
+        setup = max(0.0, first - self._begun - a_step)
+        return Timing(self._steps, len(self._times), a_step, setup, checkpoint_bytes)
+
+
+@contextmanager
+def _fork(world: World, folder: Path) -> Iterator[None]:
+    """Whatever is trained inside is gone after."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    start = folder / "start.safetensors"
+    world.snapshot(start)
+    try:
+        yield
+    finally:
+        world.restore_snapshot(start)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _import(world: World, method: Method) -> None:
+    """The libraries of a method take seconds to import, once a life and not once a stage."""
+    if world.kind == "language":
+        from perdure.agent.methods import find_update
+
+        find_update(method)

@@ -1,0 +1,63 @@
+"""`rule`: a short rule on what the base rate, the demonstrations and the budget say.
+
+1. No demonstrations: `rl`. No reward: `sft`.
+2. pass@k on a sample of the task's prompts below `success`: there is nothing to reinforce, so `sft`.
+3. At most `little_budget` of the budget is left: `rl`, which moves a shorter way (RL's Razor, arXiv 2509.04259).
+4. Otherwise `chord`: demonstrations for speed, the policy's own successes for staying near.
+
+It is a rule of thumb. It knows nothing of how the methods will turn out; the scorecard does, afterwards.
+"""
+
+from collections.abc import Sequence
+
+from perdure.agent.strategies.contract import Decision, Situation
+from perdure.agent.strategies.sampling import sampled_evaluation, sampled_rewards
+from perdure.curriculum.strategies import RuleStrategy
+
+
+class Rule:
+    """The rule above; its evidence holds every figure that it looked at."""
+
+    def __init__(self, config: RuleStrategy) -> None:
+        self._config = config
+
+    def choose(self, situation: Situation) -> Decision:
+        """See `Strategy`. The base rate is taken on samples to the first training prompts."""
+        config, task = self._config, situation.task
+        evidence: dict[str, object] = {
+            "demonstrations": task.has_demonstrations,
+            "reward": task.reward is not None,
+            "budget_left": situation.entry.left,
+        }
+        if task.reward is None:
+            return Decision("sft", "there is no reward to learn from", evidence)
+        evaluation = sampled_evaluation(situation.curriculum, situation.stage)
+        items = task.train[: config.num_prompts]
+        rewards = sampled_rewards(task, items, situation.policy, evaluation, k=config.k, seed=situation.seed)
+        pass_1, pass_k = rates(rewards, config.success_reward)
+        evidence |= {"pass_at_1": pass_1, "pass_at_k": pass_k, "k": config.k, "n": len(rewards)}
+        return decide(config, task.has_demonstrations, pass_k, situation.entry.left, evidence)
+
+
+def decide(
+    config: RuleStrategy, demonstrations: bool, pass_k: float, left: float, evidence: dict[str, object]
+) -> Decision:
+    """The rule itself, on figures alone."""
+    rate = f"pass@{config.k} {pass_k:.2f}"
+    share = f"{left:.0%} of the budget left"
+    if not demonstrations:
+        return Decision("rl", f"there are no demonstrations ({rate}, {share})", evidence)
+    if pass_k < config.success:
+        return Decision("sft", f"no success to reinforce ({rate})", evidence)
+    if left <= config.little_budget:
+        return Decision("rl", f"successes to reinforce and little budget ({rate}, {share})", evidence)
+    return Decision("chord", f"successes and demonstrations, and budget for both ({rate}, {share})", evidence)
+
+
+def rates(rewards: Sequence[Sequence[float | None]], success_reward: float) -> tuple[float, float]:
+    """pass@1 and pass@k of k samples a prompt: the share of samples, and of prompts with one at least, that succeed."""
+    hits = [[reward is not None and reward >= success_reward for reward in row] for row in rewards]
+    return (
+        sum(map(sum, hits)) / sum(map(len, hits)),
+        sum(map(any, hits)) / len(hits),
+    )

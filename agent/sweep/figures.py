@@ -1,0 +1,48 @@
+"""What a whole life came to, in figures that lives can be compared by. Read from its record."""
+
+import math
+
+from perdure.agent.record import Record, Row
+from perdure.agent.report import metric_estimates
+from perdure.budget.price import needs
+from perdure.curriculum.schema import Curriculum
+
+SAMPLED = 1.0
+"""The temperature at which a score is the mass of right answers, which is what a floor is about."""
+
+
+def life_figures(record: Record, curriculum: Curriculum) -> dict[str, float]:
+    """The metrics of `perdure.eval.metrics` under their names, `task_forgetting` for the forgetting of tasks, and:
+
+    `kl_spent`, the KL that the life ended with as the budget counts it; `excess`, nats a sequence of it above the floor
+    of the accuracies that were reached, NaN unless answers are scored as samples at temperature 1; `life_seconds`.
+    """
+    metrics = {name: math.nan if one.value is None else one.value for name, one in metric_estimates(record).items()}
+    metrics["task_forgetting"] = metrics.pop("forgetting")
+    last = [row for row in record.rows if row.committed][-1]
+    reading = last.readings[-1]
+    spent = reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
+    seconds = [row.seconds for row in record.rows if row.seconds is not None]
+    return metrics | {
+        "kl_spent": spent.value,
+        "excess": excess(record, last, curriculum),
+        "life_seconds": math.fsum(seconds),
+    }
+
+
+def excess(record: Record, last: Row, curriculum: Curriculum) -> float:
+    """KL at the end less the floor of what was reached on the tasks whose prompts the KL was read on; nats a sequence.
+
+    The floor is that of the mean masses, base against policy, on held-out items (`perdure.budget.law.floor`); the KL is
+    read on training prompts, so that a small excess may come out below zero.
+    """
+    import numpy as np
+
+    from perdure.budget.law.floor import kl_floor
+
+    base = record.row(0)
+    if base is None or curriculum.evaluation.temperature != SAMPLED:
+        return math.nan
+    before, after = ([row.scores[name].value for name in record.tasks] for row in (base, last))
+    need = needs([float(one) for one in kl_floor(np.array(before), np.array(after))], curriculum.budget.prompts)[-1]
+    return math.nan if need is None else last.readings[-1].kl_per_sequence.value - need

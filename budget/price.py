@@ -1,0 +1,87 @@
+"""What a stage takes at least, before it is lived: the KL floor of a target accuracy, in the budget's own measure.
+
+If the base puts mass a on right answers to a task and the policy is to put mass b > a there, then its KL from the base
+on the task's prompts is at least `a ln(a/b) + (1 - a) ln((1 - a)/(1 - b))` (see `perdure.budget.law.floor`). Here a
+and b are the masses pooled over prompts. The KL is jointly convex, so that this never exceeds the mean of the floors of
+single prompts: it is a valid bound for a mean target, whatever the prompts are. The floors of single prompts would be
+the tighter bound, but from a few samples each they are biased upwards, for the same reason.
+
+A mass is that of sampled answers, at temperature 1. A policy that is examined greedily can reach the same accuracy with
+less KL, since the likeliest answer needs no mass near 1.
+"""
+
+from collections.abc import Sequence
+
+from perdure.budget.allocation import stage_cap
+from perdure.budget.config import BudgetConfig, Prompts, Unit
+
+ROUNDING = 1e-9
+"""A need that passes what is left by this share of it fits still."""
+
+
+def target_floor(rate: float, target: float) -> float:
+    """The least KL, in nats a whole answer, that takes the base's `rate` to `target`; 0 where it is there already.
+
+    Raises:
+        ValueError: a rate or target that is not a probability.
+    """
+    import numpy as np
+
+    from perdure.budget.law.floor import kl_floor
+
+    floor = float(kl_floor(np.array([rate]), np.array([target]))[0])
+    return 0.0 if rate >= target else floor
+
+
+def floor_interval(low: float, high: float, target: float) -> tuple[float, float]:
+    """The floors at the two ends of an interval of the base's rate: the higher the rate, the lower the floor."""
+    return target_floor(high, target), target_floor(low, target)
+
+
+def in_unit(floor: float, positions: float, unit: Unit) -> float:
+    """A floor in the unit that the budget counts; `positions` is the mean length of the base's texts on the prompts.
+
+    The KL a token is a ratio, all nats by all positions, so that dividing by the mean length is exact. It bounds what
+    the monitor reads as long as its texts are whole answers: of answers that are cut it reads less.
+    """
+    return floor if unit == "sequence" else floor / positions
+
+
+def needs(own: Sequence[float | None], prompts: Prompts) -> list[float | None]:
+    """The least KL that stands at the end of each stage, as the budget counts it, if every target is kept.
+
+    `own` is what each stage takes on its own prompts, in the budget's unit; `None` where that cannot be told. With
+    prompts of the tasks `seen` the KL is the mean over them, and a task of which nothing can be told counts 0 there,
+    which leaves the mean a bound. On `generic` prompts nothing can be told: no target is about them.
+    """
+    if prompts == "generic":
+        return [None] * len(own)
+    if prompts == "task":
+        return list(own)
+    known = [0.0 if one is None else one for one in own]
+    means = [sum(known[:stage]) / stage for stage in range(1, len(own) + 1)]
+    return [None if all(one is None for one in own[: stage + 1]) else mean for stage, mean in enumerate(means)]
+
+
+def lefts(config: BudgetConfig, needed: Sequence[float | None]) -> list[float]:
+    """The most KL that each stage may end with, if every stage before it took just what it needs.
+
+    With prompts of the tasks `seen` a stage is entered with the KL that stood before, diluted by the prompts of its own
+    task, where the base is still the base: (t - 1)/t of it. On its `task`'s prompts it is entered with none.
+    """
+    found = []
+    for index in range(len(needed)):
+        before = needed[index - 1] if config.prompts == "seen" and index else None
+        spent = min((before or 0.0) * index / (index + 1), config.kl)
+        found.append(stage_cap(config, spent=spent, stage=index + 1, stages=len(needed), floors=needed))
+    return found
+
+
+def fits(need: float | None, left: float) -> bool:
+    """Whether a stage can end within what is left for it; a need that cannot be told is no reason why not."""
+    return need is None or need <= left * (1 + ROUNDING)
+
+
+def does_not_fit(stage: int, need: float, left: float) -> str:
+    """`stage 3 needs at least 0.298 nats, 0.100 are left`."""
+    return f"stage {stage} needs at least {need:.3f} nats, {left:.3f} are left"

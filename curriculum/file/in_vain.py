@@ -1,0 +1,79 @@
+"""Settings of the budget that another setting leaves without effect: refused, so that none is there in vain."""
+
+from collections.abc import Callable
+from typing import Any
+
+from perdure.curriculum.file.document import Document
+from perdure.curriculum.file.faults import Fault, Path
+
+PROMPTS: Path = ("budget", "prompts")
+ENFORCE: Path = ("budget", "enforce")
+ALLOCATION: Path = ("budget", "allocation")
+CONTROLLER: Path = ("budget", "penalty", "controller")
+
+Rule = tuple[Path, tuple[Path, ...], Callable[..., bool], str]
+"""A setting, the switches that it hangs on, whether their values let it have an effect, and what to say if not."""
+
+
+def _lists(enforce: Any, name: str) -> bool:
+    """Whether an `enforce` names this, be it one or a list."""
+    return name in (enforce if isinstance(enforce, list) else [enforce])
+
+
+RULES: tuple[Rule, ...] = (
+    (
+        ("budget", "penalty"),
+        (ENFORCE,),
+        lambda enforce: _lists(enforce, "penalty"),
+        "`enforce` does not list `penalty`",
+    ),
+    (
+        ("budget", "recover"),
+        (ENFORCE,),
+        lambda enforce: _lists(enforce, "recover"),
+        "`enforce` does not list `recover`",
+    ),
+    (
+        ("budget", "generic"),
+        (PROMPTS, ENFORCE),
+        lambda prompts, enforce: prompts == "generic" or _lists(enforce, "recover"),
+        "it is for `prompts: generic` and for `enforce: recover`",
+    ),
+    (
+        ("budget", "fraction"),
+        (ALLOCATION,),
+        lambda allocation: allocation == "remaining",
+        "it is for `allocation: remaining`",
+    ),
+    (
+        ("budget", "penalty", "rate"),
+        (CONTROLLER,),
+        lambda controller: controller != "proportional",
+        "it is for `controller: dual_ascent`",
+    ),
+    (
+        ("budget", "penalty", "horizon"),
+        (CONTROLLER,),
+        lambda controller: controller == "proportional",
+        "it is for `controller: proportional`",
+    ),
+)
+
+
+def vain_faults(document: Document) -> list[Fault]:
+    """Every setting that has no effect because of what the file says, or leaves out, elsewhere.
+
+    Where a switch comes from a `--set` or a sweep nothing is refused: a file's `penalty` may stay where
+    `--set budget.enforce=observe` turns it off for once, and a sweep may cross it with what has none.
+    """
+    return [
+        Fault(document.place(path, at_key=True), path, f"has no effect here: {reason}")
+        for path, switches, matters, reason in RULES
+        if document.get(path) not in (None, {}) and all(_is_the_files_own(one, document) for one in switches)
+        if not matters(*map(document.get, switches))
+    ]
+
+
+def _is_the_files_own(path: Path, document: Document) -> bool:
+    """Whether a value is written in the file, or left out there."""
+    return path not in document.values or document.values[path].source == document.place(()).source

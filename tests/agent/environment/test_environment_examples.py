@@ -1,0 +1,97 @@
+"""The examples run: a strategy is trained, saved, raced, and used in a curriculum."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.learned import Linear, features, fresh, load, moved
+from examples.race import FIRST_SEED, Outcome, race, table
+from examples.train_strategy import Settings, Step, expectation, gradient, to_come, train
+from perdure.agent.environment.lives import Lives, episode, left_to
+from perdure.agent.environment.observation import NAMES
+from perdure.agent.environment.stream import Stream
+from perdure.agent.loop import live
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.strategies import PythonStrategy
+from tests.agent.environment.toy import toy
+
+
+def test_a_strategy_is_trained_saved_and_used_in_a_run(tmp_path: Path) -> None:
+    env = Stream(toy(), methods=("sft", "rl"), shares=(0.5, 1.0), folder=tmp_path)
+    trained = list(train(env, Settings(lives=3, batch=2)))
+    env.close()
+    assert [figures["lives"] for _, figures in trained] == [2, 3]
+    policy = trained[-1][0]
+    assert np.isfinite(policy.weights_AF).all()
+    policy.save(tmp_path / "learned.json")
+    np.testing.assert_array_equal(load(tmp_path / "learned.json").weights_AF, policy.weights_AF)
+
+    args = {"file": str(tmp_path / "learned.json")}
+    section = PythonStrategy(type="python", path="examples.learned:strategy", args=args)
+    life = Lives().begin(episode(left_to(section, toy()), 0, shuffle=False), tmp_path / "run")
+    live(life)
+    rows = life.chronicle.record.rows[1:]
+    assert [row.method in ("sft", "rl") for row in rows] == [True, True, True]
+    assert rows[2].method == "rl"  # its task has no demonstrations
+    assert rows[0].evidence.keys() == NAMES.keys()
+    assert {one["method"] for one in rows[0].candidates} == {"sft", "rl"}
+
+
+def test_a_race_is_a_table(tmp_path: Path) -> None:
+    fresh(("sft", "rl"), (1.0,)).save(tmp_path / "learned.json")
+    found = race(tmp_path / "learned.json", toy(), range(FIRST_SEED, FIRST_SEED + 1))
+    assert list(found) == ["learned", "sft", "rl", "chance", "rule", "probe", "bandit"]
+    # Even odds everywhere: the first that can learn the task is taken, as by the constant `sft`.
+    assert found["learned"][0].value == found["sft"][0].value
+    assert len(table(found)) == 2 + len(found)
+
+
+def test_the_best_value_stands_first_and_differences_are_of_the_same_life() -> None:
+    def ended(value: float) -> Outcome:
+        return Outcome(value, 0.5, 0.0, 0.1, 1.0)
+
+    # 0.375 twice against 0.25 and 0.5: the means are equal, and the differences are 0.125 and -0.125.
+    alike, mixed = [ended(0.375), ended(0.375)], [ended(0.25), ended(0.5)]
+    lines = table({"learned": mixed, "other": alike, "best": [ended(1), ended(1)]})
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| best", "| learned", "| other"]
+    # Student's interval at one degree of freedom: 12.706 * 0.1768 / sqrt(2) = 1.588 about 0.
+    assert "0.000 [-1.588, 1.588] |" in lines[4]
+
+
+def test_the_gradient_moves_towards_what_brought_more() -> None:
+    # Two lives of one step each, which differ in the method alone: the first method brought 1, the second 0. Where 0.5
+    # is expected the advantages are +1 and -1 (0.5 over the spread of 0.5), so that the first row of the gradient is
+    # (1 * 0.5 + -1 * -0.5) / 2 = 0.5 times the features.
+    policy = fresh(("sft", "rl"), (1.0,))
+    seen = features(np.ones(len(NAMES), np.float32))
+    able = np.ones(2, np.int8)
+    lives = [[Step(seen, able, (0, 0), 1.0)], [Step(seen, able, (1, 0), 0.0)]]
+    half = 0.5 * np.eye(len(seen))[-1]
+    found = gradient(policy, lives, half, entropy=0.0)
+    np.testing.assert_allclose(found, np.outer([0.5, -0.5, 0.0], seen))
+    surer = moved(policy, found).probabilities(seen, able)[0]
+    assert surer[0] > 0.5
+    # With the entropy alone, one that is sure is drawn back.
+    flat = [[Step(seen, able, (0, 0), 0.0)], [Step(seen, able, (0, 0), 0.0)]]
+    back = gradient(moved(policy, found), flat, 0 * half, entropy=1.0)
+    assert (back @ seen)[0] < 0 < (back @ seen)[1]
+
+
+def test_what_is_expected_is_what_was_to_come() -> None:
+    # Rewards 1, 2 and 4 leave 7, 6 and 4 to come. Without a penalty three observations are fitted exactly.
+    able = np.ones(1, np.int8)
+    life = [Step(np.eye(3)[index], able, (0, 0), reward) for index, reward in enumerate((1.0, 2.0, 4.0))]
+    np.testing.assert_allclose(to_come(life), [7, 6, 4])
+    np.testing.assert_allclose(expectation([life], 0.0), [7, 6, 4])
+    np.testing.assert_allclose(expectation([life], 1.0), [3.5, 3, 2])
+
+
+def test_a_file_of_another_observation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "learned.json"
+    Linear(("sft",), (1.0,), np.zeros((2, 3))).save(path)
+    with pytest.raises(ConfigError, match="train it again"):
+        load(path)
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match="no learned strategy"):
+        load(path)

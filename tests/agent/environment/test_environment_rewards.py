@@ -1,0 +1,50 @@
+"""What a stage is worth, by hand; and that the rewards of a life add up to what they are said to add up to."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure.agent.environment.rewards import Parts, Weights, parts_of
+from perdure.agent.record import Value
+from perdure.eval.metrics import average_accuracy, benchmark_drop
+
+
+def scores(**values: float) -> dict[str, Value]:
+    return {name: Value(value, None, 10) for name, value in values.items()}
+
+
+def test_gain_and_forgetting_are_told_apart() -> None:
+    # The second of three stages: its own task rises by 0.4 and the third by 0.1, together 0.5 / 3; the first falls by
+    # 0.3 / 3; the benchmarks fall by 0.1 and rise by 0.2, so that their mean drop is -0.05.
+    before = scores(a=0.9, b=0.3, c=0.5, x=0.8, y=0.6)
+    after = scores(a=0.6, b=0.7, c=0.6, x=0.7, y=0.8)
+    parts = parts_of(before, after, earlier=["a"], later=["b", "c"], benchmarks=["x", "y"])
+    assert (parts.gain, parts.forgetting, parts.benchmark_drop) == pytest.approx((0.5 / 3, 0.1, -0.05))
+    # 2 * 0.5 / 3 - 3 * 0.1 - 4 * (-0.05) = 0.2333…
+    assert parts.reward(Weights(2, 3, 4)) == pytest.approx(1 / 3 - 0.3 + 0.2)
+
+
+def test_a_life_without_benchmarks_drops_none() -> None:
+    found = parts_of(scores(a=0.0), scores(a=1.0), earlier=[], later=["a"], benchmarks=[])
+    assert found == Parts(1.0, 0.0, 0.0) or (found.gain, found.forgetting, found.benchmark_drop) == (1.0, 0.0, 0.0)
+
+
+@given(st.integers(1, 5), st.integers(0, 3), st.integers(0, 10**6))
+def test_the_rewards_of_a_life_are_the_rise_of_accuracy_less_the_benchmark_drop(
+    stages: int, benchmarks: int, seed: int
+) -> None:
+    table = np.random.default_rng(seed).random((stages + 1, stages + benchmarks))
+    names = [f"t{index}" for index in range(stages)] + [f"b{index}" for index in range(benchmarks)]
+    rows = [scores(**dict(zip(names, map(float, row), strict=True))) for row in table]
+    total = sum(
+        parts_of(
+            rows[stage], rows[stage + 1], earlier=names[:stage], later=names[stage:stages], benchmarks=names[stages:]
+        ).reward(Weights())
+        for stage in range(stages)
+    )
+    accuracy = average_accuracy(table[:, :stages])
+    assert accuracy is not None
+    drop = benchmark_drop(table[:, stages:]) if benchmarks else 0.0
+    assert drop is not None
+    assert total == pytest.approx(accuracy - table[0, :stages].mean() - drop)

@@ -1,0 +1,128 @@
+"""A plan of a small life in the vision world: what it holds, and that it changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agent.methods.contract import ALONE
+from perdure.agent.planning.costs import Disk, LifePlan, MethodCost
+from perdure.agent.planning.memory import Sizes, memory_of
+from perdure.agent.planning.plan import plan
+from perdure.agent.planning.report import plan_object
+from perdure.agent.planning.timing import STEPS, size_of, time_method
+from perdure.agent.setup import prepare
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.sections import Common, EwcTrain, LoraTrain, RlTrain, SdftTrain, SftTrain
+from perdure.curriculum.train import settings_for
+from tests.agent.vision.test_vision_life import Onlooker, curriculum, images
+
+
+@pytest.fixture(scope="module")
+def config() -> Curriculum:
+    stages = [
+        {"name": "parity", "task": images()},
+        {"name": "fives", "method": "sft", "task": images("at_least_five"), "target_accuracy": 0.9},
+        {"name": "threes", "method": "tilt", "task": images("multiple_of_three"), "train": {"max_steps": 7}},
+    ]
+    return curriculum(stages=stages)
+
+
+@pytest.fixture(scope="module")
+def planned(config: Curriculum, tmp_path_factory: pytest.TempPathFactory) -> LifePlan:
+    return plan(config, tmp_path_factory.mktemp("plan"), Onlooker())
+
+
+def test_every_stage_has_its_methods_and_their_time(planned: LifePlan) -> None:
+    assert [[cost.method for cost in stage.methods] for stage in planned.stages] == [["rl"], ["sft"], ["tilt"]]
+    timings = [stage.methods[0].timing for stage in planned.stages]
+    # The curriculum says ten steps, the last stage seven.
+    assert [timing.steps for timing in timings if timing] == [10, 10, 7]
+    assert all(timing.made == STEPS for timing in timings if timing)
+    for stage in planned.stages:
+        (cost,) = stage.methods
+        assert cost.timing is not None and cost.seconds is not None and cost.fault is None
+        readings = cost.timing.steps // 3 + 2
+        least = cost.timing.steps * cost.timing.seconds_a_step + readings * planned.reading_seconds
+        assert cost.seconds == pytest.approx(least + cost.timing.setup_seconds)
+        assert stage.seconds == (cost.seconds + stage.around, cost.seconds + stage.around)
+    assert planned.seconds is not None
+    total = planned.base_seconds + sum(stage.seconds[0] for stage in planned.stages if stage.seconds)
+    assert planned.seconds[0] == pytest.approx(total)
+
+
+def test_prices_stand_beside_them(planned: LifePlan) -> None:
+    assert [price.target for price in planned.prices] == [None, 0.9, None]
+    assert all(price.base_rate is not None and price.base_rate.n == 40 for price in planned.prices)
+    floor, need = planned.prices[1].floor, planned.prices[1].need
+    assert floor is not None and need is not None
+    # The mean over the two tasks seen, of which the first asks for nothing.
+    assert need == pytest.approx(floor / 2)
+
+
+def test_sizes_are_those_of_the_network(planned: LifePlan) -> None:
+    # 785 * 32 + 32 + 32 * 10 + 10 = 25,482 weights of four bytes.
+    weights = 25_482 * 4
+    assert weights < planned.disk.snapshot < weights + 2_000
+    assert weights < planned.disk.policy < weights + 4_000
+    assert planned.disk.checkpoint == 0
+    # Weights, gradients and two moments, and the base, which this world keeps whatever the method.
+    totals = [stage.methods[0].memory.total for stage in planned.stages if stage.methods[0].memory]
+    assert totals == [5 * weights] * 3
+    assert planned.memory == 5 * weights
+
+
+def test_the_object_is_plain(planned: LifePlan) -> None:
+    found = plan_object(planned)
+    assert found["fits"] == all(price.fits for price in planned.prices)
+    assert [stage["name"] for stage in found["stages"]] == ["parity", "fives", "threes"]
+    assert found["stages"][1]["methods"][0]["steps"] == 10
+    assert found["disk"]["kept"] == planned.disk.kept
+    assert set(found) >= {"measured", "computed", "seconds", "memory", "budget"}
+
+
+def test_a_trial_leaves_no_trace(config: Curriculum, tmp_path: Path) -> None:
+    ready = prepare(config, Onlooker())
+    before = ready.world.policy.fingerprint()
+    settings = settings_for("sft", config.train, config.stages[1].train)
+    folder = tmp_path / "trial"
+    time_method(ready.world, "sft", ready.tasks[1], settings, seed=0, folder=folder, beside=ALONE)
+    assert ready.world.policy.fingerprint() == before
+    assert not folder.exists() and size_of(folder) == 0
+
+
+def test_disk_by_hand() -> None:
+    # 10 + 3 * 100 at the end; two snapshots and two checkpoints on top at most.
+    disk = Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3)
+    assert (disk.kept, disk.most) == (310, 310 + 180 + 540)
+
+
+FULL = Sizes(weights=100, trained=100, per_rank=3, element=4, held=0, has_base=False)
+ADAPTER = Sizes(weights=104, trained=4, per_rank=1, element=2, held=0, has_base=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "sizes", "total"),
+    [
+        # weights, gradients, two moments, copies, logits with their gradient
+        ("sft", SftTrain(), FULL, 100 + 100 + 200 + 0 + 14),
+        ("rl", RlTrain(), FULL, 100 + 100 + 200 + 0 + 14),
+        ("rl", RlTrain(beta=0.1), FULL, 100 + 100 + 200 + 100 + 14),
+        ("rl_kl", RlTrain(), FULL, 100 + 100 + 200 + 100 + 14),
+        ("rl_kl", RlTrain(), ADAPTER, 104 + 4 + 8 + 0 + 14),
+        # Two weights of two bytes, which the teacher keeps in four.
+        ("sdft", SdftTrain(), ADAPTER, 104 + 4 + 8 + 8 + 14),
+        ("ewc", EwcTrain(), FULL, 100 + 100 + 200 + 200 + 14),
+        ("lora", LoraTrain(r=4), FULL, 100 + 12 + 24 + 0 + 14),
+    ],
+)
+def test_memory_by_hand(method: Any, settings: Common, sizes: Sizes, total: int) -> None:
+    assert memory_of(method, settings, sizes, logits=7).total == total
+
+
+def test_what_cannot_be_timed_makes_the_life_unknown(planned: LifePlan) -> None:
+    from dataclasses import replace
+
+    stage = replace(planned.stages[0], methods=(MethodCost("rl", fault="no room"),))
+    assert stage.seconds is None
+    assert replace(planned, stages=(stage, *planned.stages[1:])).seconds is None

@@ -1,0 +1,94 @@
+"""Situations with trials out of a table: no model, no life."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from perdure.agent.record import Record
+from perdure.agent.strategies.contract import Situation, Trial
+from perdure.budget.estimate import Estimate
+from perdure.budget.law.saved import Law
+from perdure.budget.monitor import Reading
+from perdure.curriculum.methods import Method
+from perdure.curriculum.schema import Curriculum
+from tests.agent.scalar_world import ScalarPolicy, scalar_task
+
+
+def reading(kl: float = 0.0, cap: float = 1.0) -> Reading:
+    one = Estimate(kl, 0.01, 8)
+    return Reading(0, one, one, one, one, one, cap, "token", kl)
+
+
+def trial(
+    method: Method = "rl",
+    *,
+    steps: int = 10,
+    before: float = 0.5,
+    after: float = 0.6,
+    stderr: float | None = None,
+    kl_before: float = 0.0,
+    kl: float = 0.1,
+    midway: float | None = None,
+    seconds_a_step: float = 1.0,
+    lost: float | None = None,
+    lost_stderr: float | None = None,
+) -> Trial:
+    seconds = 2.0 * steps, seconds_a_step
+    return Trial(method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr)
+
+
+@dataclass
+class Trials:
+    """Answers `attempt` from a table, and counts who asked for what."""
+
+    table: Mapping[str, Mapping[str, Any]]
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def attempt(self, method: Method, steps: int, num_prompts: int, k: int) -> Trial:
+        self.asked.append((method, steps))
+        return trial(method, steps=steps, **self.table[method])
+
+
+def curriculum(strategy: Mapping[str, Any], **changes: Any) -> Curriculum:
+    source = {"type": "python", "path": "m:f"}
+    return Curriculum.model_validate(
+        {
+            "model": {"model_name_or_path": "scalar"},
+            "budget": {"kl": 1.0},
+            "strategy": dict(strategy),
+            "train": {"learning_rate": 0.1, "lr_scheduler_type": "constant"},
+            "stages": [{"name": name, "task": source} for name in ("first", "second", "third")],
+            **changes,
+        }
+    )
+
+
+def situation(
+    config: Curriculum,
+    trials: Trials,
+    *,
+    methods: Sequence[Method] | None = None,
+    steps: int = 100,
+    number: int = 1,
+    record: Record | None = None,
+    law: Law | None = None,
+    entry: Reading | None = None,
+    seed: int = 0,
+) -> Situation:
+    stage = config.stages[number - 1]
+    return Situation(
+        number=number,
+        stages=len(config.stages),
+        curriculum=config,
+        stage=stage,
+        task=scalar_task(stage.name, "0.0"),
+        methods=tuple(methods if methods is not None else trials.table),  # type: ignore[arg-type]
+        steps=lambda method: steps,
+        policy=ScalarPolicy(),
+        entry=entry or reading(),
+        cap=config.budget.kl,
+        record=record or Record(),
+        law=law,
+        attempt=trials.attempt,
+        seed=seed,
+    )

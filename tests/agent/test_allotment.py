@@ -1,0 +1,42 @@
+"""What a stage of a life may take, from its journal's prices and the reading that it is entered with."""
+
+import pytest
+
+from perdure.agent.allotment import allotted
+from perdure.agent.record import Price, Record, Value
+from perdure.budget.estimate import Estimate
+from perdure.budget.monitor import Reading
+from tests.agent.scalar_life import curriculum
+
+
+def entered(kl: float, bound: float) -> Reading:
+    one = Estimate(kl, 0.0, 2)
+    return Reading(0, one, one, one, one, one, 1.0, "token", bound)
+
+
+def priced(*needs: float | None) -> Record:
+    rate = Value(0.1, None, 8)
+    return Record(
+        prices=tuple(Price(number, f"task{number}", rate, 0.9, need, need, 1.0) for number, need in enumerate(needs, 1))
+    )
+
+
+def test_what_is_spent_is_what_the_budget_holds() -> None:
+    # the upper end of 0.4 and not the KL of 0.2: of the 0.6 left, half for each of two stages
+    config = curriculum(2, allocation="even")
+    assert allotted(config, Record(), 1, entered(0.2, 0.4)) == pytest.approx(0.7)
+
+
+def test_floors_are_the_needs_that_were_told() -> None:
+    config = curriculum(3, allocation="floor", target_accuracy=0.9)
+    entry = entered(0.1, 0.1)
+    # 0.9 left; stage 2 needs 0.3 of the 0.3 + 0.15 still to come
+    assert allotted(config, priced(0.2, 0.3, 0.15), 2, entry) == pytest.approx(0.1 + 0.9 * 2 / 3)
+    # where one cannot be told it is even: half
+    assert allotted(config, priced(0.2, None, 0.15), 2, entry) == pytest.approx(0.55)
+    assert allotted(config, Record(), 2, entry) == pytest.approx(0.55)
+
+
+def test_the_share_of_a_strategy_comes_first() -> None:
+    config = curriculum(2, allocation="even")
+    assert allotted(config, Record(), 1, entered(0.2, 0.2), 0.25) == pytest.approx(0.4)
