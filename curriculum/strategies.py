@@ -91,6 +91,9 @@ class PythonStrategy(Frozen):
         ),
     ]
     args: Annotated[dict[str, Any], Field(description="keyword arguments")] = {}
+    candidates: Annotated[
+        list[Method] | None, Field(min_length=1, description="what it may choose; default: every method of the world")
+    ] = None
 
 
 StrategyConfig = Annotated[

@@ -1,6 +1,7 @@
 """What a whole life came to, in figures that lives can be compared by. Read from its record."""
 
 import math
+from collections.abc import Mapping
 
 from perdure.agent.record import Record, Row
 from perdure.agent.report import metric_estimates
@@ -15,22 +16,25 @@ def life_figures(record: Record, curriculum: Curriculum) -> dict[str, float]:
     """The metrics of `perdure.eval.metrics` under their names, `task_forgetting` for the forgetting of tasks, and:
 
     `kl_spent`, the KL that the life ended with as the budget counts it; `excess`, nats a sequence of it above the floor
-    of the accuracies that were reached, NaN unless answers are scored as samples at temperature 1; `life_seconds`.
+    of the accuracies that were reached, unless answers are not scored as samples at temperature 1; `life_seconds`. What
+    cannot be told is left out.
     """
-    metrics = {name: math.nan if one.value is None else one.value for name, one in metric_estimates(record).items()}
+    metrics = {name: one.value for name, one in metric_estimates(record).items()}
     metrics["task_forgetting"] = metrics.pop("forgetting")
     last = [row for row in record.rows if row.committed][-1]
     reading = last.readings[-1]
     spent = reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
     seconds = [row.seconds for row in record.rows if row.seconds is not None]
-    return metrics | {
-        "kl_spent": spent.value,
-        "excess": excess(record, last, curriculum),
-        "life_seconds": math.fsum(seconds),
-    }
+    own = {"kl_spent": spent.value, "excess": excess(record, last, curriculum), "life_seconds": math.fsum(seconds)}
+    return known(metrics | own)
 
 
-def excess(record: Record, last: Row, curriculum: Curriculum) -> float:
+def known(figures: Mapping[str, float | None]) -> dict[str, float]:
+    """Those that are not `None`."""
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def excess(record: Record, last: Row, curriculum: Curriculum) -> float | None:
     """KL at the end less the floor of what was reached on the tasks whose prompts the KL was read on; nats a sequence.
 
     The floor is that of the mean masses, base against policy, on held-out items (`perdure.budget.law.floor`); the KL is
@@ -42,7 +46,7 @@ def excess(record: Record, last: Row, curriculum: Curriculum) -> float:
 
     base = record.row(0)
     if base is None or curriculum.evaluation.temperature != SAMPLED:
-        return math.nan
+        return None
     before, after = ([row.scores[name].value for name in record.tasks] for row in (base, last))
     need = needs([float(one) for one in kl_floor(np.array(before), np.array(after))], curriculum.budget.prompts)[-1]
-    return math.nan if need is None else last.readings[-1].kl_per_sequence.value - need
+    return None if need is None else last.readings[-1].kl_per_sequence.value - need

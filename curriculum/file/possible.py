@@ -20,5 +20,5 @@ def strategy_methods(curriculum: Curriculum) -> tuple[Method, ...]:
     if isinstance(strategy, RuleStrategy):
         return RULES
     if isinstance(strategy, PythonStrategy):
-        return world
+        return tuple(strategy.candidates or world)
     return tuple(strategy.candidates or (method for method in CANDIDATES if method in world))

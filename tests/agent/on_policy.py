@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import torch
@@ -61,7 +62,7 @@ def move(policy: TinyPolicy, scale: float = 0.02) -> None:
 
 def sampler(trainer_class: Any, method: Method, policy: TinyPolicy, settings: TrlCommon, task: Task) -> Any:
     """A trainer of the method, in training mode."""
-    config = build_config(method, settings, folder=Path("nowhere"), seed=5, device_type="cpu", dtype="float32")
+    config = build_config(method, settings, folder=Path(gettempdir()), seed=5, device_type="cpu", dtype="float32")
     trainer = build_sampler(
         trainer_class, policy, task, config, RewardMeter(task.reward or share_of_vowels, task.train)
     )

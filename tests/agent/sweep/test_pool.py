@@ -112,6 +112,6 @@ def test_a_life_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Pa
     live(alone)
 
     def figures(one: Finished) -> list[dict[str, object]]:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in one.rows]
+        return [{name: value for name, value in row.items() if "seconds" not in name} for row in one.rows]
 
     assert figures(finished_life(cell, tmp_path / "alone")) == figures(outcome)
