@@ -51,6 +51,7 @@ def decide(life: "Life", number: int, stage: Stage, task: Task, entry: Reading) 
         evidence=finite(decision.evidence),
         candidates=[{"method": one.method, "figures": finite(one.figures)} for one in decision.candidates],
         share=decision.share,
+        steps_spent=decision.steps_spent,
         cap=cap,
     )
     return decision
@@ -60,6 +61,7 @@ def situation_of(life: "Life", number: int, stage: Stage, task: Task, entry: Rea
     """What the strategy is told."""
     curriculum = life.curriculum
     cap = allotted(curriculum, life.chronicle.record, number, entry)
+    fork = Fork(life, number, stage, task, cap, entry.kl.value)
     return Situation(
         number=number,
         stages=len(life.tasks),
@@ -75,7 +77,8 @@ def situation_of(life: "Life", number: int, stage: Stage, task: Task, entry: Rea
         cap=cap,
         record=life.chronicle.record,
         law=life.monitor.law,
-        attempt=Fork(life, number, stage, task, cap, entry.kl.value).attempt,
+        attempt=fork.attempt,
+        rates=fork.rates,
         seed=derive(curriculum.seed, "strategy", stage.name),
     )
 
@@ -105,7 +108,7 @@ def checked(decision: object, situation: Situation) -> Decision:
 
     Raises:
         ConfigError: it is no `Decision`, its method is unknown, of another world or cannot learn the task, or its share
-            or its other parts are of the wrong kind; says what would be right.
+            its steps or its other parts are of the wrong kind; says what would be right.
     """
     who = f"{_name(situation.curriculum)}, stage {situation.stage.name!r}"
     if not isinstance(decision, Decision):
@@ -120,6 +123,8 @@ def checked(decision: object, situation: Situation) -> Decision:
             f"{who}: the share of the budget is {decision.share!r}; it lies above 0 and at most at 1, or is None for "
             "what budget.allocation says"
         )
+    if decision.steps_spent != 0:
+        _check_spent(who, decision.steps_spent, situation.steps(decision.method))
     if not isinstance(decision.reason, str):
         raise ConfigError(f"{who}: the reason is {decision.reason!r}; give a line of text")
     _check_figures(who, decision)
@@ -139,6 +144,11 @@ def _refusal(method: object, situation: Situation) -> str:
         lacks += [] if situation.task.reward is not None else ["no reward"]
         return f"method {method!r} cannot learn this task, which has {' and '.join(lacks)}; {left}"
     return f"method {method!r} is not among its candidates; {left}"
+
+
+def _check_spent(who: str, spent: object, steps: int) -> None:
+    if type(spent) is not int or not 0 <= spent < steps:
+        raise ConfigError(f"{who}: `steps_spent` is {spent!r}; give a whole number below the stage's {steps} steps")
 
 
 def _check_figures(who: str, decision: Decision) -> None:
@@ -178,4 +188,4 @@ def _kept(life: "Life", number: int) -> Decision | None:
     if row is None or row.reason is None or row.method is None:
         return None
     candidates = tuple(Candidate(one["method"], one["figures"]) for one in row.candidates)
-    return Decision(row.method, row.reason, row.evidence, candidates, row.share)  # type: ignore[arg-type]
+    return Decision(row.method, row.reason, row.evidence, candidates, row.share, row.steps_spent)  # type: ignore[arg-type]

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 from perdure.agent.base_prompts import term_groups
 from perdure.agent.methods.contract import Beside, Progress
 from perdure.agent.seeds import derive
+from perdure.agent.steering import controller_of
 from perdure.agent.strategies.contract import Trial
-from perdure.agent.strategies.sampling import item_means, sampled_evaluation, sampled_rewards, set_aside
+from perdure.agent.strategies.sampling import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
 from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.sections import Common, TrlCommon
@@ -42,7 +43,8 @@ FOLDER = "trial"
 class Fork:
     """Tries methods on one stage. What they are measured against is measured once.
 
-    `cap` is that of the stage, to which a penalty would steer; `kl` the reading's at its start.
+    `cap` is that of the stage, to which a penalty would steer; `kl` the reading's at its start. Only training items are
+    looked at.
     """
 
     life: "Life"
@@ -51,7 +53,8 @@ class Fork:
     task: Task
     cap: float
     kl: float
-    _measured: dict[tuple[int, int], tuple[list[float], list[float]]] = field(default_factory=dict)
+    _measured: dict[tuple[str, int, int], list[float]] = field(default_factory=dict)
+    _answers: int = 0
 
     def attempt(self, method: Method, steps: int, num_prompts: int, k: int) -> Trial:
         """`steps` steps of a method; see `Situation.attempt` and `Trial`.
@@ -59,8 +62,9 @@ class Fork:
         Raises:
             PerdureError: the method cannot learn what is left of the task without the items set aside.
         """
-        begun = time.perf_counter()
-        before, kept_before = self._before(num_prompts, k)
+        begun, asked = time.perf_counter(), self._answers
+        with undisturbed():
+            before, kept_before = self._rewards(num_prompts, k, now=False), self._kept(num_prompts, k, now=False)
         with undisturbed(), self._forked() as folder:
             watch = self._train(method, steps, num_prompts, folder)
             broken = watch.broken
@@ -82,7 +86,17 @@ class Fork:
             kl_midway=watch.kl_midway,
             lost=-rise if kept_before else None,
             lost_stderr=lost_stderr,
+            kept=fmean(kept_before) if kept_before else None,
+            answers=self._answers - asked,
         )
+
+    def rates(self, num_prompts: int, k: int) -> dict[str, float]:
+        """See `Situation.rates`."""
+        with undisturbed():
+            return {
+                task.name: fmean(self._means(stage, task, last_items(task, num_prompts), k, now=False))
+                for stage, task in [*self._earlier(), (self.stage, self.task)]
+            }
 
     def _train(self, method: Method, steps: int, num_prompts: int, folder: Path) -> "_Watch":
         life, curriculum = self.life, self.life.curriculum
@@ -100,8 +114,6 @@ class Fork:
         return watch
 
     def _beside(self) -> Beside:
-        from perdure.agent.loop import controller_of  # which imports this module
-
         budget, tasks = self.life.curriculum.budget, self.life.tasks
         return Beside(
             earlier=tasks[: self.number - 1],
@@ -110,27 +122,38 @@ class Fork:
             controller=controller_of(self.life, self.number, self.cap),
         )
 
-    def _before(self, num_prompts: int, k: int) -> tuple[list[float], list[float]]:
-        if (num_prompts, k) not in self._measured:
-            self._measured[num_prompts, k] = self._rewards(num_prompts, k), self._kept(num_prompts, k)
-        return self._measured[num_prompts, k]
-
-    def _rewards(self, num_prompts: int, k: int) -> list[float]:
+    def _rewards(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
         """Mean reward of each item set aside, with the same draws whenever it is asked."""
-        return self._means(self.stage, self.task, set_aside(self.task, num_prompts)[1], k)
+        return self._means(self.stage, self.task, set_aside(self.task, num_prompts)[1], k, now=now)
 
-    def _kept(self, num_prompts: int, k: int) -> list[float]:
-        """The same of items of the earlier tasks, as many in all as of this one: the last of each."""
-        life = self.life
-        earlier = list(zip(life.curriculum.stages, life.tasks[: self.number - 1], strict=False))
-        count = max(1, num_prompts // max(1, len(earlier)))
-        return [mean for stage, task in earlier for mean in self._means(stage, task, task.train[-count:], k)]
+    def _kept(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
+        """The same of items of the earlier tasks: the last of each, in equal parts, as many in all as of this one.
 
-    def _means(self, stage: Stage, task: Task, items: Sequence[Item], k: int) -> list[float]:
-        life = self.life
+        Where one of them has fewer, so many are taken of each; of more tasks than `num_prompts` it is one of each.
+        """
+        earlier = self._earlier()
+        count = min([num_prompts // max(1, len(earlier)), *(len(task.train) for _, task in earlier)])
+        return [
+            mean
+            for stage, task in earlier
+            for mean in self._means(stage, task, task.train[-max(1, count) :], k, now=now)
+        ]
+
+    def _earlier(self) -> list[tuple[Stage, Task]]:
+        return list(zip(self.life.curriculum.stages, self.life.tasks[: self.number - 1], strict=False))
+
+    def _means(self, stage: Stage, task: Task, items: Sequence[Item], k: int, *, now: bool) -> list[float]:
+        """Of the policy as it is `now`, or as it was when the stage began, which is measured once."""
+        life, place = self.life, (stage.name, len(items), k)
+        if not now and place in self._measured:
+            return self._measured[place]
         evaluation = sampled_evaluation(life.curriculum, stage)
         seed = derive(life.curriculum.seed, "set aside", stage.name)
-        return item_means(sampled_rewards(task, items, life.world.policy, evaluation, k=k, seed=seed))
+        means = item_means(sampled_rewards(task, items, life.world.policy, evaluation, k=k, seed=seed))
+        self._answers += k * len(items)
+        if not now:
+            self._measured[place] = means
+        return means
 
     def _kl(self) -> float:
         tasks = [task.name for task in self.life.tasks[: self.number]]

@@ -5,7 +5,8 @@ Every line has `event`, `time` (seconds since 1970) and the event's own fields:
     started       run, tasks, benchmarks, curriculum, versions, base_sha256, data
     resumed
     price         stage, name, base_rate, target, floor, floor_interval, need, left (see `agent/pricing.py`)
-    decision      stage, name, method, reason, evidence, candidates (list of method and figures), share, cap
+    decision      stage, name, method, reason, evidence, candidates (list of method and figures), share, cap,
+                  steps_spent (those of trials, which the stage makes less)
     reading       stage, step, kl_per_token, kl_per_sequence, cap, unit, bound (what is held against the cap), within,
                   entry, final (the one the stage ends with), penalty_weight (only with a penalty), further divergences
                   for the forgetting law, and

@@ -19,11 +19,12 @@ from perdure.agent.pricing import price
 from perdure.agent.record import active_seconds
 from perdure.agent.seeds import derive
 from perdure.agent.settle import Recovery, line_of, settle, sweep_up
+from perdure.agent.steering import controller_of
 from perdure.agent.strategies.contract import Decision, Strategy
 from perdure.agent.world import World
+from perdure.agent.worlds import shortened
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Monitor
-from perdure.budget.penalty import Controller
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
@@ -117,7 +118,7 @@ def live_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
 
 
 def update(life: Life, number: int, stage: Stage, task: Task, guard: Guard) -> tuple[Decision, Outcome]:
-    """Choose a method, allot its cap, and train by it."""
+    """Choose a method, allot its cap, and train by it, without the steps that choosing took."""
     about: dict[str, Any] = {"stage": number, "name": stage.name, "stages": len(life.stages)}
     seed = life.curriculum.seed
     life.chronicle.enter("deciding", **about)
@@ -129,11 +130,12 @@ def update(life: Life, number: int, stage: Stage, task: Task, guard: Guard) -> t
         return decision, Outcome(0, "stopped")
     life.chronicle.enter("training", method=decision.method, **about)
     seen = [task.name for task in life.tasks[:number]]
+    settings = settings_for(decision.method, life.curriculum.train, stage.train)
     with life.interrupt.may_wait():
         outcome = life.world.update(
             decision.method,
             task,
-            settings_for(decision.method, life.curriculum.train, stage.train),
+            shortened(life.curriculum, decision.method, settings, len(task.train), decision.steps_spent),
             seed=derive(seed, "update", stage.name),
             folder=life.folder.partial_stage(number, stage.name),
             watch=guard.watch,
@@ -147,19 +149,6 @@ def update(life: Life, number: int, stage: Stage, task: Task, guard: Guard) -> t
     if life.interrupt.requested:
         raise KeyboardInterrupt
     return decision, outcome
-
-
-def controller_of(life: Life, number: int, cap: float) -> Controller | None:
-    """What steers the penalty of a stage, with the weight that the stage before left; `None` without a penalty.
-
-    It is made anew from that weight whenever the update begins; one that goes on from a checkpoint finds its own there.
-    """
-    budget = life.curriculum.budget
-    if not budget.enforces("penalty"):
-        return None
-    before = life.folder.stage(number - 1, life.curriculum.stages[number - 2].name) if number > 1 else None
-    weight = None if before is None else read_json(before / "settled.json")["penalty_weight"]
-    return Controller(budget.penalty, cap, weight)
 
 
 def keep_policy(life: Life, number: int, stage: Stage, decision: Decision, outcome: Outcome, guard: Guard) -> None:

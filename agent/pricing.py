@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.sampling import sampled_rewards
-from perdure.budget.errors import GateError
+from perdure.budget.errors import ConfigError, GateError
 from perdure.budget.estimate import Estimate, Group, per_sequence
 from perdure.budget.monitor import Measurement
 from perdure.budget.price import does_not_fit, fits, floor_interval, in_unit, lefts, needs, target_floor
@@ -29,6 +29,9 @@ SAMPLES = 8
 
 SUCCESS_REWARD = 0.5
 """The reward from which an answer is right, where the strategy names none."""
+
+REMEDY = "Raise budget.kl or lower the target"
+"""What lets a stage fit."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,29 @@ class StagePrice:
         return None if self.fits or self.need is None else does_not_fit(self.number, self.need, self.left)
 
 
+def refuse_unpriced(curriculum: Curriculum) -> None:
+    """Refuse `--strict` where nothing can be priced, so that it would let everything pass.
+
+    Raises:
+        ConfigError: no stage has a target, or the budget counts prompts that no target is about.
+    """
+    if all(curriculum.target_of(stage) is None for stage in curriculum.stages):
+        raise ConfigError(
+            "--strict: no stage has a target accuracy, so that none has a floor to hold against the budget; set "
+            "budget.target_accuracy, or that of a stage, or leave --strict out"
+        )
+    if curriculum.budget.prompts == "generic":
+        raise ConfigError(
+            "--strict: the budget counts KL on generic prompts (budget.prompts), where nothing follows from the target "
+            "of a task; set budget.prompts to seen or task, or leave --strict out"
+        )
+
+
 def price(life: "Life") -> None:
     """Journal the price of every stage with a target that has none yet; the policy is the base now.
 
     Raises:
-        GateError: the life is strict and a stage cannot fit; every such stage is named.
+        GateError: the life is strict and a stage cannot fit, and every such stage is named; or none can be told.
     """
     curriculum, chronicle = life.curriculum, life.chronicle
     wanted = {number for number, stage, _ in life.stages if curriculum.target_of(stage) is not None}
@@ -81,19 +102,24 @@ def price(life: "Life") -> None:
         if one.number in wanted - known.keys():
             fields = {name: value for name, value in asdict(one).items() if name != "number"}
             chronicle.tell("price", stage=one.number, **fields)
-    if life.strict and not all(one.fits for one in prices):
+    fault = refusal(curriculum, prices) if life.strict else None
+    if fault is not None:
         chronicle.tell("interrupted")
-        raise GateError(
-            f"{refusal(curriculum, prices)}\nNothing was trained. Raise budget.kl or lower the target; or live it all "
-            f"the same, from where it stands: perdure resume {life.folder.path}"
-        )
+        raise GateError(f"{fault}\nNothing was trained. To live it all the same, begin it anew without --strict")
 
 
-def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str:
-    """Every stage that cannot fit, one a line."""
+def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str | None:
+    """Why a strict life is not lived: every stage that cannot fit, one a line, or that nothing can be told of any."""
     found = [f"{one.refusal} ({one.name})" for one in prices if one.refusal is not None]
     what = "these stages cannot reach their target, an accuracy of sampled answers, within the budget"
-    return "\n  ".join([f"{what} (KL in nats a {curriculum.budget.unit}):", *found])
+    if found:
+        return "\n  ".join([f"{what} (KL in nats a {curriculum.budget.unit}):", *found]) + f"\n{REMEDY}"
+    if all(one.need is None for one in prices):
+        return (
+            "no stage can be held against the budget: the texts that it is read on end before the answers do that are "
+            "examined; set budget.max_completion_length to that of the evaluation"
+        )
+    return None
 
 
 def base_rates(
@@ -162,7 +188,7 @@ def price_stages(
         floors.append(floor)
         own.append(in_unit(floor or 0.0, _mean(lengths[stage.name]), budget.unit) if told else None)
     needed = needs(own, budget.prompts)
-    left = lefts(budget, needed)
+    left = lefts(budget, needed, floors)
     return tuple(
         StagePrice(
             number=number,

@@ -60,6 +60,11 @@ class Reading:
     penalty_weight: float | None = None
 
     @property
+    def kl(self) -> Value:
+        """The estimate that the budget counts."""
+        return self.kl_per_sequence if self.unit == "sequence" else self.kl_per_token
+
+    @property
     def predictors(self) -> dict[str, float]:
         """What the forgetting law looks at, by the names it knows: nats a token, or fractions."""
         others = {name.removesuffix(PER_TOKEN): value.value for name, value in self.others.items()}
@@ -90,9 +95,9 @@ class Row:
     """One stage: what was decided, read, done and scored. Row 0 is the base.
 
     The last of `readings` is the one that the stage ended with, once it has ended. `cap` is what the stage was allowed,
-    `share` the part of what was left that its strategy asked for, if it did, and `candidates` what that knew of each
-    method. `ends` are the scores at the ends of the line on which the stage
-    was projected back: `within` the cap, and `beyond` it, where the update ended.
+    `share` the part of what was left that its strategy asked for, if it did, `candidates` what that knew of each
+    method, and `steps_spent` the steps of trials that were taken off the stage's own. `ends` are the scores at the ends
+    of the line on which the stage was projected back: `within` the cap, and `beyond` it, where the update ended.
     """
 
     stage: int
@@ -103,6 +108,7 @@ class Row:
     candidates: tuple[dict[str, Any], ...] = ()
     cap: float | None = None
     share: float | None = None
+    steps_spent: int = 0
     ends: dict[str, dict[str, Value]] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     interventions: tuple[Event, ...] = ()
@@ -214,6 +220,7 @@ def _fold_row(row: Row, event: Event) -> Row:
                 candidates=tuple(event.get("candidates", ())),
                 cap=event.get("cap"),
                 share=event.get("share"),
+                steps_spent=event.get("steps_spent", 0),
             )
         case "reading":
             reading = _reading(event)

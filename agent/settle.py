@@ -4,6 +4,7 @@ Every remedy is deterministic and writes nothing that a second run of it would n
 killed here ends with the same weights.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Reading
 
 PRECISION = 0.01
-"""The projection is done when the KL is below the cap by no more than this share of it."""
+"""The search is done when the KL is below the cap by no more than this share of it."""
 
 MOST_READINGS = 12
 """Of the KL along the line."""
+
+POWERS = (0.5, 4.0)
+"""Between these is the power of the share by which the KL is taken to rise, where two points beyond the cap tell it."""
 
 RECOVERY_RATE = 1e-4
 """The learning rate of the recovery, where neither it nor the stage names one."""
@@ -84,7 +88,7 @@ def last_accepted(guard: Guard) -> tuple[str, Reading]:
 
 
 def project(guard: Guard, ended: Reading) -> Reading:
-    """Go back along the straight line in weight space to the last point within the cap, by bisection on the KL.
+    """Go back along the straight line in weight space to the last point within the cap, by a search on the KL.
 
     The line runs from the last state within the cap to where the stage ended. The KL need not rise evenly along it:
     what is found is a point within the cap, before one above it; where the KL crosses the cap more than once there may
@@ -100,7 +104,7 @@ def project(guard: Guard, ended: Reading) -> Reading:
         guard.world.interpolate(within, beyond, share)
         return guard.measure(ended.step)
 
-    share, found, readings = bisect(read_at, start)
+    share, found, readings = last_within(read_at, start, ended)
     if share:
         guard.world.interpolate(within, beyond, share)
     else:
@@ -112,22 +116,78 @@ def project(guard: Guard, ended: Reading) -> Reading:
     return found
 
 
-def bisect(read_at: Callable[[float], Reading], start: Reading) -> tuple[float, Reading, int]:
+@dataclass(frozen=True)
+class Point:
+    """A point of the line: the share of the way, and the KL there less that of the start, in nats."""
+
+    share: float
+    rise: float
+
+
+def last_within(read_at: Callable[[float], Reading], start: Reading, ended: Reading) -> tuple[float, Reading, int]:
     """The last share of a line that is found within the cap, its reading, and the number of readings that it took.
 
-    `start` is the reading at 0, within the cap; at 1 it is not. A point without a finite KL is not within.
+    `start` is the reading at 0, within the cap, and `ended` that at 1, which is not. The search keeps a bracket, a
+    point within and one beyond, and what it returns is the point within: that holds for any KL, noisy or not monotone,
+    and a point without a finite KL counts as beyond.
+
+    Departure from plain bisection: halving takes a reading for every factor of two between the end of the line and the
+    cap, so that twelve do not suffice where an update went a thousand caps too far. The next point is instead where
+    the cap is crossed if the KL rises from the start's as a power of the share (`crossing`): as its square from the
+    base, more nearly as the share itself from farther out. Where that cannot be told, or has moved the same end of the
+    bracket twice in a row, the bracket is halved at least, in the logarithm of the share once its inner end is not the
+    start. A KL that keeps to no power may still be left farther below the cap than `PRECISION`.
     """
-    low, high, best = 0.0, 1.0, start
+    goal = (1 - PRECISION / 2) * start.cap - start.bound
+    low, high, outer = Point(0.0, 0.0), Point(1.0, ended.bound - start.bound), None
+    best, run = start, 0
     for readings in range(MOST_READINGS):
         if best.bound >= (1 - PRECISION) * best.cap:
-            return low, best, readings
-        share = (low + high) / 2
+            return low.share, best, readings
+        share, middle = crossing(low, high, outer, goal), halfway(low, high)
+        if share is None or (abs(run) >= 2 and (low.share or share > middle)):
+            share = middle
         reading = read_at(share)
+        point = Point(share, reading.bound - start.bound)
         if reading.within:
-            low, best = share, reading
+            low, best, run = point, reading, min(run, 0) - 1
         else:
-            high = share
-    return low, best, MOST_READINGS
+            high, outer, run = point, high, max(run, 0) + 1
+    return low.share, best, MOST_READINGS
+
+
+def crossing(low: Point, high: Point, outer: Point | None, goal: float) -> float | None:
+    """The share at which the KL has risen by `goal`, if it rises as a power of the share; within the bracket.
+
+    The power is that between the two ends of the bracket (regula falsi in logarithms); while the inner end is the
+    start, that between the outer end and the one before it, `outer`, held to `POWERS`; at first, 2, with which the
+    share is the square root of the goal over the rise. `None` where there is no such share.
+    """
+    other = low if low.share else outer
+    if not _has_logarithms(high) or (other is not None and not _has_logarithms(other)):
+        return None
+    power = 2.0 if other is None else _power(high, other)
+    if not low.share:
+        power = min(max(power, POWERS[0]), POWERS[1])
+    if not power > 0:
+        return None
+    share = high.share * math.exp((math.log(goal) - math.log(high.rise)) / power)
+    return share if low.share < share < high.share else None
+
+
+def halfway(low: Point, high: Point) -> float:
+    """The middle of the bracket, of the logarithms of its ends where both have one."""
+    return math.sqrt(low.share) * math.sqrt(high.share) if low.share else high.share / 2
+
+
+def _power(one: Point, other: Point) -> float:
+    """The slope between two points in logarithms; 0 where their shares are too near one another to tell."""
+    wide = math.log(one.share) - math.log(other.share)
+    return (math.log(one.rise) - math.log(other.rise)) / wide if wide else 0.0
+
+
+def _has_logarithms(point: Point) -> bool:
+    return point.share > 0 and 0 < point.rise < math.inf
 
 
 def recover(guard: Guard, ended: Reading, recovery: Recovery) -> Reading:

@@ -15,6 +15,7 @@ from perdure.agent.interrupt import Interrupt
 from perdure.agent.journal import read_journal
 from perdure.agent.law import fingerprint, law_for
 from perdure.agent.loop import Life
+from perdure.agent.pricing import refuse_unpriced
 from perdure.agent.seeds import derive
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
@@ -50,11 +51,14 @@ def start(
     base.
 
     Raises:
+        ConfigError: `strict`, and there is nothing that it could be about.
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
     check_free(path)
+    if strict:
+        refuse_unpriced(curriculum)
     ready = prepare(curriculum, view, make)
-    description = _description(path.name, ready)
+    description = _description(path.name, ready, strict)
     folder = create(path, description)
     chronicle = Chronicle(folder, view)
     chronicle.tell("started", **description)
@@ -62,7 +66,7 @@ def start(
 
 
 def resume(path: Path, view: View) -> Life:
-    """The life in an existing run folder, from where it stopped.
+    """The life in an existing run folder, from where it stopped; strict if it was begun so.
 
     Raises:
         RunError: no run there, or what it was begun with is no longer the same (the difference is named).
@@ -73,11 +77,12 @@ def resume(path: Path, view: View) -> Life:
     curriculum = Curriculum.model_validate(read_json(folder.description)["curriculum"])
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     ready = prepare(curriculum, view)
-    now = _description(begun["run"], ready)
+    strict = bool(begun.get("strict", False))
+    now = _description(begun["run"], ready, strict)
     _refuse_differences(begun, now)
     chronicle = Chronicle(folder, view)
     chronicle.tell("started", **now) if chronicle.record.status == "empty" else chronicle.tell("resumed")
-    return _life(ready, folder, chronicle)
+    return replace(_life(ready, folder, chronicle), strict=strict)
 
 
 @dataclass(frozen=True)
@@ -141,9 +146,10 @@ def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:
     return set_aside(task, strategy.num_prompts)[0] if tries else task  # type: ignore[union-attr]
 
 
-def _description(run: str, ready: Ready) -> dict[str, Any]:
-    """What `run.json` and the journal's first line hold."""
+def _description(run: str, ready: Ready, strict: bool) -> dict[str, Any]:
+    """What `run.json` and the journal's first line hold; of a life that is not strict nothing says so."""
     world = ready.world
+    more = ({} if ready.law is None else {"law_sha256": fingerprint(ready.law)}) | ({"strict": True} if strict else {})
     return {
         "run": run,
         "tasks": [task.name for task in ready.tasks],
@@ -155,7 +161,7 @@ def _description(run: str, ready: Ready) -> dict[str, Any]:
         "base_id": world.base_id,
         "base_sha256": world.policy.fingerprint(),
         "data": {task.name: task.fingerprint() for task in ready.tasks} | ready.benchmarks.fingerprints,
-    } | ({} if ready.law is None else {"law_sha256": fingerprint(ready.law)})
+    } | more
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The weights of a model as bytes: hashed, snapshotted and put back. Safetensors only."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def put_back(model: nn.Module, path: Path) -> None:
 
 
 @torch.no_grad()
-def blend(model: nn.Module, start: Path, end: Path, share: float) -> None:
-    """Put the model's parameters at `share` of the straight line between two snapshots, one tensor at a time.
+def blend(parameters: Mapping[str, Tensor], start: Path, end: Path, share: float) -> None:
+    """Put the parameters, in place, at `share` of the straight line between two snapshots, one tensor at a time.
 
     Exactly `start` at 0 and `end` at 1, and exactly both wherever the two agree. Between them the line is computed in
     float64, so that the ends do not overflow, and rounded to the parameter's own type.
@@ -64,7 +65,6 @@ def blend(model: nn.Module, start: Path, end: Path, share: float) -> None:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"a share of a line is within 0 and 1, not {share}")
-    parameters = dict(model.named_parameters())
     with safe_open(start, framework="pt") as first, safe_open(end, framework="pt") as last:
         names = set(first.keys())
         if names != set(last.keys()):

@@ -57,6 +57,17 @@ def stage_steps(curriculum: Curriculum, method: Method, settings: Common, items:
     return count_steps(method, settings, items)
 
 
+def shortened(curriculum: Curriculum, method: Method, settings: Common, items: int, less: int) -> Common:
+    """The settings of a stage that makes so many steps `less` than it would, one at least; schedules follow.
+
+    Raises as `stage_steps`.
+    """
+    if not less:
+        return settings
+    steps = stage_steps(curriculum, method, settings, items) - less
+    return settings.model_copy(update={"max_steps": max(1, steps)})
+
+
 def _check_vision(method: Method, settings: Common, place: str, task: Task) -> None:
     from perdure.agent.vision.plan import plan_for
 

@@ -31,7 +31,7 @@ def kl_base_to_policy(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Tenso
     _check_shapes(base_logits_NV, policy_logits_NV)
     base_log_NV = torch.log_softmax(base_logits_NV.float(), dim=-1)
     policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
-    return _expected_log_ratio(base_log_NV.exp(), base_log_NV, policy_log_NV)
+    return expected_log_ratio(base_log_NV.exp(), base_log_NV, policy_log_NV)
 
 
 def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences:
@@ -46,11 +46,22 @@ def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences
     base_NV, policy_NV = base_log_NV.exp(), policy_log_NV.exp()
     difference_NV = base_NV - policy_NV
     return Divergences(
-        kl_base_to_policy_N=_expected_log_ratio(base_NV, base_log_NV, policy_log_NV),
-        kl_policy_to_base_N=_expected_log_ratio(policy_NV, policy_log_NV, base_log_NV),
+        kl_base_to_policy_N=expected_log_ratio(base_NV, base_log_NV, policy_log_NV),
+        kl_policy_to_base_N=expected_log_ratio(policy_NV, policy_log_NV, base_log_NV),
         total_variation_N=0.5 * difference_NV.abs().sum(-1),
         l2_distributions_N=difference_NV.square().sum(-1).sqrt(),
     )
+
+
+def expected_log_ratio(p: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
+    """`sum_v p (log p - log q)` with `0 log 0 = 0`, from probabilities and their logarithms: (…, V) to (…), nats.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if log_p.shape != log_q.shape:
+        raise ValueError(f"shapes differ: {tuple(log_p.shape)} and {tuple(log_q.shape)}")
+    return torch.where(p == 0, 0.0, p * (log_p - log_q)).sum(-1)
 
 
 def _check_shapes(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> None:
@@ -59,9 +70,3 @@ def _check_shapes(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> None:
             f"base and policy logits must both be (N, V), got {tuple(base_logits_NV.shape)} "
             f"and {tuple(policy_logits_NV.shape)}"
         )
-
-
-def _expected_log_ratio(p_NV: Tensor, log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
-    """`sum_v p (log p - log q)` with `0 log 0 = 0`."""
-    terms_NV = p_NV * (log_p_NV - log_q_NV)
-    return torch.where(log_p_NV == -torch.inf, 0.0, terms_NV).sum(-1)

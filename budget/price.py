@@ -18,6 +18,9 @@ from perdure.budget.config import BudgetConfig, Prompts, Unit
 ROUNDING = 1e-9
 """A need that passes what is left by this share of it fits still."""
 
+NOTHING = 1e-12
+"""What a stage adds, as a share of its need, up to which it is the rounding of a difference."""
+
 
 def target_floor(rate: float, target: float) -> float:
     """The least KL, in nats a whole answer, that takes the base's `rate` to `target`; 0 where it is there already.
@@ -63,18 +66,43 @@ def needs(own: Sequence[float | None], prompts: Prompts) -> list[float | None]:
     return [None if all(one is None for one in own[: stage + 1]) else mean for stage, mean in enumerate(means)]
 
 
-def lefts(config: BudgetConfig, needed: Sequence[float | None]) -> list[float]:
-    """The most KL that each stage may end with, if every stage before it took just what it needs.
+def entries(needed: Sequence[float | None], prompts: Prompts) -> list[float]:
+    """The KL that each stage is entered with, if every stage before it took just what it needs.
 
-    With prompts of the tasks `seen` a stage is entered with the KL that stood before, diluted by the prompts of its own
-    task, where the base is still the base: (t - 1)/t of it. On its `task`'s prompts it is entered with none.
+    With prompts of the tasks `seen` it is what stood before, diluted by the prompts of the stage's own task, where the
+    base is still the base: (t - 1)/t of it. On its `task`'s prompts a stage is entered with none.
     """
-    found = []
-    for index in range(len(needed)):
-        before = needed[index - 1] if config.prompts == "seen" and index else None
-        spent = min((before or 0.0) * index / (index + 1), config.kl)
-        found.append(stage_cap(config, spent=spent, stage=index + 1, stages=len(needed), floors=needed))
+    if prompts != "seen":
+        return [0.0] * len(needed)
+    return [(needed[index - 1] or 0.0) * index / (index + 1) if index else 0.0 for index in range(len(needed))]
+
+
+def added(needed: Sequence[float | None], floors: Sequence[float | None], prompts: Prompts) -> list[float | None]:
+    """What each stage adds to the KL that it is entered with: what `allocation: floor` shares by.
+
+    That is need[t] - need[t - 1] (t - 1)/t, which is own[t]/t with prompts of the tasks `seen` and own[t] with those of
+    the `task`. `floors` are those of whole answers; a stage with a floor of which the budget counts nothing is one
+    whose own part cannot be told, and `None`.
+    """
+    found: list[float | None] = []
+    for need, entry, floor in zip(needed, entries(needed, prompts), floors, strict=True):
+        more = 0.0 if need is None or need - entry <= NOTHING * need else need - entry
+        found.append(None if need is None or floor is None or (floor > 0 and not more) else more)
     return found
+
+
+def lefts(config: BudgetConfig, needed: Sequence[float | None], floors: Sequence[float | None]) -> list[float]:
+    """The most KL that each stage may end with, if every stage before it took just what it needs; `floors` as `added`.
+
+    Under `floor` all stages fit if, and only if, all that they add comes to no more than the budget. That asks more
+    than every need being within it, which is enough under `greedy`: the allocation does not count on the dilution of
+    what an early stage takes by the tasks of later ones.
+    """
+    parts, stages = added(needed, floors, config.prompts), len(needed)
+    return [
+        stage_cap(config, spent=min(entry, config.kl), stage=stage, stages=stages, floors=parts)
+        for stage, entry in enumerate(entries(needed, config.prompts), 1)
+    ]
 
 
 def fits(need: float | None, left: float) -> bool:

@@ -23,6 +23,7 @@ def plan(file: str, overrides: Sequence[str], target: float | None, refuse: bool
 
     Raises:
         GateError: `refuse`, and a stage cannot reach its target within the budget; said after the plan is printed.
+        ConfigError: `refuse`, and nothing can be priced.
         PerdureError: whatever `perdure run` would refuse.
     """
     from perdure.curriculum.file.reader import read_curriculum
@@ -30,6 +31,10 @@ def plan(file: str, overrides: Sequence[str], target: float | None, refuse: bool
     asked = [*overrides, *([] if target is None else [f"budget.target_accuracy={target}"])]
     read = read_curriculum(file, asked)
     quieten()
+    if refuse:
+        from perdure.agent.pricing import refuse_unpriced
+
+        refuse_unpriced(read.curriculum)
     with TemporaryDirectory(prefix="perdure-plan-") as folder, Phases() as view:
         from perdure.agent.planning.plan import plan as plan_life
 
@@ -46,11 +51,13 @@ def plan(file: str, overrides: Sequence[str], target: float | None, refuse: bool
             width = console.width if terminal else UNBOUNDED
             for line in page(read.source.stem, found, glyphs_for(console.encoding) if terminal else ASCII, width):
                 console.print(line) if terminal else print(line.plain.rstrip())
-    if refuse and not all(price.fits for price in found.prices):
+    if refuse:
         from perdure.agent.pricing import refusal
         from perdure.budget.errors import GateError
 
-        raise GateError(refusal(read.curriculum, found.prices))
+        fault = refusal(read.curriculum, found.prices)
+        if fault is not None:
+            raise GateError(fault)
 
 
 class Phases:

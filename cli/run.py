@@ -27,6 +27,7 @@ def run(
 
     Raises:
         GateError: `strict`, and a stage cannot reach its target within the budget; nothing was trained.
+        ConfigError: `strict`, and nothing can be priced.
     """
     from perdure.curriculum.file.reader import read_curriculum
 

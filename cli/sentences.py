@@ -83,12 +83,13 @@ def refusal_words(price: Price) -> str:
 def decision_words(row: Row) -> str:
     """The method, why it was chosen, and what it was chosen from, in one line.
 
-    `tilt: best of 3 tried …; value 0.310 against rl_kl 0.280, sft 0.110; trials of 26 steps, 24 % of the stage, 1.9 s`.
+    `tilt: best of 3 tried …; value 0.310 against rl_kl 0.280, sft 0.110; trials of 26 steps, 24 % of the stage's steps,
+    which are taken off it, and 1.9 s, 32 % of its seconds`.
     """
     if not row.method:
         return ""
     words = f"{row.method}: {row.reason}" if row.reason else row.method
-    return "; ".join(part for part in (words, _candidates_words(row), _trials_words(row.evidence)) if part)
+    return "; ".join(part for part in (words, _candidates_words(row), _trials_words(row)) if part)
 
 
 RANKED_BY = ("drawn", "value")
@@ -112,14 +113,18 @@ def _candidates_words(row: Row) -> str:
 
 
 def _candidate(method: str, figures: Mapping[str, Any]) -> str:
-    """`tilt (gain 0.420, nats 0.200)`."""
+    """`tilt (gain 0.420, nats 0.200)`; of `rule`'s only whether it is possible."""
+    if set(figures) == {"possible"}:
+        return method if figures["possible"] else f"{method} (cannot learn the task)"
     told = ", ".join(f"{str(name).replace('_', ' ')} {figure(value)}" for name, value in figures.items())
     return f"{method} ({told})" if told else method
 
 
-def _trials_words(evidence: Mapping[str, Any]) -> str:
-    """What it cost to try, where anything was tried."""
-    steps, share, seconds = (evidence.get(f"trial_{name}") for name in ("steps", "share", "seconds"))
+def _trials_words(row: Row) -> str:
+    """What it cost to try, where anything was tried; as a share of the stage's seconds once these are known."""
+    steps, share, seconds = (row.evidence.get(f"trial_{name}") for name in ("steps", "share", "seconds"))
     if not steps:
         return ""
-    return f"trials of {steps} steps, {percent(share)} of the stage, {figure(seconds)} s"
+    words = f"trials of {steps} steps, {percent(share)} of the stage's steps"
+    words += f", which are taken off it, and {figure(seconds)} s" if row.steps_spent else f", and {figure(seconds)} s"
+    return words if not (row.seconds and seconds) else f"{words}, {percent(seconds / row.seconds)} of its seconds"

@@ -8,7 +8,7 @@ from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.methods import METHODS, OTHER, Method, left
 from perdure.curriculum.models import ModelConfig, World
 from perdure.curriculum.sources import Images, TaskConfig
-from perdure.curriculum.strategies import FixedStrategy, StrategyConfig, Trying
+from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
 from perdure.curriculum.train import Train
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -148,8 +148,8 @@ class Curriculum(Frozen):
         return [*fixed, *tried, *own]
 
     def _candidates(self) -> list[Method]:
-        """The methods that the file lets a strategy try, if it lists any."""
-        return self.strategy.candidates or [] if isinstance(self.strategy, Trying) else []
+        """The methods among which the file lets a strategy choose, if it lists any."""
+        return self.strategy.candidates or [] if isinstance(self.strategy, Trying | PythonStrategy) else []
 
     @model_validator(mode="after")
     def _an_adapter_is_not_put_on_an_adapter(self) -> "Curriculum":

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from perdure.budget.config import Frozen
+from perdure.budget.config import Frozen, broken_rule
 
 
 class Common(Frozen):
@@ -30,6 +30,17 @@ class Common(Frozen):
     )
     max_grad_norm: Annotated[float | None, Field(ge=0, description="gradient clipping; 0 for none")] = None
     weight_decay: Annotated[float | None, Field(ge=0, description="AdamW's weight decay")] = None
+
+
+def not_0(beta: Any, *, without: str) -> Any:
+    """The weight of a KL term, as it is given; without the term the method is another one, which `without` names.
+
+    Raises:
+        ValueError: it is 0.
+    """
+    if isinstance(beta, int | float) and not isinstance(beta, bool) and beta == 0:
+        raise ValueError(f"must be greater than 0: without its term this method is `{without}`; name that one instead")
+    return beta
 
 
 class TrlCommon(Common):
@@ -171,19 +182,45 @@ class EaftTrain(SftTrain):
 class SftKlTrain(SftTrain):
     """SFT with a KL term to the original base of constant weight."""
 
-    beta: Annotated[float | None, Field(ge=0, description="weight of KL(π0 ‖ π) on texts of the base; default 0.1")] = (
-        None
-    )
+    beta: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="weight of KL(π0 ‖ π) on texts of the base, in the vision world on the images of the step; "
+            "default 0.1",
+        ),
+    ] = None
+
+    @field_validator("beta", mode="before")
+    @classmethod
+    def _there_is_a_term(cls, beta: Any) -> Any:
+        return not_0(beta, without="sft")
 
 
 class RlKlTrain(RlTrain):
-    """`rl` with the KL term that it has at a `beta` above 0; default 0.1."""
+    """`rl` with the KL term that it has at a `beta` above 0."""
+
+    beta: Annotated[float | None, Field(gt=0, description="weight of the KL term of `rl`; default 0.1")] = None
+
+    @field_validator("beta", mode="before")
+    @classmethod
+    def _there_is_a_term(cls, beta: Any) -> Any:
+        return not_0(beta, without="rl")
 
 
 class LowLrSftTrain(SftTrain):
-    """SFT at a fraction of the learning rate that `sft` has here."""
+    """SFT at a fraction of the learning rate that `sft` has here, or at the one that this section names."""
 
-    learning_rate_share: Annotated[float, Field(gt=0, lt=1, description="that fraction")] = 0.1
+    learning_rate_share: Annotated[
+        float, Field(gt=0, lt=1, description="that fraction; a `learning_rate` of this section is taken as it is")
+    ] = 0.1
+
+    @model_validator(mode="after")
+    def _a_rate_or_a_share(self) -> "LowLrSftTrain":
+        if self.learning_rate is not None and "learning_rate_share" in self.model_fields_set:
+            message = "`learning_rate` is taken as it is, so that the share has no effect; keep one of the two"
+            raise broken_rule(message, "learning_rate_share")
+        return self
 
 
 class ReplayTrain(SftTrain):

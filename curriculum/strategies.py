@@ -58,6 +58,12 @@ class Trying(Frozen):
     share: Annotated[
         float, Field(gt=0, le=0.25, description="the most that all trials of a stage take, as a share of its steps")
     ] = 0.25
+    trials_count: Annotated[
+        bool,
+        Field(
+            description="the steps of the trials are taken off the stage's own, so that no more are made than without"
+        ),
+    ] = True
     forgetting_weight: Annotated[
         float, Field(ge=0, description="how many points of gain one point of forgetting is worth")
     ] = 1.0

@@ -86,20 +86,46 @@ OF_ANOTHER_MEANING: dict[Method, frozenset[str]] = {"simpo": frozenset({"beta"})
 """Settings of a method that it does not take from the shared ones of that name."""
 
 
+NOT_0: dict[Method, frozenset[str]] = {"sft_kl": frozenset({"beta"}), "rl_kl": frozenset({"beta"})}
+"""Settings of which a method takes no 0 that is meant for others: without its term it would be another method."""
+
+
 def settings_for(method: Method, everywhere: Train, stage: Train) -> Common:
     """The settings of one method in one stage.
 
     From weakest to strongest: the curriculum's `train`, its section for the method that this one varies (`PARENT`), its
     section for the method, then the same three of the stage. Only values that the file sets count; `trl` dictionaries
-    are merged key by key.
+    are merged key by key. Of what is not of its own sections a method leaves out `OF_ANOTHER_MEANING` (from what all
+    share) and the zeros of `NOT_0`, and `low_lr_sft` takes its share of the learning rate.
     """
     merged: dict[str, Any] = {}
     trl: dict[str, Any] = {}
     fields = SECTIONS[method].model_fields
-    names = [PARENT[method], method] if method in PARENT else [method]
-    for layer in [one for train in (everywhere, stage) for one in (train, *(getattr(train, name) for name in names))]:
-        other = OF_ANOTHER_MEANING.get(method, frozenset()) if isinstance(layer, Train) else frozenset()
-        given = layer.model_dump(include=layer.model_fields_set - other, exclude_none=True)
-        merged |= {name: value for name, value in given.items() if name in fields}
+    rate_is_own = False
+    for layer, own in _layers(method, everywhere, stage):
+        given = {name: value for name, value in _given(method, layer, own).items() if name in fields}
+        rate_is_own = own if "learning_rate" in given else rate_is_own
+        merged |= given
         trl |= getattr(layer, "trl", {})
+    if "learning_rate_share" in fields and "learning_rate" in merged:
+        share = merged.pop("learning_rate_share", fields["learning_rate_share"].default)
+        merged["learning_rate"] *= 1 if rate_is_own else share
     return SECTIONS[method](**(merged | ({"trl": trl} if "trl" in fields else {})))
+
+
+def _layers(method: Method, everywhere: Train, stage: Train) -> list[tuple[BaseModel, bool]]:
+    """Where settings of a method stand, the strongest last, and whether that is a section of its own."""
+    names = [PARENT[method], method] if method in PARENT else [method]
+    return [
+        layer
+        for train in (everywhere, stage)
+        for layer in [(train, False), *((getattr(train, name), name == method) for name in names)]
+    ]
+
+
+def _given(method: Method, layer: BaseModel, own: bool) -> dict[str, Any]:
+    """What a layer sets for a method."""
+    other = OF_ANOTHER_MEANING.get(method, frozenset()) if isinstance(layer, Train) else frozenset()
+    given = layer.model_dump(include=layer.model_fields_set - other, exclude_none=True)
+    zeros = frozenset() if own else NOT_0.get(method, frozenset())
+    return {name: value for name, value in given.items() if name not in zeros or value != 0}

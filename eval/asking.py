@@ -5,7 +5,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+from weakref import finalize
 
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.policy import Policy
@@ -52,10 +53,7 @@ def ask(task: Task, policy: Policy, evaluation: Evaluation, kind: Kind) -> tuple
         )
         completions = [samples[0] for samples in answers]
         rewards = _rewards(task, completions)
-    items = [
-        _item_result(i, item, completion, reward)
-        for i, (item, completion, reward) in enumerate(zip(task.heldout, completions, rewards, strict=True))
-    ]
+    items = [_item_result(*one) for one in zip(_asked(task), completions, rewards, strict=True)]
     broken = sum("note" in item.details for item in items)
     return make_score(task.name, kind, items, broken), items
 
@@ -87,14 +85,36 @@ def _matches_demonstration(item: Item, completion: str) -> float | None:
     return None if item.demonstration is None else float(completion.strip() == item.demonstration.strip())
 
 
-def _item_result(index: int, item: Item, completion: str, reward: float | None) -> ItemResult:
+class _Asked(NamedTuple):
+    """What a result says of an item, whatever was answered."""
+
+    id: str
+    prompt_sha256: str
+    answer: str | None
+
+
+_ASKED: dict[int, tuple[_Asked, ...]] = {}
+"""Of every task that was asked and is still there, by its identity: a life asks each once a stage."""
+
+
+def _asked(task: Task) -> tuple[_Asked, ...]:
+    """Of each held-out item, made once a task."""
+    key = id(task)
+    if key not in _ASKED:
+        _ASKED[key] = tuple(_identified(*one) for one in enumerate(task.heldout))
+        finalize(task, _ASKED.pop, key)
+    return _ASKED[key]
+
+
+def _identified(index: int, item: Item) -> _Asked:
     prompt = json.dumps(item.prompt, sort_keys=True, default=str)
     identity = sha256(json.dumps([prompt, item.answer, item.demonstration]).encode()).hexdigest()[:12]
-    result = ItemResult(
-        f"{index}:{identity}",
-        reward,
-        {"prompt_sha256": sha256(prompt.encode()).hexdigest(), "completion": completion, "answer": item.answer},
-    )
+    return _Asked(f"{index}:{identity}", sha256(prompt.encode()).hexdigest(), item.answer)
+
+
+def _item_result(asked: _Asked, completion: str, reward: float | None) -> ItemResult:
+    details = {"prompt_sha256": asked.prompt_sha256, "completion": completion, "answer": asked.answer}
+    result = ItemResult(asked.id, reward, details)
     if reward is not None and not math.isfinite(reward):
         note = f"the reward was {reward}; counted as 0"
         return replace(result, score=0.0, details={**result.details, "note": note})

@@ -53,14 +53,21 @@ class Lives:
         return start(curriculum, folder, Nobody(), make=self._world)
 
     def _world(self, curriculum: Curriculum) -> World:
-        model = curriculum.model
-        key = (model, base_seed(model, curriculum.seed) if isinstance(model, MlpModel) else None)
+        key = (curriculum.model, _drawn_from(curriculum))
         if self._made is None or self._made[0] != key:
             self._made = None  # the old base makes room before the new one is loaded
             self._made = (key, make_world(curriculum))
         world = self._made[1]
         world.become_base()
         return world
+
+
+def _drawn_from(curriculum: Curriculum) -> int | None:
+    """The seed that the model as it is loaded follows from: a trained base's, or a fresh adapter's."""
+    model, seed = curriculum.model, curriculum.seed
+    if isinstance(model, MlpModel):
+        return base_seed(model, seed)
+    return None if model.lora is None else seed
 
 
 def read(asked: str | PathLike[str] | Curriculum, overrides: Sequence[str]) -> Curriculum:

@@ -10,11 +10,11 @@ however large the vocabulary is, those of one chunk are all that stand at once.
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from perdure.agent.base_prompts import draw_texts
 from perdure.agent.language.base_texts import BaseTexts, Texts, forward, joined, unwrapped
 from perdure.budget.config import Unit
 from perdure.budget.divergence import kl_base_to_policy
@@ -91,20 +91,3 @@ def row_weights(rows_GS: Sequence[Sequence[int]], unit: Unit) -> Tensor:
         counts = sum(rows_S) if unit == "token" else len(rows_S)
         weights.append(torch.full((sum(rows_S),), 1 / (counts * len(rows_GS))))
     return torch.cat(weights)
-
-
-def draw_texts(sizes: dict[str, int], *, count: int, seed: int, step: int) -> dict[str, list[int]]:
-    """Which texts of which groups a step takes: `count` in equal parts, none twice, all of a group that is too small.
-
-    Where the parts cannot be equal the step's own draw says which groups give one more; groups that give none are left
-    out.
-    """
-    generator = np.random.default_rng([seed, step])
-    names = list(sizes)
-    chosen: dict[str, list[int]] = {}
-    for place, number in enumerate(generator.permutation(len(names))):
-        name = names[number]
-        part = min(count // len(names) + (place < count % len(names)), sizes[name])
-        if part:
-            chosen[name] = sorted(generator.choice(sizes[name], size=part, replace=False).tolist())
-    return chosen

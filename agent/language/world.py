@@ -65,7 +65,7 @@ class LanguageWorld:
             save_base_texts(texts, folder)
             (folder / "complete").touch()
         self._base = texts
-        self.policy.base = Base(self.policy, texts, lambda: load_base(self._model))
+        self.policy.base = Base(texts)
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """See `World.measure`."""
@@ -94,7 +94,7 @@ class LanguageWorld:
 
     def interpolate(self, start: Path, end: Path, share: float) -> None:
         """See `World.interpolate`."""
-        blend(self.policy.model, start, end, share)
+        blend(dict(self.policy.model.named_parameters()), start, end, share)
 
     def snapshot(self, path: Path) -> None:
         """See `World.snapshot`."""

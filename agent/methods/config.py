@@ -152,7 +152,7 @@ def merge(method: Method, settings: TrlCommon, *, known: set[str]) -> dict[str, 
         if old in extra:
             extra[old.replace("gradient", "activation")] = extra.pop(old)
     values = DEFAULTS[method] | extra | typed
-    if isinstance(settings, LowLrSftTrain):
+    if isinstance(settings, LowLrSftTrain) and settings.learning_rate is None:
         values["learning_rate"] *= settings.learning_rate_share
     if samples(method):
         values.setdefault("per_device_train_batch_size", PROMPTS_PER_STEP * values["num_generations"])

@@ -39,7 +39,8 @@ class Beside:
     Attributes:
         earlier: the tasks of the stages before, first to last.
         texts: the groups of texts of the base (see `agent/base_prompts.py`) on which a KL term or a Fisher information
-            is taken: never those that the monitor reads, which would then tell too little.
+            is taken: never on the prompts that the monitor reads, which would then read too little. A task with fewer
+            than twice `budget.num_prompts` items is halved for that, one with fewer than four is refused.
         unit: what the KL of such a term is counted in.
         controller: steers the weight of a KL term that is added to the method's loss; `None`: there is no such term. It
             is told the KL of every step's term, and its `weight` belongs to the state that a checkpoint keeps.

@@ -1,16 +1,16 @@
 """SFT in which the entropy of the policy weighs each token (EAFT, arXiv 2601.02151).
 
-    L = - sum_t h_t ln π(y_t) / tokens,    h_t = H(top-k of π at t, renormalised) / ln k,    no gradient through h
+    L = - sum_t h_t ln π(y_t) / tokens,    h_t = H(top-k of π at t, made to sum to 1) / ln k,    no gradient through h
 
 Where the policy is sure of its next token the weight is near 0: a demonstration that contradicts it there pulls little,
 and that is where SFT forgets most. Where it is unsure the token is learned as in SFT. k is 20, as in the paper.
 
-Departures: none in the loss. The divisor is the number of tokens, as in SFT, so the weights lower the effective rate;
-the logits of a micro-batch's answers stand whole, which TRL's own SFT avoids: lower `per_device_train_batch_size` where
-the vocabulary is large.
+What may depart: whether the paper makes the k probabilities sum to 1 before it takes their entropy could not be
+confirmed; here they are made to. The divisor is the number of tokens, as in SFT, so the weights lower the effective
+rate; the logits of a micro-batch's answers stand whole, which TRL's own SFT avoids: lower `per_device_train_batch_size`
+where the vocabulary is large.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
+from perdure.agent.methods.losses import entropy_weights
 from perdure.agent.methods.sft import Fit, SftTrainer
 from perdure.curriculum.sections import EaftTrain
 from perdure.curriculum.task import Task
@@ -46,17 +47,6 @@ def eaft_loss(logits_NV: Tensor, labels_N: Tensor, *, top_k: int, tokens: Any) -
     """Cross-entropy of N tokens, each times its weight, summed and divided by `tokens`; a scalar."""
     losses_N = nn.functional.cross_entropy(logits_NV.float(), labels_N, reduction="none")
     return (entropy_weights(logits_NV, top_k=top_k) * losses_N).sum() / torch.as_tensor(tokens).clamp(min=1)
-
-
-@torch.no_grad()
-def entropy_weights(logits_NV: Tensor, *, top_k: int) -> Tensor:
-    """The entropy of the `top_k` likeliest tokens among themselves, over its largest value ln k: within 0 and 1, (N,).
-
-    With fewer tokens than `top_k` in the vocabulary, k is their number.
-    """
-    k = min(top_k, logits_NV.shape[-1])
-    log_NK = logits_NV.float().topk(k, dim=-1).values.log_softmax(-1)
-    return -(log_NK.exp() * log_NK).sum(-1) / math.log(k)
 
 
 def update(

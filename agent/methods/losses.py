@@ -1,8 +1,13 @@
-"""What CHORD adds to GRPO, as pure functions (Zhang et al., "On-Policy RL Meets Off-Policy Experts", 2508.11408)."""
+"""What hybrids add to a loss, as pure functions.
+
+CHORD's are of Zhang et al., "On-Policy RL Meets Off-Policy Experts" (2508.11408), the weights by entropy EAFT's
+(2601.02151).
+"""
 
 import math
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -38,6 +43,17 @@ def imitation_loss(logps_BT: Tensor, mask_BT: Tensor, *, tokens: int, phi: bool)
 def chord_loss(grpo: Tensor, imitation: Tensor, weight: float) -> Tensor:
     """(1 - mu) L_GRPO + mu L_SFT (the paper's hybrid loss)."""
     return (1 - weight) * grpo + weight * imitation
+
+
+@torch.no_grad()
+def entropy_weights(logits: Tensor, *, top_k: int) -> Tensor:
+    """The entropy of the `top_k` likeliest tokens among themselves, over its largest value ln k: (…, V) to (…), 0 to 1.
+
+    From logits or log-probabilities, without a gradient. Of fewer tokens than `top_k` it is that of all.
+    """
+    k = min(top_k, logits.shape[-1])
+    log = logits.float().topk(k, dim=-1).values.log_softmax(-1)
+    return -(log.exp() * log).sum(-1) / math.log(k)
 
 
 def demonstration_indices(step: int, *, batch_size: int, total: int, seed: int) -> list[int]:

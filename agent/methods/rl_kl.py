@@ -1,7 +1,7 @@
 """`rl` with TRL's KL term to the original base: `beta` is 0.1 unless it is given (docs/theory.md shows what it mends).
 
 The term is the k3 estimate on the policy's own samples, differentiated as a loss, so that its gradient is that of the
-forward KL on those prompts; at `beta: 0` this is `rl`. Memory: with a LoRA adapter that of `rl`, the base being the
+forward KL on those prompts. Memory: with a LoRA adapter that of `rl`, the base being the
 model with its adapter off; else a second copy of the model (2 bytes a weight in bfloat16, 4 in float32).
 """
 

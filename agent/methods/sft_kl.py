@@ -33,11 +33,11 @@ def update(
     watch: Watch,
     beside: Beside = ALONE,
 ) -> Outcome:
-    """As `sft` (see `agent/methods/sft.py`), with the term; at a `beta` of 0 it is `sft`.
+    """As `sft` (see `agent/methods/sft.py`), with the term.
 
     Raises:
         ConfigError: there are no texts of the base.
     """
     beta = BETA if settings.beta is None else settings.beta
-    terms = [KlTerm(kl_loss(policy, beside, seed=derive(seed, "sft_kl")), beta)] if beta else []
+    terms = [KlTerm(kl_loss(policy, beside, seed=derive(seed, "sft_kl")), beta)]
     return Fit("sft_kl", policy, task, settings, seed, folder, watch, beside).run(terms=terms)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from perdure.agent.planning.memory import Memory
 from perdure.agent.planning.timing import Timing
 from perdure.agent.pricing import StagePrice
+from perdure.budget.config import BudgetConfig
 from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
 
@@ -47,13 +48,17 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes: the base's texts, the policy after a stage, a snapshot, a checkpoint inside a stage; and the stages."""
+    """Bytes: the base's texts, the policy after a stage, a snapshot, a checkpoint inside a stage; and the stages.
+
+    `snapshots` are the most that a stage has at once, see `most_snapshots`.
+    """
 
     base: int
     policy: int
     snapshot: int
     checkpoint: int
     stages: int
+    snapshots: int = 2
 
     @property
     def kept(self) -> int:
@@ -62,8 +67,15 @@ class Disk:
 
     @property
     def most(self) -> int:
-        """While the last stage ends: two snapshots at most, and two checkpoints where one replaces another."""
-        return self.kept + 2 * self.snapshot + 2 * self.checkpoint
+        """While the last stage ends: with all its snapshots, and two checkpoints where one replaces another."""
+        return self.kept + self.snapshots * self.snapshot + 2 * self.checkpoint
+
+
+def most_snapshots(budget: BudgetConfig) -> int:
+    """The most snapshots that a stage has at once: two where the last good state replaces another, at its end that one,
+    the state before a recovery, and the two ends of the line of a projection (`agent/settle.py`).
+    """
+    return max(2, 1 + budget.enforces("recover") + 2 * budget.enforces("project"))
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,17 @@ KL_TERM: frozenset[Method] = frozenset({"rl", "chord", "gate", "rl_kl"})
 KL_TERM_ALWAYS: frozenset[Method] = frozenset({"rl_kl"})
 """Those of them whose `beta` is above 0 where the settings say nothing."""
 
-COPIES: dict[Method, int] = {"ewc": 2, "l2": 1}
-"""Copies of the trained weights that a method keeps: where the stage began, and for `ewc` the Fisher information."""
+ANCHORED: frozenset[Method] = frozenset({"ewc", "l2"})
+"""The methods that keep the trained weights as the stage began with them; `ewc` their Fisher information, too."""
+
+FLOAT32 = 4
+"""Bytes of what is float32 whatever the weights are: Fisher information, the teacher of `sdft`, factors of `lora`."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a policy, in bytes: all its weights, those that are trained, and those of a low-rank update a unit of rank.
+    """Of a policy, in bytes: all its weights, those that are trained, the matrices among them whose update may have a
+    low rank, and the factors of such an update a unit of rank.
 
     `element` is that of one weight. `held`: a copy of the base that is there anyway. `has_base`: no method needs
     another one, since the base is held, or is the model with its adapter off.
@@ -34,6 +38,7 @@ class Sizes:
 
     weights: int
     trained: int
+    matrices: int
     per_rank: int
     element: int
     held: int
@@ -56,28 +61,39 @@ class Memory:
 
 
 def memory_of(method: Method, settings: Common, sizes: Sizes, logits: int) -> Memory:
-    """The peak of one method; `logits` are the bytes of the largest ones that were seen."""
-    trained = sizes.trained if method != "lora" else sizes.per_rank * int(getattr(settings, "r", 1))
+    """The peak of one method; `logits` are the bytes of the largest ones that were seen.
+
+    `lora` computes the gradients of the weights themselves, and those of its factors from them; only the optimiser's
+    moments are of the factors alone (`agent/methods/low_rank.py`).
+    """
+    factors = _factors(settings, sizes) if method == "lora" else 0
     return Memory(
         weights=sizes.weights,
-        gradients=trained,
-        optimiser=2 * trained,
+        gradients=sizes.trained + factors,
+        optimiser=2 * (factors or sizes.trained),
         copies=sizes.held + _copies(method, settings, sizes),
         logits=2 * logits,
     )
 
 
 def _copies(method: Method, settings: Common, sizes: Sizes) -> int:
-    """A second model for the base where there is none yet, a teacher in float32, or anchors."""
-    if method in COPIES:
-        return COPIES[method] * sizes.trained
+    """A second model for the base where there is none yet, a teacher in float32, anchors, or where `lora` began."""
+    in_float32 = sizes.trained // sizes.element * FLOAT32
+    if method in ANCHORED:
+        return sizes.trained + (in_float32 if method == "ewc" else 0)
+    if method == "lora":
+        return sizes.matrices + _factors(settings, sizes)
     if method == "sdft":
-        return sizes.trained // sizes.element * 4
+        return in_float32
     beta = getattr(settings, "beta", None)
     has_term = method in KL_TERM_ALWAYS if beta is None else beta > 0
     if method == "tilt" or (method in KL_TERM and has_term):
         return 0 if sizes.has_base else sizes.weights
     return 0
+
+
+def _factors(settings: Common, sizes: Sizes) -> int:
+    return sizes.per_rank * int(getattr(settings, "r", 1))
 
 
 def sizes_of(world: World) -> Sizes:
@@ -86,17 +102,28 @@ def sizes_of(world: World) -> Sizes:
     language = world.kind == "language"
     tensors = list(policy.model.parameters()) if language else list(policy.params.values())
     trained = [one for one in tensors if one.requires_grad] if language else tensors
-    matrices = [one.shape[-2:] for one in trained if one.dim() >= 2 and min(one.shape[-2:]) > 1]
+    matrices = list((_matrices(policy.model) if language else _vision_matrices(policy.params)).values())
     element = trained[0].element_size()
     weights = sum(one.numel() * one.element_size() for one in tensors)
     return Sizes(
         weights=weights,
         trained=sum(one.numel() * one.element_size() for one in trained),
-        per_rank=sum(rows + columns for rows, columns in matrices) * element,
+        matrices=sum(one.numel() * one.element_size() for one in matrices),
+        per_rank=sum(sum(one.shape[-2:]) for one in matrices) * FLOAT32,
         element=element,
         held=0 if language else weights,
         has_base=not language or policy.is_adapter,
     )
+
+
+def _matrices(model: Any) -> dict[str, Any]:
+    from perdure.agent.methods.lora import matrices
+
+    return matrices(model)
+
+
+def _vision_matrices(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor for name, tensor in params.items() if name.endswith("weight")}
 
 
 class Largest:

@@ -7,21 +7,21 @@ computed: its steps, its readings and its scorecard. A stage may end sooner, sin
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from perdure.agent.base_prompts import base_prompts
 from perdure.agent.chronicle import View
-from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan
+from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, most_snapshots
 from perdure.agent.planning.timing import size_of
 from perdure.agent.planning.trials import Trial, cost_of, try_all
-from perdure.agent.pricing import base_rate, price_stages, text_lengths
+from perdure.agent.pricing import SAMPLES, base_rate, price_stages, text_lengths
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy
+from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy, StrategyConfig
 from perdure.eval.speed import scoring_speed
 
 Result = TypeVar("Result")
@@ -50,11 +50,12 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
     prices = price_stages(curriculum, rates, text_lengths(curriculum, tasks, world.measure))
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view)
-    sampling_seconds = rate_seconds / len(tasks)
+    answers = SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks)
     stages = []
     for index, price in enumerate(prices):
         costs = tuple(cost_of(ready, index, method, trials, reading_seconds) for method in ready.methods[index])
-        around = _deciding_seconds(ready, index, costs, sampling_seconds) + saving_seconds + scoring_seconds
+        deciding_seconds = _deciding_seconds(ready, index, costs, rate_seconds / answers)
+        around = deciding_seconds + saving_seconds + scoring_seconds
         stages.append(StagePlan(price, costs, around))
     return LifePlan(
         curriculum=curriculum,
@@ -86,20 +87,43 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     seconds = timed(lambda: ready.world.policy.save(policy))[0]
     seconds += timed(lambda: ready.world.snapshot(snapshot))[0]
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
-    return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks))
+    snapshots = most_snapshots(ready.curriculum.budget)
+    return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots)
 
 
 def _largest_checkpoint(trials: list[Trial]) -> int:
     return max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
 
 
-def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], sampling_seconds: float) -> float:
-    """What the strategy takes: nothing, the rule's samples, or at most its share of the slowest candidate's time."""
+def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], an_answer: float) -> float:
+    """What the strategy takes: nothing, the rule's samples, or at most what trials of all candidates do, which is their
+    samples and a share of the slowest one's time. `an_answer`: seconds of one sampled answer.
+    """
     strategy = ready.curriculum.strategy
     if ready.curriculum.stages[index].method is not None:
         return 0.0
+    answers = an_answer * deciding_answers(strategy, [len(task.train) for task in ready.tasks[: index + 1]], len(costs))
+    if isinstance(strategy, ProbeStrategy | BanditStrategy) and len(costs) > 1:
+        return answers + strategy.share * max((one.seconds for one in costs if one.seconds is not None), default=0.0)
+    return answers
+
+
+def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates: int) -> int:
+    """How many answers a strategy samples at most to choose among the candidates of a stage.
+
+    `items` are the training items of the tasks seen, the stage's own last. Trials look at the items set aside before
+    them all and after each, and from the second stage on at as many of the earlier tasks (`agent/fork.py`). `bandit`
+    looks at those that would be set aside of every task seen, whatever follows, which is its look at the own before.
+    """
+    *earlier, own = items
     if isinstance(strategy, RuleStrategy):
-        return sampling_seconds
-    if isinstance(strategy, ProbeStrategy | BanditStrategy):
-        return strategy.share * max((one.seconds for one in costs if one.seconds is not None), default=0.0)
-    return 0.0
+        return strategy.k * min(strategy.num_prompts, own)
+    if not isinstance(strategy, ProbeStrategy | BanditStrategy):
+        return 0
+    aside = min(strategy.num_prompts, own // 2)
+    kept = len(earlier) * max(1, min([strategy.num_prompts // max(1, len(earlier)), *earlier]))
+    known = sum(max(1, min(strategy.num_prompts, count // 2)) for count in items)
+    before = known + kept if isinstance(strategy, BanditStrategy) else aside + kept
+    if candidates > 1:
+        return strategy.k * (before + candidates * (aside + kept))
+    return strategy.k * known if isinstance(strategy, BanditStrategy) else 0

@@ -1,9 +1,14 @@
 """`bandit`: learns over the stages which method pays for which kind of task, by Thompson sampling.
 
 A kind is whether there are demonstrations, and how often the policy as it is succeeds. What a method paid in a stage is
-the same value that `probe` predicts, but as it turned out: the gain in the score of the stage's own task, less
-`forgetting_weight` times what was lost elsewhere, the drops of the earlier tasks summed up and the mean drop of the
-benchmarks, all from the scorecard, a stage before and after.
+the same value that `probe` predicts, but as it turned out: the gain on the stage's own task, less `forgetting_weight`
+times what was lost elsewhere, the drops of the earlier tasks summed up and the forgetting of what the base could do.
+
+Held-out items and benchmarks play no part in it. Gains and drops are those of mean rewards on training items, the ones
+that a trial of the task would set aside. They are measured whenever a stage is decided, and the policy is then as the
+stage before left it, so that what a stage paid is known when the next is decided. It is journaled there. The forgetting
+is what the curriculum's law, or what stands in for one, expects at the KL that the stage ended with, less what it
+expects at the KL that it began with.
 
 What is believed of a method in a kind is a normal distribution over its mean value. The first stage of a kind tries the
 candidates as `probe` does, and what they promise is the prior; every stage of that kind that was lived since then
@@ -15,15 +20,26 @@ Everything that is learned stands in the journal, so a life that was killed goes
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-from statistics import fmean
+from types import MappingProxyType
+from typing import Any
 
 from perdure.agent.record import Record, Row
 from perdure.agent.seeds import derive
-from perdure.agent.strategies.contract import Candidate, Decision, Situation
-from perdure.agent.strategies.probe import Tried, cost_of, figures, spent, try_candidates
-from perdure.agent.strategies.sampling import item_means, sampled_evaluation, sampled_rewards, set_aside
+from perdure.agent.strategies.contract import Decision, Situation
+from perdure.agent.strategies.probe import (
+    RATE,
+    Tried,
+    candidates_of,
+    cost_of,
+    figures,
+    forgetting_by,
+    spent,
+    steps_spent,
+    try_candidates,
+)
+from perdure.curriculum.methods import Method
 from perdure.curriculum.strategies import BanditStrategy
 
 SOME, MUCH = 0.05, 0.5
@@ -59,63 +75,60 @@ class Bandit:
 
     def choose(self, situation: Situation) -> Decision:
         """See `Strategy`."""
-        if len(situation.methods) == 1:
-            return Decision(situation.methods[0], "it alone can learn the task")
+        rates = dict(situation.rates(self._config.num_prompts, self._config.k))
+        evidence: dict[str, object] = {RATES: rates, RATE: rates[situation.task.name]}
+        before = paid_before(situation, rates, self._config.forgetting_weight)
+        evidence |= {} if before is None else {PAID: before}
+        methods = situation.methods
+        if len(methods) == 1:
+            return Decision(methods[0], "it alone can learn the task", evidence)
         if spent(situation):
-            return Decision(situation.methods[0], "no budget is left to try anything with")
-        kind = kind_of(situation.task.has_demonstrations, self._base_rate(situation))
+            why = "no budget is left to try anything with"
+            return Decision(methods[0], why, evidence, candidates_of(situation))
+        kind = kind_of(situation.task.has_demonstrations, rates[situation.task.name])
+        evidence |= {"kind": kind}
         first = first_of(situation.record, kind)
-        if first is None:
-            return self._begin(situation, kind)
-        evidence = {"kind": kind}
-        return self._draw(situation, priors_of(first), evidence, {})
+        return self._begin(situation, evidence) if first is None else self._draw(situation, priors_of(first), evidence)
 
-    def _begin(self, situation: Situation, kind: str) -> Decision:
+    def _begin(self, situation: Situation, evidence: Mapping[str, object]) -> Decision:
         tried = try_candidates(self._config, situation)
-        priors: dict[str, Belief] = {one.method: prior_of(one) for one in tried if one.outlook is not None}
-        evidence = {"kind": kind} | cost_of(tried, situation)
-        return self._draw(situation, priors, evidence, {one.method: figures(one) for one in tried})
+        priors = {one.method: prior_of(one) for one in tried if one.outlook is not None}
+        told = {one.method: figures(one) for one in tried}
+        decision = self._draw(situation, priors, {**evidence, **cost_of(tried, situation)}, told)
+        return replace(decision, steps_spent=steps_spent(self._config, (one.trial for one in tried)))
 
     def _draw(
         self,
         situation: Situation,
-        priors: Mapping[str, Belief],
+        priors: Mapping[Method, Belief],
         evidence: Mapping[str, object],
-        known: Mapping[str, Mapping[str, float | None]],
+        known: Mapping[Method, Mapping[str, float | None]] = MappingProxyType({}),
     ) -> Decision:
-        kind, weight = str(evidence["kind"]), self._config.forgetting_weight
         arms = [method for method in situation.methods if method in priors]
         if not arms:
-            return Decision(situation.methods[0], "no trial came to anything, so the first of the candidates", evidence)
-        paid = [(row.method, value) for row, value in payments(situation.record, kind, weight)]
+            why = "no trial came to anything, so the first of the candidates"
+            return Decision(situation.methods[0], why, evidence, candidates_of(situation, known))
+        kind = str(evidence["kind"])
+        paid = payments(situation.record, evidence, kind)
         beliefs = {method: posterior(priors[method], [v for name, v in paid if name == method]) for method in arms}
         drawn = {method: draw(beliefs[method], derive(situation.seed, "draw", method)) for method in arms}
         chosen = max(arms, key=lambda method: drawn[method])
-        candidates = tuple(
-            Candidate(method, {**known.get(method, {}), **_told(priors[method], beliefs[method], drawn[method])})
+        told = {
+            method: {**known.get(method, {}), **_told(priors[method], beliefs[method], drawn[method])}
             for method in arms
-        )
+        }
         belief = beliefs[chosen]
         seen = f"{belief.stages} stages" if belief.stages != 1 else "1 stage"
         return Decision(
             chosen,
             f"drawn for tasks with {kind}: {belief.mean:+.2f} ± {belief.sd:.2f} expected after {seen}",
             evidence,
-            candidates,
+            candidates_of(situation, {**known, **told}),
         )
 
-    def _base_rate(self, situation: Situation) -> float:
-        """The policy's mean reward on the items that a trial would set aside."""
-        config, task = self._config, situation.task
-        rewards = sampled_rewards(
-            task,
-            set_aside(task, config.num_prompts)[1],
-            situation.policy,
-            sampled_evaluation(situation.curriculum, situation.stage),
-            k=config.k,
-            seed=derive(situation.seed, "base rate"),
-        )
-        return fmean(item_means(rewards))
+
+RATES, PAID = "rates", "paid"
+"""In the evidence: the mean rewards on training items by task, and what the stage before paid, with its parts."""
 
 
 def kind_of(demonstrations: bool, base_rate: float) -> str:
@@ -150,7 +163,7 @@ def first_of(record: Record, kind: str) -> Row | None:
     return next((row for row in rows if priors_of(row)), None)
 
 
-def priors_of(row: Row) -> dict[str, Belief]:
+def priors_of(row: Row) -> dict[Method, Belief]:
     """The priors that a decision was journaled with, by method."""
     found = {one["method"]: one["figures"] for one in row.candidates}
     return {
@@ -158,27 +171,39 @@ def priors_of(row: Row) -> dict[str, Belief]:
     }
 
 
-def payments(record: Record, kind: str, weight: float) -> list[tuple[Row, float]]:
-    """What each stage of the kind that was committed paid; stages whose scores are not finite are left out."""
+def payments(record: Record, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:
+    """The method of each stage of the kind, and what it paid: it stands in the evidence of the next, the last in this.
+
+    A stage is missing where the next was decided without a bandit, where it made no step, and where its KL is not
+    finite.
+    """
     found = []
-    for row in record.rows:
-        before = record.row(row.stage - 1)
-        if row.evidence.get("kind") == kind and row.committed and before is not None:
-            value = paid(record, before, row, weight)
-            if math.isfinite(value):
-                found.append((row, value))
+    for told in filter(None, [*(row.evidence.get(PAID) for row in record.rows), evidence.get(PAID)]):
+        row = record.row(told["stage"])
+        if row is not None and row.method is not None and row.evidence.get("kind") == kind:
+            found.append((row.method, float(told["value"])))
     return found
 
 
-def paid(record: Record, before: Row, row: Row, weight: float) -> float:
-    """The gain on the stage's own task less the weighted losses: of earlier tasks the sum, of benchmarks the mean."""
+def paid_before(situation: Situation, rates: Mapping[str, float], weight: float) -> dict[str, float] | None:
+    """What the stage before paid, now that the rates after it are known; `None` where that cannot be told.
 
-    def drop(name: str) -> float:
-        return before.scores[name].value - row.scores[name].value
-
-    lost = sum(map(drop, record.tasks[: row.stage - 1]))
-    forgotten = fmean(map(drop, record.benchmarks)) if record.benchmarks else 0.0
-    return -drop(row.name) - weight * (lost + forgotten)
+    The `value` is the gain on its own task less the weighted sum of what was `lost` of the tasks before it and the
+    `forgetting` of what the base could do.
+    """
+    row = situation.record.row(situation.number - 1)
+    began = None if row is None else row.evidence.get(RATES)
+    if row is None or not began or not row.steps or not row.readings:
+        return None
+    entry, end = row.readings[0], row.readings[-1]
+    forgetting = forgetting_by(situation)
+    gain = rates[row.name] - began[row.name]
+    lost = sum(began[name] - rates[name] for name in began if name != row.name)
+    if not (math.isfinite(entry.kl.value) and math.isfinite(end.kl.value)):
+        return None
+    forgotten = forgetting(end.kl.value) - forgetting(entry.kl.value)
+    value = gain - weight * (lost + forgotten)
+    return {"stage": row.stage, "gain": gain, "lost": lost, "forgetting": forgotten, "value": value}
 
 
 def _told(prior: Belief, belief: Belief, drawn: float) -> dict[str, float | None]:

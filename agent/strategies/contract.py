@@ -26,6 +26,7 @@ class Decision:
     """A method, why it was chosen in one line, and the figures behind it.
 
     `share`: how much of what is left of the budget the stage may take; `None`: what the budget's allocation says.
+    `steps_spent`: optimiser steps that went into choosing, by which the stage is shortened.
     """
 
     method: Method
@@ -33,6 +34,7 @@ class Decision:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     share: float | None = None
+    steps_spent: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Trial:
         kl_midway: the KL after half of the steps, rounded down; `None` where that is none.
         lost: the fall of the mean reward on items of the earlier tasks, in equal parts; `None` in the first stage.
         lost_stderr: of that, over items; `None` below two.
+        kept: the mean reward on those items of the earlier tasks before the trial; `None` in the first stage.
+        answers: sampled to measure all this; what the first trial of a stage measures before it, the others share.
     """
 
     method: Method
@@ -65,6 +69,8 @@ class Trial:
     kl_midway: float | None = None
     lost: float | None = None
     lost_stderr: float | None = None
+    kept: float | None = None
+    answers: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ class Situation:
         record: the life so far: decisions, readings and scores of the stages before.
         attempt: try a method for some steps on a fork of the policy, with so many training items set aside to measure
             the gain on, and so many samples each. The policy is as before afterwards.
+        rates: the mean reward now, with so many samples to each of so many training items, of every task up to the
+            stage's own, by name: the items that a trial of that task would set aside, the same in every stage.
         seed: for whatever is drawn.
     """
 
@@ -97,6 +105,7 @@ class Situation:
     record: Record
     law: Law | None
     attempt: Callable[[Method, int, int, int], Trial]
+    rates: Callable[[int, int], Mapping[str, float]]
     seed: int
 
 

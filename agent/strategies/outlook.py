@@ -10,7 +10,7 @@ known of how such figures grow and kept because it ordered the methods well wher
 - a cap ends the stage where the KL reaches it, and the gain with it, unless a penalty is there to hold it;
 - forgetting of what the base could do follows the KL by the curriculum's law, else by `FORGETTING_A_NAT`;
 - of the earlier tasks of the stream the trial itself measured what is lost. It grows with the square root of the steps,
-  and to no more than what was learned of them since the base: the first steps of a new task disturb the most.
+  and to no more than what was learned of them: the first steps of a new task disturb the most.
 """
 
 import math
@@ -53,7 +53,7 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The earlier tasks: how many there are, and what was learned of them since the base, in mean score."""
+    """The earlier tasks: how many there are, and what was learned of them, in mean reward on training items."""
 
     tasks: int = 0
     learned: float = 0.0
@@ -167,17 +167,21 @@ def steps_within(trial: Trial, steps: float, cap: float) -> float:
 
 
 def best(outlooks: Sequence[Outlook]) -> int:
-    """The index of the one to choose: the highest value, or the least KL among those within its noise.
+    """The index of the one to choose: of those `within_noise` of the highest value the one with the least KL."""
+    return min(within_noise(outlooks), key=lambda index: (outlooks[index].kl, -outlooks[index].value))
 
-    Within: the values differ by less than the standard error of their difference.
+
+def within_noise(outlooks: Sequence[Outlook]) -> list[int]:
+    """The indices of the highest value and of those that cannot be told from it.
+
+    They are below it by less than the standard error of the difference.
     """
     top = max(range(len(outlooks)), key=lambda index: outlooks[index].value)
-    close = [
+    return [
         index
         for index, one in enumerate(outlooks)
         if index == top or outlooks[top].value - one.value < math.hypot(one.stderr, outlooks[top].stderr)
     ]
-    return min(close, key=lambda index: (outlooks[index].kl, -outlooks[index].value))
 
 
 def share_of_full_rate(schedule: str, warmup: float) -> float:

@@ -3,21 +3,34 @@
 Of every trial it tells the gain a nat and a second, and what the whole stage would come to by it: the gain, the KL held
 to the cap, the forgetting that follows from the KL, and what the earlier tasks of the stream lose
 (`perdure.agent.strategies.outlook`). The value of a method is the expected gain less `forgetting_weight` times the
-expected losses; of methods whose values differ by no more than their noise the one that moves least is taken.
+expected losses; of methods whose values differ by no more than their noise the one that moves least is taken. Where no
+answer was right, before or after any trial, to stand still would look best: there the first candidate that imitates is
+taken.
 
 All trials together make at most `share` of the stage's steps, those of the method that has the fewest. Where that is
-not one step each, the first candidates are tried and the others are left out. The forks are thrown away, so that the
-cost is time; it stands in the evidence.
+not one step each, the first candidates are tried and the others are left out. They sample at most `2 num_prompts k`
+answers each, and as many again before the first. The forks are thrown away, so that the cost is steps and time; it
+stands in the evidence, and with `trials_count` the steps are taken off the stage's own.
+
+What is measured is measured on training items: held-out items and benchmarks play no part in a decision.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from perdure.agent.strategies.contract import Candidate, Decision, Situation, Trial
-from perdure.agent.strategies.outlook import FORGETTING_A_NAT, Earlier, Outlook, best, outlook, share_of_full_rate
-from perdure.curriculum.methods import Method
+from perdure.agent.strategies.outlook import (
+    FORGETTING_A_NAT,
+    Earlier,
+    Outlook,
+    best,
+    outlook,
+    share_of_full_rate,
+    within_noise,
+)
+from perdure.curriculum.methods import IMITATES, Method
 from perdure.curriculum.strategies import Trying
 from perdure.curriculum.train import settings_for
 
@@ -46,16 +59,31 @@ class Probe:
         if len(situation.methods) == 1:
             return Decision(situation.methods[0], "it alone can learn the task")
         if spent(situation):
-            return Decision(situation.methods[0], "no budget is left to try anything with")
+            return Decision(
+                situation.methods[0], "no budget is left to try anything with", {}, candidates_of(situation)
+            )
         tried = try_candidates(self._config, situation)
+        method, why = self._best(tried, situation)
+        return Decision(
+            method,
+            why,
+            cost_of(tried, situation) | ({RATE: tried[0].trial.before} if tried else {}),
+            candidates_of(situation, {one.method: figures(one) for one in tried}),
+            steps_spent=steps_spent(self._config, (one.trial for one in tried)),
+        )
+
+    def _best(self, tried: Sequence[Tried], situation: Situation) -> tuple[Method, str]:
+        """The method to choose, and why."""
         usable = [one for one in tried if one.outlook is not None]
-        evidence = cost_of(tried, situation)
-        candidates = tuple(Candidate(one.method, figures(one)) for one in tried)
         if not usable:
             why = "the stage is too short for a trial" if not tried else "no trial came to anything that may be chosen"
-            return Decision(situation.methods[0], f"{why}, so the first of the candidates", evidence, candidates)
-        chosen = usable[best([one.outlook for one in usable if one.outlook is not None])]
-        return Decision(chosen.method, reason(chosen, len(tried)), evidence, candidates)
+            return situation.methods[0], f"{why}, so the first of the candidates"
+        imitating = [one.method for one in usable if one.method in IMITATES]
+        if imitating and all(one.trial.before == one.trial.after == 0 for one in usable):
+            return imitating[0], "no answer was right in any trial, so nothing to reinforce: the first that imitates"
+        outlooks = [one.outlook for one in usable if one.outlook is not None]
+        chosen = best(outlooks)
+        return usable[chosen].method, reason(outlooks, chosen, len(tried), usable[chosen].trial.steps)
 
 
 def spent(situation: Situation) -> bool:
@@ -70,53 +98,68 @@ def try_candidates(config: Trying, situation: Situation) -> list[Tried]:
     methods = situation.methods
     count = int(config.share * min(map(situation.steps, methods)))
     each = max(1, count // len(methods))
-    forgetting = forgetting_by(situation)
+    trials = [situation.attempt(method, each, config.num_prompts, config.k) for method in methods[: count // each]]
+    less = steps_spent(config, trials)
     tried = []
-    for method in methods[: count // each]:
-        trial = situation.attempt(method, each, config.num_prompts, config.k)
-        seconds = trial.seconds_a_step * situation.steps(method)
-        seen = judge(trial, situation, forgetting, config.forgetting_weight)
+    for trial in trials:
+        steps = situation.steps(trial.method) - less
+        seconds = trial.seconds_a_step * steps
         slow = config.max_seconds is not None and seconds > config.max_seconds
-        tried.append(Tried(trial, None if slow else seen, seconds))
+        seen = None if slow else judge(trial, steps, situation, config.forgetting_weight)
+        tried.append(Tried(trial, seen, seconds))
     return tried
 
 
-def judge(trial: Trial, situation: Situation, forgetting: Callable[[float], float], weight: float) -> Outlook | None:
-    """The outlook of a trial; `None` where it broke."""
+def steps_spent(config: Trying, trials: Iterable[Trial]) -> int:
+    """The steps that the stage makes less, since the trials made them."""
+    return sum(trial.steps for trial in trials) if config.trials_count else 0
+
+
+def judge(trial: Trial, steps: int, situation: Situation, weight: float) -> Outlook | None:
+    """The outlook of a trial in a stage of `steps` steps; `None` where it broke."""
     if not (math.isfinite(trial.after) and math.isfinite(trial.kl)):
         return None
     budget = situation.curriculum.budget
     cap = math.inf if budget.enforces("observe") else situation.cap
-    steps = max(1.0, situation.steps(trial.method) * full_rate(situation, trial.method))
     return outlook(
         trial,
-        steps,
+        max(1.0, steps * full_rate(situation, trial.method, steps)),
         cap=cap,
-        forgetting=forgetting,
+        forgetting=forgetting_by(situation),
         weight=weight,
-        earlier=learned_earlier(situation),
+        earlier=learned_earlier(situation, trial),
         levels_off=budget.enforces("penalty"),
     )
 
 
-def learned_earlier(situation: Situation) -> Earlier:
-    """What the scorecard says was learned of the earlier tasks since the base; nothing where it does not say."""
-    record, names = situation.record, situation.record.tasks[: situation.number - 1]
-    base, now = record.row(0), record.row(situation.number - 1)
-    if base is None or now is None or not names:
+RATE = "rate"
+"""In the evidence: the mean reward, when a stage is decided, on the task's training items that are set aside."""
+
+
+def learned_earlier(situation: Situation, trial: Trial) -> Earlier:
+    """What was learned of the earlier tasks, all on training items.
+
+    Their mean reward now, as the trial measured it before its first step, less the mean of what was journaled when each
+    was decided itself (`RATE`); 0 where nothing was, so that no more can be lost than there is.
+    """
+    if trial.kept is None:
         return Earlier()
-    rises = [now.scores[name].value - base.scores[name].value for name in names]
-    return Earlier(len(names), fmean(one if math.isfinite(one) else 0.0 for one in rises))
+    rows = (situation.record.row(number) for number in range(1, situation.number))
+    rates = [0.0 if row is None else row.evidence.get(RATE) or 0.0 for row in rows]
+    return Earlier(len(rates), trial.kept - fmean(rates))
 
 
-def full_rate(situation: Situation, method: Method) -> float:
-    """See `share_of_full_rate`; a schedule that the settings leave out is that of the world's defaults."""
+def full_rate(situation: Situation, method: Method, steps: int) -> float:
+    """See `share_of_full_rate`, in a stage of `steps` steps.
+
+    A schedule that the settings leave out is that of the world's defaults.
+    """
     settings = settings_for(method, situation.curriculum.train, situation.stage.train)
     extra = getattr(settings, "trl", {})
     default = "constant" if situation.curriculum.world == "vision" else "constant_with_warmup"
     schedule = settings.lr_scheduler_type or extra.get("lr_scheduler_type", default)
     warmup = settings.warmup_steps if settings.warmup_steps is not None else extra.get("warmup_steps", 0.1)
-    return share_of_full_rate(schedule, warmup if warmup < 1 else min(1.0, warmup / situation.steps(method)))
+    return share_of_full_rate(schedule, warmup if warmup < 1 else min(1.0, warmup / max(1, steps)))
 
 
 def forgetting_by(situation: Situation) -> Callable[[float], float]:
@@ -125,6 +168,13 @@ def forgetting_by(situation: Situation) -> Callable[[float], float]:
     if law is not None and law.unit == budget.unit:
         return lambda kl: law.predict(kl).value
     return lambda kl: FORGETTING_A_NAT * kl
+
+
+def candidates_of(
+    situation: Situation, known: Mapping[Method, Mapping[str, float | None]] | None = None
+) -> tuple[Candidate, ...]:
+    """Every method that might be chosen, with the figures that are known of it, if any are."""
+    return tuple(Candidate(method, (known or {}).get(method, {})) for method in situation.methods)
 
 
 def figures(tried: Tried) -> dict[str, float | None]:
@@ -162,17 +212,19 @@ def cost_of(tried: Sequence[Tried], situation: Situation) -> dict[str, object]:
         "trial_steps": steps,
         "trial_share": steps / of,
         "trial_seconds": sum(one.trial.seconds for one in tried),
+        "trial_answers": sum(one.trial.answers for one in tried),
         "untried": [method for method in situation.methods if method not in names],
         "ruled_out": [one.method for one in tried if one.outlook is None],
         "forgetting_by": "law" if law is not None and law.unit == unit else f"{FORGETTING_A_NAT} a nat",
     }
 
 
-def reason(chosen: Tried, count: int) -> str:
-    """The decision in a line."""
-    seen = chosen.outlook
-    assert seen is not None, "only what may be chosen is explained"
-    return (
-        f"best of {count} tried for {chosen.trial.steps} steps: {seen.gain:+.2f} expected at KL {seen.kl:.2g} and "
-        f"{seen.forgetting + seen.lost:.2f} lost elsewhere"
-    )
+def reason(outlooks: Sequence[Outlook], chosen: int, count: int, steps: int) -> str:
+    """The decision in a line; `count` were tried for `steps` steps, and the outlooks are of those that may be had."""
+    seen, close = outlooks[chosen], within_noise(outlooks)
+    tried = f"{count} tried for {steps} steps"
+    if len(close) > 1:
+        how = f"of {tried} the values of {len(close)} are within their noise, and of these it has the least KL"
+    else:
+        how = f"best of {tried}"
+    return f"{how}: {seen.gain:+.2f} expected at KL {seen.kl:.2g} and {seen.forgetting + seen.lost:.2f} lost elsewhere"

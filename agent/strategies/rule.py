@@ -9,20 +9,26 @@ It is a rule of thumb. It knows nothing of how the methods will turn out; the sc
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from perdure.agent.strategies.contract import Decision, Situation
+from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.agent.strategies.sampling import sampled_evaluation, sampled_rewards
-from perdure.curriculum.strategies import RuleStrategy
+from perdure.curriculum.strategies import RULES, RuleStrategy
 
 
 class Rule:
-    """The rule above; its evidence holds every figure that it looked at."""
+    """The rule above; its evidence holds every figure that it looked at, its candidates which can learn the task."""
 
     def __init__(self, config: RuleStrategy) -> None:
         self._config = config
 
     def choose(self, situation: Situation) -> Decision:
         """See `Strategy`. The base rate is taken on samples to the first training prompts."""
+        able = situation.methods
+        candidates = tuple(Candidate(method, {"possible": float(method in able)}) for method in RULES)
+        return replace(self._choose(situation), candidates=candidates)
+
+    def _choose(self, situation: Situation) -> Decision:
         config, task = self._config, situation.task
         evidence: dict[str, object] = {
             "demonstrations": task.has_demonstrations,

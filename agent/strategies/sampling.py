@@ -16,10 +16,22 @@ def set_aside(task: Task, num_prompts: int) -> tuple[Task, tuple[Item, ...]]:
     """The task without its last `num_prompts` training items (at most half of them), and those items.
 
     What is trained on the one is measured on the other; held-out items are in neither.
+
+    Raises:
+        ConfigError: the task has one training item alone.
     """
-    count = min(num_prompts, len(task.train) // 2)
-    first = len(task.train) - count
-    return replace(task, train=task.train[:first], heldout=()), task.train[first:]
+    if len(task.train) < 2:
+        raise ConfigError(
+            f"task {task.name!r} has {len(task.train)} training item, and to try methods some are set aside to measure "
+            "on: give it 2 at least, or the stage a `method`"
+        )
+    aside = last_items(task, num_prompts)
+    return replace(task, train=task.train[: -len(aside)], heldout=()), aside
+
+
+def last_items(task: Task, num_prompts: int) -> tuple[Item, ...]:
+    """The last `num_prompts` training items, at most half of them, and one at least."""
+    return task.train[-max(1, min(num_prompts, len(task.train) // 2)) :]
 
 
 def sampled_evaluation(curriculum: Curriculum, stage: Stage) -> Evaluation:

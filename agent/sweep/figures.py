@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from perdure.agent.record import Record, Row
+from perdure.agent.record import Record, Row, Value
 from perdure.agent.report import metric_estimates
 from perdure.budget.price import needs
 from perdure.curriculum.schema import Curriculum
@@ -39,6 +39,11 @@ def excess(record: Record, last: Row, curriculum: Curriculum) -> float | None:
 
     The floor is that of the mean masses, base against policy, on held-out items (`perdure.budget.law.floor`); the KL is
     read on training prompts, so that a small excess may come out below zero.
+
+    A mass is taken as (k + ½)/(n + 1), where k = n times the score, over the n items that the score is of (Krichevsky
+    and Trofimov, IEEE Trans. Inf. Theory 27, 1981: the mean under Jeffreys' prior). The floor of a score of 1 itself is
+    infinite, though all that n right answers say is that the mass is near 1. Both masses are drawn towards ½ alike,
+    which never raises the floor, since the KL is jointly convex: the excess is overstated, rather than the floor.
     """
     import numpy as np
 
@@ -47,6 +52,11 @@ def excess(record: Record, last: Row, curriculum: Curriculum) -> float | None:
     base = record.row(0)
     if base is None or curriculum.evaluation.temperature != SAMPLED:
         return None
-    before, after = ([row.scores[name].value for name in record.tasks] for row in (base, last))
+    before, after = ([smoothed(row.scores[name]) for name in record.tasks] for row in (base, last))
     need = needs([float(one) for one in kl_floor(np.array(before), np.array(after))], curriculum.budget.prompts)[-1]
     return None if need is None else last.readings[-1].kl_per_sequence.value - need
+
+
+def smoothed(score: Value) -> float:
+    """The mass of right answers that a score over `n` items says, never 0 nor 1; see `excess`."""
+    return (score.value * score.n + 0.5) / (score.n + 1)

@@ -4,10 +4,10 @@ Axes: M models, B images, G samples, C classes. Log-probabilities are natural, s
 divergences. Every loss is a mean over images, and gradients flow through `log_MBC` alone.
 """
 
-import math
-
 import torch
 from torch import Tensor
+
+from perdure.budget.divergence import expected_log_ratio
 
 
 def cross_entropy(log_MBC: Tensor, targets_MBC: Tensor) -> Tensor:
@@ -49,29 +49,17 @@ def kl_policy_to_base(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
 
 def kl_policy_to_base_by_image(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
     """The same of each image: shape (M, B)."""
-    _same_shape(log_MBC, base_log_MBC)
-    return (log_MBC.exp() * (log_MBC - base_log_MBC)).sum(-1)
+    return expected_log_ratio(log_MBC.exp(), log_MBC, base_log_MBC)
 
 
 def kl_base_to_policy(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
-    """Forward KL, base first, exact over the classes, the mean over images in nats: shape (M,).
-
-    What the base gives no mass to counts as 0.
-    """
-    _same_shape(log_MBC, base_log_MBC)
-    base_MBC = base_log_MBC.exp()
-    return (base_MBC * (base_log_MBC - log_MBC)).where(base_MBC > 0, 0.0).sum(-1).mean(-1)
+    """Forward KL, base first, exact over the classes, the mean over images in nats: shape (M,)."""
+    return kl_base_to_policy_by_image(log_MBC, base_log_MBC).mean(-1)
 
 
-def entropy_weights(log_MBC: Tensor, top_k: int) -> Tensor:
-    """EAFT's weight of an image (arXiv 2601.02151), without a gradient: shape (M, B, 1), from 0 to 1.
-
-    `-sum_c p_c ln p_c / ln k` over the k likeliest classes, their probabilities made to sum to 1: 0 where the policy is
-    sure, 1 where they are all alike.
-    """
-    k = min(top_k, log_MBC.shape[-1])
-    top_MBK = log_MBC.detach().topk(k, dim=-1).values.log_softmax(-1)
-    return -(top_MBK.exp() * top_MBK).sum(-1, keepdim=True) / math.log(k)
+def kl_base_to_policy_by_image(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
+    """The same of each image: shape (M, B)."""
+    return expected_log_ratio(base_log_MBC.exp(), base_log_MBC, log_MBC)
 
 
 def simpo(log_MBC: Tensor, chosen_MB: Tensor, rejected_MB: Tensor, *, beta: float, gamma: float) -> Tensor:

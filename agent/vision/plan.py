@@ -13,7 +13,7 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.methods import Method
-from perdure.curriculum.sections import Common
+from perdure.curriculum.sections import Common, LowLrSftTrain
 
 SHARED: dict[str, Any] = {
     "learning_rate": 1e-4,
@@ -99,7 +99,7 @@ def plan_for(method: Method, settings: Common, images: int) -> Plan:
     share = WARMUP[schedule] if settings.warmup_steps is None else settings.warmup_steps
     warmup = math.ceil(share * steps) if share < 1 else int(share)
     return Plan(
-        float(values["learning_rate"]) * float(getattr(settings, "learning_rate_share", 1.0)),
+        float(values["learning_rate"]) * _share(settings),
         schedule,
         warmup,
         steps,
@@ -107,6 +107,13 @@ def plan_for(method: Method, settings: Common, images: int) -> Plan:
         float(values["weight_decay"]),
         float(values["max_grad_norm"]),
     )
+
+
+def _share(settings: Common) -> float:
+    """Of the default learning rate; one that is set has its share already (`perdure.curriculum.train.settings_for`)."""
+    if isinstance(settings, LowLrSftTrain) and settings.learning_rate is None:
+        return settings.learning_rate_share
+    return 1.0
 
 
 def default(method: Method, settings: Common, name: str) -> Any:

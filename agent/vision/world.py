@@ -10,13 +10,13 @@ import torch
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Progress, Watch
 from perdure.agent.vision.lesson import Lesson
 from perdure.agent.vision.lessons import Lessons
-from perdure.agent.vision.mlp import Params, member
+from perdure.agent.vision.mlp import member
 from perdure.agent.vision.penalty import Distillation, Penalty
 from perdure.agent.vision.plan import Plan, plan_for
 from perdure.agent.vision.policy import VisionPolicy
 from perdure.agent.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.vision.training import Step, descend, log_probabilities, train
-from perdure.agent.weights import read_tensors, write_tensors
+from perdure.agent.weights import blend, read_tensors, write_tensors
 from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
 from perdure.budget.errors import ModelError
@@ -121,9 +121,7 @@ class VisionWorld:
     def _penalty(self, beside: Beside, seed: int) -> Penalty | None:
         if beside.controller is None:
             return None
-        groups = [self._texts[name] for name in beside.texts]
-        inputs_NF, base_log_NC = (torch.cat(parts) for parts in zip(*groups, strict=True))
-        return Penalty(beside.controller, inputs_NF, base_log_NC, seed)
+        return Penalty(beside.controller, {name: self._texts[name] for name in beside.texts}, seed)
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
         """See `World.recover`: AdamW on the images that the base was pretrained on, its own distribution the target."""
@@ -139,7 +137,7 @@ class VisionWorld:
 
     def interpolate(self, start: Path, end: Path, share: float) -> None:
         """See `World.interpolate`."""
-        self.policy.take(on_the_line(read_tensors(start), read_tensors(end), share))
+        blend(member(self.policy.params, 0), start, end, share)
 
     def snapshot(self, path: Path) -> None:
         """See `World.snapshot`."""
@@ -152,20 +150,6 @@ class VisionWorld:
     def become_base(self) -> None:
         """See `World.become_base`."""
         self.policy.take(member(self._base, 0))
-
-
-def on_the_line(start: Params, end: Params, share: float) -> Params:
-    """The point at `share` of the straight line: exactly `start` at 0, `end` at 1, and both wherever the two agree.
-
-    In between it is computed in float64, where the difference of two float32 numbers cannot overflow.
-    """
-    if share in (0, 1):
-        return end if share else start
-    line = {}
-    for name, tensor in start.items():
-        a, b = tensor.double(), end[name].double()
-        line[name] = torch.where(a == b, a, (1 - share) * a + share * b).to(tensor.dtype)
-    return line
 
 
 def choose_device(name: str) -> torch.device:

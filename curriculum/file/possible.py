@@ -13,8 +13,13 @@ def methods_of(curriculum: Curriculum, stage: Stage) -> tuple[Method, ...]:
 
 
 def strategy_methods(curriculum: Curriculum) -> tuple[Method, ...]:
-    """The methods among which the strategy chooses, in the order of the world's list or of its `candidates`."""
+    """The methods among which the strategy chooses, in the order of the world's list or of its `candidates`.
+
+    Not `lora` where the policy is an adapter already.
+    """
     strategy, world = curriculum.strategy, METHODS[curriculum.world]
+    if getattr(curriculum.model, "lora", None) is not None:
+        world = tuple(method for method in world if method != "lora")
     if isinstance(strategy, FixedStrategy):
         return (strategy.method,)
     if isinstance(strategy, RuleStrategy):

@@ -57,8 +57,10 @@ From the weakest to the strongest:
 5. the stage's `train`;
 6. the stage's two sections of the same kinds, the method's own last.
 
-Of these a variant takes only what it has itself. `trl` maps are merged key by key in the same order. The method of a
-stage is its own `method`, or else what `strategy` says.
+Of these a variant takes only what it has itself. A `beta` of 0 that stands outside their own sections does not reach
+`sft_kl` and `rl_kl`, which would be `sft` and `rl` without their term. `low_lr_sft` trains at `learning_rate_share` of
+the learning rate that it takes from elsewhere; one in its own section is taken as it is. `trl` maps are merged key by
+key in the same order. The method of a stage is its own `method`, or else what `strategy` says.
 
 ## Enforcement and allocation
 

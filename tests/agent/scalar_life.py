@@ -80,7 +80,10 @@ def curriculum(stages: int = 2, rate: float = 0.1, train: Mapping[str, Any] | No
 def a_life(
     path: Path, config: Curriculum, world: ScalarWorld, view: Onlooker | None = None, strategy: Any = None
 ) -> Life:
-    tasks = tuple(scalar_task(stage.name, f"{0.6 * (1 + index):.1f}") for index, stage in enumerate(config.stages))
+    items = 4 if config.budget.enforces("penalty") else 2  # half of them for the term
+    tasks = tuple(
+        scalar_task(stage.name, f"{0.6 * (1 + index):.1f}", items) for index, stage in enumerate(config.stages)
+    )
     fresh = not path.exists()
     folder = create(path, {}) if fresh else RunFolder(path)
     chronicle = Chronicle(folder, view or Onlooker())

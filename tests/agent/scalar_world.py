@@ -152,6 +152,7 @@ def near(items: Sequence[Item], completions: Sequence[str], completion_ids: Any 
     return [float(completion == item.answer) for item, completion in zip(items, completions, strict=True)]
 
 
-def scalar_task(name: str, answer: str) -> Task:
-    items = tuple(Item(f"{name} {number}", answer=answer, demonstration=answer) for number in range(4))
-    return Task(name, items[:2], items[2:], near)
+def scalar_task(name: str, answer: str, train: int = 2) -> Task:
+    """`train` items to learn from, and two held out."""
+    items = tuple(Item(f"{name} {number}", answer=answer, demonstration=answer) for number in range(train + 2))
+    return Task(name, items[:train], items[train:], near)

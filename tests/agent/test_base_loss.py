@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import Gemma2Config
 
-from perdure.agent.language.base_loss import BaseLoss, draw_texts, row_weights
+from perdure.agent.base_prompts import draw_texts
+from perdure.agent.language.base_loss import BaseLoss, row_weights
 from perdure.agent.language.base_texts import BaseTexts, joined, sample_base_texts
 from perdure.agent.language.policy import LanguagePolicy
 from perdure.budget.config import Unit
@@ -150,18 +151,3 @@ def test_taking_and_joining_texts_keeps_each_with_its_own_rows() -> None:
     assert torch.equal(both.hidden_RH, torch.cat([one.hidden_RH for one in lone]))
     for ids_T, one in zip(both.ids_ST, lone, strict=True):
         assert ids_T[: int(one.lengths_S)].tolist() == one.ids_ST[0, : int(one.lengths_S)].tolist()
-
-
-@pytest.mark.parametrize("make", [tiny_policy, tiny_lora_policy])
-def test_the_base_can_be_asked_for_a_moment(make: Callable[[], Any]) -> None:
-    policy = moved(make)
-    now, plain = policy.fingerprint(), tiny_policy()
-    ids_BT = torch.tensor([policy.encode("say a")])
-    with torch.no_grad():
-        with policy.base.policy() as base:
-            inside = base.model(input_ids=ids_BT).logits
-        after = policy.model(input_ids=ids_BT).logits
-        original = plain.model(input_ids=ids_BT).logits
-    assert torch.equal(inside, original)
-    assert not torch.equal(after, original)
-    assert policy.fingerprint() == now

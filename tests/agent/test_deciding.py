@@ -11,6 +11,7 @@ import pytest
 from perdure.agent.deciding import checked, possible_methods
 from perdure.agent.journal import read_journal
 from perdure.agent.loop import live
+from perdure.agent.record import Row
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.budget.errors import ConfigError
@@ -36,7 +37,7 @@ class Turns:
 
 
 def config(strategy: dict[str, Any] | None = None, **changes: Any) -> Curriculum:
-    own = strategy or {"type": "python", "path": "m:f"}
+    own = strategy or {"type": "python", "path": "m:f", "candidates": list(METHODS)}
     return curriculum(own, train={"learning_rate": 0.1, "max_steps": 4}, **changes)
 
 
@@ -87,13 +88,52 @@ def test_a_probe_that_was_killed_decides_again_as_it_would_have(tmp_path: Path) 
     live(a_life(tmp_path / "whole", probe, ScalarWorld(), strategy=make_strategy(probe)))
     undisturbed = record_of(tmp_path / "whole")
     assert all(row.evidence["trial_steps"] == 4 for row in undisturbed.rows[1:])
-    for cut in range(1, 5):
+    # the stage has 16 steps, of which the trials took 4
+    assert [(row.steps, row.steps_spent) for row in undisturbed.rows[1:]] == [(12, 4)] * 3
+    # two items of one sample, of the task and of those before it, once before the two trials and after each
+    assert all(row.evidence["trial_answers"] <= 2 * 2 * 1 * (2 + 1) for row in undisturbed.rows[1:])
+    for cut in (1, 4, 5, 11, 16):
         path, world = tmp_path / f"cut{cut}", ScalarWorld(dies_at(cut))
         with pytest.raises(Killed):
             live(a_life(path, probe, world, strategy=make_strategy(probe)))
         live(a_life(path, probe, ScalarWorld(), strategy=make_strategy(probe)))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert [row.method for row in record_of(path).rows] == [row.method for row in undisturbed.rows]
+
+
+def test_with_trials_that_do_not_count_the_stage_is_as_long_as_without(tmp_path: Path) -> None:
+    about = {"type": "probe", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1, "trials_count": False}
+    probe = config(about, budget={"kl": 3.0})
+    probe = probe.model_copy(update={"train": probe.train.model_copy(update={"max_steps": 16})})
+    live(a_life(tmp_path / "run", probe, ScalarWorld(), strategy=make_strategy(probe)))
+    record = record_of(tmp_path / "run")
+    assert [(row.evidence["trial_steps"], row.steps, row.steps_spent) for row in record.rows[1:]] == [(4, 16, 0)] * 3
+
+
+def test_a_bandit_that_was_killed_goes_on_with_what_it_knew(tmp_path: Path) -> None:
+    bandit = config({"type": "bandit", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1}, budget={"kl": 3.0})
+    bandit = bandit.model_copy(update={"train": bandit.train.model_copy(update={"max_steps": 8})})
+    live(a_life(tmp_path / "whole", bandit, ScalarWorld(), strategy=make_strategy(bandit)))
+    undisturbed = record_of(tmp_path / "whole")
+    # the policy's number is 0.6 at no stage's beginning, so that every stage is of the kind without success
+    paid = [row.evidence.get("paid") for row in undisturbed.rows[1:]]
+    assert paid[0] is None and [one["stage"] for one in paid[1:]] == [1, 2]
+    events = list(read_journal(tmp_path / "whole" / "journal.jsonl"))
+    cuts = [number for number, event in enumerate(events, 1) if event["event"] in ("decision", "commit")]
+    for cut in cuts:
+        path = tmp_path / f"cut{cut}"
+        with pytest.raises(Killed):
+            live(a_life(path, bandit, ScalarWorld(), Onlooker(cry_at=cut), make_strategy(bandit)))
+        live(a_life(path, bandit, ScalarWorld(), strategy=make_strategy(bandit)))
+        assert outcome(record_of(path)) == outcome(undisturbed)
+        assert [known(row) for row in record_of(path).rows] == [known(row) for row in undisturbed.rows]
+
+
+def known(row: Row) -> Any:
+    """What a bandit learns from, without the seconds of its trials."""
+    timed = ("predicted_seconds", "gain_per_second")
+    figures = [{k: v for k, v in one["figures"].items() if k not in timed} for one in row.candidates]
+    return row.method, {k: v for k, v in row.evidence.items() if k != "trial_seconds"}, figures
 
 
 def test_the_stages_own_method_wins_and_no_strategy_is_asked(tmp_path: Path) -> None:
@@ -123,6 +163,9 @@ def here() -> Situation:
         (Decision("rl", "why", share=1.5), "share of the budget is 1.5"),
         (Decision("rl", "why", share=float("nan")), "share of the budget is nan"),
         (Decision("rl", "why", share=True), "share of the budget is True"),
+        (Decision("rl", "why", steps_spent=100), "`steps_spent` is 100; give a whole number below the stage's 100"),
+        (Decision("rl", "why", steps_spent=-1), "`steps_spent` is -1"),
+        (Decision("rl", "why", steps_spent=0.5), "`steps_spent` is 0.5"),  # type: ignore[arg-type]
         (Decision("rl", None), "the reason is None"),  # type: ignore[arg-type]
         (Decision("rl", "why", {"a": object()}), "the evidence cannot be journaled"),
         (Decision("rl", "why", candidates=("rl",)), "a candidate is 'rl'"),  # type: ignore[arg-type]

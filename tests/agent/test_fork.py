@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from perdure.agent.folder import RunFolder
 from perdure.agent.fork import Fork, at_full_rate
 from perdure.agent.loop import Life, begin
 from perdure.agent.setup import start
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sections import RlTrain, SftTrain
 from tests.agent.killing import life as tiny_life
@@ -45,6 +47,8 @@ def test_a_trial_in_the_world_of_one_number(tmp_path: Path) -> None:
     assert (trial.steps, trial.before, trial.after) == (6, 0.0, 1.0)
     assert trial.kl == pytest.approx(0.36)
     assert trial.kl_midway == pytest.approx(0.09)
+    # one item set aside, three samples, before and after
+    assert (trial.answers, trial.kept) == (6, None)
     # of two training items one at most is set aside, and one item has no standard error
     assert trial.stderr is None
     assert world.policy.weight == 0
@@ -59,6 +63,42 @@ def test_a_trial_measures_what_the_earlier_tasks_lose(tmp_path: Path) -> None:
     # task0's answer is 0.6 and task1's 1.2; 6 steps go from the one to the other
     trial = fork_of(life, 2).attempt("sft", 6, 64, 3)
     assert (trial.before, trial.after, trial.lost, trial.lost_stderr) == (0.0, 1.0, 1.0, 0.0)
+    # one item of the second task and both of the first, three samples of each, before and after
+    assert (trial.kept, trial.answers) == (1.0, 2 * 3 * 3)
+
+
+def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path) -> None:
+    world = ScalarWorld()
+    life = a_life(tmp_path / "run", curriculum(train={"max_steps": 20}), world)
+    world.policy.weight = 0.6
+    fork = fork_of(life, 2)
+    assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
+    # half of two training items of each
+    assert fork._answers == 2 * 3
+    # the trial measures one more of the first task before it, and three items after it
+    assert fork.attempt("sft", 6, 64, 3).answers == 3 * (2 + 3)
+    assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
+
+
+def test_earlier_tasks_count_in_equal_parts_also_where_one_has_few_items(tmp_path: Path) -> None:
+    life = a_life(tmp_path / "run", curriculum(3, train={"max_steps": 20}), ScalarWorld())
+    first, second, third = life.tasks
+    item = first.train[0]
+    # ten items of the first, three of the second; the policy, at 0, has the first alone right
+    first = replace(first, train=(replace(item, answer="0.0"),) * 10)
+    second = replace(second, train=(item,) * 3)
+    life.tasks = (first, second, third)
+    fork = fork_of(life, 3)
+    assert fork._kept(10, 1) == [1.0] * 3 + [0.0] * 3
+    assert fork._kept(4, 1) == [1.0] * 2 + [0.0] * 2
+    assert fork._kept(1, 1) == [1.0, 0.0]
+
+
+def test_a_task_of_one_training_item_is_refused(tmp_path: Path) -> None:
+    _, fork = scalar(tmp_path / "run", ScalarWorld())
+    fork.task = replace(fork.task, train=fork.task.train[:1])
+    with pytest.raises(ConfigError, match=r"task 'task0' has 1 training item, .* give it 2 at least"):
+        fork.attempt("sft", 6, 64, 3)
 
 
 def test_a_broken_trial_says_so_and_the_policy_comes_back(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def images(rule: str) -> dict[str, Any]:
 
 @st.composite
 def vision_curricula(draw: st.DrawFn) -> Curriculum:
-    """A tiny classifier, two rules, any two methods."""
+    """A tiny classifier, two or three rules, any method of the world at each."""
     method = st.sampled_from(METHODS["vision"])
     return Curriculum.model_validate(
         {
@@ -177,20 +177,22 @@ def vision_curricula(draw: st.DrawFn) -> Curriculum:
                 "num_prompts": 16,
                 "confidence": draw(st.sampled_from([None, 0.95])),
                 "allocation": draw(st.sampled_from(["greedy", "even"])),
+                "prompts": draw(st.sampled_from(["seen", "task"])),
+                "penalty": {"controller": draw(st.sampled_from(["dual_ascent", "proportional"]))},
                 "recover": {"max_steps": 4, "every": 2, "learning_rate": draw(st.none() | LIKELY | ABSURD)},
             },
             "strategy": {"type": "fixed", "method": draw(method)},
             "train": {"learning_rate": draw(LIKELY | ABSURD), "max_steps": 6, "per_device_train_batch_size": 16},
             "stages": [
-                {"name": "parity", "task": images("parity")},
-                {"name": "fives", "task": images("at_least_five"), "method": draw(method)},
+                {"name": rule, "task": images(rule), "method": draw(method)}
+                for rule in ("parity", "at_least_five", "prime")[: draw(st.integers(2, 3))]
             ],
         }
     )
 
 
-@settings(deadline=None, max_examples=16, suppress_health_check=list(HealthCheck))
-@given(vision_curricula(), st.lists(st.integers(2, 40), max_size=1))
+@settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+@given(vision_curricula(), st.lists(st.integers(2, 40), max_size=2))
 def test_no_stage_of_the_vision_world_ends_above_its_cap(config: Curriculum, cuts: list[int]) -> None:
     with in_memory() as folder:
         life = lived_through(lambda view: begun(config, folder / "run", view), cuts)
@@ -220,6 +222,8 @@ def base() -> Iterator[Path]:
         (["penalty", "project"], {"r": 4}, (0.1, 1e3), ("rl_kl", "sft"), (9, 12)),
         (["recover", "project"], None, (0.01, 1e3), ("chord", "eaft"), (8,)),
         (["penalty", "rollback"], None, (0.01, 1e8), ("sft_kl", "replay"), ()),
+        ("project", None, (0.03, 1e8), ("lora", "gate"), (10,)),
+        (["recover", "rollback"], None, (1e3, 0.03), ("tilt", "ewc"), (6, 14)),
     ],
     ids=str,
 )

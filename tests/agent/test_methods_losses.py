@@ -1,4 +1,4 @@
-"""CHORD's schedule, token weight and choice of demonstrations, against numbers worked out by hand."""
+"""CHORD's schedule, token weight and choice of demonstrations, and EAFT's weights, against numbers by hand."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.methods.losses import chord_loss, demonstration_indices, imitation_loss, mu
+from perdure.agent.methods.losses import chord_loss, demonstration_indices, entropy_weights, imitation_loss, mu
 
 
 def test_mu_falls_by_a_half_cosine() -> None:
@@ -70,3 +70,14 @@ def test_rounds_and_seeds_differ() -> None:
     first, second = (demonstration_indices(step, batch_size=20, total=20, seed=0) for step in (0, 1))
     assert first != second
     assert first != demonstration_indices(0, batch_size=20, total=20, seed=1)
+
+
+def test_the_weights_of_eaft_are_normalised_entropies() -> None:
+    # all alike: ln 4 / ln 4 = 1. Sure: 0. Of (1/2, 1/4, 1/8, 1/8) the two likeliest are (2/3, 1/3) of their sum:
+    # (2/3 ln 3/2 + 1/3 ln 3) / ln 2 = 0.9183; of all four (1/2 + 1/2 + 3/8 + 3/8) ln 2 / ln 4 = 7/8
+    p_NV = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 1e-30, 1e-30, 1e-30], [0.5, 0.25, 0.125, 0.125]])
+    log_NV = p_NV.log().requires_grad_()
+    assert entropy_weights(log_NV, top_k=2).tolist() == pytest.approx([1.0, 0.0, 0.9183], abs=1e-4)
+    assert entropy_weights(log_NV, top_k=20).tolist() == pytest.approx([1.0, 0.0, 0.875], abs=1e-4)
+    assert entropy_weights(log_NV[None], top_k=2).shape == (1, 3)
+    assert not entropy_weights(log_NV, top_k=2).requires_grad

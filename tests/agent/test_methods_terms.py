@@ -203,8 +203,10 @@ def test_the_reported_loss_holds_the_term_once(batches: int, tmp_path: Path) -> 
                 parameter.mul_(1.2)
         term = kl_loss(life.policy, Beside(texts=BASE_GROUPS), seed=derive(5, "sft_kl"))
         kls.append(float(term.backward(0, 0.0, Tensor.backward)))
-        more = {"per_device_train_batch_size": 8 // batches, "gradient_accumulation_steps": batches, "beta": beta}
-        life.update("sft_kl", SftKlTrain(**(QUICK | more)), until=1)
+        more = {"per_device_train_batch_size": 8 // batches, "gradient_accumulation_steps": batches}
+        given = QUICK | more
+        with_term = ("sft_kl", SftKlTrain(**given, beta=beta)) if beta else ("sft", SftTrain(**given))
+        life.update(*with_term, until=1)  # type: ignore[arg-type]
         losses.append(life.seen[0][0].loss or 0.0)
     assert losses[1] - losses[0] == pytest.approx(3 * kls[0], rel=1e-3)
     assert kls[0] > 1e-3

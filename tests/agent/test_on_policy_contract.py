@@ -29,7 +29,7 @@ from tests.agent.on_policy import (
     Run,
     based,
 )
-from tests.agent.tiny_world import TinyPolicy, tiny_lora_policy, tiny_policy, toy_task
+from tests.agent.tiny_world import TinyPolicy, tiny_lora_policy, toy_task
 
 
 def penalised(policy: TinyPolicy) -> tuple[LanguagePolicy, Beside]:
@@ -37,7 +37,7 @@ def penalised(policy: TinyPolicy) -> tuple[LanguagePolicy, Beside]:
     whole = LanguagePolicy(policy.model, policy.tokenizer)
     prompts = [item.prompt for item in toy_task(8).heldout]
     texts = sample_base_texts(whole, {"term/toy": prompts}, max_completion_length=6, batch_size=8, seed=0)
-    whole.base = Base(whole, texts, lambda: tiny_policy().model)
+    whole.base = Base(texts)
     controller = Controller(PenaltyConfig(weight=1.0, rate=1.0, num_prompts=4), 0.01)
     return whole, Beside(texts=("term/toy",), controller=controller)
 

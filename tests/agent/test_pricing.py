@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.agent.chronicle import Chronicle
-from perdure.agent.folder import RunFolder, create
+from perdure.agent.folder import RunFolder, create, read_json
 from perdure.agent.journal import read_journal
-from perdure.agent.loop import Life, begin
-from perdure.agent.pricing import SAMPLES, base_rate, mean_of, price_stages, rate_interval
+from perdure.agent.loop import Life, begin, live
+from perdure.agent.pricing import SAMPLES, base_rate, mean_of, price_stages, rate_interval, refusal, refuse_unpriced
 from perdure.agent.record import Record, read_record
+from perdure.agent.setup import resume, start
 from perdure.agent.strategies import make_strategy
-from perdure.budget.errors import GateError
+from perdure.budget.errors import ConfigError, GateError
 from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
@@ -25,6 +26,7 @@ from perdure.eval.scorecard import Scorecard
 from perdure.eval.statistics import wilson
 from tests.agent.scalar_world import ScalarWorld, near
 from tests.agent.test_loop import Onlooker
+from tests.agent.vision import test_vision_life as vision_life
 
 
 def curriculum(targets: Sequence[float | None] = (0.9, 0.9), **budget: Any) -> Curriculum:
@@ -177,7 +179,7 @@ def test_a_price_that_a_kill_lost_is_told_again(tmp_path: Path) -> None:
     assert record_of(tmp_path / "run").prices == whole
 
 
-def test_a_strict_life_ends_before_any_training_and_can_be_resumed(tmp_path: Path) -> None:
+def test_a_strict_life_ends_before_any_training(tmp_path: Path) -> None:
     config = curriculum(prompts="task")
     life = a_life(tmp_path / "run", config, ["1.0", "1.0"], strict=True)
     with pytest.raises(GateError) as caught:
@@ -185,9 +187,67 @@ def test_a_strict_life_ends_before_any_training_and_can_be_resumed(tmp_path: Pat
     lines = str(caught.value).splitlines()
     assert lines[1] == "  stage 1 needs at least 2.303 nats, 1.000 are left (task0)"
     assert lines[2] == "  stage 2 needs at least 2.303 nats, 1.000 are left (task1)"
-    assert f"perdure resume {tmp_path / 'run'}" in lines[3]
+    assert lines[3] == "Raise budget.kl or lower the target"
+    assert lines[4] == "Nothing was trained. To live it all the same, begin it anew without --strict"
     record = record_of(tmp_path / "run")
     assert (record.status, len(record.prices), len(record.rows)) == ("interrupted", 2, 1)
-    begin(a_life(tmp_path / "run", config, ["1.0", "1.0"]))
     with pytest.raises(GateError):
         begin(a_life(tmp_path / "run", config, ["1.0", "1.0"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("config", "remedy"),
+    [
+        (curriculum((None, None)), "set budget.target_accuracy, or that of a stage"),
+        (curriculum((0.9, None), prompts="generic", generic="file"), "set budget.prompts to seen or task"),
+    ],
+)
+def test_strict_about_nothing_is_refused(config: Curriculum, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=remedy):
+        refuse_unpriced(config)
+
+
+def test_strict_is_about_one_target_at_least() -> None:
+    refuse_unpriced(curriculum((None, 0.9)))
+
+
+def test_a_life_of_which_nothing_can_be_told_is_refused() -> None:
+    config = curriculum((0.9, None), prompts="task")
+    told = price_stages(config, {1: rate(0.8)}, {"task0": (3, 3), "task1": (3, 3)})
+    assert refusal(config, told) is None
+    assert "set budget.max_completion_length" in str(refusal(config, price_stages(config, {1: rate(0.8)}, {})))
+
+
+def test_floor_gives_nothing_to_a_task_that_is_known() -> None:
+    # As in tests/budget/test_price.py: 0.62570 of its own, nothing, 0.62570.
+    config = curriculum((0.9, 0.9, 0.9), unit="sequence", allocation="floor")
+    rates = {1: rate(0.45), 2: rate(0.95), 3: rate(0.45)}
+    prices = price_stages(config, rates, {f"task{number}": (1, 1) for number in range(3)})
+    assert [one.need for one in prices] == pytest.approx([0.62570, 0.31285, 0.41713], abs=1e-5)
+    assert [one.left for one in prices] == pytest.approx([0.75, 0.31285, 1.0], abs=1e-5)
+    assert all(one.fits for one in prices)
+
+
+@pytest.mark.parametrize("event", [1, 3, 5])
+def test_a_strict_life_that_is_killed_is_strict_when_it_goes_on(tmp_path: Path, event: int) -> None:
+    # Begun, a score of the base, the row of the base: all before the price of its one stage.
+    budget = {"kl": 1e-4, "every": 3, "num_prompts": 40, "target_accuracy": 0.99}
+    config = vision_life.curriculum(budget=budget, stages=[{"name": "parity", "task": vision_life.images()}])
+    path = tmp_path / "run"
+    with pytest.raises(vision_life.Killed):
+        live(start(config, path, vision_life.Onlooker(stop_at=event), strict=True))
+    assert record_of(path).prices == ()
+    if event == 3:
+        (path / "journal.jsonl").unlink()  # killed before its first line was written
+    for _ in range(2):
+        with pytest.raises(GateError, match="stage 1 needs at least"):
+            live(resume(path, vision_life.Onlooker()))
+    assert not list((path / "stages").iterdir())
+    assert read_json(path / "run.json")["strict"] is True
+
+
+def test_of_a_life_that_is_not_strict_nothing_is_said(tmp_path: Path) -> None:
+    config = vision_life.curriculum(stages=[{"name": "parity", "task": vision_life.images()}])
+    life = start(config, tmp_path / "run", vision_life.Onlooker())
+    assert not life.strict and "strict" not in read_json(tmp_path / "run" / "run.json")
+    assert not resume(tmp_path / "run", vision_life.Onlooker()).strict

@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from perdure.agent.folder import read_json
 from perdure.agent.journal import read_journal
 from perdure.agent.loop import live
 from perdure.agent.record import Row
-from perdure.agent.settle import MOST_READINGS, bisect
-from perdure.budget.estimate import Estimate
-from perdure.budget.monitor import Reading
+from perdure.agent.settle import MOST_READINGS
 from tests.agent.scalar_life import (
     Always,
     Killed,
@@ -40,11 +36,6 @@ def tmp_path() -> Iterator[Path]:
 
 def interventions(row: Row) -> list[str]:
     return [event["action"] for event in row.interventions]
-
-
-def reading(kl: float, cap: float = 1.0) -> Reading:
-    one = Estimate(kl, 0.0, 2)
-    return Reading(0, one, one, one, one, one, cap, "token", kl)
 
 
 def test_project_goes_to_the_last_point_below_the_cap(tmp_path: Path) -> None:
@@ -246,26 +237,3 @@ def test_killed_at_any_measurement_it_comes_to_the_same(tmp_path: Path, at: int)
     except Killed:
         live(a_life(tmp_path / "cut", config, ScalarWorld()))
     assert outcome(record_of(tmp_path / "cut")) == outcome(record_of(whole))
-
-
-@given(st.floats(1e-3, 1e3), st.floats(0, 1), st.integers(0, 3))
-def test_bisection_finds_a_point_just_below_the_cap(far: float, start: float, power: int) -> None:
-    # the KL goes from start · cap to (1 + far) · cap along the line, convex, straight or concave
-    def kl(share: float) -> float:
-        return start + (1 + far - start) * share ** (0.5 * (power + 1))
-
-    share, found, readings = bisect(lambda share: reading(kl(share)), reading(start))
-    assert found.bound == kl(share) <= 1
-    assert readings <= MOST_READINGS
-    # as near as the cap's hundredth, or as near as twelve halvings come
-    assert found.bound >= 0.99 or kl(share + 2**-MOST_READINGS) > 1
-
-
-@given(st.lists(st.floats(0, 3) | st.just(math.nan), min_size=12, max_size=12))
-def test_bisection_ends_within_whatever_lies_on_the_way(kls: list[float]) -> None:
-    found = bisect(lambda share: reading(kls[int(share * 11)]), reading(0.5))
-    assert found[1].within
-
-
-def test_a_start_at_the_cap_needs_no_reading() -> None:
-    assert bisect(lambda share: pytest.fail("not read"), reading(0.995)) == (0.0, reading(0.995), 0)

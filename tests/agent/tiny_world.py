@@ -99,7 +99,7 @@ def with_base(policy: TinyPolicy, texts: int = 6) -> LanguagePolicy:
     whole = LanguagePolicy(policy.model, policy.tokenizer)
     prompts = {name: [f"say {letter}" for letter in CHARACTERS[at : at + texts]] for at, name in enumerate(BASE_GROUPS)}
     sampled = sample_base_texts(whole, prompts, max_completion_length=5, batch_size=texts, seed=3)
-    whole.base = Base(whole, sampled, lambda: tiny_policy().model)
+    whole.base = Base(sampled)
     return whole
 
 

@@ -1,10 +1,12 @@
 """Methods and strategies against each other over several streams: `python -m tests.bench.contest SWEEP…`, as Markdown.
 
-Each SWEEP is one stream's: the arms are methods, those named in `STRATEGIES` strategies, and every arm has lived the
-same seeds. A seed is the unit of every interval (Student's, 95 %), and two arms are compared seed by seed.
+Each SWEEP is one stream's, and several of one name are pooled: the arms are methods, those named in `STRATEGIES` are
+strategies, and every arm has lived the same seeds, each once. A seed is the unit of every interval (Student's, 95 %),
+and two arms are compared seed by seed. A mean over fewer lives than the arm's says over how many.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from perdure.agent.folder import read_json
 from perdure.agent.sweep.folder import SweepFolder, read_description
 from perdure.agent.sweep.results import collect
 from perdure.agent.sweep.summary import OF_LIVES, Mean, by_method, mean
+from perdure.budget.errors import DataError, PerdureError
 
 STRATEGIES = ("rule", "probe", "bandit")
 SCORE = "average_accuracy"
@@ -23,11 +26,18 @@ Stream = Mapping[str, Seeds]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The last row of every life of a sweep that is done."""
+    """The last row of every life of a sweep that is done, and in it `learned`, the mean of R[j, j] over its stages."""
     folder = SweepFolder(path)
     described = read_description(folder)
     table = collect(folder, [cell["id"] for cell in described["cells"]], described["name"])
-    return [] if table is None else table.filter(table["final"]).to_pylist()
+    rows = [] if table is None else table.to_pylist()
+    return [row | {"learned": learned(rows, row["cell"])} for row in rows if row["final"]]
+
+
+def learned(rows: Sequence[Mapping[str, Any]], cell: str) -> float:
+    """The mean over the stages of a life of the accuracy on the stage's own task, right after it."""
+    own = [row["accuracy"] for row in rows if row["cell"] == cell]
+    return float(sum(own) / len(own))
 
 
 def scores(rows: Sequence[Mapping[str, Any]]) -> Stream:
@@ -38,9 +48,29 @@ def scores(rows: Sequence[Mapping[str, Any]]) -> Stream:
     return found
 
 
+def refuse_twice(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a stream in which an arm has lived a seed more than once: no figure says which of the lives it is.
+
+    Raises:
+        DataError: it has; each such arm and seed is named.
+    """
+    lived = Counter((str(row["method"]), int(row["seed"])) for row in rows)
+    twice = [f"{arm} at seed {seed} ({count} lives)" for (arm, seed), count in sorted(lived.items()) if count > 1]
+    if twice:
+        raise DataError(
+            f"stream {name!r}: {', '.join(twice)}. An arm may live a seed once: name a sweep once, and leave out one "
+            "of two that share arms and seeds"
+        )
+
+
 def difference(one: Seeds, other: Seeds) -> Mean:
     """One less the other, over the seeds that both have."""
     return mean([one[seed] - other[seed] for seed in one if seed in other])
+
+
+def less(one: Seeds, other: Seeds, lives: int | None = None) -> str:
+    """The difference in words, with its number where it is below `lives`, or the seeds of the arm that has more."""
+    return words(difference(one, other), max(len(one), len(other)) if lives is None else lives)
 
 
 def best_fixed(stream: Stream) -> str:
@@ -62,25 +92,28 @@ def over_streams(streams: Sequence[Stream]) -> Stream:
     }
 
 
-def words(figure: Mean) -> str:
-    """`0.948 [0.931, 0.965]`; `n/a` where nothing is known."""
+def words(figure: Mean, lives: int) -> str:
+    """`0.948 [0.931, 0.965]`; with `(n 3)` where only three of the `lives` tell it, `n/a` where none does."""
     if figure.value is None:
         return "n/a"
-    return f"{figure.value:.3f}" if figure.low is None else f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+    interval = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
+    return f"{figure.value:.3f}{interval}{f' (n {figure.n})' if figure.n < lives else ''}"
 
 
 def stream_page(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One stream: the table of all arms by falling average accuracy, and its strategies against the best fixed one."""
-    lines = [f"### {name}", "", "| arm | n | " + " | ".join(one.replace("_", " ") for one in OF_LIVES) + " |"]
-    lines += ["|---|---|" + "---|" * len(OF_LIVES)]
+    head = ["arm", "n", *(one.replace("_", " ") for one in OF_LIVES), "learned"]
+    lines = [f"### {name}", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     table = sorted(by_method(rows), key=lambda line: -(line.lives[SCORE].value or 0.0))
-    lines += [
-        f"| `{line.method}` | {line.runs} | " + " | ".join(words(line.lives[one]) for one in OF_LIVES) + " |"
-        for line in table
-    ]
+    for line in table:
+        own = mean([row["learned"] for row in rows if row["method"] == line.method])
+        figures = [words(one, line.runs) for one in (*line.lives.values(), own)]
+        lines.append(f"| `{line.method}` | {line.runs} | {' | '.join(figures)} |")
     found = scores(rows)
+    if not set(STRATEGIES) & found.keys():
+        return [*lines, ""]
     best = best_fixed(found)
-    told = [f"`{arm}` {words(difference(found[arm], found[best]))}" for arm in STRATEGIES if arm in found]
+    told = [f"`{arm}` {less(found[arm], found[best])}" for arm in STRATEGIES if arm in found]
     return [*lines, "", f"Best fixed method in hindsight: `{best}`. Less it: {'; '.join(told)}.", ""]
 
 
@@ -88,6 +121,7 @@ def all_page(streams: Sequence[Stream]) -> list[str]:
     """All streams together: each arm's mean, and each strategy less each fixed method."""
     together = over_streams(streams)
     shown = [arm for arm in STRATEGIES if arm in together]
+    most = max((len(seeds) for stream in streams for seeds in stream.values()), default=0)
     order = sorted(together, key=lambda arm: -(mean(list(together[arm].values())).value or 0.0))
     lines = [
         "### over all streams",
@@ -97,22 +131,27 @@ def all_page(streams: Sequence[Stream]) -> list[str]:
     lines[-1] += " |"
     lines += ["|---|---|" + "---|" * len(shown)]
     for arm in order:
-        less = [words(difference(together[one], together[arm])) if one != arm else "" for one in shown]
-        lines.append(f"| `{arm}` | {words(mean(list(together[arm].values())))} | {' | '.join(less)} |")
+        own = words(mean(list(together[arm].values())), most)
+        differences = [less(together[one], together[arm], most) if one != arm else "" for one in shown]
+        lines.append(f"| `{arm}` | {own} | {' | '.join(differences)} |")
     return [*lines, ""]
 
 
 def main(paths: Sequence[str]) -> None:
-    """Print every stream, then all of them."""
-    streams = []
-    for path in paths:
-        rows = rows_of(Path(path))
-        name = str(read_json(SweepFolder(Path(path)).description)["name"])
-        print("\n".join(stream_page(name, rows)))
-        streams.append(scores(rows))
-    if len(streams) > 1:
-        print("\n".join(all_page(streams)))
+    """Print every stream, then all of them; folders of sweeps of one name are one stream."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for path in map(Path, paths):
+        rows.setdefault(str(read_json(SweepFolder(path).description)["name"]), []).extend(rows_of(path))
+    for name, found in rows.items():
+        refuse_twice(name, found)
+    for name, found in rows.items():
+        print("\n".join(stream_page(name, found)))
+    if len(rows) > 1:
+        print("\n".join(all_page([scores(found) for found in rows.values()])))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except PerdureError as error:
+        sys.exit(str(error))

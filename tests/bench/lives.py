@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from perdure.agent.loop import live
-from perdure.agent.methods.contract import Outcome, Progress, Watch
+from perdure.agent.methods.contract import ALONE, Beside, Outcome, Progress, Watch
 from perdure.agent.setup import start
 from perdure.agent.world import World
 from perdure.budget.monitor import Measurement, Monitor
@@ -63,7 +63,17 @@ class TimedWorld:
     def measure(self, names: Sequence[str]) -> Measurement:
         return self._world.measure(names)
 
-    def update(self, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, watch: Watch) -> Outcome:
+    def update(
+        self,
+        method: Method,
+        task: Task,
+        settings: Common,
+        *,
+        seed: int,
+        folder: Path,
+        watch: Watch,
+        beside: Beside = ALONE,
+    ) -> Outcome:
         self.times = StageTimes()
         began = last = time.perf_counter()
 
@@ -76,7 +86,7 @@ class TimedWorld:
             self.times.watched.append(last - called)
             return stop
 
-        outcome = self._world.update(method, task, settings, seed=seed, folder=folder, watch=timed)
+        outcome = self._world.update(method, task, settings, seed=seed, folder=folder, watch=timed, beside=beside)
         self.times.update = time.perf_counter() - began
         self.times.sha256 = digest(self._world.policy.model)  # type: ignore[attr-defined]
         return outcome

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.budget.divergence import divergences, kl_base_to_policy
+from perdure.budget.divergence import divergences, expected_log_ratio, kl_base_to_policy
 
 
 def logits(*probabilities: float) -> torch.Tensor:
@@ -40,6 +40,20 @@ def test_what_the_base_never_says_costs_nothing_forward() -> None:
 
 def test_losing_what_the_base_says_is_infinitely_far() -> None:
     assert kl_base_to_policy(logits(0.5, 0.5), logits(1.0, 0.0)).item() == math.inf
+
+
+def test_what_the_base_says_less_often_than_float32_can_tell_costs_nothing() -> None:
+    # a log-probability of -200 is a probability of 1e-87, which is 0 in float32, and the policy's is exactly 0
+    base, policy = torch.tensor([[0.0, -200.0]]), torch.tensor([[0.0, -math.inf]])
+    assert kl_base_to_policy(base, policy).item() == 0
+
+
+def test_log_ratios_take_any_leading_axes() -> None:
+    base, policy = torch.randn(2, 3, 4).log_softmax(-1), torch.randn(2, 3, 4).log_softmax(-1)
+    by_row = kl_base_to_policy(base.reshape(6, 4), policy.reshape(6, 4)).view(2, 3)
+    assert torch.allclose(expected_log_ratio(base.exp(), base, policy), by_row, atol=1e-6)
+    with pytest.raises(ValueError, match="shapes differ"):
+        expected_log_ratio(base.exp(), base, policy[:1])
 
 
 def test_nan_weights_are_nan_far() -> None:

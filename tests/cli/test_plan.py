@@ -45,18 +45,27 @@ def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
     assert stage["refusal"] in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_strict_run_trains_nothing_and_can_be_resumed(folder: Path) -> None:
+def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
     done = perdure("run", "life.yaml", "--strict", cwd=folder)
     assert done.returncode == 4
     assert "WARNING: stage 1 needs at least" in done.stdout
-    assert "stage 1 needs at least" in done.stderr and "perdure resume runs/life-1" in done.stderr
+    assert "stage 1 needs at least" in done.stderr and "without --strict" in done.stderr
     assert not list((folder / "runs/life-1/stages").iterdir())
     shown = perdure("show", "runs/life-1", cwd=folder).stdout
     assert "interrupted" in shown and "  price     base rate" in shown and "  took      not begun" in shown
     resumed = perdure("resume", "runs/life-1", cwd=folder)
-    assert resumed.returncode == 0, resumed.stderr
+    assert (resumed.returncode, resumed.stderr) == (4, done.stderr)
+    assert not list((folder / "runs/life-1/stages").iterdir())
     prices = json.loads(perdure("show", "runs/life-1", "--json", cwd=folder).stdout)["prices"]
     assert [(price["stage"], price["fits"]) for price in prices] == [(1, False)]
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_strict_about_nothing_is_refused_before_anything_is_loaded(folder: Path, verb: str) -> None:
+    done = perdure(verb, "life.yaml", "--strict", "--set", "budget.target_accuracy=null", cwd=folder)
+    assert done.returncode == 1
+    assert "set budget.target_accuracy, or that of a stage" in done.stderr and "Traceback" not in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["life.yaml"]
 
 
 def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,14 @@ def test_a_decision_is_explained_with_all_its_candidates() -> None:
     row = read_record(an_enforced_life()).rows[-1]
     assert decision_words(row) == (
         "tilt: best of 4; value 0.310 against rl_kl 0.280, sft 0.110, simpo n/a; trials of 26 steps, 24 % of the "
-        "stage, 1.900 s"
+        "stage's steps, and 1.900 s"
+    )
+    assert decision_words(replace(row, steps_spent=26, seconds=5.0)).endswith(
+        "; trials of 26 steps, 24 % of the stage's steps, which are taken off it, and 1.900 s, 38 % of its seconds"
+    )
+    asked = tuple({"method": name, "figures": {"possible": one}} for name, one in (("sft", 0.0), ("rl", 1.0)))
+    assert decision_words(Row(1, "a", method="rl", candidates=asked)) == (
+        "rl; candidates: sft (cannot learn the task), rl"
     )
     drawn = ({"method": "sft", "figures": {"value": 0.1, "drawn": -0.2}}, {"method": "rl", "figures": {"drawn": 0.3}})
     assert decision_words(Row(1, "a", method="rl", candidates=drawn)) == "rl; drawn 0.300 against sft -0.200"

@@ -1,8 +1,9 @@
 """Which setting wins, and that a curriculum that was written out says the same again."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from perdure.curriculum.methods import (
     IMITATES,
@@ -79,7 +80,7 @@ def test_trl_maps_are_merged_key_by_key() -> None:
 def test_every_method_takes_the_shared_settings(method: Method) -> None:
     found = settings_for(method, train(learning_rate=0.5, num_generations=4), Train())
     assert type(found) is SECTIONS[method]
-    assert found.learning_rate == 0.5
+    assert found.learning_rate == (0.05 if method == "low_lr_sft" else 0.5)
     assert getattr(found, "num_generations", 4) == 4
 
 
@@ -90,6 +91,50 @@ def test_the_shared_beta_weighs_a_kl_term_and_is_not_simpo_s_scale() -> None:
     assert (found.beta, found.simpo_gamma) == (None, 2)
     assert settings_for("simpo", everywhere, train(simpo={"beta": 3})).model_dump()["beta"] == 3
     assert settings_for("rl", everywhere, Train()).model_dump()["beta"] == 0.1
+
+
+@pytest.mark.parametrize(("method", "parent"), [("rl_kl", "rl"), ("sft_kl", "sft")])
+def test_a_beta_of_0_that_is_meant_for_others_takes_no_term_away(method: Method, parent: Method) -> None:
+    def beta(everywhere: Train, stage: Train) -> Any:
+        return settings_for(method, everywhere, stage).model_dump()["beta"]
+
+    assert beta(train(beta=0), Train()) is None  # the method's own default, 0.1 in either world
+    assert beta(train(**{method: {"beta": 0.5}}), train(beta=0)) == 0.5
+    assert beta(train(beta=0.25), train(beta=0)) == 0.25
+    assert beta(train(beta=0), train(beta=0.5)) == 0.5
+    assert beta(train(rl={"beta": 0}), Train()) is None
+    with pytest.raises(ValidationError, match=f"must be greater than 0: without its term this method is `{parent}`"):
+        train(**{method: {"beta": 0}})
+    with pytest.raises(ValidationError, match="greater than 0"):
+        train(**{method: {"beta": -1}})
+    # for others it is what it says
+    assert settings_for("rl", train(beta=0.5), train(beta=0)).model_dump()["beta"] == 0
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "stage", "rate"),
+    [
+        # the default share is a tenth
+        ({"learning_rate": 1.0}, {}, 0.1),
+        ({"sft": {"learning_rate": 1.0}, "low_lr_sft": {"learning_rate_share": 0.5}}, {}, 0.5),
+        ({"learning_rate": 1.0, "low_lr_sft": {"learning_rate": 1e-6}}, {}, 1e-6),
+        ({"low_lr_sft": {"learning_rate": 1e-6}}, {"max_steps": 3}, 1e-6),
+        # the stage's rate wins over the section of the curriculum, and is a rate for all
+        ({"low_lr_sft": {"learning_rate": 1e-6}}, {"learning_rate": 1.0}, 0.1),
+        ({"learning_rate": 1.0}, {"low_lr_sft": {"learning_rate": 2.0}}, 2.0),
+        ({}, {}, None),
+    ],
+)
+def test_a_share_is_of_a_rate_from_elsewhere(everywhere: Any, stage: Any, rate: float | None) -> None:
+    assert settings_for("low_lr_sft", train(**everywhere), train(**stage)).learning_rate == rate
+    assert settings_for("sft", train(**everywhere), train(**stage)).learning_rate in (None, 1.0)
+
+
+def test_a_share_without_a_rate_is_left_to_the_world_and_one_beside_a_rate_is_refused() -> None:
+    found = settings_for("low_lr_sft", train(low_lr_sft={"learning_rate_share": 0.5}), Train())
+    assert found.model_dump()["learning_rate_share"] == 0.5
+    with pytest.raises(ValidationError, match="so that the share has no effect"):
+        train(low_lr_sft={"learning_rate": 1e-6, "learning_rate_share": 0.5})
 
 
 def test_worlds_needs_and_parents_are_of_one_mind() -> None:

@@ -4,37 +4,33 @@ gymnasium imports the part of an environment's name before the colon, here `perd
 environment registered then; its releases since 1.0 have no other way in. Whoever does not use gymnasium pays nothing.
 """
 
-import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
 ENVIRONMENT = "perdure.agent.environment"
 
 
-class _AfterGymnasium:
-    """Registers once gymnasium has been imported, where perdure was imported before it."""
+class _Registering(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        import_module(ENVIRONMENT)
 
-    @classmethod
-    def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """gymnasium's own spec, whose loader registers when it is done; of any other module, nothing."""
-        if name != "gymnasium":
-            return None
-        sys.meta_path.remove(cls)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
 
-            def execute_and_register(module: ModuleType) -> None:
-                execute(module)
-                importlib.import_module(ENVIRONMENT)
+class _Finder:
+    """Where perdure was imported first: finds gymnasium alone, as anyone would, to register when it is loaded."""
 
-            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name == "gymnasium" else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Registering(spec.loader.name, spec.loader.path)
         return spec
 
 
 if "gymnasium" in sys.modules:
-    importlib.import_module(ENVIRONMENT)
+    import_module(ENVIRONMENT)
 else:
-    sys.meta_path.insert(0, _AfterGymnasium)
+    sys.meta_path.insert(0, _Finder)

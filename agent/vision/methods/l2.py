@@ -1,6 +1,8 @@
 """l2: SFT held to the weights that the stage began with: `+ l2_lambda / 2 · sum_i (θ_i - θ*_i)²`, all weights alike.
 
-What is left of EWC without Fisher information, and its baseline there (arXiv 1612.00796).
+The penalty of L2-SP (Li, Grandvalet, Davoine, arXiv 1802.01483), and the baseline of EWC's paper (arXiv 1612.00796).
+Departures: θ* are the weights at the start of the stage and not those of the pretrained model, no layer is left out as
+new, and the term is part of the loss, so that AdamW's moments see it.
 """
 
 from torch import Tensor

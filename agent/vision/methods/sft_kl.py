@@ -22,6 +22,5 @@ def loss(
 ) -> tuple[Tensor, Tensor | None]:
     """Cross-entropy and the KL term, nats an image."""
     loss_M = cross_entropy(log_MBC, rows["targets"])
-    if beta := float(default("sft_kl", settings, "beta")):
-        loss_M = loss_M + beta * kl_base_to_policy(log_MBC, rows["base_log"])
-    return loss_M, None
+    beta = float(default("sft_kl", settings, "beta"))
+    return loss_M + beta * kl_base_to_policy(log_MBC, rows["base_log"]), None

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from perdure.agent.environment.stream import Stream
+from perdure.agent.journal import read_journal
+from perdure.agent.record import read_record
 from tests.agent.killing import life, save_base
 
 pytestmark = pytest.mark.xdist_group("trl")
@@ -27,3 +29,23 @@ def test_a_life_of_a_language_model_is_an_episode(tmp_path: Path) -> None:
     env.close()
     assert ends[0] == ends[1]
     assert info["method"] == "sft"
+
+
+def test_a_fresh_adapter_is_that_of_the_life_and_not_of_the_one_before(tmp_path: Path) -> None:
+    # An adapter is drawn from the life's seed, and the base without it is the same for all.
+    save_base(tmp_path / "base")
+    model = {"model_name_or_path": str(tmp_path / "base"), "device": "cpu", "lora": {"r": 2, "lora_alpha": 4}}
+    curriculum = life(tmp_path / "base", model=model, benchmarks=[])
+    curriculum = curriculum.model_copy(update={"stages": curriculum.stages[:1]})
+
+    def lived(env: Stream, seed: int, name: str) -> list[str | None]:
+        env.reset(seed=seed, options={"keep": tmp_path / name})
+        env.step(np.array([0, 2]))
+        return [row.weights_sha256 for row in read_record(read_journal(tmp_path / name / "journal.jsonl")).rows]
+
+    env = Stream(curriculum, methods=["sft"], folder=tmp_path)
+    one, two = lived(env, 1, "one"), lived(env, 2, "two")
+    fresh = Stream(curriculum, methods=["sft"], folder=tmp_path)
+    assert two == lived(fresh, 2, "fresh")
+    assert one[0] != two[0]
+    assert lived(env, 1, "again") == one

@@ -23,6 +23,7 @@ def printed(code: str) -> str:
         "import perdure, gymnasium",
         "import perdure.budget.config, gymnasium",
         "import gymnasium, perdure",
+        'import perdure, importlib.util; importlib.util.find_spec("gymnasium"); import gymnasium',
     ],
 )
 def test_gymnasium_finds_it(imports: str) -> None:

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from perdure.agent.methods.contract import ALONE
-from perdure.agent.planning.costs import Disk, LifePlan, MethodCost
-from perdure.agent.planning.memory import Sizes, memory_of
-from perdure.agent.planning.plan import plan
+from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapshots
+from perdure.agent.planning.memory import Sizes, memory_of, sizes_of
+from perdure.agent.planning.plan import deciding_answers, plan
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, size_of, time_method
 from perdure.agent.setup import prepare
+from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sections import Common, EwcTrain, LoraTrain, RlTrain, SdftTrain, SftTrain
+from perdure.curriculum.sections import Common, EwcTrain, L2Train, LoraTrain, RlTrain, SdftTrain, SftTrain
+from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RuleStrategy
 from perdure.curriculum.train import settings_for
 from tests.agent.vision.test_vision_life import Onlooker, curriculum, images
 
@@ -95,10 +97,52 @@ def test_disk_by_hand() -> None:
     # 10 + 3 * 100 at the end; two snapshots and two checkpoints on top at most.
     disk = Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3)
     assert (disk.kept, disk.most) == (310, 310 + 180 + 540)
+    assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, snapshots=4).most == 310 + 360 + 540
 
 
-FULL = Sizes(weights=100, trained=100, per_rank=3, element=4, held=0, has_base=False)
-ADAPTER = Sizes(weights=104, trained=4, per_rank=1, element=2, held=0, has_base=True)
+@pytest.mark.parametrize(
+    ("enforce", "most"),
+    [
+        # One last good state that replaces another; that and the state before the recovery; that and the two ends of a
+        # line; all of these.
+        ("rollback", 2),
+        (["penalty", "recover"], 2),
+        ("project", 3),
+        (["recover", "project"], 4),
+    ],
+)
+def test_snapshots_at_once(enforce: Any, most: int) -> None:
+    assert most_snapshots(BudgetConfig.model_validate({"kl": 1.0, "enforce": enforce})) == most
+
+
+def test_answers_that_decide_a_stage() -> None:
+    probe = ProbeStrategy(type="probe", num_prompts=20, k=3)
+    bandit = BanditStrategy(type="bandit", num_prompts=20, k=3)
+    # Two candidates: three looks at 20 items, three answers to each.
+    assert deciding_answers(probe, [100], 2) == 3 * 3 * 20
+    # Of 30 items half is set aside.
+    assert deciding_answers(probe, [30], 2) == 3 * 3 * 15
+    # Two tasks before: ten items of each, or six of each where one has no more.
+    assert deciding_answers(probe, [100, 100, 100], 2) == 3 * 3 * (20 + 2 * 10)
+    assert deciding_answers(probe, [100, 6, 100], 2) == 3 * 3 * (20 + 2 * 6)
+    # First 20 of every task seen, its own among them; then 10 of each earlier one before; then both after each trial.
+    assert deciding_answers(bandit, [100, 100, 100], 2) == 3 * (3 * 20 + 2 * 10 + 2 * (20 + 2 * 10))
+    # One candidate is not tried; `bandit` looks at the tasks seen all the same, half of the 10 items of one.
+    assert deciding_answers(probe, [100], 1) == 0
+    assert deciding_answers(bandit, [10, 100], 1) == 3 * (5 + 20)
+    assert deciding_answers(RuleStrategy(type="rule", num_prompts=32, k=8), [100, 10], 3) == 80
+    assert deciding_answers(FixedStrategy(type="fixed", method="sft"), [100], 1) == 0
+
+
+def test_the_sizes_of_a_low_rank_update(config: Curriculum) -> None:
+    # Matrices of 785 x 32 and 32 x 10: all weights but the 42 biases. A unit of rank: 785 + 32 + 32 + 10.
+    sizes = sizes_of(prepare(config, Onlooker()).world)
+    assert (sizes.matrices, sizes.per_rank) == ((785 * 32 + 32 * 10) * 4, 859 * 4)
+
+
+FULL = Sizes(weights=100, trained=100, matrices=90, per_rank=3, element=4, held=0, has_base=False)
+HALF = Sizes(weights=100, trained=100, matrices=90, per_rank=3, element=2, held=0, has_base=False)
+ADAPTER = Sizes(weights=104, trained=4, matrices=0, per_rank=1, element=2, held=0, has_base=True)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +157,12 @@ ADAPTER = Sizes(weights=104, trained=4, per_rank=1, element=2, held=0, has_base=
         # Two weights of two bytes, which the teacher keeps in four.
         ("sdft", SdftTrain(), ADAPTER, 104 + 4 + 8 + 8 + 14),
         ("ewc", EwcTrain(), FULL, 100 + 100 + 200 + 200 + 14),
-        ("lora", LoraTrain(r=4), FULL, 100 + 12 + 24 + 0 + 14),
+        # Where the stage began in two bytes a weight, and the Fisher information in four.
+        ("ewc", EwcTrain(), HALF, 100 + 100 + 200 + 300 + 14),
+        ("l2", L2Train(), FULL, 100 + 100 + 200 + 100 + 14),
+        # Four units of rank are 12: gradients of the weights and of the factors, the factors' moments, the matrices as
+        # they began and the factors.
+        ("lora", LoraTrain(r=4), FULL, 100 + 112 + 24 + 102 + 14),
     ],
 )
 def test_memory_by_hand(method: Any, settings: Common, sizes: Sizes, total: int) -> None:

@@ -32,9 +32,10 @@ def trial(
     seconds_a_step: float = 1.0,
     lost: float | None = None,
     lost_stderr: float | None = None,
+    kept: float | None = None,
 ) -> Trial:
     seconds = 2.0 * steps, seconds_a_step
-    return Trial(method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr)
+    return Trial(method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr, kept, 8)
 
 
 @dataclass
@@ -74,8 +75,11 @@ def situation(
     law: Law | None = None,
     entry: Reading | None = None,
     seed: int = 0,
+    rates: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> Situation:
+    """`rates`: the mean rewards now on training items of the three tasks, of which those up to `number` are told."""
     stage = config.stages[number - 1]
+    told = {one.name: rate for one, rate in zip(config.stages[:number], rates, strict=False)}
     return Situation(
         number=number,
         stages=len(config.stages),
@@ -90,5 +94,6 @@ def situation(
         record=record or Record(),
         law=law,
         attempt=trials.attempt,
+        rates=lambda num_prompts, k: told,
         seed=seed,
     )

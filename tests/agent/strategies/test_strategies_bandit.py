@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.record import Record, Row, Value
-from perdure.agent.strategies.bandit import DOUBT, NOISE, Bandit, Belief, kind_of, paid, payments, posterior
+from perdure.agent.record import Reading, Record, Row, Value
+from perdure.agent.strategies.bandit import DOUBT, NOISE, Bandit, Belief, kind_of, paid_before, payments, posterior
 from perdure.agent.strategies.contract import Decision
+from perdure.budget.law.saved import Coverage, Law
 from perdure.curriculum.strategies import BanditStrategy
 from tests.agent.strategies.situations import Trials, curriculum, situation
 
@@ -25,20 +26,50 @@ def bandit(**changes: Any) -> Bandit:
     return Bandit(BanditStrategy(type="bandit", num_prompts=2, k=1, **changes))
 
 
-def scores(*values: float) -> dict[str, Value]:
-    return {name: Value(value, 0.0, 10) for name, value in zip((*TASKS, "old"), values, strict=True)}
-
-
 def record(*rows: Row) -> Record:
     return Record(tasks=TASKS, benchmarks=("old",), rows=rows)
 
 
-def row(stage: int, values: tuple[float, ...], decision: Decision | None = None) -> Row:
-    one = Row(stage, TASKS[stage - 1] if stage else "base", scores=scores(*values), weights_sha256="x")
-    if decision is None:
-        return one
+def a_law() -> Law:
+    """Forgetting is half of the KL, give or take 0.02, up to 2 nats."""
+    return Law(
+        world="language",
+        base="a-base",
+        unit="token",
+        prompts="seen",
+        benchmarks=("old",),
+        kl=(0.1, 2.0),
+        forgetting=(0.05, 1.0),
+        width_kl=(0.1, 2.0),
+        below=(0.02, 0.02),
+        above=(0.02, 0.02),
+        level=0.9,
+        coverage=Coverage(0.9, None, None, 8, 4),
+        coverage_methods=None,
+        methods=("sft",),
+        runs=4,
+        points=8,
+    )
+
+
+def read(kl: float, *, final: bool = False) -> Reading:
+    return Reading(6 if final else 0, Value(kl, 0.0, 8), Value(9.0, 0.0, 8), 1.0, "token", True, not final, final)
+
+
+def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2), steps: int = 6) -> Row:
+    """A stage that was lived by a decision, from one KL to another, as its journal has it."""
     told = tuple({"method": c.method, "figures": dict(c.figures)} for c in decision.candidates)
-    return replace(one, method=decision.method, evidence=dict(decision.evidence), candidates=told)
+    return Row(
+        stage,
+        TASKS[stage - 1],
+        method=decision.method,
+        evidence=dict(decision.evidence),
+        candidates=told,
+        readings=(read(kl[0]), read(kl[1], final=True)),
+        scores={name: Value(0.123, 0.0, 10) for name in (*TASKS, "old")},
+        steps=steps,
+        weights_sha256="x",
+    )
 
 
 def test_kinds() -> None:
@@ -64,12 +95,29 @@ def test_the_order_of_what_was_seen_does_not_matter(values: list[float]) -> None
     assert one.mean == pytest.approx(other.mean) and one.sd == pytest.approx(other.sd)
 
 
-def test_what_a_stage_paid() -> None:
-    # second: 0.2 → 0.7; first fell by 0.1 and the benchmark by 0.3; third is still to come
-    before, after = row(1, (0.9, 0.2, 0.1, 0.8)), row(2, (0.8, 0.7, 0.9, 0.5))
-    life = record(row(0, (0, 0, 0, 0.8)), before, after)
-    assert paid(life, before, after, weight=1.0) == pytest.approx(0.5 - 0.4)
-    assert paid(life, before, after, weight=0.5) == pytest.approx(0.5 - 0.2)
+def test_what_a_stage_paid_is_measured_on_training_items() -> None:
+    began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.9, "second": 0.2}})
+    life = record(row(2, began, kl=(0.1, 0.5)))
+    # second: 0.2 to 0.7; first fell by 0.1; 0.4 nats at five points a nat are 0.02. No score of the row has a say
+    here = situation(config(), Trials({}), number=3, record=life, rates=(0.8, 0.7, 0.0))
+    told = paid_before(here, here.rates(2, 1), weight=1.0)
+    assert told is not None and told["stage"] == 2
+    assert told == pytest.approx({"stage": 2, "gain": 0.5, "lost": 0.1, "forgetting": 0.02, "value": 0.38})
+    half = paid_before(here, here.rates(2, 1), weight=0.5)
+    assert half is not None and half["value"] == pytest.approx(0.44)
+    # of a stage that made no step, or that was decided without rates, nothing is learned
+    for other in (row(2, began, steps=0), row(2, replace(began, evidence={})), row(2, began, kl=(0.1, math.nan))):
+        assert paid_before(replace(here, record=record(other)), here.rates(2, 1), 1.0) is None
+
+
+def test_by_a_law_it_is_what_the_law_expects() -> None:
+    began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.2}})
+    life = record(row(1, began, kl=(0.1, 0.5)))
+    here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=a_law())
+    told = paid_before(here, here.rates(2, 1), weight=1.0)
+    assert told is not None
+    # half of 0.5 nats less half of 0.1
+    assert told["forgetting"] == pytest.approx(0.2)
 
 
 def test_the_first_of_a_kind_is_tried_and_seeds_the_prior() -> None:
@@ -80,7 +128,7 @@ def test_the_first_of_a_kind_is_tried_and_seeds_the_prior() -> None:
     figures = decision.candidates[0].figures
     assert figures["prior_mean"] == figures["mean"] == figures["value"]
     assert figures["prior_sd"] == pytest.approx(DOUBT)
-    # the scalar policy is at 0.0, which is the answer
+    assert decision.evidence["rates"] == {"first": 1.0} and decision.evidence["rate"] == 1.0
     assert decision.evidence["kind"] == "demonstrations and success mostly"
 
 
@@ -88,18 +136,25 @@ def test_the_next_of_a_kind_is_decided_by_what_was_paid_without_trials() -> None
     table = Trials({"sft": {"after": 0.8, "kl": 0.01}, "rl": {"after": 0.8, "kl": 0.01}})
     first = bandit().choose(situation(config(), table))
     table.asked.clear()
-    # what it took cost everything: -0.9 in the benchmark
-    life = record(row(0, (0.5, 0.5, 0.5, 0.9)), row(1, (0.5, 0.5, 0.5, 0.0), first))
-    ((_, value),) = payments(life, str(first.evidence["kind"]), 1.0)
-    assert value == pytest.approx(-0.9)
-    second = bandit().choose(situation(config(), table, number=2, record=life))
-    assert not table.asked
+    # what it took unlearned the task: from 1 to 0.1, and 0.2 nats at five points a nat
+    life = record(row(1, first))
+    second = bandit().choose(situation(config(), table, number=2, record=life, rates=(0.1, 1.0)))
+    assert not table.asked and second.steps_spent == 0
+    assert second.evidence["paid"]["value"] == pytest.approx(-0.91)
+    assert payments(life, second.evidence, str(first.evidence["kind"])) == [(first.method, pytest.approx(-0.91))]
+    # it stands in the record from now on, and the third knows of both
+    later = record(*life.rows, row(2, second, kl=(0.2, 0.2)))
+    third = bandit().choose(situation(config(), table, number=3, record=later, rates=(0.1, 1.0, 1.0)))
+    assert [value for _, value in payments(later, third.evidence, str(first.evidence["kind"]))] == [
+        pytest.approx(-0.91),
+        pytest.approx(0.0),
+    ]
     assert second.method != first.method
     told = {one.method: one.figures for one in second.candidates}
     prior = told[first.method]["prior_mean"]
     assert prior is not None
     # the prior and one stage, as sure of either: half-way
-    assert told[first.method]["mean"] == pytest.approx((prior - 0.9) / 2)
+    assert told[first.method]["mean"] == pytest.approx((prior - 0.91) / 2)
     assert told[first.method]["stages"] == 1
 
 
@@ -107,7 +162,7 @@ def test_another_kind_learns_nothing_from_it() -> None:
     table = Trials({"sft": {}, "rl": {}})
     first = bandit().choose(situation(config(), table))
     other = replace(first, evidence=dict(first.evidence) | {"kind": "no demonstrations and some success"})
-    life = record(row(0, (0.5, 0.5, 0.5, 0.9)), row(1, (0.5, 0.5, 0.5, 0.0), other))
+    life = record(row(1, other))
     table.asked.clear()
     bandit().choose(situation(config(), table, number=2, record=life))
     assert len(table.asked) == 2
@@ -126,3 +181,26 @@ def test_where_every_trial_broke_it_takes_the_first() -> None:
     decision = bandit().choose(situation(config(), table))
     assert decision.method == "sft"
     assert "no trial" in decision.reason
+
+
+def test_every_candidate_is_journaled_whatever_became_of_it() -> None:
+    broken = {"after": math.nan, "kl": math.nan}
+    table = Trials({"sft": {"after": 0.7, "kl": 0.01}, "rl": broken, "tilt": {"after": 0.9, "seconds_a_step": 3.0}})
+    first = bandit(max_seconds=100).choose(situation(config(), table))
+    told = {one.method: one.figures for one in first.candidates}
+    assert first.method == "sft" and first.evidence["ruled_out"] == ["rl", "tilt"]
+    assert "drawn" in told["sft"] and "drawn" not in told["rl"] and "drawn" not in told["tilt"]
+    assert (told["rl"]["steps"], told["tilt"]["gain"]) == (8, pytest.approx(0.4))
+    # the next of the kind knows nothing of the two, and names them all the same
+    second = bandit().choose(situation(config(), table, number=2, record=record(row(1, first))))
+    assert [(one.method, bool(one.figures)) for one in second.candidates] == [
+        ("sft", True),
+        ("rl", False),
+        ("tilt", False),
+    ]
+
+
+def test_the_trials_of_the_first_stage_count() -> None:
+    table = Trials({"sft": {}, "rl": {}})
+    assert bandit().choose(situation(config(), table)).steps_spent == 24
+    assert bandit(trials_count=False).choose(situation(config(), table)).steps_spent == 0

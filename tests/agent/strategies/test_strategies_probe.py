@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.strategies.probe import Probe
+from perdure.agent.record import Record, Row, Value
+from perdure.agent.strategies.outlook import Earlier
+from perdure.agent.strategies.probe import Probe, learned_earlier
 from perdure.curriculum.strategies import ProbeStrategy
-from tests.agent.strategies.situations import Trials, curriculum, reading, situation
+from tests.agent.strategies.situations import Trials, curriculum, reading, situation, trial
 
 
 def probe(**changes: Any) -> Probe:
@@ -34,8 +36,10 @@ def test_it_takes_the_best_trade_of_gain_and_expected_forgetting() -> None:
     # 25 steps of 100 for three: 8 each; 0.05 of 0.5 in 8 steps and 0.02 nats, so 2.5 a nat, and 0.05 / 8 a second
     assert figures["rl_kl"]["gain_per_nat"] == pytest.approx(2.5)
     assert figures["rl_kl"]["gain_per_second"] == pytest.approx(0.05 / 8)
-    assert figures["rl_kl"]["predicted_kl"] == pytest.approx(0.02 * 100 / 8)
-    assert figures["rl_kl"]["predicted_forgetting"] == pytest.approx(0.05 * 0.25)
+    # the 24 steps of the trials are taken off the stage: 76 are left
+    assert decision.steps_spent == 24
+    assert figures["rl_kl"]["predicted_kl"] == pytest.approx(0.02 * 76 / 8)
+    assert figures["rl_kl"]["predicted_forgetting"] == pytest.approx(0.05 * 0.19)
     assert figures["sft"]["predicted_kl"] == pytest.approx(1.0)
     assert table.asked == [("sft", 8), ("low_lr_sft", 8), ("rl_kl", 8)]
 
@@ -46,6 +50,7 @@ def test_its_cost_is_told_and_never_more_than_its_share() -> None:
     # a tenth of 100 steps for three: 3 each; a trial of the table says that it took 2 seconds a step
     assert (evidence["trial_steps"], evidence["trial_share"]) == (9, pytest.approx(0.09))
     assert evidence["trial_seconds"] == pytest.approx(18)
+    assert evidence["trial_answers"] == 3 * 8
     assert evidence["untried"] == []
 
 
@@ -54,6 +59,11 @@ def test_where_the_steps_are_few_the_first_are_tried_and_the_others_named() -> N
     decision = probe().choose(situation(config(), table, steps=9))
     assert table.asked == [("sft", 1), ("rl", 1)]
     assert decision.evidence["untried"] == ["tilt"]
+    assert [(one.method, bool(one.figures)) for one in decision.candidates] == [
+        ("sft", True),
+        ("rl", True),
+        ("tilt", False),
+    ]
 
 
 def test_where_there_is_no_step_at_all_it_takes_the_first_and_says_so() -> None:
@@ -88,7 +98,9 @@ def test_a_trial_that_broke_is_ruled_out() -> None:
 
 def test_max_seconds_rules_out_what_takes_too_long() -> None:
     table = Trials({"sft": {"after": 0.51}, "rl": {"after": 0.9, "seconds_a_step": 3.0}})
-    # 100 steps of 3 seconds are 300
+    # 100 steps of 3 seconds are 300, less those of the trials: 76 steps of 228 seconds
+    assert probe(max_seconds=250, trials_count=False).choose(situation(config(), table)).method == "sft"
+    assert probe(max_seconds=250).choose(situation(config(), table)).method == "rl"
     assert probe(max_seconds=200).choose(situation(config(), table)).method == "sft"
     assert probe(max_seconds=400).choose(situation(config(), table)).method == "rl"
 
@@ -105,5 +117,52 @@ def test_a_falling_rate_is_fewer_steps_at_the_full_one() -> None:
     table = Trials({"sft": {"kl": 0.012}, "rl": {"kl": 0.012}})
     flat = config(train={"lr_scheduler_type": "linear"})
     figures = probe().choose(situation(flat, table)).candidates[0].figures
-    # 12 steps of trial; a line over 100 steps is worth 50 at its peak
-    assert figures["predicted_kl"] == pytest.approx(0.012 * 50 / 12)
+    # 12 steps of trial twice; a line over the 76 that are left is worth 38 at its peak
+    assert figures["predicted_kl"] == pytest.approx(0.012 * 38 / 12)
+
+
+def test_where_the_trials_do_not_count_the_stage_is_as_long_as_it_was() -> None:
+    table = Trials({"sft": {"kl": 0.012}, "rl": {"kl": 0.012}})
+    decision = probe(trials_count=False).choose(situation(config(), table))
+    assert decision.steps_spent == 0
+    assert decision.candidates[0].figures["predicted_kl"] == pytest.approx(0.012 * 100 / 12)
+
+
+def test_the_line_says_whether_it_was_the_best_or_moved_least_of_a_tie() -> None:
+    clear = {"sft": {"after": 0.6, "kl": 0.01}, "rl": {"after": 0.5, "kl": 0.01}}
+    assert probe().choose(situation(config(), Trials(clear))).reason.startswith("best of 2 tried for 12 steps: +")
+    noisy = {
+        "sft": {"after": 0.6, "kl": 0.5, "stderr": 0.2},
+        "rl": {"after": 0.59, "kl": 0.01, "stderr": 0.2},
+        "tilt": {"after": 0.1, "kl": 0.001},
+    }
+    decision = probe().choose(situation(config(), Trials(noisy)))
+    assert decision.method == "rl"
+    assert decision.reason.startswith(
+        "of 3 tried for 8 steps the values of 2 are within their noise, and of these it has the least KL: +"
+    )
+
+
+def test_what_was_learned_of_earlier_tasks_is_told_by_training_items_alone() -> None:
+    # the two earlier tasks are at 0.7 now, on the mean; one was at 0.2 when it was decided, of the other nothing is
+    # told, so 0: 0.6 was learned. What the scorecard has plays no part
+    scores = {"first": Value(0.9, 0.0, 9), "second": Value(0.9, 0.0, 9)}
+    decided = Row(1, "first", evidence={"rate": 0.2}, scores=scores)
+    life = Record(tasks=("first", "second", "third"), rows=(Row(0, "base"), decided, Row(2, "second", scores=scores)))
+    here = situation(config(), Trials({}), number=3, record=life)
+    assert learned_earlier(here, trial(kept=0.7, lost=0.1)) == Earlier(2, pytest.approx(0.6))
+    assert learned_earlier(here, trial(kept=None)) == Earlier()
+
+
+def test_the_rate_at_which_a_task_began_is_journaled() -> None:
+    table = Trials({"sft": {"before": 0.25}, "rl": {"before": 0.25}})
+    assert probe().choose(situation(config(), table)).evidence["rate"] == 0.25
+
+
+def test_where_no_answer_was_ever_right_it_does_not_stand_still() -> None:
+    nothing = {"before": 0.0, "after": 0.0}
+    table = Trials({"rl": nothing | {"kl": 0.0}, "sft": nothing | {"kl": 0.5}})
+    found = probe().choose(situation(config(), table))
+    # by value `rl` would win: it gains nothing either, and does not move
+    assert found.method == "sft"
+    assert "nothing to reinforce" in found.reason

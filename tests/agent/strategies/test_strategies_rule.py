@@ -6,6 +6,7 @@ import pytest
 
 from perdure.agent.strategies.rule import Rule, decide, rates
 from perdure.curriculum.strategies import RuleStrategy
+from perdure.curriculum.task import Item
 from tests.agent.strategies.situations import Trials, curriculum, reading, situation
 
 CONFIG = RuleStrategy(type="rule", success=0.05, little_budget=0.5)
@@ -30,11 +31,19 @@ def test_rates_of_samples_and_of_prompts() -> None:
     assert rates(rewards, 0.5) == (pytest.approx(5 / 8), pytest.approx(2 / 3))
 
 
+def bare(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    return tuple(replace(item, demonstration=None) for item in items)
+
+
 def test_on_a_policy_it_looks_at_samples_the_budget_and_what_there_is_to_learn_from() -> None:
     here = situation(curriculum({"type": "rule"}), Trials({"sft": {}, "rl": {}, "chord": {}}))
     # the policy answers 0.0, which is right
     decision = Rule(CONFIG).choose(here)
     assert decision.method == "chord"
     assert decision.evidence["pass_at_k"] == 1 and decision.evidence["budget_left"] == 1
+    assert [one.method for one in decision.candidates] == ["sft", "rl", "chord"]
+    only = Rule(CONFIG).choose(replace(here, methods=("rl",), task=replace(here.task, train=bare(here.task.train))))
+    assert only.method == "rl"
+    assert [one.figures["possible"] for one in only.candidates] == [0.0, 1.0, 0.0]
     assert Rule(CONFIG).choose(replace(here, entry=reading(0.9))).method == "rl"
     assert Rule(CONFIG).choose(replace(here, task=replace(here.task, reward=None))).method == "sft"

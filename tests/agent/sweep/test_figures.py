@@ -12,10 +12,10 @@ from perdure.curriculum.schema import Curriculum
 SCORES = ({"a": 0.5, "b": 0.5, "bench": 0.8}, {"a": 0.9, "b": 0.5, "bench": 0.7}, {"a": 0.7, "b": 0.8, "bench": 0.6})
 
 
-def record() -> Record:
-    """Two stages; KL 0.2 and 0.4 nats a sequence, half of it a token."""
+def record(last: dict[str, float] | None = None) -> Record:
+    """Two stages; KL 0.2 and 0.4 nats a sequence, half of it a token. `last`: the scores after the second."""
     events: list[dict[str, Any]] = [{"event": "started", "run": "r", "tasks": ["a", "b"], "benchmarks": ["bench"]}]
-    for stage, scores in enumerate(SCORES):
+    for stage, scores in enumerate((*SCORES[:2], last or SCORES[2])):
         kl = {"value": 0.2 * stage, "stderr": 0.0, "n": 4}
         reading = {"kl_per_token": kl | {"value": 0.1 * stage}, "kl_per_sequence": kl, "cap": 1.0, "unit": "sequence"}
         events += [
@@ -50,10 +50,22 @@ def test_figures_of_a_life() -> None:
     assert found["task_forgetting"] == pytest.approx(0.2)
     assert found["benchmark_drop"] == pytest.approx(0.2)
     assert (found["kl_spent"], found["life_seconds"]) == (0.4, 6.0)
-    # floors of 0.5 to 0.7 and 0.5 to 0.8: -ln(2) - (ln 0.7 + ln 0.3) / 2 = 0.0872, and 0.2231; `seen` takes their mean
-    floors = [-math.log(2) - (math.log(b) + math.log(1 - b)) / 2 for b in (0.7, 0.8)]
-    assert floors == pytest.approx([0.0872, 0.2231], abs=1e-4)
+    # over four items 0.5 is (2 + 1/2)/5 = 0.5, 0.7 is 3.3/5 = 0.66 and 0.8 is 3.7/5 = 0.74; floors of 0.5 to 0.66 and
+    # 0.5 to 0.74: -ln(2) - (ln 0.66 + ln 0.34) / 2 = 0.0540, and 0.1310; `seen` takes their mean
+    floors = [-math.log(2) - (math.log(b) + math.log(1 - b)) / 2 for b in (0.66, 0.74)]
+    assert floors == pytest.approx([0.0540, 0.1310], abs=1e-4)
     assert found["excess"] == pytest.approx(0.4 - sum(floors) / 2)
+
+
+def test_the_excess_of_a_task_that_ends_all_right_is_told() -> None:
+    # 4 of 4 is 4.5/5 = 0.9 and 0 of 4 is 0.1: from 0.5 both are -ln(2) - (ln 0.9 + ln 0.1) / 2 = 0.5108
+    found = life_figures(record({"a": 1.0, "b": 0.0, "bench": 0.8}), curriculum(1.0))
+    assert found["excess"] == pytest.approx(0.4 - 0.5108, abs=1e-4)
+
+
+def test_what_did_not_change_has_no_floor() -> None:
+    found = life_figures(record(SCORES[0]), curriculum(1.0))
+    assert found["excess"] == pytest.approx(0.4)
 
 
 def test_of_greedy_answers_no_excess_is_told() -> None:

@@ -9,7 +9,6 @@ from perdure.agent.vision.losses import (
     advantages,
     by_class,
     cross_entropy,
-    entropy_weights,
     kl_base_to_policy,
     kl_policy_to_base,
     policy_gradient,
@@ -51,15 +50,6 @@ def test_forward_kl_from_the_base() -> None:
     # 3/4 ln(3/4 / 1/2) + 1/4 ln(1/4 / 1/2) = 0.1308; a label that the base never says counts as 0
     value = kl_base_to_policy(logs((0.5, 0.5, 0.0)), logs((0.75, 0.25, 0.0)))
     assert value.tolist() == pytest.approx([0.75 * math.log(1.5) + 0.25 * math.log(0.5)], abs=1e-6)
-
-
-def test_the_weights_of_eaft_are_normalised_entropies() -> None:
-    # all alike: ln 4 / ln 4 = 1. Sure: 0. Of (1/2, 1/4, 1/8, 1/8) the two likeliest are (2/3, 1/3) of their sum:
-    # (2/3 ln 3/2 + 1/3 ln 3) / ln 2 = 0.9183; of all four (1/2 + 1/2 + 3/8 + 3/8) ln 2 / ln 4 = 7/8
-    log_MBC = logs((0.25, 0.25, 0.25, 0.25), (1.0, 1e-30, 1e-30, 1e-30), (0.5, 0.25, 0.125, 0.125)).requires_grad_()
-    assert entropy_weights(log_MBC, 2)[0, :, 0].tolist() == pytest.approx([1.0, 0.0, 0.9183], abs=1e-4)
-    assert entropy_weights(log_MBC, 20)[0, :, 0].tolist() == pytest.approx([1.0, 0.0, 0.875], abs=1e-4)
-    assert not entropy_weights(log_MBC, 2).requires_grad
 
 
 def test_simpo_is_the_logistic_of_the_margin() -> None:

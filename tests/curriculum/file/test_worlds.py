@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.curriculum.file.possible import methods_of
+from perdure.curriculum.file.possible import methods_of, strategy_methods
 from perdure.curriculum.file.reader import read_curriculum, shipped
 from perdure.curriculum.methods import METHODS
 from perdure.curriculum.models import CausalModel, MlpModel
@@ -158,6 +158,24 @@ def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -
         "demonstrations and this task has none; name a `writer`, or use 'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'"
     ]
     read(tmp_path, imitating + "    method: tilt\n")  # the strategy is not asked
+
+
+def test_the_candidates_of_ones_own_strategy_are_looked_at_too(tmp_path: Path) -> None:
+    own = "{type: python, path: 'mine:choose', candidates: [rl, {}]}"
+    other = VISION.replace("{type: fixed, method: rl}", own.replace("{}", "sdft"))
+    assert "strategy.candidates[1]: method 'sdft' is of the language world" in faults(tmp_path, other)[0]
+    twice = VISION.replace("{type: fixed, method: rl}", own.replace("{}", "rl"))
+    assert faults(tmp_path, twice)[0].endswith("strategy.candidates[1]: 'rl' is given twice")
+
+
+def test_an_adapter_is_not_offered_on_an_adapter(tmp_path: Path) -> None:
+    own = "{type: python, path: 'mine:choose'}"
+    plain = read(tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", own))
+    assert "lora" in strategy_methods(plain)
+    adapted = read(
+        tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", own).replace("{model_", "{lora: {r: 4}, model_")
+    )
+    assert strategy_methods(adapted) == tuple(method for method in METHODS["language"] if method != "lora")
 
 
 def test_the_shipped_curricula_of_the_vision_world() -> None:
