@@ -12,7 +12,7 @@ anywhere it is made again from the start, with the same seed and so the same res
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +25,11 @@ from perdure.agent.seeds import derive
 from perdure.agent.steering import controller_of
 from perdure.agent.strategies.contract import Trial
 from perdure.agent.strategies.sampling import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.sections import Common, TrlCommon
+from perdure.curriculum.sources.build import learnable_by
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
 from perdure.eval.undisturbed import undisturbed
@@ -60,8 +62,10 @@ class Fork:
         """`steps` steps of a method; see `Situation.attempt` and `Trial`.
 
         Raises:
+            ConfigError: a method that cannot learn the task, or a number below 1.
             PerdureError: the method cannot learn what is left of the task without the items set aside.
         """
+        self._check(method, {"steps": steps, "num_prompts": num_prompts, "k": k})
         begun, asked = time.perf_counter(), self._answers
         with undisturbed():
             before, kept_before = self._rewards(num_prompts, k, now=False), self._kept(num_prompts, k, now=False)
@@ -97,6 +101,16 @@ class Fork:
                 task.name: fmean(self._means(stage, task, last_items(task, num_prompts), k, now=False))
                 for stage, task in [*self._earlier(), (self.stage, self.task)]
             }
+
+    def _check(self, method: Method, counts: Mapping[str, int]) -> None:
+        able = learnable_by(self.task, self.life.curriculum.world)
+        if method not in able:
+            raise ConfigError(
+                f"attempt: {method!r} cannot be tried on this task; it can be learned by {', '.join(able)}"
+            )
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"attempt: {name} is {value}; it must be at least 1")
 
     def _train(self, method: Method, steps: int, num_prompts: int, folder: Path) -> "_Watch":
         life, curriculum = self.life, self.life.curriculum

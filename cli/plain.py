@@ -89,7 +89,7 @@ def _intervention_words(state: State, event: Event) -> str:
 
 def _end_words(state: State, event: Event) -> str:
     """A score at one end of the line on which a stage was projected."""
-    end = "beyond the cap" if event["end"] == "beyond" else "at the last state within the cap"
+    end = "beyond the cap" if event["end"] == "beyond" else "at the last reading within the cap"
     return f"{end}: {event['name']} {estimate(Value(event['value'], event['stderr'], event['n']), ASCII.plus_minus)}"
 
 

@@ -1,6 +1,7 @@
 """What happened in a life, in one line each: interventions, decisions, prices."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +20,9 @@ def intervention_words(event: Event, row: Row | None = None) -> str:
         case "recover" if "steps" in event:
             return recovered_words(event, row)
         case "rollback":
-            done = f"rolled back to {target}"
+            done = f"rolled back to {target}{undoing(event, str(target))}"
         case "broken":
-            done = f"broken, rolled back to {target}"
+            done = f"broken, rolled back to {target}{undoing(event, str(target))}"
         case "stop":
             done = f"stopped at {target}" if target != "no update" else "no update"
         case other:
@@ -35,12 +36,23 @@ def projected_words(event: Event, row: Row | None) -> str:
     cap = _cap(row)
     of = "" if cap is None else f" of {figure(cap)}"
     start = event.get("start") or "the last state within the cap"
-    way = f"projected to {percent(event['share'])} of the way from {start} to step {event['step']}"
+    way = (
+        f"projected to {percent(event['share'])} of the way from {start} to step {event['step']}{undoing(event, start)}"
+    )
     words = f"{way}: KL {figure(event.get('kl'))}{of} ({event.get('readings')} readings)"
     if row is None or not all(row.name in row.ends.get(end, {}) for end in ("within", "beyond")):
         return words
     beyond, within = (figure(row.ends[end][row.name].value) for end in ("beyond", "within"))
     return f"{words}; beyond the cap the task scored {beyond}, at {start} {within}"
+
+
+def undoing(event: Event, state: str) -> str:
+    """`, which undoes stages 1 to 3` where an intervention went back to a state before the stage's own start."""
+    found = re.fullmatch(r"the base|the end of stage (\d+)", state)
+    first, last = int(found.group(1) or 0) + 1 if found else 1, int(event.get("stage", 1)) - 1
+    if found is None or first > last:
+        return ""
+    return f", which undoes stage {last}" if first == last else f", which undoes stages {first} to {last}"
 
 
 def recovered_words(event: Event, row: Row | None) -> str:

@@ -18,7 +18,7 @@ from perdure.cli.pipe import reader_may_leave
 from perdure.cli.runs import find_run, in_use, read_run
 from perdure.cli.sentences import decision_words, intervention_words, price_words
 from perdure.cli.state import State, with_events
-from perdure.cli.table import table_blocks
+from perdure.cli.table import MARK, table_blocks
 from perdure.cli.view import legend, on_terminal, place, status
 from perdure.cli.words import (
     cap_words,
@@ -88,13 +88,30 @@ def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width:
         return [*lines, Text("nothing has been scored yet")]
     for block in table_blocks(state.record, state.changes, glyphs, width):
         lines += [*block, Text("")]
-    lines += [*legend(glyphs, width), Text("")]
+    lines += [*legend(glyphs, width), *marks_line(state.record, glyphs), Text("")]
     begun = {row.stage for row in state.record.rows}
     to_come = (Row(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
     for row in (*state.record.rows, *to_come):
         lines += stage_page(state.record, row, glyphs)
     summary = panes.metric_lines(metrics, width, glyphs)
     return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
+
+
+def marks_line(record: Record, glyphs: Glyphs) -> list[Text]:
+    """What the marks behind the methods mean, of those that the table has."""
+    actions = {str(event.get("action")) for row in record.rows for event in row.interventions}
+    told = [f"{getattr(glyphs, mark)} {MEANING[action]}" for action, mark in MARK.items() if action in actions]
+    return [Text(", ".join(told), style="dim")] if told else []
+
+
+MEANING = {
+    "rollback": "rolled back",
+    "stop": "stopped at the cap",
+    "broken": "broken, rolled back",
+    "project": "projected to the cap",
+    "recover": "recovered from the base",
+}
+"""Of each intervention."""
 
 
 def stage_page(record: Record, row: Row, glyphs: Glyphs) -> list[Text]:

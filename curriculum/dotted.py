@@ -14,7 +14,7 @@ from perdure.curriculum.file.faults import did_you_mean
 def load_function(path: str, what: str) -> Callable[..., Any]:
     """The function at `module:function`. `what` says in messages what it is for ("the reward", …).
 
-    The current directory is searched last, so that a module beside the curriculum is found but hides no package.
+    The current directory is searched last, so that a module there is found but hides no package.
 
     Raises:
         ConfigError: no such module, a module that fails while it is imported, no such function, or not a function.

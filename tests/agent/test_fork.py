@@ -101,6 +101,21 @@ def test_a_task_of_one_training_item_is_refused(tmp_path: Path) -> None:
         fork.attempt("sft", 6, 64, 3)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("magic", 5, 2, 2), "'magic' cannot be tried on this task; it can be learned by sft, rl"),
+        (("rl", 0, 2, 2), "steps is 0"),
+        (("rl", 5, 0, 2), "num_prompts is 0"),
+        (("rl", 5, 2, 0), "k is 0"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(tmp_path: Path, asked: Any, message: str) -> None:
+    _, fork = scalar(tmp_path / "run", ScalarWorld())
+    with pytest.raises(ConfigError, match=message):
+        fork.attempt(*asked)
+
+
 def test_a_broken_trial_says_so_and_the_policy_comes_back(tmp_path: Path) -> None:
     world = ScalarWorld(lambda step: math.nan if step == 2 else None)
     _, fork = scalar(tmp_path / "run", world)

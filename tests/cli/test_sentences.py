@@ -14,8 +14,8 @@ from perdure.agent.record import Price, Record, Row, Value, read_record
 from perdure.agent.report import run_object
 from perdure.cli.glyphs import ASCII, UNICODE
 from perdure.cli.panes import price_lines
-from perdure.cli.sentences import decision_words, intervention_words, price_words
-from perdure.cli.show import page
+from perdure.cli.sentences import decision_words, intervention_words, price_words, undoing
+from perdure.cli.show import marks_line, page
 from perdure.cli.state import State, with_events
 from perdure.cli.view import LiveView, final, live
 from tests.cli.drawn import plain, state_of
@@ -177,3 +177,23 @@ def test_the_log_has_a_line_for_each() -> None:
     assert any(line.startswith("stage 1/1 even: base rate 0.800 +/- 0.010, target 0.98") for line in said)
     # 0.28 is below the cap of 0.3; what is held against it is below, too, and then 0.92 is above.
     assert ["ABOVE" in line for line in said if ", KL " in line] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("stage", "state", "words"),
+    [
+        (4, "the base", ", which undoes stages 1 to 3"),
+        (4, "the end of stage 2", ", which undoes stage 3"),
+        (4, "the end of stage 3", ""),
+        (1, "the base", ""),
+        (4, "step 40", ""),
+    ],
+)
+def test_going_back_farther_than_the_stage_says_what_it_undoes(stage: int, state: str, words: str) -> None:
+    assert undoing({"event": "intervention", "stage": stage}, state) == words
+
+
+def test_the_marks_of_the_table_are_explained() -> None:
+    (line,) = marks_line(read_record(an_enforced_life()), ASCII)
+    assert "projected to the cap" in line.plain
+    assert "stopped" not in line.plain
