@@ -92,12 +92,10 @@ def possible_methods(curriculum: Curriculum, task: Task) -> tuple[Method, ...]:
     offered, able = strategy_methods(curriculum), learnable_by(task, curriculum.world)
     methods = tuple(method for method in offered if method in able)
     if not methods:
-        lacks = [] if task.has_demonstrations else ["no demonstrations"]
-        lacks += [] if task.reward is not None else ["no reward"]
         remedy = f"it can be learned by {', '.join(able)}" if able else "it cannot be learned at all"
         raise ConfigError(
             f"strategy {curriculum.strategy.type!r}: none of its methods ({', '.join(offered)}) can learn task "
-            f"{task.name!r}, which has {' and '.join(lacks)}; {remedy}. Name others in strategy.candidates, or give "
+            f"{task.name!r}, which has {_lacking(task)}; {remedy}. Name others in strategy.candidates, or give "
             "the stage a `method`"
         )
     return methods
@@ -140,15 +138,18 @@ def _refusal(method: object, situation: Situation) -> str:
     if method not in METHODS[world]:
         return f"method {method!r} is not of the {world} world; {left}"
     if method not in learnable_by(situation.task, world):
-        lacks = [] if situation.task.has_demonstrations else ["no demonstrations"]
-        lacks += [] if situation.task.reward is not None else ["no reward"]
-        return f"method {method!r} cannot learn this task, which has {' and '.join(lacks)}; {left}"
+        return f"method {method!r} cannot learn this task, which has {_lacking(situation.task)}; {left}"
     return f"method {method!r} is not among its candidates; {left}"
 
 
 def _check_spent(who: str, spent: object, steps: int) -> None:
     if type(spent) is not int or not 0 <= spent < steps:
         raise ConfigError(f"{who}: `steps_spent` is {spent!r}; give a whole number below the stage's {steps} steps")
+
+
+def _lacking(task: Task) -> str:
+    lacks = [] if task.has_demonstrations else ["no demonstrations"]
+    return " and ".join([*lacks, *([] if task.reward is not None else ["no reward"])])
 
 
 def _check_figures(who: str, decision: Decision) -> None:

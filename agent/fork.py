@@ -25,6 +25,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.steering import controller_of
 from perdure.agent.strategies.contract import Trial
 from perdure.agent.strategies.sampling import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
+from perdure.agent.world import World
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Stage
@@ -69,7 +70,8 @@ class Fork:
         begun, asked = time.perf_counter(), self._answers
         with undisturbed():
             before, kept_before = self._rewards(num_prompts, k, now=False), self._kept(num_prompts, k, now=False)
-        with undisturbed(), self._forked() as folder:
+        folder = self.life.folder.partial_stage(self.number, self.stage.name) / FOLDER
+        with undisturbed(), forked(self.life.world, folder):
             watch = self._train(method, steps, num_prompts, folder)
             broken = watch.broken
             after = [math.nan] * len(before) if broken else self._rewards(num_prompts, k)
@@ -173,19 +175,19 @@ class Fork:
         tasks = [task.name for task in self.life.tasks[: self.number]]
         return self.life.monitor.read(0, tasks, self.cap).kl.value
 
-    @contextmanager
-    def _forked(self) -> Iterator[Path]:
-        """A folder for the trial; the policy as before, and the folder gone, after."""
-        folder = self.life.folder.partial_stage(self.number, self.stage.name) / FOLDER
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        start = folder / "start.safetensors"
-        self.life.world.snapshot(start)
-        try:
-            yield folder
-        finally:
-            self.life.world.restore_snapshot(start)
-            shutil.rmtree(folder)
+
+@contextmanager
+def forked(world: World, folder: Path) -> Iterator[None]:
+    """An empty `folder` inside; the policy as before, and the folder gone, after."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    start = folder / "start.safetensors"
+    world.snapshot(start)
+    try:
+        yield
+    finally:
+        world.restore_snapshot(start)
+        shutil.rmtree(folder)
 
 
 class _Watch:

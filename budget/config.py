@@ -133,6 +133,12 @@ class BudgetConfig(Frozen):
         """Whether this is among what is enforced."""
         return name in self.enforced
 
+    @property
+    def ends_update(self) -> bool:
+        """Whether an update ends at its first reading above the cap: nothing beside it brings the KL down again."""
+        held = self.enforces("penalty") or self.enforces("recover")
+        return self.enforces("stop") or (self.enforces("rollback") and not held)
+
     @model_validator(mode="after")
     def _enforcement_is_of_one_mind(self) -> "BudgetConfig":
         names = self.enforced

@@ -146,11 +146,8 @@ class Monitor:
             return "broken"
         if reading.within:
             return None
-        enforces = self.config.enforces
-        if enforces("stop"):
-            return "stop"
-        if enforces("rollback") and not enforces("penalty") and not enforces("recover"):
-            return "rollback"
+        if self.config.ends_update:
+            return "stop" if self.config.enforces("stop") else "rollback"
         return None if reading.finite else "broken"
 
     def remedies(self, reading: Reading) -> tuple[Action, ...]:

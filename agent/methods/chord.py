@@ -21,10 +21,9 @@ import torch
 from torch import Tensor
 
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
-from perdure.agent.methods.data import check_end, encode_demonstration
 from perdure.agent.methods.losses import chord_loss, demonstration_indices, imitation_loss, mu
-from perdure.agent.methods.rl import RlTrainer
-from perdure.agent.methods.sampling import train
+from perdure.agent.methods.rl import RlTrainer, train
+from perdure.agent.methods.sampling import shown
 from perdure.curriculum.sections import ChordTrain
 from perdure.curriculum.task import Task
 
@@ -116,12 +115,6 @@ def update(
         ModelError: the chat template does not end the answer, or `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
-
-    def equip(trainer: ChordTrainer) -> None:
-        check_end(policy.model, policy.tokenizer, task.train[0])
-        trainer.settings = settings
-        trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
-
     return train(
         "chord",
         ChordTrainer,
@@ -132,5 +125,5 @@ def update(
         folder=folder,
         watch=watch,
         beside=beside,
-        equip=equip,
+        equip=shown(policy, task, settings),
     )

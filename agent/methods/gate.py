@@ -26,10 +26,10 @@ from torch import Tensor
 
 from perdure.agent.methods.chord import Demonstration, answer_logps, pad_right
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
-from perdure.agent.methods.data import check_end, encode_demonstration
 from perdure.agent.methods.losses import imitation_loss
 from perdure.agent.methods.on_policy import unsolved
-from perdure.agent.methods.sampling import RowTrainer, train
+from perdure.agent.methods.rl import train
+from perdure.agent.methods.sampling import RowTrainer, shown
 from perdure.curriculum.sections import GateTrain
 from perdure.curriculum.task import Task
 
@@ -90,12 +90,6 @@ def update(
         ModelError: the chat template does not end the answer, or `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
-
-    def equip(trainer: GateTrainer) -> None:
-        check_end(policy.model, policy.tokenizer, task.train[0])
-        trainer.settings = settings
-        trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
-
     return train(
         "gate",
         GateTrainer,
@@ -106,5 +100,5 @@ def update(
         folder=folder,
         watch=watch,
         beside=beside,
-        equip=equip,
+        equip=shown(policy, task, settings),
     )

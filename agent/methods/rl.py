@@ -11,6 +11,7 @@ over the data is in the order it would have had if the stage had not been resume
 (`agent/methods/checkpoint.py`), and no usage figures are sent anywhere.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from perdure.agent.methods.data import RewardMeter, check_task, prompt_rows
 from perdure.agent.methods.terms import Terms, terms_beside
 from perdure.agent.methods.trainer import StepLosses, finite_logits, run
 from perdure.budget.errors import ModelError
-from perdure.curriculum.sections import RlTrain
-from perdure.curriculum.task import Task
+from perdure.curriculum.methods import Method
+from perdure.curriculum.sections import RlTrain, TrlCommon
+from perdure.curriculum.task import Item, Task
 
 
 class RlTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -99,14 +101,40 @@ def update(
         ModelError: `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
+    return train("rl", RlTrainer, policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+
+
+def train(
+    method: Method,
+    trainer_class: type[RlTrainer],
+    policy: Any,
+    task: Task,
+    settings: TrlCommon,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside,
+    equip: Callable[[Any], None] = lambda trainer: None,
+) -> Outcome:
+    """Train `policy.model` in place with a trainer of `trainer_class`, to which `equip` gives what it needs further.
+
+    A task without a reward is given one of 0; then no mean of it is reported.
+
+    Raises:
+        ConfigError: TRL refuses the settings, or the method needs a reward and the task has none.
+        DataError: demonstrations are missing, or fewer training items than one batch of prompts.
+        ModelError: the original base is needed a second time and not to be found.
+        DiskFullError: no room for a checkpoint.
+    """
     model = policy.model
-    config = build_config("rl", settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
-    check_task("rl", task, config)
-    assert task.reward is not None
-    meter = RewardMeter(task.reward, task.train)
+    config = build_config(method, settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
+    check_task(method, task, config)
+    meter = RewardMeter(task.reward or nothing, task.train)
 
     def build() -> RlTrainer:
-        trainer: RlTrainer = build_sampler(RlTrainer, policy, task, config, meter)
+        trainer: RlTrainer = build_sampler(trainer_class, policy, task, config, meter)
+        equip(trainer)
         return trainer
 
     return run(
@@ -115,9 +143,16 @@ def update(
         folder=folder,
         watch=watch,
         save_steps=save_steps(settings),
-        mean_reward=meter.mean,
+        mean_reward=meter.mean if task.reward else None,
         terms=terms_beside(policy, beside, seed=seed),
     )
+
+
+def nothing(
+    items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+) -> list[float | None]:
+    """The reward of a task that has none."""
+    return [0.0] * len(items)
 
 
 def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, config: Any, meter: RewardMeter) -> Any:

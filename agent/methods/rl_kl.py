@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
-from perdure.agent.methods.rl import RlTrainer
-from perdure.agent.methods.sampling import train
+from perdure.agent.methods.rl import RlTrainer, train
 from perdure.curriculum.sections import RlKlTrain
 from perdure.curriculum.task import Task
 

@@ -1,20 +1,14 @@
-"""What the methods that sample from the policy share: batches whose rows know their item and reward, and one update."""
+"""What the methods share that sample and look at single answers: rows that know their item, and demonstrations."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from perdure.agent.methods.config import build_config, save_steps
-from perdure.agent.methods.contract import Beside, Outcome, Watch
-from perdure.agent.methods.data import RewardMeter, check_task
-from perdure.agent.methods.rl import RlTrainer, build_sampler
-from perdure.agent.methods.terms import terms_beside
-from perdure.agent.methods.trainer import run
-from perdure.curriculum.methods import Method
+from perdure.agent.methods.data import check_end, encode_demonstration
+from perdure.agent.methods.rl import RlTrainer
 from perdure.curriculum.sections import TrlCommon
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Task
 
 
 class RowTrainer(RlTrainer):
@@ -40,52 +34,15 @@ class RowTrainer(RlTrainer):
         return float(self.args.steps_per_generation / self.current_gradient_accumulation_steps)
 
 
-def train(
-    method: Method,
-    trainer_class: type[RlTrainer],
-    policy: Any,
-    task: Task,
-    settings: TrlCommon,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside,
-    equip: Callable[[Any], None] = lambda trainer: None,
-) -> Outcome:
-    """Train `policy.model` in place with a trainer of `trainer_class`, to which `equip` gives what it needs further.
+def shown(policy: Any, task: Task, settings: TrlCommon) -> Callable[[Any], None]:
+    """What gives a trainer its settings and the task's demonstrations as tokens (see `train`).
 
-    A task without a reward is given one of 0; then no mean of it is reported.
-
-    Raises:
-        ConfigError: TRL refuses the settings, or the method needs a reward and the task has none.
-        DataError: demonstrations are missing, or fewer training items than one batch of prompts.
-        ModelError: the original base is needed a second time and not to be found.
-        DiskFullError: no room for a checkpoint.
+    The function that it returns raises ModelError where the chat template does not end the answer.
     """
-    model = policy.model
-    config = build_config(method, settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
-    check_task(method, task, config)
-    meter = RewardMeter(task.reward or nothing, task.train)
 
-    def build() -> RlTrainer:
-        trainer: RlTrainer = build_sampler(trainer_class, policy, task, config, meter)
-        equip(trainer)
-        return trainer
+    def equip(trainer: Any) -> None:
+        check_end(policy.model, policy.tokenizer, task.train[0])
+        trainer.settings = settings
+        trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
 
-    return run(
-        build,
-        policy,
-        folder=folder,
-        watch=watch,
-        save_steps=save_steps(settings),
-        mean_reward=meter.mean if task.reward else None,
-        terms=terms_beside(policy, beside, seed=seed),
-    )
-
-
-def nothing(
-    items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
-) -> list[float | None]:
-    """The reward of a task that has none."""
-    return [0.0] * len(items)
+    return equip

@@ -31,7 +31,8 @@ from transformers import TrainerCallback
 
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
 from perdure.agent.methods.on_policy import reverse_kl
-from perdure.agent.methods.sampling import RowTrainer, train
+from perdure.agent.methods.rl import train
+from perdure.agent.methods.sampling import RowTrainer
 from perdure.agent.weights import trainable
 from perdure.curriculum.sections import SdftTrain
 from perdure.curriculum.task import Item, Task

@@ -5,6 +5,7 @@ gradient accumulation they come with the first batch of a step and count once. T
 global generators, so a method samples and shuffles as it does without them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,17 +24,17 @@ NUM_TEXTS = 8
 """Texts of the base in a step of a term that has no other number."""
 
 
-class Term:
+class Term(ABC):
     """Something added to the loss."""
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027  (nor anything to begin with)
         """Called before the first step, with the weights that the stage began with, be it resumed or not."""
 
+    @abstractmethod
     def add(self, step: int, backward: Backward) -> Tensor:
         """Add the term's gradient at `step`, 0 the first. Returns what the term adds to the loss, a detached scalar."""
-        raise NotImplementedError
 
-    def steer(self) -> None:
+    def steer(self) -> None:  # noqa: B027  (most terms have nothing to steer)
         """Called after the optimiser's step."""
 
 

@@ -33,7 +33,8 @@ from torch import Tensor
 
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
 from perdure.agent.methods.on_policy import tilt_weights, weighted_cross_entropy
-from perdure.agent.methods.sampling import RowTrainer, train
+from perdure.agent.methods.rl import train
+from perdure.agent.methods.sampling import RowTrainer
 from perdure.curriculum.sections import TiltTrain
 from perdure.curriculum.task import Task
 

@@ -1,12 +1,11 @@
 """A few steps of a method on a fork of the policy, which is thrown away: what a step takes, and what it writes."""
 
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from perdure.agent.fork import forked
 from perdure.agent.methods.contract import Beside, Progress, SaveAndStop
 from perdure.agent.world import World
 from perdure.curriculum.methods import Method
@@ -48,7 +47,7 @@ def time_method(
         PerdureError: the method cannot learn the task with these settings.
     """
     _import(world, method)
-    with _fork(world, folder):
+    with forked(world, folder):
         watch = _Stopwatch()
         with suppress(SaveAndStop):
             world.update(method, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
@@ -83,20 +82,6 @@ class _Stopwatch:
         a_step = (rest[-1] - first) / len(rest) if rest else first - self._begun
         setup = max(0.0, first - self._begun - a_step)
         return Timing(self._steps, len(self._times), a_step, setup, checkpoint_bytes)
-
-
-@contextmanager
-def _fork(world: World, folder: Path) -> Iterator[None]:
-    """Whatever is trained inside is gone after."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    start = folder / "start.safetensors"
-    world.snapshot(start)
-    try:
-        yield
-    finally:
-        world.restore_snapshot(start)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _import(world: World, method: Method) -> None:

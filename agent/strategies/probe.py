@@ -88,9 +88,7 @@ class Probe:
 
 def spent(situation: Situation) -> bool:
     """Whether the stage ends before its first step, since it begins above a cap that ends it."""
-    enforces = situation.curriculum.budget.enforces
-    ends = enforces("stop") or (enforces("rollback") and not enforces("penalty") and not enforces("recover"))
-    return ends and not situation.entry.within
+    return situation.curriculum.budget.ends_update and not situation.entry.within
 
 
 def try_candidates(config: Trying, situation: Situation) -> list[Tried]:
