@@ -15,9 +15,12 @@ from perdure.curriculum.sources.prompts import load_prompts
 from perdure.curriculum.task import Task
 
 TERM = "term/"
-"""Before the name of a group that a KL term is trained on; the monitor reads the group of the bare name."""
+"""Before the name of a group that a KL term is trained on; the monitor reads the group of the bare name.
 
-RECOVER = "recover"
+A task's group has the name of its stage, in which there is no slash, so that none is ever called as one of these.
+"""
+
+RECOVER = "recover/generic"
 """The group that `enforce: recover` distils on."""
 
 FEWEST = 4

@@ -10,6 +10,7 @@ from perdure.agent.chronicle import Chronicle
 from perdure.agent.folder import read_json, write_json
 from perdure.agent.methods.contract import Progress, SaveAndStop
 from perdure.agent.world import World
+from perdure.budget.figures import against
 from perdure.budget.monitor import Monitor, Reading
 from perdure.budget.penalty import Controller
 
@@ -120,8 +121,9 @@ def describe(reading: Reading) -> str:
     kl = reading.kl.value
     if not math.isfinite(kl):
         return f"the KL became {kl}"
-    cap = f"above the cap {reading.cap:.4g} nats a {reading.unit}"
-    return f"KL {kl:.3f} {cap}" if reading.bound == kl else f"KL {kl:.3f}, at most {reading.bound:.3f}, {cap}"
+    cap, shown, most = against(reading.cap, kl, reading.bound)
+    bound = "" if reading.bound == kl else f", at most {most},"
+    return f"KL {shown}{bound} above the cap {cap} nats a {reading.unit}"
 
 
 def fault(progress: Progress) -> str | None:

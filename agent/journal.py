@@ -19,6 +19,7 @@ Every line has `event`, `time` (seconds since 1970) and the event's own fields:
     score         stage, name, kind (task | benchmark), value, stderr, n, file
     commit        stage, name, method, steps, seconds, weights_sha256, penalty_weight (only with a penalty)
     interrupted
+    refused       reason: why a strict life was not lived
     finished      seconds
 
 An estimate is `{"value", "stderr", "n"}`, with `null` for a standard error that cannot be told. Stage 0 is the base.

@@ -8,7 +8,11 @@ from typing import Protocol
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
+from perdure.curriculum.models import CausalModel, MlpModel
 from perdure.curriculum.schema import Curriculum
+
+DIGITS = 12
+"""How much of a base's hash a message shows."""
 
 
 class Identified(Protocol):
@@ -31,14 +35,29 @@ def law_for(curriculum: Curriculum, world: Identified) -> Law | None:
     if name is None:
         return None
     law = load_law(law_path(name))
-    for what, fitted, here in (("world", law.world, world.kind), ("base", law.base, world.base_id)):
-        if fitted != here:
-            raise ConfigError(
-                f"budget.law: {name} was fitted on the {what} {fitted}, and this curriculum's {what} is {here}: its "
-                "figures would mean nothing here. Fit a law on runs of this base (perdure law RUN… --save FILE), or "
-                "leave budget.law out"
-            )
+    remedy = (
+        "its figures would mean nothing here. Fit a law on runs of this base (perdure law RUN… --save FILE), or leave "
+        "budget.law out"
+    )
+    if law.world != world.kind:
+        raise ConfigError(
+            f"budget.law: {name} was fitted in the {law.world} world, and this curriculum's model is of the "
+            f"{world.kind} world: {remedy}"
+        )
+    if law.base != world.base_id:
+        raise ConfigError(
+            f"budget.law: {name} was fitted on another base. Its base is {law.base[:DIGITS]} ({law.runs} runs by "
+            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}), and this curriculum's base, "
+            f"{_base_in_words(curriculum.model)}, is {world.base_id[:DIGITS]}: {remedy}"
+        )
     return law
+
+
+def _base_in_words(model: CausalModel | MlpModel) -> str:
+    """`builtin:tiny`, `org/name at revision v1`, `the mlp of 512 and 256 hidden units pretrained on shipped images`."""
+    if isinstance(model, CausalModel):
+        return model.model_name_or_path + (f" at revision {model.revision}" if model.revision else "")
+    return f"the mlp of {' and '.join(map(str, model.hidden_sizes))} hidden units pretrained on {model.data} images"
 
 
 def fingerprint(law: Law) -> str:

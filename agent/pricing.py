@@ -104,8 +104,9 @@ def price(life: "Life") -> None:
             chronicle.tell("price", stage=one.number, **fields)
     fault = refusal(curriculum, prices) if life.strict else None
     if fault is not None:
-        chronicle.tell("interrupted")
-        raise GateError(f"{fault}\nNothing was trained. To live it all the same, begin it anew without --strict")
+        reason = f"{fault}\nNothing was trained. To live it all the same, begin it anew without --strict"
+        chronicle.tell("refused", reason=reason)
+        raise GateError(reason)
 
 
 def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str | None:

@@ -125,14 +125,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Record:
-    """A life so far."""
+    """A life so far; `refusal` says why a strict one was not lived."""
 
     run: str = ""
     tasks: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     prices: tuple[Price, ...] = ()
-    status: Literal["empty", "running", "interrupted", "finished"] = "empty"
+    status: Literal["empty", "running", "interrupted", "refused", "finished"] = "empty"
+    refusal: str = ""
     started: float | None = None
     resumed: int = 0
 
@@ -155,7 +156,7 @@ class Record:
 def fold(record: Record, event: Event) -> Record:
     """The record after one more event. Events that repeat after a resume replace what they repeat."""
     kind = event["event"]
-    if kind in ("started", "resumed", "interrupted", "finished"):
+    if kind in ("started", "resumed", "interrupted", "refused", "finished"):
         return _fold_life(record, event)
     stage = event["stage"]
     if kind == "price":
@@ -194,16 +195,12 @@ def active_seconds(events: Iterable[Event], stage: int | None = None) -> float:
 def _fold_life(record: Record, event: Event) -> Record:
     match event["event"]:
         case "started":
-            return replace(
-                record,
-                run=event["run"],
-                tasks=tuple(event["tasks"]),
-                benchmarks=tuple(event["benchmarks"]),
-                status="running",
-                started=event["time"],
-            )
+            names: dict[str, Any] = {kind: tuple(event[kind]) for kind in ("tasks", "benchmarks")}
+            return replace(record, run=event["run"], status="running", started=event["time"], **names)
         case "resumed":
-            return replace(record, status="running", resumed=record.resumed + 1)
+            return replace(record, status="running", refusal="", resumed=record.resumed + 1)
+        case "refused":
+            return replace(record, status="refused", refusal=event["reason"])
         case other:
             return replace(record, status=other)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from perdure.budget.allocation import stage_cap
 from perdure.budget.config import BudgetConfig, Prompts, Unit
+from perdure.budget.figures import against
 
 ROUNDING = 1e-9
 """A need that passes what is left by this share of it fits still."""
@@ -112,4 +113,5 @@ def fits(need: float | None, left: float) -> bool:
 
 def does_not_fit(stage: int, need: float, left: float) -> str:
     """`stage 3 needs at least 0.298 nats, 0.100 are left`."""
-    return f"stage {stage} needs at least {need:.3f} nats, {left:.3f} are left"
+    shown_left, shown_need = against(left, need)
+    return f"stage {stage} needs at least {shown_need} nats, {shown_left} are left"

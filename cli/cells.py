@@ -9,8 +9,9 @@ from typing import Protocol
 from rich.cells import cell_len
 
 from perdure.agent.record import Record, Row, Value
+from perdure.budget.figures import figure
 from perdure.cli.glyphs import Glyphs, clean
-from perdure.cli.words import figure, finite
+from perdure.cli.words import finite
 
 ALPHA = 0.05
 

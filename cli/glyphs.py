@@ -89,10 +89,10 @@ def spark(values: Sequence[float], width: int, glyphs: Glyphs, low: float | None
     if not finite:
         return glyphs.broken * len(shown)
     bottom = min(finite) if low is None else min(low, *finite)
-    span = max(finite) - bottom
+    span = max(finite) / 2 - bottom / 2  # halves: the whole may be greater than any number
     top = len(glyphs.levels) - 1
     return "".join(
-        glyphs.levels[round((value - bottom) / span * top) if span > 0 else 0]
+        glyphs.levels[round((value / 2 - bottom / 2) / span * top) if span > 0 else 0]
         if math.isfinite(value)
         else glyphs.broken
         for value in shown

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rich.text import Text
 
+from perdure.budget.figures import figure
 from perdure.budget.law.points import FORWARD_KL
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
@@ -15,7 +16,7 @@ from perdure.cli.law_findings import Findings
 from perdure.cli.law_retention import excess, retention
 from perdure.cli.law_table import Form, Line, table
 from perdure.cli.law_words import PLACES, fixed, interval, interval_points, kl_label, percent, predictor_words
-from perdure.cli.words import figure, points
+from perdure.cli.words import points
 
 RANKED_BY = "quadratic"
 

@@ -26,6 +26,10 @@ Set = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="override a setting: stages.0.train.learning_rate=1e-5"),
 ]
 Plain = Annotated[bool, typer.Option("--plain", help="log lines instead of the live view")]
+Target = Annotated[
+    float | None,
+    typer.Option("--target-accuracy", metavar="SHARE", help="in place of the curriculum's budget.target_accuracy"),
+]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object")]
 
 
@@ -62,6 +66,7 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="in place of the curriculum's seed")] = None,
     set_: Set = None,
+    target_accuracy: Target = None,
     plain: Plain = False,
     strict: Annotated[
         bool,
@@ -71,17 +76,14 @@ def run(
     """Live the life that a curriculum describes."""
     from perdure.cli.run import run as verb
 
-    verb(file, output_dir, seed, set_ or [], plain, strict)
+    verb(file, output_dir, seed, set_ or [], target_accuracy, plain=plain, strict=strict)
 
 
 @app.command()
 def plan(
     file: File,
     set_: Set = None,
-    target_accuracy: Annotated[
-        float | None,
-        typer.Option("--target-accuracy", metavar="SHARE", help="in place of the curriculum's budget.target_accuracy"),
-    ] = None,
+    target_accuracy: Target = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 4 if a stage cannot reach its target in the budget")
     ] = False,

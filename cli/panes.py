@@ -7,16 +7,23 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from perdure.agent.record import Reading, Record, Row
+from perdure.budget.figures import figure
 from perdure.cli.glyphs import Glyphs, bar, clean, shorten, spark
 from perdure.cli.sentences import intervention_words, refusal_words
 from perdure.cli.table import kl_style
-from perdure.cli.words import duration, figure, finite, kl_words, law_words, share_of_cap
+from perdure.cli.words import duration, finite, kl_words, law_words, share_of_cap, state_words
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import Estimate
 
-LABEL = 8
-STATUS_STYLE = {"running": "cyan", "finished": "green", "interrupted": "yellow", "not running": "yellow"}
+LABEL, NAME, GAP = 8, 18, 2
+STATUS_STYLE = {
+    "running": "cyan",
+    "finished": "green",
+    "interrupted": "yellow",
+    "not running": "yellow",
+    "refused": "red",
+}
 
 
 def header(title: str, status: str, place: str, seconds: float | None, width: int, glyphs: Glyphs) -> list[Text]:
@@ -82,12 +89,15 @@ def kl_line(record: Record, stage: int, width: int, glyphs: Glyphs) -> Text:
     now = readings[-1][1]
     share = share_of_cap(now)
     words = kl_words(now, glyphs.plus_minus)
+    reached = state_words(next(row for row in reversed(rows) if row.readings), now)
+    end = "" if reached.startswith("step ") else f"  {reached}"
     over = "  above the cap" if share > 1 else ""
-    room = width - LABEL - cell_len(words) - len(over) - 2
+    room = width - LABEL - cell_len(words) - len(end) - len(over) - 2
     cells = min(max(room - 10 if room >= 18 else room, 0), 32)
     full, rest = bar(share, cells, glyphs)
     style = kl_style(share)
-    body = Text.assemble((full, style), (rest, "dim"), "  " if cells else "", (words, style), (over, "bold red"))
+    body = Text.assemble((full, style), (rest, "dim"), "  " if cells else "", (words, style), (end, "dim"))
+    body.append(over, style="bold red")
     body.append_text(_kl_spark(readings, stage, width - LABEL - body.cell_len - 2, glyphs))
     return labelled("KL", body, width)
 
@@ -161,10 +171,12 @@ def metric_lines(metrics: "Mapping[str, Estimate]", width: int, glyphs: Glyphs) 
     widest = max(map(len, figures.values()))
     lines = []
     for key, words in figures.items():
-        line = Text.assemble(f"{key.replace('_', ' '):<18}", (f"{words:<{widest}}", "bold"))
-        formula = Text("  " + clean(FORMULAS.get(key, ""), glyphs), style="dim")
-        together = line.cell_len + formula.cell_len <= width
-        lines += [Text.assemble(line, formula)] if together else [line, formula]
+        formula = clean(FORMULAS.get(key, ""), glyphs)
+        line = Text.assemble(f"{key.replace('_', ' '):<{NAME}}", (words, "bold"))
+        together = NAME + widest + GAP + cell_len(formula) <= width
+        gap = NAME + widest + GAP - line.cell_len if together else max(min(NAME, width - cell_len(formula)), GAP)
+        below = Text(" " * gap + formula, style="dim")
+        lines += [Text.assemble(line, below)] if together else [line, below]
     for line in lines:
         line.truncate(width)
     return lines

@@ -5,18 +5,19 @@ from datetime import datetime
 
 from perdure.agent.journal import Event
 from perdure.agent.record import Value, read_record
+from perdure.budget.figures import figure
 from perdure.cli.glyphs import ASCII, clean
 from perdure.cli.sentences import decision_words, intervention_words, price_words
 from perdure.cli.state import State
 from perdure.cli.words import (
     duration,
     estimate,
-    figure,
     finite,
     kl_words,
     law_words,
     predicted_words,
     share_of_cap,
+    state_words,
 )
 
 EVERY = 5.0
@@ -55,6 +56,8 @@ def event_words(state: State, event: Event) -> str:
         return f"{kind}: perdure resume goes on from here" if kind == "interrupted" else kind
     if kind == "finished":
         return f"finished in {duration(event['seconds'])}"
+    if kind == "refused":
+        return "refused: nothing was trained"
     return f"{where(state, event['stage'])}: {_stage_words(state, event)}"
 
 
@@ -77,7 +80,8 @@ def _decision_words(state: State, event: Event) -> str:
 def _reading_words(state: State, event: Event) -> str:
     reading = read_record([event]).rows[0].readings[0]
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
-    start = "at the start" if reading.entry else f"step {reading.step}"
+    row = state.record.row(event["stage"])
+    start = "at the start" if reading.entry or row is None else state_words(row, reading)
     law = f", {predicted_words(reading.predicted)}" if reading.predicted and event["stage"] else ""
     weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"
     return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}{weight}{law}"

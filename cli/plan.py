@@ -13,7 +13,7 @@ from rich.status import Status
 from perdure.agent.journal import Event
 from perdure.cli.glyphs import ASCII, glyphs_for
 from perdure.cli.pipe import reader_may_leave
-from perdure.cli.run import quieten
+from perdure.cli.run import quieten, targeted
 from perdure.cli.show import UNBOUNDED, strict
 from perdure.cli.view import on_terminal
 
@@ -28,8 +28,7 @@ def plan(file: str, overrides: Sequence[str], target: float | None, refuse: bool
     """
     from perdure.curriculum.file.reader import read_curriculum
 
-    asked = [*overrides, *([] if target is None else [f"budget.target_accuracy={target}"])]
-    read = read_curriculum(file, asked)
+    read = read_curriculum(file, [*overrides, *targeted(target)])
     quieten()
     if refuse:
         from perdure.agent.pricing import refuse_unpriced

@@ -7,9 +7,10 @@ from rich.text import Text
 from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
 from perdure.agent.pricing import SAMPLES, StagePrice, rate_interval
+from perdure.budget.figures import against, figure
 from perdure.cli.glyphs import Glyphs, clean
 from perdure.cli.law_table import Form, table
-from perdure.cli.words import duration, figure
+from perdure.cli.words import duration
 
 PRICES = ("stage", "base rate", "target", "floor", "95 %", "need", "left", "fits")
 COSTS = ("stage", "method", "steps", "a step", "time", "checkpoint", "memory", "as in")
@@ -69,14 +70,15 @@ def _interval(ends: tuple[float, float]) -> str:
 def _price(price: StagePrice) -> tuple[str, ...]:
     interval = price.floor_interval
     rate = price.base_rate
+    left, need = against(price.left, price.need)
     return (
         f"{price.number} {price.name}",
         "n/a" if rate is None else f"{figure(rate.value)} {_interval(rate_interval(rate))}",
         "none" if price.target is None else f"{price.target:g}",
         figure(price.floor),
         "" if interval is None else _interval(interval),
-        figure(price.need),
-        figure(price.left),
+        need,
+        left,
         "" if price.target is None else "n/a" if price.need is None else "yes" if price.fits else "NO",
     )
 

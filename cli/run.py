@@ -13,6 +13,7 @@ from perdure.agent.folder import RunFolder, check_free, fresh_path, locked, open
 from perdure.agent.journal import read_journal
 from perdure.agent.record import read_record
 from perdure.agent.sweep.folder import SweepFolder
+from perdure.budget.errors import GateError
 from perdure.cli.runs import RUNS, find
 from perdure.cli.view import LiveView
 
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
 
 
 def run(
-    file: str, output_dir: Path | None, seed: int | None, overrides: Sequence[str], plain: bool, strict: bool = False
+    file: str,
+    output_dir: Path | None,
+    seed: int | None,
+    overrides: Sequence[str],
+    target: float | None,
+    *,
+    plain: bool,
+    strict: bool,
 ) -> None:
-    """Live the life that a curriculum describes, in a fresh run folder.
+    """Live the life that a curriculum describes, in a fresh run folder; `seed` and `target` overrule the file's.
 
     Raises:
         GateError: `strict`, and a stage cannot reach its target within the budget; nothing was trained.
@@ -31,7 +39,7 @@ def run(
     """
     from perdure.curriculum.file.reader import read_curriculum
 
-    asked = [*overrides, *([] if seed is None else [f"seed={seed}"])]
+    asked = [*overrides, *([] if seed is None else [f"seed={seed}"]), *targeted(target)]
     read = read_curriculum(file, asked)
     path = output_dir or fresh_path(RUNS, read.source.stem)
     check_free(path)
@@ -48,8 +56,17 @@ def run(
         _live(path, begin, plain=plain)
 
 
+def targeted(target: float | None) -> list[str]:
+    """The override of `--target-accuracy`, of `run` and of `plan`."""
+    return [] if target is None else [f"budget.target_accuracy={target}"]
+
+
 def resume(name: Path, plain: bool) -> None:
-    """Go on with a life, or with a sweep, that was stopped or killed."""
+    """Go on with a life, or with a sweep, that was stopped or killed.
+
+    Raises:
+        GateError: the life was refused by `--strict`; it would be again, since it goes on only as it was begun.
+    """
     found = find(name)
     if isinstance(found, SweepFolder):
         from perdure.cli.sweep import resume as resume_sweep
@@ -58,9 +75,12 @@ def resume(name: Path, plain: bool) -> None:
         return
     path = found.path
     folder = open_folder(path)
-    if folder.journal.exists() and read_record(read_journal(folder.journal)).status == "finished":
+    record = read_record(read_journal(folder.journal) if folder.journal.exists() else ())
+    if record.status == "finished":
         print(f"{path} is finished; see it with: perdure show {path}")
         return
+    if record.status == "refused":
+        raise GateError(record.refusal)
     quieten()
 
     def begin(view: LiveView) -> "Life":

@@ -7,8 +7,9 @@ from typing import Any
 
 from perdure.agent.journal import Event
 from perdure.agent.record import Price, Row
+from perdure.budget.figures import against, figure
 from perdure.budget.price import does_not_fit, fits
-from perdure.cli.words import estimate, figure, last_reading, percent
+from perdure.cli.words import estimate, last_reading, percent
 
 
 def intervention_words(event: Event, row: Row | None = None) -> str:
@@ -33,13 +34,13 @@ def intervention_words(event: Event, row: Row | None = None) -> str:
 
 def projected_words(event: Event, row: Row | None) -> str:
     """`projected to 37 % of the way from step 40 to step 60: KL 0.998 of 1.000 (12 readings)`, and the scores there."""
-    cap = _cap(row)
-    of = "" if cap is None else f" of {figure(cap)}"
+    cap, kl = against(_cap(row), event.get("kl"))
+    of = "" if _cap(row) is None else f" of {cap}"
     start = event.get("start") or "the last state within the cap"
     way = (
         f"projected to {percent(event['share'])} of the way from {start} to step {event['step']}{undoing(event, start)}"
     )
-    words = f"{way}: KL {figure(event.get('kl'))}{of} ({event.get('readings')} readings)"
+    words = f"{way}: KL {kl}{of} ({event.get('readings')} readings)"
     if row is None or not all(row.name in row.ends.get(end, {}) for end in ("within", "beyond")):
         return words
     beyond, within = (figure(row.ends[end][row.name].value) for end in ("beyond", "within"))
@@ -58,10 +59,11 @@ def undoing(event: Event, state: str) -> str:
 def recovered_words(event: Event, row: Row | None) -> str:
     """`recovered in 15 steps: KL 1.310 to 0.990`, or that it did not come back."""
     steps, before, after = event["steps"], event.get("kl_before"), event.get("kl_after")
-    way = f"KL {figure(before)} to {figure(after)}"
+    cap = _cap(row)
+    _, start, end = against(cap, before, after)
+    way = f"KL {start} to {end}"
     if "undone" in str(event.get("target")):
         return f"{steps} steps of distillation from the base undone: {way}"
-    cap = _cap(row)
     if cap is not None and not (after is not None and after <= cap):
         return f"{steps} steps of distillation from the base: {way}, still above the cap"
     return f"recovered in {steps} steps: {way}"
@@ -79,9 +81,10 @@ def price_words(price: Price, sign: str = "±") -> str:
     floor = figure(price.floor)
     if price.floor_interval is not None:
         floor += f" [{', '.join(map(figure, price.floor_interval))}]"
-    need = "what the budget counts of it cannot be told" if price.need is None else f"{figure(price.need)} needed"
+    left, needed = against(price.left, price.need)
+    need = "what the budget counts of it cannot be told" if price.need is None else f"{needed} needed"
     warning = refusal_words(price)
-    end = f"WARNING: {warning}" if warning else f"{need}, {figure(price.left)} left"
+    end = f"WARNING: {warning}" if warning else f"{need}, {left} left"
     return f"{start}: at least {floor} nats an answer; {end}"
 
 

@@ -2,16 +2,19 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from perdure.agent.record import Record, Row
+from perdure.agent.record import Reading, Record, Row
+from perdure.budget.figures import against, figure
 from perdure.cli import panes
 from perdure.cli.glyphs import ASCII, Glyphs, clean, glyphs_for
 from perdure.cli.pipe import reader_may_leave
@@ -21,22 +24,25 @@ from perdure.cli.state import State, with_events
 from perdure.cli.table import MARK, table_blocks
 from perdure.cli.view import legend, on_terminal, place, status
 from perdure.cli.words import (
+    bounded,
     cap_words,
     counted,
     duration,
     estimate,
     evidence_words,
-    figure,
     kl_words,
     last_reading,
     law_words,
     penalty_words,
+    state_words,
 )
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import Estimate
 
 UNBOUNDED = 100_000
+LEAST = 20
+"""Cells that a sentence is given at least, however narrow the terminal."""
 
 
 def show(run: Path, as_json: bool) -> None:
@@ -80,10 +86,10 @@ def strict(value: Any) -> Any:
 
 
 def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width: int) -> list[Text]:
-    """Title, table, stages, metrics. Text that is wider than `width` is left for the terminal to wrap."""
+    """Title, table, stages, metrics; a fact that is wider than `width` goes on below where its words begin."""
     facts = (state.title, place(state), status(state), duration(state.elapsed()))
     title = clean(f" {glyphs.dot} ".join(facts), glyphs)
-    lines = [Text(title, style="bold"), Text("")]
+    lines = [Text(title, style="bold"), *refusal_lines(state.record, glyphs, width), Text("")]
     if not state.record.rows:
         return [*lines, Text("nothing has been scored yet")]
     for block in table_blocks(state.record, state.changes, glyphs, width):
@@ -92,9 +98,15 @@ def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width:
     begun = {row.stage for row in state.record.rows}
     to_come = (Row(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
     for row in (*state.record.rows, *to_come):
-        lines += stage_page(state.record, row, glyphs)
+        lines += stage_page(state.record, row, glyphs, width)
     summary = panes.metric_lines(metrics, width, glyphs)
     return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
+
+
+def refusal_lines(record: Record, glyphs: Glyphs, width: int) -> list[Text]:
+    """Why a strict life was not lived; nothing of any other."""
+    told = [line.strip() for line in record.refusal.splitlines()] if record.status == "refused" else []
+    return [line for words in told for line in hanging("  ", clean(words, glyphs), width)]
 
 
 def marks_line(record: Record, glyphs: Glyphs) -> list[Text]:
@@ -114,8 +126,8 @@ MEANING = {
 """Of each intervention."""
 
 
-def stage_page(record: Record, row: Row, glyphs: Glyphs) -> list[Text]:
-    """All that is known of one stage, one line a fact."""
+def stage_page(record: Record, row: Row, glyphs: Glyphs, width: int) -> list[Text]:
+    """All that is known of one stage, fact by fact."""
     sign = glyphs.plus_minus
     reading = last_reading(row)
     price = next((one for one in record.prices if one.stage == row.stage), None)
@@ -133,8 +145,26 @@ def stage_page(record: Record, row: Row, glyphs: Glyphs) -> list[Text]:
         ("weights", row.weights_sha256 or ""),
     ]
     title = Text(clean("base" if row.stage == 0 else f"stage {row.stage}: {row.name}", glyphs), style="bold")
-    told = [Text.assemble((f"  {name:<10}", "dim"), clean(words, glyphs)) for name, words in facts if words]
-    return [title, *told, Text("")]
+    told = [hanging(f"  {name:<10}", clean(words, glyphs), width, name in LISTS) for name, words in facts if words]
+    return [title, *(line for lines in told for line in lines), Text("")]
+
+
+LISTS = ("readings", "evidence")
+"""The facts that are lists, whose items are kept whole."""
+
+
+def hanging(label: str, words: str, width: int, listed: bool = False) -> list[Text]:
+    """A dim label and its words; where they are wider than `width` they go on below their beginning.
+
+    They are broken at spaces, a list (`listed`) after its commas only; what cannot be broken is left for the terminal.
+    """
+    room, lines = max(width - len(label), LEAST), [""]
+    for part in re.split("(?<=, )" if listed else "(?<= )", words):
+        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > room:
+            lines.append("")
+        lines[-1] += part
+    margins = [label, *[" " * len(label)] * (len(lines) - 1)]
+    return [Text.assemble((margin, "dim"), line.rstrip()) for margin, line in zip(margins, lines, strict=True)]
 
 
 def _took(row: Row) -> str:
@@ -154,10 +184,19 @@ def _other_unit(row: Row, sign: str) -> str:
 
 
 def readings_words(row: Row) -> str:
-    """`start 0.100, 20: 0.180, 40: 0.260, end 0.260`, in the unit that the cap counts."""
-    parts = []
-    for reading in row.readings:
-        value = figure(counted(reading).value)
-        name = "start " if reading.entry else f"end (step {reading.step}) " if reading.final else f"{reading.step}: "
-        parts.append(name + value + ("" if reading.within else " above the cap"))
-    return ", ".join(parts)
+    """`start 0.100, 20: 0.180, 40: 0.610 above the cap, end (projected) 0.498`, in the unit that the cap counts."""
+    return ", ".join(_name_of(row, reading) + _reading_words(reading) for reading in row.readings)
+
+
+def _name_of(row: Row, reading: Reading) -> str:
+    if reading.entry:
+        return "start "
+    return f"end ({state_words(row, reading)}) " if reading.final else f"{reading.step}: "
+
+
+def _reading_words(reading: Reading) -> str:
+    """`0.260`, `0.610 above the cap`, with a `confidence` `0.490 (at most 0.510) above the cap`."""
+    if reading.within:
+        return figure(counted(reading).value)
+    _, value, most = against(reading.cap, counted(reading).value, reading.bound)
+    return f"{value} (at most {most}) above the cap" if bounded(reading) else f"{value} above the cap"

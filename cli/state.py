@@ -84,7 +84,7 @@ def with_event(state: State, event: Event, run_folder: Path | None = None) -> St
         state, title=state.title or record.run, record=record, spent=state.spent + passed, last=event["time"]
     )
     match event["event"]:
-        case "started" | "resumed" | "finished" | "interrupted":
+        case "started" | "resumed" | "finished" | "interrupted" | "refused":
             return replace(state, progress={}, pace=None)
         case "score" if event["stage"] > 0 and run_folder is not None:
             one = _only(record, event["stage"], event["name"])

@@ -7,9 +7,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from perdure.budget.figures import figure
 from perdure.cli.glyphs import ASCII, Glyphs, clean, glyphs_for
 from perdure.cli.view import on_terminal
-from perdure.cli.words import figure
 
 HEAD = ("method", "runs", "accuracy", "forgetting", "KL, nats a token")
 LEGEND = "at the end of each run; mean [95 % interval over runs]; forgetting is the mean drop of the benchmarks"

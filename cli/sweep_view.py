@@ -12,11 +12,12 @@ from rich.text import Text
 
 from perdure.agent.sweep.contract import Failed, Finished
 from perdure.agent.sweep.sweep import Plan
+from perdure.budget.figures import figure
 from perdure.cli.glyphs import ASCII, clean, glyphs_for
 from perdure.cli.pipe import reader_may_leave
 from perdure.cli.sweep_page import cell_words, reason_words
 from perdure.cli.view import on_terminal
-from perdure.cli.words import duration, figure
+from perdure.cli.words import duration
 
 
 class Pace:

@@ -13,9 +13,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from perdure.agent.record import Record, Row
+from perdure.budget.figures import figure
 from perdure.cli.cells import Changes, Column, columns
 from perdure.cli.glyphs import Glyphs, clean, shorten
-from perdure.cli.words import counted, figure, last_reading, share_of_cap
+from perdure.cli.words import counted, last_reading, share_of_cap
 
 GAP = 2
 LEAST = 3  # cells that the narrowest column takes, with its gap

@@ -19,13 +19,23 @@ def validate(file: str, overrides: Sequence[str], as_json: bool) -> None:
         CurriculumError: the faults, unless they were printed as JSON; the exit code is 1 either way.
     """
     if not as_json:
-        print(printable(summary(read_curriculum(file, overrides))))
+        print(printable(summary(_read(file, overrides))))
         return
     try:
-        print(read_curriculum(file, overrides).curriculum.model_dump_json(indent=2))
+        print(_read(file, overrides).curriculum.model_dump_json(indent=2))
     except CurriculumError as error:
         print(json.dumps({"errors": [_as_dict(fault) for fault in error.faults]}, indent=2))
         raise typer.Exit(USER) from None
+
+
+def _read(file: str, overrides: Sequence[str]) -> ReadCurriculum:
+    """The curriculum, and that a strategy of the user's own, where it names one, can be made."""
+    read = read_curriculum(file, overrides)
+    if read.curriculum.strategy.type == "python":
+        from perdure.agent.own import refuse_own
+
+        refuse_own(read)
+    return read
 
 
 def summary(read: ReadCurriculum) -> str:

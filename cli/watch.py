@@ -19,6 +19,7 @@ from perdure.cli.words import duration
 POLL = 0.25
 DEAD_AFTER = 3.0
 SILENT_AFTER = 60.0
+ENDED = ("finished", "interrupted", "refused")
 
 
 def watch(run: Path, plain: bool, console: Console | None = None) -> None:
@@ -42,12 +43,14 @@ def _follow(folder: Path, view: LiveView) -> None:
     gone = False
     with view:
         _catch_up(view, tail.read())
-        while not gone and view.state.record.status not in ("finished", "interrupted"):
+        while not gone and view.state.record.status not in ENDED:
             gone = _look(folder, view)
             time.sleep(0 if gone else POLL)
             for event in tail.read():
                 view.event(event)
-    if view.state.record.status != "finished":
+    if view.state.record.status == "refused":
+        view.say(f"refused, nothing was trained; see why with: perdure show {folder}")
+    elif view.state.record.status != "finished":
         how = "interrupted" if view.state.record.status == "interrupted" else "not running (killed?)"
         view.say(f"{how}; go on with: perdure resume {folder}")
 

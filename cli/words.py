@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.agent.record import Predicted, Reading, Record, Row, Value
+from perdure.budget.figures import against, figure
 
 USUAL_LEVEL = 0.95
 
@@ -23,22 +24,12 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def figure(value: float | None) -> str:
-    """Three decimals, fewer for large figures, the exponent for very large or small ones; `n/a` for no number."""
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    size = abs(value)
-    if size >= 1e5 or 0 < size < 5e-4:
-        return f"{value:.1e}"
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
-
-
-def estimate(value: Value, sign: str = "±") -> str:
-    """`0.213 ± 0.010`; `n/a (n=1)` where a single item cannot carry an estimate."""
+def estimate(value: Value, sign: str = "±", shown: str | None = None) -> str:
+    """`0.213 ± 0.010`, with `shown` for the figure; `n/a (n=1)` where a single item cannot carry an estimate."""
     if value.n < 2 or not finite(value.value):
         return f"n/a (n={value.n})"
     error = "" if value.stderr is None else f" {sign} {figure(value.stderr)}"
-    return figure(value.value) + error
+    return (shown or figure(value.value)) + error
 
 
 def counted(reading: Reading) -> Value:
@@ -62,9 +53,14 @@ def share_of_cap(reading: Reading) -> float:
 def kl_words(reading: Reading, sign: str = "±") -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = counted(reading)
-    words = estimate(value, sign) if value.n >= 2 else f"{figure(value.value)} (n={value.n})"
-    bound = f", at most {figure(reading.bound)}," if finite(reading.bound) and reading.bound != value.value else ""
-    return f"{words}{bound} of {figure(reading.cap)} nats/{reading.unit}"
+    cap, shown, most = against(reading.cap, value.value, reading.bound)
+    words = estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
+    return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{reading.unit}"
+
+
+def bounded(reading: Reading) -> bool:
+    """Whether another figure than the KL is held against the cap: the upper end of its interval."""
+    return finite(reading.bound) and reading.bound != counted(reading).value
 
 
 def predicted_words(predicted: Predicted) -> str:
@@ -101,13 +97,27 @@ def last_reading(row: Row) -> Reading | None:
     return row.readings[-1] if row.readings else None
 
 
+def state_words(row: Row, reading: Reading) -> str:
+    """What to call the state that a reading is of: `step 40`; of the end also `projected` or `after recovery`.
+
+    Such an end is reached from the update's last step, whose own reading is told beside it.
+    """
+    last = str(row.interventions[-1].get("action")) if reading.final and row.interventions else ""
+    return REACHED.get(last, f"step {reading.step}")
+
+
+REACHED = {"project": "projected", "recover": "after recovery"}
+"""The ends of a stage that no step of it led to, by the last intervention."""
+
+
 def cap_words(row: Row) -> str:
     """`0.500 of the life's 1.000 nats/token`, where the stage was allowed less than the life."""
     life = next((reading for reading in row.readings if reading.entry), None)
     if life is None or row.cap is None or not row.cap < life.cap:
         return ""
     asked = "" if row.share is None else f"; the strategy asked for {percent(row.share)} of what was left"
-    return f"{figure(row.cap)} of the life's {figure(life.cap)} nats/{life.unit}{asked}"
+    most, cap = against(life.cap, row.cap)
+    return f"{cap} of the life's {most} nats/{life.unit}{asked}"
 
 
 def penalty_words(row: Row) -> str:

@@ -76,6 +76,24 @@ BenchmarkConfig = Annotated[
 ]
 
 
+class Environment(Frozen):
+    """What a stage is worth in the gymnasium environment (docs/environment.md); every command leaves it aside.
+
+    The reward is the weighted gain less the weighted falls. An argument of `gymnasium.make` of the same name wins.
+    """
+
+    gain_weight: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False, description="of the rise of the stage's own task and of those to come"),
+    ] = 1.0
+    forgetting_weight: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="of the fall of the tasks of earlier stages")
+    ] = 1.0
+    benchmark_weight: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="of the mean fall of the benchmarks")
+    ] = 1.0
+
+
 class Stage(Frozen):
     """One task's turn in the stream."""
 
@@ -109,6 +127,10 @@ class Curriculum(Frozen):
         list[BenchmarkConfig], Field(description="what the base can already do: measured and never trained on")
     ] = []
     evaluation: Annotated[Evaluation, Field(description="how held-out items are answered")] = Evaluation()
+    environment: Annotated[
+        Environment | None,
+        Field(description="the reward of the gymnasium environment; every command leaves it aside"),
+    ] = None
 
     @property
     def world(self) -> World:

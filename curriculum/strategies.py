@@ -10,11 +10,12 @@ from perdure.curriculum.methods import Method
 RULES: tuple[Method, ...] = ("sft", "rl", "chord")
 """What `rule` chooses among."""
 
-CANDIDATES: tuple[Method, ...] = ("sft", "low_lr_sft", "rl_kl", "tilt")
+CANDIDATES: tuple[Method, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
 """What `probe` and `bandit` choose among where the file names no candidates.
 
-One of each sort: imitation at the full rate and at a low one, reinforcement held near the base, and the projection onto
-right answers. Every further candidate takes steps from the trials of the others.
+One of each sort: imitation at the full rate, reinforcement held near the base, imitation at a low rate, and the
+projection onto right answers. Every further candidate takes steps from the trials of the others, so that in a short
+stage the first ones alone are tried.
 """
 
 
@@ -48,7 +49,7 @@ class Trying(Frozen):
         Field(
             min_length=1,
             description="methods to choose among, of which those that cannot learn the task are left out; default: "
-            "`sft`, `low_lr_sft`, `rl_kl`, `tilt`",
+            "`sft`, `rl_kl`, `low_lr_sft`, `tilt`",
         ),
     ] = None
     num_prompts: Annotated[
@@ -58,6 +59,14 @@ class Trying(Frozen):
     share: Annotated[
         float, Field(gt=0, le=0.25, description="the most that all trials of a stage take, as a share of its steps")
     ] = 0.25
+    min_steps: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="steps below which a trial tells too little: where `share` is less for each, only the first "
+            "candidates are tried, two if it may be",
+        ),
+    ] = 5
     trials_count: Annotated[
         bool,
         Field(

@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--rate", type=float, default=Settings.rate)
     parser.add_argument("--seed", type=int, default=Settings.seed, help="of the draws; lives have the seeds 0, 1, …")
-    parser.add_argument("--benchmark-weight", type=float, default=1.0)
+    parser.add_argument("--benchmark-weight", type=float, help="default: what the curriculum says")
     parser.add_argument("--output", type=Path, default=Path("learned.json"))
     given = parser.parse_args()
     env = gymnasium.make(

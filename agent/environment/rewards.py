@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from perdure.agent.record import Value
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.schema import Environment
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,25 @@ class Parts:
         tasks to come belong to the gain so that nothing is won by spoiling them first.
         """
         return weights.gain * self.gain - weights.forgetting * self.forgetting - weights.benchmark * self.benchmark_drop
+
+
+def weights_for(
+    told: Environment | None, gain: float | None, forgetting: float | None, benchmark: float | None
+) -> Weights:
+    """The weights that are given, and those of the curriculum in place of `None`.
+
+    Raises:
+        ConfigError: one that is not finite, or below 0.
+    """
+    told = told or Environment()
+    weights = Weights(
+        gain=told.gain_weight if gain is None else gain,
+        forgetting=told.forgetting_weight if forgetting is None else forgetting,
+        benchmark=told.benchmark_weight if benchmark is None else benchmark,
+    )
+    if not all(isfinite(weight) and weight >= 0 for weight in vars(weights).values()):
+        raise ConfigError("gain_weight, forgetting_weight and benchmark_weight must be finite and not below 0")
+    return weights
 
 
 def parts_of(

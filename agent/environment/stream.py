@@ -25,7 +25,7 @@ from perdure.agent.environment.acting import PATH, Acting
 from perdure.agent.environment.actions import SHARES, mask_of, methods_for, possible, shares_for
 from perdure.agent.environment.lives import Lives, Scratch, episode, left_to, read
 from perdure.agent.environment.observation import NAMES, Observation, Sight, observation
-from perdure.agent.environment.rewards import Weights, parts_of
+from perdure.agent.environment.rewards import parts_of, weights_for
 from perdure.agent.journal import read_journal
 from perdure.agent.loop import Life, begin, live_stage
 from perdure.agent.record import Row, active_seconds
@@ -48,7 +48,8 @@ class Stream(gymnasium.Env[Observation, Action]):
         methods: those that an action chooses among; default: `actions.DEFAULT`.
         shares: the shares of what is left of the budget that an action chooses among, each above 0 and at most 1.
         shuffle: whether the stages of a life come in an order that follows from its seed.
-        gain_weight, forgetting_weight, benchmark_weight: of the parts of the reward.
+        gain_weight, forgetting_weight, benchmark_weight: of the parts of the reward; default: what the curriculum's
+            `environment` says.
         folder: where the run folders are made that are not kept; default: in memory for the vision world where the
             system has such a folder, else in the system's folder for temporary files.
 
@@ -67,16 +68,16 @@ class Stream(gymnasium.Env[Observation, Action]):
         methods: Sequence[str] | None = None,
         shares: Sequence[float] = SHARES,
         shuffle: bool = False,
-        gain_weight: float = 1.0,
-        forgetting_weight: float = 1.0,
-        benchmark_weight: float = 1.0,
+        gain_weight: float | None = None,
+        forgetting_weight: float | None = None,
+        benchmark_weight: float | None = None,
         folder: str | PathLike[str] | None = None,
     ) -> None:
         told = read(curriculum, overrides)
         self._curriculum = left_to(PythonStrategy(type="python", path=PATH), told)
         self.methods, self.shares = methods_for(methods, told.world), shares_for(shares)
         self.observation_names = tuple(NAMES)
-        self._weights = _weights(gain_weight, forgetting_weight, benchmark_weight)
+        self._weights = weights_for(told.environment, gain_weight, forgetting_weight, benchmark_weight)
         self._lives, self._shuffle = Lives(), shuffle
         self._scratch = Scratch(None if folder is None else Path(folder), small=told.world == "vision")
         self._life: Life | None = None
@@ -197,12 +198,6 @@ def _of_row(row: Row) -> dict[str, Any]:
     kl = last.kl_per_token if last.unit == "token" else last.kl_per_sequence
     actions = tuple(str(intervention["action"]) for intervention in row.interventions)
     return {"kl": kl.value, "cap": row.cap, "steps": row.steps, "interventions": actions}
-
-
-def _weights(gain: float, forgetting: float, benchmark: float) -> Weights:
-    if not all(np.isfinite(weight) and weight >= 0 for weight in (gain, forgetting, benchmark)):
-        raise ConfigError("gain_weight, forgetting_weight and benchmark_weight must be finite and not below 0")
-    return Weights(gain, forgetting, benchmark)
 
 
 def _keep(options: dict[str, Any]) -> Path | None:

@@ -1,6 +1,6 @@
 """The policy of the language world: a causal language model, its tokenizer, and how it answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,8 @@ class LanguagePolicy:
         self.tokenizer = tokenizer
         self.base: Any = None
         """The base beside it (`agent/language/base.py`), once its texts are there."""
+        self.load_base: Callable[[], Any] | None = None
+        """Loads the original base once more, checked to be the same; with an adapter there is no need, and `None`."""
         self.frozen_digest = digest(frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
 

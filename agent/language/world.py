@@ -10,6 +10,7 @@ from perdure.agent.base_prompts import RECOVER
 from perdure.agent.language.base import Base
 from perdure.agent.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.language.loading import load_base, load_policy
+from perdure.agent.language.policy import LanguagePolicy
 from perdure.agent.language.recover import recover
 from perdure.agent.methods import find_update
 from perdure.agent.methods.contract import ALONE, Beside, Outcome, Watch
@@ -41,6 +42,8 @@ class LanguageWorld:
         self._base: BaseTexts | None = None
         self._fingerprint = self.policy.fingerprint()
         self.base_id = self.policy.frozen_digest if self.policy.is_adapter else self._fingerprint
+        if not self.policy.is_adapter:
+            self.policy.load_base = self._load_base
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -88,7 +91,7 @@ class LanguageWorld:
         return update(self.policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
-        """See `World.recover`. The texts are those of the group `recover`, which `prepare_base` was given."""
+        """See `World.recover`. The texts are those of the group `RECOVER`, which `prepare_base` was given."""
         unit = self._curriculum.budget.unit
         return recover(self.policy, (RECOVER,), unit, config, learning_rate, seed=seed, watch=watch)
 
@@ -106,7 +109,17 @@ class LanguageWorld:
 
     def become_base(self) -> None:
         """See `World.become_base`."""
-        self.policy.become_base(lambda: load_base(self._model))
-        if self.policy.fingerprint() != self._fingerprint:
+        self.policy.become_base(self._load_base)
+
+    def _load_base(self) -> Any:
+        """The base's model without an adapter, from where it was loaded first: the same revision, the same weights.
+
+        Raises:
+            ModelError: it cannot be loaded, or what lies there now is another model.
+        """
+        model = load_base(self._model)
+        again = LanguagePolicy(model, self.policy.tokenizer).fingerprint()
+        if again != self._fingerprint:
             name = self._model.model_name_or_path
             raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")
+        return model

@@ -2,16 +2,18 @@
 
 The loss sums over tokens and divides by batch and `max_completion_length`, the advantages are rewards less their
 group's mean and not divided by its deviation, and there is no KL term. With `beta` above 0 TRL's own KL term is added;
-its reference is the original base: the policy with its adapter off under LoRA, else a second copy of the model loaded
-from where the base came from.
+its reference is the original base: the policy with its adapter off under LoRA, else a second copy of the model, which
+the policy loads (`load_base`) and checks to be the base.
 
-Departures from TRL: a reference adapter that starts at the stage's weights is never made, a reward that is NaN or
+Departures from TRL: the reference is not loaded by the model's name, which may stand for another revision or for what
+has changed since, and a reference adapter that starts at the stage's weights is never made; a reward that is NaN or
 infinite takes no part in the gradient but is reported, a policy whose logits are not finite ends the update, each pass
 over the data is in the order it would have had if the stage had not been resumed, checkpoints are perdure's own
 (`agent/methods/checkpoint.py`), and no usage figures are sent anywhere.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 from trl import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
 
 from perdure.agent.methods import checkpoint
 from perdure.agent.methods.config import build_config, save_steps
@@ -159,19 +162,28 @@ def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, confi
     """A trainer of `trainer_class` for the task, its reference the original base.
 
     Raises:
-        ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found.
+        ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found, or no longer the same.
     """
     rows = Dataset.from_list(prompt_rows(task.train))
-    try:
-        trainer = trainer_class(
-            model=policy.model, reward_funcs=[meter], args=config, train_dataset=rows, processing_class=policy.tokenizer
-        )
-    except OSError as error:
-        raise ModelError(
-            f"the method, or beta above 0, needs the original base a second time, and it cannot be loaded: {error}"
-        ) from error
-    finally:
-        if "ref" in getattr(policy.model, "peft_config", {}):
-            policy.model.delete_adapter("ref")  # without it TRL takes the policy with its adapter off
+    beta, config.beta = config.beta, 0.0  # with another TRL would make a reference of its own
+    trainer = trainer_class(
+        model=policy.model, reward_funcs=[meter], args=config, train_dataset=rows, processing_class=policy.tokenizer
+    )
+    config.beta = trainer.beta = beta
+    if beta and not hasattr(policy.model, "peft_config"):  # with an adapter TRL takes the policy with it off
+        trainer.ref_model = _reference(trainer, policy)
     trainer.step_losses = StepLosses()
     return trainer
+
+
+def _reference(trainer: RlTrainer, policy: Any) -> Any:
+    """The original base as TRL keeps a reference: able to give log-probabilities alone, and on the trainer's device."""
+    if policy.load_base is None:
+        raise ModelError("the method, or beta above 0, needs the original base a second time, and it came from nowhere")
+    base, in_float32 = policy.load_base(), trainer.args.cast_lm_head_to_fp32
+    if in_float32:
+        head = deepcopy(base.get_output_embeddings()).float()  # the embeddings that it may be tied to stay as they are
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+        base.set_output_embeddings(head)
+    add_fused_lm_head(base, temperature=trainer.temperature, cast_lm_head_to_fp32=in_float32)
+    return trainer.accelerator.prepare_model(base, evaluation_mode=True)

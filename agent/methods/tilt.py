@@ -20,7 +20,7 @@ The weights are right at sampling temperature 1 without truncation alone, so oth
 answers π0/π spreads over orders of magnitude, so that one sample may take all the weight of its prompt.
 
 Memory: with a LoRA adapter that of `rl`, the base being the model with its adapter off; else a second copy of the model
-(2 bytes a weight in bfloat16, 4 in float32), loaded from where the base came from.
+(2 bytes a weight in bfloat16, 4 in float32), loaded and checked as `rl` says.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """`bandit`: learns over the stages which method pays for which kind of task, by Thompson sampling.
 
-A kind is whether there are demonstrations, and how often the policy as it is succeeds. What a method paid in a stage is
+A kind is whether there are demonstrations, and whether the policy succeeds as it is. What a method paid in a stage is
 the same value that `probe` predicts, but as it turned out: the gain on the stage's own task, less `forgetting_weight`
 times what was lost elsewhere, the drops of the earlier tasks summed up and the forgetting of what the base could do.
 
@@ -42,8 +42,8 @@ from perdure.agent.strategies.probe import (
 from perdure.curriculum.methods import Method
 from perdure.curriculum.strategies import BanditStrategy
 
-SOME, MUCH = 0.05, 0.5
-"""Base rates from which the policy succeeds sometimes, and mostly."""
+SOME = 0.05
+"""Base rate from which there is success to reinforce."""
 
 NOISE = 0.05
 """Standard deviation of what a method pays from one stage of a kind to another, in points of the value."""
@@ -132,8 +132,8 @@ RATES, PAID = "rates", "paid"
 
 
 def kind_of(demonstrations: bool, base_rate: float) -> str:
-    """One of six kinds of task, as words."""
-    rate = "no success yet" if base_rate < SOME else "some success" if base_rate < MUCH else "success mostly"
+    """One of four kinds of task, as words: more of them, and a stream is over before anything is known of each."""
+    rate = "no success yet" if base_rate < SOME else "some success"
     return f"{'demonstrations' if demonstrations else 'no demonstrations'} and {rate}"
 
 

@@ -167,8 +167,12 @@ def steps_within(trial: Trial, steps: float, cap: float) -> float:
 
 
 def best(outlooks: Sequence[Outlook]) -> int:
-    """The index of the one to choose: of those `within_noise` of the highest value the one with the least KL."""
-    return min(within_noise(outlooks), key=lambda index: (outlooks[index].kl, -outlooks[index].value))
+    """The index of the one to choose: the highest value, and of equal ones the one with the least KL.
+
+    Values that cannot be told apart (`within_noise`) are no reason to choose another: the forgetting that a KL brings
+    is in the value, and to count it once more is to choose whatever learns least (docs/strategies.md has the cost).
+    """
+    return max(range(len(outlooks)), key=lambda index: (outlooks[index].value, -outlooks[index].kl))
 
 
 def within_noise(outlooks: Sequence[Outlook]) -> list[int]:

@@ -3,14 +3,13 @@
 Of every trial it tells the gain a nat and a second, and what the whole stage would come to by it: the gain, the KL held
 to the cap, the forgetting that follows from the KL, and what the earlier tasks of the stream lose
 (`perdure.agent.strategies.outlook`). The value of a method is the expected gain less `forgetting_weight` times the
-expected losses; of methods whose values differ by no more than their noise the one that moves least is taken. Where no
-answer was right, before or after any trial, to stand still would look best: there the first candidate that imitates is
-taken.
+expected losses; the highest is taken, and the reason says how many cannot be told from it. Where no answer was right,
+before or after any trial, to stand still would look best: there the first candidate that imitates is taken.
 
 All trials together make at most `share` of the stage's steps, those of the method that has the fewest. Where that is
-not one step each, the first candidates are tried and the others are left out. They sample at most `2 num_prompts k`
-answers each, and as many again before the first. The forks are thrown away, so that the cost is steps and time; it
-stands in the evidence, and with `trials_count` the steps are taken off the stage's own.
+not `min_steps` each, the first candidates are tried, two if it may be, and the others are left out. They sample at most
+`2 num_prompts k` answers each, and as many again before the first. The forks are thrown away, so that the cost is steps
+and time; it stands in the evidence, and with `trials_count` the steps are taken off the stage's own.
 
 What is measured is measured on training items: held-out items and benchmarks play no part in a decision.
 """
@@ -94,9 +93,8 @@ def spent(situation: Situation) -> bool:
 def try_candidates(config: Trying, situation: Situation) -> list[Tried]:
     """The trials of all candidates that there are steps for, in their order."""
     methods = situation.methods
-    count = int(config.share * min(map(situation.steps, methods)))
-    each = max(1, count // len(methods))
-    trials = [situation.attempt(method, each, config.num_prompts, config.k) for method in methods[: count // each]]
+    each, those = trial_steps(int(config.share * min(map(situation.steps, methods))), len(methods), config.min_steps)
+    trials = [situation.attempt(method, each, config.num_prompts, config.k) for method in methods[:those]]
     less = steps_spent(config, trials)
     tried = []
     for trial in trials:
@@ -106,6 +104,15 @@ def try_candidates(config: Trying, situation: Situation) -> list[Tried]:
         seen = None if slow else judge(trial, steps, situation, config.forgetting_weight)
         tried.append(Tried(trial, seen, seconds))
     return tried
+
+
+def trial_steps(steps: int, candidates: int, least: int) -> tuple[int, int]:
+    """How long each trial is, and how many of the candidates are tried, with so many `steps` for all of them.
+
+    All are tried where that leaves each the `least` steps; else as many as get them, but two where there are two steps.
+    """
+    each = max(1, steps // candidates, min(least, steps // min(2, candidates)))
+    return each, min(candidates, steps // each)
 
 
 def steps_spent(config: Trying, trials: Iterable[Trial]) -> int:
@@ -219,10 +226,8 @@ def cost_of(tried: Sequence[Tried], situation: Situation) -> dict[str, object]:
 
 def reason(outlooks: Sequence[Outlook], chosen: int, count: int, steps: int) -> str:
     """The decision in a line; `count` were tried for `steps` steps, and the outlooks are of those that may be had."""
-    seen, close = outlooks[chosen], within_noise(outlooks)
-    tried = f"{count} tried for {steps} steps"
-    if len(close) > 1:
-        how = f"of {tried} the values of {len(close)} are within their noise, and of these it has the least KL"
-    else:
-        how = f"best of {tried}"
+    seen, close = outlooks[chosen], len(within_noise(outlooks)) - 1
+    how = f"best of {count} tried for {steps} steps" + (
+        f", of which {close} more may be it by the noise" if close else ""
+    )
     return f"{how}: {seen.gain:+.2f} expected at KL {seen.kl:.2g} and {seen.forgetting + seen.lost:.2f} lost elsewhere"

@@ -23,11 +23,12 @@ LARGEST_FILE = 4 * 2**20
 
 @dataclass(frozen=True)
 class ReadCurriculum:
-    """A curriculum, checked and with absolute paths; the file it came from, and that file's text."""
+    """A curriculum, checked and with absolute paths; the file it came from, its text, and where in it each value is."""
 
     curriculum: Curriculum
     source: Path
     text: str
+    document: Document
 
 
 def read_curriculum(file_or_name: str | Path, overrides: Sequence[str] = ()) -> ReadCurriculum:
@@ -43,7 +44,7 @@ def read_curriculum(file_or_name: str | Path, overrides: Sequence[str] = ()) -> 
     source = find(file_or_name)
     document, text = open_document(source)
     override(document, overrides)
-    return ReadCurriculum(check(document), source, text)
+    return ReadCurriculum(check(document), source, text, document)
 
 
 def open_document(source: Path, what: str = "curriculum") -> tuple[Document, str]:

@@ -49,7 +49,11 @@ def based(folder: Path, seed: int = 0) -> TinyPolicy:
     policy = tiny_policy(seed)
     if not (folder / "config.json").exists():
         policy.model.save_pretrained(folder)
-    return TinyPolicy(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), policy.tokenizer)
+
+    def load() -> Any:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+    return TinyPolicy(load(), policy.tokenizer, load_base=load)
 
 
 def move(policy: TinyPolicy, scale: float = 0.02) -> None:

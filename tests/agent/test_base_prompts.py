@@ -1,14 +1,16 @@
 """Who reads which prompts: the monitor, the KL terms, and the recovery."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from perdure.agent.base_prompts import RECOVER, TERM, base_prompts, needs_terms, term_groups
 from perdure.budget.errors import DataError
-from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Item, Task
 
 
@@ -113,3 +115,17 @@ def test_in_the_vision_world_the_penalty_alone_needs_a_group() -> None:
     assert [needs_terms(curriculum(method)) for method in ("sft", "sft_kl", "ewc")] == [False, True, True]
     assert term_groups(vision("ewc"), ["one"]) == ()
     assert term_groups(vision("sft", enforce=["penalty", "project"]), ["one", "two"]) == (TERM + "one", TERM + "two")
+
+
+@pytest.mark.parametrize("name", ["recover", "term", "generic", "recover.generic"])
+def test_no_stage_is_called_as_a_group_that_is_trained_on(name: str, tmp_path: Path) -> None:
+    life = curriculum(enforce=["recover", "penalty", "rollback"], generic=file(tmp_path, 8))
+    stages = [life.stages[0].model_copy(update={"name": name})]
+    groups = base_prompts(life.model_copy(update={"stages": stages}), [replace(task(8), name=name)])
+    assert groups == {name: [0, 1, 2, 3], TERM + name: [4, 5, 6, 7], RECOVER: [4, 5, 6, 7]}
+
+
+@pytest.mark.parametrize("name", [RECOVER, TERM + "one"])
+def test_the_names_of_groups_are_refused_as_names_of_stages(name: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        Stage.model_validate({"name": name, "task": {"type": "python", "path": "m:f"}})

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from perdure.agent.language.world import LanguageWorld
+from perdure.agent.weights import digest, trainable
+from perdure.budget.errors import ModelError
 from tests.agent.killing import life, save_base
 
 
@@ -36,3 +38,18 @@ def test_another_base_has_another_identity(tmp_path: Path, lora: dict[str, int] 
         next(iter(moved.parameters())).add_(1)
     moved.save_pretrained(tmp_path)
     assert world(tmp_path, 0, lora=lora).base_id != one.base_id
+
+
+def test_the_base_is_loaded_once_more_and_only_if_it_is_still_the_same(tmp_path: Path) -> None:
+    save_base(tmp_path)
+    one = world(tmp_path, 0)
+    base = digest(trainable(one.policy.model))
+    with torch.no_grad():
+        next(iter(one.policy.model.parameters())).add_(1)
+    assert one.policy.load_base is not None
+    assert digest(trainable(one.policy.load_base())) == base != digest(trainable(one.policy.model))
+    one.policy.model.save_pretrained(tmp_path)  # in the base's place, as a branch of a repository moves on
+    for again in (one.policy.load_base, one.become_base):
+        with pytest.raises(ModelError, match="is no longer the model that this run began with"):
+            again()
+    assert world(tmp_path, 0, lora={"r": 4}).policy.load_base is None  # the base is the policy with its adapter off

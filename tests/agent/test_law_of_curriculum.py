@@ -15,6 +15,7 @@ from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Coverage, Law, save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
+from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum
 from tests.agent.scalar_life import Onlooker, a_life
 from tests.agent.scalar_life import curriculum as scalar_curriculum
@@ -53,7 +54,7 @@ def curriculum(law: str | None) -> Curriculum:
     task = {"type": "python", "path": "m:f"}
     return Curriculum.model_validate(
         {
-            "model": {"model_name_or_path": "any"},
+            "model": {"model_name_or_path": "org/name", "revision": "v1"},
             "budget": budget,
             "strategy": {"type": "fixed", "method": "sft"},
             "stages": [{"name": "first", "task": task}],
@@ -73,14 +74,25 @@ def test_a_law_of_this_base(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"base": "base-2"}, r"law\.json was fitted on the base base-2, and this curriculum's base is base-1"),
-        ({"world": "language"}, "was fitted on the world language, and this curriculum's world is vision"),
+        (
+            {"base": "0123456789abcdef"},
+            r"^budget\.law: .*/law\.json was fitted on another base\. Its base is 0123456789ab \(4 runs by sft; "
+            r"forgetting of fashion\), and this curriculum's base, org/name at revision v1, is base-1: ",
+        ),
+        ({"world": "language"}, "was fitted in the language world, and this curriculum's model is of the vision world"),
     ],
 )
 def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, str], message: str) -> None:
     save_law(replace(LAW, **other), tmp_path / "law.json")
     with pytest.raises(ConfigError, match=rf"{message}(.|\n)*perdure law RUN"):
         law_for(curriculum(str(tmp_path / "law.json")), Here())
+
+
+def test_the_base_of_a_vision_life_is_told_by_its_recipe(tmp_path: Path) -> None:
+    save_law(LAW, tmp_path / "law.json")
+    given = curriculum(str(tmp_path / "law.json")).model_copy(update={"model": MlpModel(type="mlp", seed=3)})
+    with pytest.raises(ConfigError, match="mlp of 512 and 256 hidden units pretrained on shipped images, is base-2"):
+        law_for(given, Here(base_id="base-2"))
 
 
 def test_files_that_are_no_law(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from perdure.agent.methods import check_settings, find_update
 from perdure.agent.methods.config import samples
@@ -49,9 +50,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def based(saved: Path, make: Callable[[], TinyPolicy] = tiny_policy) -> TinyPolicy:
     """A policy beside its base, as a life would give it to a method."""
     policy = with_base(make())
-    inner = policy.model.get_base_model() if policy.is_adapter else policy.model
-    inner.config._name_or_path = str(saved)
-    return TinyPolicy(policy.model, policy.tokenizer, policy.base)
+
+    def load() -> Any:
+        return AutoModelForCausalLM.from_pretrained(saved, dtype=torch.float32).eval()
+
+    return TinyPolicy(policy.model, policy.tokenizer, policy.base, load)
 
 
 BESIDE = Beside(earlier=(replace(toy_task(6), name="old"),), texts=BASE_GROUPS)

@@ -230,17 +230,26 @@ def test_beta_without_a_base_to_load_is_explained(tmp_path: Path) -> None:
         perdure_digest("rl", RlTrain(**QUICK, **SAMPLING, beta=0.1), toy_task(16), tmp_path)
 
 
-def test_beta_uses_the_base_that_the_weights_came_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_float32", [False, True])
+def test_beta_uses_the_base_that_was_loaded_whatever_the_model_is_called(tmp_path: Path, in_float32: bool) -> None:
+    """By name there is another model, as where the base was loaded at a `revision`: TRL would take that one."""
     from transformers import AutoModelForCausalLM
 
-    tiny_policy().model.save_pretrained(tmp_path / "base")
-    policy = TinyPolicy(AutoModelForCausalLM.from_pretrained(tmp_path / "base"), tiny_policy().tokenizer)
-    with torch.no_grad():
-        policy.model.model.norm.weight.mul_(3)
+    tiny_policy(seed=1).model.save_pretrained(tmp_path / "by-name")
+    policy = TinyPolicy(
+        AutoModelForCausalLM.from_pretrained(tmp_path / "by-name"),
+        tiny_policy().tokenizer,
+        load_base=lambda: tiny_policy().model,
+    )
     meter = RewardMeter(share_of_vowels, toy_task(16).train)
-    config = config_for("rl", RlTrain(**QUICK, **SAMPLING, beta=0.1), tmp_path)
+    extra = {"logging_steps": 1, "cast_lm_head_to_fp32": in_float32}
+    config = config_for("rl", RlTrain(**QUICK, **SAMPLING, beta=0.1, trl=extra), tmp_path)
     trainer = build_sampler(RlTrainer, policy, toy_task(16), config, meter)
-    assert digest(trainable(trainer.ref_model)) == digest(trainable(tiny_policy().model))
+    reference = trainable(trainer.ref_model)
+    assert all(torch.equal(reference[name], tensor) for name, tensor in trainable(tiny_policy().model).items())
+    assert trainer.beta == config.beta == 0.1
+    trainer.train()
+    assert min(row["kl"] for row in trainer.state.log_history if "kl" in row) > 1e-3  # two models of different seeds
 
 
 def test_rows_lead_back_to_their_items() -> None:

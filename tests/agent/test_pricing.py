@@ -190,7 +190,8 @@ def test_a_strict_life_ends_before_any_training(tmp_path: Path) -> None:
     assert lines[3] == "Raise budget.kl or lower the target"
     assert lines[4] == "Nothing was trained. To live it all the same, begin it anew without --strict"
     record = record_of(tmp_path / "run")
-    assert (record.status, len(record.prices), len(record.rows)) == ("interrupted", 2, 1)
+    assert (record.status, len(record.prices), len(record.rows)) == ("refused", 2, 1)
+    assert record.refusal == str(caught.value)
     with pytest.raises(GateError):
         begin(a_life(tmp_path / "run", config, ["1.0", "1.0"], strict=True))
 

@@ -36,6 +36,7 @@ class TinyPolicy:
     model: Any
     tokenizer: Any
     base: Any = None
+    load_base: Any = None
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

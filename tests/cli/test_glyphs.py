@@ -26,6 +26,8 @@ def test_spark_is_to_scale() -> None:
     # 0..7 are the eight levels; from zero, 5 of 10 is level 3.5, which rounds to the even 4.
     assert spark(range(8), 8, UNICODE) == UNICODE.levels
     assert spark([5, 10], 8, UNICODE, low=0) == UNICODE.levels[4] + UNICODE.levels[7]
+    # the span of these two is greater than any float
+    assert spark([1.7e308, -1.7e308], 8, UNICODE) == UNICODE.levels[7] + UNICODE.levels[0]
 
 
 @given(st.floats(), st.integers(0, 60))

@@ -52,12 +52,28 @@ def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
     assert "stage 1 needs at least" in done.stderr and "without --strict" in done.stderr
     assert not list((folder / "runs/life-1/stages").iterdir())
     shown = perdure("show", "runs/life-1", cwd=folder).stdout
-    assert "interrupted" in shown and "  price     base rate" in shown and "  took      not begun" in shown
+    assert shown.startswith("life-1 - 0 of 1 stages - refused - ") and "  Raise budget.kl or lower the target" in shown
+    assert "  price     base rate" in shown and "  took      not begun" in shown
+    journal = folder / "runs/life-1/journal.jsonl"
+    before = journal.read_bytes()
     resumed = perdure("resume", "runs/life-1", cwd=folder)
-    assert (resumed.returncode, resumed.stderr) == (4, done.stderr)
+    assert (resumed.returncode, resumed.stdout, resumed.stderr) == (4, "", done.stderr)
+    assert journal.read_bytes() == before
+    watched = perdure("watch", "runs/life-1", cwd=folder).stdout.splitlines()[-1]
+    assert watched[9:] == "refused, nothing was trained; see why with: perdure show runs/life-1"
     assert not list((folder / "runs/life-1/stages").iterdir())
-    prices = json.loads(perdure("show", "runs/life-1", "--json", cwd=folder).stdout)["prices"]
-    assert [(price["stage"], price["fits"]) for price in prices] == [(1, False)]
+    found = json.loads(perdure("show", "runs/life-1", "--json", cwd=folder).stdout)
+    assert found["status"] == "refused"
+    assert [(price["stage"], price["fits"]) for price in found["prices"]] == [(1, False)]
+
+
+def test_a_run_takes_the_target_that_a_plan_takes(folder: Path) -> None:
+    done = perdure("run", "life.yaml", "--target-accuracy", "0.995", "--strict", cwd=folder)
+    assert done.returncode == 4 and "target 0.995" in done.stdout
+    begun = json.loads((folder / "runs/life-1/run.json").read_text())["curriculum"]["budget"]
+    assert begun["target_accuracy"] == 0.995
+    done = perdure("run", "life.yaml", "--target-accuracy", "1.5", cwd=folder)
+    assert done.returncode == 1 and "--set budget.target_accuracy: " in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])

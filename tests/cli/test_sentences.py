@@ -15,9 +15,10 @@ from perdure.agent.report import run_object
 from perdure.cli.glyphs import ASCII, UNICODE
 from perdure.cli.panes import price_lines
 from perdure.cli.sentences import decision_words, intervention_words, price_words, undoing
-from perdure.cli.show import marks_line, page
+from perdure.cli.show import marks_line, page, readings_words
 from perdure.cli.state import State, with_events
 from perdure.cli.view import LiveView, final, live
+from perdure.cli.words import cap_words, kl_words, state_words
 from tests.cli.drawn import plain, state_of
 from tests.cli.journals import START, Clock, estimate, life, reading, scores
 
@@ -65,6 +66,45 @@ def test_a_projection_tells_the_way_the_kl_and_the_scores_at_both_ends() -> None
     assert intervention_words(PROJECTED) == (
         "projected to 37 % of the way from step 40 to step 60: KL 0.498 (12 readings)"
     )
+
+
+def test_the_projected_state_has_a_name_of_its_own() -> None:
+    events = an_enforced_life()
+    row = read_record(events).rows[-1]
+    assert readings_words(row) == (
+        "start 0.000, 40: 0.280, 60: 0.900 (at most 0.920) above the cap, end (projected) 0.280"
+    )
+    assert state_words(row, row.readings[-2]) == "step 60"
+    assert state_words(row, row.readings[-1]) == "projected"
+    recovered = replace(row, interventions=row.interventions[:1])
+    assert state_words(recovered, row.readings[-1]) == "after recovery"
+    assert state_words(replace(row, interventions=()), row.readings[-1]) == "step 60"
+    lines = live(state_of(events, stage=1), START, UNICODE, 100, 30)
+    assert "of 0.300 nats/token  projected" in plain(lines)
+    assert "projected" not in next(
+        line.plain
+        for line in live(state_of(events[:-5], stage=1), START, UNICODE, 100, 30)
+        if line.plain.startswith("KL")
+    )
+
+
+def test_what_rounds_to_its_cap_is_told_from_it() -> None:
+    at = Clock()
+    over, under = (read_record([reading(at, 1, 20, kl)]).rows[0] for kl in (0.50031, 0.4996))
+    assert readings_words(over) == "20: 0.5003 above the cap"
+    assert kl_words(over.readings[0]) == "0.5003 ± 0.010 of 0.5000 nats/token"
+    assert kl_words(under.readings[0]) == "0.4996 ± 0.010 of 0.5000 nats/token"
+    # with a confidence it is the bound that is held against the cap
+    bound = replace(over.readings[0], kl_per_token=Value(0.49, 0.01, 32), bound=0.50031)
+    assert readings_words(replace(over, readings=(bound,))) == "20: 0.4900 (at most 0.5003) above the cap"
+    assert kl_words(bound) == "0.4900 ± 0.010, at most 0.5003, of 0.5000 nats/token"
+    assert cap_words(replace(over, cap=0.4999, readings=(replace(over.readings[0], entry=True),))) == (
+        "0.4999 of the life's 0.5000 nats/token"
+    )
+    assert intervention_words(PROJECTED | {"kl": 0.4999}, under).endswith("KL 0.4999 of 0.5000 (12 readings)")
+    assert intervention_words(RECOVERED | {"kl_after": 0.50031}, over).endswith("to 0.5003, still above the cap")
+    near = Price(3, "c", Value(0.8, 0.01, 32), 0.98, 0.3, 0.10002, 0.1)
+    assert price_words(near).endswith("WARNING: stage 3 needs at least 0.10002 nats, 0.10000 are left")
 
 
 @pytest.mark.parametrize(
@@ -175,6 +215,9 @@ def test_the_log_has_a_line_for_each() -> None:
     assert any(line.startswith("stage 1/1 even: tilt: best of 4; value 0.310 against") for line in said)
     assert any("penalty weight 0.213" in line for line in said)
     assert any(line.startswith("stage 1/1 even: base rate 0.800 +/- 0.010, target 0.98") for line in said)
+    assert [line.split(": ")[1].split(",")[0] for line in said if ", KL " in line] == [
+        *("at the start", "step 40", "step 60", "projected")
+    ]
     # 0.28 is below the cap of 0.3; what is held against it is below, too, and then 0.92 is above.
     assert ["ABOVE" in line for line in said if ", KL " in line] == [False, False, True, False]
 

@@ -2,17 +2,20 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from perdure.agent.journal import Event
+from perdure.agent.report import metric_estimates
 from perdure.budget.errors import RunError
 from perdure.cli.glyphs import UNICODE
 from perdure.cli.picture import main as picture
-from perdure.cli.runs import in_use
-from perdure.cli.show import page, print_page, show, strict
+from perdure.cli.runs import in_use, read_run
+from perdure.cli.show import hanging, page, print_page, show, strict
 from perdure.cli.state import State, with_events
 from tests.cli.journals import estimate, life, long_life, write_run
 
@@ -87,6 +90,33 @@ def test_every_column_on_a_narrow_terminal(tmp_path: Path) -> None:
     assert sum(len(row.replace("│", " ").split()) - 4 for row in rows) == 15
     assert len(rows) > 1
     assert all(len(row) <= 60 for row in rows)
+
+
+def test_what_is_wider_than_the_terminal_goes_on_below_its_beginning() -> None:
+    # 14 cells are left beside a label of six, but a sentence has 20 at least
+    words = "nothing of it is ever lost, and 40: 0.260 stays"
+    assert [line.plain for line in hanging("  why ", words, 20)] == [
+        *("  why nothing of it is", "      ever lost, and 40:", "      0.260 stays"),
+    ]
+    assert [line.plain for line in hanging("  why ", words, 32, listed=True)] == [
+        *("  why nothing of it is ever lost,", "      and 40: 0.260 stays"),
+    ]
+    assert [line.plain for line in hanging("  why ", "x" * 40, 30)] == ["  why " + "x" * 40]
+
+
+def test_a_page_at_80_columns_has_no_line_that_the_terminal_must_break(run: Path) -> None:
+    record, events = read_run(run)
+    state = with_events(State(), events, run)
+    narrow, wide = (page(state, metric_estimates(record, run), UNICODE, width) for width in (80, 400))
+    assert all(line.cell_len <= 80 for line in narrow)
+    # nothing of the stages' facts is lost: the same words in the same order
+    assert _facts(narrow) == _facts(wide)
+    assert "            end (step 40) 0.260" in [line.plain for line in narrow]
+
+
+def _facts(lines: Sequence[Text]) -> list[str]:
+    texts = [line.plain for line in lines]
+    return " ".join(texts[texts.index("base") :]).split()
 
 
 def test_every_prefix_can_be_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,54 @@ def test_a_bad_file_is_one_message_without_traceback(good: Path) -> None:
     )
 
 
+OWN = """\
+from perdure.agent.strategies.contract import Decision
+
+
+class Thrift:
+    def __init__(self, below: float = 0.5) -> None:
+        self.below = below
+
+    def choose(self, situation: object) -> Decision:
+        return Decision("sft", "always")
+
+
+def nothing() -> None:
+    return None
+"""
+
+
+def test_a_strategy_of_ones_own_is_made_as_a_run_would_and_needs_no_torch(good: Path) -> None:
+    (good / "thrift.py").write_text(OWN)
+    own = "strategy={type: python, path: 'thrift:Thrift', args: {below: 0.3}}"
+    done = perdure("validate", "good.yaml", "--set", own, cwd=good)
+    assert (done.returncode, done.stderr) == (0, "")
+    code = (
+        "from perdure.cli.validate import validate; validate('good.yaml', [sys.argv[1]], False); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert perdure(own, cwd=good, code=code).stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("path: 'thrifts:Thrift'", "'thrifts:Thrift': there is no module 'thrifts'; it must be installed or lie in"),
+        ("path: 'thrift:Thrifty'", "module 'thrift' has no 'Thrifty'; did you mean 'Thrift'?"),
+        ("path: 'thrift:Thrift', args: {above: 1}", "'thrift:Thrift' could not be made with above: TypeError"),
+        ("path: 'thrift:nothing'", "made a NoneType, which has no method `choose(situation)`"),
+        ("path: thrift", "'thrift' is no entry point of the group 'perdure.strategies'"),
+    ],
+)
+def test_a_strategy_of_ones_own_that_cannot_be_made_is_refused_with_its_place(good: Path, own: str, said: str) -> None:
+    (good / "thrift.py").write_text(OWN)
+    (good / "own.yaml").write_text(GOOD.replace("type: rule", f"type: python, {own}"))
+    done = perdure("validate", "own.yaml", cwd=good)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("own.yaml:3:32: strategy.path: the strategy '")  # `strategy: {type: python, path: …`
+    assert said in done.stderr
+
+
 def test_json_of_a_good_file_is_the_resolved_curriculum(good: Path) -> None:
     done = perdure("validate", "good.yaml", "--json", "--set", "seed=3", cwd=good)
     resolved = json.loads(done.stdout)

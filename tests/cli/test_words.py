@@ -2,7 +2,8 @@
 
 import pytest
 
-from perdure.cli.words import duration, figure
+from perdure.budget.figures import figure
+from perdure.cli.words import duration
 
 
 @pytest.mark.parametrize(

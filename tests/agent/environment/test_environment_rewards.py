@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from perdure.agent.environment.rewards import Parts, Weights, parts_of
+from perdure.agent.environment.rewards import Parts, Weights, parts_of, weights_for
 from perdure.agent.record import Value
+from perdure.agent.setup import differences
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.schema import Environment
 from perdure.eval.metrics import average_accuracy, benchmark_drop
+from tests.agent.environment.toy import toy
 
 
 def scores(**values: float) -> dict[str, Value]:
@@ -48,3 +53,26 @@ def test_the_rewards_of_a_life_are_the_rise_of_accuracy_less_the_benchmark_drop(
     drop = benchmark_drop(table[:, stages:]) if benchmarks else 0.0
     assert drop is not None
     assert total == pytest.approx(accuracy - table[0, :stages].mean() - drop)
+
+
+def test_an_argument_wins_over_the_curriculum_and_the_curriculum_over_one() -> None:
+    told = Environment(forgetting_weight=3, benchmark_weight=0)
+    assert weights_for(None, None, None, None) == Weights(1, 1, 1)
+    assert weights_for(told, None, None, None) == Weights(1, 3, 0)
+    assert weights_for(told, 2, 0, None) == Weights(2, 0, 0)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_none_is_refused_wherever_it_stands(wrong: float) -> None:
+    with pytest.raises(ConfigError, match="finite and not below 0"):
+        weights_for(None, None, wrong, None)
+    with pytest.raises(ValidationError):
+        Environment(gain_weight=wrong)
+
+
+def test_a_run_that_was_begun_before_there_was_the_section_goes_on() -> None:
+    now = toy().model_dump(mode="json")
+    begun = {name: value for name, value in now.items() if name != "environment"}
+    assert differences("curriculum", begun, now) == []
+    weighted = toy(environment={}).model_dump(mode="json")
+    assert differences("curriculum", begun, weighted)[0].startswith("curriculum.environment: was None")

@@ -129,9 +129,10 @@ def test_a_method_that_cannot_learn_the_task_is_replaced_and_noted(env: Stream, 
     assert "sft cannot learn this task" in reason
 
 
-def test_the_weights_of_the_reward_are_arguments(env: Stream, tmp_path: Path) -> None:
+def test_the_weights_of_the_reward_are_the_curriculums_and_arguments_win(env: Stream, tmp_path: Path) -> None:
     _, _, told = lived(env, 3)
-    weighted = Stream(toy(), methods=METHODS, folder=tmp_path, gain_weight=2, forgetting_weight=0.5, benchmark_weight=3)
+    own = toy(environment={"gain_weight": 2.0, "forgetting_weight": 9.0})
+    weighted = Stream(own, methods=METHODS, folder=tmp_path, forgetting_weight=0.5, benchmark_weight=3)
     _, rewards, _ = lived(weighted, 3)
     expected = [2 * one["gain"] - 0.5 * one["forgetting"] - 3 * one["benchmark_drop"] for one in told[1:]]
     assert rewards == pytest.approx(expected)

@@ -75,7 +75,7 @@ def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2),
 def test_kinds() -> None:
     assert kind_of(True, 0.0) == "demonstrations and no success yet"
     assert kind_of(True, 0.05) == "demonstrations and some success"
-    assert kind_of(False, 0.5) == "no demonstrations and success mostly"
+    assert kind_of(False, 0.5) == "no demonstrations and some success"
 
 
 def test_a_posterior_weighs_by_precision() -> None:
@@ -129,7 +129,7 @@ def test_the_first_of_a_kind_is_tried_and_seeds_the_prior() -> None:
     assert figures["prior_mean"] == figures["mean"] == figures["value"]
     assert figures["prior_sd"] == pytest.approx(DOUBT)
     assert decision.evidence["rates"] == {"first": 1.0} and decision.evidence["rate"] == 1.0
-    assert decision.evidence["kind"] == "demonstrations and success mostly"
+    assert decision.evidence["kind"] == "demonstrations and some success"
 
 
 def test_the_next_of_a_kind_is_decided_by_what_was_paid_without_trials() -> None:

@@ -1,0 +1,43 @@
+"""Figures as text: rounded, but never so far that one seems to lie on another side of its cap than it does."""
+
+import math
+
+MOST = 6
+"""Digits that are added at most to tell a figure from its cap: what they do not tell apart is the rounding of a sum."""
+
+
+def figure(value: float | None, more: int = 0) -> str:
+    """Three decimals, fewer for large figures, the exponent for very large or small ones; `n/a` for no number.
+
+    `more` digits are added.
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    size = abs(value)
+    if size >= 1e5 or 0 < size < 5e-4:
+        return f"{value:.{1 + more}e}"
+    return f"{value:.{more + (3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0)}f}"
+
+
+def against(cap: float | None, *values: float | None) -> tuple[str, ...]:
+    """The cap, then the figures that are held against it, as text: `0.500`, `0.213`, but `0.5000`, `0.5003`.
+
+    All have as many digits more as it takes for each text to be below, above or equal to that of the cap just as its
+    figure is.
+    """
+    for more in range(MOST + 1):
+        shown = tuple(figure(one, more) for one in (cap, *values))
+        if all(_tells(cap, value, shown[0], text) for value, text in zip(values, shown[1:], strict=True)):
+            return shown
+    return tuple(map(figure, (cap, *values)))
+
+
+def _tells(cap: float | None, value: float | None, cap_shown: str, shown: str) -> bool:
+    """Whether the texts compare as the numbers do; where one is none, there is nothing to tell."""
+    if cap is None or value is None or not (math.isfinite(cap) and math.isfinite(value)):
+        return True
+    return _order(float(shown), float(cap_shown)) == _order(value, cap)
+
+
+def _order(one: float, other: float) -> int:
+    return (one > other) - (one < other)
