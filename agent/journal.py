@@ -14,7 +14,8 @@ Every line has `event`, `time` (seconds since 1970) and the event's own fields:
                   the KL is in the range the law was fitted on; benchmarks: those whose mean drop it is; level: of
                   the interval; other_prompts: whether the law was fitted to KL on other prompts)
     intervention  stage, step, action (stop | rollback | broken | project | recover), reason, target; of project also
-                  start, share (of the line), readings, kl, kl_within, kl_beyond; of recover steps, kl_before, kl_after
+                  start, share (of the line), readings, kl, kl_within, kl_beyond; of recover steps, kl_before, kl_after,
+                  within (whether it came back) and undone (it did not come nearer, and was taken back)
     end_score     stage, end (within | beyond: the ends of the line of a projection), name, value, stderr, n
     score         stage, name, kind (task | benchmark), value, stderr, n, file
     commit        stage, name, method, steps, seconds, weights_sha256, penalty_weight (only with a penalty)

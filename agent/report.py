@@ -30,6 +30,7 @@ class Change:
 def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]:
     """What `perdure show RUN --json` prints: plain values, `None` for what is not known.
 
+    `refusal` says why a strict life was refused; it is `None` of every other.
     Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
     that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
     stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
@@ -44,6 +45,7 @@ def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]
     return {
         "run": record.run,
         "status": record.status,
+        "refusal": record.refusal or None,
         "tasks": list(record.tasks),
         "benchmarks": list(record.benchmarks),
         "prices": [_price(price) for price in record.prices],

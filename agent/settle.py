@@ -205,8 +205,9 @@ def recover(guard: Guard, ended: Reading, recovery: Recovery) -> Reading:
     reading = guard.measure(ended.step)
     told = {"steps": steps, "kl_before": ended.kl.value, "kl_after": reading.kl.value}
     undone = not reading.bound < ended.bound
+    judged = {"within": reading.within, "undone": undone}
     target = f"{steps} steps of distillation from the base" + (", undone since the KL did not fall" if undone else "")
-    guard.tell("recover", describe(ended), target, ended.step, **told)
+    guard.tell("recover", describe(ended), target, ended.step, **told, **judged)
     if undone:
         guard.world.restore_snapshot(before)
     return ended if undone else reading

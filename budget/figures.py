@@ -3,7 +3,11 @@
 import math
 
 MOST = 6
-"""Digits that are added at most to tell a figure from its cap: what they do not tell apart is the rounding of a sum."""
+"""Digits that are added at most to tell a figure from its cap.
+
+They tell every relative difference of more than two millionths. Below that both texts can be equal: with six digits
+more, figures from 0.0005 on have nine decimals, so that two near it may differ by a millionth and look the same.
+"""
 
 
 def figure(value: float | None, more: int = 0) -> str:
@@ -23,16 +27,17 @@ def against(cap: float | None, *values: float | None) -> tuple[str, ...]:
     """The cap, then the figures that are held against it, as text: `0.500`, `0.213`, but `0.5000`, `0.5003`.
 
     All have as many digits more as it takes for each text to be below, above or equal to that of the cap just as its
-    figure is.
+    figure is. One that `MOST` digits do not tell from the cap has the same text, never one on its other side.
     """
-    for more in range(MOST + 1):
-        shown = tuple(figure(one, more) for one in (cap, *values))
-        if all(_tells(cap, value, shown[0], text) for value, text in zip(values, shown[1:], strict=True)):
-            return shown
-    return tuple(map(figure, (cap, *values)))
+    shown = [tuple(figure(one, more) for one in (cap, *values)) for more in range(MOST + 1)]
+
+    def told(texts: tuple[str, ...]) -> int:
+        return sum(_tells(cap, *pair, texts[0]) for pair in zip(values, texts[1:], strict=True))
+
+    return max(shown, key=told)
 
 
-def _tells(cap: float | None, value: float | None, cap_shown: str, shown: str) -> bool:
+def _tells(cap: float | None, value: float | None, shown: str, cap_shown: str) -> bool:
     """Whether the texts compare as the numbers do; where one is none, there is nothing to tell."""
     if cap is None or value is None or not (math.isfinite(cap) and math.isfinite(value)):
         return True

@@ -9,7 +9,7 @@ from perdure.agent.journal import Event
 from perdure.agent.record import Price, Row
 from perdure.budget.figures import against, figure
 from perdure.budget.price import does_not_fit, fits
-from perdure.cli.words import estimate, last_reading, percent
+from perdure.cli.words import estimate, last_reading, percent, undone
 
 
 def intervention_words(event: Event, row: Row | None = None) -> str:
@@ -48,25 +48,34 @@ def projected_words(event: Event, row: Row | None) -> str:
 
 
 def undoing(event: Event, state: str) -> str:
-    """`, which undoes stages 1 to 3` where an intervention went back to a state before the stage's own start."""
+    """`, which undoes stages 1 to 3` where an intervention went back to a state before the stage's own start.
+
+    One that went only part of the way back `takes back part of stage 3`.
+    """
     found = re.fullmatch(r"the base|the end of stage (\d+)", state)
     first, last = int(found.group(1) or 0) + 1 if found else 1, int(event.get("stage", 1)) - 1
     if found is None or first > last:
         return ""
-    return f", which undoes stage {last}" if first == last else f", which undoes stages {first} to {last}"
+    does = "takes back part of" if event.get("share") else "undoes"
+    return f", which {does} stage {last}" if first == last else f", which {does} stages {first} to {last}"
 
 
 def recovered_words(event: Event, row: Row | None) -> str:
-    """`recovered in 15 steps: KL 1.310 to 0.990`, or that it did not come back."""
+    """`recovered in 15 steps: KL 1.310 to 0.990`, or that it did not come back.
+
+    With a `confidence` it is the upper end of the interval that has to: of journals without `within` the KL decides.
+    """
     steps, before, after = event["steps"], event.get("kl_before"), event.get("kl_after")
     cap = _cap(row)
     _, start, end = against(cap, before, after)
     way = f"KL {start} to {end}"
-    if "undone" in str(event.get("target")):
+    if undone(event):
         return f"{steps} steps of distillation from the base undone: {way}"
-    if cap is not None and not (after is not None and after <= cap):
-        return f"{steps} steps of distillation from the base: {way}, still above the cap"
-    return f"recovered in {steps} steps: {way}"
+    below = cap is not None and after is not None and after <= cap
+    if event.get("within", below or cap is None):
+        return f"recovered in {steps} steps: {way}"
+    what = ", the upper end of its interval" if below else ","
+    return f"{steps} steps of distillation from the base: {way}{what} still above the cap"
 
 
 def _cap(row: Row | None) -> float | None:

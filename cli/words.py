@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from perdure.agent.journal import Event
 from perdure.agent.record import Predicted, Reading, Record, Row, Value
 from perdure.budget.figures import against, figure
 
@@ -102,12 +103,18 @@ def state_words(row: Row, reading: Reading) -> str:
 
     Such an end is reached from the update's last step, whose own reading is told beside it.
     """
-    last = str(row.interventions[-1].get("action")) if reading.final and row.interventions else ""
+    moved = [event["action"] for event in row.interventions if event["action"] != "stop" and not undone(event)]
+    last = str(moved[-1]) if reading.final and moved else ""
     return REACHED.get(last, f"step {reading.step}")
 
 
+def undone(event: Event) -> bool:
+    """Whether an intervention is a recovery that was taken back; older journals say so in the target alone."""
+    return bool(event.get("undone", event["action"] == "recover" and "undone" in str(event.get("target"))))
+
+
 REACHED = {"project": "projected", "recover": "after recovery"}
-"""The ends of a stage that no step of it led to, by the last intervention."""
+"""The ends of a stage that no step of it led to, by the last intervention that moved the policy: `stop` does not."""
 
 
 def cap_words(row: Row) -> str:

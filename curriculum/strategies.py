@@ -64,7 +64,7 @@ class Trying(Frozen):
         Field(
             ge=1,
             description="steps below which a trial tells too little: where `share` is less for each, only the first "
-            "candidates are tried, two if it may be",
+            "candidates are tried, two at least",
         ),
     ] = 5
     trials_count: Annotated[

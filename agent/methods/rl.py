@@ -134,14 +134,8 @@ def train(
     config = build_config(method, settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
     check_task(method, task, config)
     meter = RewardMeter(task.reward or nothing, task.train)
-
-    def build() -> RlTrainer:
-        trainer: RlTrainer = build_sampler(trainer_class, policy, task, config, meter)
-        equip(trainer)
-        return trainer
-
     return run(
-        build,
+        lambda: build_sampler(trainer_class, policy, task, config, meter, equip),
         policy,
         folder=folder,
         watch=watch,
@@ -158,8 +152,15 @@ def nothing(
     return [0.0] * len(items)
 
 
-def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, config: Any, meter: RewardMeter) -> Any:
-    """A trainer of `trainer_class` for the task, its reference the original base.
+def build_sampler(
+    trainer_class: type[RlTrainer],
+    policy: Any,
+    task: Task,
+    config: Any,
+    meter: RewardMeter,
+    equip: Callable[[Any], None] = lambda trainer: None,
+) -> Any:
+    """A trainer of `trainer_class` for the task, its reference the original base; `equip` is called with it last.
 
     Raises:
         ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found, or no longer the same.
@@ -173,13 +174,17 @@ def build_sampler(trainer_class: type[RlTrainer], policy: Any, task: Task, confi
     if beta and not hasattr(policy.model, "peft_config"):  # with an adapter TRL takes the policy with it off
         trainer.ref_model = _reference(trainer, policy)
     trainer.step_losses = StepLosses()
+    equip(trainer)
     return trainer
 
 
 def _reference(trainer: RlTrainer, policy: Any) -> Any:
     """The original base as TRL keeps a reference: able to give log-probabilities alone, and on the trainer's device."""
     if policy.load_base is None:
-        raise ModelError("the method, or beta above 0, needs the original base a second time, and it came from nowhere")
+        raise ModelError(
+            "the method, or beta above 0, needs the original base a second time, and this policy has no `load_base`: "
+            "give it a function that loads the base, or train a LoRA adapter, whose base is the model with it off"
+        )
     base, in_float32 = policy.load_base(), trainer.args.cast_lm_head_to_fp32
     if in_float32:
         head = deepcopy(base.get_output_embeddings()).float()  # the embeddings that it may be tied to stay as they are

@@ -142,7 +142,7 @@ def _built(build: Callable[[], Any]) -> Any:
 
 
 def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
-    """Train to the last step, or to where the watch ends it, and let go of the trainer's memory."""
+    """Train to the last step, or to where the watch ends it, and take from the trainer all that it holds."""
     step_end.saved = 0 if resume is None else checkpoint.step_of(resume)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(step_end)
@@ -158,15 +158,21 @@ def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
         step_end.watch(Progress(trainer.state.global_step + 1, trainer.state.max_steps, loss=nan, reward=nan))
         step_end.stopped = True
     finally:
+        state = trainer.state
         _release(trainer)
-    return Outcome(steps=trainer.state.global_step, ended="stopped" if step_end.stopped else "completed")
+    return Outcome(steps=state.global_step, ended="stopped" if step_end.stopped else "completed")
 
 
 def _release(trainer: Any) -> None:
-    """Let go of the optimiser's memory; trainer, callbacks and accelerator refer to each other in circles."""
-    handler = trainer.callback_handler
-    trainer.optimizer = trainer.lr_scheduler = handler.optimizer = handler.lr_scheduler = None
-    trainer.accelerator.free_memory()  # collects garbage
+    """Let go of whatever the trainer holds: the optimiser, a reference, a teacher; after this it is good for nothing.
+
+    Trainer, callbacks and accelerator refer to each other in circles, and a traceback may still refer to the trainer,
+    so its attributes are taken from it rather than waited for.
+    """
+    accelerator, handler = trainer.accelerator, trainer.callback_handler
+    handler.optimizer = handler.lr_scheduler = None
+    vars(trainer).clear()
+    accelerator.free_memory()  # collects garbage
 
 
 @contextmanager

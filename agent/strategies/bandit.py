@@ -11,9 +11,10 @@ is what the curriculum's law, or what stands in for one, expects at the KL that 
 expects at the KL that it began with.
 
 What is believed of a method in a kind is a normal distribution over its mean value. The first stage of a kind tries the
-candidates as `probe` does, and what they promise is the prior; every stage of that kind that was lived since then
-updates the posterior of its method. A stage is decided by one draw from each posterior: the highest wins (Thompson,
-Biometrika 25, 1933). A method that did well is taken more and more often, one of which little is known now and then.
+candidates as `probe` does, and what they promise is the prior; where it had not the steps for all, the next ones try
+the others. Every stage of that kind that was lived updates the posterior of its method. A stage is decided by one draw
+from each posterior: the highest wins (Thompson, Biometrika 25, 1933). A method that did well is taken more and more
+often, one of which little is known now and then.
 
 Everything that is learned stands in the journal, so a life that was killed goes on with what it knew.
 """
@@ -87,14 +88,22 @@ class Bandit:
             return Decision(methods[0], why, evidence, candidates_of(situation))
         kind = kind_of(situation.task.has_demonstrations, rates[situation.task.name])
         evidence |= {"kind": kind}
-        first = first_of(situation.record, kind)
-        return self._begin(situation, evidence) if first is None else self._draw(situation, priors_of(first), evidence)
+        priors = priors_of(situation.record, kind)
+        out = ruled_out(situation.record, kind)
+        untried = [method for method in methods if method not in priors and method not in out]
+        return self._try(situation, untried, priors, evidence) if untried else self._draw(situation, priors, evidence)
 
-    def _begin(self, situation: Situation, evidence: Mapping[str, object]) -> Decision:
-        tried = try_candidates(self._config, situation)
-        priors = {one.method: prior_of(one) for one in tried if one.outlook is not None}
+    def _try(
+        self,
+        situation: Situation,
+        untried: Sequence[Method],
+        priors: Mapping[Method, Belief],
+        evidence: Mapping[str, object],
+    ) -> Decision:
+        tried = try_candidates(self._config, situation, untried)
+        promised = {one.method: prior_of(one) for one in tried if one.outlook is not None}
         told = {one.method: figures(one) for one in tried}
-        decision = self._draw(situation, priors, {**evidence, **cost_of(tried, situation)}, told)
+        decision = self._draw(situation, {**priors, **promised}, {**evidence, **cost_of(tried, situation)}, told)
         return replace(decision, steps_spent=steps_spent(self._config, (one.trial for one in tried)))
 
     def _draw(
@@ -157,18 +166,22 @@ def draw(belief: Belief, seed: int) -> float:
     return Random(seed).gauss(belief.mean, belief.sd)
 
 
-def first_of(record: Record, kind: str) -> Row | None:
-    """The first stage of the kind that a bandit decided by trials: it holds the priors."""
-    rows = (row for row in record.rows if row.evidence.get("kind") == kind)
-    return next((row for row in rows if priors_of(row)), None)
-
-
-def priors_of(row: Row) -> dict[Method, Belief]:
-    """The priors that a decision was journaled with, by method."""
-    found = {one["method"]: one["figures"] for one in row.candidates}
+def priors_of(record: Record, kind: str) -> dict[Method, Belief]:
+    """The priors that decisions of the kind were journaled with, by method."""
+    found = {one["method"]: one["figures"] for row in record.rows if is_of(row, kind) for one in row.candidates}
     return {
         method: Belief(told["prior_mean"], told["prior_sd"]) for method, told in found.items() if "prior_mean" in told
     }
+
+
+def ruled_out(record: Record, kind: str) -> set[Method]:
+    """The candidates whose trial broke or whose stage would have been too slow: they are not tried again."""
+    return {method for row in record.rows if is_of(row, kind) for method in row.evidence.get("ruled_out", ())}
+
+
+def is_of(row: Row, kind: str) -> bool:
+    """Whether a bandit decided the stage as one of the kind."""
+    return row.evidence.get("kind") == kind
 
 
 def payments(record: Record, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:

@@ -7,7 +7,7 @@ expected losses; the highest is taken, and the reason says how many cannot be to
 before or after any trial, to stand still would look best: there the first candidate that imitates is taken.
 
 All trials together make at most `share` of the stage's steps, those of the method that has the fewest. Where that is
-not `min_steps` each, the first candidates are tried, two if it may be, and the others are left out. They sample at most
+not `min_steps` each, the first candidates are tried, two at least, and the others are left out. They sample at most
 `2 num_prompts k` answers each, and as many again before the first. The forks are thrown away, so that the cost is steps
 and time; it stands in the evidence, and with `trials_count` the steps are taken off the stage's own.
 
@@ -61,7 +61,7 @@ class Probe:
             return Decision(
                 situation.methods[0], "no budget is left to try anything with", {}, candidates_of(situation)
             )
-        tried = try_candidates(self._config, situation)
+        tried = try_candidates(self._config, situation, situation.methods)
         method, why = self._best(tried, situation)
         return Decision(
             method,
@@ -90,11 +90,11 @@ def spent(situation: Situation) -> bool:
     return situation.curriculum.budget.ends_update and not situation.entry.within
 
 
-def try_candidates(config: Trying, situation: Situation) -> list[Tried]:
-    """The trials of all candidates that there are steps for, in their order."""
-    methods = situation.methods
-    each, those = trial_steps(int(config.share * min(map(situation.steps, methods))), len(methods), config.min_steps)
-    trials = [situation.attempt(method, each, config.num_prompts, config.k) for method in methods[:those]]
+def try_candidates(config: Trying, situation: Situation, methods: Sequence[Method]) -> list[Tried]:
+    """The trials of those of the methods that there are steps for, in their order."""
+    steps = int(config.share * min(map(situation.steps, situation.methods)))
+    each, count = trial_steps(steps, len(methods), config.min_steps)
+    trials = [situation.attempt(method, each, config.num_prompts, config.k) for method in methods[:count]]
     less = steps_spent(config, trials)
     tried = []
     for trial in trials:
@@ -110,8 +110,11 @@ def trial_steps(steps: int, candidates: int, least: int) -> tuple[int, int]:
     """How long each trial is, and how many of the candidates are tried, with so many `steps` for all of them.
 
     All are tried where that leaves each the `least` steps; else as many as get them, but two where there are two steps.
+    One of several is not tried alone: there is nothing to compare it with.
     """
-    each = max(1, steps // candidates, min(least, steps // min(2, candidates)))
+    if steps < min(2, candidates):
+        return 0, 0
+    each = max(steps // candidates, min(least, steps // min(2, candidates)))
     return each, min(candidates, steps // each)
 
 
@@ -227,7 +230,6 @@ def cost_of(tried: Sequence[Tried], situation: Situation) -> dict[str, object]:
 def reason(outlooks: Sequence[Outlook], chosen: int, count: int, steps: int) -> str:
     """The decision in a line; `count` were tried for `steps` steps, and the outlooks are of those that may be had."""
     seen, close = outlooks[chosen], len(within_noise(outlooks)) - 1
-    how = f"best of {count} tried for {steps} steps" + (
-        f", of which {close} more may be it by the noise" if close else ""
-    )
+    noise = f", {close} of which cannot be told from it" if close else ""
+    how = f"best of {count} tried for {steps} steps{noise}"
     return f"{how}: {seen.gain:+.2f} expected at KL {seen.kl:.2g} and {seen.forgetting + seen.lost:.2f} lost elsewhere"

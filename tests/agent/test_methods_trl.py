@@ -226,7 +226,7 @@ def test_the_reference_of_beta_is_the_base_and_no_second_adapter_stays(tmp_path:
 
 
 def test_beta_without_a_base_to_load_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="needs the original base a second time"):
+    with pytest.raises(ModelError, match="a second time, and this policy has no `load_base`: give it"):
         perdure_digest("rl", RlTrain(**QUICK, **SAMPLING, beta=0.1), toy_task(16), tmp_path)
 
 

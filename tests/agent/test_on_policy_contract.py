@@ -35,6 +35,7 @@ from tests.agent.tiny_world import TinyPolicy, tiny_lora_policy, toy_task
 def penalised(policy: TinyPolicy) -> tuple[LanguagePolicy, Beside]:
     """The policy with texts of its base, and a penalty to the KL on them that is steered from step to step."""
     whole = LanguagePolicy(policy.model, policy.tokenizer)
+    whole.load_base = policy.load_base
     prompts = [item.prompt for item in toy_task(8).heldout]
     texts = sample_base_texts(whole, {"term/toy": prompts}, max_completion_length=6, batch_size=8, seed=0)
     whole.base = Base(texts)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.record import Record, read_record
+from perdure.agent.record import Record, fold, read_record
 from perdure.agent.report import changes, metric_estimates, run_object
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
@@ -158,6 +158,16 @@ def test_figures_that_are_no_numbers_are_null(tmp_path: Path) -> None:
     (row,) = run_object(read_record(events), tmp_path)["rows"]
     assert row["kl_per_token"] is None
     assert row["scores"]["a"] == {"value": None, "stderr": None, "n": 0}
+
+
+def test_why_a_strict_life_was_refused_and_whether_it_went_on(tmp_path: Path) -> None:
+    assert run_object(life(tmp_path))["refusal"] is None
+    reason = "stage 3 needs at least 0.298 nats, 0.100 are left (c)"
+    refused = fold(life(tmp_path, stages=0), {"event": "refused", "time": 1, "reason": reason})
+    found = run_object(refused)
+    assert (found["status"], found["refusal"]) == ("refused", reason)
+    found = run_object(fold(refused, {"event": "resumed", "time": 2}))
+    assert (found["status"], found["refusal"]) == ("running", None)
 
 
 def test_changes_are_paired_by_item(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_recover_stops_as_soon_as_it_is_within(tmp_path: Path) -> None:
     event = row.interventions[0]
     assert event["steps"] == 2
     assert (event["kl_before"], event["kl_after"]) == pytest.approx((0.36, 0.384**2))
+    assert (event["within"], event["undone"]) == (True, False)
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.384**2)
 
 
@@ -113,6 +114,19 @@ def test_what_recover_leaves_above_the_cap_stays_without_a_remedy(tmp_path: Path
     row = row_of(lived(tmp_path / "run", curriculum(1, enforce="recover", kl=0.2, recover=recover)), 1)
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.48**2)
     assert not row.readings[-1].within
+    assert (row.interventions[0]["within"], row.interventions[0]["undone"]) == (False, False)
+
+
+def test_what_recover_brings_below_the_cap_by_the_kl_alone_has_not_come_back(tmp_path: Path) -> None:
+    # a step takes it to 0.48 (0.2304 but for the noise), below 0.25; three texts have an error, and the bound is above
+    recover = {"learning_rate": 0.1, "max_steps": 1, "every": 1}
+    config = curriculum(1, enforce="recover", kl=0.25, recover=recover, confidence=0.95)
+    live(a_life(tmp_path / "run", config, ScalarWorld(noise=0.1)))
+    row = row_of(record_of(tmp_path / "run"), 1)
+    (event,), last = row.interventions, row.readings[-1]
+    assert last.bound is not None
+    assert event["kl_after"] <= 0.25 < last.bound
+    assert (event["within"], event["undone"]) == (last.within, False) == (False, False)
 
 
 @pytest.mark.parametrize("rate", [1.5, 1e200])
@@ -121,6 +135,7 @@ def test_a_recovery_that_goes_away_is_undone(tmp_path: Path, rate: float) -> Non
     recover = {"learning_rate": rate, "max_steps": 9, "every": 1}
     row = row_of(lived(tmp_path / "run", curriculum(1, enforce="recover", kl=0.2, recover=recover)), 1)
     assert "undone" in row.interventions[0]["target"]
+    assert (row.interventions[0]["within"], row.interventions[0]["undone"]) == (False, True)
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.36)
 
 

@@ -79,6 +79,21 @@ def test_the_projected_state_has_a_name_of_its_own() -> None:
     recovered = replace(row, interventions=row.interventions[:1])
     assert state_words(recovered, row.readings[-1]) == "after recovery"
     assert state_words(replace(row, interventions=()), row.readings[-1]) == "step 60"
+    # recovered in part, and then the update that its reading had ended is told as stopped: `stop` moves nothing
+    stop = {"event": "intervention", "stage": 1, "action": "stop", "step": 60, "reason": "", "target": "step 60"}
+    above = read_record([*events[:-4], stop, events[-3] | {"within": False}]).rows[-1]
+    assert [event["action"] for event in above.interventions] == ["recover", "stop"]
+    assert readings_words(above).endswith("end (after recovery) 0.280 (at most 0.290) above the cap")
+    # one that was undone left the update's last step; older journals say so in the target alone
+    for told in (
+        {"undone": True},
+        {"target": "9 steps of distillation from the base, undone since the KL did not fall"},
+    ):
+        taken_back = recovered.interventions[0] | told
+        assert state_words(replace(row, interventions=(taken_back,)), row.readings[-1]) == "step 60"
+        assert state_words(replace(row, interventions=(taken_back, stop)), row.readings[-1]) == "step 60"
+        both = replace(row, interventions=(taken_back, row.interventions[1]))
+        assert state_words(both, row.readings[-1]) == "projected"
     lines = live(state_of(events, stage=1), START, UNICODE, 100, 30)
     assert "of 0.300 nats/token  projected" in plain(lines)
     assert "projected" not in next(
@@ -114,11 +129,28 @@ def test_what_rounds_to_its_cap_is_told_from_it() -> None:
         ({"kl_after": 0.29}, "recovered in 15 steps: KL 1.310 to 0.290"),
         ({"kl_after": 1.5, "target": "undone"}, "15 steps of distillation from the base undone: KL 1.310 to 1.500"),
         ({"kl_after": None}, "15 steps of distillation from the base: KL 1.310 to n/a, still above the cap"),
+        ({"kl_after": 1.5, "undone": True}, "15 steps of distillation from the base undone: KL 1.310 to 1.500"),
+        # with a confidence the bound is judged, which the event does not hold
+        (
+            {"kl_after": 0.29, "within": False},
+            "15 steps of distillation from the base: KL 1.310 to 0.290, the upper end of its interval still above the "
+            "cap",
+        ),
+        (
+            {"kl_after": 0.49, "within": False, "undone": False},
+            "15 steps of distillation from the base: KL 1.310 to 0.490, still above the cap",
+        ),
+        ({"kl_after": 0.29, "within": True, "undone": False}, "recovered in 15 steps: KL 1.310 to 0.290"),
     ],
 )
 def test_a_recovery_says_whether_it_came_back(changes: dict[str, Any], words: str) -> None:
     row = read_record(an_enforced_life()).rows[-1]
     assert intervention_words(RECOVERED | changes, row) == words
+
+
+def test_a_recovery_says_so_without_its_row() -> None:
+    assert intervention_words(RECOVERED) == "recovered in 15 steps: KL 1.310 to 0.490"
+    assert intervention_words(RECOVERED | {"within": False}).endswith("KL 1.310 to 0.490, still above the cap")
 
 
 def test_a_decision_is_explained_with_all_its_candidates() -> None:
@@ -234,6 +266,23 @@ def test_the_log_has_a_line_for_each() -> None:
 )
 def test_going_back_farther_than_the_stage_says_what_it_undoes(stage: int, state: str, words: str) -> None:
     assert undoing({"event": "intervention", "stage": stage}, state) == words
+
+
+@pytest.mark.parametrize(
+    ("stage", "start", "share", "words"),
+    [
+        # nine tenths of stage 3 stay
+        (4, "the end of stage 2", 0.9, ", which takes back part of stage 3"),
+        (4, "the base", 0.9, ", which takes back part of stages 1 to 3"),
+        (4, "the end of stage 3", 0.9, ""),
+        # at the line's start nothing of it stays
+        (4, "the end of stage 2", 0.0, ", which undoes stage 3"),
+    ],
+)
+def test_a_projection_takes_back_part_of_the_stages_before(stage: int, start: str, share: float, words: str) -> None:
+    event = PROJECTED | {"stage": stage, "start": start, "share": share}
+    way = f"projected to {100 * share:.0f} % of the way from {start} to step 60"
+    assert intervention_words(event) == f"{way}{words}: KL 0.498 (12 readings)"
 
 
 def test_the_marks_of_the_table_are_explained() -> None:

@@ -200,6 +200,26 @@ def test_every_candidate_is_journaled_whatever_became_of_it() -> None:
     ]
 
 
+def test_whom_the_first_stage_had_no_steps_for_the_next_one_tries() -> None:
+    table = Trials({"sft": {"after": 0.7}, "rl": {"after": 0.6}, "tilt": {"after": 0.9, "kl": 0.01}})
+    # a quarter of 40 steps is 10: two get 5, and then the third has all 10 to itself
+    first = bandit().choose(situation(config(), table, steps=40))
+    assert table.asked == [("sft", 5), ("rl", 5)] and first.evidence["untried"] == ["tilt"]
+    assert "prior_mean" not in {one.method: one.figures for one in first.candidates}["tilt"]
+    table.asked.clear()
+    life = record(row(1, first))
+    second = bandit().choose(situation(config(), table, steps=40, number=2, record=life))
+    assert table.asked == [("tilt", 10)] and second.steps_spent == 10
+    told = {one.method: one.figures for one in second.candidates}
+    before = {one.method: one.figures for one in first.candidates}
+    assert all("drawn" in told[method] for method in ("sft", "rl", "tilt"))
+    assert told["sft"]["prior_mean"] == before["sft"]["prior_mean"]
+    table.asked.clear()
+    life = record(*life.rows, row(2, second))
+    third = bandit().choose(situation(config(), table, steps=40, number=3, record=life))
+    assert not table.asked and all("drawn" in one.figures for one in third.candidates)
+
+
 def test_the_trials_of_the_first_stage_count() -> None:
     table = Trials({"sft": {}, "rl": {}})
     assert bandit().choose(situation(config(), table)).steps_spent == 24
