@@ -12,9 +12,10 @@ expects at the KL that it began with.
 
 What is believed of a method in a kind is a normal distribution over its mean value. The first stage of a kind tries the
 candidates as `probe` does, and what they promise is the prior; where it had not the steps for all, the next ones try
-the others. Every stage of that kind that was lived updates the posterior of its method. A stage is decided by one draw
-from each posterior: the highest wins (Thompson, Biometrika 25, 1933). A method that did well is taken more and more
-often, one of which little is known now and then.
+the others. Where no answer is right in any trial the first that imitates alone is drawn, as `probe` would take it.
+Every stage of that kind that was lived updates the posterior of its method. A stage is decided by one draw from each
+posterior: the highest wins (Thompson, Biometrika 25, 1933). A method that did well is taken more and more often, one of
+which little is known now and then.
 
 Everything that is learned stands in the journal, so a life that was killed goes on with what it knew.
 """
@@ -39,6 +40,7 @@ from perdure.agent.strategies.probe import (
     spent,
     steps_spent,
     try_candidates,
+    without_success,
 )
 from perdure.curriculum.methods import Method
 from perdure.curriculum.strategies import BanditStrategy
@@ -101,7 +103,9 @@ class Bandit:
         evidence: Mapping[str, object],
     ) -> Decision:
         tried = try_candidates(self._config, situation, untried)
-        promised = {one.method: prior_of(one) for one in tried if one.outlook is not None}
+        usable = [one for one in tried if one.outlook is not None]
+        blind = without_success(usable)
+        promised = {one.method: prior_of(one) for one in ([blind] if blind is not None else usable)}
         told = {one.method: figures(one) for one in tried}
         decision = self._draw(situation, {**priors, **promised}, {**evidence, **cost_of(tried, situation)}, told)
         return replace(decision, steps_spent=steps_spent(self._config, (one.trial for one in tried)))

@@ -77,12 +77,22 @@ class Probe:
         if not usable:
             why = "the stage is too short for a trial" if not tried else "no trial came to anything that may be chosen"
             return situation.methods[0], f"{why}, so the first of the candidates"
-        imitating = [one.method for one in usable if one.method in IMITATES]
-        if imitating and all(one.trial.before == one.trial.after == 0 for one in usable):
-            return imitating[0], "no answer was right in any trial, so nothing to reinforce: the first that imitates"
+        blind = without_success(usable)
+        if blind is not None:
+            return blind.method, "no answer was right in any trial, so nothing to reinforce: the first that imitates"
         outlooks = [one.outlook for one in usable if one.outlook is not None]
         chosen = best(outlooks)
         return usable[chosen].method, reason(outlooks, chosen, len(tried), usable[chosen].trial.steps)
+
+
+def without_success(tried: Sequence[Tried]) -> Tried | None:
+    """The first that imitates, where no answer was right before or after any trial and to stand still would look best.
+
+    `None` where an answer was right, and where none of them imitates.
+    """
+    if any(one.trial.before != 0 or one.trial.after != 0 for one in tried):
+        return None
+    return next((one for one in tried if one.method in IMITATES), None)
 
 
 def spent(situation: Situation) -> bool:

@@ -220,6 +220,16 @@ def test_whom_the_first_stage_had_no_steps_for_the_next_one_tries() -> None:
     assert not table.asked and all("drawn" in one.figures for one in third.candidates)
 
 
+def test_where_no_answer_was_ever_right_it_imitates_whatever_is_drawn() -> None:
+    nothing = {"before": 0.0, "after": 0.0}
+    table = Trials({"rl": nothing | {"kl": 0.0}, "sft": nothing | {"kl": 0.5}})
+    for seed in range(10):
+        decision = bandit().choose(situation(config(), table, rates=(0.0,), seed=seed))
+        # by value `rl` would be drawn: it gains nothing either, and does not move
+        assert decision.method == "sft"
+        assert [one.method for one in decision.candidates if "drawn" in one.figures] == ["sft"]
+
+
 def test_the_trials_of_the_first_stage_count() -> None:
     table = Trials({"sft": {}, "rl": {}})
     assert bandit().choose(situation(config(), table)).steps_spent == 24
