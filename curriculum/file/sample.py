@@ -107,6 +107,11 @@ benchmarks:
 evaluation:
   batch_size: 64
   max_completion_length: 12
+
+environment:
+  gain_weight: 1.0
+  forgetting_weight: 1.0
+  benchmark_weight: 1.0
 """
 
 
