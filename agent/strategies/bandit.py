@@ -107,7 +107,8 @@ class Bandit:
         blind = without_success(usable)
         promised = {one.method: prior_of(one) for one in ([blind] if blind is not None else usable)}
         told = {one.method: figures(one) for one in tried}
-        decision = self._draw(situation, {**priors, **promised}, {**evidence, **cost_of(tried, situation)}, told)
+        evidence = {**evidence, **cost_of(tried, situation, untried)}
+        decision = self._draw(situation, {**priors, **promised}, evidence, told)
         return replace(decision, steps_spent=steps_spent(self._config, (one.trial for one in tried)))
 
     def _draw(

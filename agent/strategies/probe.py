@@ -66,7 +66,7 @@ class Probe:
         return Decision(
             method,
             why,
-            cost_of(tried, situation) | ({RATE: tried[0].trial.before} if tried else {}),
+            cost_of(tried, situation, situation.methods) | ({RATE: tried[0].trial.before} if tried else {}),
             candidates_of(situation, {one.method: figures(one) for one in tried}),
             steps_spent=steps_spent(self._config, (one.trial for one in tried)),
         )
@@ -220,8 +220,8 @@ def figures(tried: Tried) -> dict[str, float | None]:
     }
 
 
-def cost_of(tried: Sequence[Tried], situation: Situation) -> dict[str, object]:
-    """What the trials took, and who was left out of them."""
+def cost_of(tried: Sequence[Tried], situation: Situation, methods: Sequence[Method]) -> dict[str, object]:
+    """What the trials took, and who of the `methods` that were to be tried was left out of them."""
     steps = sum(one.trial.steps for one in tried)
     of = min(map(situation.steps, situation.methods))
     names = [one.method for one in tried]
@@ -231,7 +231,7 @@ def cost_of(tried: Sequence[Tried], situation: Situation) -> dict[str, object]:
         "trial_share": steps / of,
         "trial_seconds": sum(one.trial.seconds for one in tried),
         "trial_answers": sum(one.trial.answers for one in tried),
-        "untried": [method for method in situation.methods if method not in names],
+        "untried": [method for method in methods if method not in names],
         "ruled_out": [one.method for one in tried if one.outlook is None],
         "forgetting_by": "law" if law is not None and law.unit == unit else f"{FORGETTING_A_NAT} a nat",
     }

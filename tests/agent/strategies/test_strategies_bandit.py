@@ -209,7 +209,7 @@ def test_whom_the_first_stage_had_no_steps_for_the_next_one_tries() -> None:
     table.asked.clear()
     life = record(row(1, first))
     second = bandit().choose(situation(config(), table, steps=40, number=2, record=life))
-    assert table.asked == [("tilt", 10)] and second.steps_spent == 10
+    assert table.asked == [("tilt", 10)] and second.steps_spent == 10 and second.evidence["untried"] == []
     told = {one.method: one.figures for one in second.candidates}
     before = {one.method: one.figures for one in first.candidates}
     assert all("drawn" in told[method] for method in ("sft", "rl", "tilt"))
