@@ -105,8 +105,8 @@ def checked(decision: object, situation: Situation) -> Decision:
     """What a strategy returned, if it can be carried out.
 
     Raises:
-        ConfigError: it is no `Decision`, its method is unknown, of another world or cannot learn the task, or its share
-            its steps or its other parts are of the wrong kind; says what would be right.
+        ConfigError: it is no `Decision`, its method is unknown, of another world or cannot learn the task, or its
+            share, its steps or its other parts are of the wrong kind; says what would be right.
     """
     who = f"{_name(situation.curriculum)}, stage {situation.stage.name!r}"
     if not isinstance(decision, Decision):

@@ -135,9 +135,7 @@ def _interval(estimate: Estimate) -> list[float] | None:
 
 def _row(row: Row) -> dict[str, Any]:
     reading = row.readings[-1] if row.readings else None
-    counted = None
-    if reading is not None:
-        counted = reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
+    counted = None if reading is None else reading.kl
     return {
         "stage": row.stage,
         "task": row.name if row.stage > 0 else None,

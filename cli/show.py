@@ -26,7 +26,6 @@ from perdure.cli.view import legend, on_terminal, place, status
 from perdure.cli.words import (
     bounded,
     cap_words,
-    counted,
     duration,
     estimate,
     evidence_words,
@@ -197,6 +196,6 @@ def _name_of(row: Row, reading: Reading) -> str:
 def _reading_words(reading: Reading) -> str:
     """`0.260`, `0.610 above the cap`, with a `confidence` `0.490 (at most 0.510) above the cap`."""
     if reading.within:
-        return figure(counted(reading).value)
-    _, value, most = against(reading.cap, counted(reading).value, reading.bound)
+        return figure(reading.kl.value)
+    _, value, most = against(reading.cap, reading.kl.value, reading.bound)
     return f"{value} (at most {most}) above the cap" if bounded(reading) else f"{value} above the cap"

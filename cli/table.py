@@ -16,7 +16,7 @@ from perdure.agent.record import Record, Row
 from perdure.budget.figures import figure
 from perdure.cli.cells import Changes, Column, columns
 from perdure.cli.glyphs import Glyphs, clean, shorten
-from perdure.cli.words import counted, last_reading, share_of_cap
+from perdure.cli.words import last_reading, share_of_cap
 
 GAP = 2
 LEAST = 3  # cells that the narrowest column takes, with its gap
@@ -75,7 +75,7 @@ def _kl(row: Row, glyphs: Glyphs) -> tuple[str, str]:
     reading = last_reading(row)
     if reading is None:
         return ("0", "dim") if row.stage == 0 else (glyphs.none, "dim")
-    return figure(counted(reading).value), kl_style(share_of_cap(reading))
+    return figure(reading.kl.value), kl_style(share_of_cap(reading))
 
 
 def kl_style(share: float) -> str:

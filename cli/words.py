@@ -33,14 +33,9 @@ def estimate(value: Value, sign: str = "±", shown: str | None = None) -> str:
     return (shown or figure(value.value)) + error
 
 
-def counted(reading: Reading) -> Value:
-    """The figure of a reading that the cap counts."""
-    return reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
-
-
 def held(reading: Reading) -> float:
     """What is held against the cap: the KL, or the upper end of its interval where the budget has a `confidence`."""
-    return counted(reading).value if reading.bound is None else reading.bound
+    return reading.kl.value if reading.bound is None else reading.bound
 
 
 def share_of_cap(reading: Reading) -> float:
@@ -53,7 +48,7 @@ def share_of_cap(reading: Reading) -> float:
 
 def kl_words(reading: Reading, sign: str = "±") -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
-    value = counted(reading)
+    value = reading.kl
     cap, shown, most = against(reading.cap, value.value, reading.bound)
     words = estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
     return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{reading.unit}"
@@ -61,7 +56,7 @@ def kl_words(reading: Reading, sign: str = "±") -> str:
 
 def bounded(reading: Reading) -> bool:
     """Whether another figure than the KL is held against the cap: the upper end of its interval."""
-    return finite(reading.bound) and reading.bound != counted(reading).value
+    return finite(reading.bound) and reading.bound != reading.kl.value
 
 
 def predicted_words(predicted: Predicted) -> str:

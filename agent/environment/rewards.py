@@ -2,20 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+
+from pydantic import ValidationError
 
 from perdure.agent.record import Value
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Environment
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How many points of gain one point of each is worth."""
-
-    gain: float = 1.0
-    forgetting: float = 1.0
-    benchmark: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,32 +24,32 @@ class Parts:
     forgetting: float
     benchmark_drop: float
 
-    def reward(self, weights: Weights) -> float:
+    def reward(self, weights: Environment) -> float:
         """With weights of one, the rewards of a life add up to the rise of average accuracy less the benchmark drop.
 
         `sum_t = mean_j (R[T,j] - R[0,j]) - mean_b (B[0,b] - B[T,b])`, in the notation of `perdure.eval.metrics`. The
         tasks to come belong to the gain so that nothing is won by spoiling them first.
         """
-        return weights.gain * self.gain - weights.forgetting * self.forgetting - weights.benchmark * self.benchmark_drop
+        lost = weights.forgetting_weight * self.forgetting + weights.benchmark_weight * self.benchmark_drop
+        return weights.gain_weight * self.gain - lost
 
 
 def weights_for(
     told: Environment | None, gain: float | None, forgetting: float | None, benchmark: float | None
-) -> Weights:
+) -> Environment:
     """The weights that are given, and those of the curriculum in place of `None`.
 
     Raises:
         ConfigError: one that is not finite, or below 0.
     """
-    told = told or Environment()
-    weights = Weights(
-        gain=told.gain_weight if gain is None else gain,
-        forgetting=told.forgetting_weight if forgetting is None else forgetting,
-        benchmark=told.benchmark_weight if benchmark is None else benchmark,
-    )
-    if not all(isfinite(weight) and weight >= 0 for weight in vars(weights).values()):
-        raise ConfigError("gain_weight, forgetting_weight and benchmark_weight must be finite and not below 0")
-    return weights
+    asked = {"gain_weight": gain, "forgetting_weight": forgetting, "benchmark_weight": benchmark}
+    given = {name: weight for name, weight in asked.items() if weight is not None}
+    try:
+        return Environment(**((told or Environment()).model_dump() | given))
+    except ValidationError as error:
+        raise ConfigError(
+            "gain_weight, forgetting_weight and benchmark_weight must be finite and not below 0"
+        ) from error
 
 
 def parts_of(

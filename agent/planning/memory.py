@@ -102,7 +102,7 @@ def sizes_of(world: World) -> Sizes:
     language = world.kind == "language"
     tensors = list(policy.model.parameters()) if language else list(policy.params.values())
     trained = [one for one in tensors if one.requires_grad] if language else tensors
-    matrices = list((_matrices(policy.model) if language else _vision_matrices(policy.params)).values())
+    matrices = list(_matrices(policy, language=language).values())
     element = trained[0].element_size()
     weights = sum(one.numel() * one.element_size() for one in tensors)
     return Sizes(
@@ -116,14 +116,15 @@ def sizes_of(world: World) -> Sizes:
     )
 
 
-def _matrices(model: Any) -> dict[str, Any]:
-    from perdure.agent.methods.lora import matrices
+def _matrices(policy: Any, *, language: bool) -> dict[str, Any]:
+    """Those whose update may have a low rank, as the world's `lora` has it."""
+    if language:
+        from perdure.agent.methods.lora import matrices
 
-    return matrices(model)
+        return matrices(policy.model)
+    from perdure.agent.vision.mlp import matrices as of_stack
 
-
-def _vision_matrices(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: tensor for name, tensor in params.items() if name.endswith("weight")}
+    return of_stack(policy.params)
 
 
 class Largest:

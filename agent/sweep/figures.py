@@ -22,10 +22,12 @@ def life_figures(record: Record, curriculum: Curriculum) -> dict[str, float]:
     metrics = {name: one.value for name, one in metric_estimates(record).items()}
     metrics["task_forgetting"] = metrics.pop("forgetting")
     last = [row for row in record.rows if row.committed][-1]
-    reading = last.readings[-1]
-    spent = reading.kl_per_sequence if reading.unit == "sequence" else reading.kl_per_token
     seconds = [row.seconds for row in record.rows if row.seconds is not None]
-    own = {"kl_spent": spent.value, "excess": excess(record, last, curriculum), "life_seconds": math.fsum(seconds)}
+    own = {
+        "kl_spent": last.readings[-1].kl.value,
+        "excess": excess(record, last, curriculum),
+        "life_seconds": math.fsum(seconds),
+    }
     return known(metrics | own)
 
 

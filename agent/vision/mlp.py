@@ -73,3 +73,8 @@ def stack(models: Sequence[Params]) -> Params:
 def member(stacked: Params, index: int) -> Params:
     """One model of a stack; its tensors share the stack's memory."""
     return {name: tensor[index] for name, tensor in stacked.items()}
+
+
+def matrices(params: Params) -> Params:
+    """The weight matrices of a model or a stack, without the biases."""
+    return {name: tensor for name, tensor in params.items() if name.endswith("weight")}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from perdure.agent.vision.draws import Draws
-from perdure.agent.vision.mlp import Params, member
+from perdure.agent.vision.mlp import Params, matrices, member
 from perdure.agent.vision.plan import Plan
 
 
@@ -49,7 +49,7 @@ class LowRank:
     def __init__(self, stacked: Params, plans: Sequence[Plan], draws: Draws, rank: int, scale: float) -> None:
         self.leaves = {name: stacked[name].requires_grad_() for name in stacked}
         self._scale = scale
-        self._start = {name: tensor.detach().clone() for name, tensor in stacked.items() if name.endswith("weight")}
+        self._start = {name: tensor.detach().clone() for name, tensor in matrices(stacked).items()}
         self.factors: Params = {}
         for name, tensor_MFH in self._start.items():
             models, features, units = tensor_MFH.shape

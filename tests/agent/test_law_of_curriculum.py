@@ -12,7 +12,7 @@ from perdure.agent.law import law_for
 from perdure.agent.loop import live
 from perdure.agent.record import read_record
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import Coverage, Law, save_law
+from perdure.budget.law.saved import save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.models import MlpModel
@@ -20,25 +20,9 @@ from perdure.curriculum.schema import Curriculum
 from tests.agent.scalar_life import Onlooker, a_life
 from tests.agent.scalar_life import curriculum as scalar_curriculum
 from tests.agent.scalar_world import ScalarWorld
+from tests.budget.laws import a_law
 
-LAW = Law(
-    world="vision",
-    base="base-1",
-    unit="token",
-    prompts="task",
-    benchmarks=("fashion",),
-    kl=(0.0, 1.0),
-    forgetting=(0.0, 0.1),
-    width_kl=(0.0, 1.0),
-    below=(0.01, 0.01),
-    above=(0.01, 0.01),
-    level=0.95,
-    coverage=Coverage(0.95, None, None, 8, 4),
-    coverage_methods=None,
-    methods=("sft",),
-    runs=4,
-    points=8,
-)
+LAW = a_law(base="base-1")
 
 
 @dataclass(frozen=True)

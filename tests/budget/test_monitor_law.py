@@ -8,30 +8,15 @@ import pytest
 
 from perdure.budget.config import BudgetConfig
 from perdure.budget.estimate import Group
-from perdure.budget.law.saved import Coverage, Law
+from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Measurement, Monitor, Reading
+from tests.budget.laws import a_law
 
 
 def law(unit: str) -> Law:
     """Forgetting is a tenth of the KL, give or take 0.02, between KL 0.5 and 2.5."""
-    return Law(
-        world="vision",
-        base="a-base",
-        unit=unit,
-        prompts="task",
-        benchmarks=("fashion",),
-        kl=(0.5, 2.5),
-        forgetting=(0.05, 0.25),
-        width_kl=(0.5, 2.5),
-        below=(0.02, 0.02),
-        above=(0.02, 0.02),
-        level=0.95,
-        coverage=Coverage(0.95, None, None, 8, 4),
-        coverage_methods=None,
-        methods=("sft",),
-        runs=4,
-        points=8,
-    )
+    kl = (0.5, 2.5)
+    return a_law(unit=unit, kl=kl, forgetting=(0.05, 0.25), width_kl=kl, below=(0.02, 0.02), above=(0.02, 0.02))
 
 
 def read(kl: float, unit: str | None, tasks: Sequence[str] = ("a",), fitted_on: str = "task", **more: str) -> Reading:

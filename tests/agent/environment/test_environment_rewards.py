@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from perdure.agent.environment.rewards import Parts, Weights, parts_of, weights_for
+from perdure.agent.environment.rewards import Parts, parts_of, weights_for
 from perdure.agent.record import Value
 from perdure.agent.setup import differences
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Environment
 from perdure.eval.metrics import average_accuracy, benchmark_drop
 from tests.agent.environment.toy import toy
+
+
+def weights(gain: float, forgetting: float, benchmark: float) -> Environment:
+    return Environment(gain_weight=gain, forgetting_weight=forgetting, benchmark_weight=benchmark)
 
 
 def scores(**values: float) -> dict[str, Value]:
@@ -27,7 +31,7 @@ def test_gain_and_forgetting_are_told_apart() -> None:
     parts = parts_of(before, after, earlier=["a"], later=["b", "c"], benchmarks=["x", "y"])
     assert (parts.gain, parts.forgetting, parts.benchmark_drop) == pytest.approx((0.5 / 3, 0.1, -0.05))
     # 2 * 0.5 / 3 - 3 * 0.1 - 4 * (-0.05) = 0.2333…
-    assert parts.reward(Weights(2, 3, 4)) == pytest.approx(1 / 3 - 0.3 + 0.2)
+    assert parts.reward(weights(2, 3, 4)) == pytest.approx(1 / 3 - 0.3 + 0.2)
 
 
 def test_a_life_without_benchmarks_drops_none() -> None:
@@ -45,7 +49,7 @@ def test_the_rewards_of_a_life_are_the_rise_of_accuracy_less_the_benchmark_drop(
     total = sum(
         parts_of(
             rows[stage], rows[stage + 1], earlier=names[:stage], later=names[stage:stages], benchmarks=names[stages:]
-        ).reward(Weights())
+        ).reward(Environment())
         for stage in range(stages)
     )
     accuracy = average_accuracy(table[:, :stages])
@@ -57,9 +61,9 @@ def test_the_rewards_of_a_life_are_the_rise_of_accuracy_less_the_benchmark_drop(
 
 def test_an_argument_wins_over_the_curriculum_and_the_curriculum_over_one() -> None:
     told = Environment(forgetting_weight=3, benchmark_weight=0)
-    assert weights_for(None, None, None, None) == Weights(1, 1, 1)
-    assert weights_for(told, None, None, None) == Weights(1, 3, 0)
-    assert weights_for(told, 2, 0, None) == Weights(2, 0, 0)
+    assert weights_for(None, None, None, None) == weights(1, 1, 1)
+    assert weights_for(told, None, None, None) == weights(1, 3, 0)
+    assert weights_for(told, 2, 0, None) == weights(2, 0, 0)
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from perdure.agent.record import Reading, Record, Row, Value
 from perdure.agent.strategies.bandit import DOUBT, NOISE, Bandit, Belief, kind_of, paid_before, payments, posterior
 from perdure.agent.strategies.contract import Decision
-from perdure.budget.law.saved import Coverage, Law
+from perdure.budget.law.saved import Law
 from perdure.curriculum.strategies import BanditStrategy
 from tests.agent.strategies.situations import Trials, curriculum, situation
+from tests.budget.laws import a_law
 
 TASKS = ("first", "second", "third")
 
@@ -30,26 +31,11 @@ def record(*rows: Row) -> Record:
     return Record(tasks=TASKS, benchmarks=("old",), rows=rows)
 
 
-def a_law() -> Law:
+def half() -> Law:
     """Forgetting is half of the KL, give or take 0.02, up to 2 nats."""
-    return Law(
-        world="language",
-        base="a-base",
-        unit="token",
-        prompts="seen",
-        benchmarks=("old",),
-        kl=(0.1, 2.0),
-        forgetting=(0.05, 1.0),
-        width_kl=(0.1, 2.0),
-        below=(0.02, 0.02),
-        above=(0.02, 0.02),
-        level=0.9,
-        coverage=Coverage(0.9, None, None, 8, 4),
-        coverage_methods=None,
-        methods=("sft",),
-        runs=4,
-        points=8,
-    )
+    kl = (0.1, 2.0)
+    widths = {"width_kl": kl, "below": (0.02, 0.02), "above": (0.02, 0.02)}
+    return a_law(world="language", prompts="seen", benchmarks=("old",), kl=kl, forgetting=(0.05, 1.0), **widths)
 
 
 def read(kl: float, *, final: bool = False) -> Reading:
@@ -113,7 +99,7 @@ def test_what_a_stage_paid_is_measured_on_training_items() -> None:
 def test_by_a_law_it_is_what_the_law_expects() -> None:
     began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.2}})
     life = record(row(1, began, kl=(0.1, 0.5)))
-    here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=a_law())
+    here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=half())
     told = paid_before(here, here.rates(2, 1), weight=1.0)
     assert told is not None
     # half of 0.5 nats less half of 0.1
