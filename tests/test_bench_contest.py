@@ -65,3 +65,11 @@ def test_in_the_table_of_all_streams() -> None:
     page = all_page([ONE, {arm: {0: seeds[0]} for arm, seeds in TWO.items()}])
     # the first seed alone is in both: (0.5 + 0.9) / 2 for sft, as much for the strategy
     assert "| `sft` | 0.700 (n 1) | 0.000 (n 1) |" in page
+
+
+def test_without_strategies_what_was_learned_is_compared() -> None:
+    rows = [row("stop", 0, learned=0.4), row("stop", 1, learned=0.5), row("project", 0, learned=0.7)]
+    rows.append(row("project", 1, learned=0.6))
+    # 0.3 and 0.1: mean 0.2, stderr 0.1, one degree of freedom
+    told = "Most learned right after a stage: `project`; more than `stop` 0.200 [-1.071, 1.471]."
+    assert told in stream_page("x", rows)

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from perdure.agent.folder import read_json
@@ -40,11 +41,11 @@ def learned(rows: Sequence[Mapping[str, Any]], cell: str) -> float:
     return float(sum(own) / len(own))
 
 
-def scores(rows: Sequence[Mapping[str, Any]]) -> Stream:
-    """Average accuracy by arm and seed."""
+def scores(rows: Sequence[Mapping[str, Any]], what: str = SCORE) -> Stream:
+    """Average accuracy, or another figure, by arm and seed."""
     found: dict[str, dict[int, float]] = {}
     for row in rows:
-        found.setdefault(row["method"], {})[row["seed"]] = row[SCORE]
+        found.setdefault(row["method"], {})[row["seed"]] = row[what]
     return found
 
 
@@ -106,12 +107,15 @@ def stream_page(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [f"### {name}", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     table = sorted(by_method(rows), key=lambda line: -(line.lives[SCORE].value or 0.0))
     for line in table:
-        own = mean([row["learned"] for row in rows if row["method"] == line.method])
-        figures = [words(one, line.runs) for one in (*line.lives.values(), own)]
+        learnt = mean([row["learned"] for row in rows if row["method"] == line.method])
+        figures = [words(one, line.runs) for one in (*line.lives.values(), learnt)]
         lines.append(f"| `{line.method}` | {line.runs} | {' | '.join(figures)} |")
     found = scores(rows)
     if not set(STRATEGIES) & found.keys():
-        return [*lines, ""]
+        own = scores(rows, "learned")
+        most = max(own, key=lambda arm: fmean(own[arm].values()))
+        others = [f"than `{arm}` {less(own[most], own[arm])}" for arm in own if arm != most]
+        return [*lines, "", f"Most learned right after a stage: `{most}`; more {'; '.join(others)}.", ""]
     best = best_fixed(found)
     told = [f"`{arm}` {less(found[arm], found[best])}" for arm in STRATEGIES if arm in found]
     return [*lines, "", f"Best fixed method in hindsight: `{best}`. Less it: {'; '.join(told)}.", ""]
