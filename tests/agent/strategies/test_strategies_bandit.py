@@ -31,7 +31,7 @@ def record(*rows: Row) -> Record:
     return Record(tasks=TASKS, benchmarks=("old",), rows=rows)
 
 
-def half() -> Law:
+def steep_law() -> Law:
     """Forgetting is half of the KL, give or take 0.02, up to 2 nats."""
     kl = (0.1, 2.0)
     widths = {"width_kl": kl, "below": (0.02, 0.02), "above": (0.02, 0.02)}
@@ -99,7 +99,7 @@ def test_what_a_stage_paid_is_measured_on_training_items() -> None:
 def test_by_a_law_it_is_what_the_law_expects() -> None:
     began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.2}})
     life = record(row(1, began, kl=(0.1, 0.5)))
-    here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=half())
+    here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=steep_law())
     told = paid_before(here, here.rates(2, 1), weight=1.0)
     assert told is not None
     # half of 0.5 nats less half of 0.1
