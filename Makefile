@@ -24,12 +24,12 @@ bench: $(STAMP)  ## measure, print, and write the figures into docs/experiments.
 	$(BIN)/python -m tests.bench
 
 tiny: $(STAMP)  ## train builtin:tiny again, from nothing
-	$(BIN)/python -m perdure.agent.pretrain
+	$(BIN)/python -m perdure.agent.worlds.language.builtin_model.pretrain
 
 picture: $(STAMP)  ## the picture in the README
 	rm -rf build/demo
 	$(BIN)/perdure run demo --output-dir build/demo --plain
-	$(BIN)/python -m perdure.cli.picture build/demo docs/picture.svg
+	$(BIN)/python -m perdure.cli.views.svg build/demo docs/picture.svg
 
 reference: $(STAMP)  ## the curriculum reference, from the schema
 	$(BIN)/python -m perdure.curriculum.file.reference > docs/curriculum.md

@@ -8,8 +8,8 @@ from typing import Protocol
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
-from perdure.curriculum.models import CausalModel, MlpModel
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.registry import CausalModel, MlpModel
 
 DIGITS = 12
 """How much of a base's hash a message shows."""

@@ -2,60 +2,28 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.allotment import allotted
-from perdure.agent.base_prompts import base_prompts, term_groups
-from perdure.agent.chronicle import Chronicle
-from perdure.agent.deciding import decide
-from perdure.agent.folder import RunFolder, commit_folder, read_json, write_json
-from perdure.agent.guard import Guard, State, reading_fields
-from perdure.agent.interrupt import Interrupt
-from perdure.agent.journal import read_journal
-from perdure.agent.methods.contract import Beside, Outcome, SaveAndStop
-from perdure.agent.pricing import price
-from perdure.agent.record import active_seconds
+from perdure.agent.decide import decide
+from perdure.agent.enforcement.end_of_stage import Recovery, line_of, settle, sweep_up
+from perdure.agent.enforcement.stage_cap import allotted
+from perdure.agent.enforcement.stage_monitor import Guard, State, reading_fields
+from perdure.agent.enforcement.steering import controller_of
+from perdure.agent.life import Life
+from perdure.agent.prices import price
+from perdure.agent.run.folder import commit_folder, read_json, write_json
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import active_seconds
 from perdure.agent.seeds import derive
-from perdure.agent.settle import Recovery, line_of, settle, sweep_up
-from perdure.agent.steering import controller_of
-from perdure.agent.strategies.contract import Decision, Strategy
-from perdure.agent.world import World
-from perdure.agent.worlds import shortened
+from perdure.agent.strategies.contract import Decision
+from perdure.agent.worlds.base_prompts import base_prompts, term_groups
+from perdure.agent.worlds.registry import shortened
+from perdure.agent.worlds.update import Beside, Outcome, SaveAndStop
 from perdure.budget.errors import ModelError
-from perdure.budget.monitor import Monitor
-from perdure.curriculum.schema import Curriculum, Stage
+from perdure.curriculum.schema import Stage
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
-from perdure.eval.scorecard import Scorecard
-
-
-@dataclass
-class Life:
-    """All that a life needs. What is done is in the folder; nothing here has to survive a kill.
-
-    `strict`: it ends before any training if a stage cannot reach its target within the budget (`agent/pricing.py`).
-    """
-
-    curriculum: Curriculum
-    tasks: tuple[Task, ...]
-    world: World
-    monitor: Monitor
-    scorecard: Scorecard
-    strategy: Strategy
-    folder: RunFolder
-    chronicle: Chronicle
-    interrupt: Interrupt = field(default_factory=Interrupt)
-    strict: bool = False
-
-    @property
-    def stages(self) -> list[tuple[int, Stage, Task]]:
-        """Number (from 1), stage and task."""
-        return [
-            (number, stage, task)
-            for number, (stage, task) in enumerate(zip(self.curriculum.stages, self.tasks, strict=True), 1)
-        ]
 
 
 def live(life: Life) -> None:

@@ -7,30 +7,30 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.base_prompts import base_prompts
-from perdure.agent.chronicle import Chronicle, View
-from perdure.agent.deciding import possible_methods
-from perdure.agent.folder import RunFolder, check_free, create, open_folder, read_json
-from perdure.agent.interrupt import Interrupt
-from perdure.agent.journal import read_journal
+from perdure.agent.decide import possible_methods
 from perdure.agent.law import fingerprint, law_for
-from perdure.agent.loop import Life
-from perdure.agent.pricing import refuse_unpriced
+from perdure.agent.life import Life
+from perdure.agent.prices import refuse_unpriced
+from perdure.agent.run.folder import RunFolder, check_free, create, open_folder, read_json
+from perdure.agent.run.interrupt import Interrupt
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.log import Chronicle, View
 from perdure.agent.seeds import derive
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
-from perdure.agent.strategies.sampling import set_aside
-from perdure.agent.world import World
-from perdure.agent.worlds import make_world, refuse_settings
+from perdure.agent.worlds.base_prompts import base_prompts
+from perdure.agent.worlds.contract import World
+from perdure.agent.worlds.registry import make_world, refuse_settings
 from perdure.budget.errors import RunError
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Monitor
-from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.sources.build import build_task, check_task
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.build import build_task, check_task
+from perdure.curriculum.worlds.contract import Method
 from perdure.eval.benchmarks import Prepared, prepare_benchmarks, refuse_trained_on
+from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
 
 LIBRARIES = (

@@ -74,7 +74,7 @@ def run(
     ] = False,
 ) -> None:
     """Live the life that a curriculum describes."""
-    from perdure.cli.run import run as verb
+    from perdure.cli.commands.run import run as verb
 
     verb(file, output_dir, seed, set_ or [], target_accuracy, plain=plain, strict=strict)
 
@@ -90,7 +90,7 @@ def plan(
     json: Json = False,
 ) -> None:
     """Price a life before it is lived: KL, time, disk, memory."""
-    from perdure.cli.plan import plan as verb
+    from perdure.cli.commands.plan import plan as verb
 
     verb(file, set_ or [], target_accuracy, strict, json)
 
@@ -110,7 +110,7 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Live a curriculum many times, with some of its fields varied."""
-    from perdure.cli.sweep import sweep as verb
+    from perdure.cli.commands.sweep import sweep as verb
 
     verb(file, output_dir, seed or [], set_ or [], plain, json)
 
@@ -118,7 +118,7 @@ def sweep(
 @app.command()
 def resume(run: RunOrSweep, plain: Plain = False) -> None:
     """Go on with a run or a sweep that was stopped or killed."""
-    from perdure.cli.run import resume as verb
+    from perdure.cli.commands.run import resume as verb
 
     verb(run, plain)
 
@@ -126,7 +126,7 @@ def resume(run: RunOrSweep, plain: Plain = False) -> None:
 @app.command()
 def watch(run: Run, plain: Plain = False) -> None:
     """Follow a run from another terminal."""
-    from perdure.cli.watch import watch as verb
+    from perdure.cli.commands.watch import watch as verb
 
     verb(run, plain)
 
@@ -134,7 +134,7 @@ def watch(run: Run, plain: Plain = False) -> None:
 @app.command()
 def show(run: RunOrSweep, json: Json = False) -> None:
     """Print the table of a run or of a sweep, finished or not."""
-    from perdure.cli.sweep import show as verb
+    from perdure.cli.commands.sweep import show as verb
 
     verb(run, json)
 
@@ -160,7 +160,7 @@ def law(
     json: Json = False,
 ) -> None:
     """Fit forgetting against KL over the checkpoints of runs and sweeps."""
-    from perdure.cli.law import law as verb
+    from perdure.cli.commands.law import law as verb
 
     verb(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)
 
@@ -168,7 +168,7 @@ def law(
 @app.command()
 def validate(file: File, set_: Set = None, json: Json = False) -> None:
     """Check a curriculum; load nothing, write nothing."""
-    from perdure.cli.validate import validate as verb
+    from perdure.cli.commands.validate import validate as verb
 
     verb(file, set_ or [], json)
 
@@ -176,7 +176,7 @@ def validate(file: File, set_: Set = None, json: Json = False) -> None:
 @app.command()
 def sample() -> None:
     """Print a commented curriculum that works as it is."""
-    from perdure.cli.sample import sample as verb
+    from perdure.cli.commands.sample import sample as verb
 
     verb()
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
-from perdure.curriculum.methods import METHODS, OTHER, Method, left
-from perdure.curriculum.models import ModelConfig, World
-from perdure.curriculum.sources import Images, TaskConfig
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
 from perdure.curriculum.train import Train
+from perdure.curriculum.worlds.contract import METHODS, OTHER, Method, left
+from perdure.curriculum.worlds.language.sources import Images, TaskConfig
+from perdure.curriculum.worlds.registry import ModelConfig, World
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from perdure.budget.config import Frozen
-from perdure.curriculum.methods import Method
+from perdure.curriculum.worlds.contract import Method
 
 RULES: tuple[Method, ...] = ("sft", "rl", "chord")
 """What `rule` chooses among."""

@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
-from perdure.curriculum.methods import PARENT, Method
-from perdure.curriculum.sections import (
+from perdure.curriculum.settings import (
     ChordTrain,
     Common,
     EaftTrain,
@@ -26,6 +25,7 @@ from perdure.curriculum.sections import (
     TiltTrain,
     TrlCommon,
 )
+from perdure.curriculum.worlds.contract import PARENT, Method
 
 
 class Train(TrlCommon, Generation):

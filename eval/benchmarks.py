@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.models import CausalModel, MlpModel
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, BenchmarkConfig, Evaluation, TaskBenchmark
-from perdure.curriculum.sources.build import build_task
-from perdure.curriculum.sources.common import derived_seed, prompt_key
 from perdure.curriculum.task import Task
-from perdure.eval.asking import ask, reward_name
+from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.language.sources.common import derived_seed, prompt_key
+from perdure.curriculum.worlds.registry import CausalModel, MlpModel
 from perdure.eval.scorefile import ItemResult, Score
+from perdure.eval.task_score import ask, reward_name
 
 
 class PreparedBenchmark(Protocol):
@@ -48,7 +48,7 @@ class HeldoutItems:
         return sha256(f"{self.task.fingerprint()}/{reward_name(self.task)}".encode()).hexdigest()
 
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
-        """See `PreparedBenchmark.score`; scored as tasks are. Raises as `perdure.eval.asking.ask`."""
+        """See `PreparedBenchmark.score`; scored as tasks are. Raises as `perdure.eval.task_score.ask`."""
         return ask(self.task, policy, evaluation, "benchmark")
 
 
@@ -111,9 +111,9 @@ def refuse_trained_on(benchmarks: Prepared, tasks: Sequence[Task]) -> None:
 def _prepare_lm(benchmarks: Sequence[Benchmark], folder: Path) -> list[PreparedBenchmark]:
     if not benchmarks:
         return []
-    from perdure.eval.lm_benchmarks import prepare_lm_benchmark
-    from perdure.eval.lm_tasks import TaskLibrary
-    from perdure.eval.undisturbed import undisturbed
+    from perdure.eval.lm_eval.benchmark import prepare_lm_benchmark
+    from perdure.eval.lm_eval.tasks import TaskLibrary
+    from perdure.eval.preserve_rng import undisturbed
 
     with undisturbed():
         library = TaskLibrary(folder)

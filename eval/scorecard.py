@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Task
-from perdure.eval.asking import ask, reward_name
 from perdure.eval.benchmarks import Prepared
 from perdure.eval.scorefile import FOLDER, Kind, Score, file_key, read_scores, write_scores
+from perdure.eval.task_score import ask, reward_name
 
 
 class Scored(NamedTuple):
@@ -42,7 +42,7 @@ class Scorecard:
     def score(self, policy: Policy) -> Iterator[Scored]:
         """One score after another, as soon as it is known and on the disk.
 
-        Tasks are asked as `perdure.eval.asking.ask` says, benchmarks as each says itself. Generator states and the
+        Tasks are asked as `perdure.eval.task_score.ask` says, benchmarks as each says itself. Generator states and the
         model's mode are left as they were.
 
         Raises:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Task
-from perdure.eval.asking import ask
 from perdure.eval.benchmarks import HeldoutItems, Prepared, PreparedBenchmark
-from perdure.eval.lm_benchmarks import LmBenchmark
+from perdure.eval.lm_eval.benchmark import LmBenchmark
+from perdure.eval.task_score import ask
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from random import Random
 import numpy as np
 
 from examples.learned import Linear, load
-from perdure.agent.environment.lives import Lives, episode, left_to, read
-from perdure.agent.journal import read_journal
+from perdure.agent.environment.episodes import Lives, episode, left_to, read
 from perdure.agent.loop import live
-from perdure.agent.record import Record, active_seconds, read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Record, active_seconds, read_record
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.significance import student
 from perdure.curriculum.schema import Curriculum

@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("learned.json"))
     given = parser.parse_args()
     env = gymnasium.make(
-        "perdure:Stream-v0",
+        "perdure.agent.environment:Stream-v0",
         curriculum=given.curriculum,
         overrides=given.overrides,
         shuffle=True,

@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 from perdure.agent.environment.stream import Stream
-from perdure.agent.journal import read_journal
-from perdure.agent.record import read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import read_record
 from tests.agent.environment.toy import toy
 from tests.bench.__main__ import NAMES
 from tests.bench.environment import timed_life

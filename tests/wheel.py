@@ -14,19 +14,23 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PROOF = """
 import importlib, pathlib, sys
-for name in ("agent.loop", "agent.language.loading", "budget.monitor", "cli.main", "curriculum.schema", "eval.metrics"):
+for name in (
+    *("agent.loop", "agent.worlds.language.loading", "budget.monitor", "cli.main", "curriculum.schema"),
+    "eval.metrics",
+):
     module = importlib.import_module(f"perdure.{name}")
     assert sys.argv[1] in module.__file__, module.__file__
 from importlib.resources import files
 for package, file in (
-    ("agent", "builtin/tiny/model.safetensors"), ("curriculum", "curricula/demo.yaml"),
+    ("agent.worlds.language.builtin_model", "tiny/model.safetensors"), ("curriculum", "curricula/demo.yaml"),
     ("curriculum.sweeps", "parity-mnist.yaml"), ("budget.law", "builtin/parity-mnist.json"),
-    ("curriculum.images", "shipped/mnist/train-images-idx3-ubyte.gz"), ("curriculum.images", "README.md"),
-    ("eval", "benchmarks/perdure_spell.yaml"), ("eval", "benchmarks/perdure_spell.jsonl"), ("budget", "py.typed"),
+    ("curriculum.worlds.vision.images", "shipped/mnist/train-images-idx3-ubyte.gz"),
+    ("curriculum.worlds.vision.images", "README.md"),
+    ("eval.shipped", "perdure_spell.yaml"), ("eval.shipped", "perdure_spell.jsonl"), ("budget", "py.typed"),
 ):
     assert (files(f"perdure.{package}") / file).is_file(), (package, file)
 from gymnasium.envs.registration import _find_spec
-assert _find_spec("perdure:Stream-v0").entry_point == "perdure.agent.environment.stream:Stream"
+assert _find_spec("perdure.agent.environment:Stream-v0").entry_point == "perdure.agent.environment.stream:Stream"
 """
 
 

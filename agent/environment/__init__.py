@@ -1,4 +1,4 @@
-"""The simulator as an environment of gymnasium: `gymnasium.make("perdure:Stream-v0", curriculum=…)`.
+"""The simulator as an environment of gymnasium: `gymnasium.make("perdure.agent.environment:Stream-v0", curriculum=…)`.
 
 Importing this registers it, and imports nothing but gymnasium: torch comes when an environment is made.
 """

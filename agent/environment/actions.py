@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.faults import did_you_mean
-from perdure.curriculum.methods import METHODS, Method
-from perdure.curriculum.models import World
-from perdure.curriculum.sources.build import learnable_by
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.build import learnable_by
+from perdure.curriculum.worlds.contract import METHODS, Method
+from perdure.curriculum.worlds.registry import World
 
 DEFAULT: tuple[Method, ...] = ("sft", "low_lr_sft", "sft_kl", "rl", "rl_kl", "chord", "tilt")
 """The methods among which an action chooses, where nothing else is said."""

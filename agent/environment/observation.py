@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.agent.environment.rewards import mean
-from perdure.agent.record import Record, Row
+from perdure.agent.run.record import Record, Row
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Situation
-from perdure.agent.strategies.sampling import item_means, sampled_evaluation, sampled_rewards
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
+from perdure.eval.sampled_rewards import item_means, sampled_evaluation, sampled_rewards
 
 Observation = NDArray[np.float32]
 

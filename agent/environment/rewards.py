@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from perdure.agent.record import Value
+from perdure.agent.run.record import Value
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Environment
 

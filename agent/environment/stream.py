@@ -21,18 +21,19 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.agent.environment.acting import PATH, Acting
+from perdure.agent.environment.action_strategy import PATH, Acting
 from perdure.agent.environment.actions import SHARES, mask_of, methods_for, possible, shares_for
-from perdure.agent.environment.lives import Lives, Scratch, episode, left_to, read
+from perdure.agent.environment.episodes import Lives, Scratch, episode, left_to, read
 from perdure.agent.environment.observation import NAMES, Observation, Sight, observation
 from perdure.agent.environment.rewards import parts_of, weights_for
-from perdure.agent.journal import read_journal
-from perdure.agent.loop import Life, begin, live_stage
-from perdure.agent.record import Row, active_seconds
+from perdure.agent.life import Life
+from perdure.agent.loop import begin, live_stage
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Row, active_seconds
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import PythonStrategy
+from perdure.curriculum.worlds.contract import Method
 
 Action = NDArray[np.int64]
 LARGEST_SEED = 2**32

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from perdure.agent.planning.memory import Memory
 from perdure.agent.planning.timing import Timing
-from perdure.agent.pricing import StagePrice
+from perdure.agent.prices import StagePrice
 from perdure.budget.config import BudgetConfig
-from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.contract import Method
 
 Span = tuple[float, float]
 """Seconds by the quickest method and by the slowest."""
@@ -73,7 +73,7 @@ class Disk:
 
 def most_snapshots(budget: BudgetConfig) -> int:
     """The most snapshots that a stage has at once: two where the last good state replaces another, at its end that one,
-    the state before a recovery, and the two ends of the line of a projection (`agent/settle.py`).
+    the state before a recovery, and the two ends of the line of a projection (`agent/enforcement/end_of_stage.py`).
     """
     return max(2, 1 + budget.enforces("recover") + 2 * budget.enforces("project"))
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from perdure.agent.world import World
-from perdure.curriculum.methods import Method
-from perdure.curriculum.sections import Common
+from perdure.agent.worlds.contract import World
+from perdure.curriculum.settings import Common
+from perdure.curriculum.worlds.contract import Method
 
 KL_TERM: frozenset[Method] = frozenset({"rl", "chord", "gate", "rl_kl"})
 """The methods whose own KL term, at a `beta` above 0, takes a second copy of the base."""
@@ -64,7 +64,7 @@ def memory_of(method: Method, settings: Common, sizes: Sizes, logits: int) -> Me
     """The peak of one method; `logits` are the bytes of the largest ones that were seen.
 
     `lora` computes the gradients of the weights themselves, and those of its factors from them; only the optimiser's
-    moments are of the factors alone (`agent/methods/low_rank.py`).
+    moments are of the factors alone (`agent/worlds/language/methods/low_rank.py`).
     """
     factors = _factors(settings, sizes) if method == "lora" else 0
     return Memory(
@@ -119,10 +119,10 @@ def sizes_of(world: World) -> Sizes:
 def _matrices(policy: Any, *, language: bool) -> dict[str, Any]:
     """Those whose update may have a low rank, as the world's `lora` has it."""
     if language:
-        from perdure.agent.methods.lora import matrices
+        from perdure.agent.worlds.language.methods.lora import matrices
 
         return matrices(policy.model)
-    from perdure.agent.vision.mlp import matrices as of_stack
+    from perdure.agent.worlds.vision.mlp import matrices as of_stack
 
     return of_stack(policy.params)
 

@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from perdure.agent.base_prompts import base_prompts
-from perdure.agent.chronicle import View
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, most_snapshots
 from perdure.agent.planning.timing import size_of
 from perdure.agent.planning.trials import Trial, cost_of, try_all
-from perdure.agent.pricing import SAMPLES, base_rate, price_stages, text_lengths
+from perdure.agent.prices import SAMPLES, base_rate, price_stages, text_lengths
+from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
+from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy, StrategyConfig
 from perdure.eval.speed import scoring_speed
@@ -112,7 +112,7 @@ def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates:
     """How many answers a strategy samples at most to choose among the candidates of a stage.
 
     `items` are the training items of the tasks seen, the stage's own last. Trials look at the items set aside before
-    them all and after each, and from the second stage on at as many of the earlier tasks (`agent/fork.py`). `bandit`
+    them all and after each, and from the second stage on at as many of the earlier tasks (`agent/trial.py`). `bandit`
     looks at those that would be set aside of every task seen, whatever follows, which is its look at the own before.
     """
     *earlier, own = items

@@ -5,7 +5,7 @@ from typing import Any
 
 from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
-from perdure.agent.pricing import SAMPLES, rate_interval
+from perdure.agent.prices import SAMPLES, rate_interval
 
 MEASURED = (
     "base rates",

@@ -5,12 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure.agent.fork import forked
-from perdure.agent.methods.contract import Beside, Progress, SaveAndStop
-from perdure.agent.world import World
-from perdure.curriculum.methods import Method
-from perdure.curriculum.sections import Common
+from perdure.agent.trial import forked
+from perdure.agent.worlds.contract import World
+from perdure.agent.worlds.update import Beside, Progress, SaveAndStop
+from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.contract import Method
 
 STEPS = 4
 """Steps of a trial; the first is not timed, since it warms everything up."""
@@ -87,6 +87,6 @@ class _Stopwatch:
 def _import(world: World, method: Method) -> None:
     """The libraries of a method take seconds to import, once a life and not once a stage."""
     if world.kind == "language":
-        from perdure.agent.methods import find_update
+        from perdure.agent.worlds.language.methods import find_update
 
         find_update(method)

@@ -4,19 +4,19 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from perdure.agent.base_prompts import term_groups
-from perdure.agent.chronicle import View
-from perdure.agent.methods.contract import Beside
 from perdure.agent.planning.costs import MethodCost
 from perdure.agent.planning.memory import Memory, largest_logits, memory_of, sizes_of
 from perdure.agent.planning.timing import Timing, time_method
+from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready
-from perdure.agent.worlds import stage_steps
+from perdure.agent.worlds.base_prompts import term_groups
+from perdure.agent.worlds.registry import stage_steps
+from perdure.agent.worlds.update import Beside
 from perdure.budget.errors import PerdureError
 from perdure.budget.penalty import Controller
-from perdure.curriculum.methods import Method
 from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.contract import Method
 
 MOST_SECONDS = 35.0
 """Once the trials took so long, a method that was tried in one stage is not tried in another."""

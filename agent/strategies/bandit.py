@@ -27,7 +27,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from perdure.agent.record import Record, Row
+from perdure.agent.run.record import Record, Row
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.agent.strategies.probe import (
@@ -42,8 +42,8 @@ from perdure.agent.strategies.probe import (
     try_candidates,
     without_success,
 )
-from perdure.curriculum.methods import Method
 from perdure.curriculum.strategies import BanditStrategy
+from perdure.curriculum.worlds.contract import Method
 
 SOME = 0.05
 """Base rate from which there is success to reinforce."""

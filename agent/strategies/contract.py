@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from perdure.agent.record import Record
+from perdure.agent.run.record import Record
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
-from perdure.curriculum.methods import Method
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.contract import Method
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from perdure.agent.strategies.outlook import (
     share_of_full_rate,
     within_noise,
 )
-from perdure.curriculum.methods import IMITATES, Method
 from perdure.curriculum.strategies import Trying
 from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.contract import IMITATES, Method
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 from perdure.agent.strategies.contract import Decision, Situation, Strategy
 from perdure.budget.errors import ConfigError, PerdureError
-from perdure.curriculum.dotted import describe, load_function
 from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.import_path import describe, load_function
 from perdure.curriculum.strategies import PythonStrategy
 
 GROUP = "perdure.strategies"
@@ -25,7 +25,7 @@ class Python:
         self._strategy = _make(config, self._shown)
 
     def choose(self, situation: Situation) -> Decision:
-        """See `Strategy`; what it returned is checked by `perdure.agent.deciding`."""
+        """See `Strategy`; what it returned is checked by `perdure.agent.decide`."""
         try:
             return self._strategy.choose(situation)
         except PerdureError:

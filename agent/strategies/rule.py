@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
-from perdure.agent.strategies.sampling import sampled_evaluation, sampled_rewards
 from perdure.curriculum.strategies import RULES, RuleStrategy
+from perdure.eval.sampled_rewards import sampled_evaluation, sampled_rewards
 
 
 class Rule:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from perdure.agent.record import Record, Row, Value
-from perdure.agent.report import metric_estimates
+from perdure.agent.run.record import Record, Row, Value
+from perdure.agent.run.report import metric_estimates
 from perdure.budget.price import needs
 from perdure.curriculum.schema import Curriculum
 

@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.folder import read_json
-from perdure.agent.lock import held, is_held
+from perdure.agent.run.folder import read_json
+from perdure.agent.run.lock import held, is_held
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, write_whole
 

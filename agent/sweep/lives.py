@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.journal import read_journal
-from perdure.agent.record import Record, read_record
-from perdure.agent.record import Row as Stage
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.record import Row as Stage
 from perdure.agent.sweep.contract import Finished
 from perdure.agent.sweep.figures import life_figures
 from perdure.curriculum.sweeps.reader import Cell

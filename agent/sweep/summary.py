@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from perdure.agent.folder import read_json
+from perdure.agent.run.folder import read_json
 from perdure.agent.sweep.folder import SweepFolder, in_use, read_description
 from perdure.budget.significance import student
 

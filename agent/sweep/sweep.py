@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from perdure.agent.folder import RunFolder, full_disk_explained, write_json
+from perdure.agent.run.folder import RunFolder, full_disk_explained, write_json
 from perdure.agent.setup import differences, versions
 from perdure.agent.sweep.contract import Executor, Failed, Finished
 from perdure.agent.sweep.folder import SweepFolder, clear_leftovers, create, locked, read_description, write_description
@@ -117,9 +117,9 @@ def carry_out(folder: SweepFolder, plan: Plan, assign: Assign, view: View) -> No
 
 def executors(folder: SweepFolder, plan: Plan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
     """Stacks for the vision cells that can be stacked, a pool of lives for all others."""
-    from perdure.agent.sweep.pool import Pool
-    from perdure.agent.sweep.stacked import CHUNK, GPU_CHUNK, Stacked
-    from perdure.agent.sweep.vision import TRAINER
+    from perdure.agent.sweep.runs import Pool
+    from perdure.agent.sweep.stacks import CHUNK, GPU_CHUNK, Stacked
+    from perdure.agent.worlds.vision.trainer import TRAINER
 
     keys = [TRAINER.key(cell.curriculum) for cell in cells]
     together = [cell for cell, key in zip(cells, keys, strict=True) if key is not None]

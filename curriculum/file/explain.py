@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
-from perdure.curriculum.file.trl_fields import is_trl_field
-from perdure.curriculum.file.worlds import is_foreign
+from perdure.curriculum.file.world_faults import is_foreign
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.language.trl_fields import is_trl_field
 
 RULES = {
     "int_type": "must be a whole number",

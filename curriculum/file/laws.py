@@ -7,7 +7,7 @@ from perdure.budget.law.saved import load_law
 from perdure.budget.law.shipped import BUILTIN, law_path
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
-from perdure.curriculum.file.worlds import world_of
+from perdure.curriculum.file.world_faults import world_of
 
 PLACE = ("budget", "law")
 

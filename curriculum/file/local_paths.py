@@ -8,7 +8,7 @@ from typing import Any
 
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault, Path
-from perdure.curriculum.sources.prompts import BUILTIN, SHIPPED
+from perdure.curriculum.worlds.language.sources.prompts import BUILTIN, SHIPPED
 
 FILE_SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 PACKAGED = ("json", "csv", "parquet", "text", "arrow")

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
-from perdure.curriculum.file.in_vain import vain_faults
 from perdure.curriculum.file.laws import law_faults
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
-from perdure.curriculum.file.trl_fields import trl_faults
-from perdure.curriculum.file.worlds import world_faults
+from perdure.curriculum.file.without_effect import vain_faults
+from perdure.curriculum.file.world_faults import world_faults
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.language.trl_fields import trl_faults
 
 LARGEST_FILE = 4 * 2**20
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from perdure.curriculum.file import schema_paths
-from perdure.curriculum.file.trl_fields import OWNED, REFUSED
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.language.trl_fields import OWNED, REFUSED
 
 HEAD = """\
 # The curriculum
@@ -48,7 +48,7 @@ The value is YAML: `--set model.lora={r: 8}` sets a map, `--set model.lora=null`
 
 From the weakest to the strongest:
 
-1. the method's own default (see `agent/methods`, and `agent/vision/plan.py` for the vision world), where a setting is
+1. the method's own default (see `curriculum/worlds/NAME/spec.py`), where a setting is
    left out or `null`;
 2. the curriculum's `train`;
 3. its section for the method that this one varies, where it varies one: `train.rl` for `gate` and `rl_kl`, `train.sft`

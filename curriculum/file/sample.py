@@ -72,7 +72,7 @@ stages:
   - name: even_number
     task:
       type: python
-      path: perdure.curriculum.skills:even_number
+      path: perdure.curriculum.worlds.language.skills:even_number
       train: 400
       heldout: 100
   - name: chain_sum

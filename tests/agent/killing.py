@@ -6,15 +6,12 @@ from typing import Any
 import lm_eval.models.huggingface  # noqa: F401
 import torch
 
-import perdure.agent.language.world
-import perdure.agent.methods.chord
-import perdure.agent.methods.sft  # noqa: F401
-from perdure.agent.folder import locked
 from perdure.agent.loop import live
+from perdure.agent.run.folder import locked
 from perdure.agent.setup import resume, start
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
-from tests.agent.tiny_world import tiny_policy_parts, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy_parts, toy_task
 
 
 class Nobody:

@@ -7,15 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from perdure.agent.chronicle import Chronicle
-from perdure.agent.folder import RunFolder, create
-from perdure.agent.journal import Event, read_journal
-from perdure.agent.loop import Life, live
-from perdure.agent.record import Record, Row, read_record
+from perdure.agent.life import Life
+from perdure.agent.loop import live
+from perdure.agent.run.folder import RunFolder, create
+from perdure.agent.run.journal import Event, read_journal
+from perdure.agent.run.log import Chronicle
+from perdure.agent.run.record import Record, Row, read_record
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.monitor import Monitor
-from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.contract import Method
 from perdure.eval.benchmarks import prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
 from tests.agent.scalar_world import ScalarWorld, scalar_task

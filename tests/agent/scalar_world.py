@@ -8,14 +8,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.methods.contract import ALONE, Beside, Outcome, Progress, SaveAndStop, Watch
 from perdure.agent.seeds import derive
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Progress, SaveAndStop, Watch
 from perdure.budget.config import RecoverConfig
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
-from perdure.curriculum.methods import Method
-from perdure.curriculum.sections import Common
+from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.contract import Method
 
 
 class ScalarPolicy:

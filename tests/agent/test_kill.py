@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.journal import read_journal
-from perdure.agent.record import Record, active_seconds, read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Record, active_seconds, read_record
 from tests.agent.killing import life, live_or_resume, save_base
 
 KILLS = 10

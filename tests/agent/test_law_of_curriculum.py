@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.journal import read_journal
 from perdure.agent.law import law_for
 from perdure.agent.loop import live
-from perdure.agent.record import read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import read_record
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
-from perdure.curriculum.models import MlpModel
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.registry import MlpModel
 from tests.agent.scalar_life import Onlooker, a_life
 from tests.agent.scalar_life import curriculum as scalar_curriculum
 from tests.agent.scalar_world import ScalarWorld

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.journal import read_journal
 from perdure.agent.loop import live
-from perdure.agent.record import Record, read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Record, read_record
 from perdure.agent.setup import resume, start
 from perdure.budget.errors import ConfigError, DataError, ModelError, PerdureError, RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
 from tests.agent.killing import Nobody, life, save_base
-from tests.agent.tiny_world import toy_task
+from tests.agent.worlds.language.tiny_world import toy_task
 
 TOY = {"type": "python", "path": "tests.agent.killing:toy"}
 pytestmark = pytest.mark.xdist_group("trl")
@@ -136,7 +136,7 @@ def test_a_resume_names_what_differs(base: Path, tmp_path: Path) -> None:
         resume(path, Nobody())
     (path / "journal.jsonl").write_text(journal)
 
-    from perdure.agent.language.loading import load_policy
+    from perdure.agent.worlds.language.loading import load_policy
 
     policy = load_policy(short.model, seed=0)
     with torch.no_grad():

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.agent.journal import read_journal
 from perdure.agent.loop import live
+from perdure.agent.run.journal import read_journal
 from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum, in_memory, lived, outcome, record_of, row_of
 from tests.agent.scalar_world import ScalarWorld
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from perdure.agent.folder import read_json
+from perdure.agent.run.folder import read_json
 from perdure.agent.sweep.folder import SweepFolder, read_description
 from perdure.agent.sweep.results import collect
 from perdure.agent.sweep.summary import OF_LIVES, Mean, by_method, mean

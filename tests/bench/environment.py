@@ -24,7 +24,7 @@ class LifeTimes:
 def measure(_: Options) -> Report:
     """As many lives as there are methods, after one that loads the libraries and makes the base."""
     torch.set_num_threads(1)
-    env = gymnasium.make("perdure:Stream-v0", curriculum=CURRICULUM)
+    env = gymnasium.make("perdure.agent.environment:Stream-v0", curriculum=CURRICULUM)
     methods: tuple[str, ...] = env.unwrapped.methods  # type: ignore[attr-defined]
     timed_life(env, len(methods))
     lives = [timed_life(env, index) for index in range(len(methods))]

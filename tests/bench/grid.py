@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from perdure.agent.vision.lesson import Lesson
-from perdure.agent.vision.lessons import lesson_for
-from perdure.agent.vision.mlp import Params, member
-from perdure.agent.vision.plan import Plan, plan_for
-from perdure.agent.vision.pretrain import base_seed, pretrain
-from perdure.agent.vision.training import train
+from perdure.agent.worlds.vision.lesson import Lesson
+from perdure.agent.worlds.vision.lesson_data import lesson_for
+from perdure.agent.worlds.vision.mlp import Params, member
+from perdure.agent.worlds.vision.pretrain import base_seed, pretrain
+from perdure.agent.worlds.vision.schedule import Plan, plan_for
+from perdure.agent.worlds.vision.training import train
 from perdure.curriculum.file.reader import read_curriculum
-from perdure.curriculum.models import MlpModel
-from perdure.curriculum.sections import SftTrain
-from perdure.curriculum.sources.build import build_task
+from perdure.curriculum.settings import SftTrain
+from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.registry import MlpModel
 from tests.bench.figures import Figure, Options, Report, Series, Target, against, alone
 from tests.bench.plain import train_one_by_one
 from tests.bench.processes import perdure, run

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from perdure.curriculum.sources.build import build_task
+from perdure.curriculum.worlds.build import build_task
 from tests.bench.bare import count_parameters
 from tests.bench.figures import Options
 from tests.bench.lives import StageTimes

@@ -13,15 +13,15 @@ from statistics import median
 from typing import Any
 
 from perdure.agent.loop import live
-from perdure.agent.methods.contract import ALONE, Beside, Outcome, Progress, Watch
 from perdure.agent.setup import start
-from perdure.agent.world import World
+from perdure.agent.worlds.contract import World
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Progress, Watch
 from perdure.budget.monitor import Measurement, Monitor
-from perdure.curriculum.methods import Method
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sections import Common
+from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.contract import Method
 from tests.bench.bare import digest, peak_megabytes
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from perdure.agent.methods.config import merge
-from perdure.agent.methods.data import demonstration_rows
 from perdure.agent.seeds import derive
-from perdure.curriculum.methods import Method
+from perdure.agent.worlds.language.trl.config import merge
+from perdure.agent.worlds.language.trl.rows import demonstration_rows
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.wording import WORDS
+from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.language.skills.phrases import WORDS
 
 STAGE = "stage"
 TINY = "builtin:tiny"
@@ -31,7 +31,7 @@ def tiny_curriculum(method: Method, *, steps: int, earlier: Sequence[str] = ()) 
 
 
 def _skill(name: str) -> dict[str, Any]:
-    return {"type": "python", "path": f"perdure.curriculum.skills:{name}", "train": 1000, "heldout": 16}
+    return {"type": "python", "path": f"perdure.curriculum.worlds.language.skills:{name}", "train": 1000, "heldout": 16}
 
 
 def large_curriculum(
@@ -113,8 +113,8 @@ def save_large_model(folder: Path) -> None:
     """Random weights of SmolLM2-135M's shape, with the built-in model's tokenizer."""
     from transformers import LlamaConfig
 
-    from perdure.agent.language.loading import load_policy
-    from perdure.curriculum.models import CausalModel
+    from perdure.agent.worlds.language.loading import load_policy
+    from perdure.curriculum.worlds.registry import CausalModel
     from tests.models import random_model
 
     tokenizer = load_policy(CausalModel(model_name_or_path=TINY), seed=0).tokenizer

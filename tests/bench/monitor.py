@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from perdure.budget.config import BudgetConfig
-from perdure.curriculum.methods import Method
+from perdure.curriculum.worlds.contract import Method
 from tests.bench.figures import Figure, Options, Report, Series, Target, against
 from tests.bench.large import large_pair
 from tests.bench.lives import StageTimes, timed_life

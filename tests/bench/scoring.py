@@ -16,15 +16,15 @@ BATCH = 64
 
 def measure(_: Options) -> Report:
     """All benchmarks that are shipped, on the built-in model, alternately."""
-    from perdure.agent.language.loading import load_policy
-    from perdure.curriculum.models import CausalModel
+    from perdure.agent.worlds.language.loading import load_policy
     from perdure.curriculum.schema import Benchmark, Evaluation
+    from perdure.curriculum.worlds.registry import CausalModel
     from perdure.eval.benchmarks import prepare_benchmarks
-    from perdure.eval.lm_tasks import BUILTIN
+    from perdure.eval.lm_eval.tasks import BUILTIN
 
     names = sorted(file.stem for file in BUILTIN.glob("perdure_*.yaml"))
     began = time.perf_counter()
-    import perdure.eval.lm  # noqa: F401  (imported with the first score)
+    import perdure.eval.lm_eval.model  # noqa: F401  (imported with the first score)
 
     prepared = prepare_benchmarks(
         [Benchmark(tasks=name, include_path="builtin", apply_chat_template=True) for name in names]
@@ -59,7 +59,7 @@ def _note(scores: dict[str, Any], preparing: float) -> str:
 
 def _command(names: list[str], tasks: Path) -> tuple[float, dict[str, float]]:
     """Wall time and scores of lm-eval's own command."""
-    from perdure.agent.language.loading import resolve_path
+    from perdure.agent.worlds.language.loading import resolve_path
 
     model = f"pretrained={resolve_path('builtin:tiny')},dtype=float32"
     with TemporaryDirectory() as scratch:

@@ -11,11 +11,11 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from perdure.agent.language.loading import load_policy
 from perdure.agent.seeds import derive
-from perdure.curriculum.methods import Method
+from perdure.agent.worlds.language.loading import load_policy
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sources.build import build_task
+from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.contract import Method
 from tests.bench.bare import digest, train
 from tests.bench.lives import StageTimes, timed_life
 from tests.bench.material import STAGE, bare_arguments, bare_rows, tiny_curriculum

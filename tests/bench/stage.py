@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from perdure.curriculum.methods import Method
+from perdure.curriculum.worlds.contract import Method
 from tests.bench.figures import Figure, Options, Report, Series, Target, against
 from tests.bench.large import STEPS, large_pair
 from tests.bench.small import SIZES, small_pairs

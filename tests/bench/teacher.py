@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from perdure.agent.methods.sdft import teacher_prompt
 from perdure.agent.setup import build_tasks
-from perdure.agent.strategies.sampling import item_means, sampled_rewards
-from perdure.agent.worlds import make_world
+from perdure.agent.worlds.language.methods.sdft import teacher_prompt
+from perdure.agent.worlds.registry import make_world
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sections import SdftTrain
+from perdure.curriculum.settings import SdftTrain
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
+from perdure.eval.sampled_rewards import item_means, sampled_rewards
 
 ITEMS, SAMPLES, SEED = 64, 4, 1
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
-from perdure.agent.journal import Event
-from perdure.cli.state import State, with_events, with_progress
+from perdure.agent.run.journal import Event
+from perdure.cli.views.state import State, with_events, with_progress
 from tests.cli.journals import life, progress
 
 

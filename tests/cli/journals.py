@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.journal import Event
+from perdure.agent.run.journal import Event
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
 START = 1_760_000_000.0

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.curriculum.file.candidate_methods import methods_of
 from perdure.curriculum.file.faults import CurriculumError
-from perdure.curriculum.file.possible import methods_of
-from perdure.curriculum.methods import METHODS
-from perdure.curriculum.models import World
 from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.sweeps.points import points, size
 from perdure.curriculum.sweeps.reader import ReadSweep, read_sweep, shipped_sweeps
 from perdure.curriculum.sweeps.schema import Axis, Logspace, Sweep
+from perdure.curriculum.worlds.contract import METHODS
+from perdure.curriculum.worlds.registry import World
 
 BASE = """\
 model: {model_name_or_path: builtin:tiny}

@@ -5,7 +5,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from perdure.curriculum.methods import (
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.settings import ChordTrain, SimpoTrain
+from perdure.curriculum.train import SECTIONS, Train, settings_for
+from perdure.curriculum.worlds.contract import (
     IMITATES,
     METHODS,
     ON_BASE_TEXTS,
@@ -16,9 +19,6 @@ from perdure.curriculum.methods import (
     Method,
     left,
 )
-from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sections import ChordTrain, SimpoTrain
-from perdure.curriculum.train import SECTIONS, Train, settings_for
 
 
 def train(**settings: object) -> Train:

@@ -17,7 +17,7 @@ from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import Prepared, prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
 from perdure.eval.scorefile import read_scores
-from tests.agent.tiny_world import tiny_policy_parts
+from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 from tests.eval.lm_task_files import write_task
 
 EVALUATION = Evaluation(batch_size=4, max_completion_length=8)

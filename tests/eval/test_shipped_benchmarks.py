@@ -8,11 +8,11 @@ from lm_eval import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from perdure.agent.pretrain_scores import load
-from perdure.curriculum.skills import is_held_out
-from perdure.eval import write_benchmarks
+from perdure.agent.worlds.language.builtin_model.scores import load
+from perdure.curriculum.worlds.language.skills.skills import is_held_out
+from perdure.eval.shipped import write as write_benchmarks
 
-TINY = Path(write_benchmarks.__file__).parents[1] / "agent" / "builtin" / "tiny"
+TINY = Path(write_benchmarks.__file__).parents[2] / "agent/worlds/language/builtin_model/tiny"
 METRICS = {
     "perdure_spell": "exact_match,none",
     "perdure_letters": "exact_match,none",

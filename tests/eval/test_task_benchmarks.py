@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.models import CausalModel, MlpModel
 from perdure.curriculum.schema import BenchmarkConfig, Evaluation, TaskBenchmark
-from perdure.curriculum.sources.build import build_task
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.registry import CausalModel, MlpModel
 from perdure.eval.benchmarks import HeldoutItems, Prepared, prepare_benchmarks, refuse_trained_on
 from perdure.eval.scorecard import Scorecard
 

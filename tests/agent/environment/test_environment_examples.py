@@ -8,7 +8,7 @@ import pytest
 from examples.learned import Linear, features, fresh, load, moved
 from examples.race import FIRST_SEED, Outcome, race, table
 from examples.train_strategy import Settings, Step, expectation, gradient, to_come, train
-from perdure.agent.environment.lives import Lives, episode, left_to
+from perdure.agent.environment.episodes import Lives, episode, left_to
 from perdure.agent.environment.observation import NAMES
 from perdure.agent.environment.stream import Stream
 from perdure.agent.loop import live

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from perdure.agent.environment.stream import Stream
-from perdure.agent.journal import read_journal
-from perdure.agent.record import read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import read_record
 from tests.agent.killing import life, save_base
 
 pytestmark = pytest.mark.xdist_group("trl")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-FOUND = 'gymnasium.envs.registration._find_spec("perdure:Stream-v0").entry_point'
+FOUND = 'gymnasium.envs.registration._find_spec("perdure.agent.environment:Stream-v0").entry_point'
 
 
 def printed(code: str) -> str:

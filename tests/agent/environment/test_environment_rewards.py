@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from perdure.agent.environment.rewards import Parts, parts_of, weights_for
-from perdure.agent.record import Value
+from perdure.agent.run.record import Value
 from perdure.agent.setup import differences
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Environment

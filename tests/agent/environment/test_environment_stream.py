@@ -10,12 +10,12 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import MultiDiscrete
 from gymnasium.utils.env_checker import check_env
 
-from perdure.agent.environment.lives import Lives, Nobody, episode, left_to
+from perdure.agent.environment.episodes import Lives, Nobody, episode, left_to
 from perdure.agent.environment.observation import NAMES, Observation, observe
 from perdure.agent.environment.stream import Stream
-from perdure.agent.journal import read_journal
 from perdure.agent.loop import live
-from perdure.agent.record import Record, read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Record, read_record
 from perdure.agent.setup import resume
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.errors import ConfigError, RunError

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.methods.contract import ALONE
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapshots
 from perdure.agent.planning.memory import Sizes, memory_of, sizes_of
 from perdure.agent.planning.plan import deciding_answers, plan
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, size_of, time_method
 from perdure.agent.setup import prepare
+from perdure.agent.worlds.update import ALONE
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sections import Common, EwcTrain, L2Train, LoraTrain, RlTrain, SdftTrain, SftTrain
+from perdure.curriculum.settings import Common, EwcTrain, L2Train, LoraTrain, RlTrain, SdftTrain, SftTrain
 from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RuleStrategy
 from perdure.curriculum.train import settings_for
-from tests.agent.vision.test_vision_life import Onlooker, curriculum, images
+from tests.agent.worlds.vision.test_vision_life import Onlooker, curriculum, images
 
 
 @pytest.fixture(scope="module")

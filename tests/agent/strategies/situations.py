@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from perdure.agent.record import Record
+from perdure.agent.run.record import Record
 from perdure.agent.strategies.contract import Situation, Trial
 from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
-from perdure.curriculum.methods import Method
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.contract import Method
 from tests.agent.scalar_world import ScalarPolicy, scalar_task
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.record import Reading, Record, Row, Value
+from perdure.agent.run.record import Reading, Record, Row, Value
 from perdure.agent.strategies.bandit import DOUBT, NOISE, Bandit, Belief, kind_of, paid_before, payments, posterior
 from perdure.agent.strategies.contract import Decision
 from perdure.budget.law.saved import Law

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.record import Record, Row, Value
+from perdure.agent.run.record import Record, Row, Value
 from perdure.agent.strategies.outlook import Earlier
 from perdure.agent.strategies.probe import Probe, learned_earlier, trial_steps
 from perdure.curriculum.strategies import ProbeStrategy

@@ -16,7 +16,7 @@ from typing import Any
 
 from perdure.agent.sweep.contract import Executor, Failed, Finished, Row
 from perdure.agent.sweep.folder import SweepFolder, locked
-from perdure.agent.sweep.stacked import Stacked, Trainer, _Stack, train_stack
+from perdure.agent.sweep.stacks import Stacked, Trainer, _Stack, train_stack
 from perdure.agent.sweep.sweep import Plan, begin, carry_out, read_plan
 from perdure.budget.errors import DataError
 from perdure.curriculum.schema import Curriculum

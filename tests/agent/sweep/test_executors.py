@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.agent.sweep.pool import Pool
-from perdure.agent.sweep.stacked import CHUNK, GPU_CHUNK, Stacked
+from perdure.agent.sweep.runs import Pool
+from perdure.agent.sweep.stacks import CHUNK, GPU_CHUNK, Stacked
 from perdure.agent.sweep.sweep import Plan, _cores, executors, on_gpu
-from perdure.agent.sweep.vision import TRAINER
+from perdure.agent.worlds.vision.trainer import TRAINER
 from perdure.curriculum.sweeps.reader import Cell, read_sweep
 
 VISION = """\

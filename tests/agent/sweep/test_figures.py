@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.record import Record, read_record
+from perdure.agent.run.record import Record, read_record
 from perdure.agent.sweep.figures import life_figures
 from perdure.curriculum.schema import Curriculum
 

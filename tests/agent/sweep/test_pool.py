@@ -6,15 +6,15 @@ from unittest.mock import ANY
 
 import pytest
 
-from perdure.agent.folder import RunFolder
-from perdure.agent.journal import read_journal
 from perdure.agent.loop import live
-from perdure.agent.record import read_record
+from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import read_record
 from perdure.agent.setup import start
 from perdure.agent.sweep.contract import Failed, Finished
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.lives import finished_life
-from perdure.agent.sweep.pool import Pool, _on_one_thread
+from perdure.agent.sweep.runs import Pool, _on_one_thread
 from perdure.agent.sweep.sweep import begin, read_plan
 from tests.agent.killing import Nobody
 from tests.agent.sweep.language import read_language

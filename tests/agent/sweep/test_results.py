@@ -118,7 +118,7 @@ def test_nothing_finished_is_no_table_and_a_damaged_file_is_named(tmp_path: Path
 
 
 def test_the_law_reads_what_a_sweep_writes(tmp_path: Path, finished: list[Finished]) -> None:
-    from perdure.agent.points.sweeps import table_source
+    from perdure.agent.law_data.sweeps import table_source
 
     sweep = folder(tmp_path)
     write_cell(sweep, finished[5], "grid", AXES)

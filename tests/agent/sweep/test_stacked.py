@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.agent.sweep.contract import Failed, Finished
-from perdure.agent.sweep.stacked import Stacked, Trainer, _parts
+from perdure.agent.sweep.stacks import Stacked, Trainer, _parts
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
 from tests.agent.sweep.doubles import BAD, BROKEN, DEADLY, SWEEP, TRAINER, key, origin, read, train

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.agent.sweep.workers import Lost, work
+from perdure.agent.sweep.processes import Lost, work
 from tests.agent.sweep.doubles import halve, sleep_and_tell
 
 
@@ -82,7 +82,7 @@ def test_the_processes_end_when_the_iterator_is_closed(tmp_path: Path) -> None:
 def test_the_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from collections import deque; from pathlib import Path;"
-        "from perdure.agent.sweep.workers import work; from tests.agent.sweep.doubles import sleep_and_tell;"
+        "from perdure.agent.sweep.processes import work; from tests.agent.sweep.doubles import sleep_and_tell;"
         "list(work(sleep_and_tell, deque([sys.argv[1]]), 1, Path(sys.argv[2])))"
     )
     root = Path(__file__).parents[3]

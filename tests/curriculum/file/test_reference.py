@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from perdure.curriculum.file.reference import reference_markdown
-from perdure.curriculum.models import CausalModel, MlpModel, Pretrain
 from perdure.curriculum.schema import Curriculum, TaskBenchmark
-from perdure.curriculum.sections import ChordTrain, TiltTrain
-from perdure.curriculum.sources.config import Dataset, Images
+from perdure.curriculum.settings import ChordTrain, TiltTrain
+from perdure.curriculum.worlds.language.tasks import Dataset, Images
+from perdure.curriculum.worlds.registry import CausalModel, MlpModel, Pretrain
 
 DOCS = Path(__file__).parents[3] / "docs" / "curriculum.md"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.file.sample import sample_curriculum
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sources import PythonTask, ReasoningGym
+from perdure.curriculum.worlds.language.sources import PythonTask, ReasoningGym
 
 
 def read(folder: Path, text: str) -> Curriculum:
@@ -48,5 +48,5 @@ def test_its_tasks_and_benchmarks_exist(tmp_path: Path) -> None:
     assert callable(getattr(import_module(module), function))
     from perdure import eval as rooms
 
-    shipped = {file.stem for file in (Path(str(rooms.__file__)).parent / "benchmarks").glob("*.yaml")}
+    shipped = {file.stem for file in (Path(str(rooms.__file__)).parent / "shipped").glob("*.yaml")}
     assert {benchmark.tasks for benchmark in curriculum.benchmarks} <= shipped

@@ -1,0 +1,190 @@
+"""Decides a stage once: what the journal already holds is not decided again."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from perdure.agent.enforcement.stage_cap import allotted
+from perdure.agent.life import Life
+from perdure.agent.seeds import derive
+from perdure.agent.strategies.contract import Candidate, Decision, Situation
+from perdure.agent.trial import Fork
+from perdure.agent.worlds.registry import stage_steps
+from perdure.budget.errors import ConfigError
+from perdure.budget.monitor import Reading
+from perdure.curriculum.file.candidate_methods import strategy_methods
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.schema import Curriculum, Stage
+from perdure.curriculum.strategies import PythonStrategy
+from perdure.curriculum.task import Task
+from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.build import learnable_by
+from perdure.curriculum.worlds.contract import METHODS, Method
+
+
+def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Decision:
+    """The stage's own method if it names one, else what the strategy says; journaled with its candidates.
+
+    A stage that was decided before a kill keeps its decision, so that a resumed life goes on as it began.
+
+    Raises:
+        ConfigError: the strategy fails, or what it says cannot be carried out.
+    """
+    kept = _kept(life, number)
+    if kept is not None:
+        return kept
+    if stage.method is not None:
+        decision = Decision(stage.method, "the stage names it")
+    else:
+        situation = situation_of(life, number, stage, task, entry)
+        decision = checked(life.strategy.choose(situation), situation)
+    cap = allotted(life.curriculum, life.chronicle.record, number, entry, decision.share)
+    life.chronicle.tell(
+        "decision",
+        stage=number,
+        name=stage.name,
+        method=decision.method,
+        reason=decision.reason,
+        evidence=finite(decision.evidence),
+        candidates=[{"method": one.method, "figures": finite(one.figures)} for one in decision.candidates],
+        share=decision.share,
+        steps_spent=decision.steps_spent,
+        cap=cap,
+    )
+    return decision
+
+
+def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Situation:
+    """What the strategy is told."""
+    curriculum = life.curriculum
+    cap = allotted(curriculum, life.chronicle.record, number, entry)
+    fork = Fork(life, number, stage, task, cap, entry.kl.value)
+    return Situation(
+        number=number,
+        stages=len(life.tasks),
+        curriculum=curriculum,
+        stage=stage,
+        task=Task(task.name, task.train, (), task.reward),
+        methods=possible_methods(curriculum, task),
+        steps=lambda method: stage_steps(
+            curriculum, method, settings_for(method, curriculum.train, stage.train), len(task.train)
+        ),
+        policy=life.world.policy,
+        entry=entry,
+        cap=cap,
+        record=life.chronicle.record,
+        law=life.monitor.law,
+        attempt=fork.attempt,
+        rates=fork.rates,
+        seed=derive(curriculum.seed, "strategy", stage.name),
+    )
+
+
+def possible_methods(curriculum: Curriculum, task: Task) -> tuple[Method, ...]:
+    """Those among which the strategy may choose, and that can learn the task.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    offered, able = strategy_methods(curriculum), learnable_by(task, curriculum.world)
+    methods = tuple(method for method in offered if method in able)
+    if not methods:
+        remedy = f"it can be learned by {', '.join(able)}" if able else "it cannot be learned at all"
+        raise ConfigError(
+            f"strategy {curriculum.strategy.type!r}: none of its methods ({', '.join(offered)}) can learn task "
+            f"{task.name!r}, which has {_lacking(task)}; {remedy}. Name others in strategy.candidates, or give "
+            "the stage a `method`"
+        )
+    return methods
+
+
+def checked(decision: object, situation: Situation) -> Decision:
+    """What a strategy returned, if it can be carried out.
+
+    Raises:
+        ConfigError: it is no `Decision`, its method is unknown, of another world or cannot learn the task, or its
+            share, its steps or its other parts are of the wrong kind; says what would be right.
+    """
+    who = f"{_name(situation.curriculum)}, stage {situation.stage.name!r}"
+    if not isinstance(decision, Decision):
+        raise ConfigError(
+            f"{who}: `choose` returned {decision!r}, which is no Decision; return "
+            "perdure.agent.strategies.contract.Decision(method, reason)"
+        )
+    if decision.method not in situation.methods:
+        raise ConfigError(f"{who}: {_refusal(decision.method, situation)}")
+    if decision.share is not None and not (_is_number(decision.share) and 0 < decision.share <= 1):
+        raise ConfigError(
+            f"{who}: the share of the budget is {decision.share!r}; it lies above 0 and at most at 1, or is None for "
+            "what budget.allocation says"
+        )
+    if decision.steps_spent != 0:
+        _check_spent(who, decision.steps_spent, situation.steps(decision.method))
+    if not isinstance(decision.reason, str):
+        raise ConfigError(f"{who}: the reason is {decision.reason!r}; give a line of text")
+    _check_figures(who, decision)
+    return decision
+
+
+def _refusal(method: object, situation: Situation) -> str:
+    left = f"choose one of {', '.join(map(repr, situation.methods))}"
+    known = {name for names in METHODS.values() for name in names}
+    if not isinstance(method, str) or method not in known:
+        return f"there is no method {method!r}{did_you_mean(method, situation.methods)}; {left}"
+    world = situation.curriculum.world
+    if method not in METHODS[world]:
+        return f"method {method!r} is not of the {world} world; {left}"
+    if method not in learnable_by(situation.task, world):
+        return f"method {method!r} cannot learn this task, which has {_lacking(situation.task)}; {left}"
+    return f"method {method!r} is not among its candidates; {left}"
+
+
+def _check_spent(who: str, spent: object, steps: int) -> None:
+    if type(spent) is not int or not 0 <= spent < steps:
+        raise ConfigError(f"{who}: `steps_spent` is {spent!r}; give a whole number below the stage's {steps} steps")
+
+
+def _lacking(task: Task) -> str:
+    lacks = [] if task.has_demonstrations else ["no demonstrations"]
+    return " and ".join([*lacks, *([] if task.reward is not None else ["no reward"])])
+
+
+def _check_figures(who: str, decision: Decision) -> None:
+    try:
+        json.dumps(dict(decision.evidence))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{who}: the evidence cannot be journaled ({error}); give a dictionary of names and plain figures or texts"
+        ) from error
+    for one in decision.candidates:
+        if not isinstance(one, Candidate) or not all(
+            value is None or _is_number(value) for value in one.figures.values()
+        ):
+            raise ConfigError(f"{who}: a candidate is {one!r}; give Candidate(method, {{name: figure or None}})")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _name(curriculum: Curriculum) -> str:
+    strategy = curriculum.strategy
+    return f"strategy {strategy.path if isinstance(strategy, PythonStrategy) else strategy.type!r}"
+
+
+def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with `None` for what is not finite: the journal is JSON."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+
+
+def _kept(life: Life, number: int) -> Decision | None:
+    """The decision that the journal holds."""
+    row = life.chronicle.record.row(number)
+    if row is None or row.reason is None or row.method is None:
+        return None
+    candidates = tuple(Candidate(one["method"], one["figures"]) for one in row.candidates)
+    return Decision(row.method, row.reason, row.evidence, candidates, row.share, row.steps_spent)  # type: ignore[arg-type]

@@ -1,0 +1,70 @@
+"""Runs that are parts of one another: with a constant learning rate a short run is the first half of a longer one.
+
+Their checkpoints are the same to the last bit. Taken for two runs, one of them would be held out while the other is
+fitted, and no figure on held-out runs would be one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeGuard
+
+from perdure.agent.law_data.source import Point
+from perdure.budget.law.points import FORWARD_KL
+
+Figures = tuple[object, ...]
+
+
+def merge_twins(points: Sequence[Point]) -> tuple[list[Point], tuple[str, ...]]:
+    """The points with runs that share a checkpoint as one run, a shared one once; and a note if there are any.
+
+    Checkpoints are the same where method, seed and all measured figures are equal, with a finite forgetting and a KL
+    above zero: what has not moved at all, or has diverged, looks alike in every run.
+    """
+    first_of: dict[Figures, Point] = {}
+    joined = {point.run: point.run for point in points}
+    kept = []
+    for point in points:
+        figures = _figures(point)
+        if figures is None:
+            kept.append(point)
+        elif figures in first_of:
+            joined[_first(joined, point.run)] = _first(joined, first_of[figures].run)
+        else:
+            first_of[figures] = point
+            kept.append(point)
+    count = sum(run != into for run, into in joined.items())
+    return [replace(point, run=_first(joined, point.run)) for point in kept], _note(count)
+
+
+def _first(joined: dict[str, str], run: str) -> str:
+    """The run that stands for all that a run was joined with."""
+    while joined[run] != run:
+        run = joined[run]
+    return run
+
+
+def _figures(point: Point) -> Figures | None:
+    """All that was measured; `None` for a checkpoint that proves nothing."""
+    kl = point.predictors.get(FORWARD_KL)
+    if not _known(kl) or not _known(point.forgetting) or kl <= 0:
+        return None
+    measured = {
+        **{"forgetting": point.forgetting, "accuracy": point.accuracy, "mass": point.mass},
+        **{"base_mass": point.base_mass, "base_score": point.base_score},
+        **point.predictors,
+    }
+    known = sorted((name, value) for name, value in measured.items() if _known(value))
+    return (point.method, point.seed, *known)
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _note(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    if count == 1:
+        return ("1 run shares checkpoints with another and counts as one run with it",)
+    return (f"{count} runs share checkpoints with others and count as one run with them",)

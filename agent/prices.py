@@ -1,0 +1,212 @@
+"""Prices the stages of a life before it is lived: the base's rate on each task, and what a target costs at least.
+
+The rate is the mass of right answers: the share of answers, sampled at temperature 1 to training prompts, that the
+reward calls right. What is examined later is held out, and is answered greedily unless `evaluation.temperature` says
+otherwise; see `perdure.budget.price` for what that means for the bound.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from perdure.agent.life import Life
+from perdure.agent.seeds import derive
+from perdure.budget.errors import ConfigError, GateError
+from perdure.budget.estimate import Estimate, Group, per_sequence
+from perdure.budget.monitor import Measurement
+from perdure.budget.price import does_not_fit, fits, floor_interval, in_unit, lefts, needs, target_floor
+from perdure.curriculum.policy import Policy
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.strategies import RuleStrategy
+from perdure.curriculum.task import Task
+from perdure.eval.sampled_rewards import sampled_rewards
+from perdure.eval.statistics import wilson
+
+SAMPLES = 8
+"""Answers sampled to each prompt. The prompts are the first `budget.num_prompts` of a task."""
+
+SUCCESS_REWARD = 0.5
+"""The reward from which an answer is right, where the strategy names none."""
+
+REMEDY = "Raise budget.kl or lower the target"
+"""What lets a stage fit."""
+
+
+@dataclass(frozen=True)
+class StagePrice:
+    """What is known of one stage before the life; `None` where it cannot be told. KL in nats.
+
+    Attributes:
+        base_rate: mean share of right answers, with its standard error over prompts; `n` counts prompts.
+        target: the accuracy that is asked of the stage.
+        floor: the least KL of a whole answer on the stage's own prompts, and its interval (95 %, from the rate's).
+        need: the least KL that stands at the end of the stage, as the budget counts it.
+        left: the most that the budget lets it end with.
+    """
+
+    number: int
+    name: str
+    base_rate: Estimate | None
+    target: float | None
+    floor: float | None
+    floor_interval: tuple[float, float] | None
+    need: float | None
+    left: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the stage can reach its target within the budget, as far as can be told."""
+        return self.target is None or fits(self.need, self.left)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it cannot fit, in one line."""
+        return None if self.fits or self.need is None else does_not_fit(self.number, self.need, self.left)
+
+
+def refuse_unpriced(curriculum: Curriculum) -> None:
+    """Refuse `--strict` where nothing can be priced, so that it would let everything pass.
+
+    Raises:
+        ConfigError: no stage has a target, or the budget counts prompts that no target is about.
+    """
+    if all(curriculum.target_of(stage) is None for stage in curriculum.stages):
+        raise ConfigError(
+            "--strict: no stage has a target accuracy, so that none has a floor to hold against the budget; set "
+            "budget.target_accuracy, or that of a stage, or leave --strict out"
+        )
+    if curriculum.budget.prompts == "generic":
+        raise ConfigError(
+            "--strict: the budget counts KL on generic prompts (budget.prompts), where nothing follows from the target "
+            "of a task; set budget.prompts to seen or task, or leave --strict out"
+        )
+
+
+def price(life: Life) -> None:
+    """Journal the price of every stage with a target that has none yet; the policy is the base now.
+
+    Raises:
+        GateError: the life is strict and a stage cannot fit, and every such stage is named; or none can be told.
+    """
+    curriculum, chronicle = life.curriculum, life.chronicle
+    wanted = {number for number, stage, _ in life.stages if curriculum.target_of(stage) is not None}
+    known = {one.stage: Estimate(**asdict(one.base_rate)) for one in chronicle.record.prices}
+    if not wanted or not (life.strict or wanted - known.keys()):
+        return
+    chronicle.enter("pricing the stages", stage=0, name="base")
+    rates = base_rates(curriculum, life.tasks, life.world.policy, known)
+    prices = price_stages(curriculum, rates, text_lengths(curriculum, life.tasks, life.world.measure))
+    for one in prices:
+        if one.number in wanted - known.keys():
+            fields = {name: value for name, value in asdict(one).items() if name != "number"}
+            chronicle.tell("price", stage=one.number, **fields)
+    fault = refusal(curriculum, prices) if life.strict else None
+    if fault is not None:
+        reason = f"{fault}\nNothing was trained. To live it all the same, begin it anew without --strict"
+        chronicle.tell("refused", reason=reason)
+        raise GateError(reason)
+
+
+def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str | None:
+    """Why a strict life is not lived: every stage that cannot fit, one a line, or that nothing can be told of any."""
+    found = [f"{one.refusal} ({one.name})" for one in prices if one.refusal is not None]
+    what = "these stages cannot reach their target, an accuracy of sampled answers, within the budget"
+    if found:
+        return "\n  ".join([f"{what} (KL in nats a {curriculum.budget.unit}):", *found]) + f"\n{REMEDY}"
+    if all(one.need is None for one in prices):
+        return (
+            "no stage can be held against the budget: the texts that it is read on end before the answers do that are "
+            "examined; set budget.max_completion_length to that of the evaluation"
+        )
+    return None
+
+
+def base_rates(
+    curriculum: Curriculum, tasks: Sequence[Task], policy: Policy, known: Mapping[int, Estimate]
+) -> dict[int, Estimate]:
+    """The base's rate on the task of each stage that has a target, by number; those that are known are not sampled."""
+    return {
+        number: known[number] if number in known else base_rate(task, policy, curriculum)
+        for number, (stage, task) in enumerate(zip(curriculum.stages, tasks, strict=True), 1)
+        if curriculum.target_of(stage) is not None
+    }
+
+
+def base_rate(task: Task, policy: Policy, curriculum: Curriculum) -> Estimate:
+    """The mean share of right answers among `SAMPLES` to each of the first training prompts; its error is over prompts.
+
+    Answers are as long as those examined. A task without a reward counts those that are the demonstration.
+    """
+    items = task.train[: curriculum.budget.num_prompts]
+    seed = derive(curriculum.seed, "price", task.name)
+    rewards = sampled_rewards(task, items, policy, curriculum.evaluation, k=SAMPLES, seed=seed)
+    strategy = curriculum.strategy
+    least = strategy.success_reward if isinstance(strategy, RuleStrategy) else SUCCESS_REWARD
+    right = [[reward is not None and reward >= least for reward in row] for row in rewards]
+    return mean_of([sum(row) / len(row) for row in right])
+
+
+def mean_of(values: Sequence[float]) -> Estimate:
+    """The mean of some figures, with its standard error."""
+    group = Group(tuple(values), (1,) * len(values))
+    return per_sequence([group])
+
+
+def rate_interval(rate: Estimate) -> tuple[float, float]:
+    """Wilson's 95 % interval, at the number of independent answers that would have the rate's standard error.
+
+    Answers to one prompt are alike: that number is never taken below the number of prompts nor above that of answers
+    (the effective sample size of Korn and Graubard, *Survey Methodology* 24, 1998).
+    """
+    spread = rate.value * (1 - rate.value)
+    number = spread / rate.stderr**2 if rate.stderr else 0.0
+    number = round(min(max(number, rate.n), rate.n * SAMPLES))
+    return wilson(rate.value * number, number)
+
+
+Measure = Callable[[Sequence[str]], Measurement]
+
+
+def text_lengths(curriculum: Curriculum, tasks: Sequence[Task], measure: Measure) -> dict[str, tuple[int, ...]]:
+    """The lengths of the base's texts on the prompts of each task; nothing where the budget counts other prompts."""
+    if curriculum.budget.prompts == "generic":
+        return {}
+    return {task.name: measure([task.name]).kl_base_to_policy[0].lengths for task in tasks}
+
+
+def price_stages(
+    curriculum: Curriculum, rates: Mapping[int, Estimate], lengths: Mapping[str, Sequence[int]]
+) -> tuple[StagePrice, ...]:
+    """The price of every stage, from the base's rates by number and the lengths of its texts by task."""
+    budget, stages = curriculum.budget, curriculum.stages
+    targets = [curriculum.target_of(stage) for stage in stages]
+    floors, own = [], []
+    for number, (stage, target) in enumerate(zip(stages, targets, strict=True), 1):
+        floor = None if target is None else target_floor(rates[number].value, target)
+        told = floor is not None and stage.name in lengths and not _cut(curriculum, lengths[stage.name])
+        floors.append(floor)
+        own.append(in_unit(floor or 0.0, _mean(lengths[stage.name]), budget.unit) if told else None)
+    needed = needs(own, budget.prompts)
+    left = lefts(budget, needed, floors)
+    return tuple(
+        StagePrice(
+            number=number,
+            name=stage.name,
+            base_rate=rates.get(number),
+            target=target,
+            floor=floors[number - 1],
+            floor_interval=None if target is None else floor_interval(*rate_interval(rates[number]), target),
+            need=needed[number - 1],
+            left=left[number - 1],
+        )
+        for number, (stage, target) in enumerate(zip(stages, targets, strict=True), 1)
+    )
+
+
+def _cut(curriculum: Curriculum, lengths: Sequence[int]) -> bool:
+    """Whether the monitor's texts may end before the answers do that are examined."""
+    most = curriculum.budget.max_completion_length
+    return curriculum.evaluation.max_completion_length > most and max(lengths) >= most and curriculum.world != "vision"
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values)

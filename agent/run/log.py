@@ -1,0 +1,88 @@
+"""The one door through which a life is written down and shown."""
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.journal import Event, Journal, read_journal
+from perdure.agent.run.record import Record, fold, read_record
+from perdure.budget.files import write_whole
+
+HISTORY = 60
+SHOWN_EVERY = 0.12
+WRITTEN_EVERY = 0.5
+
+
+class View(Protocol):
+    """Someone who looks on."""
+
+    def past(self, events: Iterable[Event]) -> None: ...
+
+    def event(self, event: Event) -> None: ...
+
+    def progress(self, progress: dict[str, Any]) -> None: ...
+
+
+class Chronicle:
+    """Journals what happened, keeps the record of it, and shows both to the view.
+
+    What merely goes on (steps, losses) is no event: it goes to the view and to `progress.json`, a few times a second.
+    """
+
+    def __init__(self, folder: RunFolder, view: View, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self.record = Record()
+        self._view = view
+        self._clock = clock
+        self._shown = self._written = 0.0
+        self._now: dict[str, Any] = {}
+        self._losses: deque[float] = deque(maxlen=HISTORY)
+        self._rewards: deque[float] = deque(maxlen=HISTORY)
+        self._journal = Journal(folder.journal)
+        if folder.journal.exists():
+            self.record = read_record(read_journal(folder.journal))
+            view.past(read_journal(folder.journal))
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Something happened: journal it, then show it."""
+        row = self._journal.append(event, **fields)
+        self.record = fold(self.record, row)
+        self._view.event(row)
+
+    def enter(self, phase: str, *, detail: str = "", **fields: Any) -> None:
+        """Something begins: `phase` with, where a stage begins, its number, name and method."""
+        if fields.get("stage") != self._now.get("stage"):
+            self._now = {"stage_started": self._clock()}
+            self._losses.clear()
+            self._rewards.clear()
+        self._now |= {"phase": phase, "detail": detail, **fields}
+        self._show(force=True)
+
+    def step(self, step: int, max_steps: int, loss: float | None, reward: float | None) -> None:
+        """One optimiser step was made."""
+        if loss is not None:
+            self._losses.append(loss)
+        if reward is not None:
+            self._rewards.append(reward)
+        self._now |= {"step": step, "max_steps": max_steps}
+        self._show(force=False)
+
+    def _show(self, *, force: bool) -> None:
+        now = self._clock()
+        if not force and now - self._shown < SHOWN_EVERY:
+            return
+        self._shown = now
+        progress = self._now | {
+            "loss": list(self._losses),
+            "reward": list(self._rewards),
+            "pid": os.getpid(),
+            "time": now,
+        }
+        self._view.progress(progress)
+        if force or now - self._written >= WRITTEN_EVERY:
+            self._written = now
+            write_whole(self.folder.progress, json.dumps(progress).encode(), durable=False)

@@ -1,0 +1,187 @@
+"""What a life came to, from its record and its per-item results. Imports no torch: `show` and `watch` use it."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.run.journal import Event
+from perdure.agent.run.record import Price, Record, Row, Value
+from perdure.budget.price import fits
+from perdure.eval.metrics import FORMULAS, Estimate, all_metrics, metrics_with_intervals
+from perdure.eval.scorefile import read_scores
+from perdure.eval.statistics import paired
+
+Number = float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change of one score since the base, on the same items; `None` where there are too few items to tell."""
+
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    n: int
+
+
+def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]:
+    """What `perdure show RUN --json` prints: plain values, `None` for what is not known.
+
+    `refusal` says why a strict life was refused; it is `None` of every other.
+    Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
+    that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
+    stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
+    what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
+    was projected. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a life of which t stages are done
+    counts as one of t stages) and `metric_intervals` are 95 % bootstrap intervals over items, from the files in
+    `run_folder`; `None` without them.
+    """
+    rows = [row for row in record.rows if row.stage == 0 or row.committed]
+    estimates = metric_estimates(record, run_folder)
+    intervals = {name: _interval(estimate) for name, estimate in estimates.items()}
+    return {
+        "run": record.run,
+        "status": record.status,
+        "refusal": record.refusal or None,
+        "tasks": list(record.tasks),
+        "benchmarks": list(record.benchmarks),
+        "prices": [_price(price) for price in record.prices],
+        "rows": [_row(row) for row in rows],
+        "metrics": {name: estimate.value for name, estimate in estimates.items()},
+        "metric_intervals": intervals,
+        "formulas": dict(FORMULAS),
+        "weights_sha256": rows[-1].weights_sha256 if rows else None,
+    }
+
+
+def metric_estimates(record: Record, run_folder: Path | None = None) -> dict[str, Estimate]:
+    """The metrics of the stages that are done, with intervals where the per-item files can be read."""
+    rows = [row for row in record.rows if row.stage == 0 or row.committed]
+    values = all_metrics(_matrix(rows, record.tasks, len(record.tasks)), _matrix(rows, record.benchmarks))
+    if run_folder is None:
+        return {name: Estimate(value) for name, value in values.items()}
+    bounds = metrics_with_intervals(
+        _columns(rows, record.tasks, run_folder), _columns(rows, record.benchmarks, run_folder)
+    )
+    return {name: _agreed(value, bounds[name]) for name, value in values.items()}
+
+
+def changes(record: Record, run_folder: Path) -> dict[tuple[int, str], Change]:
+    """Each score after each stage against the base, paired by item; keys are (stage, name).
+
+    Items that one of the two could not be scored on are left out of that pair. Scores whose per-item files are missing
+    or belong to other items are left out altogether.
+    """
+    base = record.row(0)
+    if base is None:
+        return {}
+    found: dict[tuple[int, str], Change] = {}
+    for name in base.scores:
+        before = _read_items(base, name, run_folder)
+        for row in record.rows:
+            after = _read_items(row, name, run_folder) if row.stage > 0 and name in row.scores else None
+            if before is not None and after is not None and before.keys() == after.keys():
+                found[row.stage, name] = _change(before, after)
+    return found
+
+
+def _change(before: Mapping[str, Number], after: Mapping[str, Number]) -> Change:
+    known_before = {key: value for key, value in before.items() if value is not None and after[key] is not None}
+    known_after = {key: value for key, value in after.items() if value is not None and key in known_before}
+    test = paired(known_before, known_after)
+    return Change(test.difference, test.low, test.high, test.p_value, test.n)
+
+
+def _read_items(row: Row, name: str, run_folder: Path) -> dict[str, Number] | None:
+    """Score of each item by id, in the file's order; `None` if the file is missing or damaged."""
+    file = row.score_files.get(name)
+    kept = read_scores(run_folder / file) if file is not None else None
+    return None if kept is None else {item.id: item.score for item in kept.items}
+
+
+def _matrix(rows: Iterable[Row], names: tuple[str, ...], stages: int = 0) -> list[list[float]]:
+    """Scores by stage and name, NaN where there is none; at least `stages` + 1 rows."""
+    scores = {(row.stage, name): value.value for row in rows for name, value in row.scores.items()}
+    height = max([stages, *(stage for stage, _ in scores)]) + 1
+    return [[scores.get((stage, name), math.nan) for name in names] for stage in range(height)]
+
+
+def _columns(rows: Iterable[Row], names: tuple[str, ...], run_folder: Path) -> dict[tuple[int, int], list[float]]:
+    """Per-item scores by (stage, column from 1), aligned by item id; a column whose files disagree is left out."""
+    columns: dict[tuple[int, int], list[float]] = {}
+    listed = list(rows)
+    for j, name in enumerate(names, 1):
+        found = {row.stage: _read_items(row, name, run_folder) for row in listed if name in row.scores}
+        ids = {None if items is None else tuple(items) for items in found.values()}
+        if len(ids) == 1 and None not in ids:
+            for stage, items in found.items():
+                columns[stage, j] = [math.nan if value is None else value for value in (items or {}).values()]
+    return columns
+
+
+def _agreed(value: float | None, bounds: Estimate) -> Estimate:
+    """The journal's figure with the interval of the files, if the files tell the same figure."""
+    if value is None or bounds.value is None or not math.isclose(value, bounds.value, abs_tol=1e-9):
+        return Estimate(value)
+    return bounds
+
+
+def _interval(estimate: Estimate) -> list[float] | None:
+    return None if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
+
+
+def _row(row: Row) -> dict[str, Any]:
+    reading = row.readings[-1] if row.readings else None
+    counted = None if reading is None else reading.kl
+    return {
+        "stage": row.stage,
+        "task": row.name if row.stage > 0 else None,
+        "method": row.method,
+        "reason": row.reason,
+        "evidence": dict(row.evidence),
+        "candidates": [dict(candidate) for candidate in row.candidates],
+        "share": _number(row.share),
+        "cap": _number(row.cap),
+        "kl_per_token": _number(reading.kl_per_token.value) if reading else None,
+        "kl_per_sequence": _number(reading.kl_per_sequence.value) if reading else None,
+        "kl_stderr": _number(counted.stderr) if counted else None,
+        "kl_bound": _number(reading.bound) if reading else None,
+        "budget": reading.cap if reading else None,
+        "penalty_weight": _number(reading.penalty_weight) if reading else None,
+        "interventions": [_intervention(event) for event in row.interventions],
+        "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
+        "predicted_forgetting": asdict(reading.predicted) if reading and reading.predicted else None,
+        "scores": {name: _score(value) for name, value in row.scores.items()},
+        "seconds": row.seconds,
+    }
+
+
+def _intervention(event: Event) -> dict[str, Any]:
+    """All that the journal says of it but where and when."""
+    return {name: value for name, value in event.items() if name not in ("event", "time", "stage")}
+
+
+def _price(price: Price) -> dict[str, Any]:
+    interval = price.floor_interval
+    return {
+        "stage": price.stage,
+        "task": price.name,
+        "base_rate": _score(price.base_rate),
+        "target": price.target,
+        "floor": _number(price.floor),
+        "floor_interval": None if interval is None else [_number(end) for end in interval],
+        "need": _number(price.need),
+        "left": _number(price.left),
+        "fits": fits(price.need, price.left),
+    }
+
+
+def _score(value: Value) -> dict[str, Any]:
+    return {"value": _number(value.value), "stderr": _number(value.stderr), "n": value.n}
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

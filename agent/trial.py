@@ -1,0 +1,236 @@
+"""Tries a method on a fork of the policy: a few steps, what they gained, lost and moved, and then all as before.
+
+A trial is the beginning of the stage as the method would live it, with two differences. It trains on the task without
+the items set aside to measure the gain on. And its learning rate is the stage's own from the first step to the last: a
+warm-up or a decay over a handful of steps would tell nothing of a stage. What else depends on the length of the stage,
+such as the weight of `chord`'s two terms, is as it is at the stage's beginning.
+
+Nothing is left of it: its folder is removed, the weights come back from a file, and generators are put back. Killed
+anywhere it is made again from the start, with the same seed and so the same result.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+
+from perdure.agent.enforcement.steering import controller_of
+from perdure.agent.life import Life
+from perdure.agent.seeds import derive
+from perdure.agent.strategies.contract import Trial
+from perdure.agent.worlds.base_prompts import term_groups
+from perdure.agent.worlds.contract import World
+from perdure.agent.worlds.update import Beside, Progress
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.schema import Stage
+from perdure.curriculum.settings import Common, TrlCommon
+from perdure.curriculum.task import Item, Task
+from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.build import learnable_by
+from perdure.curriculum.worlds.contract import Method
+from perdure.eval.preserve_rng import undisturbed
+from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
+
+FOLDER = "trial"
+"""Inside the folder of the stage, while a trial goes on."""
+
+
+@dataclass
+class Fork:
+    """Tries methods on one stage. What they are measured against is measured once.
+
+    `cap` is that of the stage, to which a penalty would steer; `kl` the reading's at its start. Only training items are
+    looked at.
+    """
+
+    life: Life
+    number: int
+    stage: Stage
+    task: Task
+    cap: float
+    kl: float
+    _measured: dict[tuple[str, int, int], list[float]] = field(default_factory=dict)
+    _answers: int = 0
+
+    def attempt(self, method: Method, steps: int, num_prompts: int, k: int) -> Trial:
+        """`steps` steps of a method; see `Situation.attempt` and `Trial`.
+
+        Raises:
+            ConfigError: a method that cannot learn the task, or a number below 1.
+            PerdureError: the method cannot learn what is left of the task without the items set aside.
+        """
+        self._check(method, {"steps": steps, "num_prompts": num_prompts, "k": k})
+        begun, asked = time.perf_counter(), self._answers
+        with undisturbed():
+            before, kept_before = self._rewards(num_prompts, k, now=False), self._kept(num_prompts, k, now=False)
+        folder = self.life.folder.partial_stage(self.number, self.stage.name) / FOLDER
+        with undisturbed(), forked(self.life.world, folder):
+            watch = self._train(method, steps, num_prompts, folder)
+            broken = watch.broken
+            after = [math.nan] * len(before) if broken else self._rewards(num_prompts, k)
+            kept = [math.nan] * len(kept_before) if broken else self._kept(num_prompts, k)
+            kl = math.nan if broken else self._kl()
+        gain, stderr = _rise(before, after)
+        rise, lost_stderr = _rise(kept_before, kept)
+        return Trial(
+            method=method,
+            steps=watch.made,
+            before=fmean(before),
+            after=fmean(before) + gain,
+            stderr=stderr,
+            kl_before=self.kl,
+            kl=kl,
+            seconds=time.perf_counter() - begun,
+            seconds_a_step=watch.seconds_a_step,
+            kl_midway=watch.kl_midway,
+            lost=-rise if kept_before else None,
+            lost_stderr=lost_stderr,
+            kept=fmean(kept_before) if kept_before else None,
+            answers=self._answers - asked,
+        )
+
+    def rates(self, num_prompts: int, k: int) -> dict[str, float]:
+        """See `Situation.rates`."""
+        with undisturbed():
+            return {
+                task.name: fmean(self._means(stage, task, last_items(task, num_prompts), k, now=False))
+                for stage, task in [*self._earlier(), (self.stage, self.task)]
+            }
+
+    def _check(self, method: Method, counts: Mapping[str, int]) -> None:
+        able = learnable_by(self.task, self.life.curriculum.world)
+        if method not in able:
+            raise ConfigError(
+                f"attempt: {method!r} cannot be tried on this task; it can be learned by {', '.join(able)}"
+            )
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"attempt: {name} is {value}; it must be at least 1")
+
+    def _train(self, method: Method, steps: int, num_prompts: int, folder: Path) -> "_Watch":
+        life, curriculum = self.life, self.life.curriculum
+        settings = settings_for(method, curriculum.train, self.stage.train)
+        watch = _Watch(self, method, steps)
+        life.world.update(
+            method,
+            set_aside(self.task, num_prompts)[0],
+            at_full_rate(settings, most=steps),
+            seed=derive(curriculum.seed, "trial", self.stage.name, method),
+            folder=folder,
+            watch=watch,
+            beside=self._beside(),
+        )
+        return watch
+
+    def _beside(self) -> Beside:
+        budget, tasks = self.life.curriculum.budget, self.life.tasks
+        return Beside(
+            earlier=tasks[: self.number - 1],
+            texts=term_groups(self.life.curriculum, [task.name for task in tasks[: self.number]]),
+            unit=budget.unit,
+            controller=controller_of(self.life, self.number, self.cap),
+        )
+
+    def _rewards(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
+        """Mean reward of each item set aside, with the same draws whenever it is asked."""
+        return self._means(self.stage, self.task, set_aside(self.task, num_prompts)[1], k, now=now)
+
+    def _kept(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
+        """The same of items of the earlier tasks: the last of each, in equal parts, as many in all as of this one.
+
+        Where one of them has fewer, so many are taken of each; of more tasks than `num_prompts` it is one of each.
+        """
+        earlier = self._earlier()
+        count = min([num_prompts // max(1, len(earlier)), *(len(task.train) for _, task in earlier)])
+        return [
+            mean
+            for stage, task in earlier
+            for mean in self._means(stage, task, task.train[-max(1, count) :], k, now=now)
+        ]
+
+    def _earlier(self) -> list[tuple[Stage, Task]]:
+        return list(zip(self.life.curriculum.stages, self.life.tasks[: self.number - 1], strict=False))
+
+    def _means(self, stage: Stage, task: Task, items: Sequence[Item], k: int, *, now: bool) -> list[float]:
+        """Of the policy as it is `now`, or as it was when the stage began, which is measured once."""
+        life, place = self.life, (stage.name, len(items), k)
+        if not now and place in self._measured:
+            return self._measured[place]
+        evaluation = sampled_evaluation(life.curriculum, stage)
+        seed = derive(life.curriculum.seed, "set aside", stage.name)
+        means = item_means(sampled_rewards(task, items, life.world.policy, evaluation, k=k, seed=seed))
+        self._answers += k * len(items)
+        if not now:
+            self._measured[place] = means
+        return means
+
+    def _kl(self) -> float:
+        tasks = [task.name for task in self.life.tasks[: self.number]]
+        return self.life.monitor.read(0, tasks, self.cap).kl.value
+
+
+@contextmanager
+def forked(world: World, folder: Path) -> Iterator[None]:
+    """An empty `folder` inside; the policy as before, and the folder gone, after."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    start = folder / "start.safetensors"
+    world.snapshot(start)
+    try:
+        yield
+    finally:
+        world.restore_snapshot(start)
+        shutil.rmtree(folder)
+
+
+class _Watch:
+    """Ends a trial after its steps; notes when each was made, whether one broke, and the KL half-way."""
+
+    def __init__(self, fork: Fork, method: Method, steps: int) -> None:
+        self._fork, self._method, self._steps = fork, method, steps
+        self._times: list[float] = []
+        self._last = time.perf_counter()
+        self.made = 0
+        self.broken = False
+        self.kl_midway: float | None = None
+
+    def __call__(self, progress: Progress) -> bool:
+        self._times.append(time.perf_counter() - self._last)
+        self.made = progress.step
+        figures = [one for one in (progress.loss, progress.reward) if one is not None]
+        self.broken = not all(map(math.isfinite, figures))
+        detail = f"trying {self._method}: step {progress.step} of {self._steps}"
+        self._fork.life.chronicle.enter("deciding", stage=self._fork.number, name=self._fork.stage.name, detail=detail)
+        if progress.step == self._steps // 2 and not self.broken:
+            self.kl_midway = self._fork._kl()
+        self._last = time.perf_counter()
+        return self.broken or progress.step >= self._steps
+
+    @property
+    def seconds_a_step(self) -> float:
+        """Without the first step, which holds what is done once, unless it is the only one."""
+        return fmean(self._times[1:] or self._times or [0.0])
+
+
+def _rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float | None]:
+    """The mean rise of items and its standard error; 0 without an item, no error below two."""
+    rises = [now - then for now, then in zip(after, before, strict=True)]
+    known = len(rises) > 1 and all(map(math.isfinite, rises))
+    return fmean(rises or [0.0]), stdev(rises) / math.sqrt(len(rises)) if known else None
+
+
+SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio")
+"""What decides the learning rate of a step, under TRL's names."""
+
+
+def at_full_rate(settings: Common, *, most: int) -> Common:
+    """The settings of a trial of `most` steps: the learning rate of the stage throughout, and no checkpoints."""
+    changes: dict[str, object] = {"lr_scheduler_type": "constant", "warmup_steps": 0}
+    if isinstance(settings, TrlCommon):
+        kept = {name: value for name, value in settings.trl.items() if name not in SCHEDULE}
+        changes |= {"save_steps": most + 1, "trl": kept}
+    return settings.model_copy(update=changes)

@@ -1,0 +1,1 @@
+"""The worlds: how the policy of each learns and is measured."""

@@ -1,0 +1,115 @@
+"""The prompts on which the base's side of every KL is computed before the life begins, in named groups.
+
+Whatever trains on texts of the base has others than the monitor reads: a policy that is held near the base on the
+monitor's own would be nearer there than elsewhere, and the monitor would read too little.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from perdure.budget.errors import DataError
+from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.contract import ON_BASE_TEXTS
+from perdure.curriculum.worlds.language.sources.prompts import load_prompts
+
+TERM = "term/"
+"""Before the name of a group that a KL term is trained on; the monitor reads the group of the bare name.
+
+A task's group has the name of its stage, in which there is no slash, so that none is ever called as one of these.
+"""
+
+RECOVER = "recover/generic"
+"""The group that `enforce: recover` distils on."""
+
+FEWEST = 4
+"""Prompts from which two groups can be made: of one text there is no standard error."""
+
+
+def base_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[object]]:
+    """All groups of a life: those that the monitor reads, those of KL terms, and that of the recovery.
+
+    The monitor's are the first `budget.num_prompts` of a task or file, and those that are trained on the next as many.
+    With fewer than twice as many the monitor has the first half and the training the second. A life in which nothing is
+    trained on texts of the base leaves the monitor all that it can read. A term and the recovery share their prompts.
+
+    Raises:
+        DataError: a task or file with fewer than `FEWEST` prompts, where something is trained on texts of the base.
+    """
+    budget, count = curriculum.budget, curriculum.budget.num_prompts
+    general = budget.prompts == "generic"
+    terms, recovers = needs_terms(curriculum), budget.enforces("recover") and budget.generic is not None
+    groups: dict[str, list[object]] = {}
+    trained: dict[str, list[object]] = {}
+    for name, prompts in _prompts(curriculum, tasks).items():
+        whose = "budget.generic" if general else f"task {name!r}"
+        parted = terms or (recovers and general)
+        groups[name], trained[TERM + name] = halves(whose, prompts, count) if parted else (prompts[:count], [])
+    if terms:
+        groups |= trained
+    if recovers:
+        path = Path(str(budget.generic))
+        groups[RECOVER] = trained[TERM + "generic"] if general else load_prompts(path, 2 * count)[-count:]
+    return groups
+
+
+def halves(whose: str, prompts: Sequence[object], count: int) -> tuple[list[object], list[object]]:
+    """What the monitor reads, and what is trained on: `count` each, or half each of what there is.
+
+    Raises:
+        DataError: there are fewer than `FEWEST`.
+    """
+    if len(prompts) < FEWEST:
+        raise DataError(
+            f"{whose}: there are {len(prompts)} prompts. With `enforce: penalty` or `recover`, or a method such as "
+            "`sft_kl` or `ewc`, half of them are trained on and half are read by the monitor: at least "
+            f"{FEWEST} are needed"
+        )
+    first = min(count, (len(prompts) + 1) // 2)
+    return list(prompts[:first]), list(prompts[first : first + count])
+
+
+def term_groups(curriculum: Curriculum, seen: Sequence[str]) -> tuple[str, ...]:
+    """The groups of a KL term in a stage, given the tasks seen so far, the stage's own last."""
+    chosen = {"seen": list(seen), "task": list(seen)[-1:], "generic": ["generic"]}[curriculum.budget.prompts]
+    return tuple(TERM + name for name in chosen) if needs_terms(curriculum) else ()
+
+
+def needs_terms(curriculum: Curriculum) -> bool:
+    """Whether any stage may train on texts of the base: with the penalty or, in the language world, by its method.
+
+    The methods of the vision world that have a KL term or a Fisher information take it on the images of the step, or on
+    those that the base was pretrained on.
+    """
+    if curriculum.budget.enforces("penalty"):
+        return True
+    possible = {method for stage in curriculum.stages for method in methods_of(curriculum, stage)}
+    return curriculum.world == "language" and bool(possible & ON_BASE_TEXTS)
+
+
+def draw_texts(sizes: Mapping[str, int], *, count: int, seed: int, step: int) -> dict[str, list[int]]:
+    """Which texts of which groups a step takes: `count` in equal parts, none twice, all of a group that is too small.
+
+    Where the parts cannot be equal the step's own draw says which groups give one more; groups that give none are left
+    out. The mean over groups of the means of their texts is then an unbiased estimate of what the monitor reads.
+    """
+    import numpy as np
+
+    generator = np.random.default_rng([seed, step])
+    names = list(sizes)
+    chosen: dict[str, list[int]] = {}
+    for place, number in enumerate(generator.permutation(len(names))):
+        name = names[number]
+        part = min(count // len(names) + (place < count % len(names)), sizes[name])
+        if part:
+            chosen[name] = sorted(generator.choice(sizes[name], size=part, replace=False).tolist())
+    return chosen
+
+
+def _prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[object]]:
+    """Twice as many as the monitor reads, where there are so many."""
+    count = 2 * curriculum.budget.num_prompts
+    if curriculum.budget.prompts == "generic" and curriculum.budget.generic is not None:
+        return {"generic": load_prompts(Path(curriculum.budget.generic), count)}
+    return {task.name: [item.prompt for item in task.train[:count]] for task in tasks}

@@ -1,0 +1,93 @@
+"""KL(π0 ‖ π) as a loss: exact over the vocabulary, base first, with gradient, on a few texts of the base a step.
+
+The same figure that `BaseTexts.measure` reads, on the same texts, in the same unit. Axes as there: R rows, one a
+position of a completion; H hidden, V vocabulary.
+
+Memory: the policy's activations on the texts of a step are held for the backward pass, as in any training step. Logits
+are not: a chunk of rows is turned into logits, and again in the backward pass (`torch.utils.checkpoint`), so that
+however large the vocabulary is, those of one chunk are all that stand at once.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from perdure.agent.worlds.base_prompts import draw_texts
+from perdure.agent.worlds.language.base_texts import BaseTexts, Texts, forward, joined, unwrapped
+from perdure.budget.config import Unit
+from perdure.budget.divergence import kl_base_to_policy
+
+
+class BaseLoss:
+    """The KL on `num_texts` texts a step, from several groups in equal parts.
+
+    Which texts a step takes follows from seed and step alone. The policy is in evaluation mode for it, as for a
+    reading: no dropout, and nothing drawn from the global generators.
+    """
+
+    def __init__(self, base: BaseTexts, groups: Sequence[str], *, unit: Unit, num_texts: int, seed: int) -> None:
+        self._base, self._groups, self._unit = base, tuple(groups), unit
+        self._num_texts, self._seed = num_texts, seed
+
+    def backward(self, step: int, weight: float, backward: Callable[[Tensor], None]) -> Tensor:
+        """Add the gradient of `weight` · KL at `step`, by calls of `backward`; at a weight of 0 there is none.
+
+        Returns the KL itself in nats a `unit`, a detached scalar.
+        """
+        texts, coefficients_R = self._draw(step)
+        total = torch.zeros((), device=self._base.policy.model.device)
+        with self._base.policy.inference_mode(), torch.set_grad_enabled(weight > 0):
+            for hidden_RH, rows in forward(self._base.policy.model, texts, plain=bool(self._base.head)):
+                kl_R = self._kl(texts.hidden_RH[rows].to(hidden_RH.device), hidden_RH)
+                part = (kl_R * coefficients_R[rows].to(kl_R.device)).sum()
+                if weight > 0:
+                    backward(weight * part)
+                total += part.detach()
+        return total
+
+    def _draw(self, step: int) -> tuple[Texts, Tensor]:
+        """The texts of a step, and what each of their rows counts."""
+        chosen = draw_texts(
+            {name: len(self._base.texts[name].ids_ST) for name in self._groups},
+            count=self._num_texts,
+            seed=self._seed,
+            step=step,
+        )
+        parts = [self._base.texts[name].take(indices) for name, indices in chosen.items()]
+        return joined(parts), row_weights([part.rows_S for part in parts], self._unit)
+
+    def _kl(self, base_RH: Tensor, policy_RH: Tensor) -> Tensor:
+        """Forward KL of every row, a chunk at a time; the logits of a chunk are made anew in the backward pass."""
+        chunk = self._base.chunk_rows
+        parts = [
+            checkpoint(
+                self._kl_of_chunk,
+                base_RH[start : start + chunk],
+                policy_RH[start : start + chunk],
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            for start in range(0, len(base_RH), chunk)
+        ]
+        return torch.cat(parts)
+
+    def _kl_of_chunk(self, base_CV: Tensor, policy_CV: Tensor) -> Tensor:
+        head = self._base.head
+        if head:
+            base_CV = nn.functional.linear(base_CV, head["weight"], head.get("bias"))
+            policy_CV = unwrapped(self._base.policy.model).get_output_embeddings()(policy_CV)
+        return kl_base_to_policy(base_CV, policy_CV)
+
+
+def row_weights(rows_GS: Sequence[Sequence[int]], unit: Unit) -> Tensor:
+    """What each row's KL counts, [R], so that their weighted sum is the KL in `unit`; G groups, S texts in each.
+
+    A token: the mean over groups of all sums over all positions. A sequence: the mean over groups of the mean sum.
+    """
+    weights = []
+    for rows_S in rows_GS:
+        counts = sum(rows_S) if unit == "token" else len(rows_S)
+        weights.append(torch.full((sum(rows_S),), 1 / (counts * len(rows_GS))))
+    return torch.cat(weights)

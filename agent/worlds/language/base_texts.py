@@ -1,0 +1,242 @@
+"""The base's side of the KL, computed once: texts sampled from it, and what it thought at each of their positions.
+
+Axes: S texts, T tokens, R rows (one a position of a completion, over all texts of a task), H hidden, V vocabulary.
+A reading costs one forward pass of the policy over the texts, and no second model: the base's last hidden states are
+kept, and its output head turns them into log-probabilities again, a chunk of rows at a time.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perdure.agent.seeds import derive
+from perdure.agent.weights import read_tensors, write_tensors
+from perdure.agent.worlds.language.policy import LanguagePolicy, Tokens
+from perdure.budget.divergence import divergences
+from perdure.budget.estimate import Group
+from perdure.budget.monitor import Measurement
+
+CHUNK_ELEMENTS = 4_000_000
+"""Logits held at once on each side (16 MB in float32), whatever the vocabulary."""
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts sampled from the base on the prompts of one task, padded on the right."""
+
+    ids_ST: Tensor
+    prompt_lengths_S: Tensor
+    lengths_S: Tensor
+    hidden_RH: Tensor
+
+    @property
+    def rows_S(self) -> list[int]:
+        """How many positions each text has: one for each token that the base added."""
+        return (self.lengths_S - self.prompt_lengths_S).tolist()
+
+    def one_in(self, count: int) -> "Texts":
+        """Every `count`-th text, but at least two. The texts are in the order of their length, so all lengths stay."""
+        total = len(self.ids_ST)
+        if count == 1 or total <= 2:
+            return self
+        chosen = list(range(count // 2, total, count))
+        if len(chosen) < 2:
+            chosen = [0, total - 1]
+        return self.take(chosen)
+
+    def take(self, chosen: Sequence[int]) -> "Texts":
+        """The texts of these numbers, in this order."""
+        ends = list(accumulate(self.rows_S))
+        starts = [0, *ends]
+        hidden_RH = torch.cat([self.hidden_RH[starts[index] : ends[index]] for index in chosen])
+        index_S = torch.tensor(list(chosen))
+        return Texts(self.ids_ST[index_S], self.prompt_lengths_S[index_S], self.lengths_S[index_S], hidden_RH)
+
+
+def joined(parts: Sequence[Texts]) -> Texts:
+    """The texts of several groups, one after another; shorter ones are padded with 0, which nothing looks at."""
+    width = max(part.ids_ST.shape[1] for part in parts)
+    ids_ST = torch.cat([nn.functional.pad(part.ids_ST, (0, width - part.ids_ST.shape[1])) for part in parts])
+    prompts_S = torch.cat([part.prompt_lengths_S for part in parts])
+    lengths_S = torch.cat([part.lengths_S for part in parts])
+    return Texts(ids_ST, prompts_S, lengths_S, torch.cat([part.hidden_RH for part in parts]))
+
+
+class BaseTexts:
+    """Measures a policy against the base that the texts came from."""
+
+    def __init__(
+        self,
+        policy: LanguagePolicy,
+        texts: Mapping[str, Texts],
+        head: Mapping[str, Tensor],
+        chunk_elements: int = CHUNK_ELEMENTS,
+    ) -> None:
+        self.texts = dict(texts)
+        self.policy = policy
+        self._chunk_elements = chunk_elements
+        self.head = {name: tensor.to(policy.model.device) for name, tensor in head.items()}
+        """Empty where the head is not plain: then `hidden_RH` holds logits."""
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows whose logits are held at once."""
+        vocabulary = unwrapped(self.policy.model).get_output_embeddings().weight.shape[0]
+        return max(1, self._chunk_elements // int(vocabulary))
+
+    @torch.no_grad()
+    def measure(self, names: Sequence[str]) -> Measurement:
+        """Forward KL, reverse KL, total variation and L2 at every position, summed a text. Changes nothing.
+
+        With several tasks each gives an equal part of its texts, so that a reading costs, and its standard error is,
+        about the same however many tasks there are.
+        """
+        with self.policy.inference_mode():
+            groups = [self._measure_one(self.texts[name].one_in(len(names))) for name in names]
+        return Measurement(*zip(*groups, strict=True))
+
+    def _measure_one(self, texts: Texts) -> tuple[Group, ...]:
+        parts = [
+            self._divergences(texts, hidden_RH, rows)
+            for hidden_RH, rows in forward(self.policy.model, texts, plain=bool(self.head))
+        ]
+        table_KR = torch.cat(parts, dim=1)
+        rows = texts.rows_S
+        starts = [0, *accumulate(rows)][:-1]
+        return tuple(
+            Group(tuple(np.add.reduceat(row_R.double().numpy(), starts).tolist()), tuple(rows)) for row_R in table_KR
+        )
+
+    def _divergences(self, texts: Texts, hidden_RH: Tensor, rows: slice) -> Tensor:
+        """Forward KL, reverse KL, total variation and L2 of some rows, stacked: shape (4, rows)."""
+        base_RH = texts.hidden_RH[rows].to(hidden_RH.device)
+        live_head = unwrapped(self.policy.model).get_output_embeddings()
+        chunk = self.chunk_rows
+        parts = []
+        for start in range(0, len(base_RH), chunk):
+            base_CV, policy_CV = base_RH[start : start + chunk], hidden_RH[start : start + chunk]
+            if self.head:
+                base_CV = nn.functional.linear(base_CV, self.head["weight"], self.head.get("bias"))
+                policy_CV = live_head(policy_CV)
+            found = divergences(base_CV, policy_CV)
+            kinds = (found.kl_base_to_policy_N, found.kl_policy_to_base_N)
+            parts.append(torch.stack((*kinds, found.total_variation_N, found.l2_distributions_N)).cpu())
+        return torch.cat(parts, dim=1)
+
+
+@torch.no_grad()
+def sample_base_texts(
+    policy: LanguagePolicy,
+    prompts: Mapping[str, Sequence[Any]],
+    *,
+    max_completion_length: int,
+    batch_size: int,
+    seed: int,
+) -> BaseTexts:
+    """Sample one text a prompt from the policy, which must be the base now, at temperature 1 without truncation.
+
+    Texts are ordered by the length of their prompts, so that a reading pads little.
+    """
+    encoded_prompts = {name: sorted(map(policy.encode, some), key=len) for name, some in prompts.items()}
+    with policy.inference_mode():
+        head = _copy_head(policy.model, torch.tensor([next(iter(encoded_prompts.values()))[0]]))
+    texts = {}
+    for name, encoded in encoded_prompts.items():
+        completions = policy.sample(
+            encoded,
+            max_completion_length=max_completion_length,
+            batch_size=batch_size,
+            temperature=1.0,
+            seed=derive(seed, "base texts", name),
+        )
+        texts[name] = _remember(policy, encoded, completions, plain=bool(head))
+    return BaseTexts(policy, texts, head)
+
+
+def _remember(
+    policy: LanguagePolicy, prompts: Sequence[Tokens], completions: Sequence[Tokens], *, plain: bool
+) -> Texts:
+    whole = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+    width = max(map(len, whole))
+    pad = policy.tokenizer.pad_token_id
+    texts = Texts(
+        ids_ST=torch.tensor([row + [pad] * (width - len(row)) for row in whole]),
+        prompt_lengths_S=torch.tensor([len(prompt) for prompt in prompts]),
+        lengths_S=torch.tensor([len(row) for row in whole]),
+        hidden_RH=torch.empty(0),
+    )
+    with policy.inference_mode():
+        hidden_RH = torch.cat([hidden.cpu() for hidden, _ in forward(policy.model, texts, plain=plain)])
+    return Texts(texts.ids_ST, texts.prompt_lengths_S, texts.lengths_S, hidden_RH)
+
+
+def forward(model: Any, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, slice]]:
+    """Yield the last hidden states at the positions that predict a completion, and which rows they are.
+
+    Unless `plain`, they are the logits.
+    """
+    done = 0
+    batch = max(1, BATCH_TOKENS // texts.ids_ST.shape[1])
+    for start in range(0, len(texts.ids_ST), batch):
+        part = slice(start, start + batch)
+        begins_S, ends_S = texts.prompt_lengths_S[part], texts.lengths_S[part]
+        width = int(ends_S.max())
+        positions_T = torch.arange(width)
+        mask_ST = (positions_T < ends_S[:, None]).long()
+        predicts_ST = (positions_T >= begins_S[:, None] - 1) & (positions_T < ends_S[:, None] - 1)
+        states_STH = _last_states(model, texts.ids_ST[part, :width].to(model.device), mask_ST.to(model.device), plain)
+        hidden_RH = states_STH[predicts_ST.to(model.device)]
+        yield hidden_RH, slice(done, done + len(hidden_RH))
+        done += len(hidden_RH)
+
+
+def _last_states(model: Any, ids_ST: Tensor, mask_ST: Tensor, plain: bool) -> Tensor:
+    """Last hidden states (S, T, H) of a model with a plain head, logits (S, T, V) of any other."""
+    inner = unwrapped(model)
+    run = inner.get_decoder() if plain else inner
+    output = run(input_ids=ids_ST, attention_mask=mask_ST, use_cache=False)
+    return output.last_hidden_state if plain else output.logits  # type: ignore[no-any-return]
+
+
+def unwrapped(model: Any) -> Any:
+    """The causal model itself; a LoRA adapter stays active inside it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _copy_head(model: Any, some_ids_ST: Tensor) -> dict[str, Tensor]:
+    """The output layer, if the logits are that layer of the last hidden states and nothing more; else nothing.
+
+    Models that scale or cap their logits are measured through their whole forward pass, and their logits are kept.
+    """
+    inner = unwrapped(model)
+    head = inner.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        return {}
+    ids_ST = some_ids_ST.to(model.device)
+    output = inner(input_ids=ids_ST, use_cache=False)
+    states_STH = inner.get_decoder()(input_ids=ids_ST, use_cache=False).last_hidden_state
+    if not torch.equal(head(states_STH), output.logits):
+        return {}
+    return {name: tensor.detach().clone() for name, tensor in head.named_parameters()}
+
+
+def save_base_texts(base: BaseTexts, folder: Path) -> None:
+    """Write texts, hidden states and the base's head, each file in one step."""
+    for index, (name, texts) in enumerate(base.texts.items()):
+        write_tensors(vars(texts), folder / f"texts-{index:02d}.safetensors", {"task": name})
+    write_tensors(base.head or {"none": torch.empty(0)}, folder / "head.safetensors")
+
+
+def load_base_texts(policy: LanguagePolicy, names: Sequence[str], folder: Path) -> BaseTexts:
+    """What `save_base_texts` wrote; `names` in the order in which they were sampled."""
+    texts = {name: Texts(**read_tensors(folder / f"texts-{index:02d}.safetensors")) for index, name in enumerate(names)}
+    head = read_tensors(folder / "head.safetensors")
+    head.pop("none", None)
+    return BaseTexts(policy, texts, head)

@@ -1,0 +1,1 @@
+"""The model `builtin:tiny`, and how it was trained."""

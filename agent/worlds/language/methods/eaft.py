@@ -1,0 +1,69 @@
+"""SFT in which the entropy of the policy weighs each token (EAFT, arXiv 2601.02151).
+
+    L = - sum_t h_t ln π(y_t) / tokens,    h_t = H(top-k of π at t, made to sum to 1) / ln k,    no gradient through h
+
+Where the policy is sure of its next token the weight is near 0: a demonstration that contradicts it there pulls little,
+and that is where SFT forgets most. Where it is unsure the token is learned as in SFT. k is 20, as in the paper.
+
+What may depart: whether the paper makes the k probabilities sum to 1 before it takes their entropy could not be
+confirmed; here they are made to. The divisor is the number of tokens, as in SFT, so the weights lower the effective
+rate; the logits of a micro-batch's answers stand whole, which TRL's own SFT avoids: lower `per_device_train_batch_size`
+where the vocabulary is large.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perdure.agent.worlds.language.methods.losses import entropy_weights
+from perdure.agent.worlds.language.methods.sft import Fit, SftTrainer
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
+from perdure.curriculum.settings import EaftTrain
+from perdure.curriculum.task import Task
+
+
+class EaftTrainer(SftTrainer):
+    """`sft` with weighed tokens."""
+
+    top_k: int
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss of one micro-batch, divided by the answer tokens of the whole step."""
+        assert not return_outputs, "nothing here evaluates through the trainer"
+        labels_BT = inputs["labels"]
+        others = {name: value for name, value in inputs.items() if name not in ("labels", "use_cache")}
+        logits_BTV = model(**others, use_cache=False).logits
+        answers_BT = labels_BT[:, 1:] != -100
+        logits_NV, labels_N = logits_BTV[:, :-1][answers_BT], labels_BT[:, 1:][answers_BT]
+        tokens = len(labels_N) if num_items_in_batch is None else num_items_in_batch
+        return eaft_loss(logits_NV, labels_N, top_k=self.top_k, tokens=tokens)
+
+
+def eaft_loss(logits_NV: Tensor, labels_N: Tensor, *, top_k: int, tokens: Any) -> Tensor:
+    """Cross-entropy of N tokens, each times its weight, summed and divided by `tokens`; a scalar."""
+    losses_N = nn.functional.cross_entropy(logits_NV.float(), labels_N, reduction="none")
+    return (entropy_weights(logits_NV, top_k=top_k) * losses_N).sum() / torch.as_tensor(tokens).clamp(min=1)
+
+
+def update(
+    policy: Any,
+    task: Task,
+    settings: EaftTrain,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside = ALONE,
+) -> Outcome:
+    """As `sft` (see `agent/worlds/language/methods/sft.py`), with the weights."""
+
+    def build(**arguments: Any) -> EaftTrainer:
+        trainer = EaftTrainer(**arguments)
+        trainer.top_k = settings.top_k
+        return trainer
+
+    return Fit("eaft", policy, task, settings, seed, folder, watch, beside).run(build=build)

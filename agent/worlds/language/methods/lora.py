@@ -1,0 +1,81 @@
+"""SFT whose update of every weight matrix has a low rank (LoRA, arXiv 2106.09685), merged as it goes.
+
+    W = W0 + (lora_alpha / r) · B A
+
+Each linear layer but the output head is trained through its factors, from the stage's own start W0; embeddings, norms
+and biases stay as they are. The merged weights are written back after every step, so that the monitor, snapshots, a
+penalty and checkpoints see ordinary weights, and every stage may add an update of its own.
+
+Departure: it saves no memory, since the gradient of W is there whole. To train an adapter over an untouched base, set
+`model.lora`, with which `sft` is LoRA already. Gradient clipping is of the factors, as it is with an adapter.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from perdure.agent.seeds import derive
+from perdure.agent.worlds.language.methods.low_rank import LowRankAdamW
+from perdure.agent.worlds.language.methods.sft import Fit, SftTrainer
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.settings import LoraTrain
+from perdure.curriculum.task import Task
+
+
+def update(
+    policy: Any,
+    task: Task,
+    settings: LoraTrain,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside = ALONE,
+) -> Outcome:
+    """As `sft` (see `agent/worlds/language/methods/sft.py`), by `LowRankAdamW`.
+
+    Raises:
+        ConfigError: the policy is an adapter already, or another optimiser than AdamW is asked for.
+    """
+    if hasattr(policy.model, "peft_config"):
+        raise ConfigError("method `lora`: with `model.lora` the policy is a LoRA adapter already; use `sft`")
+
+    def build(*, args: Any, **arguments: Any) -> SftTrainer:
+        optimizer = build_optimizer(policy.model, settings, args, seed=derive(seed, "lora"))
+        args.max_grad_norm = 0.0  # the optimiser clips, as it is the factors' gradient that counts
+        return SftTrainer(args=args, optimizers=(optimizer, None), **arguments)
+
+    return Fit("lora", policy, task, settings, seed, folder, watch, beside).run(build=build)
+
+
+def build_optimizer(model: nn.Module, settings: LoraTrain, args: Any, *, seed: int) -> LowRankAdamW:
+    """The optimiser of the model's weight matrices as they are now.
+
+    Raises:
+        ConfigError: another optimiser than AdamW is asked for.
+    """
+    if "adamw_torch" not in str(getattr(args.optim, "value", args.optim)):
+        raise ConfigError(f"method `lora` trains by AdamW; trl.optim cannot be {args.optim!r}")
+    return LowRankAdamW(
+        matrices(model),
+        rank=settings.r,
+        alpha=settings.lora_alpha,
+        max_grad_norm=args.max_grad_norm or 0.0,
+        seed=seed,
+        lr=args.learning_rate,
+        betas=(args.adam_beta1, args.adam_beta2),
+        eps=args.adam_epsilon,
+        weight_decay=args.weight_decay,
+    )
+
+
+def matrices(model: Any) -> dict[str, Tensor]:
+    """The weights of all linear layers but the output head, which may be the embedding's own."""
+    head = model.get_output_embeddings()
+    return {
+        f"{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and module.weight.requires_grad
+    }

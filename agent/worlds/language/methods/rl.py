@@ -1,0 +1,194 @@
+"""Reinforcement learning on the task's reward: TRL's GRPOTrainer with the Dr. GRPO loss (arXiv 2503.20783).
+
+The loss sums over tokens and divides by batch and `max_completion_length`, the advantages are rewards less their
+group's mean and not divided by its deviation, and there is no KL term. With `beta` above 0 TRL's own KL term is added;
+its reference is the original base: the policy with its adapter off under LoRA, else a second copy of the model, which
+the policy loads (`load_base`) and checks to be the base.
+
+Departures from TRL: the reference is not loaded by the model's name, which may stand for another revision or for what
+has changed since, and a reference adapter that starts at the stage's weights is never made; a reward that is NaN or
+infinite takes no part in the gradient but is reported, a policy whose logits are not finite ends the update, each pass
+over the data is in the order it would have had if the stage had not been resumed, checkpoints are perdure's own
+(`agent/worlds/language/trl/checkpoint.py`), and no usage figures are sent anywhere.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from trl import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from perdure.agent.worlds.language.methods.terms import Terms, terms_beside
+from perdure.agent.worlds.language.trl import checkpoint
+from perdure.agent.worlds.language.trl.config import build_config, save_steps
+from perdure.agent.worlds.language.trl.rows import RewardMeter, check_task, prompt_rows
+from perdure.agent.worlds.language.trl.trainer import StepLosses, finite_logits, run
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
+from perdure.budget.errors import ModelError
+from perdure.curriculum.settings import RlTrain, TrlCommon
+from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.contract import Method
+
+
+class RlTrainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer, told where checkpoints are read from and when they can be taken."""
+
+    step_losses: StepLosses
+    terms: Terms = Terms()
+
+    def may_save(self) -> bool:
+        """A checkpoint can be taken once every sampled batch has been used up; what is sampled is not saved."""
+        return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """One micro-batch; its share of the step's loss is noted. The step's first brings the terms beside the loss."""
+        share: Tensor = super().training_step(*args, **kwargs)
+        self.step_losses.add(share)
+        self.terms.add(self)
+        return share
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        if self.use_vllm:
+            return super()._generate_single_turn(*args, **kwargs)
+        with finite_logits(self.model):
+            return super()._generate_single_turn(*args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint.load_weights(self.model, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, folder: str | None) -> None:
+        checkpoint.load_optimizer(self, Path(str(folder)))
+
+    def _load_rng_state(self, folder: str | None) -> None:
+        checkpoint.load_generators(Path(str(folder)))
+
+    def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
+        # The order of each pass is drawn from one generator, which a resumed trainer starts afresh.
+        passes, batches = super()._init_training_state(*args, **kwargs)
+        generator = getattr(self.sampler, "generator", None)
+        for _ in range(passes if generator is not None else 0):
+            torch.randperm(self.sampler.num_samples, generator=generator)
+        return passes, batches
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        self.sampler = super()._get_train_sampler(dataset)
+        return self.sampler
+
+    def _send_telemetry(self) -> None:
+        pass
+
+
+def update(
+    policy: Any,
+    task: Task,
+    settings: RlTrain,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside = ALONE,
+) -> Outcome:
+    """Train `policy.model` in place on the task's reward for its own samples.
+
+    Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
+    `Progress.reward` is the mean over the completions sampled last.
+
+    Raises:
+        ConfigError: TRL refuses the settings, or the task has no reward.
+        DataError: fewer training items than one batch of prompts.
+        ModelError: `beta` above 0 and no original base to be found.
+        DiskFullError: no room for a checkpoint.
+    """
+    return train("rl", RlTrainer, policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+
+
+def train(
+    method: Method,
+    trainer_class: type[RlTrainer],
+    policy: Any,
+    task: Task,
+    settings: TrlCommon,
+    *,
+    seed: int,
+    folder: Path,
+    watch: Watch,
+    beside: Beside,
+    equip: Callable[[Any], None] = lambda trainer: None,
+) -> Outcome:
+    """Train `policy.model` in place with a trainer of `trainer_class`, to which `equip` gives what it needs further.
+
+    A task without a reward is given one of 0; then no mean of it is reported.
+
+    Raises:
+        ConfigError: TRL refuses the settings, or the method needs a reward and the task has none.
+        DataError: demonstrations are missing, or fewer training items than one batch of prompts.
+        ModelError: the original base is needed a second time and not to be found.
+        DiskFullError: no room for a checkpoint.
+    """
+    model = policy.model
+    config = build_config(method, settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
+    check_task(method, task, config)
+    meter = RewardMeter(task.reward or nothing, task.train)
+    return run(
+        lambda: build_sampler(trainer_class, policy, task, config, meter, equip),
+        policy,
+        folder=folder,
+        watch=watch,
+        save_steps=save_steps(settings),
+        mean_reward=meter.mean if task.reward else None,
+        terms=terms_beside(policy, beside, seed=seed),
+    )
+
+
+def nothing(
+    items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+) -> list[float | None]:
+    """The reward of a task that has none."""
+    return [0.0] * len(items)
+
+
+def build_sampler(
+    trainer_class: type[RlTrainer],
+    policy: Any,
+    task: Task,
+    config: Any,
+    meter: RewardMeter,
+    equip: Callable[[Any], None] = lambda trainer: None,
+) -> Any:
+    """A trainer of `trainer_class` for the task, its reference the original base; `equip` is called with it last.
+
+    Raises:
+        ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found, or no longer the same.
+    """
+    rows = Dataset.from_list(prompt_rows(task.train))
+    beta, config.beta = config.beta, 0.0  # with another TRL would make a reference of its own
+    trainer = trainer_class(
+        model=policy.model, reward_funcs=[meter], args=config, train_dataset=rows, processing_class=policy.tokenizer
+    )
+    config.beta = trainer.beta = beta
+    if beta and not hasattr(policy.model, "peft_config"):  # with an adapter TRL takes the policy with it off
+        trainer.ref_model = _reference(trainer, policy)
+    trainer.step_losses = StepLosses()
+    equip(trainer)
+    return trainer
+
+
+def _reference(trainer: RlTrainer, policy: Any) -> Any:
+    """The original base as TRL keeps a reference: able to give log-probabilities alone, and on the trainer's device."""
+    if policy.load_base is None:
+        raise ModelError(
+            "the method, or beta above 0, needs the original base a second time, and this policy has no `load_base`: "
+            "give it a function that loads the base, or train a LoRA adapter, whose base is the model with it off"
+        )
+    base, in_float32 = policy.load_base(), trainer.args.cast_lm_head_to_fp32
+    if in_float32:
+        head = deepcopy(base.get_output_embeddings()).float()  # the embeddings that it may be tied to stay as they are
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+        base.set_output_embeddings(head)
+    add_fused_lm_head(base, temperature=trainer.temperature, cast_lm_head_to_fp32=in_float32)
+    return trainer.accelerator.prepare_model(base, evaluation_mode=True)

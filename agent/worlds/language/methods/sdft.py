@@ -1,0 +1,170 @@
+"""SDFT: the policy that is shown the demonstration teaches itself, on its own samples (Shenfeld et al., 2601.19897).
+
+The student answers the prompt as it stands. The teacher is the same model, told the demonstration beside the prompt
+(`teacher_template`); its weights are an exponential moving average of the student's (`teacher_decay`), which begins
+with the policy at the start of the stage and is part of every checkpoint. On the student's answers y:
+
+    L = mean over tokens t of Σ_v p_v (ln p_v - ln q_v),    p = student(· | x, y_<t),    q = teacher(· | x, d, y_<t)
+
+the reverse KL, exact over the vocabulary at temperature 1, its gradient by the student's distributions alone (not
+through the sampling). The mean is over the tokens that are sampled together. No reward is asked.
+
+Departures from the paper: two answers a prompt and step, the fewest that TRL's sampler draws (`trl: {num_generations:
+…}` for more); the teacher is told in a single template for text and messages (in the last message), not in
+one made for each data set; no token of the answer is left out of the loss; the average is kept in float32, since in
+bfloat16 a hundredth of a step would vanish.
+
+Memory: beside that of `rl`, 4 bytes for every weight that is trained (with a LoRA adapter those of the adapter alone;
+in a bfloat16 model 2 more while the teacher runs), and the logits of a batch's answers twice, [B, T, V].
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint as recomputed
+from transformers import TrainerCallback
+
+from perdure.agent.weights import trainable
+from perdure.agent.worlds.language.methods.on_policy import reverse_kl
+from perdure.agent.worlds.language.methods.rl import train
+from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
+from perdure.curriculum.settings import SdftTrain
+from perdure.curriculum.task import Item, Task
+
+
+class SdftTrainer(RowTrainer):
+    """`rl`'s sampling with the divergence from a teacher for a loss."""
+
+    teacher_prompts: Sequence[list[int]]
+    teacher: dict[str, Tensor]
+
+    def own_state(self) -> dict[str, Tensor]:
+        """What a checkpoint has to keep beside the optimiser: the teacher's weights."""
+        return self.teacher
+
+    def take_own_state(self, state: dict[str, Tensor]) -> None:
+        """The inverse of `own_state`."""
+        for name, tensor in state.items():
+            self.teacher[name].copy_(tensor)
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        ids_BT, mask_BT = inputs["completion_ids"], inputs["completion_mask"]
+        teacher_BTV = self._taught(model, inputs)
+        with self.accelerator.autocast():
+            student_BTV = answer_logits(model, inputs["prompt_ids"], inputs["prompt_mask"], ids_BT, mask_BT)
+        rows = zip(student_BTV, teacher_BTV, mask_BT, strict=True)
+        # Row by row, and again in the backward pass: the softmax of a whole batch would be several times its logits.
+        total = torch.stack([recomputed(reverse_kl, *row, use_reentrant=False) for row in rows]).sum()
+        loss: Tensor = total * self.of_whole_window() / inputs["num_items_in_batch"].clamp(min=1.0)
+        return loss
+
+    @torch.no_grad()
+    def _taught(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """The teacher's logits for the student's answers: [B, T, V]."""
+        prompts = [self.teacher_prompts[number] for number in inputs["item"].tolist()]
+        prompt_BT, prompt_mask_BT = (
+            tensor.to(self.accelerator.device) for tensor in pad_left(prompts, self._tokenizer.pad_token_id)
+        )
+        weights = {name: self.teacher[name].to(tensor.dtype) for name, tensor in trainable(model).items()}
+        arguments = (prompt_BT, prompt_mask_BT, inputs["completion_ids"], inputs["completion_mask"])
+        model.eval()
+        try:
+            with self.accelerator.autocast():
+                return answer_logits(lambda **inputs: functional_call(model, weights, kwargs=inputs), *arguments)
+        finally:
+            model.train()
+
+
+class Following(TrainerCallback):  # type: ignore[misc]
+    """Lets the teacher follow the student after every optimiser step."""
+
+    def __init__(self, trainer: SdftTrainer, decay: float) -> None:
+        self.trainer, self.decay = trainer, decay
+
+    @torch.no_grad()
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Called before a checkpoint of the step is written."""
+        for name, tensor in trainable(self.trainer.model).items():
+            average = self.trainer.teacher[name]
+            average.lerp_(tensor.to(average.dtype), 1 - self.decay)
+        return control
+
+
+def answer_logits(model: Any, prompt_BT: Tensor, prompt_mask_BT: Tensor, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """The logits from which the tokens of right-padded answers to left-padded prompts are drawn: [B, T, V]."""
+    logits_BTV: Tensor = model(
+        input_ids=torch.cat([prompt_BT, ids_BT], dim=1),
+        attention_mask=torch.cat([prompt_mask_BT, mask_BT], dim=1),
+        logits_to_keep=ids_BT.size(1) + 1,
+        use_cache=False,
+    ).logits
+    return logits_BTV[:, -ids_BT.size(1) - 1 : -1]
+
+
+def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, each [B, T]."""
+    width = max(map(len, rows))
+    ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+    return ids_BT, torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+
+
+def teacher_prompt(template: str, item: Item) -> Any:
+    """What the teacher is asked: the item's prompt, or its last message, put into `template` with the demonstration."""
+    prompt = item.prompt
+
+    def told(text: str) -> str:
+        parts = {"{prompt}": text, "{demonstration}": item.demonstration or ""}
+        return re.sub(r"\{prompt\}|\{demonstration\}", lambda match: parts[match[0]], template)
+
+    if isinstance(prompt, str):
+        return told(prompt)
+    return [*prompt[:-1], {**prompt[-1], "content": told(prompt[-1]["content"])}]
+
+
+def encode_prompt(tokenizer: Any, prompt: Any) -> list[int]:
+    """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn."""
+    if isinstance(prompt, str):
+        return list(tokenizer(prompt)["input_ids"])
+    rendered = tokenizer.apply_chat_template(prompt, tokenize=True, return_dict=True, add_generation_prompt=True)
+    return list(rendered["input_ids"])
+
+
+def update(
+    policy: Any, task: Task, settings: SdftTrain, *, seed: int, folder: Path, watch: Watch, beside: Beside = ALONE
+) -> Outcome:
+    """Train `policy.model` in place to answer as it does when it is shown the demonstration.
+
+    Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
+    `Progress.reward` is that of the samples where the task has a reward, which the method itself has no use for.
+
+    Raises:
+        ConfigError: TRL refuses the settings.
+        DataError: demonstrations are missing, or fewer training items than one batch of prompts.
+        DiskFullError: no room for a checkpoint.
+    """
+
+    def equip(trainer: SdftTrainer) -> None:
+        trainer.teacher_prompts = [
+            encode_prompt(policy.tokenizer, teacher_prompt(settings.teacher_template, item)) for item in task.train
+        ]
+        trainer.teacher = {name: tensor.float().clone() for name, tensor in trainable(policy.model).items()}
+        trainer.add_callback(Following(trainer, settings.teacher_decay))
+
+    return train(
+        "sdft",
+        SdftTrainer,
+        policy,
+        task,
+        settings,
+        seed=seed,
+        folder=folder,
+        watch=watch,
+        beside=beside,
+        equip=equip,
+    )

@@ -1,0 +1,175 @@
+"""Terms beside a method's loss: each adds its gradient by a backward pass of its own, once an optimiser step.
+
+Because they go round the method's loss, any method may have them: SFT, the samplers, and hybrids of the two. With
+gradient accumulation they come with the first batch of a step and count once. They draw no random numbers from the
+global generators, so a method samples and shuffles as it does without them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perdure.agent.seeds import derive
+from perdure.agent.worlds.update import Beside
+from perdure.budget.errors import ConfigError
+from perdure.budget.penalty import Controller
+
+Backward = Callable[[Tensor], None]
+"""Adds the gradient of a scalar to the parameters, scaled as the trainer's own."""
+
+NUM_TEXTS = 8
+"""Texts of the base in a step of a term that has no other number."""
+
+
+class Term(ABC):
+    """Something added to the loss."""
+
+    def begin(self) -> None:  # noqa: B027  (nor anything to begin with)
+        """Called before the first step, with the weights that the stage began with, be it resumed or not."""
+
+    @abstractmethod
+    def add(self, step: int, backward: Backward) -> Tensor:
+        """Add the term's gradient at `step`, 0 the first. Returns what the term adds to the loss, a detached scalar."""
+
+    def steer(self) -> None:  # noqa: B027  (most terms have nothing to steer)
+        """Called after the optimiser's step."""
+
+
+class KlTerm(Term):
+    """`weight` · KL(π0 ‖ π) on texts of the base."""
+
+    def __init__(self, loss: Any, weight: float) -> None:
+        self._loss, self._weight = loss, weight
+
+    def add(self, step: int, backward: Backward) -> Tensor:
+        """See `Term.add`."""
+        kl: Tensor = self._loss.backward(step, self._weight, backward)
+        return self._weight * kl
+
+
+class Penalty(Term):
+    """The same with a weight that a controller steers: it is told the KL that the step's gradient was taken at."""
+
+    def __init__(self, loss: Any, controller: Controller) -> None:
+        self._loss, self._controller = loss, controller
+        self._kl: Tensor | None = None
+
+    def add(self, step: int, backward: Backward) -> Tensor:
+        """See `Term.add`."""
+        weight = self._controller.weight
+        self._kl = self._loss.backward(step, weight, backward)
+        return weight * self._kl if weight else torch.zeros_like(self._kl)
+
+    def steer(self) -> None:
+        """See `Term.steer`."""
+        if self._kl is not None:
+            self._controller.steer(float(self._kl))
+
+
+class Quadratic(Term):
+    """`weight / 2 · sum_i F_i (θ_i - θ*_i)²` over the trained parameters; θ* are those that the stage began with.
+
+    `importance` gives F by name when the stage begins; without it every F_i is 1. One parameter tensor is gone through
+    at a time, so that the term needs no memory beside F and θ*.
+    """
+
+    def __init__(
+        self, model: nn.Module, weight: float, importance: Callable[[], dict[str, Tensor]] | None = None
+    ) -> None:
+        self._model, self._weight, self._importance = model, weight, importance
+        self._start: dict[str, Tensor] = {}
+        self._fisher: dict[str, Tensor] | None = None
+
+    def begin(self) -> None:
+        """See `Term.begin`."""
+        trained = [(name, one) for name, one in self._model.named_parameters() if one.requires_grad]
+        self._start = {name: one.detach().clone() for name, one in trained}
+        self._fisher = self._importance() if self._importance else None
+
+    def add(self, step: int, backward: Backward) -> Tensor:
+        """See `Term.add`."""
+        parts = []
+        for name, parameter in self._model.named_parameters():
+            if name in self._start:
+                fisher = None if self._fisher is None else self._fisher[name]
+                part = self._weight / 2 * quadratic(parameter, self._start[name], fisher)
+                backward(part)
+                parts.append(part.detach())
+        return torch.stack(parts).sum()
+
+
+def quadratic(parameter: Tensor, start: Tensor, fisher: Tensor | None) -> Tensor:
+    """`sum_i F_i (θ_i - θ*_i)²` of one tensor in float32; F is 1 where it is not given. A scalar.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if any(one is not None and one.shape != parameter.shape for one in (start, fisher)):
+        raise ValueError(f"start and Fisher information must have the parameter's shape {tuple(parameter.shape)}")
+    moved = (parameter.float() - start.float()).square()
+    return moved.sum() if fisher is None else (fisher * moved).sum()
+
+
+class Terms:
+    """The terms of one update; `weight` is the state that a checkpoint keeps."""
+
+    def __init__(self, terms: Sequence[Term] = (), controller: Controller | None = None) -> None:
+        self._terms = tuple(terms)
+        self._controller = controller
+        self._done = -1
+
+    @property
+    def weight(self) -> float | None:
+        """The penalty's weight now; `None` without one."""
+        return None if self._controller is None else self._controller.weight
+
+    def put_back(self, weight: float | None) -> None:
+        """Take the weight that a checkpoint kept."""
+        if self._controller is not None and weight is not None:
+            self._controller.weight = weight
+
+    def begin(self) -> None:
+        """Tell every term that the stage begins."""
+        for term in self._terms:
+            term.begin()
+
+    def add(self, trainer: Any) -> None:
+        """Add every term's gradient and its share of the loss, unless this optimiser step has them already."""
+        step = trainer.state.global_step
+        if self._done == step:
+            return
+        self._done = step
+        for term in self._terms:
+            trainer.step_losses.add(term.add(step, trainer.accelerator.backward))
+
+    def steer(self) -> None:
+        """Tell every term that the optimiser has stepped."""
+        for term in self._terms:
+            term.steer()
+
+
+def terms_beside(policy: Any, beside: Beside, *, seed: int, more: Sequence[Term] = ()) -> Terms:
+    """The terms of an update: the budget's penalty, if there is one, and the method's own.
+
+    Raises:
+        ConfigError: a penalty, and no texts of the base to take it on.
+    """
+    controller = beside.controller
+    if controller is None:
+        return Terms(more)
+    loss = kl_loss(policy, beside, seed=derive(seed, "penalty"), num_texts=controller.num_prompts)
+    return Terms((Penalty(loss, controller), *more), controller)
+
+
+def kl_loss(policy: Any, beside: Beside, *, seed: int, num_texts: int = NUM_TEXTS) -> Any:
+    """KL(π0 ‖ π) with its gradient, on texts of the groups that `beside` names (see `base_loss.py`).
+
+    Raises:
+        ConfigError: there are no texts of the base.
+    """
+    if getattr(policy, "base", None) is None or not beside.texts:
+        raise ConfigError("a KL term needs texts of the base, and none were sampled for this stage")
+    return policy.base.loss(beside.texts, unit=beside.unit, num_texts=num_texts, seed=seed)

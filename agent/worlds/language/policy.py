@@ -1,0 +1,171 @@
+"""The policy of the language world: a causal language model, its tokenizer, and how it answers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+
+from perdure.agent.seeds import seeded
+from perdure.agent.weights import digest, frozen, put_back, trainable, write_tensors
+
+Tokens = list[int]
+
+
+class LanguagePolicy:
+    """A model that is trained in place. With LoRA the base is this same model with its adapter off.
+
+    `frozen_digest` is the SHA-256 of the weights that no update changes: with LoRA those of the base, adapter aside.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.base: Any = None
+        """The base beside it (`agent/worlds/language/base.py`), once its texts are there."""
+        self.load_base: Callable[[], Any] | None = None
+        """Loads the original base once more, checked to be the same; with an adapter there is no need, and `None`."""
+        self.frozen_digest = digest(frozen(model))
+        self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether only a LoRA adapter is trained."""
+        return hasattr(self.model, "peft_config")
+
+    def respond(
+        self,
+        prompts: Sequence[Any],
+        *,
+        max_completion_length: int,
+        batch_size: int,
+        temperature: float = 0.0,
+        num_samples: int = 1,
+        seed: int = 0,
+    ) -> list[list[str]]:
+        """See `Policy.respond`. Samples are drawn from the whole vocabulary, untruncated."""
+        encoded = [self.encode(prompt) for prompt in prompts]
+        rows = self.sample(
+            [tokens for tokens in encoded for _ in range(num_samples)],
+            max_completion_length=max_completion_length,
+            batch_size=batch_size,
+            temperature=temperature,
+            seed=seed,
+        )
+        texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
+
+    def encode(self, prompt: Any) -> Tokens:
+        """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn."""
+        if isinstance(prompt, str):
+            return list(self.tokenizer(prompt)["input_ids"])
+        text = self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @torch.no_grad()
+    def sample(
+        self,
+        prompts: Sequence[Tokens],
+        *,
+        max_completion_length: int,
+        batch_size: int,
+        temperature: float,
+        seed: int,
+    ) -> list[Tokens]:
+        """One completion a prompt, with its end-of-turn token if it has one; prompts of like length go together."""
+        config = self._generation_config(max_completion_length, temperature)
+        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        completions: list[Tokens] = [[] for _ in prompts]
+        with seeded(seed), self.inference_mode():
+            for start in range(0, len(order), batch_size):
+                chosen = order[start : start + batch_size]
+                ids_BT, mask_BT = self._pad_left([prompts[index] for index in chosen])
+                output_BT = self.model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=config)
+                for index, row in zip(chosen, output_BT[:, ids_BT.shape[1] :].tolist(), strict=True):
+                    completions[index] = _up_to_end(row, config.eos_token_id)
+        return completions
+
+    def fingerprint(self) -> str:
+        """See `Policy.fingerprint`. The part that is never trained is hashed once."""
+        return sha256((self.frozen_digest + digest(trainable(self.model))).encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write weights (the adapter's alone with LoRA), tokenizer and configuration, as transformers or peft do."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @torch.no_grad()
+    def restore(self, folder: Path) -> None:
+        """Take the weights that `save` wrote to `folder`, in place."""
+        if self.is_adapter:
+            from peft import load_peft_weights, set_peft_model_state_dict
+
+            set_peft_model_state_dict(self.model, load_peft_weights(str(folder), device="cpu"))
+        else:
+            saved = type(self.model).from_pretrained(folder, dtype=self.model.dtype, use_safetensors=True)
+            self.model.load_state_dict(saved.state_dict())
+
+    @torch.no_grad()
+    def become_base(self, reload: Any) -> None:
+        """Return to the original base; `reload()` loads it afresh where the weights themselves are trained."""
+        if self._start is not None:
+            for name, tensor in trainable(self.model).items():
+                tensor.copy_(self._start[name])
+        else:
+            self.model.load_state_dict(reload().state_dict())
+
+    def snapshot(self, path: Path) -> None:
+        """Write what updates may change to one file, replacing it in one step."""
+        write_tensors(trainable(self.model), path)
+
+    def restore_snapshot(self, path: Path) -> None:
+        """Take back what `snapshot` wrote."""
+        put_back(self.model, path)
+
+    @contextmanager
+    def inference_mode(self) -> Iterator[None]:
+        """Evaluation mode and key-value cache inside; everything as it was after."""
+        modes = [(module, module.training) for module in self.model.modules()]
+        had_cache = self.model.config.use_cache
+        self.model.eval()
+        self.model.config.use_cache = True
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+            self.model.config.use_cache = had_cache
+
+    def _pad_left(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+        mask_BT = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        return ids_BT.to(self.model.device), mask_BT.to(self.model.device)
+
+    def _generation_config(self, length: int, temperature: float) -> GenerationConfig:
+        """Every truncation and penalty is switched off, whatever the model's own defaults are."""
+        ends = self.model.generation_config.eos_token_id
+        ends = {ends} if isinstance(ends, int) else set(ends or ())
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
+        return GenerationConfig(
+            max_new_tokens=length,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=sorted(ends | {self.tokenizer.eos_token_id}),
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            **({"do_sample": False} | sampling),
+        )
+
+
+def _up_to_end(row: Tokens, ends: Sequence[int]) -> Tokens:
+    """The tokens up to and including the first end-of-turn; what follows is padding."""
+    for position, token in enumerate(row):
+        if token in ends:
+            return row[: position + 1]
+    return row

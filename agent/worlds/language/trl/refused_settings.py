@@ -1,0 +1,66 @@
+"""What the on-policy methods cannot have of TRL's settings: fields that would do nothing, or make them wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.worlds.contract import Method
+
+OF_GRPOS_LOSS = (
+    "loss_type",
+    "epsilon",
+    "epsilon_high",
+    "delta",
+    "scale_rewards",
+    "reward_weights",
+    "multi_objective_aggregation",
+    "importance_sampling_level",
+    "off_policy_mask_threshold",
+    "use_bias_correction_kl",
+    "mask_truncated_completions",
+    "top_entropy_quantile",
+    "entropy_coef",
+    "use_adaptive_entropy",
+    "beta",
+)
+"""Fields of GRPOConfig that are read by its loss, which `tilt` and `sdft` replace by their own."""
+
+UNTOUCHED: Mapping[str, Any] = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": None,
+    "repetition_penalty": 1.0,
+    "generation_kwargs": None,
+    "use_vllm": False,
+}
+"""The settings at which TRL samples from the very distribution whose log-probabilities are taken."""
+
+
+def check_sampling(method: Method, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Refuse what a method cannot have.
+
+    Args:
+        given: what the user wrote under `trl`.
+        values: all that TRL's config is to be made of.
+
+    Raises:
+        ConfigError: a field without effect; too few samples; for `tilt`, sampling from another distribution.
+    """
+    where = f"train settings of `{method}`"
+    for name in OF_GRPOS_LOSS if method in ("tilt", "sdft") else ():
+        if name in given:
+            raise ConfigError(
+                f"{where}: trl.{name} would do nothing: it belongs to TRL's loss, and `{method}` has its own; "
+                "write it under the section of the method that it is for"
+            )
+    if values.get("num_generations", 2) < 2:
+        raise ConfigError(
+            f"{where}: num_generations is {values['num_generations']}, and TRL samples at least 2 answers a prompt"
+        )
+    for name, right in UNTOUCHED.items() if method == "tilt" else ():
+        if values.get(name, right) != right:
+            raise ConfigError(
+                f"{where}: {name} must be {right!r}: the weights π0/π are right only for samples drawn from the policy "
+                "itself, at temperature 1 and without truncation"
+            )

@@ -1,0 +1,152 @@
+"""Between a task and what TRL's trainers read: rows, rewards, demonstrations as tokens."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from perdure.budget.errors import ConfigError, DataError, ModelError
+from perdure.curriculum.task import Item, Reward, Task
+from perdure.curriculum.worlds.contract import IMITATES, REWARDED, Method
+from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_name
+from perdure.curriculum.worlds.language.trl_fields import CONFIGS
+
+
+def check_task(method: Method, task: Task, config: Any) -> None:
+    """Refuse a task that the method cannot learn from.
+
+    Raises:
+        DataError: no training items, demonstrations missing, text and messages mixed, too few items for one step.
+        ConfigError: no reward.
+    """
+    if not task.train:
+        raise DataError(f"task {task.name!r} has no training items")
+    if len({isinstance(item.prompt, str) for item in task.train}) > 1:
+        raise DataError(f"task {task.name!r} mixes prompts that are text with prompts that are messages; use one kind")
+    missing = sum(item.demonstration is None for item in task.train)
+    if method in IMITATES and missing:
+        raise DataError(
+            f"task {task.name!r} lacks demonstrations for {missing} of its {len(task.train)} training items, "
+            f"so it cannot be learned by `{method}`; use `rl`, or add the demonstrations"
+        )
+    if CONFIGS[method] == "SFTConfig":
+        return
+    if method in REWARDED and task.reward is None:
+        raise ConfigError(f"task {task.name!r} has no reward, so it cannot be learned by `{method}`; use `sft`")
+    prompts = config.generation_batch_size // config.num_generations
+    if len(task.train) < prompts:
+        raise DataError(
+            f"task {task.name!r} has {len(task.train)} training items, but `{method}` samples for {prompts} prompts at "
+            "a time; lower per_device_train_batch_size (or steps_per_generation), or raise num_generations"
+        )
+
+
+def demonstration_rows(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """TRL's prompt-completion rows: text or messages, as the prompt is."""
+    return [{"prompt": item.prompt, "completion": _completion(item)} for item in items]
+
+
+def _completion(item: Item) -> Any:
+    text = item.demonstration or ""
+    return text if isinstance(item.prompt, str) else [{"role": "assistant", "content": text}]
+
+
+def prompt_rows(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """TRL's prompt-only rows, with each item's number so that a reward finds the item again."""
+    return [{"prompt": item.prompt, "item": number} for number, item in enumerate(items)]
+
+
+class RewardMeter:
+    """TRL's reward function over a task's own reward, which also tells the mean of what it gave since last asked.
+
+    TRL hides NaN (its means skip it) and would turn an infinite reward into an enormous gradient. Both are reported
+    here as they are, and given to TRL as `None`: no part of the gradient.
+    """
+
+    def __init__(self, reward: Reward, items: Sequence[Item]) -> None:
+        self.__name__ = reward_name(reward)  # what TRL logs it under
+        self._reward = as_trl(reward, items)
+        self._given: list[float] = []
+        self._last: float | None = None
+
+    def __call__(self, **arguments: Any) -> list[float | None]:
+        """One figure a completion, for `GRPOTrainer(reward_funcs=…)`."""
+        values = self._reward(**arguments)
+        self._given += [float(value) for value in values if value is not None]
+        return [float(value) if value is not None and math.isfinite(value) else None for value in values]
+
+    def mean(self) -> float | None:
+        """The mean reward since the last call; the last mean again if nothing was sampled since."""
+        if self._given:
+            self._last = sum(self._given) / len(self._given)
+            self._given = []
+        return self._last
+
+
+def encode_demonstration(tokenizer: Any, item: Item) -> tuple[list[int], int]:
+    """The tokens of prompt and demonstration, and how many of them are the prompt's, as TRL's SFT counts them.
+
+    Messages go through the chat template, which ends the answer; text is taken as it is, with the end token after it.
+    """
+    if isinstance(item.prompt, str):
+        answer = item.demonstration or ""
+        end = "" if answer.endswith(tokenizer.eos_token) else tokenizer.eos_token
+        prompt, whole = tokenizer(item.prompt)["input_ids"], tokenizer(item.prompt + answer + end)["input_ids"]
+    else:
+        prompt = _render(tokenizer, item.prompt, add_generation_prompt=True)
+        whole = _render(tokenizer, [*item.prompt, *_completion(item)], add_generation_prompt=False)
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), min(len(prompt), len(whole))
+    )
+    return list(whole), shared
+
+
+def _render(tokenizer: Any, messages: Any, *, add_generation_prompt: bool) -> list[int]:
+    rendered = tokenizer.apply_chat_template(
+        messages, tokenize=True, return_dict=True, add_generation_prompt=add_generation_prompt
+    )
+    return list(rendered["input_ids"])
+
+
+def end_tokens(model: Any, tokenizer: Any) -> set[int]:
+    """The tokens at which sampling stops."""
+    declared = model.generation_config.eos_token_id
+    many = declared if isinstance(declared, list | tuple) else [declared]
+    return {token for token in (*many, tokenizer.eos_token_id) if token is not None}
+
+
+def check_end(model: Any, tokenizer: Any, item: Item) -> None:
+    """Refuse a chat template that does not end the answer: a policy trained on it would never learn to stop.
+
+    Raises:
+        ModelError: no end-of-turn token in the rendered demonstration.
+    """
+    tokens, start = encode_demonstration(tokenizer, item)
+    if not end_tokens(model, tokenizer).intersection(tokens[start:]):
+        raise ModelError(
+            "the chat template does not put an end-of-sequence token after the assistant's answer, so the policy would "
+            f"never learn to stop; let the template write {tokenizer.eos_token!r} there, or name its end-of-turn "
+            "token as the tokenizer's eos_token"
+        )
+
+
+def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Demonstrations as the tokens that TRL would make of them: unlike its rows, text and messages may be mixed."""
+    encoded = [encode_demonstration(tokenizer, item) for item in items]
+    return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in encoded]
+
+
+def recalled(earlier: Sequence[Task], *, count: int, seed: int) -> list[Item]:
+    """At most `count` demonstrated items of earlier tasks, in equal parts, drawn at the seed; none twice.
+
+    Tasks with items that lack a demonstration are left out.
+    """
+    tasks = [task for task in earlier if task.train and all(item.demonstration is not None for item in task.train)]
+    generator = np.random.default_rng(seed)
+    chosen: list[Item] = []
+    for place, number in enumerate(generator.permutation(len(tasks))):
+        items = tasks[number].train
+        part = min(count // len(tasks) + (place < count % len(tasks)), len(items))
+        chosen += [items[index] for index in sorted(generator.choice(len(items), size=part, replace=False).tolist())]
+    return chosen

@@ -1,0 +1,125 @@
+"""The language world behind the loop's contract."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perdure.agent.weights import blend
+from perdure.agent.worlds.base_prompts import RECOVER
+from perdure.agent.worlds.language.base import Base
+from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
+from perdure.agent.worlds.language.loading import load_base, load_policy
+from perdure.agent.worlds.language.methods import find_update
+from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.recover import recover
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
+from perdure.budget.config import RecoverConfig
+from perdure.budget.errors import ModelError
+from perdure.budget.monitor import Measurement
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.settings import Common
+from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.registry import CausalModel
+
+
+class LanguageWorld:
+    """A causal language model that is trained by TRL and measured on texts of its base.
+
+    `base_id` (see `World.base_id`) is the hash of the base's weights. A fresh adapter is drawn from the seed and says
+    nothing of the base, so with LoRA it is left out.
+    """
+
+    kind = "language"
+
+    def __init__(self, curriculum: Curriculum) -> None:
+        assert isinstance(curriculum.model, CausalModel), "a curriculum of the language world"
+        self._curriculum = curriculum
+        self._model = curriculum.model
+        self.policy = load_policy(self._model, seed=curriculum.seed)
+        self._base: BaseTexts | None = None
+        self._fingerprint = self.policy.fingerprint()
+        self.base_id = self.policy.frozen_digest if self.policy.is_adapter else self._fingerprint
+        if not self.policy.is_adapter:
+            self.policy.load_base = self._load_base
+
+    @property
+    def resolved(self) -> dict[str, str]:
+        """See `World.resolved`."""
+        model = self.policy.model
+        threads = torch.get_num_threads() if model.device.type == "cpu" else 0
+        return {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
+
+    def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
+        """See `World.prepare_base`."""
+        if (folder / "complete").exists():
+            texts = load_base_texts(self.policy, list(prompts), folder)
+        else:
+            folder.mkdir(exist_ok=True)
+            texts = sample_base_texts(
+                self.policy,
+                prompts,
+                max_completion_length=self._curriculum.budget.max_completion_length,
+                batch_size=self._curriculum.evaluation.batch_size,
+                seed=seed,
+            )
+            save_base_texts(texts, folder)
+            (folder / "complete").touch()
+        self._base = texts
+        self.policy.base = Base(texts)
+
+    def measure(self, names: Sequence[str]) -> Measurement:
+        """See `World.measure`."""
+        assert self._base is not None, "prepare_base comes first"
+        return self._base.measure(names)
+
+    def update(
+        self,
+        method: Method,
+        task: Task,
+        settings: Common,
+        *,
+        seed: int,
+        folder: Path,
+        watch: Watch,
+        beside: Beside = ALONE,
+    ) -> Outcome:
+        """See `World.update`."""
+        update = find_update(method)
+        return update(self.policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+
+    def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
+        """See `World.recover`. The texts are those of the group `RECOVER`, which `prepare_base` was given."""
+        unit = self._curriculum.budget.unit
+        return recover(self.policy, (RECOVER,), unit, config, learning_rate, seed=seed, watch=watch)
+
+    def interpolate(self, start: Path, end: Path, share: float) -> None:
+        """See `World.interpolate`."""
+        blend(dict(self.policy.model.named_parameters()), start, end, share)
+
+    def snapshot(self, path: Path) -> None:
+        """See `World.snapshot`."""
+        self.policy.snapshot(path)
+
+    def restore_snapshot(self, path: Path) -> None:
+        """See `World.restore_snapshot`."""
+        self.policy.restore_snapshot(path)
+
+    def become_base(self) -> None:
+        """See `World.become_base`."""
+        self.policy.become_base(self._load_base)
+
+    def _load_base(self) -> Any:
+        """The base's model without an adapter, from where it was loaded first: the same revision, the same weights.
+
+        Raises:
+            ModelError: it cannot be loaded, or what lies there now is another model.
+        """
+        model = load_base(self._model)
+        again = LanguagePolicy(model, self.policy.tokenizer).fingerprint()
+        if again != self._fingerprint:
+            name = self._model.model_name_or_path
+            raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")
+        return model

@@ -1,0 +1,82 @@
+"""What a stack of models learns from, and what a method sees of it.
+
+Axes: M models, N images of the task, B images of a step, F features, C classes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from perdure.agent.worlds.vision.draws import Draws
+from perdure.agent.worlds.vision.mlp import Params
+from perdure.curriculum.settings import Common
+
+Rows = Mapping[str, Tensor]
+"""Tensors with a row an image, each of shape (M, N, …) or, gathered for a step, (M, B, …)."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The task's training images, the same for all models of a stack, and what the base thinks of them.
+
+    All models of a stack began as the same base, so `base_log_1NC` has one model for all of them. `choices_NC` is the
+    distribution from which the demonstrations' writer draws a label; `None` for the oracle, who draws from the base's
+    own distribution over right answers, or where nobody `writes`.
+
+    `earlier` are the lessons of the stages before, and `known_NF` the images that the base was pretrained on; both are
+    there for the methods that use them. The last `replayed` images belong to earlier lessons (see `methods/replay.py`).
+    """
+
+    inputs_NF: Tensor
+    correct_NC: Tensor
+    choices_NC: Tensor | None
+    base_log_1NC: Tensor
+    writes: bool = True
+    earlier: tuple["Lesson", ...] = ()
+    known_NF: Tensor | None = None
+    replayed: int = 0
+
+    def writer_1NC(self) -> Tensor:
+        """The writer's distribution; q* ∝ π0·R, not normalised, for the oracle."""
+        return self.base_log_1NC.exp() * self.correct_NC if self.choices_NC is None else self.choices_NC[None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands: the step in hand, from 0, of how many."""
+
+    step: int
+    steps: int
+
+
+Term = Callable[[Params, int], Tensor]
+"""Something added to a method's loss: from the stack in training and the step, from 0, to a figure a model, (M,)."""
+
+
+class Method(Protocol):
+    """An update method: a module with these two functions."""
+
+    def begin_pass(
+        self,
+        lesson: Lesson,
+        settings: Common,
+        draws: Draws,
+        log_MNC: Callable[[], Tensor],
+        before: Rows,
+    ) -> Rows:
+        """What is drawn once a pass over the images, such as demonstrations; `before` is that of the last pass.
+
+        `log_MNC()` computes the policy's log-probabilities on all images, as it is now.
+        """
+        ...
+
+    def loss(
+        self, log_MBC: Tensor, rows: Rows, settings: Common, draws: Draws, moment: Moment
+    ) -> tuple[Tensor, Tensor | None]:
+        """The loss of each model, shape (M,), and the mean reward of what was sampled, if anything was.
+
+        `rows` holds what `begin_pass` returned and `correct` and `base_log`, gathered for the images of this step.
+        """
+        ...

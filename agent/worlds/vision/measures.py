@@ -1,0 +1,167 @@
+"""Everything that is measured of a stack of models at a checkpoint: scores, divergences, and rival predictors.
+
+Axes: M models, N images, C classes, H units. Figures are plain floats, one dictionary a model, under the names that
+`perdure law` knows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from perdure.agent.worlds.vision.fisher import diagonal_fisher
+from perdure.agent.worlds.vision.lesson_data import Examination
+from perdure.agent.worlds.vision.mlp import Params, member, shared_hidden, stacked_head
+from perdure.budget.change import NEIGHBOURS, activation_change, weight_change
+from perdure.budget.divergence import divergences, kl_base_to_policy
+
+Figures = dict[str, float]
+
+ACTIVATION_ITEMS = 500
+"""Images on which activations are compared: neighbours among N items take N² inner products."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a stack answers on one examination: log-probabilities (M, N, C) and last hidden units (M, N, H)."""
+
+    log_MNC: Tensor
+    units_MNH: Tensor
+
+
+class Measures:
+    """Compares stacks with the base that all their models began as.
+
+    `new` is the held-out part of the task that is learned; the first of `benchmarks` stands for what was known before,
+    and its inputs are the "old task's". Without benchmarks there is no forgetting (NaN), and nothing old to look at.
+    `known_NF` are inputs of what the base was trained on, for its Fisher information. What belongs to the base is
+    computed once, as a stack of one that is expanded where it is compared. Accuracies are those of greedy answers, or
+    above temperature 0 the expected ones of sampled answers.
+    """
+
+    def __init__(
+        self,
+        base: Params,
+        new: Examination,
+        benchmarks: Sequence[Examination],
+        known_NF: Tensor,
+        temperature: float = 0.0,
+    ) -> None:
+        self._base, self._new, self._benchmarks = base, new, tuple(benchmarks)
+        self._temperature = temperature
+        self._base_views = {one.name: view(base, one) for one in (new, *benchmarks)}
+        self._fisher = {name: tensor[None] for name, tensor in diagonal_fisher(member(base, 0), known_NF).items()}
+        self._base_scores = {one.name: self._accuracy(self._base_views[one.name], one) for one in benchmarks}
+        self._base_mass_MN = _mass(self._base_views[new.name], new)
+
+    @torch.no_grad()
+    def take(self, stacked: Params) -> list[Figures]:
+        """Every figure of every model of the stack as it is now; NaN for a model whose weights are not finite."""
+        finite_M = torch.stack([tensor.isfinite().flatten(1).all(1) for tensor in stacked.values()]).all(0)
+        sound = {name: _where(finite_M, tensor, self._base[name]) for name, tensor in stacked.items()}
+        views = {one.name: view(sound, one) for one in (self._new, *self._benchmarks)}
+        columns = self._scores(views) | self._predictors(sound, views)
+        table = {
+            name: values_M.double().expand(len(finite_M)).where(finite_M, torch.nan).tolist()
+            for name, values_M in columns.items()
+        }
+        return [{name: values[index] for name, values in table.items()} for index in range(len(finite_M))]
+
+    def _scores(self, views: Mapping[str, View]) -> dict[str, Tensor]:
+        mass_MN = _mass(views[self._new.name], self._new)
+        scores = {one.name: self._accuracy(views[one.name], one) for one in self._benchmarks}
+        drops = [self._base_scores[name] - score_M for name, score_M in scores.items()]
+        return {
+            "accuracy": self._accuracy(views[self._new.name], self._new),
+            "mass": mass_MN.mean(-1),
+            "base_mass": self._base_mass_MN.mean(-1),
+            "kl_floor": _floor(self._base_views[self._new.name], views[self._new.name], self._new),
+            "forgetting": torch.stack(drops).mean(0) if drops else torch.full_like(mass_MN[:, 0], torch.nan),
+            **{f"score.{name}": score_M for name, score_M in scores.items()},
+            **{f"base_score.{name}": score_M for name, score_M in self._base_scores.items()},
+        }
+
+    def _accuracy(self, seen: View, examination: Examination) -> Tensor:
+        """The share of images that are answered right: shape (M,)."""
+        if self._temperature:
+            return ((seen.log_MNC / self._temperature).softmax(-1) * examination.correct_NC).sum(-1).mean(-1)
+        right_MNC = examination.correct_NC.expand(len(seen.log_MNC), -1, -1)
+        return right_MNC.gather(-1, seen.log_MNC.argmax(-1)[..., None]).mean((1, 2))
+
+    def _predictors(self, stacked: Params, views: Mapping[str, View]) -> dict[str, Tensor]:
+        found = _weights(self._base, stacked, self._fisher)
+        inputs = [(self._new.name, ""), *((one.name, "_old") for one in self._benchmarks[:1])]
+        for name, suffix in inputs:
+            base, now = self._base_views[name], views[name]
+            changed = _divergences(base, now) | _activations(base, now)
+            found |= {f"{column}{suffix}": values_M for column, values_M in changed.items()}
+        return found
+
+
+@torch.no_grad()
+def view(stacked: Params, examination: Examination) -> View:
+    """What a stack answers, and the hidden layer it answers from."""
+    units_MNH = shared_hidden(stacked, examination.inputs_NF)
+    return View(stacked_head(stacked, units_MNH).log_softmax(-1), units_MNH)
+
+
+def _mass(seen: View, examination: Examination) -> Tensor:
+    """The probability of a right label: shape (M, N)."""
+    return (seen.log_MNC.exp() * examination.correct_NC).sum(-1).clamp(max=1.0)
+
+
+def _floor(base: View, now: View, examination: Examination) -> Tensor:
+    """The KL floor, the mean over images in nats: shape (M,). See `perdure.budget.law.floor`.
+
+    It is the KL between right and wrong, and is taken from log-probabilities here, since a policy that is sure has a
+    mass of right labels that single precision rounds to 1.
+    """
+    pairs_MN2 = [_right_and_wrong(seen.log_MNC, examination.correct_NC) for seen in (base, now)]
+    models, images, _ = pairs_MN2[1].shape
+    base_P2, now_P2 = pairs_MN2[0].expand(models, -1, -1).reshape(-1, 2), pairs_MN2[1].reshape(-1, 2)
+    return kl_base_to_policy(base_P2, now_P2).view(models, images).mean(-1)
+
+
+def _right_and_wrong(log_MNC: Tensor, correct_NC: Tensor) -> Tensor:
+    """Log-probabilities of answering right and of answering wrong: shape (M, N, 2)."""
+    blocks = [(log_MNC + mask_NC.log()).logsumexp(-1) for mask_NC in (correct_NC, 1 - correct_NC)]
+    return torch.stack(blocks, dim=-1)
+
+
+def _divergences(base: View, now: View) -> dict[str, Tensor]:
+    """Means over images, shape (M,) each; KL in nats."""
+    models, images, classes = now.log_MNC.shape
+    base_log_MNC = base.log_MNC.expand_as(now.log_MNC)
+    found = divergences(base_log_MNC.reshape(-1, classes), now.log_MNC.reshape(-1, classes))
+    named = {
+        "kl_base_to_policy": found.kl_base_to_policy_N,
+        "kl_policy_to_base": found.kl_policy_to_base_N,
+        "total_variation": found.total_variation_N,
+        "l2_distributions": found.l2_distributions_N,
+    }
+    return {name: values.view(models, images).mean(-1) for name, values in named.items()}
+
+
+def _weights(base: Params, stacked: Params, fisher: Params) -> dict[str, Tensor]:
+    moved = weight_change(base, stacked, fisher)
+    assert moved.fisher_M is not None
+    return {
+        "weight_l1": moved.l1_M,
+        "weight_l2": moved.l2_M,
+        "weight_fisher": moved.fisher_M,
+        "weight_spectral": moved.spectral_M,
+        "update_sparsity": moved.sparsity_M,
+        "update_rank": moved.rank_M,
+    }
+
+
+def _activations(base: View, now: View) -> dict[str, Tensor]:
+    """Of the last hidden layer, on the first images; CKNNA as a change, 1 less the alignment."""
+    base_ND, now_MND = base.units_MNH[0, :ACTIVATION_ITEMS], now.units_MNH[:, :ACTIVATION_ITEMS]
+    moved = activation_change(base_ND, now_MND, neighbours=min(NEIGHBOURS, len(base_ND) - 1))
+    return {"activation_l1": moved.l1_M, "activation_l2": moved.l2_M, "activation_cknna": 1 - moved.cknna_M}
+
+
+def _where(chosen_M: Tensor, these: Tensor, those: Tensor) -> Tensor:
+    return torch.where(chosen_M.view(-1, *[1] * (these.dim() - 1)), these, those)

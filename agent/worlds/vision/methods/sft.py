@@ -1,0 +1,38 @@
+"""Supervised fine-tuning on a writer's labels.
+
+With the writers `one` and `two` it is SFT-1 and SFT-2 of RL's Razor (arXiv 2509.04259), with `oracle` its SFT on the
+KL-minimal correct distribution. The paper prints that distribution as argmin KL(π0‖q), which is infinite for every q
+without mass on wrong answers; labels are drawn from q* ∝ π0·R, the I-projection, which is unambiguous.
+
+A writer with a choice draws afresh in every pass (`redraw: false` keeps the first draw): the paper goes over 60,000
+images once or twice, where almost every label is fresh, and a smaller set has to be gone over more often.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from perdure.agent.worlds.vision.draws import Draws
+from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
+from perdure.agent.worlds.vision.losses import cross_entropy
+from perdure.curriculum.settings import SftTrain
+
+
+def begin_pass(lesson: Lesson, settings: SftTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+    """One label an image, drawn by the writer."""
+    if before and settings.redraw is False:
+        return before
+    return {"targets": demonstrations(lesson, draws)}
+
+
+def loss(log_MBC: Tensor, rows: Rows, settings: SftTrain, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
+    """Cross-entropy, nats an image."""
+    return cross_entropy(log_MBC, rows["targets"]), None
+
+
+def demonstrations(lesson: Lesson, draws: Draws) -> Tensor:
+    """One-hot labels of the writer: shape (M, N, C)."""
+    writer_1NC = lesson.writer_1NC()
+    labels_MN = draws.labels(writer_1NC, 1)[..., 0]
+    return torch.nn.functional.one_hot(labels_MN, writer_1NC.shape[-1]).to(writer_1NC.dtype)

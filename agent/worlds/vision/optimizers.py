@@ -1,0 +1,115 @@
+"""One step of AdamW for a stack of models, each with a learning rate of its own.
+
+Axes: M models, F features in, H units out, R the rank of an update.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from perdure.agent.worlds.vision.draws import Draws
+from perdure.agent.worlds.vision.mlp import Params, matrices, member
+from perdure.agent.worlds.vision.schedule import Plan
+
+
+class Optimizer(Protocol):
+    """Changes a stack in place. `leaves` are what the loss is computed from."""
+
+    @property
+    def leaves(self) -> Params: ...
+
+    def step(self, loss_M: Tensor, step: int) -> tuple[float, ...]:
+        """One step down the gradient of each model's own loss; the learning rates that were taken."""
+        ...
+
+
+class WholeWeights:
+    """Trains every weight."""
+
+    def __init__(self, stacked: Params, plans: Sequence[Plan]) -> None:
+        self.leaves = {name: tensor.requires_grad_() for name, tensor in stacked.items()}
+        self._adam = _Adam({name: tensor.detach() for name, tensor in stacked.items()}, plans)
+
+    def step(self, loss_M: Tensor, step: int) -> tuple[float, ...]:
+        """See `Optimizer.step`."""
+        return self._adam.step(_gradients(loss_M, self.leaves), step)
+
+
+class LowRank:
+    """Trains an update of rank R of every weight matrix: `W = W0 + scale · A B` (LoRA, arXiv 2106.09685).
+
+    A (F, R) begins uniform within 1/sqrt(F), B (R, H) at zero. The loss is computed from W itself, so that whatever is
+    added to it needs to know nothing of A and B; their gradients follow from W's by the chain rule, `scale · G Bᵀ` and
+    `scale · Aᵀ G`. Biases stay as they are. Clipping and weight decay act on A and B.
+    """
+
+    def __init__(self, stacked: Params, plans: Sequence[Plan], draws: Draws, rank: int, scale: float) -> None:
+        self.leaves = {name: stacked[name].requires_grad_() for name in stacked}
+        self._scale = scale
+        self._start = {name: tensor.detach().clone() for name, tensor in matrices(stacked).items()}
+        self.factors: Params = {}
+        for name, tensor_MFH in self._start.items():
+            models, features, units = tensor_MFH.shape
+            self.factors[f"{name}.A"] = (draws.uniform(features, rank) * 2 - 1) / math.sqrt(features)
+            self.factors[f"{name}.B"] = torch.zeros(models, rank, units, device=tensor_MFH.device)
+        self._adam = _Adam(self.factors, plans)
+
+    def step(self, loss_M: Tensor, step: int) -> tuple[float, ...]:
+        """See `Optimizer.step`."""
+        found: Params = {}
+        gradients = _gradients(loss_M, {name: self.leaves[name] for name in self._start})
+        for name, gradient_MFH in gradients.items():
+            a_MFR, b_MRH = self.factors[f"{name}.A"], self.factors[f"{name}.B"]
+            found[f"{name}.A"] = self._scale * gradient_MFH @ b_MRH.mT
+            found[f"{name}.B"] = self._scale * a_MFR.mT @ gradient_MFH
+        rates = self._adam.step(found, step)
+        with torch.no_grad():
+            for name, start_MFH in self._start.items():
+                a_MFR, b_MRH = self.factors[f"{name}.A"], self.factors[f"{name}.B"]
+                self.leaves[name].copy_(torch.baddbmm(start_MFH, a_MFR, b_MRH, alpha=self._scale))
+        return rates
+
+
+class _Adam:
+    """torch's AdamW over the slices of a stack: each model is a parameter group with a learning rate of its own.
+
+    The slices share memory with the stack, and so do their gradients, so nothing is copied.
+    """
+
+    def __init__(self, trained: Params, plans: Sequence[Plan]) -> None:
+        self._plans = plans
+        self._slices = [member(trained, index) for index in range(len(plans))]
+        groups = [
+            {"params": list(one.values()), "lr": plan.learning_rate}
+            for one, plan in zip(self._slices, plans, strict=True)
+        ]
+        self._adam = torch.optim.AdamW(groups, weight_decay=plans[0].weight_decay, fused=True)
+
+    def step(self, gradients: Params, step: int) -> tuple[float, ...]:
+        """One step along each model's own gradients; the learning rates that were taken."""
+        if self._plans[0].max_grad_norm:
+            _clip(gradients, self._plans[0].max_grad_norm)
+        rates = tuple(plan.rate(step) for plan in self._plans)
+        for index, (group, rate) in enumerate(zip(self._adam.param_groups, rates, strict=True)):
+            group["lr"] = rate
+            for name, tensor in self._slices[index].items():
+                tensor.grad = gradients[name][index]
+        self._adam.step()
+        return rates
+
+
+def _gradients(loss_M: Tensor, leaves: Params) -> Params:
+    """The gradient of each model's own loss: no loss depends on another model."""
+    found = torch.autograd.grad(loss_M.sum(), list(leaves.values()))
+    return dict(zip(leaves, found, strict=True))
+
+
+def _clip(gradients: Params, most: float) -> None:
+    """Scale each model's gradient to a norm of at most `most`, in place."""
+    squares_M = sum(gradient.flatten(1).square().sum(1) for gradient in gradients.values())
+    scale_M = (most / (torch.as_tensor(squares_M).sqrt() + 1e-6)).clamp(max=1)
+    for gradient in gradients.values():
+        gradient.mul_(scale_M.view(-1, *[1] * (gradient.dim() - 1)))

@@ -1,0 +1,78 @@
+"""The KL term that `enforce: penalty` adds to every method's loss, and the distillation of `enforce: recover`.
+
+Axes: N images at hand, B images of a step, F features, C classes; M is 1, since a life has one model.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from perdure.agent.seeds import derive
+from perdure.agent.worlds.base_prompts import draw_texts
+from perdure.agent.worlds.vision.draws import Draws
+from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
+from perdure.agent.worlds.vision.losses import kl_base_to_policy, kl_base_to_policy_by_image
+from perdure.agent.worlds.vision.mlp import Params, shared_forward
+from perdure.budget.penalty import Controller
+from perdure.curriculum.settings import Common
+
+
+class Penalty:
+    """`weight · KL(π0 ‖ π)`, base first and exact over the labels, on a few images of the term's groups a step.
+
+    Each group, inputs (N, F) and the base's log-probabilities (N, C), gives an equal part, and the KL is the mean over
+    groups of their means: an estimate of what the monitor reads. The images of a step depend on the seed and the step
+    alone, so that the method draws what it would draw without the term. At a weight of 0 there is no term, not even one
+    of 0, and the KL is still read: the weight has to rise again.
+    """
+
+    def __init__(self, controller: Controller, groups: Mapping[str, tuple[Tensor, Tensor]], seed: int) -> None:
+        self._controller, self._groups = controller, dict(groups)
+        self._seed = derive(seed, "penalty")
+        self._kl = torch.nan
+
+    def __call__(self, leaves: Params, step: int) -> Tensor:
+        """See `perdure.agent.worlds.vision.lesson.Term`."""
+        weight = self._controller.weight
+        with torch.set_grad_enabled(weight > 0):
+            inputs_BF, base_log_BC, share_B = self._drawn(step)
+            log_MBC = shared_forward(leaves, inputs_BF).log_softmax(-1)
+            kl_M = (kl_base_to_policy_by_image(log_MBC, base_log_BC.expand_as(log_MBC)) * share_B).sum(-1)
+        self._kl = float(kl_M.detach())
+        return weight * kl_M if weight else torch.zeros_like(kl_M)
+
+    def steer(self) -> None:
+        """Tell the controller the KL that the step's gradient was taken at; to be called after the step."""
+        self._controller.steer(self._kl)
+
+    def chosen(self, step: int) -> dict[str, list[int]]:
+        """The images of a step, by group."""
+        sizes = {name: len(inputs_NF) for name, (inputs_NF, _) in self._groups.items()}
+        return draw_texts(sizes, count=self._controller.num_prompts, seed=self._seed, step=step)
+
+    def _drawn(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Their inputs and the base's log-probabilities, and what each counts: shares that sum to 1."""
+        chosen = self.chosen(step)
+        inputs, base_logs = zip(*(self._groups[name] for name in chosen), strict=True)
+        rows = list(chosen.values())
+        inputs_BF = torch.cat([inputs_NF[some] for inputs_NF, some in zip(inputs, rows, strict=True)])
+        base_log_BC = torch.cat([base_log_NC[some] for base_log_NC, some in zip(base_logs, rows, strict=True)])
+        shares = [1 / (len(some) * len(rows)) for some in rows for _ in some]
+        return inputs_BF, base_log_BC, torch.tensor(shares, device=inputs_BF.device)
+
+
+class Distillation:
+    """A method's two functions whose loss is KL(π0 ‖ π) on the images of the step: it only goes back to the base."""
+
+    def begin_pass(
+        self, lesson: Lesson, settings: Common, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows
+    ) -> Rows:
+        """Nothing to draw."""
+        return {}
+
+    def loss(
+        self, log_MBC: Tensor, rows: Rows, settings: Common, draws: Draws, moment: Moment
+    ) -> tuple[Tensor, Tensor | None]:
+        """The KL, nats an image."""
+        return kl_base_to_policy(log_MBC, rows["base_log"]), None

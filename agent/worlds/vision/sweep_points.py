@@ -1,0 +1,150 @@
+"""Many single-stage lives of the vision world at once, as one stack: what a sweep is made of.
+
+A cell that is lived here ends with the weights that `perdure run` would give it, bit for bit, unless it breaks: then a
+life goes back to its last good state and a cell ends in NaN. Base, task, seeds and update are the same functions, and a
+life is a stack of one. What a life adds, the run folder and the monitor's
+interventions, a cell does without, so only those are taken whose monitor merely observes.
+"""
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from perdure.agent.seeds import derive
+from perdure.agent.worlds.vision.lesson import Lesson
+from perdure.agent.worlds.vision.lesson_data import examination_for, lesson_for
+from perdure.agent.worlds.vision.measures import Measures
+from perdure.agent.worlds.vision.mlp import Params
+from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
+from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.vision.training import Step, train
+from perdure.agent.worlds.vision.world import choose_device
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.settings import Common
+from perdure.curriculum.strategies import FixedStrategy
+from perdure.curriculum.task import Task
+from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.build import build_task, check_task
+from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.registry import MlpModel
+from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
+
+Row = dict[str, float | int | str | bool]
+
+OWN = {"learning_rate", "lr_scheduler_type", "warmup_steps"}
+"""The train settings in which the models of one stack may differ."""
+
+
+def stack_key(curriculum: Curriculum) -> Hashable | None:
+    """Cells with equal keys can be trained together; `None` for a life that has to be lived by itself."""
+    method = _method(curriculum)
+    if not isinstance(curriculum.model, MlpModel) or method is None or len(curriculum.stages) > 1:
+        return None
+    if curriculum.budget.enforced != ("observe",):
+        return None
+    settings = _settings(curriculum, method).model_dump(mode="json", exclude=OWN)
+    return json.dumps([method, settings, _material_key(curriculum)], sort_keys=True)
+
+
+def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
+    """Train the cells, which share a `stack_key`, and measure each at `checkpoints` evenly spaced steps.
+
+    Rows are in the order of the steps, the last at the end of the update. A model that became NaN has rows with NaN.
+
+    Raises:
+        PerdureError: the data or the settings; it is true of all cells.
+    """
+    first = curricula[0]
+    method = _method(first)
+    assert method is not None and isinstance(first.model, MlpModel)
+    torch.set_num_threads(first.model.threads if isinstance(first.model.threads, int) else 1)
+    material = _material(_material_key(first))
+    check_task(material.task, method, "vision")
+    plans = [plan_for(method, _settings(one, method), len(material.lesson.inputs_NF)) for one in curricula]
+    stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
+    due = _due(plans[0].steps, checkpoints)
+    rows: list[list[Row]] = [[] for _ in curricula]
+
+    def after_step(step: Step) -> bool:
+        if step.number in due:
+            about: Row = {"stage": 1, "task": first.stages[0].name, "step": step.number, "steps": step.steps}
+            for mine, figures in zip(rows, material.measures.take(stacked), strict=True):
+                mine.append({**about, "final": step.number == step.steps, **figures})
+        return False
+
+    seeds = [derive(one.seed, "update", one.stages[0].name) for one in curricula]
+    train(stacked, material.lesson, method, _settings(first, method), plans, seeds, after_step)
+    return rows
+
+
+def world_metadata(curriculum: Curriculum) -> dict[str, Any]:
+    """What the results of a sweep of such cells say of themselves."""
+    assert isinstance(curriculum.model, MlpModel)
+    return {
+        "world": "vision",
+        "base_id": base_id(curriculum.model),
+        "unit": "token",
+        "prompts": "task",
+        "benchmarks": [one.title for one in curriculum.benchmarks],
+        "benchmark_fingerprints": _material(_material_key(curriculum)).fingerprints,
+    }
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What cells have in common: the base (a stack of one), the lesson, and what they are measured against."""
+
+    base: Params
+    task: Task
+    fingerprints: dict[str, str]
+    lesson: Lesson
+    measures: Measures
+
+
+def _material_key(curriculum: Curriculum) -> str:
+    """Everything that base, task and benchmarks depend on, as JSON: the curriculum without its train settings."""
+    bare = curriculum.model_copy(
+        update={"train": type(curriculum.train)(), "stages": [_bare(stage) for stage in curriculum.stages]}
+    )
+    return bare.model_dump_json(exclude={"strategy", "budget"})
+
+
+def _bare(stage: Any) -> Any:
+    return stage.model_copy(update={"train": type(stage.train)(), "method": None})
+
+
+@lru_cache(maxsize=4)  # as many bases as a sweep has in hand at a time (agent/sweep/stacks.py)
+def _material(key: str) -> _Material:
+    given = json.loads(key) | {"strategy": {"type": "fixed", "method": "rl"}, "budget": {"kl": 1.0}}
+    curriculum = Curriculum.model_validate(given)
+    model, stage = curriculum.model, curriculum.stages[0]
+    assert isinstance(model, MlpModel)
+    device = choose_device(model.device)
+    base = {name: tensor.to(device) for name, tensor in pretrain(model, base_seed(model, curriculum.seed)).items()}
+    task = build_task(stage.task, name=stage.name, seed=derive(curriculum.seed, "task", stage.name), model=model)
+    prepared = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=model)
+    refuse_trained_on(prepared, [task])
+    benchmarks = [examination_for(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
+    new, known_NF = examination_for(task, device), known_inputs(model).to(device)
+    measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)
+    return _Material(base, task, prepared.fingerprints, lesson_for(task, base, known_NF), measures)
+
+
+def _due(steps: int, checkpoints: int) -> set[int]:
+    """Evenly spaced steps, the last of which is the last."""
+    return {max(1, round(steps * number / checkpoints)) for number in range(1, checkpoints + 1)}
+
+
+def _method(curriculum: Curriculum) -> Method | None:
+    own = curriculum.stages[0].method
+    if own is None and isinstance(curriculum.strategy, FixedStrategy):
+        return curriculum.strategy.method
+    return own
+
+
+def _settings(curriculum: Curriculum, method: Method) -> Common:
+    return settings_for(method, curriculum.train, curriculum.stages[0].train)

@@ -1,0 +1,40 @@
+"""How the vision world trains cells together, imported only when it is asked."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from perdure.agent.sweep.contract import Row
+from perdure.agent.sweep.stacks import Trainer
+from perdure.curriculum.schema import Curriculum
+
+
+def key(curriculum: Curriculum) -> Hashable | None:
+    """See `Trainer.key`."""
+    if curriculum.world != "vision":
+        return None
+    from perdure.agent.worlds.vision.sweep_points import stack_key
+
+    return stack_key(curriculum)
+
+
+def base(curriculum: Curriculum) -> Hashable:
+    """See `Trainer.base`: the network, its seed, the task, and what the cell is measured against."""
+    stage = curriculum.stages[0].model_dump_json(include={"name", "task"})
+    return stage + curriculum.model_dump_json(include={"model", "seed", "benchmarks", "evaluation"})
+
+
+def train(curricula: Sequence[Curriculum], checkpoints: int) -> Sequence[Sequence[Row]]:
+    """See `Trainer.train`."""
+    from perdure.agent.worlds.vision.sweep_points import train_cells
+
+    return train_cells(curricula, checkpoints)
+
+
+def origin(curriculum: Curriculum) -> Mapping[str, Any]:
+    """See `Trainer.origin`."""
+    from perdure.agent.worlds.vision.sweep_points import world_metadata
+
+    return world_metadata(curriculum)
+
+
+TRAINER = Trainer(key, base, train, origin)

@@ -1,0 +1,176 @@
+"""The vision world behind the loop's contract: every divergence is exact over the labels, on every prompt."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perdure.agent.weights import blend, read_tensors, write_tensors
+from perdure.agent.worlds.update import ALONE, Beside, Outcome, Progress, Watch
+from perdure.agent.worlds.vision.lesson import Lesson
+from perdure.agent.worlds.vision.lesson_data import Lessons
+from perdure.agent.worlds.vision.mlp import member
+from perdure.agent.worlds.vision.penalty import Distillation, Penalty
+from perdure.agent.worlds.vision.policy import VisionPolicy
+from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
+from perdure.agent.worlds.vision.schedule import Plan, plan_for
+from perdure.agent.worlds.vision.training import Step, descend, log_probabilities, train
+from perdure.budget.config import RecoverConfig
+from perdure.budget.divergence import Divergences, divergences
+from perdure.budget.errors import ModelError
+from perdure.budget.estimate import Group
+from perdure.budget.monitor import Measurement
+from perdure.curriculum.settings import Common
+from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.registry import MlpModel
+
+USES_EARLIER: frozenset[Method] = frozenset({"replay", "ewc"})
+"""The methods that use the tasks of earlier stages."""
+
+
+class VisionWorld:
+    """A small classifier of images, pretrained at the curriculum's seed when the life begins.
+
+    Nothing is sampled for the KL: a label is the whole response, so nats a token and nats a sequence are the same, and
+    the standard error is that over images. An update takes seconds and keeps no checkpoints; one that was killed begins
+    again and ends with the same weights.
+    """
+
+    kind = "vision"
+
+    def __init__(self, model: MlpModel, seed: int) -> None:
+        self._device = choose_device(model.device)
+        torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
+        self._base = {name: tensor.to(self._device) for name, tensor in pretrain(model, base_seed(model, seed)).items()}
+        self.policy = VisionPolicy({name: tensor.clone() for name, tensor in self._base.items()}, self._device)
+        self.base_id = base_id(model)
+        self._lessons = Lessons(self._base)
+        self._known_NF = known_inputs(model).to(self._device)
+        self._texts: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    @property
+    def resolved(self) -> dict[str, str]:
+        """See `World.resolved`."""
+        threads = torch.get_num_threads() if self._device.type == "cpu" else 0
+        return {"device": str(self._device), "threads": str(threads)}
+
+    def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
+        """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep."""
+        inputs = {name: self.policy.inputs(some) for name, some in prompts.items()}
+        file = folder / "log_probabilities.safetensors"
+        if not file.exists():
+            folder.mkdir(exist_ok=True)
+            found = {str(index): self.policy.log_probabilities(some) for index, some in enumerate(inputs.values())}
+            write_tensors(found, file)
+        kept = read_tensors(file)
+        self._texts = {
+            name: (some, kept[str(index)].to(self._device)) for index, (name, some) in enumerate(inputs.items())
+        }
+
+    def measure(self, names: Sequence[str]) -> Measurement:
+        """See `World.measure`."""
+        found = [self._divergences(name) for name in names]
+        return Measurement(
+            kl_base_to_policy=tuple(_group(one.kl_base_to_policy_N) for one in found),
+            kl_policy_to_base=tuple(_group(one.kl_policy_to_base_N) for one in found),
+            total_variation=tuple(_group(one.total_variation_N) for one in found),
+            l2_distributions=tuple(_group(one.l2_distributions_N) for one in found),
+        )
+
+    def _divergences(self, name: str) -> Divergences:
+        inputs_NF, base_log_NC = self._texts[name]
+        return divergences(base_log_NC, self.policy.log_probabilities(inputs_NF))
+
+    def update(
+        self,
+        method: Method,
+        task: Task,
+        settings: Common,
+        *,
+        seed: int,
+        folder: Path,
+        watch: Watch,
+        beside: Beside = ALONE,
+    ) -> Outcome:
+        """See `World.update`: a stack of one."""
+        lesson = self._lesson(method, task, beside)
+        plan = plan_for(method, settings, len(lesson.inputs_NF))
+        penalty = self._penalty(beside, seed)
+        stopped = False
+
+        def after_step(step: Step) -> bool:
+            nonlocal stopped
+            if penalty is not None:
+                penalty.steer()
+            stopped = watch(_progress(step))
+            return stopped
+
+        terms = () if penalty is None else (penalty,)
+        steps = train(self.policy.params, lesson, method, settings, [plan], [seed], after_step, terms)
+        return Outcome(steps, "stopped" if stopped else "completed")
+
+    def _lesson(self, method: Method, task: Task, beside: Beside) -> Lesson:
+        """What a task teaches; kept, since a probe and earlier stages are about the same tasks."""
+        earlier = beside.earlier if method in USES_EARLIER else ()
+        lessons = [self._lessons.of(one) for one in (task, *earlier)]
+        return replace(lessons[0], known_NF=self._known_NF, earlier=tuple(lessons[1:]))
+
+    def _penalty(self, beside: Beside, seed: int) -> Penalty | None:
+        if beside.controller is None:
+            return None
+        return Penalty(beside.controller, {name: self._texts[name] for name in beside.texts}, seed)
+
+    def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
+        """See `World.recover`: AdamW on the images that the base was pretrained on, its own distribution the target."""
+        base_log_1NC = log_probabilities(self._base, self._known_NF)
+        lesson = Lesson(self._known_NF, torch.zeros_like(base_log_1NC[0]), None, base_log_1NC)
+        batch_size = min(config.num_prompts, len(self._known_NF))
+        plan = Plan(learning_rate, "constant", 0, config.max_steps, batch_size, weight_decay=0.0, max_grad_norm=0.0)
+
+        def after_step(step: Step) -> bool:
+            return watch(_progress(step))
+
+        return descend(self.policy.params, lesson, Distillation(), Common(), [plan], [seed], after_step)
+
+    def interpolate(self, start: Path, end: Path, share: float) -> None:
+        """See `World.interpolate`."""
+        blend(member(self.policy.params, 0), start, end, share)
+
+    def snapshot(self, path: Path) -> None:
+        """See `World.snapshot`."""
+        self.policy.snapshot(path)
+
+    def restore_snapshot(self, path: Path) -> None:
+        """See `World.restore_snapshot`."""
+        self.policy.take(read_tensors(path))
+
+    def become_base(self) -> None:
+        """See `World.become_base`."""
+        self.policy.take(member(self._base, 0))
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the CPU, which is faster for networks of this size one at a time; a sweep may say `cuda`.
+
+    Raises:
+        ModelError: not a device, or one that this machine lacks.
+    """
+    try:
+        device = torch.device("cpu" if name == "auto" else name)
+    except RuntimeError as error:
+        raise ModelError(f"model.device: {name!r} is not a device; use auto, cpu or cuda") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"model.device: {name!r} is not on this machine; use auto or cpu")
+    return device
+
+
+def _progress(step: Step) -> Progress:
+    reward = None if step.reward_M is None else float(step.reward_M[0])
+    return Progress(step.number, step.steps, float(step.loss_M[0]), reward, step.rates[0])
+
+
+def _group(values_N: torch.Tensor) -> Group:
+    return Group(tuple(values_N.double().tolist()), (1,) * len(values_N))

@@ -1,0 +1,63 @@
+"""`perdure validate FILE`: says that a curriculum can be carried out, or every fault with its place."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from perdure.cli.errors import USER, printable
+from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.file.faults import CurriculumError, Fault, show_path
+from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
+
+
+def validate(file: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Print one line for a good curriculum, or with `as_json` the resolved curriculum or `{"errors": [...]}`.
+
+    Raises:
+        CurriculumError: the faults, unless they were printed as JSON; the exit code is 1 either way.
+    """
+    if not as_json:
+        print(printable(summary(_read(file, overrides))))
+        return
+    try:
+        print(_read(file, overrides).curriculum.model_dump_json(indent=2))
+    except CurriculumError as error:
+        print(json.dumps({"errors": [_as_dict(fault) for fault in error.faults]}, indent=2))
+        raise typer.Exit(USER) from None
+
+
+def _read(file: str, overrides: Sequence[str]) -> ReadCurriculum:
+    """The curriculum, and that a strategy of the user's own, where it names one, can be made."""
+    read = read_curriculum(file, overrides)
+    if read.curriculum.strategy.type == "python":
+        from perdure.agent.own import refuse_own
+
+        refuse_own(read)
+    return read
+
+
+def summary(read: ReadCurriculum) -> str:
+    """`demo: 3 stages (…); methods possible: …; benchmarks: …`."""
+    curriculum = read.curriculum
+    stages, budget = curriculum.stages, curriculum.budget
+    methods = dict.fromkeys(method for stage in stages for method in methods_of(curriculum, stage))
+    parts = [
+        f"{len(stages)} stage{'s' if len(stages) > 1 else ''} ({', '.join(stage.name for stage in stages)})",
+        f"methods possible: {', '.join(methods)}",
+        f"budget: {budget.kl:g} nats a {budget.unit} ({', '.join(budget.enforced)})",
+        f"benchmarks: {', '.join(one.title for one in curriculum.benchmarks) or 'none'}",
+    ]
+    return f"{read.source.stem}: {'; '.join(parts)}"
+
+
+def _as_dict(fault: Fault) -> dict[str, Any]:
+    place = fault.place
+    return {
+        "file": place.source,
+        "line": place.line,
+        "column": place.column,
+        "path": show_path(fault.path),
+        "message": fault.message,
+    }

@@ -1,0 +1,108 @@
+"""Finding a run or a sweep on the disk, for every command that takes one; and reading a run."""
+
+from difflib import get_close_matches
+from json import JSONDecodeError
+from pathlib import Path
+
+from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.journal import Event, read_journal
+from perdure.agent.run.lock import is_held
+from perdure.agent.run.record import Record, read_record
+from perdure.agent.sweep.folder import SweepFolder
+from perdure.budget.errors import RunError
+
+RUNS = Path("runs")
+SWEEPS = Path("sweeps")
+
+
+def locate(name: Path) -> RunFolder | SweepFolder | None:
+    """The run or the sweep at a path, or of that name under `runs/` or `sweeps/`, if there is one. A path wins.
+
+    Raises:
+        RunError: there are both a run and a sweep of that name.
+    """
+    here = _held(name)
+    if here is not None:
+        return here
+    found = [one for one in (_held(place / name) for place in (RUNS, SWEEPS)) if one is not None]
+    if len(found) > 1:
+        raise RunError(f"{name} is the name of two: say {' or '.join(str(one.path) for one in found)}")
+    return found[0] if found else None
+
+
+def find(name: Path) -> RunFolder | SweepFolder:
+    """What `locate` finds.
+
+    Raises:
+        RunError: as `locate`; or there is nothing of that name.
+    """
+    found = locate(name)
+    if found is not None:
+        return found
+    if not name.exists():
+        raise RunError(f"{name} does not exist{_suggestion(name)}; start a run with: perdure run FILE")
+    raise RunError(f"{name} is no run (it has no journal.jsonl) and no sweep (no sweep.json){_suggestion(name)}")
+
+
+def find_run(name: Path) -> Path:
+    """The folder of a run that has a journal; found as by `find`.
+
+    Raises:
+        RunError: as `find`; or it is a sweep, or a run without a journal.
+    """
+    found = find(name)
+    if isinstance(found, SweepFolder):
+        raise RunError(f"{found.path} is a sweep and no run; see it with: perdure show {found.path}")
+    if not found.journal.is_file():
+        raise RunError(
+            f"{found.path} holds a run that has written nothing yet; go on with: perdure resume {found.path}"
+        )
+    return found.path
+
+
+def _held(path: Path) -> RunFolder | SweepFolder | None:
+    run, sweep = RunFolder(path), SweepFolder(path)
+    if run.journal.is_file() or run.description.is_file():
+        return run
+    return sweep if sweep.description.is_file() or sweep.results.is_file() else None
+
+
+def _suggestion(name: Path) -> str:
+    around = [path for place in {name.parent, RUNS, SWEEPS, name} if place.is_dir() for path in place.iterdir()]
+    names = {path.name: path for path in around if _held(path) is not None}
+    close = get_close_matches(name.name, names, n=1)
+    if close:
+        return f"; did you mean {names[close[0]]}?"
+    return f" (there is {', '.join(sorted(str(path) for path in names.values())[:5])})" if names else ""
+
+
+def read_events(folder: Path) -> list[Event]:
+    """Every event of a run so far.
+
+    Raises:
+        RunError: the journal cannot be read.
+    """
+    try:
+        return list(read_journal(folder / "journal.jsonl"))
+    except (JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{folder / 'journal.jsonl'} is damaged, a line is not JSON: {error}") from error
+    except OSError as error:
+        raise RunError(f"cannot read {folder / 'journal.jsonl'}: {error.strerror}") from error
+
+
+def read_run(folder: Path) -> tuple[Record, list[Event]]:
+    """The record of a run, and the events it was read from.
+
+    Raises:
+        RunError: the journal cannot be read, or is not one that this version writes.
+    """
+    events = read_events(folder)
+    try:
+        return read_record(events), events
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / 'journal.jsonl'} is not a journal this version can read: {error!r}") from error
+
+
+def in_use(folder: Path) -> bool:
+    """True while a process holds the run (`perdure.agent.run.folder.locked`)."""
+    return is_held(folder)

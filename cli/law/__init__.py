@@ -1,0 +1,1 @@
+"""What `perdure law` prints and draws."""

@@ -1,0 +1,66 @@
+"""Words and figures of `perdure law`: the same in the report, in the plots and in the terminal's plot."""
+
+from collections.abc import Mapping
+
+from perdure.budget.law.resample import Interval
+from perdure.cli.views.format import points
+
+PREDICTORS: Mapping[str, str] = {
+    "kl_base_to_policy": "forward KL",
+    "kl_policy_to_base": "reverse KL",
+    "total_variation": "total variation",
+    "l2_distributions": "L2 of distributions",
+    "activation_l1": "activations, L1",
+    "activation_l2": "activations, L2",
+    "activation_cknna": "activations, 1-CKNNA",
+    "weight_l1": "weights, L1",
+    "weight_l2": "weights, L2",
+    "weight_fisher": "weights, Fisher L2",
+    "weight_spectral": "weights, spectral",
+    "update_sparsity": "sparsity of update",
+    "update_rank": "rank of update",
+}
+
+PLACES: Mapping[str, str] = {
+    "new task": "on the new task's inputs",
+    "update": "of the update itself",
+    "old task": "on the old task's inputs (not ranked: they may be out of reach)",
+}
+
+
+def predictor_words(name: str) -> str:
+    """`forward KL`, on whichever inputs."""
+    return PREDICTORS.get(name.removesuffix("_old"), name)
+
+
+def interval(found: Interval | None, digits: int = 3) -> str:
+    """`0.983 [0.982, 0.985]`; `n/a` for what cannot be told, no interval where none can be."""
+    if found is None or found.value is None:
+        return "n/a"
+    if found.low is None or found.high is None:
+        return fixed(found.value, digits)
+    return f"{fixed(found.value, digits)} [{fixed(found.low, digits)}, {fixed(found.high, digits)}]"
+
+
+def interval_points(found: Interval) -> str:
+    """The same of a share, in points: `65.5 [64.1, 66.8]`."""
+    if found.value is None:
+        return "n/a"
+    if found.low is None or found.high is None:
+        return points(found.value)
+    return f"{points(found.value)} [{points(found.low)}, {points(found.high)}]"
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    """A figure with so many decimals, never `-0.000`."""
+    return "n/a" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """`95 %`, `97.5 %`."""
+    return f"{round(100 * share, 1):g} %"
+
+
+def kl_label(unit: str, vision: bool) -> str:
+    """The name of the KL axis; a label is the whole answer of a classifier, so there it is nats alone."""
+    return "forward KL, nats" if vision else f"forward KL, nats a {unit}"

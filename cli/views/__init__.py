@@ -1,0 +1,1 @@
+"""Tables, panels and lines for the terminal."""

@@ -1,0 +1,117 @@
+"""The figures of the retention table, taken apart: one cell a score, one column a task or benchmark."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from rich.cells import cell_len
+
+from perdure.agent.run.record import Record, Row, Value
+from perdure.budget.figures import figure
+from perdure.cli.views.format import finite
+from perdure.cli.views.symbols import Glyphs, clean
+
+ALPHA = 0.05
+
+
+class Change(Protocol):
+    """A paired test against the base (`perdure.agent.run.report.changes`)."""
+
+    @property
+    def difference(self) -> float: ...
+    @property
+    def p_value(self) -> float | None: ...
+
+
+Changes = Mapping[tuple[int, str], Change]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score, taken apart so that a column can be set flush: `72`, `+14`, `▲`."""
+
+    value: str
+    change: str = ""
+    mark: str = ""
+    style: str = ""
+
+    @property
+    def thin(self) -> bool:
+        """True if there is too little data for a figure."""
+        return self.value.startswith("n/a")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task or a benchmark; `stage` is the one that learns it, `None` for a benchmark."""
+
+    name: str
+    stage: int | None
+    title: str
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def widths(self) -> tuple[int, int, int]:
+        """Cells of the terminal for the value, for the change and for the mark."""
+        told = [cell for cell in self.cells if not cell.thin]
+        value = max((cell_len(cell.value) for cell in told), default=0)
+        change = max((cell_len(cell.change) for cell in told), default=0)
+        return value, change, max((cell_len(cell.mark) for cell in told), default=0)
+
+    @cached_property
+    def body(self) -> int:
+        """Width of the widest cell."""
+        value, change, mark = self.widths
+        thin = max((cell_len(cell.value) for cell in self.cells if cell.thin), default=0)
+        return max(value + (change + 1 if change else 0) + mark, thin)
+
+
+def cell(record: Record, row: Row, name: str, changes: Changes, glyphs: Glyphs, percent: bool) -> Cell:
+    """The cell of one stage and one score; `…` while it is still to come."""
+    score = row.scores.get(name)
+    if score is None:
+        return Cell(glyphs.none, style="dim")
+    if score.n < 2 or not finite(score.value):
+        return Cell(f"n/a (n={score.n})", style="dim")
+    scale = 100 if percent else 1
+    value = _number(score.value * scale, percent)
+    base = record.row(0)
+    before = None if row.stage == 0 or base is None else base.scores.get(name)
+    if before is None or before.n < 2 or not finite(before.value):
+        return Cell(value)
+    test = changes.get((row.stage, name))
+    difference = test.difference if test is not None and finite(test.difference) else score.value - before.value
+    change = _number(difference * scale, percent, sign=True)
+    if test is None or test.p_value is None or not test.p_value < ALPHA or difference == 0:
+        return Cell(value, change, style="dim")
+    better = difference > 0
+    return Cell(value, change, glyphs.better if better else glyphs.worse, "green" if better else "red")
+
+
+def _number(value: float, percent: bool, sign: bool = False) -> str:
+    if not percent:
+        return ("+" if sign and value >= 0 else "") + figure(value)
+    whole = math.floor(abs(value) + 0.5)
+    if not sign:
+        return str(whole if value >= 0 else -whole)
+    return f"{'-' if value < 0 and whole else '+' if whole else ' '}{whole}"
+
+
+def columns(
+    record: Record, names: Sequence[str], rows: Sequence[Row], changes: Changes, glyphs: Glyphs
+) -> list[Column]:
+    """The columns `names` with the cells of `rows`."""
+    stages = {name: stage for stage, name in enumerate(record.tasks, 1)}
+    result = []
+    for name in names:
+        percent = _is_share([row.scores[name] for row in rows if name in row.scores])
+        cells = tuple(cell(record, row, name, changes, glyphs, percent) for row in rows)
+        result.append(Column(name, stages.get(name), clean(name, glyphs), cells))
+    return result
+
+
+def _is_share(scores: Sequence[Value]) -> bool:
+    """Scores in [0, 1] are printed in percent; anything else, such as a perplexity, as it is."""
+    return all(not finite(score.value) or 0 <= score.value <= 1 for score in scores)

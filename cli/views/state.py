@@ -1,0 +1,146 @@
+"""What the view knows: the record, the progress of the moment, the tests against the base, and some times."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.run.journal import Event
+from perdure.agent.run.record import Record, Row, fold
+from perdure.cli.views.cells import Change
+
+Progress = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The first step seen of a stage, and when: a resumed stage does not begin at step 0."""
+
+    stage: int
+    step: int
+    time: float
+
+
+@dataclass(frozen=True)
+class State:
+    """A life as seen now.
+
+    `spent` are the seconds it was alive up to its last event, at `last`; the time between a stop and a resume is not
+    counted (as in `perdure.agent.run.record.active_seconds`). `note` is a line about its
+    process; `gone`: there is none.
+    """
+
+    title: str = ""
+    record: Record = field(default_factory=Record)
+    progress: Progress = field(default_factory=dict)
+    changes: Mapping[tuple[int, str], Change] = field(default_factory=dict)
+    spent: float = 0.0
+    last: float | None = None
+    pace: Pace | None = None
+    note: str = ""
+    gone: bool = False
+
+    @property
+    def stage(self) -> int:
+        """The stage in hand: the one that progress names, else the newest of the record."""
+        named = self.progress.get("stage")
+        newest = max((row.stage for row in self.record.rows), default=0)
+        return named if isinstance(named, int) else newest
+
+    @property
+    def row(self) -> Row:
+        """The row of the stage in hand, perhaps still empty."""
+        found = self.record.row(self.stage)
+        return found or Row(self.stage, str(self.progress.get("name") or self.name_of(self.stage)))
+
+    @property
+    def stages(self) -> int:
+        return len(self.record.tasks)
+
+    def name_of(self, stage: int) -> str:
+        """The name of a stage by the order of the tasks."""
+        return self.record.tasks[stage - 1] if 0 < stage <= self.stages else "base"
+
+    def elapsed(self, now: float | None = None) -> float:
+        """Seconds alive so far: up to `now` while it runs, up to the last event otherwise."""
+        if now is None or self.last is None or self.record.status != "running" or self.gone:
+            return self.spent
+        return self.spent + max(now - self.last, 0.0)
+
+    def left(self) -> float | None:
+        """Seconds that the training of this stage still takes, at its pace since the first step seen."""
+        step, steps, time = (self.progress.get(name) for name in ("step", "max_steps", "time"))
+        if self.pace is None or not isinstance(step, int) or not isinstance(steps, int) or time is None:
+            return None
+        done = step - self.pace.step
+        return (time - self.pace.time) / done * max(steps - step, 0) if done > 0 else None
+
+
+def with_event(state: State, event: Event, run_folder: Path | None = None) -> State:
+    """The state after one more event; a new score is tested against the base if its per-item files are at hand."""
+    passed = 0.0 if state.last is None or event["event"] == "resumed" else event["time"] - state.last
+    record = _named(fold(state.record, event))
+    state = replace(
+        state, title=state.title or record.run, record=record, spent=state.spent + passed, last=event["time"]
+    )
+    match event["event"]:
+        case "started" | "resumed" | "finished" | "interrupted" | "refused":
+            return replace(state, progress={}, pace=None)
+        case "score" if event["stage"] > 0 and run_folder is not None:
+            one = _only(record, event["stage"], event["name"])
+            return replace(state, changes={**state.changes, **paired_tests(one, run_folder)})
+        case _:
+            return state
+
+
+def with_events(state: State, events: Iterable[Event], run_folder: Path | None = None) -> State:
+    """The state after what happened before; the tests are made once, at the end."""
+    for event in events:
+        state = with_event(state, event)
+    return replace(state, changes=paired_tests(state.record, run_folder)) if run_folder is not None else state
+
+
+def with_progress(state: State, progress: Progress) -> State:
+    """The state with a newer progress; the pace starts anew with the stage, or where training went back."""
+    stage, step, time = (progress.get(name) for name in ("stage", "step", "time"))
+    pace = state.pace
+    training = progress.get("phase") == "training"
+    if training and isinstance(stage, int) and isinstance(step, int) and time is not None:
+        begins = pace is None or pace.stage != stage or step < pace.step
+        pace = Pace(stage, step, time) if begins else pace
+    return replace(state, progress=progress, pace=pace)
+
+
+def _named(record: Record) -> Record:
+    """The record with the names of stages that have only been read so far, taken from the order of the tasks."""
+    if all(row.name for row in record.rows):
+        return record
+    names = ("base", *record.tasks)
+    rows = (
+        replace(row, name=names[row.stage]) if not row.name and row.stage < len(names) else row for row in record.rows
+    )
+    return replace(record, rows=tuple(rows))
+
+
+def _only(record: Record, stage: int, name: str) -> Record:
+    """The record cut down to the base and to one score, so that a test reads two files and no more."""
+    rows = tuple(
+        replace(
+            row,
+            scores={name: row.scores[name]} if name in row.scores else {},
+            score_files={name: row.score_files[name]} if name in row.score_files else {},
+        )
+        for row in record.rows
+        if row.stage in (0, stage)
+    )
+    return replace(record, rows=rows)
+
+
+def paired_tests(record: Record, run_folder: Path) -> Mapping[tuple[int, str], Change]:
+    """The paired tests against the base. A view must not end a run: where the files cannot be read there are none."""
+    from perdure.agent.run.report import changes
+
+    try:
+        return changes(record, run_folder)
+    except (OSError, ValueError, KeyError):
+        return {}

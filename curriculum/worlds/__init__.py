@@ -1,0 +1,1 @@
+"""The worlds: what a curriculum may say of each. Importing them imports no torch."""

@@ -1,0 +1,135 @@
+"""Rewards by name. Each compares a response with its item and gives 1 or 0, `None` where the item has no answer.
+
+Nothing here runs what a model wrote. A reward with TRL's own signature is given by dotted path (`trl_rewards.py`).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.import_path import load_function
+from perdure.curriculum.task import Item, Reward
+from perdure.curriculum.worlds.language.rewards.answers import (
+    chosen_letter,
+    last_number,
+    plain,
+    same_mathematics,
+    tagged_answer,
+)
+from perdure.curriculum.worlds.language.rewards.trl import FromTrl, as_trl, from_trl, reward_name
+from perdure.curriculum.worlds.language.tasks import RewardConfig
+
+__all__ = ["FromTrl", "NamedReward", "as_trl", "build_reward", "from_trl", "reward_name"]
+
+Score = Callable[[Item, str], bool | None]
+
+
+@dataclass(frozen=True)
+class NamedReward:
+    """A reward that looks at one item and one response at a time."""
+
+    name: str
+    score: Score
+
+    def __call__(
+        self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+    ) -> list[float | None]:
+        scores = [self.score(item, text) for item, text in zip(items, completions, strict=True)]
+        return [None if score is None else float(score) for score in scores]
+
+
+def exact_match(config: RewardConfig) -> Score:
+    """Equality of text, stripped, runs of whitespace counted as one blank; case folded with `ignore_case`."""
+
+    def score(item: Item, text: str) -> bool | None:
+        if item.answer is None:
+            return None
+        return plain(tagged_answer(text), ignore_case=config.ignore_case) == plain(
+            item.answer, ignore_case=config.ignore_case
+        )
+
+    return score
+
+
+def numeric(config: RewardConfig) -> Score:
+    """The last number of the response within `tolerance` of the last number of the answer."""
+    tolerance = Fraction(config.tolerance)
+
+    def score(item: Item, text: str) -> bool | None:
+        wanted = None if item.answer is None else last_number(item.answer)
+        if wanted is None:
+            return None
+        found = last_number(tagged_answer(text))
+        return found is not None and abs(found - wanted) <= tolerance
+
+    return score
+
+
+def multiple_choice(config: RewardConfig) -> Score:
+    """The letter the response chooses (`reading.chosen_letter`) equals the answer's.
+
+    `columns["choices"]`, a list of option texts, says how many letters there are and lets a full text stand for one.
+    """
+
+    def score(item: Item, text: str) -> bool | None:
+        options = item.columns.get("choices") or ()
+        options = [str(option) for option in options] if isinstance(options, (list, tuple)) else ()
+        wanted = None if item.answer is None else chosen_letter(item.answer, options)
+        return None if wanted is None else chosen_letter(text, options) == wanted
+
+    return score
+
+
+def regex(config: RewardConfig) -> Score:
+    """`pattern` is searched for in the response (`^`, `$` and `.` as in Python).
+
+    With a group, group 1 of the last match must equal the answer, as `exact_match` compares; without one, any match
+    is success.
+    """
+    pattern = re.compile(config.pattern or "", re.IGNORECASE if config.ignore_case else 0)
+
+    def score(item: Item, text: str) -> bool | None:
+        matches = list(pattern.finditer(text))
+        if not pattern.groups:
+            return bool(matches)
+        if item.answer is None:
+            return None
+        found = matches[-1][1] if matches else None
+        return found is not None and plain(found, ignore_case=config.ignore_case) == plain(
+            item.answer, ignore_case=config.ignore_case
+        )
+
+    return score
+
+
+def math_verify(config: RewardConfig) -> Score:
+    """Mathematical equality, by the package of that name (`reading.same_mathematics`)."""
+
+    def score(item: Item, text: str) -> bool | None:
+        return None if item.answer is None else same_mathematics(item.answer, text)
+
+    return score
+
+
+REWARDS: dict[str, Callable[[RewardConfig], Score]] = {
+    "exact_match": exact_match,
+    "numeric": numeric,
+    "multiple_choice": multiple_choice,
+    "regex": regex,
+    "math_verify": math_verify,
+}
+
+
+def build_reward(config: RewardConfig) -> Reward:
+    """The reward that a curriculum names.
+
+    Raises:
+        ConfigError: a dotted path that leads nowhere, or `source`, which only a source itself can build.
+    """
+    if config.path is not None:
+        return from_trl(load_function(config.path, "the reward"), config.path.partition(":")[2])
+    if config.type not in REWARDS:
+        raise ConfigError("the reward `source` is the source's own verifier; a `dataset` has none")
+    return NamedReward(config.type, REWARDS[config.type](config))

@@ -1,0 +1,147 @@
+"""Rewards to and from TRL's signature, `f(prompts, completions, completion_ids, **columns) -> list[float | None]`."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.import_path import describe
+from perdure.curriculum.task import Item, Reward
+
+TrlReward = Callable[..., Any]
+OF_THE_TRAINER = ("trainer_state", "log_extra", "log_metric", "environments")
+OF_TRL = ("prompts", "completions", "completion_ids", "prompt", "completion", *OF_THE_TRAINER)
+
+
+@dataclass(frozen=True)
+class FromTrl:
+    """A reward function with TRL's signature as a `Reward`.
+
+    It is called as `GRPOTrainer` calls it: chat prompts come with completions `[{"role": "assistant", "content": …}]`,
+    text prompts with text; every column of the items is a list, `answer` among them (`None` where an item lacks it).
+    Outside training `trainer_state` is a fresh one, the two loggers do nothing, and `completion_ids` is `None` if the
+    caller has none. NaN and `None` are passed on.
+    """
+
+    function: TrlReward
+    name: str
+
+    def __call__(
+        self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+    ) -> list[float | None]:
+        from transformers.trainer_callback import TrainerState
+
+        outside = {"trainer_state": TrainerState(), "log_extra": _ignore, "log_metric": _ignore}
+        return self.during_training(items, completions, completion_ids, outside)
+
+    def during_training(
+        self,
+        items: Sequence[Item],
+        completions: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None,
+        of_the_trainer: dict[str, Any],
+    ) -> list[float | None]:
+        """The same with what the trainer hands over.
+
+        Raises:
+            ConfigError: the function fails, or returns the wrong number of figures, or something that is no figure.
+        """
+        arguments = {
+            **_columns(items),
+            "prompts": [item.prompt for item in items],
+            "completions": [_as_trl_completion(item, text) for item, text in zip(items, completions, strict=True)],
+            "completion_ids": None if completion_ids is None else [list(row) for row in completion_ids],
+        }
+        try:
+            output = self.function(**arguments, **of_the_trainer)
+            if inspect.isawaitable(output):
+                output = asyncio.run(_wait(output))
+        except Exception as error:
+            raise ConfigError(f"the reward function {self.name!r} failed: {describe(error)}") from error
+        return self._checked(output, len(items))
+
+    def _checked(self, output: Any, count: int) -> list[float | None]:
+        try:
+            values = list(output)
+        except TypeError:
+            raise ConfigError(
+                f"the reward function {self.name!r} returned {type(output).__name__}, not a list of figures"
+            ) from None
+        if len(values) != count:
+            raise ConfigError(
+                f"the reward function {self.name!r} returned {len(values)} figures for {count} completions"
+            )
+        return [self._figure(value) for value in values]
+
+    def _figure(self, value: Any) -> float | None:
+        if value is None:
+            return None
+        try:
+            if isinstance(value, (str, bytes)):
+                raise TypeError
+            return float(value)
+        except (TypeError, ValueError):
+            shown = repr(value)[:60]
+            raise ConfigError(
+                f"the reward function {self.name!r} returned {shown}; a reward is a number or None"
+            ) from None
+
+
+def from_trl(function: TrlReward, name: str | None = None) -> Reward:
+    """A `Reward` that calls a function with TRL's signature (see `FromTrl`)."""
+    return FromTrl(function, name or str(getattr(function, "__name__", type(function).__name__)))
+
+
+def as_trl(reward: Reward, items: Sequence[Item]) -> TrlReward:
+    """A function for `GRPOTrainer(reward_funcs=…)`: it looks items up by the integer column `item` and asks `reward`.
+
+    Its `__name__`, which TRL logs it under, is the reward's `name`, or the function's or class's.
+    """
+
+    def trl_reward(completions: Sequence[Any], item: Sequence[int], **given: Any) -> list[float | None]:
+        chosen = [items[int(index)] for index in item]
+        texts = [completion_text(completion) for completion in completions]
+        ids = given.get("completion_ids")
+        if isinstance(reward, FromTrl):
+            return reward.during_training(
+                chosen, texts, ids, {key: given[key] for key in OF_THE_TRAINER if key in given}
+            )
+        return reward(chosen, texts, ids)
+
+    trl_reward.__name__ = reward_name(reward)
+    return trl_reward
+
+
+def reward_name(reward: Reward) -> str:
+    """A short name for tables and logs."""
+    return str(getattr(reward, "name", None) or getattr(reward, "__name__", None) or type(reward).__name__)
+
+
+def completion_text(completion: Any) -> str:
+    """The text of a completion in either of TRL's formats: text, or messages, of which the last counts."""
+    if isinstance(completion, str):
+        return completion
+    content = completion[-1].get("content") if completion else ""
+    if isinstance(content, list):  # parts, as multi-modal templates have them
+        content = "".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _columns(items: Sequence[Item]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for item in items for name in item.columns if name not in OF_TRL)
+    columns = {name: [item.columns.get(name) for item in items] for name in names}
+    return {**columns, "answer": [item.answer for item in items]}
+
+
+def _as_trl_completion(item: Item, text: str) -> Any:
+    return text if isinstance(item.prompt, str) else [{"role": "assistant", "content": text}]
+
+
+async def _wait(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _ignore(*_: Any, **__: Any) -> None:
+    """Stands in for TRL's loggers outside training."""

@@ -1,0 +1,94 @@
+"""What the sources share: seeds, the cut into training and held-out items, demonstrations by a user's function."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from itertools import islice
+
+from perdure.budget.errors import ConfigError, DataError
+from perdure.curriculum.import_path import describe, load_function
+from perdure.curriculum.task import Item, Task
+
+
+def derived_seed(seed: int, use: str) -> int:
+    """A seed below 2³² of its own for each use of the curriculum's seed."""
+    return int.from_bytes(sha256(f"{seed}/{use}".encode()).digest()[:4])
+
+
+def prompt_key(item: Item) -> str:
+    """Equal for equal prompts."""
+    return json.dumps(item.prompt, sort_keys=True, default=str)
+
+
+def distinct(items: Iterable[Item], seen: set[str]) -> Iterable[Item]:
+    """The items whose prompt is not in `seen`, which grows with every one given out."""
+    for item in items:
+        key = prompt_key(item)
+        if key not in seen:
+            seen.add(key)
+            yield item
+
+
+def cut(items: Iterable[Item], *, train: int, heldout: int, where: str) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Training and held-out items from one stream, disjoint by prompt; held-out items come first.
+
+    Where there are too few, at most half (and at least two) are held out and the rest is trained on.
+
+    Raises:
+        DataError: fewer than three different prompts.
+    """
+    found = list(islice(distinct(items, set()), train + heldout))
+    if len(found) < 3:
+        raise DataError(
+            f"{where} has {len(found)} different prompts; at least 3 are needed: 1 to train on and 2 held out"
+        )
+    if len(found) < train + heldout:
+        heldout = min(heldout, max(2, len(found) // 2))
+    return tuple(found[heldout : heldout + train]), tuple(found[:heldout])
+
+
+def with_demonstrations(task: Task, path: str) -> Task:
+    """The task with every item's demonstration written by the user's `module:function(item) -> str`.
+
+    Raises:
+        ConfigError: the function is not there, fails, or returns something that is no text.
+    """
+    function = load_function(path, "`demonstrations`")
+
+    def written(items: Sequence[Item]) -> tuple[Item, ...]:
+        return tuple(replace(item, demonstration=demonstrate(item)) for item in items)
+
+    def demonstrate(item: Item) -> str:
+        try:
+            text = function(item)
+        except Exception as error:
+            raise ConfigError(f"`demonstrations` {path!r} failed: {describe(error)}") from error
+        if not isinstance(text, str):
+            raise ConfigError(f"`demonstrations` {path!r} returned {type(text).__name__}; it must return text")
+        return text
+
+    return replace(task, train=written(task.train), heldout=written(task.heldout))
+
+
+def check_answers(task: Task, reward_type: str | None, where: str) -> None:
+    """Refuse answers that the reward cannot read: there must be one, and it must be right by its own measure.
+
+    Raises:
+        DataError: an item without an answer, or with one in which the reward finds no number or letter.
+    """
+    if task.reward is None or reward_type not in ("exact_match", "numeric", "multiple_choice", "math_verify"):
+        return
+    items = (*task.train, *task.heldout)
+    missing = [item for item in items if item.answer is None]
+    if missing:
+        raise DataError(
+            f"{where}: reward {reward_type!r} compares with the answer, and {len(missing)} of {len(items)} items have "
+            "none; say where it is with `columns.answer`"
+        )
+    for item, score in zip(items, task.reward(items, [item.answer or "" for item in items]), strict=True):
+        if score != 1.0:
+            sought = {"numeric": "number", "multiple_choice": "option's letter or text"}.get(reward_type, "text")
+            raise DataError(
+                f"{where}: reward {reward_type!r} finds no {sought} in the answer {str(item.answer)[:80]!r}"
+            )

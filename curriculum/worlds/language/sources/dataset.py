@@ -1,0 +1,110 @@
+"""Tasks from data: whatever `datasets.load_dataset` takes, or one file. No code that comes with data is ever run."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from perdure.budget.errors import DataError
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct, prompt_key
+from perdure.curriculum.worlds.language.sources.hub import fetch
+from perdure.curriculum.worlds.language.sources.rows import RowReader
+from perdure.curriculum.worlds.language.tasks import Dataset
+
+
+def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -> Task:
+    """Items from `split` in shuffled order, and held-out items from `heldout_split` or cut from the same split.
+
+    Training and held-out prompts never meet, and none comes twice. Where `split` has fewer items than are asked for,
+    all are used: of a split that is cut at most half (and at least two) are held out.
+
+    Raises:
+        DataError: data that is missing, unreachable, empty, too little, or without a column the curriculum names.
+    """
+    where = f"task {name!r}: dataset {config.path!r}"
+    source = fetch(config, where, origin)
+    items = _items(source.split(config.split), config, f"{where}, split {config.split!r}", seed)
+    if config.heldout_split is None:
+        train, heldout = cut(items, train=config.train, heldout=config.heldout, where=where)
+    else:
+        other = f"{where}, split {config.heldout_split!r}"
+        heldout = _first(_items(source.split(config.heldout_split), config, other, seed), config.heldout, set())
+        if len(heldout) < 2:
+            raise DataError(f"{other} has {len(heldout)} different prompts; at least 2 are needed")
+        train = _first(items, config.train, {prompt_key(item) for item in heldout})
+        if not train:
+            raise DataError(f"{where}: every prompt of split {config.split!r} is also held out; none is left to learn")
+    reward = None if config.reward is None else build_reward(config.reward)
+    task = Task(name, train, heldout, reward)
+    check_answers(task, None if config.reward is None else config.reward.type, where)
+    return task
+
+
+def _first(items: Iterator[Item], count: int, seen: set[str]) -> tuple[Item, ...]:
+    return tuple(islice(distinct(items, seen), count))
+
+
+def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
+    """Every row, or every element of the exploded columns, as an item, in an order that follows from the seed."""
+    for column in config.explode:
+        if column not in rows.column_names:
+            raise DataError(
+                f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)} "
+                f"(there are {', '.join(rows.column_names)})"
+            )
+    reader = RowReader(config, where, tuple(rows.column_names))
+    places = _places(rows, _chosen(rows, reader), config, where)
+    Random(f"dataset/{seed}").shuffle(places)
+    for number, element in places:
+        row = dict(rows[number])
+        row |= {column: row[column][element] for column in config.explode}
+        yield reader.item(row, number)
+
+
+def _chosen(rows: Any, reader: RowReader) -> list[int]:
+    """The numbers of the rows that `where` lets through.
+
+    Raises:
+        DataError: none is left; says what there is.
+    """
+    wanted = reader.config.where
+    if not wanted:
+        return list(range(len(rows)))
+    heads = [column for column in rows.column_names if any(f"{path}.".startswith(f"{column}.") for path in wanted)]
+    seen: dict[str, set[str]] = {path: set() for path in wanted}
+    chosen = []
+    for number, row in enumerate(rows.select_columns(heads or rows.column_names[:1])):
+        values = {path: reader.value(row, path, f"{reader.where}, row {number}: `where`") for path in wanted}
+        for path, value in values.items():
+            seen[path].add(str(value))
+        if all(value in _as_list(wanted[path]) for path, value in values.items()):
+            chosen.append(number)
+    if not chosen:
+        found = "; ".join(f"{path} is {', '.join(sorted(values)[:12])}" for path, values in seen.items())
+        raise DataError(f"{reader.where}: no row is as `where` says; in the rows {found}")
+    return chosen
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _places(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[tuple[int, int]]:
+    """(row, element) of every item; the element is 0 where nothing is exploded."""
+    if not config.explode:
+        return [(number, 0) for number in chosen]
+    places = []
+    for number in chosen:
+        lists = [rows[number][column] for column in config.explode]
+        shapes = {len(values) if isinstance(values, list) else None for values in lists}
+        if len(shapes) > 1 or None in shapes:
+            raise DataError(
+                f"{where}, row {number}: to be exploded, {' and '.join(map(repr, config.explode))} must be lists of "
+                "equal length"
+            )
+        places += [(number, element) for element in range(shapes.pop() or 0)]
+    return places

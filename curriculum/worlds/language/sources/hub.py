@@ -1,0 +1,223 @@
+"""Brings a dataset here, a file, folder or hub id, through `datasets.load_dataset`; its errors say what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perdure.budget.errors import DataError
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.worlds.language.tasks import Dataset
+
+BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".json": ("json", {}),
+    ".jsonl": ("json", {}),
+    ".ndjson": ("json", {}),
+    ".csv": ("csv", {}),
+    ".tsv": ("csv", {"sep": "\t"}),
+    ".parquet": ("parquet", {}),
+}
+READERS = ("json", "csv", "parquet", "text", "arrow")
+"""Readers of `datasets`, which take the place of a path where `data_files` says what to read."""
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+SECONDS = 5.0  # to wait for the hub's first answer
+REMEDY = (
+    "download it on another machine and give its folder or file as the task's `path`, for example with "
+    "`--set stages.N.task.path=FOLDER` (N counts from 0)"
+)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A dataset that can be reached, one split at a time."""
+
+    config: Dataset
+    where: str
+    file: str | None
+    folder: Path | None
+    remedy: str = REMEDY
+
+    def split(self, name: str) -> Any:
+        """One split as a `datasets.Dataset`.
+
+        Raises:
+            DataError: it cannot be loaded, there is no such split, or the split is empty.
+        """
+        with _quiet():
+            rows = self._load(name)
+        if len(rows) == 0:
+            raise DataError(f"{self.where}: split {name!r} is empty")
+        return rows
+
+    @property
+    def _is_on_the_hub(self) -> bool:
+        return self.file is None and self.folder is None and self.config.path not in READERS
+
+    def _load(self, name: str) -> Any:
+        from datasets import load_dataset
+
+        saved = self._saved(name)
+        if saved is not None:
+            return saved
+        path, arguments = self._arguments(name)
+        try:
+            with _offline(self._is_on_the_hub and not self._hub_answers()):
+                return load_dataset(path, split=name, **arguments)
+        except (ConnectionError, TimeoutError) as error:
+            raise DataError(self._unreachable()) from error
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(self._explain(error, name)) from error
+
+    def _arguments(self, split: str) -> tuple[str, dict[str, Any]]:
+        config = self.config
+        if self.file is not None:
+            builder, options = BUILDERS[_suffix(self.file)]
+            return builder, {"data_files": {split: self.file}, **options}
+        given = {"name": config.name, "data_files": config.data_files}
+        if self.folder is not None:
+            return str(self.folder), given
+        if config.path in READERS:
+            return config.path, given
+        return config.path, {**given, "revision": config.revision}
+
+    def _saved(self, name: str) -> Any:
+        """The split of a folder that `save_to_disk` wrote, else `None`."""
+        if self.folder is None or not any(
+            (self.folder / mark).exists() for mark in ("dataset_dict.json", "state.json")
+        ):
+            return None
+        from datasets import DatasetDict, load_from_disk
+
+        loaded = load_from_disk(str(self.folder))
+        splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
+        if name not in splits:
+            raise DataError(self._no_split(name, list(splits)))
+        return splits[name]
+
+    def _hub_answers(self) -> bool:
+        """Ask once and briefly whether the dataset is there; `load_dataset` itself would try for half a minute.
+
+        Raises:
+            DataError: the hub answers that there is no such dataset, or that it is not for us.
+        """
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+        try:
+            HfApi().dataset_info(self.config.path, revision=self.config.revision, timeout=SECONDS)
+        except GatedRepoError as error:
+            raise DataError(
+                f"{self.where} is gated on the hub: accept its terms there and log in with `hf auth login`"
+            ) from error
+        except RepositoryNotFoundError as error:
+            raise DataError(
+                f"{self.where}: there is no such file or folder here and no such dataset on the hub "
+                "(a private one needs `hf auth login`)"
+            ) from error
+        except HfHubHTTPError:
+            return True  # it answers; let `load_dataset` say what is wrong
+        except Exception:
+            return False
+        return True
+
+    def _unreachable(self) -> str:
+        return (
+            f"the hub cannot be reached for {self.config.path!r} ({self.where}), and there is no copy of it in the "
+            f"cache and no file or folder of that name here; {self.remedy}"
+        )
+
+    def _explain(self, error: Exception, split: str) -> str:
+        message = str(error)
+        unknown = re.match(r"Unknown split \"(.*?)\". Should be one of (\[.*?\])", message)
+        if unknown:
+            return self._no_split(split, re.findall(r"'([^']*)'", unknown[2]))
+        urls = [path for path in (self.config.path, *_listed(self.config.data_files)) if "://" in path]
+        if urls and isinstance(error, FileNotFoundError):
+            return (
+                f"{self.where} cannot be loaded: {urls[0]} is not there or cannot be reached; download it and give the "
+                "file as the task's `path`, for example with `--set stages.N.task.path=FILE` (N counts from 0)"
+            )
+        if error.__cause__ is not None:
+            message = f"{message} ({error.__cause__})"
+        return f"{self.where} cannot be loaded: {' '.join(message.split()) or type(error).__name__}"
+
+    def _no_split(self, name: str, splits: list[str]) -> str:
+        return f"{self.where} has no split {name!r}{did_you_mean(name, splits)} (it has {', '.join(splits)})"
+
+
+def fetch(config: Dataset, where: str, origin: Path | None, *, remedy: str = REMEDY) -> Fetched:
+    """Find out whether `path` is a file (here or a URL), a folder or a hub id. Nothing is read yet.
+
+    `remedy` is what to do where the hub cannot be reached.
+
+    Raises:
+        DataError: a path that leads nowhere, or a file of another kind than is read.
+    """
+    local = None if "://" in config.path else _find(config.path, origin)
+    if local is not None and local.is_dir():
+        return Fetched(config, where, None, local, remedy)
+    if local is not None or "://" in config.path:
+        if _suffix(config.path) not in BUILDERS:
+            raise DataError(f"{where}: a file must end in {', '.join(BUILDERS)}, plain or compressed")
+        if config.data_files is not None or config.heldout_split is not None:
+            extra = "data_files" if config.data_files is not None else "heldout_split"
+            raise DataError(f"{where}: `path` is one file; `{extra}` goes with a folder or a hub id")
+        return Fetched(config, where, str(local or config.path), None, remedy)
+    if _looks_like_a_path(config.path):
+        starts = [str(origin)] if origin is not None and origin.resolve() != Path.cwd() else []
+        tried = "" if Path(config.path).is_absolute() else f" (looked in {' and '.join([*starts, str(Path.cwd())])})"
+        raise DataError(f"{where}: there is no file or folder {config.path!r}{tried}")
+    if config.path in READERS and config.data_files is None:
+        raise DataError(f"{where}: {config.path!r} is a reader of files; say which by `data_files`")
+    return Fetched(config, where, None, None, remedy)
+
+
+def _find(path: str, origin: Path | None) -> Path | None:
+    given = Path(path).expanduser()
+    starts = [start for start in (origin, Path.cwd()) if start is not None]
+    return next((start / given for start in starts if (start / given).exists()), None)
+
+
+def _looks_like_a_path(path: str) -> bool:
+    return path.startswith(("/", ".", "~")) or path.count("/") > 1 or "\\" in path or _suffix(path) in BUILDERS
+
+
+def _suffix(path: str) -> str:
+    """`.json` of a path or a URL, compressed or not."""
+    name = Path(path.split("?", maxsplit=1)[0])
+    return (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix.lower()
+
+
+def _listed(files: str | list[str] | None) -> list[str]:
+    return [files] if isinstance(files, str) else files or []
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars of `datasets` in the middle of the live table."""
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    were_disabled = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not were_disabled:
+            enable_progress_bars()
+
+
+@contextmanager
+def _offline(wanted: bool) -> Iterator[None]:
+    """`datasets` as with HF_HUB_OFFLINE=1: from the cache at once or not at all."""
+    import datasets.config
+
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before

@@ -1,0 +1,64 @@
+"""General prompts, `budget.generic`: text or chat messages from a JSON-lines file, or those shipped with perdure."""
+
+import json
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from perdure.budget.errors import DataError
+
+SHIPPED = "builtin:"
+MOST = 2000
+"""Prompts of the skills; the poorest of them has no more to say."""
+
+
+def load_prompts(path: Path, count: int) -> list[Any]:
+    """The `prompt` of the first `count` lines; of `builtin:NAME` the first `count` that are made.
+
+    Raises:
+        DataError: no file, a line that is not JSON, or one without `prompt`; fewer than two prompts; nothing of that
+            name is shipped.
+    """
+    if str(path).startswith(SHIPPED):
+        return _shipped(str(path), count)
+    if not path.is_file():
+        raise DataError(f"budget.generic: there is no file {path}")
+    prompts = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[:count], 1):
+        try:
+            prompts.append(json.loads(line)["prompt"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}:{number}: every line must be a JSON object with `prompt`") from error
+    if len(prompts) < 2:
+        raise DataError(f"budget.generic: {path} has {len(prompts)} prompts; at least 2 are needed")
+    return prompts
+
+
+def _shipped(name: str, count: int) -> list[Any]:
+    if name not in BUILTIN:
+        raise DataError(f"budget.generic: there is no {name!r}; shipped with perdure: {', '.join(BUILTIN)}")
+    return BUILTIN[name](count)
+
+
+def skill_prompts(count: int) -> list[Any]:
+    """Requests for the skills that the built-in model was pretrained on, one skill after another, as chat messages.
+
+    Always the same, and none that pretraining held out, since benchmarks ask those.
+
+    Raises:
+        DataError: more than there are.
+    """
+    from perdure.curriculum.worlds.language.skills.skills import SKILLS, examples
+
+    if count > MOST:
+        raise DataError(f"budget.generic: builtin:skills has {MOST} prompts, and {count} are needed; lower num_prompts")
+    each = -(-count // len(SKILLS))
+    made = [examples(skill, Random(name), each, held_out=False) for name, skill in SKILLS.items()]
+    items = (item for row in zip(*made, strict=True) for item in row)
+    return [[{"role": "user", "content": item.prompt}] for item in islice(items, count)]
+
+
+BUILTIN: dict[str, Callable[[int], list[Any]]] = {"builtin:skills": skill_prompts}
+"""The prompts that are shipped."""

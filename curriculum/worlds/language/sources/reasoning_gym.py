@@ -1,0 +1,196 @@
+"""Tasks of reasoning-gym: endless items from a generator, each with a verifier."""
+
+import dataclasses
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from perdure.budget.errors import ConfigError, DataError
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
+from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.sources.common import check_answers, derived_seed, distinct
+from perdure.curriculum.worlds.language.sources.verifier_guard import is_harmless
+from perdure.curriculum.worlds.language.tasks import ReasoningGym
+
+HASHED = frozenset({"isomorphic_strings", "knight_swap", "polynomial_multiplication", "ransom_note", "word_ladder"})
+"""Datasets that iterate over sets of strings: their items change with Python's hash seed."""
+
+
+def load(config: ReasoningGym, *, name: str, seed: int, origin: Path | None = None) -> Task:
+    """Training items, and held-out items from another seed; no prompt is in both or twice in either.
+
+    Held-out items are drawn first, so they stay the same whatever `train` is.
+
+    Raises:
+        ConfigError: an unknown dataset, setting or level, or a value that reasoning-gym refuses.
+        DataError: the settings do not allow as many different items as are asked for.
+    """
+    where = f"task {name!r}: reasoning_gym {config.dataset!r}"
+    _check_dataset(config.dataset, where)
+    seen: set[str] = set()
+    parts = {}
+    for part, count in (("heldout", config.heldout), ("train", config.train)):
+        draws = 1000 + 20 * count
+        generator = _generator(config, where, seed=derived_seed(seed, part), size=draws)
+        items = (_item(entry, config) for entry in _entries(generator, draws, where))
+        with _seeded_globals(generator.seed):
+            parts[part] = tuple(islice(distinct(items, seen), count))
+        if len(parts[part]) < count:
+            raise DataError(
+                f"{where} gave only {len(seen)} different items with these settings; {config.heldout} held-out and "
+                f"{config.train} training items were asked for: lower `train` or `heldout`, or widen `config`"
+            )
+    return _with_reward(Task(name, parts["train"], parts["heldout"]), config, generator, where)
+
+
+def _with_reward(task: Task, config: ReasoningGym, generator: Any, where: str) -> Task:
+    if config.reward is None or config.reward.type == "source":
+        return dataclasses.replace(task, reward=Verifier(generator, config.dataset, config.success))
+    task = dataclasses.replace(task, reward=build_reward(config.reward))
+    check_answers(task, config.reward.type, where)
+    return task
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """reasoning-gym's own verifier as a `Reward`: its graded score, or 1 from `success` on and else 0.
+
+    It sees what stands in `<answer>` tags, else the whole response, stripped. An answer on which it fails scores 0,
+    and so does one that it would evaluate as Python and that is more than a literal or plain arithmetic.
+    """
+
+    generator: Any
+    name: str
+    success: float | None
+
+    def __call__(
+        self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+    ) -> list[float | None]:
+        scores = [self._score(item, text) for item, text in zip(items, completions, strict=True)]
+        return [score if self.success is None else float(score >= self.success) for score in scores]
+
+    def _score(self, item: Item, text: str) -> float:
+        answer = tagged_answer(text)
+        entry = item.columns["entry"]
+        if not is_harmless(entry.get("metadata", {}).get("source_dataset", self.name), answer, entry):
+            return 0.0
+        try:
+            return float(self.generator.score_answer(answer=answer, entry=entry))
+        except Exception:  # verifiers fail in many ways on what models write
+            return 0.0
+
+
+def _check_dataset(dataset: str, where: str) -> None:
+    from reasoning_gym.factory import DATASETS
+
+    if dataset not in DATASETS:
+        raise ConfigError(
+            f"{where}: reasoning-gym has no such dataset{did_you_mean(dataset, DATASETS)} "
+            f"(it has {len(DATASETS)}: `python -c 'from reasoning_gym.factory import DATASETS; print(*DATASETS)'`)"
+        )
+
+
+def _generator(config: ReasoningGym, where: str, *, seed: int, size: int) -> Any:
+    """reasoning-gym's dataset object. `config` wins over `level`, `level` over its defaults."""
+    from reasoning_gym.factory import DATASETS
+
+    dataset_class, config_class = DATASETS[config.dataset]
+    given = _settings(config.config, config_class, where)
+    _check_hash_seed([config.dataset, *(part.name for part in given.get("datasets", ()))], where)
+    settings = _level(config, where) | given | {"seed": seed, "size": size}
+    try:
+        made = config_class(**settings)
+        if hasattr(made, "validate"):
+            made.validate()
+        return dataset_class(made)
+    except (AssertionError, TypeError, ValueError, KeyError) as error:
+        raise ConfigError(f"{where}: reasoning-gym refuses `config`: {error or type(error).__name__}") from error
+
+
+def _settings(given: dict[str, Any], config_class: Any, where: str) -> dict[str, Any]:
+    """The given settings, checked against the names and types of reasoning-gym's dataclass."""
+    known = [field.name for field in dataclasses.fields(config_class) if field.name not in ("seed", "size")]
+    types = get_type_hints(config_class)
+    checked = {}
+    for name, value in given.items():
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"{where} has no setting {name!r}{did_you_mean(name, known)} ({has})")
+        try:
+            checked[name] = TypeAdapter(types[name]).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(f"{where}: `config.{name}`: {error.errors()[0]['msg']}, not {value!r}") from error
+    return checked
+
+
+def _level(config: ReasoningGym, where: str) -> dict[str, Any]:
+    """The settings of a difficulty level, every attribute at that level or at its hardest below it."""
+    from reasoning_gym.factory import create_curriculum, has_curriculum
+
+    if config.level is None:
+        return {}
+    if not has_curriculum(config.dataset):
+        raise ConfigError(f"{where} has no difficulty levels in reasoning-gym; leave `level` out and use `config`")
+    curriculum = create_curriculum(config.dataset)
+    hardest = max((len(attribute.levels) - 1 for attribute in curriculum.attributes.values()), default=0)
+    if config.level > hardest:
+        raise ConfigError(f"{where} has levels 0 to {hardest}, not {config.level}")
+    curriculum.set_global_level(config.level)
+    made = curriculum.generate_configuration()
+    return {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+
+
+def _check_hash_seed(datasets: list[str], where: str) -> None:
+    hashed = sorted(HASHED.intersection(datasets))
+    if hashed and os.environ.get("PYTHONHASHSEED", "random") == "random":
+        raise ConfigError(
+            f"{where}: the items of {hashed[0]!r} change with Python's hash seed, so a run could not be repeated or "
+            "resumed; start perdure with PYTHONHASHSEED=0 in the environment"
+        )
+
+
+def _entries(generator: Any, count: int, where: str) -> Iterator[dict[str, Any]]:
+    """Up to `count` entries; one that a generator fails to make, as some do now and then, is left out."""
+    made = 0
+    for index in range(count):
+        try:
+            entry = generator[index]
+        except IndexError:  # a fixed collection came to its end
+            return
+        except Exception as error:
+            if made == 0 and index >= 9:
+                raise ConfigError(f"{where} cannot make items with these settings: {error}") from error
+            continue
+        made += 1
+        yield entry
+
+
+@contextmanager
+def _seeded_globals(seed: int) -> Iterator[None]:
+    """Some generators draw from Python's and numpy's global generators: seed these, and put them back."""
+    import numpy as np
+
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
+def _item(entry: dict[str, Any], config: ReasoningGym) -> Item:
+    question, answer = str(entry["question"]), entry["answer"]
+    text = None if answer is None else str(answer)
+    prompt = [{"role": "user", "content": question}] if config.chat else question
+    return Item(prompt, answer=text, demonstration=text, columns={"entry": entry})

@@ -1,0 +1,219 @@
+"""From a row of a dataset to an item: columns by dotted path, templates, chat messages, lettered options."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perdure.budget.errors import DataError
+from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.task import Item, Messages
+from perdure.curriculum.worlds.language.rewards.answers import LETTERS
+from perdure.curriculum.worlds.language.tasks import Dataset
+
+Row = Mapping[str, Any]
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names of ours
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Turns rows into items as a curriculum's `columns`, `template` and `chat` say."""
+
+    config: Dataset
+    where: str
+    columns: tuple[str, ...]
+
+    def item(self, row: Row, number: int) -> Item:
+        """The item of one row.
+
+        Raises:
+            DataError: a column that is not there or that holds something else than is asked of it.
+        """
+        place = f"{self.where}, row {number}"
+        options = self._options(row, place)
+        prompt, spoken = self._prompt(row, options, place)
+        completion = self._completion(row, place) or spoken
+        answer = self._answer(row, options, place)
+        columns = {name: value for name, value in row.items() if name not in ("prompt", "completion", "messages")}
+        if options:
+            columns["choices"] = options
+        return Item(prompt, answer=answer or completion, demonstration=completion or answer, columns=columns)
+
+    def _their_name(self, ours: str) -> str | None:
+        """The path in the data of one of our columns: as mapped, or of the same name where there is one."""
+        mapped: str | None = self.config.columns.get(ours)  # type: ignore[call-overload]
+        return mapped if mapped is not None else (ours if ours in self.columns else None)
+
+    def value(self, row: Row, path: str, place: str) -> Any:
+        """What stands at a dotted path: keys inside maps, numbers inside lists; whole column names come first."""
+        if path in row:
+            return row[path]
+        value: Any = row
+        for depth, part in enumerate(path.split(".")):
+            value, missing = _step(value, part)
+            if missing is not None:
+                inside = f" in {'.'.join(path.split('.')[:depth])!r}" if depth else ""
+                has = f" (there are {', '.join(missing)})" if missing else ""
+                raise DataError(f"{place}: no column {part!r}{inside}{did_you_mean(part, missing)}{has}")
+        return value
+
+    def _prompt(self, row: Row, options: list[str], place: str) -> tuple[Any, str | None]:
+        """The prompt, and the last assistant turn if it came with the messages."""
+        config = self.config
+        if config.template is not None:
+            return self._said(self._fill(config.template, row, options, place), row, place), None
+        asks_for_text = "prompt" in config.columns or "question" in config.columns
+        messages = None if asks_for_text else self._their_name("messages")
+        if messages is not None:
+            return _split(_as_messages(self.value(row, messages, place), f"{place}, column {messages!r}"), place)
+        path = config.columns.get("prompt") or config.columns.get("question")
+        path = path or self._their_name("prompt") or self._their_name("question")
+        if path is None:
+            raise DataError(
+                f"{self.where} has no column `prompt`, `question` or `messages`: map one by `columns.prompt` or write "
+                f"a `template`; there are {', '.join(self.columns)}"
+            )
+        value = self.value(row, path, place)
+        if isinstance(value, list):
+            messages_read = _as_messages(value, f"{place}, column {path!r}")
+            if self.config.chat:
+                return self._with_system(messages_read, row, place), None
+            raise DataError(f"{place}: column {path!r} holds chat messages, and `chat` is false")
+        return self._said(_text(value, f"{place}, column {path!r}"), row, place), None
+
+    def _said(self, text: str, row: Row, place: str) -> Any:
+        return self._with_system([{"role": "user", "content": text}], row, place) if self.config.chat else text
+
+    def _with_system(self, messages: Messages, row: Row, place: str) -> Messages:
+        path = self.config.columns.get("system")
+        if path is None:
+            return messages
+        return [
+            {"role": "system", "content": _text(self.value(row, path, place), f"{place}, column {path!r}")},
+            *messages,
+        ]
+
+    def _completion(self, row: Row, place: str) -> str | None:
+        path = self._their_name("completion")
+        if path is None:
+            return None
+        value, where = self.value(row, path, place), f"{place}, column {path!r}"
+        if isinstance(value, list):
+            return _as_messages(value, where)[-1]["content"]
+        return _text(value, where)
+
+    def _answer(self, row: Row, options: list[str], place: str) -> str | None:
+        path = self._their_name("answer")
+        if path is None:
+            return None
+        value = self.value(row, path, place)
+        if value is None or value == "":
+            if "answer" in self.config.columns:
+                raise DataError(f"{place}: column {path!r} is empty, and `columns.answer` names it")
+            return None
+        if options and self.config.reward is not None and self.config.reward.type == "multiple_choice":
+            return _letter(value, options, self._labels(row, place))
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+    def _choices(self, row: Row, place: str) -> Any:
+        path = self._their_name("choices")
+        return None if path is None else self.value(row, path, place)
+
+    def _options(self, row: Row, place: str) -> list[str]:
+        """The texts of the options: `choices` is a list, or a map with a list `text`; empty if there are none."""
+        choices = self._choices(row, place)
+        texts = choices.get("text") if isinstance(choices, Mapping) else choices
+        if isinstance(texts, list) and len(texts) <= len(LETTERS):
+            return [str(text) for text in texts]
+        if "choices" in self.config.columns:
+            raise DataError(
+                f"{place}: column {self.config.columns['choices']!r} is no list of up to {len(LETTERS)} options "
+                f"and no map with such a list `text`"
+            )
+        return []
+
+    def _labels(self, row: Row, place: str) -> list[str]:
+        choices = self._choices(row, place)
+        labels = choices.get("label") if isinstance(choices, Mapping) else None
+        return [str(label) for label in labels] if isinstance(labels, list) else []
+
+    def _fill(self, template: str, row: Row, options: list[str], place: str) -> str:
+        """The template with every `{column}` filled in; `{choices}` is the lettered list; `{{` and `}}` are braces."""
+
+        mapped: dict[str, str] = {str(ours): theirs for ours, theirs in self.config.columns.items()}
+
+        def filled(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0][0]
+            name = match[1].strip()
+            if name == "choices" and options:
+                return "\n".join(f"{letter}) {text}" for letter, text in zip(LETTERS, options, strict=False))
+            path = mapped.get(name, name)
+            value = self.value(row, path, f"{place}: `template`")
+            return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+        return _FIELD.sub(filled, template)
+
+
+def _step(value: Any, part: str) -> tuple[Any, list[str] | None]:
+    """One part of a path further: the value, or the names there are instead."""
+    if isinstance(value, Mapping):
+        return (value[part], None) if part in value else (None, list(map(str, value)))
+    if isinstance(value, list):
+        if part.isdigit() and int(part) < len(value):
+            return value[int(part)], None
+        return None, [f"0 to {len(value) - 1}"] if value else []
+    return None, []
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        inside = ""
+        if isinstance(value, Mapping):
+            inside = f"; reach inside with a dot, one of {', '.join(map(str, value))}"
+        raise DataError(f"{place} holds {_kind(value)}, not text{inside}")
+    if not value.strip():
+        raise DataError(f"{place} is empty")
+    return value
+
+
+def _as_messages(value: Any, place: str) -> Messages:
+    """Chat messages as `{role, content}`; also read from ShareGPT's `{from, value}`."""
+    if not isinstance(value, list) or not value:
+        raise DataError(f"{place} holds {_kind(value)}, not a list of chat messages")
+    messages = []
+    for message in value:
+        pair = message if isinstance(message, Mapping) else {}
+        role, content = pair.get("role", pair.get("from")), pair.get("content", pair.get("value"))
+        if not isinstance(role, str) or not isinstance(content, str):
+            raise DataError(f"{place}: a message needs `role` and `content` (or `from` and `value`), both text")
+        messages.append({"role": ROLES.get(role, role), "content": content})
+    return messages
+
+
+def _split(messages: Messages, place: str) -> tuple[Messages, str | None]:
+    """What is asked, and the last turn if it is the assistant's."""
+    if messages[-1]["role"] != "assistant":
+        return messages, None
+    if len(messages) == 1:
+        raise DataError(f"{place}: the messages hold an answer and nothing before it")
+    return messages[:-1], messages[-1]["content"]
+
+
+def _letter(value: Any, options: list[str], labels: list[str]) -> str:
+    """The letter of an answer given as a label, an option's text, or a place counted from 0."""
+    shown = str(value)
+    if shown in labels:
+        return LETTERS[labels.index(shown)]
+    if options.count(shown) == 1 and shown not in LETTERS:
+        return LETTERS[options.index(shown)]
+    if shown.isdigit() and int(shown) < len(options):
+        return LETTERS[int(shown)]
+    return shown
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "a map", list: "a list", int: "a number", float: "a number", bool: "true or false", str: "text"}
+    return "nothing" if value is None else kinds.get(type(value), type(value).__name__)

@@ -1,0 +1,249 @@
+"""What a curriculum may say of a task. One class a source, told apart by `type`."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from perdure.budget.config import Frozen, broken_rule
+from perdure.curriculum.worlds.contract import IMITATES, REWARDED, Method, left
+from perdure.curriculum.worlds.registry import World
+from perdure.curriculum.worlds.vision.images.rules import Rule, Variant, Writer
+
+RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
+DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+Scalar = str | int | float | bool
+EXTRACTS_FROM_ANSWER = ("exact_match", "numeric", "multiple_choice", "math_verify")
+
+
+class RewardConfig(Frozen):
+    """A reward by name, or by dotted path with TRL's signature (give exactly one)."""
+
+    type: Annotated[RewardName | None, Field(description="a reward by name")] = None
+    path: Annotated[DottedPath | None, Field(description="`module:function(prompts, completions, **columns)`")] = None
+    pattern: Annotated[str | None, Field(description="the regular expression, for `type: regex`")] = None
+    ignore_case: Annotated[bool, Field(description="fold case before comparing")] = False
+    tolerance: Annotated[float, Field(ge=0, description="absolute tolerance, for `type: numeric`")] = 1e-6
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "RewardConfig":
+        if (self.type is None) == (self.path is None):
+            raise ValueError("give `type` or `path`, not both and not neither")
+        if (self.type == "regex") != (self.pattern is not None):
+            raise ValueError("`type: regex` and `pattern` go together")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"`pattern` is no regular expression: {error}") from None
+        return self
+
+
+class Source(Frozen):
+    """What all sources have."""
+
+    WORLD: ClassVar[World] = "language"
+    WRITERS: ClassVar[str] = "give it `demonstrations`"
+
+    @property
+    def may_demonstrate(self) -> bool | None:
+        """Whether items can be imitated; `None` where only the data can tell."""
+        return None
+
+    @property
+    def may_reward(self) -> bool | None:
+        """Whether answers can be rewarded; `None` where only the data can tell."""
+        return True
+
+    def refusal(self, method: Method) -> str | None:
+        """Why this source can never feed a method, and what is left; `None` if it may."""
+        for what, users, there, remedy in (
+            ("demonstrations", IMITATES, self.may_demonstrate, self.WRITERS),
+            ("a reward", REWARDED, self.may_reward, "give it a `reward`"),
+        ):
+            if method in users and there is False:
+                others = left(self.WORLD, without=users)
+                return f"method {method!r} needs {what} and this task has none; {remedy}, or use {others}"
+        return None
+
+
+class TextSource(Source):
+    """What the sources of the language world have."""
+
+    train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
+    heldout: Annotated[int, Field(ge=2, description="items to be examined on, never trained on")] = 100
+    demonstrations: Annotated[
+        DottedPath | None, Field(description="`module:function(item) -> str` that writes the answer to imitate")
+    ] = None
+    reward: Annotated[
+        RewardConfig | None,
+        Field(description="left out: the source's own verifier; a `dataset` has none and can then only be imitated"),
+    ] = None
+
+    @property
+    def may_demonstrate(self) -> bool | None:
+        return True if self.demonstrations else None
+
+
+class ReasoningGym(TextSource):
+    """A procedural dataset of reasoning-gym, with its own verifier."""
+
+    type: Literal["reasoning_gym"]
+    dataset: Annotated[str, Field(description="a reasoning-gym dataset, such as `chain_sum`")]
+    config: Annotated[dict[str, Any], Field(description="its own settings, by their own names")] = {}
+    level: Annotated[
+        int | None, Field(ge=0, description="difficulty of reasoning-gym's own curriculum; `config` wins over it")
+    ] = None
+    success: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="score from which an answer counts as right; `null`: the graded score itself"),
+    ] = 1.0
+    chat: Annotated[bool, Field(description="ask as a chat message; `false`: as plain text")] = True
+
+    @model_validator(mode="after")
+    def _seed_and_size_are_ours(self) -> "ReasoningGym":
+        taken = sorted({"seed", "size"} & set(self.config))
+        if taken:
+            raise ValueError(f"`config.{taken[0]}` is set by perdure; use `seed`, `train` and `heldout`")
+        return self
+
+
+class Dataset(TextSource):
+    """Anything that `datasets.load_dataset` takes, or one file of it."""
+
+    type: Literal["dataset"]
+    path: Annotated[
+        str,
+        Field(description="hub id, folder, or file (also a URL): .json, .jsonl, .csv, .tsv, .parquet", min_length=1),
+    ]
+    name: Annotated[str | None, Field(description="configuration of the dataset; one file has none")] = None
+    revision: Annotated[str | None, Field(description="branch, tag or commit on the hub; nothing local has one")] = None
+    data_files: Annotated[str | list[str] | None, Field(description="as `load_dataset` takes it")] = None
+    split: Annotated[str, Field(description="split to learn from; one file is one split, whatever its name")] = "train"
+    heldout_split: Annotated[
+        str | None, Field(description="split to be examined on; left out: items cut from `split`")
+    ] = None
+    columns: Annotated[
+        dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system"], str],
+        Field(description="our name: theirs; dots reach inside: `choices.text`, `prompt.0.value`"),
+    ] = {}
+    template: Annotated[
+        str | None, Field(description="prompt text with `{column}` fields, in place of a prompt column")
+    ] = None
+    where: Annotated[
+        dict[str, Scalar | list[Scalar]],
+        Field(description="only rows whose column (dots reach inside) has this value, or one of these"),
+    ] = {}
+    explode: Annotated[
+        list[str], Field(description="list columns of equal length; every element becomes a row of its own")
+    ] = []
+    chat: Annotated[bool, Field(description="text prompts become a user's chat message; `false`: plain text")] = True
+
+    @model_validator(mode="after")
+    def _a_dataset_has_no_verifier(self) -> "Dataset":
+        if self.reward is not None and self.reward.type == "source":
+            raise ValueError("a dataset has no verifier of its own; give another `reward.type`, or `reward.path`")
+        return self
+
+    @model_validator(mode="after")
+    def _two_splits(self) -> "Dataset":
+        if self.heldout_split == self.split:
+            raise ValueError(
+                "`heldout_split` is the split that is learned from; leave it out to cut items from `split`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_prompt(self) -> "Dataset":
+        given: list[str] = [name for name in ("prompt", "question", "messages") if name in self.columns]
+        given += ["template"] if self.template is not None else []
+        if len(given) > 1 and "template" not in given:
+            raise ValueError(f"`columns.{given[0]}` and `columns.{given[1]}` both say what the prompt is; keep one")
+        if "template" in given and {"prompt", "messages"} & set(given):
+            raise ValueError(f"`template` and `columns.{given[0]}` both say what the prompt is; keep one")
+        if not self.chat and {"messages", "system"} & set(self.columns):
+            raise ValueError("`chat: false` goes with plain text prompts, not with `messages` or `system`")
+        return self
+
+    @property
+    def may_reward(self) -> bool | None:
+        return self.reward is not None
+
+
+class PythonTask(TextSource):
+    """A function that returns a `Task`: `module:function(*, seed, train, heldout, **args)`."""
+
+    type: Literal["python"]
+    path: Annotated[
+        str,
+        Field(
+            pattern=r"^[\w.-]+(:[A-Za-z_]\w*)?$",
+            description="`module:function`, or a name in the entry-point group `perdure.tasks`",
+        ),
+    ]
+    args: Annotated[dict[str, Any], Field(description="further keyword arguments")] = {}
+
+    @model_validator(mode="after")
+    def _arguments_are_not_ours(self) -> "PythonTask":
+        taken = sorted({"seed", "train", "heldout"} & set(self.args))
+        if taken:
+            raise ValueError(f"`args.{taken[0]}` is given by perdure; use `seed`, `train` and `heldout`")
+        return self
+
+    @property
+    def may_reward(self) -> bool | None:
+        return True if self.reward is not None and self.reward.type != "source" else None
+
+
+class Images(Source):
+    """Images of the vision world under a rule that says which labels are right, and a writer who chooses among them."""
+
+    WORLD: ClassVar[World] = "vision"
+    WRITERS: ClassVar[str] = "name a `writer`"
+
+    type: Literal["images"]
+    images: Annotated[Literal["digits", "clothes"], Field(description="MNIST's digits or the clothes of Fashion-MNIST")]
+    rule: Annotated[
+        Rule,
+        Field(
+            description="which labels are right: any of the same `parity`, of the same side of five (`at_least_five`), "
+            "`multiple_of_three` or not, `prime` or not, as the true class; or the true `label` alone"
+        ),
+    ]
+    writer: Annotated[
+        Writer,
+        Field(
+            description="whose labels are imitated: `one` always writes the first right label, `two` the first or the "
+            "third, `oracle` draws from the base's own right answers, `label` writes the true class; `none`: nobody"
+        ),
+    ] = "label"
+    data: Annotated[
+        str | None,
+        Field(min_length=1, description="`shipped`, `full` or a folder, as `model.data`; left out: the model's"),
+    ] = None
+    variant: Annotated[
+        Variant,
+        Field(
+            description="what is done to every image: `shifted` by two pixels in a direction of its own, `noisy`, "
+            "`dimmed` to half its brightness, or `inverted`; always in the same way"
+        ),
+    ] = "none"
+    train: Annotated[
+        int | None, Field(ge=1, description="images to learn from; left out: all that the base was not pretrained on")
+    ] = None
+    heldout: Annotated[
+        int | None, Field(ge=2, description="test images to be examined on, the same for every seed; left out: all")
+    ] = None
+
+    @model_validator(mode="after")
+    def _the_writer_has_a_choice(self) -> "Images":
+        if self.writer == "two" and self.rule == "label":
+            raise broken_rule("`writer: two` needs three right labels, and `rule: label` has one", "writer")
+        return self
+
+    @property
+    def may_demonstrate(self) -> bool | None:
+        return self.writer != "none"
+
+
+TaskConfig = Annotated[ReasoningGym | Dataset | PythonTask | Images, Field(discriminator="type")]

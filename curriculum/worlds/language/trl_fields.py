@@ -1,0 +1,253 @@
+"""Checks what a curriculum says under `trl:` against the installed TRL, without importing TRL.
+
+TRL's configs are dataclasses; their fields are read from the source files, which takes some 50 ms where importing
+TRL takes ten seconds. Should the files ever lie elsewhere, TRL is imported after all.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path as FilePath
+from typing import Any
+
+from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.file.document import Document
+from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
+from perdure.curriculum.file.world_faults import world_of
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.train import SECTIONS, Train
+from perdure.curriculum.worlds.contract import ON_SFT, PARENT, Method
+
+CONFIGS: dict[Method, str] = {
+    **dict.fromkeys(("sft", *ON_SFT), "SFTConfig"),
+    **dict.fromkeys(("rl", "chord", "gate", "tilt", "sdft", "rl_kl"), "GRPOConfig"),
+}
+"""TRL's config of each method."""
+
+SOURCES = {
+    "SFTConfig": ("trl", "trainer/sft_config.py"),
+    "GRPOConfig": ("trl", "trainer/grpo_config.py"),
+    "_BaseConfig": ("trl", "trainer/base_config.py"),
+    "TrainingArguments": ("transformers", "training_args.py"),
+    "SchedulerType": ("transformers", "trainer_utils.py"),
+}
+"""The file in which each class is defined."""
+
+OWNED = {
+    "output_dir": "the run folder is chosen with `--output-dir`",
+    "seed": "it follows from `seed` at the top of the curriculum",
+    "data_seed": "it follows from `seed` at the top of the curriculum",
+    "full_determinism": "a run is repeatable as it is; the seed is `seed` at the top of the curriculum",
+    "resume_from_checkpoint": "use `perdure resume`",
+    "ignore_data_skip": "`perdure resume` goes on exactly where the run was stopped",
+    "save_strategy": "checkpoints are set with `train.save_steps`",
+    "save_total_limit": "checkpoints are set with `train.save_steps`",
+    "save_only_model": "`perdure resume` needs the whole checkpoint",
+    "load_best_model_at_end": "the policy after a stage is the one that the budget allows",
+    "eval_strategy": "the scorecard after each stage measures; see `evaluation`",
+    "logging_nan_inf_filter": "the monitor must see a loss that is not a number",
+    "disable_tqdm": "perdure shows the progress",
+    "use_cpu": "the device is chosen with `model.device`",
+    "model_init_kwargs": "the model is described under `model`",
+    "trust_remote_code": "it is set with `model.trust_remote_code`",
+}
+"""Fields that perdure sets itself, and where the user has a say instead."""
+
+REFUSED = {
+    "chat_template_path": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "eos_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "pad_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+    "remove_unused_columns": "rewards need every column",
+    "sync_ref_model": "the reference is the original base and stays it",
+    "push_to_hub": "publish the finished run instead",
+    "deepspeed": "checkpoints are those of one process",
+    "fsdp": "checkpoints are those of one process",
+    "enable_jit_checkpoint": "checkpoints are set with `train.save_steps`",
+    "eval_on_start": "the scorecard measures",
+    "do_eval": "the scorecard measures",
+}
+"""Fields that would break what perdure promises, and why."""
+
+SCALE_REWARDS = ("group", "batch", "none")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a config as its source declares it; `choices` is empty where the source does not list them."""
+
+    annotation: str
+    choices: tuple[str, ...] = ()
+
+
+def trl_faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
+    """Every fault under `trl:`, and in the settings whose values TRL or transformers list; in the language world alone.
+
+    A field under a method's own section must exist in that method's config; one that methods share, in the config of
+    every method that a stage may come to use (of any method, while `curriculum` is `None`: the rest has faults).
+    """
+    faults: list[Fault] = []
+    if world_of(document) != "language":
+        return faults
+    for path, methods, shared in _sections(document, curriculum):
+        given = document.get((*path, "trl"))
+        for key, value in given.items() if isinstance(given, dict) else ():
+            here = (*path, "trl", key)
+            message = _key_fault(key, path, methods, every=shared and curriculum is not None)
+            if message:
+                faults.append(Fault(document.place(here, at_key=True), here, message))
+            elif message := _value_fault(key, value, methods):
+                faults.append(Fault(document.place(here), here, message))
+        faults += _choice_faults(document, path, methods)
+    return faults
+
+
+def _sections(document: Document, curriculum: Curriculum | None) -> Iterator[tuple[Path, Sequence[Method], bool]]:
+    """Each section with train settings: its path, the methods that read it, and whether they share it."""
+    everyone: tuple[Method, ...] = tuple(CONFIGS)
+    stages = document.get(("stages",))
+    used = [methods_of(curriculum, stage) for stage in curriculum.stages] if curriculum else None
+    shared: list[tuple[Path, Sequence[Method]]] = [
+        (("train",), [one for one in everyone if used is None or any(one in each for each in used)])
+    ]
+    for index in range(len(stages) if isinstance(stages, list) else 0):
+        shared.append((("stages", index, "train"), used[index] if used else everyone))
+    for path, methods in shared:
+        yield path, methods or everyone, True
+        for method in everyone:
+            yield (*path, method), (method,), False
+
+
+def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) -> str | None:
+    if key in OWNED:
+        return f"perdure sets this field itself; {OWNED[key]}"
+    if key in REFUSED:
+        return f"this field cannot be set: {REFUSED[key]}"
+    typed = [method for method in methods if key in SECTIONS[method].model_fields]
+    if typed:
+        home = path if key in Train.model_fields or path[-1] in SECTIONS else (*path, typed[0])
+        return f"this setting has its own key; write it as `{show_path((*home, key))}`"
+    lacking = [method for method in methods if key not in fields_of(CONFIGS[method])]
+    if not lacking or (not every and len(lacking) < len(methods)):
+        return None
+    having = [one for one in methods if one not in lacking and PARENT.get(one) not in methods]
+    if having and len(methods) > 1:
+        where = " or ".join(f"`{show_path((*path, method, 'trl'))}`" for method in having)
+        return f"{_configs(lacking)} of the installed TRL has no such field; write it under {where}"
+    known = {name for method in methods for name in fields_of(CONFIGS[method])} - set(OWNED | REFUSED)
+    return f"{_configs(lacking)} of the installed TRL has no such field{did_you_mean(key, sorted(known))}"
+
+
+def _configs(methods: Sequence[Method]) -> str:
+    return " and ".join(dict.fromkeys(CONFIGS[method] for method in methods))
+
+
+PLAIN = {"bool": "true or false", "int": "a whole number", "float": "a number", "None": "null"}
+
+
+def _value_fault(key: str, value: Any, methods: Sequence[Method]) -> str | None:
+    """Refuse unlisted names, and all but numbers and switches for fields that are only such; leave the rest to TRL."""
+    declared = [fields_of(CONFIGS[method])[key] for method in methods if key in fields_of(CONFIGS[method])]
+    choices = declared[0].choices
+    if choices and isinstance(value, str) and value not in choices:
+        return f"must be {one_of(choices)}; got {show_value(value)}{did_you_mean(value, choices)}"
+    kinds = [kind.strip() for kind in declared[0].annotation.split("|")]
+    if not set(kinds) <= set(PLAIN) or (value is None and "None" in kinds):
+        return None
+    right = isinstance(value, bool) if kinds[0] == "bool" else isinstance(value, int | float) and value is not True
+    if (right and value is not False) or (value is False and "bool" in kinds):
+        return None
+    return f"must be {' or '.join(PLAIN[kind] for kind in kinds)}; got {show_value(value)}"
+
+
+def _choice_faults(document: Document, path: Path, methods: Sequence[Method]) -> Iterator[Fault]:
+    """Names of schedulers, losses and scalings that the installed libraries do not know."""
+    for key in ("lr_scheduler_type", "loss_type", "scale_rewards"):
+        here = (*path, key)
+        value = document.get(here)
+        choices = _names(key, methods[0]) if isinstance(value, str) else ()
+        if choices and value not in choices:
+            message = f"must be {one_of(choices)}; got {show_value(value)}{did_you_mean(value, choices)}"
+            yield Fault(document.place(here), here, message)
+
+
+def _names(key: str, method: Method) -> tuple[str, ...]:
+    if key == "lr_scheduler_type":
+        return schedulers()
+    return SCALE_REWARDS if key == "scale_rewards" else fields_of(CONFIGS[method])["loss_type"].choices
+
+
+@cache
+def fields_of(config: str) -> Mapping[str, Field]:
+    """The fields of `SFTConfig` or `GRPOConfig`, inherited ones included."""
+    try:
+        return _declared(config)
+    except (OSError, KeyError, SyntaxError):
+        import dataclasses
+
+        import trl
+
+        found: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(getattr(trl, config))
+        return {one.name: Field(str(one.type)) for one in found if one.init}
+
+
+def is_trl_field(name: str) -> bool:
+    """Whether any method's config has a field of this name that a curriculum may set under `trl:`."""
+    return name not in OWNED | REFUSED and any(name in fields_of(config) for config in CONFIGS.values())
+
+
+@cache
+def schedulers() -> tuple[str, ...]:
+    """The names that `lr_scheduler_type` takes; empty if they cannot be read."""
+    try:
+        lines = _class("SchedulerType").body
+    except (OSError, KeyError, SyntaxError):
+        return ()
+    values = (line.value for line in lines if isinstance(line, ast.Assign))
+    return tuple(str(value.value) for value in values if isinstance(value, ast.Constant))
+
+
+@cache
+def _declared(config: str) -> Mapping[str, Field]:
+    body = _class(config)
+    found: dict[str, Field] = {}
+    for base in body.bases:
+        found |= _declared(base.id if isinstance(base, ast.Name) else "")
+    for line in body.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and not line.target.id.startswith("_"):
+            found[line.target.id] = Field(ast.unparse(line.annotation), _choices(line.value))
+    return found
+
+
+def _class(name: str) -> ast.ClassDef:
+    """The source of one class.
+
+    Raises:
+        OSError, KeyError, SyntaxError: the installed package is laid out otherwise.
+    """
+    package, file = SOURCES[name]
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise OSError(f"{package} is not installed")
+    text = (FilePath(spec.submodule_search_locations[0]) / file).read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return node
+    raise KeyError(name)
+
+
+def _choices(value: ast.expr | None) -> tuple[str, ...]:
+    """The allowed values in `field(metadata={"choices": …})`, or those that its help lists as supported."""
+    metadata: dict[str, Any] = {}
+    for keyword in value.keywords if isinstance(value, ast.Call) else ():
+        if keyword.arg == "metadata":
+            try:
+                metadata = ast.literal_eval(keyword.value)
+            except ValueError:  # a computed help text
+                return ()
+    if "choices" in metadata:
+        return tuple(metadata["choices"])
+    listed = re.search(r"Supported values are ((?:'\w+'[, and]*)+)\.", str(metadata.get("help", "")))
+    return tuple(re.findall(r"'(\w+)'", listed[1])) if listed else ()

@@ -1,0 +1,1 @@
+"""The vision world: classifiers of images."""

@@ -1,0 +1,75 @@
+"""Asks a model lm-eval's questions. Imports lm-eval, which takes seconds: import it where it is needed."""
+
+import copy
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lm_eval.evaluator import evaluate
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+from perdure.budget.errors import ModelError
+from perdure.curriculum.schema import Benchmark
+from perdure.eval.lm_eval.tasks import BuiltOnce, quiet_logs
+from perdure.eval.preserve_rng import undisturbed
+
+SEEDS = {"python": 0, "numpy": 1234, "torch": 1234}
+"""Those of `lm_eval.simple_evaluate`, for the few tasks that sample."""
+
+
+class QuietLM(HFLM):  # type: ignore[misc]
+    """lm-eval's transformers model without progress bars."""
+
+    def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = True) -> Any:
+        return super().loglikelihood_rolling(requests, disable_tqdm=True)
+
+    def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
+        return super().generate_until(requests, disable_tqdm=True)
+
+
+def answer(
+    tasks: Sequence[BuiltOnce], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int
+) -> dict[str, list[dict[str, Any]]]:
+    """lm-eval's per-item samples of each task. Leaves generator states, the model's mode and the tokenizer alone.
+
+    Raises:
+        ModelError: the tokenizer lacks a chat template, or the context is too short for what a task may write.
+    """
+    if settings.apply_chat_template and not getattr(tokenizer, "chat_template", None):
+        raise ModelError(
+            f"benchmark {settings.tasks!r} has apply_chat_template, but the model's tokenizer has no chat template"
+        )
+    with undisturbed(model), quiet_logs():
+        random.seed(SEEDS["python"])
+        np.random.seed(SEEDS["numpy"])
+        torch.manual_seed(SEEDS["torch"])
+        lm = QuietLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size)
+        for task in tasks:
+            _refuse_too_long(task, lm, settings)
+        results = evaluate(
+            lm=lm,
+            task_dict={"tasks": {task.task_name: task for task in tasks}},
+            limit=settings.limit,
+            bootstrap_iters=0,
+            apply_chat_template=settings.apply_chat_template,
+            fewshot_as_multiturn=settings.apply_chat_template,
+        )
+    return dict(results["samples"])
+
+
+def _refuse_too_long(task: Any, lm: HFLM, settings: Benchmark) -> None:
+    if task.OUTPUT_TYPE != "generate_until":
+        return
+    kwargs = copy.deepcopy(task.get_config("generation_kwargs") or {})
+    tokens = normalize_gen_kwargs(kwargs, lm.max_gen_toks)["max_gen_toks"]
+    if tokens >= lm.max_length:
+        raise ModelError(
+            f"benchmark {settings.tasks!r} may write {tokens} tokens, but the model's context holds {lm.max_length}; "
+            "set `generation_kwargs: {max_gen_toks: …}` in the task's YAML (by `include_path`)"
+        )

@@ -1,0 +1,290 @@
+"""Finds and loads lm-eval tasks, with errors that a user can act on.
+
+lm-eval's index of its own tasks takes 12 s to build. So the user's folder is looked through first, then lm-eval's
+files for the one that defines the name; only groups and tags of lm-eval need its whole index.
+"""
+
+import importlib.util
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from perdure.budget.errors import ConfigError, DataError, PerdureError
+from perdure.curriculum.schema import Benchmark
+
+BUILTIN = Path(__file__).parents[1] / "shipped"
+FILE_FORMATS = ("json", "csv", "parquet", "text", "arrow")
+_DEFINES = re.compile(rb"^(task|group|tag):[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_LISTED = re.compile(rb"^\s*-\s*[\"']?([\w.:+-]+)[\"']?\s*$", re.MULTILINE)
+
+Task = Any
+"""An `lm_eval.api.task.Task`."""
+
+FEWSHOT_SEED = 1234
+"""lm-eval's default."""
+
+
+class TaskLibrary:
+    """All lm-eval tasks within reach; each folder is indexed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._managers: dict[Path, Any] = {}
+
+    def load(self, benchmark: Benchmark) -> list[Task]:
+        """The task of that name, or the leaf tasks of the group or tag.
+
+        Raises:
+            ConfigError: no such task or folder, a task that executes code or is not about text, a broken task file.
+            DataError: the task's data is missing or on a hub that cannot be reached.
+        """
+        with silenced(), _explained(benchmark):
+            manager, spec = self._find(benchmark)
+            for config in _raw_configs(manager, spec):
+                _refuse_unsafe(benchmark, config)
+            for entry in _entries(manager, spec):
+                _find_data_beside_the_file(entry)
+            tasks = list(manager.load([spec])["tasks"].values())
+        if not tasks:
+            raise ConfigError(f"benchmark {benchmark.tasks!r} is a group without tasks")
+        for task in tasks:
+            _refuse_unsafe(benchmark, {"unsafe_code": getattr(task, "UNSAFE_CODE", False)})
+            if getattr(task, "MULTIMODAL", False):
+                raise ConfigError(f"benchmark {benchmark.tasks!r} shows images or sounds; only text is supported")
+        return tasks
+
+    def _find(self, benchmark: Benchmark) -> tuple[Any, str]:
+        name, known = benchmark.tasks, []
+        if benchmark.include_path is not None:
+            manager = self._manager(self._include_path(benchmark.include_path))
+            if name in manager.task_index:
+                return manager, name
+            known = list(manager.all_tasks)
+            _refuse_broken_file(name, self._include_path(benchmark.include_path))
+        paths, listed = self._defaults
+        path = paths.get(name)
+        if path is not None and _defines_task(path, name):
+            return self._manager(None), str(path)
+        if (path is not None or name in listed) and name in self._all_defaults.task_index:
+            return self._all_defaults, name
+        raise ConfigError(_unknown(benchmark, [*known, *paths]))
+
+    def _include_path(self, include_path: str) -> Path:
+        if include_path == "builtin":
+            return BUILTIN
+        path = (self._folder / Path(include_path).expanduser()).resolve()
+        if not path.is_dir():
+            raise ConfigError(f"include_path {include_path!r}: {path} is not a folder (it must hold task YAML files)")
+        return path
+
+    def _manager(self, path: Path | None) -> Any:
+        from lm_eval.tasks import TaskManager
+
+        key = path or Path()
+        if key not in self._managers:
+            self._managers[key] = TaskManager(include_path=path, include_defaults=False)
+        return self._managers[key]
+
+    @cached_property
+    def _all_defaults(self) -> Any:
+        from lm_eval.tasks import TaskManager
+
+        return TaskManager()
+
+    @cached_property
+    def _defaults(self) -> tuple[dict[str, Path], set[str]]:
+        """lm-eval's own names with the first file that defines each, and everything that stands in a list there."""
+        spec = importlib.util.find_spec("lm_eval.tasks")
+        assert spec is not None and spec.submodule_search_locations
+        paths: dict[str, Path] = {}
+        listed: set[str] = set()
+        root = Path(spec.submodule_search_locations[0])
+        for path in sorted(root.rglob("*.yaml"), key=lambda path: path.as_posix()):
+            text = path.read_bytes()
+            for _, name in _DEFINES.findall(text):
+                paths.setdefault(name.decode(), path)
+            listed.update(name.decode() for name in _LISTED.findall(text))
+        return paths, listed
+
+
+class BuiltOnce:
+    """An lm-eval task whose requests are built at the first evaluation and asked again at the later ones.
+
+    Everything else is the task's own. Requests are built again for another chat template.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._built_for: tuple[Any, ...] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def build_all_requests(self, *, chat_template: Any = None, **settings: Any) -> None:
+        template = getattr(getattr(chat_template, "__self__", None), "tokenizer", None)
+        key = (getattr(template, "chat_template", None), *sorted(settings.items()))
+        if key != self._built_for:
+            self._task.set_fewshot_seed(seed=FEWSHOT_SEED)
+            with redirect_stderr(io.StringIO()):
+                self._task.build_all_requests(chat_template=chat_template, **settings)
+            self._built_for = key
+        for instance in self._task.instances:
+            instance.resps, instance.filtered_resps = [], {}
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """No log lines, warnings or `datasets` progress bars; the streams stay as they are, for a live view to write to."""
+    import datasets
+
+    before, bars = logging.root.manager.disable, datasets.are_progress_bars_disabled()
+    logging.disable(logging.CRITICAL)
+    datasets.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Nothing at all on stdout and stderr. For short moments, or before a live view starts."""
+    with quiet_logs(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
+def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:
+    """The YAML of a task, or of a group and its members, functions unresolved: nothing of it has been imported."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    if spec in manager.task_index:
+        return [entry.cfg or {} for entry in _entries(manager, spec)]
+    return [load_yaml(spec, resolve_func=False)]
+
+
+def _entries(manager: Any, name: str) -> Iterator[Any]:
+    """The index entry of that name and, for a group or a tag, those of its members."""
+    entry = manager.task_index.get(name)
+    if entry is None:
+        return
+    yield entry
+    members = sorted(entry.tags) if entry.cfg is None else entry.cfg.get("task")
+    for member in members if isinstance(members, list) else []:
+        child = member.get("task") or member.get("group") if isinstance(member, dict) else member
+        if isinstance(child, str):
+            yield from _entries(manager, child)
+
+
+def _defines_task(path: Path, name: str) -> bool:
+    """Whether lm-eval would list `path` as the task `name` (and not as a group)."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    config = load_yaml(path, resolve_func=False)
+    return config.get("task") == name and "group" not in config
+
+
+def _find_data_beside_the_file(entry: Any) -> None:
+    """Read relative `data_files` from the YAML's own folder where they lie there.
+
+    A departure: lm-eval looks in the working directory alone, so that a folder of tasks works from one place only.
+    """
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    config = entry.cfg or {}
+    kwargs = config.get("dataset_kwargs") or {}
+    files = kwargs.get("data_files")
+    if entry.yaml_path is None or files is None or config.get("dataset_path") not in FILE_FORMATS:
+        return
+    found = _beside(files, entry.yaml_path.parent)
+    if found != files:
+        full = load_yaml(entry.yaml_path, resolve_func=True)
+        entry.cfg = full | {"dataset_kwargs": kwargs | {"data_files": found}}
+        entry.yaml_path = None
+
+
+def _beside(files: Any, folder: Path) -> Any:
+    if isinstance(files, dict):
+        return {split: _beside(value, folder) for split, value in files.items()}
+    if isinstance(files, list):
+        return [_beside(value, folder) for value in files]
+    path = folder / str(files)
+    return str(path) if path.is_file() else files
+
+
+def _refuse_unsafe(benchmark: Benchmark, config: dict[str, Any]) -> None:
+    if config.get("unsafe_code"):
+        raise ConfigError(
+            f"benchmark {benchmark.tasks!r} executes code that the model writes, which perdure does not do. "
+            "Leave it out, or run it with lm-eval in a sandbox on the saved stages."
+        )
+
+
+def _refuse_broken_file(name: str, folder: Path) -> None:
+    """lm-eval skips files that it cannot read; if one of them may be the task asked for, say what is wrong with it."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    for path in sorted(folder.rglob("*.yaml")):
+        if path.stem != name and name.encode() not in path.read_bytes():
+            continue
+        try:
+            load_yaml(path, resolve_func=False)
+        except Exception as error:
+            raise ConfigError(f"{path} cannot be read as an lm-eval task: {error}") from error
+
+
+def _unknown(benchmark: Benchmark, known: list[str]) -> str:
+    where = f" in {benchmark.include_path} or" if benchmark.include_path else ""
+    close = get_close_matches(benchmark.tasks, known, n=1, cutoff=0.6)
+    hint = f"; did you mean {close[0]!r}?" if close else "; `lm-eval ls tasks` lists the names that it knows"
+    return f"benchmark {benchmark.tasks!r}: no such task{where} among those of lm-eval{hint}"
+
+
+@contextmanager
+def _explained(benchmark: Benchmark) -> Iterator[None]:
+    """Whatever goes wrong while a task is loaded lies in the task or its data: say so in one message."""
+    try:
+        yield
+    except PerdureError:
+        raise
+    except ImportError as error:
+        raise ConfigError(f"benchmark {benchmark.tasks!r} needs a Python package: {error}") from error
+    except ConnectionError as error:
+        raise DataError(_unreachable(benchmark, error)) from error
+    except (FileNotFoundError, OSError) as error:
+        if _is_hub_error(error):
+            raise DataError(_unreachable(benchmark, error)) from error
+        raise DataError(f"benchmark {benchmark.tasks!r}: its data cannot be read: {_first_line(error)}") from error
+    except Exception as error:
+        kind = type(error).__name__
+        raise ConfigError(
+            f"benchmark {benchmark.tasks!r} cannot be loaded by lm-eval: {kind}: {_first_line(error)}"
+        ) from error
+
+
+def _is_hub_error(error: BaseException) -> bool:
+    return type(error).__module__.split(".")[0] in ("huggingface_hub", "httpx", "requests") or (
+        type(error).__name__ == "DatasetNotFoundError"
+    )
+
+
+def _unreachable(benchmark: Benchmark, error: BaseException) -> str:
+    return (
+        f"benchmark {benchmark.tasks!r}: its data cannot be had from the hub: {_first_line(error)}. The local "
+        "alternative: a folder with a task YAML of this name, with `dataset_path: json` and `dataset_kwargs: "
+        "{data_files: {test: FILE.jsonl}}`, given by `include_path` (`--set benchmarks.N.include_path=FOLDER`)."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,82 @@
+"""Mean rewards of sampled answers to training items: what the strategies measure a policy by."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from perdure.budget.errors import ConfigError, PerdureError
+from perdure.curriculum.import_path import describe
+from perdure.curriculum.policy import Policy
+from perdure.curriculum.schema import Curriculum, Evaluation, Stage
+from perdure.curriculum.task import Item, Task
+from perdure.curriculum.train import settings_for
+
+
+def set_aside(task: Task, num_prompts: int) -> tuple[Task, tuple[Item, ...]]:
+    """The task without its last `num_prompts` training items (at most half of them), and those items.
+
+    What is trained on the one is measured on the other; held-out items are in neither.
+
+    Raises:
+        ConfigError: the task has one training item alone.
+    """
+    if len(task.train) < 2:
+        raise ConfigError(
+            f"task {task.name!r} has {len(task.train)} training item, and to try methods some are set aside to measure "
+            "on: give it 2 at least, or the stage a `method`"
+        )
+    aside = last_items(task, num_prompts)
+    return replace(task, train=task.train[: -len(aside)], heldout=()), aside
+
+
+def last_items(task: Task, num_prompts: int) -> tuple[Item, ...]:
+    """The last `num_prompts` training items, at most half of them, and one at least."""
+    return task.train[-max(1, min(num_prompts, len(task.train) // 2)) :]
+
+
+def sampled_evaluation(curriculum: Curriculum, stage: Stage) -> Evaluation:
+    """As long as the answers that `rl` would train on, if the curriculum says how long, else as those examined."""
+    length = settings_for("rl", curriculum.train, stage.train).model_dump()["max_completion_length"]
+    evaluation = curriculum.evaluation
+    return evaluation if length is None else evaluation.model_copy(update={"max_completion_length": length})
+
+
+def sampled_rewards(
+    task: Task, items: Sequence[Item], policy: Policy, evaluation: Evaluation, *, k: int, seed: int
+) -> list[list[float | None]]:
+    """The rewards of k samples at temperature 1 to each item, `None` where the reward does not apply.
+
+    Without a reward an answer counts 1 where it is the demonstration, blanks at both ends aside, as on the scorecard.
+
+    Raises:
+        ConfigError: the reward fails.
+    """
+    responses = policy.respond(
+        [item.prompt for item in items],
+        max_completion_length=evaluation.max_completion_length,
+        batch_size=evaluation.batch_size,
+        temperature=1.0,
+        num_samples=k,
+        seed=seed,
+    )
+    flat = _rewards(task, [item for item in items for _ in range(k)], [text for row in responses for text in row])
+    return [flat[start : start + k] for start in range(0, len(flat), k)]
+
+
+def item_means(rewards: Sequence[Sequence[float | None]]) -> list[float]:
+    """The mean reward of each item; 0 for a reward that is not finite or does not apply."""
+    return [sum(one if one is not None and math.isfinite(one) else 0.0 for one in row) / len(row) for row in rewards]
+
+
+def _rewards(task: Task, items: Sequence[Item], texts: Sequence[str]) -> list[float | None]:
+    if task.reward is None:
+        return [
+            None if item.demonstration is None else float(text.strip() == item.demonstration.strip())
+            for item, text in zip(items, texts, strict=True)
+        ]
+    try:
+        return task.reward(items, texts)
+    except PerdureError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"the reward of task {task.name!r} failed on sampled answers: {describe(error)}") from error

@@ -1,0 +1,80 @@
+"""Writes the data of the shipped benchmarks, each time the same: `python -m perdure.eval.shipped.write`.
+
+Every question is held out from the built-in model's pretraining (`perdure.curriculum.worlds.language.skills.skills`).
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from random import Random
+
+from perdure.curriculum.task import Item
+from perdure.curriculum.worlds.language.skills.phrases import DAYS, MONTHS
+from perdure.curriculum.worlds.language.skills.skills import SKILLS, examples
+
+FOLDER = Path(__file__).parent
+ITEMS = 100
+
+Row = dict[str, object]
+
+
+def spell_rows(rng: Random) -> list[Row]:
+    """Half numbers to spell, half letters to reverse."""
+    return _halves("spell_number", "reverse", rng)
+
+
+def letters_rows(rng: Random) -> list[Row]:
+    """Half letters to raise to capitals, half letters whose next one is asked for."""
+    return _halves("capitals", "next_letter", rng)
+
+
+def largest_rows(rng: Random) -> list[Row]:
+    """Which of three numbers is the largest; all of two digits, so that none is another's beginning."""
+    asked = [(item, re.findall(r"\d+", item.prompt)) for item in _items("largest", rng, 2 * ITEMS)]
+    alike = [(item, choices) for item, choices in asked if all(len(choice) == 2 for choice in choices)]
+    return [{**_row(item), "choices": choices} for item, choices in alike[:ITEMS]]
+
+
+def calendar_rows(rng: Random) -> list[Row]:
+    """The neighbouring day or month, among four."""
+    rows: list[Row] = []
+    for item in _items("calendar", rng, ITEMS):
+        others = [name for name in (DAYS if item.answer in DAYS else MONTHS) if name != item.answer]
+        choices = [item.answer, *rng.sample(others, 3)]
+        rng.shuffle(choices)
+        rows.append({**_row(item), "choices": choices})
+    return rows
+
+
+BENCHMARKS = {
+    "perdure_spell": spell_rows,
+    "perdure_letters": letters_rows,
+    "perdure_largest": largest_rows,
+    "perdure_calendar": calendar_rows,
+}
+
+
+def write(folder: Path) -> None:
+    """One .jsonl file a benchmark."""
+    for name, rows in BENCHMARKS.items():
+        lines = [json.dumps(row) + "\n" for row in rows(Random(name))]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def _halves(one: str, other: str, rng: Random) -> list[Row]:
+    return [_row(item) for skill in (one, other) for item in _items(skill, rng, ITEMS // 2)]
+
+
+def _items(skill: str, rng: Random, count: int) -> list[Item]:
+    return examples(SKILLS[skill], rng, count, held_out=True)
+
+
+def _row(item: Item) -> Row:
+    return {"question": item.prompt, "answer": item.answer}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Write the data of the shipped benchmarks.")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder to write")
+    write(parser.parse_args().output)

@@ -1,0 +1,226 @@
+"""Terms beside a method's loss: once a step, in the reported loss, steered, kept in checkpoints, and at work."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from perdure.agent.seeds import derive
+from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.language.methods import find_update
+from perdure.agent.worlds.language.methods.terms import (
+    KlTerm,
+    Penalty,
+    Quadratic,
+    Terms,
+    kl_loss,
+    quadratic,
+    terms_beside,
+)
+from perdure.agent.worlds.language.trl.trainer import StepLosses
+from perdure.agent.worlds.update import Beside, Progress
+from perdure.budget.config import PenaltyConfig
+from perdure.budget.errors import ConfigError
+from perdure.budget.estimate import per_token
+from perdure.budget.penalty import Controller
+from perdure.curriculum.settings import Common, RlTrain, SftKlTrain, SftTrain
+from perdure.curriculum.worlds.contract import Method
+from tests.agent.worlds.language.tiny_world import (
+    BASE_GROUPS,
+    tiny_lora_policy,
+    tiny_policy,
+    toy_task,
+    with_base,
+)
+
+QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8, "max_steps": 6}
+SETTINGS: dict[Method, Common] = {
+    "sft": SftTrain(**QUICK),
+    "rl": RlTrain(**QUICK, num_generations=4, max_completion_length=6),
+}
+
+
+def controller(weight: float = 5.0, cap: float = 1e-4) -> Controller:
+    return Controller(PenaltyConfig(target=1.0, rate=0.2, num_prompts=3), cap, weight)
+
+
+class Life:
+    """One update of a policy beside its base, with or without a penalty."""
+
+    def __init__(
+        self, folder: Path, *, penalty: Controller | None = None, make: Callable[[], Any] = tiny_policy
+    ) -> None:
+        self.policy, self.folder, self.penalty = with_base(make()), folder, penalty
+        self.seen: list[tuple[Progress, float | None, str]] = []
+
+    def update(self, method: Method, settings: Common | None = None, until: int = 99, *, kill: bool = False) -> None:
+        def watch(progress: Progress) -> bool:
+            weight = self.penalty.weight if self.penalty else None
+            self.seen.append((progress, weight, digest(trainable(self.policy.model))))
+            if progress.step == until and kill:
+                raise KeyboardInterrupt
+            return progress.step == until
+
+        beside = Beside(texts=BASE_GROUPS, controller=self.penalty)
+        update = find_update(method)
+        used = settings or SETTINGS[method]
+        update(self.policy, toy_task(16), used, seed=5, folder=self.folder, watch=watch, beside=beside)
+
+    @property
+    def kl(self) -> float:
+        return per_token(self.policy.base.texts.measure(BASE_GROUPS).kl_base_to_policy).value
+
+
+class Square:
+    """The loss θ², as an object of texts of the base would be; counts how often it is asked."""
+
+    def __init__(self, parameter: Tensor) -> None:
+        self.parameter, self.asked = parameter, 0
+
+    def backward(self, step: int, weight: float, backward: Callable[[Tensor], None]) -> Tensor:
+        self.asked += 1
+        value = (self.parameter**2).sum()
+        if weight:
+            backward(weight * value)
+        return value.detach()
+
+
+def trainer_at(step: int) -> Any:
+    """As much of a trainer as the terms look at."""
+    return SimpleNamespace(
+        state=SimpleNamespace(global_step=step),
+        step_losses=StepLosses(),
+        accelerator=SimpleNamespace(backward=Tensor.backward),
+    )
+
+
+def test_a_term_counts_once_a_step_however_many_batches_it_has() -> None:
+    """θ = 3: the term is 0.5 · 9 = 4.5, its gradient 0.5 · 2 · 3 = 3. Two steps, of three batches and of one."""
+    theta = torch.tensor([3.0], requires_grad=True)
+    terms = Terms([KlTerm(square := Square(theta), 0.5)])
+    trainer = trainer_at(0)
+    for _ in range(3):
+        terms.add(trainer)
+    assert (square.asked, float(theta.grad or 0), trainer.step_losses.drain()) == (1, 3.0, 4.5)
+    trainer.state.global_step = 1
+    terms.add(trainer)
+    assert (square.asked, float(theta.grad or 0), trainer.step_losses.drain()) == (2, 6.0, 4.5)
+
+
+def test_a_penalty_steers_by_the_kl_of_its_own_gradient() -> None:
+    """Dual ascent at rate 0.2, target 4: KL 9 raises 0.5 by 0.2 · (9/4 - 1) = 0.25. At weight 0 it is measured too."""
+    theta = torch.tensor([3.0], requires_grad=True)
+    steered = controller(weight=0.5, cap=4.0)
+    terms = Terms([Penalty(Square(theta), steered)], steered)
+    terms.steer()
+    assert terms.weight == 0.5  # nothing measured yet
+    trainer = trainer_at(0)
+    terms.add(trainer)
+    terms.steer()
+    assert terms.weight == pytest.approx(0.75)
+    assert trainer.step_losses.drain() == 4.5
+    terms.put_back(0.0)
+    theta.grad = None
+    trainer.state.global_step = 1
+    terms.add(trainer)
+    terms.steer()
+    assert theta.grad is None
+    assert trainer.step_losses.drain() == 0
+    assert terms.weight == pytest.approx(0.25)
+
+
+def test_the_quadratic_by_hand() -> None:
+    """Moved by (1, -2) with F = (3, 0.5): 3 · 1 + 0.5 · 4 = 5, without F 1 + 4 = 5. At weight 4: 10, gradient 4 F Δ."""
+    start, fisher = torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.5])
+    assert float(quadratic(torch.tensor([2.0, -1.0]), start, fisher)) == 5
+    assert float(quadratic(torch.tensor([2.0, -1.0]), start, None)) == 5
+    with pytest.raises(ValueError, match="must have the parameter's shape"):
+        quadratic(torch.zeros(2), torch.zeros(3), None)
+    model = torch.nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(start[None])
+    term = Quadratic(model, 4.0, lambda: {"weight": fisher[None]})
+    term.begin()
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[2.0, -1.0]]))
+    assert float(term.add(0, Tensor.backward)) == 10
+    assert model.weight.grad is not None
+    assert model.weight.grad.tolist() == [[12.0, -4.0]]
+
+
+@pytest.mark.parametrize("method", ["sft", "rl"])
+def test_a_penalty_holds_the_policy_nearer_to_the_base(method: Method, tmp_path: Path) -> None:
+    kls = []
+    for number, penalty in enumerate((None, controller())):
+        life = Life(tmp_path / str(number), penalty=penalty)
+        life.update(method)
+        kls.append(life.kl)
+    assert kls[1] < 0.7 * kls[0]
+
+
+@pytest.mark.parametrize("method", ["sft", "rl"])
+def test_a_penalty_of_weight_zero_changes_no_bit(method: Method, tmp_path: Path) -> None:
+    """It is measured at every step, and still nothing is drawn from the generators or left in the gradients."""
+    plain, zero = Life(tmp_path / "a"), Life(tmp_path / "b", penalty=controller(weight=0.0, cap=100.0))
+    for life in (plain, zero):
+        life.update(method)
+    assert [(progress, weights) for progress, _, weights in zero.seen] == [
+        (progress, weights) for progress, _, weights in plain.seen
+    ]
+    assert {weight for _, weight, _ in zero.seen} == {0.0}
+
+
+@pytest.mark.parametrize(("method", "make"), [("sft", tiny_policy), ("rl", tiny_policy), ("sft", tiny_lora_policy)])
+def test_resumed_with_a_penalty_equals_undisturbed(method: Method, make: Callable[[], Any], tmp_path: Path) -> None:
+    settings = type(SETTINGS[method])(**(SETTINGS[method].model_dump(exclude_none=True) | {"save_steps": 2}))
+    whole = Life(tmp_path / "whole", penalty=controller(), make=make)
+    whole.update(method, settings)
+    killed = Life(tmp_path / "killed", penalty=controller(), make=make)
+    with pytest.raises(KeyboardInterrupt):
+        killed.update(method, settings, until=5, kill=True)
+    resumed = Life(tmp_path / "killed", penalty=controller(weight=99.0), make=make)
+    resumed.update(method, settings)
+    assert resumed.seen == whole.seen[4:]
+    assert len({weight for _, weight, _ in whole.seen}) == 6
+    again = Life(tmp_path / "killed", penalty=(last := controller()), make=make)
+    again.update(method, settings)
+    assert (again.seen, last.weight) == ([], whole.seen[-1][1])
+
+
+def test_with_lora_only_the_adapter_moves(tmp_path: Path) -> None:
+    life = Life(tmp_path, penalty=controller(), make=tiny_lora_policy)
+    life.update("sft")
+    frozen = {name: one for name, one in life.policy.model.named_parameters() if not one.requires_grad}
+    untouched = dict(tiny_lora_policy().model.named_parameters())
+    assert frozen
+    assert all(torch.equal(tensor, untouched[name]) for name, tensor in frozen.items())
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_the_reported_loss_holds_the_term_once(batches: int, tmp_path: Path) -> None:
+    """A step away from the base, the first loss with `beta` 3 is that without it plus 3 KL of that step's texts."""
+    losses, kls = [], []
+    for beta in (0.0, 3.0):
+        life = Life(tmp_path / f"{beta}")
+        with torch.no_grad():
+            for parameter in life.policy.model.parameters():
+                parameter.mul_(1.2)
+        term = kl_loss(life.policy, Beside(texts=BASE_GROUPS), seed=derive(5, "sft_kl"))
+        kls.append(float(term.backward(0, 0.0, Tensor.backward)))
+        more = {"per_device_train_batch_size": 8 // batches, "gradient_accumulation_steps": batches}
+        given = QUICK | more
+        with_term = ("sft_kl", SftKlTrain(**given, beta=beta)) if beta else ("sft", SftTrain(**given))
+        life.update(*with_term, until=1)  # type: ignore[arg-type]
+        losses.append(life.seen[0][0].loss or 0.0)
+    assert losses[1] - losses[0] == pytest.approx(3 * kls[0], rel=1e-3)
+    assert kls[0] > 1e-3
+
+
+def test_a_term_without_texts_of_the_base_is_refused() -> None:
+    for policy, texts in ((tiny_policy(), BASE_GROUPS), (with_base(tiny_policy()), ())):
+        with pytest.raises(ConfigError, match="none were sampled"):
+            terms_beside(policy, Beside(texts=texts, controller=controller()), seed=0)

@@ -1,0 +1,131 @@
+"""Who reads which prompts: the monitor, the KL terms, and the recovery."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from perdure.agent.worlds.base_prompts import RECOVER, TERM, base_prompts, needs_terms, term_groups
+from perdure.budget.errors import DataError
+from perdure.curriculum.schema import Curriculum, Stage
+from perdure.curriculum.task import Item, Task
+
+
+def curriculum(method: str = "sft", **budget: Any) -> Curriculum:
+    return Curriculum.model_validate(
+        {
+            "model": {"model_name_or_path": "any"},
+            "budget": {"kl": 1.0, "num_prompts": 4} | budget,
+            "strategy": {"type": "fixed", "method": method},
+            "stages": [{"name": "one", "task": {"type": "python", "path": "m:f"}}],
+        }
+    )
+
+
+def vision(method: str, **budget: Any) -> Curriculum:
+    images = {"type": "images", "images": "digits", "rule": "parity", "writer": "two"}
+    return Curriculum.model_validate(
+        {
+            "model": {"type": "mlp"},
+            "budget": {"kl": 1.0} | budget,
+            "strategy": {"type": "fixed", "method": method},
+            "stages": [{"name": "one", "task": images}],
+        }
+    )
+
+
+def task(items: int) -> Task:
+    return Task("one", tuple(Item(number, demonstration="x") for number in range(items)), (), None)
+
+
+def file(folder: Path, lines: int) -> str:
+    path = folder / "prompts.jsonl"
+    path.write_text("".join(json.dumps({"prompt": number}) + "\n" for number in range(lines)))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("items", "read", "trained"),
+    [
+        (20, [0, 1, 2, 3], [4, 5, 6, 7]),
+        (8, [0, 1, 2, 3], [4, 5, 6, 7]),
+        (7, [0, 1, 2, 3], [4, 5, 6]),
+        (6, [0, 1, 2], [3, 4, 5]),
+        (5, [0, 1, 2], [3, 4]),
+        (4, [0, 1], [2, 3]),
+    ],
+)
+@pytest.mark.parametrize("with_terms", [{"enforce": ["penalty", "project"]}, {"method": "sft_kl"}, {"method": "ewc"}])
+def test_a_term_never_has_what_the_monitor_reads(
+    items: int, read: list[int], trained: list[int], with_terms: Any
+) -> None:
+    assert base_prompts(curriculum(**with_terms), [task(items)]) == {"one": read, TERM + "one": trained}
+
+
+@pytest.mark.parametrize("items", [2, 3, 5, 20])
+def test_without_terms_the_monitor_reads_what_it_can(items: int) -> None:
+    assert base_prompts(curriculum(), [task(items)]) == {"one": list(range(min(items, 4)))}
+
+
+@pytest.mark.parametrize("items", [1, 2, 3])
+def test_a_task_that_cannot_be_halved_is_refused(items: int) -> None:
+    with pytest.raises(DataError, match=f"task 'one': there are {items} prompts.* at least 4 are needed"):
+        base_prompts(curriculum(enforce=["penalty", "rollback"]), [task(items)])
+
+
+GENERIC: dict[str, Any] = {"prompts": "generic", "enforce": ["recover", "rollback"]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "read", "trained"),
+    [(20, [0, 1, 2, 3], [4, 5, 6, 7]), (6, [0, 1, 2], [3, 4, 5]), (5, [0, 1, 2], [3, 4]), (4, [0, 1], [2, 3])],
+)
+def test_the_recovery_has_other_lines_than_the_monitor(
+    tmp_path: Path, lines: int, read: list[int], trained: list[int]
+) -> None:
+    given = GENERIC | {"generic": file(tmp_path, lines)}
+    assert base_prompts(curriculum(**given), [task(2)]) == {"generic": read, RECOVER: trained}
+    # a term has them too: it reads nothing
+    both = given | {"enforce": ["recover", "penalty", "rollback"]}
+    assert base_prompts(curriculum(**both), [task(2)]) == {
+        "generic": read,
+        TERM + "generic": trained,
+        RECOVER: trained,
+    }
+
+
+def test_a_file_that_only_the_recovery_reads_is_all_its_own(tmp_path: Path) -> None:
+    given = {"enforce": ["recover", "rollback"], "generic": file(tmp_path, 3)}
+    assert base_prompts(curriculum(**given), [task(6)]) == {"one": [0, 1, 2, 3], RECOVER: [0, 1, 2]}
+
+
+def test_a_file_that_cannot_be_halved_is_refused(tmp_path: Path) -> None:
+    given = GENERIC | {"generic": file(tmp_path, 3)}
+    with pytest.raises(DataError, match=r"budget\.generic: there are 3 prompts"):
+        base_prompts(curriculum(**given), [task(2)])
+    assert base_prompts(curriculum(**(given | {"enforce": "rollback"})), [task(2)]) == {"generic": [0, 1, 2]}
+
+
+def test_in_the_vision_world_the_penalty_alone_needs_a_group() -> None:
+    assert not any(needs_terms(vision(method)) for method in ("sft", "sft_kl", "ewc"))
+    assert needs_terms(vision("sft", enforce=["penalty", "project"]))
+    assert [needs_terms(curriculum(method)) for method in ("sft", "sft_kl", "ewc")] == [False, True, True]
+    assert term_groups(vision("ewc"), ["one"]) == ()
+    assert term_groups(vision("sft", enforce=["penalty", "project"]), ["one", "two"]) == (TERM + "one", TERM + "two")
+
+
+@pytest.mark.parametrize("name", ["recover", "term", "generic", "recover.generic"])
+def test_no_stage_is_called_as_a_group_that_is_trained_on(name: str, tmp_path: Path) -> None:
+    life = curriculum(enforce=["recover", "penalty", "rollback"], generic=file(tmp_path, 8))
+    stages = [life.stages[0].model_copy(update={"name": name})]
+    groups = base_prompts(life.model_copy(update={"stages": stages}), [replace(task(8), name=name)])
+    assert groups == {name: [0, 1, 2, 3], TERM + name: [4, 5, 6, 7], RECOVER: [4, 5, 6, 7]}
+
+
+@pytest.mark.parametrize("name", [RECOVER, TERM + "one"])
+def test_the_names_of_groups_are_refused_as_names_of_stages(name: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        Stage.model_validate({"name": name, "task": {"type": "python", "path": "m:f"}})

@@ -1,0 +1,205 @@
+"""Lives in the vision world: the loop, the monitor and the scorecard are the ones that exist."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agent.loop import live
+from perdure.agent.run.folder import read_json
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.record import Record, read_record
+from perdure.agent.setup import resume, start
+from perdure.agent.worlds.update import Progress
+from perdure.agent.worlds.vision.pretrain import base_id
+from perdure.agent.worlds.vision.sweep_points import stack_key, train_cells
+from perdure.budget.errors import ConfigError
+from perdure.budget.law.saved import load_law
+from perdure.budget.law.shipped import law_path
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.contract import METHODS, Method
+from perdure.curriculum.worlds.registry import MlpModel
+
+METHODS_HERE = METHODS["vision"]
+
+
+class Onlooker:
+    """A view that stops the life at its n-th event."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.left = stop_at
+
+    def past(self, events: Any) -> None:
+        pass
+
+    def event(self, event: dict[str, Any]) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                raise Killed
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        pass
+
+
+class Killed(BaseException):
+    """In place of a kill: nothing catches it."""
+
+
+def images(rule: str = "parity", **more: Any) -> dict[str, Any]:
+    return {"type": "images", "images": "digits", "rule": rule, "writer": "two", "train": 256, "heldout": 60, **more}
+
+
+FASHION = {"type": "images", "images": "clothes", "rule": "label", "heldout": 80}
+
+
+def curriculum(**changes: Any) -> Curriculum:
+    """A small base, one stage of each kind, one benchmark."""
+    stages = [
+        {"name": "parity", "task": images()},
+        {"name": "fives", "method": "sft", "task": images("at_least_five")},
+        {"name": "threes", "method": "tilt", "task": images("multiple_of_three")},
+    ]
+    return Curriculum.model_validate(
+        {
+            "model": {"type": "mlp", "hidden_sizes": [32], "pretrain": {"images": 60, "num_train_epochs": 4}},
+            "budget": {"kl": 0.3, "every": 3, "num_prompts": 40},
+            "strategy": {"type": "fixed", "method": "rl"},
+            "train": {"learning_rate": 3e-3, "max_steps": 10, "per_device_train_batch_size": 32},
+            "stages": stages,
+            "benchmarks": [{"type": "task", "name": "fashion", "task": FASHION}],
+            **changes,
+        }
+    )
+
+
+def lived(path: Path, begin: Callable[[], Any]) -> Record:
+    live(begin())
+    return read_record(read_journal(path / "journal.jsonl"))
+
+
+def facts(record: Record) -> list[Any]:
+    """All that must repeat: weights, scores, readings."""
+    return [(row.weights_sha256, row.scores, row.readings) for row in record.rows]
+
+
+def test_a_life_ends_and_says_what_it_kept(tmp_path: Path) -> None:
+    record = lived(tmp_path / "run", lambda: start(curriculum(), tmp_path / "run", Onlooker()))
+    assert record.status == "finished"
+    assert [row.method for row in record.rows] == [None, "rl", "sft", "tilt"]
+    assert all(set(row.scores) == {"parity", "fives", "threes", "fashion"} for row in record.rows)
+    assert all(row.readings[-1].kl_per_token.value <= 0.3 for row in record.rows)
+    assert record.rows[0].readings[-1].kl_per_token.value == pytest.approx(0, abs=1e-6)
+    begun = read_json(tmp_path / "run" / "run.json")
+    assert begun["world"] == "vision" and len(begun["base_id"]) == 64
+
+
+@pytest.mark.parametrize("event", [1, 3, 8, 12, 15, 20, 24, 30, 34])
+def test_a_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
+    whole = lived(tmp_path / "whole", lambda: start(curriculum(), tmp_path / "whole", Onlooker()))
+    with pytest.raises(Killed):
+        live(start(curriculum(), tmp_path / "killed", Onlooker(stop_at=event)))
+    assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
+
+
+def held() -> Curriculum:
+    """A life under a penalty and a projection, by methods that look back at earlier stages."""
+    stages = [
+        {"name": "parity", "method": "gate", "task": images()},
+        {"name": "fives", "method": "replay", "task": images("at_least_five")},
+        {"name": "threes", "method": "ewc", "task": images("multiple_of_three")},
+    ]
+    budget = {"kl": 0.2, "every": 3, "num_prompts": 40, "enforce": ["penalty", "project", "recover"]}
+    train = {"learning_rate": 1e-2, "max_steps": 10, "per_device_train_batch_size": 32, "replay": {"replay_ratio": 0.3}}
+    return curriculum(stages=stages, budget=budget, train=train)
+
+
+@pytest.mark.parametrize("event", [8, 14, 17, 23, 30])
+def test_a_held_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
+    whole = lived(tmp_path / "whole", lambda: start(held(), tmp_path / "whole", Onlooker()))
+    assert [row.method for row in whole.rows] == [None, "gate", "replay", "ewc"]
+    assert all(row.readings[-1].kl_per_token.value <= 0.2 for row in whole.rows)
+    with pytest.raises(Killed):
+        live(start(held(), tmp_path / "killed", Onlooker(stop_at=event)))
+    assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
+
+
+@pytest.mark.parametrize("method", METHODS_HERE)
+def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: Method) -> None:
+    """The same base, task, update and measurement, to the last digit of every score."""
+    changes: dict[str, Any] = {
+        "strategy": {"type": "fixed", "method": method},
+        "stages": [{"name": "parity", "task": images()}],
+        "budget": {"kl": 1, "enforce": "observe", "every": 100, "num_prompts": 40, "prompts": "task"},
+    }
+    one, other = (
+        curriculum(**changes, train={"learning_rate": rate, "max_steps": 10, "per_device_train_batch_size": 32})
+        for rate in (3e-3, 1e-3)
+    )
+    assert stack_key(one) == stack_key(other) is not None
+    record = lived(tmp_path / "run", lambda: start(one, tmp_path / "run", Onlooker()))
+    rows = train_cells([other, one], 2)[1]
+    assert train_cells([one], 2) == [rows], "not only nearly"
+    assert [row["step"] for row in rows] == [5, 10]
+    assert rows[-1]["final"] is True
+    assert rows[-1]["accuracy"] == pytest.approx(record.rows[1].scores["parity"].value)
+    assert rows[-1]["score.fashion"] == pytest.approx(record.rows[1].scores["fashion"].value)
+    drop = record.rows[0].scores["fashion"].value - record.rows[1].scores["fashion"].value
+    assert rows[-1]["forgetting"] == pytest.approx(drop)
+
+
+def test_cells_that_cannot_be_stacked() -> None:
+    assert stack_key(curriculum()) is None, "three stages"
+    single = {"stages": [{"name": "parity", "task": images()}]}
+    assert stack_key(curriculum(**single)) is None, "rollback needs a monitor that acts"
+    watched = {**single, "budget": {"kl": 1, "enforce": "observe"}}
+    assert stack_key(curriculum(**watched)) is not None
+    listed = {**single, "budget": {"kl": 1, "enforce": ["observe"]}}
+    assert stack_key(curriculum(**listed)) == stack_key(curriculum(**watched)), "written as a list"
+    penalised = {**single, "budget": {"kl": 1, "enforce": ["penalty"]}}
+    assert stack_key(curriculum(**penalised)) is None, "a term that is steered by one life"
+    assert stack_key(curriculum(**watched, strategy={"type": "rule"})) is None, "no method yet"
+    assert stack_key(curriculum(**watched, seed=1)) != stack_key(curriculum(**watched)), "another base"
+
+
+def test_an_absurd_learning_rate_never_ends_above_the_cap(tmp_path: Path) -> None:
+    train = {"learning_rate": 1e30, "max_steps": 6, "per_device_train_batch_size": 32}
+    record = lived(tmp_path / "run", lambda: start(curriculum(train=train), tmp_path / "run", Onlooker()))
+    assert all(row.readings[-1].kl_per_token.value <= 0.3 for row in record.rows)
+    assert {event["action"] for row in record.rows for event in row.interventions} >= {"broken"}
+
+
+def test_a_schedule_that_there_is_not_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"stages\.parity\.train.*polynomial"):
+        start(curriculum(train={"lr_scheduler_type": "polynomial"}), tmp_path / "run", Onlooker())
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_shipped_law_is_of_the_base_of_the_shipped_stream() -> None:
+    shipped = read_curriculum("parity-mnist").curriculum
+    assert isinstance(shipped.model, MlpModel) and shipped.budget.law == "builtin:parity-mnist"
+    law = load_law(law_path(shipped.budget.law))
+    assert (law.world, law.base, law.prompts) == ("vision", base_id(shipped.model), shipped.budget.prompts)
+
+
+def test_progress_has_losses_rewards_and_rates(tmp_path: Path) -> None:
+    life = start(curriculum(), tmp_path / "run", Onlooker())
+    seen: list[Progress] = []
+
+    def watch(progress: Progress) -> bool:
+        seen.append(progress)
+        return progress.step == 2
+
+    settings = life.curriculum.train.rl.model_copy(update={"learning_rate": 1e-3, "max_steps": 5})
+    outcome = life.world.update("rl", life.tasks[0], settings, seed=0, folder=tmp_path, watch=watch)
+    assert (outcome.steps, outcome.ended) == (2, "stopped")
+    assert seen[-1].reward is not None and seen[-1].learning_rate == 1e-3 and seen[-1].max_steps == 5
+
+
+def test_auto_decides_here_too(tmp_path: Path) -> None:
+    auto = {"type": "rule", "num_prompts": 8, "k": 4}
+    record = lived(tmp_path / "run", lambda: start(curriculum(strategy=auto), tmp_path / "run", Onlooker()))
+    assert record.rows[1].method in METHODS_HERE
+    assert record.rows[1].evidence["pass_at_k"] > 0

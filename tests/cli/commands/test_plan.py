@@ -1,0 +1,105 @@
+"""`perdure plan` and `run --strict` as a user meets them, in the vision world."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from perdure.cli.views.plan_page import bytes_words, span_words
+from tests.cli.commands.test_validate import perdure
+
+LIFE = """\
+model: {type: mlp, hidden_sizes: [16], pretrain: {images: 60, num_train_epochs: 2}}
+budget: {kl: 0.01, num_prompts: 20, every: 4, target_accuracy: 0.99}
+strategy: {type: fixed, method: sft}
+train: {max_steps: 6}
+stages:
+  - {name: fives, task: {type: images, images: digits, rule: at_least_five, writer: two, train: 100, heldout: 20}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "life.yaml").write_text(LIFE)
+    return tmp_path
+
+
+def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
+    done = perdure("plan", "life.yaml", "--target-accuracy", "0.5", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == ("life - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
+    assert lines[2].split() == ["stage", "base", "rate", "target", "floor", "95", "%", "need", "left", "fits"]
+    assert lines[3].split()[:2] == ["1", "fives"]
+    assert any(line.split()[:3] == ["1", "fives", "sft"] for line in lines)
+    assert any(line.startswith("  memory") for line in lines)
+    assert sorted(path.name for path in folder.iterdir()) == ["life.yaml"]
+
+
+def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
+    done = perdure("plan", "life.yaml", "--strict", "--json", cwd=folder)
+    assert done.returncode == 4
+    found = json.loads(done.stdout)
+    (stage,) = found["stages"]
+    assert (stage["target"], stage["fits"], found["fits"]) == (0.99, False, False)
+    assert stage["refusal"] in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
+    done = perdure("run", "life.yaml", "--strict", cwd=folder)
+    assert done.returncode == 4
+    assert "WARNING: stage 1 needs at least" in done.stdout
+    assert "stage 1 needs at least" in done.stderr and "without --strict" in done.stderr
+    assert not list((folder / "runs/life-1/stages").iterdir())
+    shown = perdure("show", "runs/life-1", cwd=folder).stdout
+    assert shown.startswith("life-1 - 0 of 1 stages - refused - ") and "  Raise budget.kl or lower the target" in shown
+    assert "  price     base rate" in shown and "  took      not begun" in shown
+    journal = folder / "runs/life-1/journal.jsonl"
+    before = journal.read_bytes()
+    resumed = perdure("resume", "runs/life-1", cwd=folder)
+    assert (resumed.returncode, resumed.stdout, resumed.stderr) == (4, "", done.stderr)
+    assert journal.read_bytes() == before
+    watched = perdure("watch", "runs/life-1", cwd=folder).stdout.splitlines()[-1]
+    assert watched[9:] == "refused, nothing was trained; see why with: perdure show runs/life-1"
+    assert not list((folder / "runs/life-1/stages").iterdir())
+    found = json.loads(perdure("show", "runs/life-1", "--json", cwd=folder).stdout)
+    assert found["status"] == "refused"
+    assert [(price["stage"], price["fits"]) for price in found["prices"]] == [(1, False)]
+
+
+def test_a_run_takes_the_target_that_a_plan_takes(folder: Path) -> None:
+    done = perdure("run", "life.yaml", "--target-accuracy", "0.995", "--strict", cwd=folder)
+    assert done.returncode == 4 and "target 0.995" in done.stdout
+    begun = json.loads((folder / "runs/life-1/run.json").read_text())["curriculum"]["budget"]
+    assert begun["target_accuracy"] == 0.995
+    done = perdure("run", "life.yaml", "--target-accuracy", "1.5", cwd=folder)
+    assert done.returncode == 1 and "--set budget.target_accuracy: " in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_strict_about_nothing_is_refused_before_anything_is_loaded(folder: Path, verb: str) -> None:
+    done = perdure(verb, "life.yaml", "--strict", "--set", "budget.target_accuracy=null", cwd=folder)
+    assert done.returncode == 1
+    assert "set budget.target_accuracy, or that of a stage" in done.stderr and "Traceback" not in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["life.yaml"]
+
+
+def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
+    done = perdure("plan", "life.yaml", "--set", "budget.kl=0", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "--set budget.kl: budget.kl: must be greater than 0; got 0\n"
+    done = perdure("plan", "life.yaml", "--target-accuracy", "1.5", cwd=folder)
+    assert done.returncode == 1 and "budget.target_accuracy" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(None, "n/a"), (999, "999 B"), (13_800_000, "13.8 MB"), (2e12, "2.0 TB"), (2_500, "2.5 kB")]
+)
+def test_bytes(count: float | None, words: str) -> None:
+    assert bytes_words(count) == words
+
+
+def test_spans() -> None:
+    assert span_words((130.2, 130.9)) == "2:10"
+    assert span_words((130, 220)) == "2:10 to 3:40"
+    assert span_words(None) == "n/a"

@@ -1,0 +1,204 @@
+"""`sweep`, Ctrl-C, `resume` and `show` as a user meets them, and what is seen of a sweep."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from perdure.agent.sweep.contract import Failed, Finished
+from perdure.agent.sweep.sweep import Plan
+from perdure.cli.views.sweep_page import cell_words, mean_words, page
+from perdure.cli.views.sweep_progress import Pace, SweepView
+from perdure.cli.views.symbols import ASCII, UNICODE
+from tests.agent.sweep.doubles import origin, read, train
+from tests.agent.sweep.language import read_language
+
+ROOT = Path(__file__).parents[3]
+PERDURE = [sys.executable, "-c", "from perdure.cli.main import main; main()"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"}
+ONE_FAILS = """\
+curriculum: life.yaml
+seeds: [0, 1]
+combine: zip
+axes:
+  - {name: how, path: stages.first.task.args.how, values: [not, fail]}
+  - {path: train.max_steps, values: [2, 3]}
+workers: 1
+"""
+ALL_FAIL = "curriculum: life.yaml\naxes: [{name: how, path: stages.first.task.args.how, values: [fail]}]\nworkers: 1\n"
+WAITING = ALL_FAIL.replace("[fail]", "[wait]")
+
+
+def perdure(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PERDURE, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.xdist_group("trl")
+def test_a_sweep_from_beginning_to_end(tmp_path: Path) -> None:
+    read_language(tmp_path, ONE_FAILS)
+    done = perdure(tmp_path, "sweep", "grid.yaml", "--seed", "5", "--set", "budget.num_prompts=3")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "sweep folder: sweeps/grid-1"
+    assert "cell 0002 (how fail, max_steps 3, seed 5) FAILED: " in done.stdout and "no such luck" in done.stdout
+    assert any(line.startswith("sft     1     ") and "(n=1)" in line for line in lines), "one run has no interval"
+    found = json.loads(perdure(tmp_path, "show", "grid-1", "--json").stdout)
+    assert (found["status"], found["cells"], found["finished"]) == ("finished", 2, 1)
+    assert [one["cell"] for one in found["failed"]] == ["0002"]
+    assert found["methods"][0]["accuracy"]["low"] is None
+    assert (tmp_path / "sweeps/grid-1/results.parquet").is_file()
+    curriculum = json.loads((tmp_path / "sweeps/grid-1/sweep.json").read_text())["cells"][0]["curriculum"]
+    assert (curriculum["seed"], curriculum["budget"]["num_prompts"]) == (5, 3)
+
+    (tmp_path / "sweeps/grid-1/cells/0002.parquet").write_bytes(
+        (tmp_path / "sweeps/grid-1/cells/0001.parquet").read_bytes()
+    )
+    again = perdure(tmp_path, "resume", "sweeps/grid-1")
+    assert (again.returncode, "is finished" in again.stdout) == (0, True)
+
+
+def test_where_every_cell_fails_the_code_is_1(tmp_path: Path) -> None:
+    read_language(tmp_path, ALL_FAIL)
+    done = perdure(tmp_path, "sweep", "grid.yaml", "--json")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr and "no cell finished" in done.stderr
+    found = json.loads(done.stdout)
+    assert (found["finished"], found["methods"], found["results"]) == (0, [], None)
+    resumed = perdure(tmp_path, "resume", "sweeps/grid-1")
+    assert resumed.returncode == 1, "what failed is tried again"
+
+
+def test_nothing_is_written_for_a_bad_file(tmp_path: Path) -> None:
+    read_language(tmp_path, ALL_FAIL)
+    (tmp_path / "grid.yaml").write_text(ALL_FAIL.replace("axes", "axs"))
+    before = sorted(tmp_path.iterdir())
+    done = perdure(tmp_path, "sweep", "grid.yaml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "grid.yaml:2:1: axs: unknown key; did you mean 'axes'?\n"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_leaves_a_sweep_that_can_be_resumed(tmp_path: Path) -> None:
+    read_language(tmp_path, WAITING)
+    process = subprocess.Popen(
+        [*PERDURE, "sweep", "grid.yaml", "--output-dir", "out"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / "workers.log").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "stopped; go on with: perdure resume out\n")
+    assert json.loads(perdure(tmp_path, "show", "out", "--json").stdout)["status"] == "interrupted"
+    read_language(tmp_path, WAITING.replace("[wait]", "[fail]"))
+    other = perdure(tmp_path, "sweep", "grid.yaml", "--output-dir", "out")
+    assert other.returncode == 1
+    assert "cell 0001.values.how: was 'wait', is 'fail'" in other.stderr
+
+
+def outcomes(path: Path) -> list[Finished | Failed]:
+    cells = read(path).cells
+    rows = train([cell.curriculum for cell in cells], 2)
+    found: list[Finished | Failed] = [
+        Finished(c, tuple(r), origin(c.curriculum)) for c, r in zip(cells, rows, strict=True)
+    ]
+    return [*found[:3], Failed(cells[3], "a\nlong \x1b[31mstory")]
+
+
+def seen(path: Path, *, terminal: bool) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=120, highlight=False)
+    with SweepView(console, plain=False) as view:
+        view.begin(Plan("grid", 2, 1, read(path).cells), 8)
+        for outcome in outcomes(path):
+            view.cell(outcome)
+    return file.getvalue()
+
+
+def test_off_a_terminal_each_cell_is_a_line(tmp_path: Path) -> None:
+    begun, *lines = seen(tmp_path, terminal=False).splitlines()
+    assert begun.endswith("sweep grid: 12 cells, 8 finished before")
+    # Rate 0.1 for 4 steps: the number is 0.4, its accuracy half of it, its KL the square, its forgetting a tenth.
+    figures = "accuracy 0.200, forgetting 0.016, KL 0.160"
+    assert lines[0].endswith(f"cell 0001 (arm plain, learning_rate 0.1, seed 0): {figures}; 9 of 12, 0:00 left")
+    assert "FAILED: a long \\x1b[31mstory; 12 of 12" in lines[3]
+    assert all(line.isascii() for line in lines)
+
+
+def test_on_a_terminal_there_is_a_bar(tmp_path: Path) -> None:
+    text = seen(tmp_path, terminal=True)
+    assert "12/12" in text and "1 failed" in text and "0:00 left" in text
+
+
+def test_the_time_left_is_told_from_this_session_alone() -> None:
+    now = [0.0]
+    pace = Pace(10, 4, lambda: now[0])
+    assert pace.left() is None
+    now[0] = 20.0
+    pace.count(failed=False)
+    pace.count(failed=True)
+    # Two cells in 20 s, four are left: 40 s; 15 s later there are 25 left, and never less than none.
+    assert pace.left() == 40
+    now[0] = 35.0
+    assert pace.left() == 25
+    now[0] = 1000.0
+    assert pace.left() == 0
+    assert (pace.done, pace.failed) == (6, 1)
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    mean = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
+    line = {"method": "sft-1", "runs": 3, "broken": 0, "accuracy": mean, "forgetting": mean, "kl": mean}
+    plain = {"sweep": "grid", "folder": "sweeps/grid-1", "status": "finished", "cells": 3, "finished": 3}
+    return plain | {"failed": [], "methods": [line], "results": "x"} | changes
+
+
+def test_the_page_of_a_sweep() -> None:
+    lines = [line.plain for line in page(found(), ASCII)]
+    assert lines[:4] == [
+        "grid - 3 of 3 cells finished - finished",
+        "",
+        "method  runs  accuracy              forgetting            KL, nats a token    ",
+        "sft-1   3     0.500 [0.400, 0.600]  0.500 [0.400, 0.600]  0.500 [0.400, 0.600]",
+    ]
+
+
+def test_failures_are_listed_and_what_is_too_long_is_counted() -> None:
+    failed = [{"cell": f"{n:04d}", "seed": 0, "values": {"arm": "\x1b[1mx"}, "reason": "it\nbroke"} for n in range(25)]
+    lines = [line.plain for line in page(found(failed=failed, methods=[]), UNICODE)]
+    assert lines[0] == "grid · 3 of 3 cells finished · 25 failed · finished"
+    assert "  cell 0000 (arm \\x1b[1mx, seed 0): it broke" in lines
+    assert "  and 5 more" in lines
+    assert "perdure resume sweeps/grid-1" in lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [
+        ({"value": None, "low": None, "high": None, "n": 0}, "n/a"),
+        ({"value": 0.25, "low": None, "high": None, "n": 1}, "0.250 (n=1)"),
+        ({"value": 0.25, "low": 0.0, "high": 0.5, "n": 2}, "0.250 [0.000, 0.500]"),
+    ],
+)
+def test_few_runs_are_never_a_confident_figure(mean: dict[str, Any], words: str) -> None:
+    assert mean_words(mean) == words
+
+
+def test_a_cell_is_told_by_its_values() -> None:
+    assert cell_words("0007", {"rate": 3e-06, "lora": {"r": 8}}, 2) == "cell 0007 (rate 3e-06, lora {'r': 8}, seed 2)"

@@ -1,0 +1,182 @@
+"""`perdure validate`, `sample`, `--help` and the exit codes, as a user meets them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from perdure.budget.errors import ConfigError
+from perdure.cli.errors import guarded, printable
+
+HEAVY = ("torch", "transformers", "trl", "datasets", "peft", "lm_eval", "reasoning_gym", "scipy", "numpy")
+GOOD = """\
+model: {model_name_or_path: org/name}
+budget: {kl: 0.5, unit: sequence, enforce: stop}
+strategy: {type: rule}
+stages:
+  - {name: a, task: {type: dataset, path: org/data}}
+  - {name: b, task: {type: reasoning_gym, dataset: chain_sum}, method: rl}
+benchmarks: [{tasks: arc_easy}]
+"""
+START = "import sys; from perdure.cli.main import main; sys.argv[0] = 'perdure'; "
+
+
+def perdure(*arguments: str, cwd: Path, code: str = "main()") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", START + code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=60)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    (tmp_path / "good.yaml").write_text(GOOD)
+    return tmp_path
+
+
+def test_a_good_file_is_told_in_one_line(good: Path) -> None:
+    done = perdure("validate", "good.yaml", cwd=good)
+    # `a` is a dataset without a reward: only `sft` can learn it; `b` names `rl` itself.
+    assert done.stdout == (
+        "good: 2 stages (a, b); methods possible: sft, rl; budget: 0.5 nats a sequence (stop); benchmarks: arc_easy\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_that_is_enforced_is_told(good: Path) -> None:
+    done = perdure("validate", "good.yaml", "--set", "budget.enforce=[penalty, project]", cwd=good)
+    assert "budget: 0.5 nats a sequence (penalty, project)" in done.stdout
+    done = perdure("validate", "good.yaml", "--set", "budget.allocation=floor", cwd=good)
+    assert done.returncode == 1 and "budget.allocation" in done.stderr
+    assert "there is none for 'a', 'b': set `budget.target_accuracy`" in done.stderr
+
+
+def test_a_bad_file_is_one_message_without_traceback(good: Path) -> None:
+    done = perdure("validate", "good.yaml", "--set", "seed=x", "--set", "budget.kl=0", cwd=good)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "--set seed: seed: must be a whole number; got 'x'\n--set budget.kl: budget.kl: must be greater than 0; got 0\n"
+    )
+
+
+OWN = """\
+from perdure.agent.strategies.contract import Decision
+
+
+class Thrift:
+    def __init__(self, below: float = 0.5) -> None:
+        self.below = below
+
+    def choose(self, situation: object) -> Decision:
+        return Decision("sft", "always")
+
+
+def nothing() -> None:
+    return None
+"""
+
+
+def test_a_strategy_of_ones_own_is_made_as_a_run_would_and_needs_no_torch(good: Path) -> None:
+    (good / "thrift.py").write_text(OWN)
+    own = "strategy={type: python, path: 'thrift:Thrift', args: {below: 0.3}}"
+    done = perdure("validate", "good.yaml", "--set", own, cwd=good)
+    assert (done.returncode, done.stderr) == (0, "")
+    code = (
+        "from perdure.cli.commands.validate import validate; validate('good.yaml', [sys.argv[1]], False); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert perdure(own, cwd=good, code=code).stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("path: 'thrifts:Thrift'", "'thrifts:Thrift': there is no module 'thrifts'; it must be installed or lie in"),
+        ("path: 'thrift:Thrifty'", "module 'thrift' has no 'Thrifty'; did you mean 'Thrift'?"),
+        ("path: 'thrift:Thrift', args: {above: 1}", "'thrift:Thrift' could not be made with above: TypeError"),
+        ("path: 'thrift:nothing'", "made a NoneType, which has no method `choose(situation)`"),
+        ("path: thrift", "'thrift' is no entry point of the group 'perdure.strategies'"),
+    ],
+)
+def test_a_strategy_of_ones_own_that_cannot_be_made_is_refused_with_its_place(good: Path, own: str, said: str) -> None:
+    (good / "thrift.py").write_text(OWN)
+    (good / "own.yaml").write_text(GOOD.replace("type: rule", f"type: python, {own}"))
+    done = perdure("validate", "own.yaml", cwd=good)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("own.yaml:3:32: strategy.path: the strategy '")  # `strategy: {type: python, path: …`
+    assert said in done.stderr
+
+
+def test_json_of_a_good_file_is_the_resolved_curriculum(good: Path) -> None:
+    done = perdure("validate", "good.yaml", "--json", "--set", "seed=3", cwd=good)
+    resolved = json.loads(done.stdout)
+    assert (done.returncode, resolved["seed"], resolved["budget"]["every"]) == (0, 3, 20)
+
+
+def test_json_of_a_bad_file_lists_the_faults(good: Path) -> None:
+    (good / "bad.yaml").write_text(GOOD.replace("kl: 0.5", "kl: x"))
+    done = perdure("validate", "bad.yaml", "--json", cwd=good)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout) == {
+        "errors": [
+            {
+                "file": "bad.yaml",
+                "line": 2,
+                "column": 14,
+                "path": "budget.kl",
+                "message": "must be a number; got 'x'",
+            }
+        ]
+    }
+
+
+def test_the_sample_validates(tmp_path: Path) -> None:
+    text = perdure("sample", cwd=tmp_path).stdout
+    (tmp_path / "sample.yaml").write_text(text)
+    assert perdure("validate", "sample.yaml", cwd=tmp_path).returncode == 0
+
+
+def test_wrong_usage_ends_with_2(tmp_path: Path) -> None:
+    done = perdure("validate", "--nothing", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "No such option: --nothing" in done.stderr
+    assert perdure("nothing", cwd=tmp_path).returncode == 2
+
+
+def test_version(tmp_path: Path) -> None:
+    done = perdure("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "perdure")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["plan", "--help"], ["sample"], ["validate", "good.yaml"]]
+)
+def test_nothing_heavy_is_imported(good: Path, arguments: list[str]) -> None:
+    (good / "good.yaml").write_text(GOOD + "train: {trl: {logging_steps: 1}, lr_scheduler_type: cosine}\n")
+    told = f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    code = f"import atexit; atexit.register(lambda: {told}); main()"
+    done = perdure(*arguments, cwd=good, code=code)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def fails(error: BaseException) -> Callable[[], None]:
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ConfigError("no"), 1), (ValueError("oh"), 3), (KeyboardInterrupt(), 130), (SystemExit(4), 4), (SystemExit(), 0)],
+)
+def test_exit_codes(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(fails(error)) == code
+    told = capsys.readouterr().err
+    assert ("Traceback" in told, "a fault in perdure" in told) == (code == 3, code == 3)
+    assert (told == "no\n") == (code == 1)
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert printable("a\x1b[31m\n\u202eé") == "a\\x1b[31m\n\\u202eé"

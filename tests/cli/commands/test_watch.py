@@ -1,0 +1,119 @@
+import io
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from perdure.agent.run.folder import RunFolder, locked
+from perdure.budget.errors import RunError
+from perdure.cli.commands.watch import Tail, read_progress, watch
+from perdure.cli.find_run import in_use
+from tests.cli.journals import life, progress, write_run
+
+
+def watched(run: Path, *, terminal: bool = False) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, height=30, color_system=None)
+    watch(run, plain=False, console=console)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_finished_run_is_shown_and_left(tmp_path: Path) -> None:
+    text = watched(write_run(tmp_path / "demo", life()), terminal=True)
+    assert "3 of 3 stages · finished" in text
+    assert "+51▲" in text
+    assert "resume" not in text
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    events = life()
+    cut = next(i for i, event in enumerate(events) if event["event"] == "interrupted")
+    run = write_run(tmp_path / "demo", events[: cut + 1])
+    assert watched(run).endswith(f"interrupted; go on with: perdure resume {run}\n")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_killed_run_is_not_waited_for(tmp_path: Path, terminal: bool) -> None:
+    run = write_run(tmp_path / "demo", life()[:20])
+    (run / "progress.json").write_text(json.dumps(progress()))
+    text = watched(run, terminal=terminal)
+    assert "not running (killed?); go on with: perdure resume" in text.replace("\n", " ")
+    assert "is running" not in text
+
+
+def test_a_living_run_is_followed_to_its_end(tmp_path: Path) -> None:
+    """The events are years old, so that only the lock says that the run is alive."""
+    events = life()
+    run = write_run(tmp_path / "demo", events)
+    (run / "journal.jsonl").write_text(json.dumps(events[0]) + "\n")
+    held = threading.Event()
+
+    def live() -> None:
+        with locked(RunFolder(run)):
+            held.set()
+            time.sleep(0.4)
+            for event in events[1:]:
+                with (run / "journal.jsonl").open("a") as file:
+                    file.write(json.dumps(event) + "\n")
+
+    runner = threading.Thread(target=live)
+    runner.start()
+    held.wait()
+    assert in_use(run)
+    lines = watched(run).splitlines()
+    runner.join()
+    assert not in_use(run)
+    assert len([line for line in lines if "training" not in line]) == len(events)
+    assert lines[-1].endswith("finished in 2:51")
+
+
+def test_ctrl_c_leaves_the_run_as_it_is(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "demo", life()[:20])
+    before = (run / "journal.jsonl").read_bytes()
+    code = f"from pathlib import Path; from perdure.cli.commands.watch import watch; watch(Path({str(run)!r}), True)"
+    with (
+        locked(RunFolder(run)),
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(20):
+            process.stdout.readline()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        stuck = threading.Timer(60, process.kill)
+        stuck.start()
+        said = process.stdout.read() + process.stderr.read()
+        stuck.cancel()
+    assert (process.returncode, said) == (130, b"")
+    assert (run / "journal.jsonl").read_bytes() == before
+
+
+def test_no_run_to_watch(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="does not exist"):
+        watch(tmp_path / "none", plain=True)
+
+
+def test_tail_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    tail = Tail(journal)
+    with pytest.raises(RunError, match="cannot read"):
+        tail.read()
+    journal.write_bytes(b'{"event": "resumed"}\n{"event": "fini')
+    assert tail.read() == [{"event": "resumed"}]
+    assert tail.read() == []
+    with journal.open("ab") as file:
+        file.write(b'shed"}\n')
+    assert tail.read() == [{"event": "finished"}]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"step": 1}', '{"time": "x"}', "{"])
+def test_a_progress_file_that_is_none_is_left_out(tmp_path: Path, text: str) -> None:
+    assert read_progress(tmp_path) == {}
+    (tmp_path / "progress.json").write_text(text)
+    assert read_progress(tmp_path) == {}

@@ -1,0 +1,29 @@
+"""What the views know: time, pace and names."""
+
+import pytest
+
+from perdure.cli.views.state import State, with_event, with_events, with_progress
+from tests.cli.drawn import state_of, up_to
+from tests.cli.journals import START, TASKS, life, progress
+
+
+def test_time_between_stop_and_resume_is_not_counted() -> None:
+    # An event every 2 s: 4 s up to the stop, a night, 6 s after the resume.
+    events = life()[:3]
+    last = events[-1]["time"]
+    later = last + 1e4
+    events += [{"event": "resumed", "time": later}, events[1] | {"time": later + 6}]
+    assert with_events(State(), events).elapsed(later + 9) == pytest.approx(4 + 6 + 3)
+
+
+def test_a_resumed_stage_is_timed_from_where_it_went_on() -> None:
+    state = state_of(up_to("decision", 2))
+    # Steps 40 to 50 in 10 s, so 50 more take 50 s; from step 0 it would be 10 s.
+    for step in (40, 50):
+        state = with_progress(state, progress(step=step))
+    assert state.left() == pytest.approx(50)
+    assert with_event(state, {"event": "resumed", "time": START}).left() is None
+
+
+def test_names_of_stages_come_from_the_curriculum_until_decided() -> None:
+    assert state_of(up_to("reading", 1)).record.row(1).name == TASKS[0]  # type: ignore[union-attr]

@@ -1,0 +1,188 @@
+"""The model says the world; what belongs to one world is refused in the other, at its place and with a remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.curriculum.file.candidate_methods import methods_of, strategy_methods
+from perdure.curriculum.file.reader import read_curriculum, shipped
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.strategies import CANDIDATES
+from perdure.curriculum.worlds.contract import METHODS
+from perdure.curriculum.worlds.language.sources import Images
+from perdure.curriculum.worlds.registry import CausalModel, MlpModel
+from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
+
+HERE = (
+    "'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or "
+    "'lora'"
+)
+
+
+def test_the_model_says_the_world(tmp_path: Path) -> None:
+    vision, language = read(tmp_path, VISION), read(tmp_path, LANGUAGE)
+    assert (vision.world, language.world) == ("vision", "language")
+    assert isinstance(vision.model, MlpModel)
+    assert isinstance(language.model, CausalModel)
+    typed = read(tmp_path, LANGUAGE.replace("{model_", "{type: causal_lm, model_"))
+    assert typed == language
+
+
+def test_a_curriculum_that_was_written_out_is_the_same_again(tmp_path: Path) -> None:
+    for text in (VISION, LANGUAGE):
+        curriculum = read(tmp_path, text)
+        assert Curriculum.model_validate(curriculum.model_dump(mode="json")) == curriculum
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("{type: mpl}", "1:15: model.type: must be 'causal_lm' or 'mlp'; got 'mpl'; did you mean 'mlp'?"),
+        ("{type: 3}", "1:15: model.type: must be 'causal_lm' or 'mlp'; got 3"),
+        ("{}", "1:8: model.model_name_or_path: required key is missing"),
+        ("3", "1:8: model: must be a map of keys; got 3"),
+        (
+            "{type: mlp, lora: {r: 3}}",
+            "1:20: model.lora: unknown key; known here: type, hidden_sizes, data, pretrain, device, threads, seed",
+        ),
+        ("{type: mlp, learning_rate: 1}", "1:20: model.learning_rate: unknown key; it belongs in `model.pretrain`"),
+        ("{type: mlp, hidden_sizes: []}", "1:34: model.hidden_sizes: must have at least 1 entries; got a list of 0"),
+        ("{type: mlp, hidden_sizes: [0]}", "1:35: model.hidden_sizes[0]: must be at least 1; got 0"),
+        ("{type: mlp, data: ./x}", "1:26: model.data: no such folder: {}/x"),
+        ("{type: mlp, pretrain: {images: 3}}", "1:39: model.pretrain.images: must be at least 10; got 3"),
+    ],
+)
+def test_model_sections_that_are_wrong(tmp_path: Path, model: str, message: str) -> None:
+    assert faults(tmp_path, VISION.replace("{type: mlp}", model))[0] == message.replace("{}/", f"{tmp_path}/")
+
+
+def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> None:
+    lines = faults(tmp_path, LANGUAGE, "model.type=mlp", "model.hidden_sizes=[3]")
+    assert lines[0].startswith("1:9: model.model_name_or_path: unknown key")
+    changed = read(tmp_path, VISION, "model.pretrain.images=20", "stages.a.task.writer=two", "strategy.method=tilt")
+    assert isinstance(changed.model, MlpModel)
+    assert changed.model.pretrain.images == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            VISION.replace("{type: images, images: digits, rule: parity}", "{type: reasoning_gym, dataset: chain_sum}"),
+            "6:18: stages[0].task.type: 'reasoning_gym' is for the language world; this model sees images: "
+            "use `type: images`",
+        ),
+        (
+            LANGUAGE.replace(
+                "{type: reasoning_gym, dataset: chain_sum}", "{type: images, images: digits, rule: prime}"
+            ),
+            "6:18: stages[0].task.type: 'images' is for the vision world (`model.type: mlp`); "
+            "a language model reads text",
+        ),
+        (
+            LANGUAGE + "benchmarks:\n  - {type: task, name: b, task: {type: images, images: clothes, rule: label}}\n",
+            "8:40: benchmarks[0].task.type: 'images' is for the vision world (`model.type: mlp`); "
+            "a language model reads text",
+        ),
+        (
+            VISION + "benchmarks:\n  - {tasks: hellaswag}\n",
+            "8:5: benchmarks[0]: lm-eval asks language models; here a benchmark is `type: task`",
+        ),
+        (
+            LANGUAGE.replace("method: rl", "method: reinforce"),
+            f"3:33: strategy.method: method 'reinforce' is of the vision world; here use {HERE}",
+        ),
+        (
+            LANGUAGE + "    method: simpo\n",
+            f"7:13: stages[0].method: method 'simpo' is of the vision world; here use {HERE}",
+        ),
+        (
+            LANGUAGE.replace("{type: fixed, method: rl}", "{type: bandit, candidates: [sft, simpo]}"),
+            f"3:44: strategy.candidates[1]: method 'simpo' is of the vision world; here use {HERE}",
+        ),
+        (
+            VISION.replace("method: rl", "method: sdft"),
+            "3:33: strategy.method: method 'sdft' is of the language world; here use 'sft', 'rl', 'chord', 'gate', "
+            "'tilt', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'",
+        ),
+        (
+            VISION.replace("{kl: 1}", "{kl: 1, prompts: generic, generic: mine.yaml}"),
+            "2:26: budget.prompts: generic prompts are text, and this model sees images; use `prompts: seen` or `task`",
+        ),
+        (
+            VISION.replace("rule: parity", "rule: parity, writer: none").replace("method: rl", "method: chord"),
+            "6:11: stages[0].task: method 'chord' needs demonstrations and this task has none; name a `writer`, or use "
+            "'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'",
+        ),
+        (
+            VISION.replace("rule: parity", "rule: label, writer: two"),
+            "6:63: stages[0].task.writer: `writer: two` needs three right labels, and `rule: label` has one",
+        ),
+        (
+            VISION.replace("rule: parity", "rule: parity, reward: {type: source}"),
+            "6:56: stages[0].task.reward: unknown key; known here: type, images, rule, writer, data, variant, train, "
+            "heldout",
+        ),
+    ],
+)
+def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> None:
+    assert faults(tmp_path, text) == [message]
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy", "methods"),
+    [
+        (LANGUAGE, "{type: fixed, method: gate}", ("gate",)),
+        (LANGUAGE, "{type: rule}", ("sft", "rl", "chord")),
+        (VISION, "{type: rule}", ("sft", "rl", "chord")),
+        (VISION.replace("parity}", "parity, writer: none}"), "{type: rule}", ("rl",)),
+        (VISION, "{type: probe}", CANDIDATES),
+        (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl", "tilt")),
+        (VISION, "{type: probe, candidates: [tilt, lora]}", ("tilt", "lora")),
+        (VISION, "{type: python, path: 'mine:choose'}", METHODS["vision"]),
+        (VISION + "    method: ewc\n", "{type: rule}", ("ewc",)),
+    ],
+)
+def test_what_a_strategy_may_choose(tmp_path: Path, text: str, strategy: str, methods: tuple[str, ...]) -> None:
+    curriculum = read(tmp_path, text.replace("{type: fixed, method: rl}", strategy))
+    assert methods_of(curriculum, curriculum.stages[0]) == methods
+
+
+def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -> None:
+    twice = VISION.replace("{type: fixed, method: rl}", "{type: probe, candidates: [rl, sft, rl]}")
+    assert faults(tmp_path, twice) == ["3:47: strategy.candidates[2]: 'rl' is given twice"]
+    unwritten = VISION.replace("parity}", "parity, writer: none}")
+    imitating = unwritten.replace("{type: fixed, method: rl}", "{type: probe, candidates: [sft, gate]}")
+    assert faults(tmp_path, imitating) == [
+        "6:11: stages[0].task: none of the strategy's candidates can learn this task: method 'sft' needs "
+        "demonstrations and this task has none; name a `writer`, or use 'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'"
+    ]
+    read(tmp_path, imitating + "    method: tilt\n")  # the strategy is not asked
+
+
+def test_the_candidates_of_ones_own_strategy_are_looked_at_too(tmp_path: Path) -> None:
+    own = "{type: python, path: 'mine:choose', candidates: [rl, {}]}"
+    other = VISION.replace("{type: fixed, method: rl}", own.replace("{}", "sdft"))
+    assert "strategy.candidates[1]: method 'sdft' is of the language world" in faults(tmp_path, other)[0]
+    twice = VISION.replace("{type: fixed, method: rl}", own.replace("{}", "rl"))
+    assert faults(tmp_path, twice)[0].endswith("strategy.candidates[1]: 'rl' is given twice")
+
+
+def test_an_adapter_is_not_offered_on_an_adapter(tmp_path: Path) -> None:
+    own = "{type: python, path: 'mine:choose'}"
+    plain = read(tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", own))
+    assert "lora" in strategy_methods(plain)
+    adapted = read(
+        tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", own).replace("{model_", "{lora: {r: 4}, model_")
+    )
+    assert strategy_methods(adapted) == tuple(method for method in METHODS["language"] if method != "lora")
+
+
+def test_the_shipped_curricula_of_the_vision_world() -> None:
+    stream, single = (read_curriculum(name).curriculum for name in ("parity-mnist", "parity-mnist-task"))
+    assert {"parity-mnist", "parity-mnist-task"} <= set(shipped())
+    assert [stream.world, single.world] == ["vision", "vision"]
+    rules = [stage.task.rule for stage in stream.stages if isinstance(stage.task, Images)]
+    assert rules == ["parity", "at_least_five", "multiple_of_three", "prime"]
+    assert [one.title for one in stream.benchmarks] == ["fashion", "fashion_shifted", "fashion_noisy"]
+    assert (len(single.stages), single.budget.enforce) == (1, "observe")

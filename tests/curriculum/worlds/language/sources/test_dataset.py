@@ -1,0 +1,58 @@
+"""Items of a dataset: repeatable, chosen and exploded as the curriculum says."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.budget.errors import DataError
+from tests.curriculum.worlds.language.sources.building import MATCH, SUMS, data, write_rows
+
+
+def test_the_same_seed_gives_the_same_items(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "sums.jsonl", SUMS)
+    copy = write_rows(tmp_path / "copy.json", SUMS)
+    assert data(path).fingerprint() == data(path).fingerprint() == data(copy).fingerprint()
+    assert data(path).fingerprint() != data(path, seed=1).fingerprint()
+    assert data(path, train=2).heldout == data(path, train=9).heldout
+
+
+def test_the_shape_of_tool_alpaca(tmp_path: Path) -> None:
+    rows = [
+        {
+            "Name": name,
+            "NLDocumentation": f"{name}One: does one. {name}Two: does two.",
+            "Instructions": [f"do {which} with {name}, case {case}" for which in ("one", "two") for case in range(2)],
+            "Golden_Answers": [
+                [{"Action": f"{name}{which}", "Action_Input": '{"a": 1}'}] for which in ("One", "Two") for _ in range(2)
+            ],
+        }
+        for name in ("cat", "dog", "eel")
+    ]
+    path = write_rows(tmp_path / "tools.json", rows)
+    options: dict[str, Any] = {
+        "explode": ["Instructions", "Golden_Answers"],
+        "template": "{NLDocumentation}\n{Instructions}",
+    }
+    task = data(path, **options, columns={"answer": "Golden_Answers.0.Action"}, reward=MATCH, train=9)
+    assert (len(task.train), len(task.heldout)) == (9, 3)  # 3 tools with 4 requests
+    item = task.train[0]
+    which, name = re.findall(r"do (\w+) with (\w+)", item.prompt[0]["content"])[0]
+    assert item.answer == f"{name}{which.capitalize()}"
+    whole = data(path, **options, columns={"answer": "Golden_Answers"}).train[0]
+    assert json.loads(str(whole.answer))[0]["Action_Input"] == '{"a": 1}'  # lists and maps as JSON
+    with pytest.raises(DataError, match="no column 'Instruction' to explode; did you mean 'Instructions'"):
+        data(path, explode=["Instruction"], template="{Name}")
+    with pytest.raises(DataError, match="'Name' must be lists of equal length"):
+        data(path, explode=["Instructions", "Name"], template="{Name}")
+
+
+def test_where_chooses_rows(tmp_path: Path) -> None:
+    rows = [{**row, "details": {"level": f"L{number % 3}"}, "n": number} for number, row in enumerate(SUMS)]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    one = data(path, where={"details.level": "L1"})
+    assert {item.columns["n"] % 3 for item in (*one.train, *one.heldout)} == {1}
+    both = data(path, where={"details.level": ["L0", "L1"], "n": [0, 1, 2, 3]})
+    assert sorted(item.columns["n"] for item in (*both.train, *both.heldout)) == [0, 1, 3]
