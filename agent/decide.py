@@ -14,13 +14,13 @@ from perdure.agent.worlds.registry import stage_steps
 from perdure.budget.errors import ConfigError
 from perdure.budget.monitor import Reading
 from perdure.curriculum.file.candidate_methods import strategy_methods
-from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import PythonStrategy
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.build import learnable_by
-from perdure.curriculum.worlds.contract import METHODS, Method
+from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
+from perdure.curriculum.worlds.registry import method_name
 
 
 def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Decision:
@@ -35,7 +35,7 @@ def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) ->
     if kept is not None:
         return kept
     if stage.method is not None:
-        decision = Decision(stage.method, "the stage names it")
+        decision = Decision(life.curriculum.method(stage.method).name, "the stage names it")
     else:
         situation = situation_of(life, number, stage, task, entry)
         decision = checked(life.strategy.choose(situation), situation)
@@ -67,9 +67,7 @@ def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Readi
         stage=stage,
         task=Task(task.name, task.train, (), task.reward),
         methods=possible_methods(curriculum, task),
-        steps=lambda method: stage_steps(
-            curriculum, method, settings_for(method, curriculum.train, stage.train), len(task.train)
-        ),
+        steps=lambda method: method_steps(curriculum, stage, task, method),
         policy=life.world.policy,
         entry=entry,
         cap=cap,
@@ -81,15 +79,23 @@ def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Readi
     )
 
 
-def possible_methods(curriculum: Curriculum, task: Task) -> tuple[Method, ...]:
+def method_steps(curriculum: Curriculum, stage: Stage, task: Task, name: str) -> int:
+    """The optimiser steps that a method would make in a stage. Raises as `stage_steps`."""
+    method = curriculum.method(name)
+    settings = settings_for(method, curriculum.train, stage.train).objective
+    return stage_steps(curriculum, method, settings, len(task.train))
+
+
+def possible_methods(curriculum: Curriculum, task: Task) -> tuple[str, ...]:
     """Those among which the strategy may choose, and that can learn the task.
 
     Raises:
         ConfigError: there are none.
     """
-    offered, able = strategy_methods(curriculum), learnable_by(task, curriculum.world)
-    methods = tuple(method for method in offered if method in able)
+    offered, facts = strategy_methods(curriculum), facts_of(task)
+    methods = learnable_by(curriculum.spec, facts, offered)
     if not methods:
+        able = learnable_by(curriculum.spec, facts)
         remedy = f"it can be learned by {', '.join(able)}" if able else "it cannot be learned at all"
         raise ConfigError(
             f"strategy {curriculum.strategy.type!r}: none of its methods ({', '.join(offered)}) can learn task "
@@ -127,17 +133,15 @@ def checked(decision: object, situation: Situation) -> Decision:
     return decision
 
 
-def _refusal(method: object, situation: Situation) -> str:
-    left = f"choose one of {', '.join(map(repr, situation.methods))}"
-    known = {name for names in METHODS.values() for name in names}
-    if not isinstance(method, str) or method not in known:
-        return f"there is no method {method!r}{did_you_mean(method, situation.methods)}; {left}"
-    world = situation.curriculum.world
-    if method not in METHODS[world]:
-        return f"method {method!r} is not of the {world} world; {left}"
-    if method not in learnable_by(situation.task, world):
-        return f"method {method!r} cannot learn this task, which has {_lacking(situation.task)}; {left}"
-    return f"method {method!r} is not among its candidates; {left}"
+def _refusal(name: object, situation: Situation) -> str:
+    choose = f"choose one of {', '.join(map(repr, situation.methods))}"
+    try:
+        method = situation.curriculum.method(method_name(str(name)))
+    except ValueError:  # of its world, or of none
+        return f"there is no method {name!r} here{did_you_mean(name, situation.methods)}; {choose}"
+    if lacking(method, facts_of(situation.task)):
+        return f"method {name!r} cannot learn this task, which has {_lacking(situation.task)}; {choose}"
+    return f"method {name!r} is not among its candidates; {choose}"
 
 
 def _check_spent(who: str, spent: object, steps: int) -> None:
@@ -187,4 +191,4 @@ def _kept(life: Life, number: int) -> Decision | None:
     if row is None or row.reason is None or row.method is None:
         return None
     candidates = tuple(Candidate(one["method"], one["figures"]) for one in row.candidates)
-    return Decision(row.method, row.reason, row.evidence, candidates, row.share, row.steps_spent)  # type: ignore[arg-type]
+    return Decision(row.method, row.reason, row.evidence, candidates, row.share, row.steps_spent)

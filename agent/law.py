@@ -9,7 +9,6 @@ from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.registry import CausalModel, MlpModel
 
 DIGITS = 12
 """How much of a base's hash a message shows."""
@@ -48,16 +47,9 @@ def law_for(curriculum: Curriculum, world: Identified) -> Law | None:
         raise ConfigError(
             f"budget.law: {name} was fitted on another base. Its base is {law.base[:DIGITS]} ({law.runs} runs by "
             f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}), and this curriculum's base, "
-            f"{_base_in_words(curriculum.model)}, is {world.base_id[:DIGITS]}: {remedy}"
+            f"{curriculum.model.title}, is {world.base_id[:DIGITS]}: {remedy}"
         )
     return law
-
-
-def _base_in_words(model: CausalModel | MlpModel) -> str:
-    """`builtin:tiny`, `org/name at revision v1`, `the mlp of 512 and 256 hidden units pretrained on shipped images`."""
-    if isinstance(model, CausalModel):
-        return model.model_name_or_path + (f" at revision {model.revision}" if model.revision else "")
-    return f"the mlp of {' and '.join(map(str, model.hidden_sizes))} hidden units pretrained on {model.data} images"
 
 
 def fingerprint(law: Law) -> str:

@@ -17,9 +17,9 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.record import active_seconds
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision
-from perdure.agent.worlds.base_prompts import base_prompts, term_groups
-from perdure.agent.worlds.registry import shortened
-from perdure.agent.worlds.update import Beside, Outcome, SaveAndStop
+from perdure.agent.worlds.base_prompts import base_prompts
+from perdure.agent.worlds.contract import Outcome, SaveAndStop
+from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ModelError
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.task import Task
@@ -73,7 +73,8 @@ def live_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
     else:
         guard = _guard(life, number, stage, partial)
         decision, outcome = update(life, number, stage, task, guard)
-        rate = settings_for(decision.method, life.curriculum.train, stage.train).learning_rate
+        method = life.curriculum.method(decision.method)
+        rate = settings_for(method, life.curriculum.train, stage.train).objective.learning_rate
         settle(guard, outcome, Recovery(rate, derive(life.curriculum.seed, "recover", stage.name)))
         keep_policy(life, number, stage, decision, outcome, guard)
     score_ends(life, number, stage.name, partial)
@@ -97,23 +98,20 @@ def update(life: Life, number: int, stage: Stage, task: Task, guard: Guard) -> t
     if not guard.may_begin(entry):
         return decision, Outcome(0, "stopped")
     life.chronicle.enter("training", method=decision.method, **about)
-    seen = [task.name for task in life.tasks[:number]]
-    settings = settings_for(decision.method, life.curriculum.train, stage.train)
+    job = update_job(
+        life.curriculum,
+        life.tasks,
+        life.world.policy,
+        number,
+        life.curriculum.method(decision.method),
+        seed=derive(seed, "update", stage.name),
+        folder=life.folder.partial_stage(number, stage.name),
+        watch=guard.watch,
+        controller=guard.controller,
+        steps_spent=decision.steps_spent,
+    )
     with life.interrupt.may_wait():
-        outcome = life.world.update(
-            decision.method,
-            task,
-            shortened(life.curriculum, decision.method, settings, len(task.train), decision.steps_spent),
-            seed=derive(seed, "update", stage.name),
-            folder=life.folder.partial_stage(number, stage.name),
-            watch=guard.watch,
-            beside=Beside(
-                earlier=life.tasks[: number - 1],
-                texts=term_groups(life.curriculum, seen),
-                unit=life.curriculum.budget.unit,
-                controller=guard.controller,
-            ),
-        )
+        outcome = life.world.update(job)
     if life.interrupt.requested:
         raise KeyboardInterrupt
     return decision, outcome

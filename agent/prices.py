@@ -205,7 +205,11 @@ def price_stages(
 def _cut(curriculum: Curriculum, lengths: Sequence[int]) -> bool:
     """Whether the monitor's texts may end before the answers do that are examined."""
     most = curriculum.budget.max_completion_length
-    return curriculum.evaluation.max_completion_length > most and max(lengths) >= most and curriculum.world != "vision"
+    return (
+        curriculum.evaluation.max_completion_length > most
+        and max(lengths) >= most
+        and not curriculum.spec.one_step_answers
+    )
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -28,7 +28,6 @@ from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.build import build_task, check_task
-from perdure.curriculum.worlds.contract import Method
 from perdure.eval.benchmarks import Prepared, prepare_benchmarks, refuse_trained_on
 from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
@@ -91,7 +90,7 @@ class Ready:
 
     curriculum: Curriculum
     tasks: tuple[Task, ...]
-    methods: tuple[tuple[Method, ...], ...]
+    methods: tuple[tuple[str, ...], ...]
     benchmarks: Prepared
     world: World
     law: Law | None
@@ -130,13 +129,14 @@ def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
     )
 
 
-def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[Method]:
+def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[str]:
     """Those that a stage may come to use, now that its data is known."""
     own = stage.method or (curriculum.strategy.method if isinstance(curriculum.strategy, FixedStrategy) else None)
     if own is None:
         return possible_methods(curriculum, task)
-    check_task(task, own, curriculum.world)
-    return [own]
+    method = curriculum.method(own)
+    check_task(task, method, curriculum.spec)
+    return [method.name]
 
 
 def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:

@@ -22,16 +22,13 @@ from perdure.agent.enforcement.steering import controller_of
 from perdure.agent.life import Life
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Trial
-from perdure.agent.worlds.base_prompts import term_groups
-from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.update import Beside, Progress
+from perdure.agent.worlds.contract import Progress, World
+from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Stage
-from perdure.curriculum.settings import Common, TrlCommon
+from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.build import learnable_by
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
 from perdure.eval.preserve_rng import undisturbed
 from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
 
@@ -56,7 +53,7 @@ class Fork:
     _measured: dict[tuple[str, int, int], list[float]] = field(default_factory=dict)
     _answers: int = 0
 
-    def attempt(self, method: Method, steps: int, num_prompts: int, k: int) -> Trial:
+    def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> Trial:
         """`steps` steps of a method; see `Situation.attempt` and `Trial`.
 
         Raises:
@@ -101,9 +98,9 @@ class Fork:
                 for stage, task in [*self._earlier(), (self.stage, self.task)]
             }
 
-    def _check(self, method: Method, counts: Mapping[str, int]) -> None:
-        able = learnable_by(self.task, self.life.curriculum.world)
-        if method not in able:
+    def _check(self, method: str, counts: Mapping[str, int]) -> None:
+        able = learnable_by(self.life.curriculum.spec, facts_of(self.task))
+        if lacking(self.life.curriculum.method(method), facts_of(self.task)):
             raise ConfigError(
                 f"attempt: {method!r} cannot be tried on this task; it can be learned by {', '.join(able)}"
             )
@@ -111,29 +108,24 @@ class Fork:
             if value < 1:
                 raise ConfigError(f"attempt: {name} is {value}; it must be at least 1")
 
-    def _train(self, method: Method, steps: int, num_prompts: int, folder: Path) -> "_Watch":
+    def _train(self, method: str, steps: int, num_prompts: int, folder: Path) -> "_Watch":
         life, curriculum = self.life, self.life.curriculum
-        settings = settings_for(method, curriculum.train, self.stage.train)
         watch = _Watch(self, method, steps)
-        life.world.update(
-            method,
-            set_aside(self.task, num_prompts)[0],
-            at_full_rate(settings, most=steps),
+        job = update_job(
+            curriculum,
+            life.tasks,
+            life.world.policy,
+            self.number,
+            curriculum.method(method),
+            task=set_aside(self.task, num_prompts)[0],
+            change=lambda settings: at_full_rate(settings, most=steps),
             seed=derive(curriculum.seed, "trial", self.stage.name, method),
             folder=folder,
             watch=watch,
-            beside=self._beside(),
+            controller=controller_of(life, self.number, self.cap),
         )
+        life.world.update(job)
         return watch
-
-    def _beside(self) -> Beside:
-        budget, tasks = self.life.curriculum.budget, self.life.tasks
-        return Beside(
-            earlier=tasks[: self.number - 1],
-            texts=term_groups(self.life.curriculum, [task.name for task in tasks[: self.number]]),
-            unit=budget.unit,
-            controller=controller_of(self.life, self.number, self.cap),
-        )
 
     def _rewards(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
         """Mean reward of each item set aside, with the same draws whenever it is asked."""
@@ -190,7 +182,7 @@ def forked(world: World, folder: Path) -> Iterator[None]:
 class _Watch:
     """Ends a trial after its steps; notes when each was made, whether one broke, and the KL half-way."""
 
-    def __init__(self, fork: Fork, method: Method, steps: int) -> None:
+    def __init__(self, fork: Fork, method: str, steps: int) -> None:
         self._fork, self._method, self._steps = fork, method, steps
         self._times: list[float] = []
         self._last = time.perf_counter()
@@ -230,7 +222,9 @@ SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_
 def at_full_rate(settings: Common, *, most: int) -> Common:
     """The settings of a trial of `most` steps: the learning rate of the stage throughout, and no checkpoints."""
     changes: dict[str, object] = {"lr_scheduler_type": "constant", "warmup_steps": 0}
-    if isinstance(settings, TrlCommon):
-        kept = {name: value for name, value in settings.trl.items() if name not in SCHEDULE}
-        changes |= {"save_steps": most + 1, "trl": kept}
+    if "save_steps" in type(settings).model_fields:
+        changes["save_steps"] = most + 1
+    library = getattr(settings, "trl", None)
+    if library is not None:
+        changes["trl"] = {name: value for name, value in library.items() if name not in SCHEDULE}
     return settings.model_copy(update=changes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.messages import did_you_mean
 
 MOVED = {"perdure.curriculum.skills": "perdure.curriculum.worlds.language.skills"}
 """Modules of perdure that curricula name, by the name that they had in an earlier version."""

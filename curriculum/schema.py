@@ -1,23 +1,34 @@
 """The curriculum: what a YAML file may say. Importing it imports no torch."""
 
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
 from perdure.curriculum.train import Train
-from perdure.curriculum.worlds.contract import METHODS, OTHER, Method, left
-from perdure.curriculum.worlds.language.sources import Images, TaskConfig
-from perdure.curriculum.worlds.registry import ModelConfig, World
+from perdure.curriculum.worlds.contract import Method, MethodError, ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.learnable import lacking, refusal
+from perdure.curriculum.worlds.registry import MethodName, default_world, model_type, owner_of, spec_of, worlds
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
+if TYPE_CHECKING:
+    ModelConfig = ModelSection
+    TaskConfig = Source
+else:
 
-OTHER_TASKS: dict[World, str] = {
-    "language": "{!r} is for the vision world (`model.type: mlp`); a language model reads text",
-    "vision": "{!r} is for the language world; this model sees images: use `type: images`",
-}
+    def _model_type(model: Any) -> str:
+        """The kind of a model section; without `type`, and for what is no section at all, that of the default world."""
+        default = model_type(default_world().model)
+        return str(model.get("type", default) if isinstance(model, dict) else getattr(model, "type", default))
+
+    _models = [Annotated[spec.model, Tag(model_type(spec.model))] for spec in worlds().values()]
+    _tasks = dict.fromkeys(task for spec in worlds().values() for task in spec.tasks)
+    ModelConfig = Annotated[reduce(or_, _models), Discriminator(_model_type)]
+    TaskConfig = Annotated[reduce(or_, _tasks), Field(discriminator="type")]
 
 
 class Evaluation(Frozen):
@@ -99,21 +110,18 @@ class Stage(Frozen):
 
     name: Annotated[Name, Field(description="column title and folder name; unique")]
     task: Annotated[TaskConfig, Field(description="where the items come from")]
-    method: Annotated[Method | None, Field(description="overrules the strategy for this stage")] = None
+    method: Annotated[
+        MethodName | None,
+        Field(description="OBJECTIVE [+ MODIFIER]…, or a recipe; overrules the strategy"),
+    ] = None
     target_accuracy: Annotated[
         float | None, Field(gt=0, lt=1, description="overrules the budget's `target_accuracy` for this stage")
     ] = None
     train: Annotated[Train, Field(description="overrules the curriculum's `train` for this stage")] = Train()
 
-    @model_validator(mode="after")
-    def _method_can_learn_the_task(self) -> "Stage":
-        if self.method is not None:
-            _check_method(self.task, self.method, "method")
-        return self
-
 
 class Curriculum(Frozen):
-    """A whole life: a base model, a budget, a way to choose, a stream of tasks and what must be kept."""
+    """A base model, a budget, a way to choose, a stream of tasks and what must be kept."""
 
     model: Annotated[ModelConfig, Field(description="the base model")]
     seed: Annotated[int, Field(ge=0, lt=2**32, description="everything random follows from it")] = 0
@@ -133,26 +141,47 @@ class Curriculum(Frozen):
     ] = None
 
     @property
-    def world(self) -> World:
-        """What kind of policy and tasks this is about; the model says."""
+    def world(self) -> str:
+        """The name of the world that the model is of."""
         return self.model.world
+
+    @property
+    def spec(self) -> WorldSpec:
+        """What the world hands over."""
+        return spec_of(self.model.world)
+
+    def method(self, name: str) -> Method:
+        """A method of the curriculum's world.
+
+        Raises:
+            MethodError: there is none of that name, or the model cannot be trained by it.
+        """
+        method = self.spec.method(name)
+        refused = self.model.refusal(method)
+        if refused is not None:
+            raise MethodError(refused)
+        return method
 
     @model_validator(mode="after")
     def _everything_is_of_one_world(self) -> "Curriculum":
+        spec = self.spec
         for place, task in self._tasks():
-            if isinstance(task, Images) != (self.world == "vision"):
-                raise broken_rule(OTHER_TASKS[self.world].format(task.type), *place, "type")
+            if not isinstance(task, spec.tasks):
+                owner = owner_of(task)
+                kind = f"`model.type: {model_type(owner.model)}`"
+                message = f"{task.type!r} is for the {owner.name} world ({kind}); {spec.takes}"  # type: ignore[attr-defined]
+                raise broken_rule(message, *place, "type")
         for index, one in enumerate(self.benchmarks):
-            if isinstance(one, Benchmark) and self.world == "vision":
+            if isinstance(one, Benchmark) and not spec.reads_text:
                 raise broken_rule("lm-eval asks language models; here a benchmark is `type: task`", "benchmarks", index)
-        for place, method in self._methods():
-            if method not in METHODS[self.world]:
-                raise broken_rule(
-                    f"method {method!r} is of the {OTHER[self.world]} world; here use {left(self.world)}", *place
-                )
+        for place, name in self._methods():
+            try:
+                self.method(name)
+            except MethodError as error:
+                raise broken_rule(str(error), *place) from None
         return self
 
-    def _tasks(self) -> list[tuple[tuple[str | int, ...], TaskConfig]]:
+    def _tasks(self) -> list[tuple[tuple[str | int, ...], Source]]:
         """Every task, of stages and of benchmarks, with its place."""
         stages = [(("stages", index, "task"), one.task) for index, one in enumerate(self.stages)]
         benchmarks = [
@@ -162,24 +191,16 @@ class Curriculum(Frozen):
         ]
         return [*stages, *benchmarks]
 
-    def _methods(self) -> list[tuple[tuple[str | int, ...], Method]]:
+    def _methods(self) -> list[tuple[tuple[str | int, ...], str]]:
         """Every method that the file names, with its place."""
         fixed = [(("strategy", "method"), self.strategy.method)] if isinstance(self.strategy, FixedStrategy) else []
         tried = [(("strategy", "candidates", index), method) for index, method in enumerate(self._candidates())]
         own = [(("stages", index, "method"), one.method) for index, one in enumerate(self.stages) if one.method]
         return [*fixed, *tried, *own]
 
-    def _candidates(self) -> list[Method]:
+    def _candidates(self) -> list[str]:
         """The methods among which the file lets a strategy choose, if it lists any."""
         return self.strategy.candidates or [] if isinstance(self.strategy, Trying | PythonStrategy) else []
-
-    @model_validator(mode="after")
-    def _an_adapter_is_not_put_on_an_adapter(self) -> "Curriculum":
-        if getattr(self.model, "lora", None) is not None:
-            for place, method in self._methods():
-                if method == "lora":
-                    raise broken_rule("with `model.lora` the policy is a LoRA adapter already; use 'sft'", *place)
-        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Curriculum":
@@ -194,23 +215,29 @@ class Curriculum(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _fixed_method_can_learn_every_task(self) -> "Curriculum":
-        if isinstance(self.strategy, FixedStrategy):
-            for index, stage in enumerate(self.stages):
-                if stage.method is None:
-                    _check_method(stage.task, self.strategy.method, "stages", index, "task")
+    def _methods_can_learn_their_tasks(self) -> "Curriculum":
+        fixed = self.strategy.method if isinstance(self.strategy, FixedStrategy) else None
+        for index, stage in enumerate(self.stages):
+            name = stage.method or fixed
+            refused = None if name is None else refusal(self.spec, self.method(name), stage.task.facts)
+            if refused is not None:
+                raise broken_rule(refused, "stages", index, "method" if stage.method else "task")
         return self
 
     @model_validator(mode="after")
     def _candidates_fit_every_task(self) -> "Curriculum":
-        candidates = self._candidates()
-        for index, method in enumerate(candidates):
-            if method in candidates[:index]:
-                raise broken_rule(f"{method!r} is given twice", "strategy", "candidates", index)
+        candidates = [self.method(name) for name in self._candidates()]
+        names = [one.name for one in candidates]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise broken_rule(f"{name!r} is given twice", "strategy", "candidates", index)
         for index, stage in enumerate(self.stages):
-            if candidates and stage.method is None and None not in map(stage.task.refusal, candidates):
-                message = f"none of the strategy's candidates can learn this task: {stage.task.refusal(candidates[0])}"
-                raise broken_rule(message, "stages", index, "task")
+            if candidates and stage.method is None:
+                facts = stage.task.facts
+                if all(lacking(one, facts) for one in candidates):
+                    first = refusal(self.spec, candidates[0], facts)
+                    message = f"none of the strategy's candidates can learn this task: {first}"
+                    raise broken_rule(message, "stages", index, "task")
         return self
 
     @model_validator(mode="after")
@@ -219,14 +246,14 @@ class Curriculum(Frozen):
         if read and not given:
             message = "`budget.prompts: generic` and `budget.generic: FILE` go together"
             raise broken_rule(message, "budget", "prompts")
-        if self.world == "vision" and given:
-            message = "generic prompts are text, and this model sees images; use `prompts: seen` or `task`"
+        if given and not self.spec.reads_text:
+            message = f"generic prompts are text, and {self.spec.takes}; set `prompts: seen` or `task`"
             raise broken_rule(message, "budget", "prompts" if read else "generic")
         return self
 
     @model_validator(mode="after")
     def _recovery_has_prompts(self) -> "Curriculum":
-        if self.world == "language" and self.budget.enforces("recover") and self.budget.generic is None:
+        if self.spec.reads_text and self.budget.enforces("recover") and self.budget.generic is None:
             raise broken_rule(
                 "`recover` distils from the base on general prompts: name them with `budget.generic: FILE`, a "
                 "JSON-lines file with a `prompt` a line, or `builtin:skills` for builtin:tiny",
@@ -250,9 +277,3 @@ class Curriculum(Frozen):
                 "allocation",
             )
         return self
-
-
-def _check_method(task: TaskConfig, method: Method, *place: str | int) -> None:
-    refusal = task.refusal(method)
-    if refusal is not None:
-        raise broken_rule(refusal, *place)

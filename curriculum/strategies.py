@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from perdure.budget.config import Frozen
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.registry import MethodName
 
-RULES: tuple[Method, ...] = ("sft", "rl", "chord")
+RULES: tuple[str, ...] = ("sft", "rl", "chord")
 """What `rule` chooses among."""
 
-CANDIDATES: tuple[Method, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
+CANDIDATES: tuple[str, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
 """What `probe` and `bandit` choose among where the file names no candidates.
 
 One of each sort: imitation at the full rate, reinforcement held near the base, imitation at a low rate, and the
@@ -23,7 +23,7 @@ class FixedStrategy(Frozen):
     """One method for every stage that names none itself."""
 
     type: Literal["fixed"]
-    method: Annotated[Method, Field(description="the method")]
+    method: Annotated[MethodName, Field(description="the method")]
 
 
 class RuleStrategy(Frozen):
@@ -45,7 +45,7 @@ class Trying(Frozen):
     """What `probe` and `bandit` have in common: whom they try, on what, and what they look for."""
 
     candidates: Annotated[
-        list[Method] | None,
+        list[MethodName] | None,
         Field(
             min_length=1,
             description="methods to choose among, of which those that cannot learn the task are left out; default: "
@@ -107,7 +107,8 @@ class PythonStrategy(Frozen):
     ]
     args: Annotated[dict[str, Any], Field(description="keyword arguments")] = {}
     candidates: Annotated[
-        list[Method] | None, Field(min_length=1, description="what it may choose; default: every method of the world")
+        list[MethodName] | None,
+        Field(min_length=1, description="what it may choose; default: every method of the world"),
     ] = None
 
 

@@ -1,52 +1,27 @@
-"""Train settings: for all stages, for one method, or for one stage; and which of them win."""
+"""Train settings: for all methods, for one, or for one stage; and which of them win."""
 
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
-
-from perdure.curriculum.settings import (
-    ChordTrain,
-    Common,
-    EaftTrain,
-    EwcTrain,
-    GateTrain,
-    Generation,
-    L2Train,
-    LoraTrain,
-    LowLrSftTrain,
-    ReinforceTrain,
-    ReplayTrain,
-    RlKlTrain,
-    RlTrain,
-    SdftTrain,
-    SftKlTrain,
-    SftTrain,
-    SimpoTrain,
-    TiltTrain,
-    TrlCommon,
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    create_model,
+    field_validator,
+    model_serializer,
 )
-from perdure.curriculum.worlds.contract import PARENT, Method
+
+from perdure.budget.config import Frozen
+from perdure.curriculum.settings import Common, not_0
+from perdure.curriculum.worlds.contract import Method, MethodSpec, Recipe, WorldSpec
+from perdure.curriculum.worlds.registry import sections, worlds
 
 
-class Train(TrlCommon, Generation):
-    """Settings shared by the methods, and below them those of one method alone, which win."""
-
-    sft: Annotated[SftTrain, Field(description="of `sft` alone; they win")] = SftTrain()
-    rl: Annotated[RlTrain, Field(description="of `rl` alone; they win")] = RlTrain()
-    chord: Annotated[ChordTrain, Field(description="of `chord` alone; they win")] = ChordTrain()
-    gate: Annotated[GateTrain, Field(description="of `gate` alone; they win")] = GateTrain()
-    tilt: Annotated[TiltTrain, Field(description="of `tilt` alone; they win")] = TiltTrain()
-    sdft: Annotated[SdftTrain, Field(description="of `sdft` alone; they win")] = SdftTrain()
-    eaft: Annotated[EaftTrain, Field(description="of `eaft` alone; they win")] = EaftTrain()
-    sft_kl: Annotated[SftKlTrain, Field(description="of `sft_kl` alone; they win")] = SftKlTrain()
-    rl_kl: Annotated[RlKlTrain, Field(description="of `rl_kl` alone; they win")] = RlKlTrain()
-    low_lr_sft: Annotated[LowLrSftTrain, Field(description="of `low_lr_sft` alone; they win")] = LowLrSftTrain()
-    replay: Annotated[ReplayTrain, Field(description="of `replay` alone; they win")] = ReplayTrain()
-    ewc: Annotated[EwcTrain, Field(description="of `ewc` alone; they win")] = EwcTrain()
-    l2: Annotated[L2Train, Field(description="of `l2` alone; they win")] = L2Train()
-    lora: Annotated[LoraTrain, Field(description="of `lora` alone; they win")] = LoraTrain()
-    reinforce: Annotated[ReinforceTrain, Field(description="of `reinforce` alone; they win")] = ReinforceTrain()
-    simpo: Annotated[SimpoTrain, Field(description="of `simpo` alone; they win")] = SimpoTrain()
+class TrainSections(Frozen):
+    """Settings that methods share, and below them those of one method alone, which win."""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -63,69 +38,128 @@ def _set_in(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-SECTIONS: dict[Method, type[Common]] = {
-    "sft": SftTrain,
-    "rl": RlTrain,
-    "chord": ChordTrain,
-    "gate": GateTrain,
-    "tilt": TiltTrain,
-    "sdft": SdftTrain,
-    "eaft": EaftTrain,
-    "sft_kl": SftKlTrain,
-    "rl_kl": RlKlTrain,
-    "low_lr_sft": LowLrSftTrain,
-    "replay": ReplayTrain,
-    "ewc": EwcTrain,
-    "l2": L2Train,
-    "lora": LoraTrain,
-    "reinforce": ReinforceTrain,
-    "simpo": SimpoTrain,
-}
+def section_settings(spec: WorldSpec, name: str) -> tuple[type[Frozen], ...]:
+    """The settings that a section of `train` has in a world: of the objective or modifier, and of the recipe's parts.
 
-OF_ANOTHER_MEANING: dict[Method, frozenset[str]] = {"simpo": frozenset({"beta"})}
-"""Settings of a method that it does not take from the shared ones of that name."""
+    A recipe with the name of a modifier shares its section; what is not the modifier's holds for the recipe alone.
+    """
+    parts = spec.objectives | spec.modifiers
+    recipe = next((one for one in spec.recipes if one.name == name), None)
+    names = [] if recipe is None else [recipe.objective, *recipe.modifiers]
+    return tuple(dict.fromkeys(parts[one].settings for one in [*names, name] if one in parts))
 
 
-NOT_0: dict[Method, frozenset[str]] = {"sft_kl": frozenset({"beta"}), "rl_kl": frozenset({"beta"})}
-"""Settings of which a method takes no 0 that is meant for others: without its term it would be another method."""
+def _section(name: str) -> type[Frozen]:
+    """The section of all worlds that have this name; a setting that only some of them have says which."""
+    held = {world: section_settings(spec, name) for world, spec in worlds().items() if name in spec.parts}
+    recipes = [one for world in held for one in worlds()[world].recipes if one.name == name]
+    bases = _bases(base for some in held.values() for base in some)
+    summary = recipes[0].summary if recipes else bases[0].__doc__
+    fields = {key: info for world in reversed(held) for base in held[world] for key, info in base.model_fields.items()}
+    checks = {f"_{key}": _nonzero(key, recipes[0]) for key in sorted(frozenset().union(*(r.nonzero for r in recipes)))}
+    marked = {key: (info.annotation, _marked(key, info, held)) for key, info in fields.items()}
+    title = "".join(word.capitalize() for word in name.split("_"))
+    return create_model(f"{title}Train", __base__=bases, __doc__=summary, __validators__=checks, **marked)  # type: ignore[call-overload, no-any-return]
 
 
-def settings_for(method: Method, everywhere: Train, stage: Train) -> Common:
+def _bases(classes: Iterable[type[Frozen]]) -> tuple[type[Frozen], ...]:
+    """Each once, without those that another one has as its base."""
+    found = list(dict.fromkeys(classes))
+    return tuple(one for one in found if not any(one is not other and issubclass(other, one) for other in found))
+
+
+def _marked(key: str, info: Any, held: Mapping[str, tuple[type[Frozen], ...]]) -> Any:
+    having = [world for world, bases in held.items() if any(key in base.model_fields for base in bases)]
+    if len(having) == len(held):
+        return info
+    marked = copy(info)
+    marked.description = f"{info.description}; {' and '.join(having)} world"
+    return marked
+
+
+def _nonzero(key: str, recipe: Recipe) -> Any:
+    remedy = f"without its term this method is `{recipe.objective}`; name that one instead"
+    return field_validator(key, mode="before")(lambda value: not_0(value, remedy))
+
+
+if TYPE_CHECKING:
+    Train = TrainSections
+else:
+
+    def _train() -> type[TrainSections]:
+        shared = {name: spec.settings for name, spec in worlds().items()}
+        bases = _bases(base for some in shared.values() for base in some)
+        fields = {key: info for base in bases for key, info in base.model_fields.items()}
+        marked = {key: (info.annotation, _marked(key, info, shared)) for key, info in fields.items()}
+        below = {name: _section(name) for name in sections()}
+        own = {
+            name: (Annotated[held, Field(description=f"settings of `{name}`; they override the shared ones")], held())
+            for name, held in below.items()
+        }
+        return create_model("Train", __base__=(TrainSections, *bases), __doc__=TrainSections.__doc__, **marked, **own)
+
+    Train = _train()
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """The settings of a method in one stage: those of its objective, and of each modifier by name."""
+
+    objective: Common
+    modifiers: Mapping[str, Any]
+
+
+def settings_for(method: Method, everywhere: TrainSections, stage: TrainSections) -> MethodSettings:
     """The settings of one method in one stage.
 
-    From weakest to strongest: the curriculum's `train`, its section for the method that this one varies (`PARENT`), its
-    section for the method, then the same three of the stage. Only values that the file sets count; `trl` dictionaries
-    are merged key by key. Of what is not of its own sections a method leaves out `OF_ANOTHER_MEANING` (from what all
-    share) and the zeros of `NOT_0`, and `low_lr_sft` takes its share of the learning rate.
+    From weakest to strongest: the curriculum's `train`, its sections for the objective's parent, the objective and the
+    recipe, then the same of the stage. A modifier has its own section and that of the recipe. Only values that the
+    file sets count; `trl` dictionaries are merged key by key. Only a recipe's own section overrules the recipe's
+    settings, a 0 of its `nonzero` settings elsewhere does not count, and a share is of a learning rate from elsewhere.
     """
-    merged: dict[str, Any] = {}
+    modifiers = {one.name: _modifier_settings(method, one, (everywhere, stage)) for one in method.modifiers}
+    return MethodSettings(_objective_settings(method, (everywhere, stage)), modifiers)
+
+
+def _objective_settings(method: Method, trains: tuple[TrainSections, TrainSections]) -> Common:
+    spec, recipe = method.objective, method.recipe
+    fields = spec.settings.model_fields
+    names = [name for name in (spec.parent, spec.name, recipe and recipe.name) if name]
+    merged: dict[str, Any] = {**recipe.defaults, **recipe.settings} if recipe else {}
     trl: dict[str, Any] = {}
-    fields = SECTIONS[method].model_fields
     rate_is_own = False
-    for layer, own in _layers(method, everywhere, stage):
-        given = {name: value for name, value in _given(method, layer, own).items() if name in fields}
-        rate_is_own = own if "learning_rate" in given else rate_is_own
-        merged |= given
-        trl |= getattr(layer, "trl", {})
-    if "learning_rate_share" in fields and "learning_rate" in merged:
-        share = merged.pop("learning_rate_share", fields["learning_rate_share"].default)
+    for train in trains:
+        for layer, own in ((train, None), *((getattr(train, name), name == names[-1]) for name in names)):
+            given = _given(method, layer, own)
+            rate_is_own = bool(own) if "learning_rate" in given else rate_is_own
+            merged |= given
+            trl |= getattr(layer, "trl", {})
+    merged = {name: value for name, value in merged.items() if name in fields}
+    share = merged.get("learning_rate_share")
+    if share is not None and "learning_rate" in merged:
         merged["learning_rate"] *= 1 if rate_is_own else share
-    return SECTIONS[method](**(merged | ({"trl": trl} if "trl" in fields else {})))
+        del merged["learning_rate_share"]
+    return spec.settings(**(merged | ({"trl": trl} if "trl" in fields else {})))  # type: ignore[return-value]
 
 
-def _layers(method: Method, everywhere: Train, stage: Train) -> list[tuple[BaseModel, bool]]:
-    """Where settings of a method stand, the strongest last, and whether that is a section of its own."""
-    names = [PARENT[method], method] if method in PARENT else [method]
-    return [
-        layer
-        for train in (everywhere, stage)
-        for layer in [(train, False), *((getattr(train, name), name == method) for name in names)]
-    ]
+def _modifier_settings(method: Method, spec: MethodSpec, trains: tuple[TrainSections, TrainSections]) -> Frozen:
+    recipe = method.recipe if method.recipe is not None and spec.name in method.recipe.modifiers else None
+    merged: dict[str, Any] = dict(spec.defaults)
+    for train in trains:
+        if recipe is not None:
+            given = _given(method, train, own=None)
+            merged |= {name: value for name, value in given.items() if name in recipe.shared}
+        for name in dict.fromkeys((spec.name, *((recipe.name,) if recipe else ()))):
+            merged |= _given(method, getattr(train, name), own=True)
+    return spec.settings(**{name: value for name, value in merged.items() if name in spec.settings.model_fields})
 
 
-def _given(method: Method, layer: BaseModel, own: bool) -> dict[str, Any]:
-    """What a layer sets for a method."""
-    other = OF_ANOTHER_MEANING.get(method, frozenset()) if isinstance(layer, Train) else frozenset()
-    given = layer.model_dump(include=layer.model_fields_set - other, exclude_none=True)
-    zeros = frozenset() if own else NOT_0.get(method, frozenset())
+def _given(method: Method, layer: BaseModel, own: bool | None) -> dict[str, Any]:
+    """The values that a section sets and that are meant for the method; `own` is `None` for what all methods share."""
+    recipe = method.recipe
+    others = method.objective.unshared if own is None else frozenset()
+    zeros: frozenset[str] = frozenset()
+    if recipe is not None and not own:
+        others, zeros = others | frozenset(recipe.settings), recipe.nonzero
+    given = layer.model_dump(include=layer.model_fields_set - others, exclude_none=True)
     return {name: value for name, value in given.items() if name not in zeros or value != 0}

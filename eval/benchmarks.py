@@ -11,8 +11,8 @@ from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, BenchmarkConfig, Evaluation, TaskBenchmark
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.contract import ModelSection
 from perdure.curriculum.worlds.language.sources.common import derived_seed, prompt_key
-from perdure.curriculum.worlds.registry import CausalModel, MlpModel
 from perdure.eval.scorefile import ItemResult, Score
 from perdure.eval.task_score import ask, reward_name
 
@@ -69,7 +69,7 @@ def prepare_benchmarks(
     folder: Path = Path(),
     *,
     seed: int = 0,
-    model: CausalModel | MlpModel | None = None,
+    model: ModelSection | None = None,
 ) -> Prepared:
     """Load the tasks and their data, so that every mistake shows before a model is loaded.
 
@@ -120,6 +120,6 @@ def _prepare_lm(benchmarks: Sequence[Benchmark], folder: Path) -> list[PreparedB
         return [prepare_lm_benchmark(benchmark, library) for benchmark in benchmarks]
 
 
-def _heldout_items(benchmark: TaskBenchmark, seed: int, model: CausalModel | MlpModel | None) -> HeldoutItems:
+def _heldout_items(benchmark: TaskBenchmark, seed: int, model: ModelSection | None) -> HeldoutItems:
     own_seed = derived_seed(seed, f"benchmark/{benchmark.name}")
     return HeldoutItems(build_task(benchmark.task, name=benchmark.name, seed=own_seed, model=model, train=False))

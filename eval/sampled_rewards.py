@@ -36,8 +36,11 @@ def last_items(task: Task, num_prompts: int) -> tuple[Item, ...]:
 
 def sampled_evaluation(curriculum: Curriculum, stage: Stage) -> Evaluation:
     """As long as the answers that `rl` would train on, if the curriculum says how long, else as those examined."""
-    length = settings_for("rl", curriculum.train, stage.train).model_dump()["max_completion_length"]
-    evaluation = curriculum.evaluation
+    spec, evaluation = curriculum.spec, curriculum.evaluation
+    if "rl" not in spec.objectives:
+        return evaluation
+    settings = settings_for(spec.method("rl"), curriculum.train, stage.train).objective
+    length = getattr(settings, "max_completion_length", None)
     return evaluation if length is None else evaluation.model_copy(update={"max_completion_length": length})
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perdure.agent.enforcement.stage_monitor import Guard, describe, fault
-from perdure.agent.worlds.update import Outcome, Progress
+from perdure.agent.worlds.contract import Outcome, Progress
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Reading
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from perdure.agent.run.folder import read_json, write_json
 from perdure.agent.run.log import Chronicle
-from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.update import Progress, SaveAndStop
+from perdure.agent.worlds.contract import Progress, SaveAndStop, World
 from perdure.budget.figures import against
 from perdure.budget.monitor import Monitor, Reading
 from perdure.budget.penalty import Controller

@@ -2,7 +2,6 @@
 
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.errors import RunError
-from perdure.curriculum.worlds.contract import Method
 
 PATH = f"{__name__}:acting"
 """As a curriculum names it."""
@@ -14,7 +13,7 @@ class Acting:
     def __init__(self) -> None:
         self._next: Decision | None = None
 
-    def tell(self, method: Method, share: float, note: str | None = None) -> None:
+    def tell(self, method: str, share: float, note: str | None = None) -> None:
         """What to choose next: a method, a share of what is left of the budget, and a note on the two."""
         reason = "the action of the environment" if note is None else f"the action of the environment; {note}"
         self._next = Decision(method, reason, {"share": share}, share=share)

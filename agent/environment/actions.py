@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.build import learnable_by
-from perdure.curriculum.worlds.contract import METHODS, Method
-from perdure.curriculum.worlds.registry import World
+from perdure.curriculum.worlds.contract import MethodError
+from perdure.curriculum.worlds.learnable import facts_of, learnable_by
 
-DEFAULT: tuple[Method, ...] = ("sft", "low_lr_sft", "sft_kl", "rl", "rl_kl", "chord", "tilt")
+DEFAULT: tuple[str, ...] = ("sft", "low_lr_sft", "sft_kl", "rl", "rl_kl", "chord", "tilt")
 """The methods among which an action chooses, where nothing else is said."""
 
 SHARES = (0.25, 0.5, 1.0)
@@ -22,21 +21,21 @@ Mask = tuple[NDArray[np.int8], NDArray[np.int8]]
 """Which methods and which shares can be chosen, 1 or 0: what `MultiDiscrete.sample` takes."""
 
 
-def methods_for(asked: Sequence[str] | None, world: World) -> tuple[Method, ...]:
+def methods_for(asked: Sequence[str] | None, curriculum: Curriculum) -> tuple[str, ...]:
     """The methods among which an action chooses; without `asked`, those of `DEFAULT` that the world has.
 
     Raises:
         ConfigError: none, one twice, or one that the world does not have.
     """
     if asked is None:
-        return tuple(method for method in DEFAULT if method in METHODS[world])
-    known = {str(method): method for method in METHODS[world]}
-    for name in asked:
-        if name not in known:
-            raise ConfigError(f"the {world} world has no method {name!r}{did_you_mean(name, known)}")
-    if not asked or len(set(asked)) < len(asked):
+        return tuple(method for method in DEFAULT if method in curriculum.spec.names)
+    try:
+        methods = tuple(curriculum.method(name).name for name in asked)
+    except MethodError as error:
+        raise ConfigError(f"`methods` of the environment: {error}") from error
+    if not methods or len(set(methods)) < len(methods):
         raise ConfigError("`methods` must name one method at least, and none twice")
-    return tuple(known[name] for name in asked)
+    return methods
 
 
 def shares_for(asked: Sequence[float]) -> tuple[float, ...]:
@@ -50,20 +49,21 @@ def shares_for(asked: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, asked))
 
 
-def possible(methods: Sequence[Method], task: Task, world: World) -> tuple[Method, ...]:
+def possible(methods: Sequence[str], task: Task, curriculum: Curriculum) -> tuple[str, ...]:
     """Those of the methods that can learn the task, in the same order.
 
     Raises:
         ConfigError: none can.
     """
-    able = learnable_by(task, world)
-    found = tuple(method for method in methods if method in able)
+    spec, facts = curriculum.spec, facts_of(task)
+    found = learnable_by(spec, facts, methods)
     if not found:
+        able = learnable_by(spec, facts)
         raise ConfigError(f"task {task.name!r} can be learned by none of {', '.join(methods)}; add {' or '.join(able)}")
     return found
 
 
-def mask_of(methods: Sequence[Method], able: Sequence[Method], shares: int) -> Mask:
+def mask_of(methods: Sequence[str], able: Sequence[str], shares: int) -> Mask:
     """The mask of a stage; of a life that is over (`able` is empty), everything may be chosen."""
     allowed = [method in able or not able for method in methods]
     return np.array(allowed, np.int8), np.ones(shares, np.int8)

@@ -14,12 +14,10 @@ from perdure.agent.seeds import derive
 from perdure.agent.setup import start
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world
-from perdure.agent.worlds.vision.pretrain import base_seed
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import StrategyConfig
-from perdure.curriculum.worlds.registry import MlpModel
 
 MEMORY = Path("/dev/shm")
 """A folder in memory, on systems that have one: nothing there waits for a disk."""
@@ -53,21 +51,13 @@ class Lives:
         return start(curriculum, folder, Nobody(), make=self._world)
 
     def _world(self, curriculum: Curriculum) -> World:
-        key = (curriculum.model, _drawn_from(curriculum))
+        key = (curriculum.model, curriculum.model.drawn_from(curriculum.seed))
         if self._made is None or self._made[0] != key:
             self._made = None  # the old base makes room before the new one is loaded
             self._made = (key, make_world(curriculum))
         world = self._made[1]
         world.become_base()
         return world
-
-
-def _drawn_from(curriculum: Curriculum) -> int | None:
-    """The seed that the model as it is loaded follows from: a trained base's, or a fresh adapter's."""
-    model, seed = curriculum.model, curriculum.seed
-    if isinstance(model, MlpModel):
-        return base_seed(model, seed)
-    return None if model.lora is None else seed
 
 
 def read(asked: str | PathLike[str] | Curriculum, overrides: Sequence[str]) -> Curriculum:

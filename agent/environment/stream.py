@@ -33,7 +33,6 @@ from perdure.agent.run.record import Row, active_seconds
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import PythonStrategy
-from perdure.curriculum.worlds.contract import Method
 
 Action = NDArray[np.int64]
 LARGEST_SEED = 2**32
@@ -76,13 +75,13 @@ class Stream(gymnasium.Env[Observation, Action]):
     ) -> None:
         told = read(curriculum, overrides)
         self._curriculum = left_to(PythonStrategy(type="python", path=PATH), told)
-        self.methods, self.shares = methods_for(methods, told.world), shares_for(shares)
+        self.methods, self.shares = methods_for(methods, told), shares_for(shares)
         self.observation_names = tuple(NAMES)
         self._weights = weights_for(told.environment, gain_weight, forgetting_weight, benchmark_weight)
         self._lives, self._shuffle = Lives(), shuffle
-        self._scratch = Scratch(None if folder is None else Path(folder), small=told.world == "vision")
+        self._scratch = Scratch(None if folder is None else Path(folder), small=told.model.IS_SMALL)
         self._life: Life | None = None
-        self._number, self._able, self._acting = 0, list[Sequence[Method]](), Acting()
+        self._number, self._able, self._acting = 0, list[Sequence[str]](), Acting()
         low, high = np.array(list(NAMES.values()), np.float32).T
         self.observation_space = gymnasium.spaces.Box(low, high)
         self.action_space = gymnasium.spaces.MultiDiscrete([len(self.methods), len(self.shares)])
@@ -108,7 +107,7 @@ class Stream(gymnasium.Env[Observation, Action]):
         path = self._scratch.fresh() if keep is None else keep
         life = self._lives.begin(episode(self._curriculum, drawn, shuffle=self._shuffle), path)
         life.strategy = self._acting
-        able = [possible(self.methods, task, self._curriculum.world) for task in life.tasks]
+        able = [possible(self.methods, task, self._curriculum) for task in life.tasks]
         begin(life)
         self._life, self._able = life, [*able, ()]
         about = {"seed": drawn, "stages": tuple(task.name for task in life.tasks), "methods": self.methods}
@@ -150,7 +149,7 @@ class Stream(gymnasium.Env[Observation, Action]):
         self._life = None
         self._scratch.clear()
 
-    def _tell(self, action: Action) -> tuple[Method, str | None]:
+    def _tell(self, action: Action) -> tuple[str, str | None]:
         """Tell the strategy what to choose: the method, and the one that it stands in for, if any."""
         asked, share = self.methods[int(action[0])], self.shares[int(action[1])]
         able = self._able[self._number - 1]

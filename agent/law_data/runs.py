@@ -7,6 +7,7 @@ from perdure.agent.law_data.source import TRAINING, Origin, Point, Source
 from perdure.agent.run.journal import Event, read_journal
 from perdure.agent.run.record import Record, Row, read_record
 from perdure.budget.errors import RunError
+from perdure.curriculum.worlds.registry import default_world
 
 JOURNAL = "journal.jsonl"
 
@@ -59,8 +60,9 @@ def _origin(path: Path, record: Record, started: Event) -> Origin:
         raise RunError(f"{path / JOURNAL} does not say which base the run began with; it cannot be pooled")
     prompts = record.prompts(_budget(started).get("prompts", "seen"))
     data = started.get("data", {})
+    world = started.get("world", default_world().name)
     known = {name: data[name] for name in record.benchmarks if name in data}
-    return Origin(started.get("world", "language"), base, "token", prompts, record.benchmarks, TRAINING, known)
+    return Origin(world, base, "token", prompts, record.benchmarks, TRAINING, known)
 
 
 def _seed(started: Event) -> str:

@@ -7,7 +7,6 @@ from perdure.agent.planning.timing import Timing
 from perdure.agent.prices import StagePrice
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import Method
 
 Span = tuple[float, float]
 """Seconds by the quickest method and by the slowest."""
@@ -20,7 +19,7 @@ class MethodCost:
     `seconds` are those of training with its readings. `as_in` names the stage whose trial stands for this one's.
     """
 
-    method: Method
+    method: str
     timing: Timing | None = None
     seconds: float | None = None
     memory: Memory | None = None

@@ -1,16 +1,15 @@
 """A few steps of a method on a fork of the policy, which is thrown away: what a step takes, and what it writes."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from perdure.agent.trial import forked
-from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.update import Beside, Progress, SaveAndStop
-from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
+from perdure.agent.worlds.contract import Progress, SaveAndStop, UpdateJob, Watch, World
+from perdure.agent.worlds.registry import plugin_of
+from perdure.curriculum.schema import Curriculum
 
 STEPS = 4
 """Steps of a trial; the first is not timed, since it warms everything up."""
@@ -38,19 +37,20 @@ class Timing:
     checkpoint_bytes: int
 
 
-def time_method(
-    world: World, method: Method, task: Task, settings: Common, *, seed: int, folder: Path, beside: Beside
-) -> Timing:
+def time_method(curriculum: Curriculum, world: World, make: Callable[[Watch], UpdateJob], folder: Path) -> Timing:
     """Train for a few steps, then put the policy back as it was. `folder` is the trial's own and removed afterwards.
+
+    `make` makes the job of a watch, which ends the update.
 
     Raises:
         PerdureError: the method cannot learn the task with these settings.
     """
-    _import(world, method)
+    watch = _Stopwatch()
+    plugin_of(curriculum.world).import_method(make(watch).method)  # takes seconds, once a run and not once a stage
     with forked(world, folder):
         watch = _Stopwatch()
         with suppress(SaveAndStop):
-            world.update(method, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+            world.update(make(watch))
         checkpoint_bytes = size_of(folder / "checkpoints")
     return watch.timing(checkpoint_bytes)
 
@@ -82,11 +82,3 @@ class _Stopwatch:
         a_step = (rest[-1] - first) / len(rest) if rest else first - self._begun
         setup = max(0.0, first - self._begun - a_step)
         return Timing(self._steps, len(self._times), a_step, setup, checkpoint_bytes)
-
-
-def _import(world: World, method: Method) -> None:
-    """The libraries of a method take seconds to import, once a life and not once a stage."""
-    if world.kind == "language":
-        from perdure.agent.worlds.language.methods import find_update
-
-        find_update(method)

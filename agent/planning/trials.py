@@ -4,19 +4,18 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from perdure.agent.decide import method_steps
 from perdure.agent.planning.costs import MethodCost
-from perdure.agent.planning.memory import Memory, largest_logits, memory_of, sizes_of
+from perdure.agent.planning.memory import Memory, memory_of
 from perdure.agent.planning.timing import Timing, time_method
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready
-from perdure.agent.worlds.base_prompts import term_groups
-from perdure.agent.worlds.registry import stage_steps
-from perdure.agent.worlds.update import Beside
+from perdure.agent.worlds.contract import UpdateJob, Watch
+from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import PerdureError
 from perdure.budget.penalty import Controller
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import Method
 
 MOST_SECONDS = 35.0
 """Once the trials took so long, a method that was tried in one stage is not tried in another."""
@@ -27,7 +26,7 @@ class Trial:
     """What came of trying one method in one stage, counted from 0."""
 
     stage: int
-    method: Method
+    method: str
     timing: Timing | None = None
     memory: Memory | None = None
     fault: str | None = None
@@ -48,7 +47,7 @@ def try_all(ready: Ready, folder: Path, view: View) -> list[Trial]:
     return trials
 
 
-def cost_of(ready: Ready, index: int, method: Method, trials: list[Trial], reading_seconds: float) -> MethodCost:
+def cost_of(ready: Ready, index: int, method: str, trials: list[Trial], reading_seconds: float) -> MethodCost:
     """What the stage takes by a method: by its own trial, else by that of the first stage that had one."""
     own = [one for one in trials if (one.stage, one.method) == (index, method)]
     trial = own[0] if own else next(one for one in trials if one.method == method)
@@ -61,36 +60,32 @@ def cost_of(ready: Ready, index: int, method: Method, trials: list[Trial], readi
     return MethodCost(method, timing, seconds, trial.memory, as_in)
 
 
-def _steps(ready: Ready, index: int, method: Method) -> int:
+def _steps(ready: Ready, index: int, method: str) -> int:
     curriculum = ready.curriculum
-    settings = settings_for(method, curriculum.train, curriculum.stages[index].train)
-    return stage_steps(curriculum, method, settings, len(ready.tasks[index].train))
+    return method_steps(curriculum, curriculum.stages[index], ready.tasks[index], method)
 
 
-def _try(ready: Ready, index: int, method: Method, folder: Path) -> Trial:
-    curriculum, stage, task = ready.curriculum, ready.curriculum.stages[index], ready.tasks[index]
-    settings = settings_for(method, curriculum.train, stage.train)
+def _try(ready: Ready, index: int, name: str, folder: Path) -> Trial:
+    curriculum, stage, budget = ready.curriculum, ready.curriculum.stages[index], ready.curriculum.budget
+    method = curriculum.method(name)
+
+    def job(watch: Watch) -> UpdateJob:
+        return update_job(
+            curriculum,
+            ready.tasks,
+            ready.world.policy,
+            index + 1,
+            method,
+            seed=derive(curriculum.seed, "update", stage.name),
+            folder=folder,
+            watch=watch,
+            controller=Controller(budget.penalty, budget.kl) if budget.enforces("penalty") else None,
+        )
+
     try:
-        with largest_logits(ready.world) as logits:
-            timing = time_method(
-                ready.world,
-                method,
-                task,
-                settings,
-                seed=derive(curriculum.seed, "update", stage.name),
-                folder=folder,
-                beside=_beside(ready, index),
-            )
+        with ready.world.largest_logits() as logits:
+            timing = time_method(curriculum, ready.world, job, folder)
     except PerdureError as error:
-        return Trial(index, method, fault=str(error))
-    return Trial(index, method, timing, memory_of(method, settings, sizes_of(ready.world), logits.bytes))
-
-
-def _beside(ready: Ready, index: int) -> Beside:
-    budget = ready.curriculum.budget
-    return Beside(
-        earlier=ready.tasks[:index],
-        texts=term_groups(ready.curriculum, [task.name for task in ready.tasks[: index + 1]]),
-        unit=budget.unit,
-        controller=Controller(budget.penalty, budget.kl) if budget.enforces("penalty") else None,
-    )
+        return Trial(index, name, fault=str(error))
+    settings = settings_for(method, curriculum.train, stage.train)
+    return Trial(index, name, timing, memory_of(method, settings, ready.world.sizes, logits.bytes))

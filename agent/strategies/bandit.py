@@ -43,7 +43,6 @@ from perdure.agent.strategies.probe import (
     without_success,
 )
 from perdure.curriculum.strategies import BanditStrategy
-from perdure.curriculum.worlds.contract import Method
 
 SOME = 0.05
 """Base rate from which there is success to reinforce."""
@@ -98,13 +97,13 @@ class Bandit:
     def _try(
         self,
         situation: Situation,
-        untried: Sequence[Method],
-        priors: Mapping[Method, Belief],
+        untried: Sequence[str],
+        priors: Mapping[str, Belief],
         evidence: Mapping[str, object],
     ) -> Decision:
         tried = try_candidates(self._config, situation, untried)
         usable = [one for one in tried if one.outlook is not None]
-        blind = without_success(usable)
+        blind = without_success(situation.curriculum, usable)
         promised = {one.method: prior_of(one) for one in ([blind] if blind is not None else usable)}
         told = {one.method: figures(one) for one in tried}
         evidence = {**evidence, **cost_of(tried, situation, untried)}
@@ -114,9 +113,9 @@ class Bandit:
     def _draw(
         self,
         situation: Situation,
-        priors: Mapping[Method, Belief],
+        priors: Mapping[str, Belief],
         evidence: Mapping[str, object],
-        known: Mapping[Method, Mapping[str, float | None]] = MappingProxyType({}),
+        known: Mapping[str, Mapping[str, float | None]] = MappingProxyType({}),
     ) -> Decision:
         arms = [method for method in situation.methods if method in priors]
         if not arms:
@@ -171,7 +170,7 @@ def draw(belief: Belief, seed: int) -> float:
     return Random(seed).gauss(belief.mean, belief.sd)
 
 
-def priors_of(record: Record, kind: str) -> dict[Method, Belief]:
+def priors_of(record: Record, kind: str) -> dict[str, Belief]:
     """The priors that decisions of the kind were journaled with, by method."""
     found = {one["method"]: one["figures"] for row in record.rows if is_of(row, kind) for one in row.candidates}
     return {
@@ -179,7 +178,7 @@ def priors_of(record: Record, kind: str) -> dict[Method, Belief]:
     }
 
 
-def ruled_out(record: Record, kind: str) -> set[Method]:
+def ruled_out(record: Record, kind: str) -> set[str]:
     """The candidates whose trial broke or whose stage would have been too slow: they are not tried again."""
     return {method for row in record.rows if is_of(row, kind) for method in row.evidence.get("ruled_out", ())}
 

@@ -10,14 +10,13 @@ from perdure.budget.monitor import Reading
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A method that was considered, and every figure that is known of it, by name; `None` where one is not."""
 
-    method: Method
+    method: str
     figures: Mapping[str, float | None] = field(default_factory=dict)
 
 
@@ -29,7 +28,7 @@ class Decision:
     `steps_spent`: optimiser steps that went into choosing, by which the stage is shortened.
     """
 
-    method: Method
+    method: str
     reason: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
@@ -57,7 +56,7 @@ class Trial:
         answers: sampled to measure all this; what the first trial of a stage measures before it, the others share.
     """
 
-    method: Method
+    method: str
     steps: int
     before: float
     after: float
@@ -97,14 +96,14 @@ class Situation:
     curriculum: Curriculum
     stage: Stage
     task: Task
-    methods: tuple[Method, ...]
-    steps: Callable[[Method], int]
+    methods: tuple[str, ...]
+    steps: Callable[[str], int]
     policy: Policy
     entry: Reading
     cap: float
     record: Record
     law: Law | None
-    attempt: Callable[[Method, int, int, int], Trial]
+    attempt: Callable[[str, int, int, int], Trial]
     rates: Callable[[int, int], Mapping[str, float]]
     seed: int
 

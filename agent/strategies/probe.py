@@ -29,9 +29,9 @@ from perdure.agent.strategies.outlook import (
     share_of_full_rate,
     within_noise,
 )
+from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import Trying
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import IMITATES, Method
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Tried:
     seconds: float
 
     @property
-    def method(self) -> Method:
+    def method(self) -> str:
         return self.trial.method
 
 
@@ -71,13 +71,13 @@ class Probe:
             steps_spent=steps_spent(self._config, (one.trial for one in tried)),
         )
 
-    def _best(self, tried: Sequence[Tried], situation: Situation) -> tuple[Method, str]:
+    def _best(self, tried: Sequence[Tried], situation: Situation) -> tuple[str, str]:
         """The method to choose, and why."""
         usable = [one for one in tried if one.outlook is not None]
         if not usable:
             why = "the stage is too short for a trial" if not tried else "no trial came to anything that may be chosen"
             return situation.methods[0], f"{why}, so the first of the candidates"
-        blind = without_success(usable)
+        blind = without_success(situation.curriculum, usable)
         if blind is not None:
             return blind.method, "no answer was right in any trial, so nothing to reinforce: the first that imitates"
         outlooks = [one.outlook for one in usable if one.outlook is not None]
@@ -85,14 +85,14 @@ class Probe:
         return usable[chosen].method, reason(outlooks, chosen, len(tried), usable[chosen].trial.steps)
 
 
-def without_success(tried: Sequence[Tried]) -> Tried | None:
+def without_success(curriculum: Curriculum, tried: Sequence[Tried]) -> Tried | None:
     """The first that imitates, where no answer was right before or after any trial and to stand still would look best.
 
     `None` where an answer was right, and where none of them imitates.
     """
     if any(one.trial.before != 0 or one.trial.after != 0 for one in tried):
         return None
-    return next((one for one in tried if one.method in IMITATES), None)
+    return next((one for one in tried if "demonstrations" in curriculum.method(one.method).needs), None)
 
 
 def spent(situation: Situation) -> bool:
@@ -100,7 +100,7 @@ def spent(situation: Situation) -> bool:
     return situation.curriculum.budget.ends_update and not situation.entry.within
 
 
-def try_candidates(config: Trying, situation: Situation, methods: Sequence[Method]) -> list[Tried]:
+def try_candidates(config: Trying, situation: Situation, methods: Sequence[str]) -> list[Tried]:
     """The trials of those of the methods that there are steps for, in their order."""
     steps = int(config.share * min(map(situation.steps, situation.methods)))
     each, count = trial_steps(steps, len(methods), config.min_steps)
@@ -167,14 +167,14 @@ def learned_earlier(situation: Situation, trial: Trial) -> Earlier:
     return Earlier(len(rates), trial.kept - fmean(rates))
 
 
-def full_rate(situation: Situation, method: Method, steps: int) -> float:
+def full_rate(situation: Situation, method: str, steps: int) -> float:
     """See `share_of_full_rate`, in a stage of `steps` steps.
 
     A schedule that the settings leave out is that of the world's defaults.
     """
-    settings = settings_for(method, situation.curriculum.train, situation.stage.train)
-    extra = getattr(settings, "trl", {})
-    default = "constant" if situation.curriculum.world == "vision" else "constant_with_warmup"
+    curriculum = situation.curriculum
+    settings = settings_for(curriculum.method(method), curriculum.train, situation.stage.train).objective
+    extra, default = getattr(settings, "trl", {}), curriculum.spec.default_schedule
     schedule = settings.lr_scheduler_type or extra.get("lr_scheduler_type", default)
     warmup = settings.warmup_steps if settings.warmup_steps is not None else extra.get("warmup_steps", 0.1)
     return share_of_full_rate(schedule, warmup if warmup < 1 else min(1.0, warmup / max(1, steps)))
@@ -189,7 +189,7 @@ def forgetting_by(situation: Situation) -> Callable[[float], float]:
 
 
 def candidates_of(
-    situation: Situation, known: Mapping[Method, Mapping[str, float | None]] | None = None
+    situation: Situation, known: Mapping[str, Mapping[str, float | None]] | None = None
 ) -> tuple[Candidate, ...]:
     """Every method that might be chosen, with the figures that are known of it, if any are."""
     return tuple(Candidate(method, (known or {}).get(method, {})) for method in situation.methods)
@@ -220,7 +220,7 @@ def figures(tried: Tried) -> dict[str, float | None]:
     }
 
 
-def cost_of(tried: Sequence[Tried], situation: Situation, methods: Sequence[Method]) -> dict[str, object]:
+def cost_of(tried: Sequence[Tried], situation: Situation, methods: Sequence[str]) -> dict[str, object]:
     """What the trials took, and who of the `methods` that were to be tried was left out of them."""
     steps = sum(one.trial.steps for one in tried)
     of = min(map(situation.steps, situation.methods))

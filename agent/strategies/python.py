@@ -5,8 +5,8 @@ from typing import Any
 
 from perdure.agent.strategies.contract import Decision, Situation, Strategy
 from perdure.budget.errors import ConfigError, PerdureError
-from perdure.curriculum.file.faults import did_you_mean
 from perdure.curriculum.import_path import describe, load_function
+from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.strategies import PythonStrategy
 
 GROUP = "perdure.strategies"

@@ -10,6 +10,8 @@ from perdure.agent.run.folder import RunFolder, full_disk_explained, write_json
 from perdure.agent.setup import differences, versions
 from perdure.agent.sweep.contract import Executor, Failed, Finished
 from perdure.agent.sweep.folder import SweepFolder, clear_leftovers, create, locked, read_description, write_description
+from perdure.agent.sweep.stacks import Trainer
+from perdure.agent.worlds.registry import plugin_of
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep
@@ -116,18 +118,24 @@ def carry_out(folder: SweepFolder, plan: Plan, assign: Assign, view: View) -> No
 
 
 def executors(folder: SweepFolder, plan: Plan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
-    """Stacks for the vision cells that can be stacked, a pool of lives for all others."""
+    """Stacks for the cells that their world can train together, a pool of runs for all others."""
     from perdure.agent.sweep.runs import Pool
     from perdure.agent.sweep.stacks import CHUNK, GPU_CHUNK, Stacked
-    from perdure.agent.worlds.vision.trainer import TRAINER
 
-    keys = [TRAINER.key(cell.curriculum) for cell in cells]
-    together = [cell for cell, key in zip(cells, keys, strict=True) if key is not None]
-    alone = [cell for cell, key in zip(cells, keys, strict=True) if key is None]
-    chunk = GPU_CHUNK if on_gpu(together) else CHUNK
-    stacked = Stacked(TRAINER, plan.checkpoints, _workers(plan, together), folder.log, chunk)
-    pool = Pool(folder, _workers(plan, alone))
-    return [(executor, chosen) for executor, chosen in ((stacked, together), (pool, alone)) if chosen]
+    found: list[tuple[Executor, list[Cell]]] = []
+    alone = list(cells)
+    for world in dict.fromkeys(cell.curriculum.world for cell in cells):
+        trainer = plugin_of(world).stack_trainer
+        together = [] if trainer is None else [cell for cell in alone if _stacks(trainer, world, cell)]
+        if trainer is not None and together:
+            chunk = GPU_CHUNK if on_gpu(together) else CHUNK
+            found.append((Stacked(trainer, plan.checkpoints, _workers(plan, together), folder.log, chunk), together))
+            alone = [cell for cell in alone if cell not in together]
+    return [*found, *([(Pool(folder, _workers(plan, alone)), alone)] if alone else [])]
+
+
+def _stacks(trainer: Trainer, world: str, cell: Cell) -> bool:
+    return cell.curriculum.world == world and trainer.key(cell.curriculum) is not None
 
 
 def _cuda() -> bool:
@@ -137,15 +145,11 @@ def _cuda() -> bool:
 
 
 def on_gpu(cells: Sequence[Cell], there_is_one: Callable[[], bool] = _cuda) -> bool:
-    """Whether any model of the cells is on a GPU.
-
-    `device: auto` is a GPU, where there is one, for a language model; for a network of the vision world it is the CPU.
-    Where nothing hangs on it, torch is not asked.
-    """
-    devices = {(cell.curriculum.world, cell.curriculum.model.device) for cell in cells}
-    if any(device.startswith("cuda") for _, device in devices):
+    """Whether any model of the cells is on a GPU; torch is asked only where `device: auto` may be one."""
+    models = [cell.curriculum.model for cell in cells]
+    if any(model.device.startswith("cuda") for model in models):
         return True
-    return ("language", "auto") in devices and there_is_one()
+    return any(model.AUTO_IS_GPU and model.device == "auto" for model in models) and there_is_one()
 
 
 def _workers(plan: Plan, cells: Sequence[Cell]) -> int:

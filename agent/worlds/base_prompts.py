@@ -11,8 +11,7 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.file.candidate_methods import methods_of
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import ON_BASE_TEXTS
-from perdure.curriculum.worlds.language.sources.prompts import load_prompts
+from perdure.curriculum.worlds.registry import load
 
 TERM = "term/"
 """Before the name of a group that a KL term is trained on; the monitor reads the group of the bare name.
@@ -50,7 +49,7 @@ def base_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, lis
         groups |= trained
     if recovers:
         path = Path(str(budget.generic))
-        groups[RECOVER] = trained[TERM + "generic"] if general else load_prompts(path, 2 * count)[-count:]
+        groups[RECOVER] = trained[TERM + "generic"] if general else _generic(curriculum, path, 2 * count)[-count:]
     return groups
 
 
@@ -77,15 +76,11 @@ def term_groups(curriculum: Curriculum, seen: Sequence[str]) -> tuple[str, ...]:
 
 
 def needs_terms(curriculum: Curriculum) -> bool:
-    """Whether any stage may train on texts of the base: with the penalty or, in the language world, by its method.
-
-    The methods of the vision world that have a KL term or a Fisher information take it on the images of the step, or on
-    those that the base was pretrained on.
-    """
+    """Whether any stage may train on texts of the base: with the penalty, or by a method that needs them."""
     if curriculum.budget.enforces("penalty"):
         return True
-    possible = {method for stage in curriculum.stages for method in methods_of(curriculum, stage)}
-    return curriculum.world == "language" and bool(possible & ON_BASE_TEXTS)
+    names = {name for stage in curriculum.stages for name in methods_of(curriculum, stage)}
+    return any("base_texts" in curriculum.spec.method(name).needs for name in names)
 
 
 def draw_texts(sizes: Mapping[str, int], *, count: int, seed: int, step: int) -> dict[str, list[int]]:
@@ -111,5 +106,10 @@ def _prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[ob
     """Twice as many as the monitor reads, where there are so many."""
     count = 2 * curriculum.budget.num_prompts
     if curriculum.budget.prompts == "generic" and curriculum.budget.generic is not None:
-        return {"generic": load_prompts(Path(curriculum.budget.generic), count)}
+        return {"generic": _generic(curriculum, Path(curriculum.budget.generic), count)}
     return {task.name: [item.prompt for item in task.train[:count]] for task in tasks}
+
+
+def _generic(curriculum: Curriculum, path: Path, count: int) -> list[object]:
+    assert curriculum.spec.generic_prompts is not None, "the schema refuses generic prompts where none are read"
+    return list(load(curriculum.spec.generic_prompts)(path, count))

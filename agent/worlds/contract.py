@@ -1,16 +1,88 @@
 """What a world gives to the loop: a policy, a way to measure it against the base, and a way to update it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.budget.config import RecoverConfig
+from perdure.agent.sweep.stacks import Trainer
+from perdure.budget.config import RecoverConfig, Unit
 from perdure.budget.monitor import Measurement
+from perdure.budget.penalty import Controller
 from perdure.curriculum.policy import Policy
+from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.train import MethodSettings
+from perdure.curriculum.worlds.contract import Method, Sizes
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One optimiser step, just done. `loss` or `reward` may be NaN; `None` where the method has none."""
+
+    step: int
+    max_steps: int
+    loss: float | None = None
+    reward: float | None = None
+    learning_rate: float | None = None
+
+
+Watch = Callable[[Progress], bool]
+"""Called after every optimiser step, with the policy's weights as they are then; true ends the update at once."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an update ended, and after how many optimiser steps."""
+
+    steps: int
+    ended: Literal["completed", "stopped"]
+
+
+class SaveAndStop(Exception):  # noqa: N818  (not an error: how a user's Ctrl-C reaches the trainer)
+    """Raised by `watch`: write a checkpoint of this very step, then let the exception go on up."""
+
+
+@dataclass(frozen=True)
+class UpdateJob:
+    """All that an update is asked.
+
+    Attributes:
+        policy: the world's own, trained in place.
+        settings: those of the objective, and of each modifier by name.
+        folder: keeps the checkpoints from which a killed update goes on.
+        earlier: the tasks of the stages before, first to last.
+        texts: the groups of texts of the base (see `base_prompts.py`) on which a KL term or a Fisher information is
+            taken: never on the prompts that the monitor reads, which would then read too little.
+        unit: the unit of the KL of such a term.
+        controller: steers the weight of a KL term in the loss by the KL of every step; `None`: there is no such term.
+            Its `weight` belongs to the state that a checkpoint keeps.
+    """
+
+    method: Method
+    policy: Any
+    task: Task
+    settings: MethodSettings
+    seed: int
+    folder: Path
+    watch: Watch
+    earlier: tuple[Task, ...] = ()
+    texts: tuple[str, ...] = ()
+    unit: Unit = "token"
+    controller: Controller | None = None
+
+
+class Largest:
+    """The bytes of the largest tensor that was seen."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def see(self, _module: Any, _inputs: Any, output: Any) -> None:
+        """A forward hook of torch."""
+        self.bytes = max(self.bytes, output.numel() * output.element_size())
 
 
 class World(Protocol):
@@ -21,7 +93,7 @@ class World(Protocol):
 
     @property
     def kind(self) -> str:
-        """`language` or `vision`."""
+        """The name of the world."""
         ...
 
     @property
@@ -42,18 +114,17 @@ class World(Protocol):
         """Divergences between the base and the policy as it is now."""
         ...
 
-    def update(
-        self,
-        method: Method,
-        task: Task,
-        settings: Common,
-        *,
-        seed: int,
-        folder: Path,
-        watch: Watch,
-        beside: Beside = ALONE,
-    ) -> Outcome:
-        """Train the policy in place; `folder` keeps the checkpoints from which a killed update goes on."""
+    def update(self, job: UpdateJob) -> Outcome:
+        """Train the policy in place."""
+        ...
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the policy holds, in bytes."""
+        ...
+
+    def largest_logits(self) -> AbstractContextManager[Largest]:
+        """Watch, inside, for the largest logits that a forward pass gives."""
         ...
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
@@ -82,3 +153,25 @@ class World(Protocol):
     def become_base(self) -> None:
         """Make the policy the original base again."""
         ...
+
+
+class WorldPlugin(Protocol):
+    """The module `WorldSpec.plugin`. Importing it imports no torch."""
+
+    make_world: Callable[[Curriculum], World]
+    """The world of a curriculum, with its base. Raises PerdureError: the model cannot be loaded or made."""
+
+    check: Callable[[Method, MethodSettings, Task, Sequence[Task]], None]
+    """Refuse settings that a method cannot carry out, and a task that it cannot learn with them after earlier ones.
+
+    Raises ConfigError or DataError.
+    """
+
+    count_steps: Callable[[Method, Common, int], int]
+    """The optimiser steps on a task of so many training items, if nothing ends it sooner. Raises ConfigError."""
+
+    import_method: Callable[[Method], None]
+    """Import what a method needs, which may take seconds."""
+
+    stack_trainer: Trainer | None
+    """Trains points of a sweep together; `None`: each is a run of its own."""

@@ -1,16 +1,27 @@
-"""Which world a curriculum is about: the one place where the loop's world is chosen."""
+"""How the worlds learn: the plug-in of each, and what is asked of it before a policy is there."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
-from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.language.methods import check_settings
-from perdure.budget.errors import ConfigError
+from perdure.agent.worlds.contract import World, WorldPlugin
+from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import Common, TrlCommon
+from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.contract import Method
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.worlds.registry import spec_of
+
+PLUGINS: dict[str, str] = {
+    "language": "perdure.agent.worlds.language.plugin",
+    "vision": "perdure.agent.worlds.vision.plugin",
+}
+"""The plug-ins of perdure's own worlds; those of others are named by their `WorldSpec`."""
+
+
+def plugin_of(world: str) -> WorldPlugin:
+    """The plug-in of a world."""
+    return import_module(PLUGINS.get(world) or spec_of(world).plugin)
 
 
 def make_world(curriculum: Curriculum) -> World:
@@ -19,26 +30,23 @@ def make_world(curriculum: Curriculum) -> World:
     Raises:
         PerdureError: the model cannot be loaded or made.
     """
-    if isinstance(curriculum.model, MlpModel):
-        from perdure.agent.worlds.vision.world import VisionWorld
-
-        return VisionWorld(curriculum.model, curriculum.seed)
-    from perdure.agent.worlds.language.world import LanguageWorld
-
-    return LanguageWorld(curriculum)
+    return plugin_of(curriculum.world).make_world(curriculum)
 
 
-def refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[Method]]) -> None:
+def refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[str]]) -> None:
     """Refuse train settings that a method of a stage cannot carry out; `methods` are those possible, a stage each.
 
     Raises:
         ConfigError, DataError: the fault, with its place.
     """
-    check = _check_vision if isinstance(curriculum.model, MlpModel) else check_settings
-    for stage, task, possible in zip(curriculum.stages, tasks, methods, strict=True):
-        for method in possible:
+    plugin = plugin_of(curriculum.world)
+    for number, (stage, task, possible) in enumerate(zip(curriculum.stages, tasks, methods, strict=True)):
+        for method in map(curriculum.method, possible):
             settings = settings_for(method, curriculum.train, stage.train)
-            check(method, settings, f"stages.{stage.name}.train", task)
+            try:
+                plugin.check(method, settings, task, tasks[:number])
+            except (ConfigError, DataError) as error:
+                raise type(error)(f"stages.{stage.name}.train: {error}") from error
 
 
 def stage_steps(curriculum: Curriculum, method: Method, settings: Common, items: int) -> int:
@@ -47,14 +55,7 @@ def stage_steps(curriculum: Curriculum, method: Method, settings: Common, items:
     Raises:
         ConfigError: settings that the method cannot carry out.
     """
-    if isinstance(curriculum.model, MlpModel):
-        from perdure.agent.worlds.vision.schedule import plan_for
-
-        return plan_for(method, settings, items).steps
-    from perdure.agent.worlds.language.trl.steps import count_steps
-
-    assert isinstance(settings, TrlCommon), "a method of the language world"
-    return count_steps(method, settings, items)
+    return plugin_of(curriculum.world).count_steps(method, settings, items)
 
 
 def shortened(curriculum: Curriculum, method: Method, settings: Common, items: int, less: int) -> Common:
@@ -66,12 +67,3 @@ def shortened(curriculum: Curriculum, method: Method, settings: Common, items: i
         return settings
     steps = stage_steps(curriculum, method, settings, items) - less
     return settings.model_copy(update={"max_steps": max(1, steps)})
-
-
-def _check_vision(method: Method, settings: Common, place: str, task: Task) -> None:
-    from perdure.agent.worlds.vision.schedule import plan_for
-
-    try:
-        plan_for(method, settings, len(task.train))
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from error

@@ -8,8 +8,9 @@ import typer
 
 from perdure.cli.errors import USER, printable
 from perdure.curriculum.file.candidate_methods import methods_of
-from perdure.curriculum.file.faults import CurriculumError, Fault, show_path
+from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
+from perdure.curriculum.messages import show_path
 
 
 def validate(file: str, overrides: Sequence[str], as_json: bool) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from perdure.budget.law.resample import Interval
 from perdure.cli.views.format import points
+from perdure.curriculum.worlds.registry import one_step_answers
 
 PREDICTORS: Mapping[str, str] = {
     "kl_base_to_policy": "forward KL",
@@ -61,6 +62,6 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1):g} %"
 
 
-def kl_label(unit: str, vision: bool) -> str:
-    """The name of the KL axis; a label is the whole answer of a classifier, so there it is nats alone."""
-    return "forward KL, nats" if vision else f"forward KL, nats a {unit}"
+def kl_label(unit: str, world: str) -> str:
+    """The name of the KL axis; nats alone where one token is the whole answer."""
+    return "forward KL, nats" if one_step_answers(world) else f"forward KL, nats a {unit}"

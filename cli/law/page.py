@@ -55,7 +55,7 @@ def _fact(name: str, words: str, glyphs: Glyphs) -> Text:
 
 
 def _kl(findings: Findings) -> str:
-    return kl_label(findings.points.unit, findings.points.world == "vision")
+    return kl_label(findings.points.unit, findings.points.world)
 
 
 def _count(number: int, word: str) -> str:

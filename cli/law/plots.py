@@ -279,4 +279,4 @@ def _listed(names: Sequence[str]) -> str:
 
 def _kl(findings: Findings) -> str:
     points: Points = findings.points
-    return kl_label(points.unit, points.world == "vision")
+    return kl_label(points.unit, points.world)

@@ -41,7 +41,7 @@ def terminal_plot(findings: Findings, width: int) -> list[Text]:
 
 def _legend(findings: Findings, width: int) -> list[Text]:
     """What is on the x axis and which colour is which method, in as many lines as it takes."""
-    label = kl_label(findings.points.unit, findings.points.world == "vision")
+    label = kl_label(findings.points.unit, findings.points.world)
     lines = [Text(f"  {label}   ", style="dim")]
     entries = [("━ monotone fit", "white")]
     entries += [(f"● {clean(name)}", COLOURS[index % len(COLOURS)]) for index, name in enumerate(findings.methods)]

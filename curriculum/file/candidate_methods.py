@@ -2,28 +2,29 @@
 
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import CANDIDATES, RULES, FixedStrategy, PythonStrategy, RuleStrategy
-from perdure.curriculum.worlds.contract import METHODS, Method
+from perdure.curriculum.worlds.learnable import learnable_by
 
 
-def methods_of(curriculum: Curriculum, stage: Stage) -> tuple[Method, ...]:
+def methods_of(curriculum: Curriculum, stage: Stage) -> tuple[str, ...]:
     """The stage's own method, or those among which the strategy may choose and that the task can feed."""
-    if stage.method is not None:
-        return (stage.method,)
-    return tuple(method for method in strategy_methods(curriculum) if stage.task.refusal(method) is None)
+    names = (stage.method,) if stage.method is not None else strategy_methods(curriculum)
+    return learnable_by(curriculum.spec, stage.task.facts, names)
 
 
-def strategy_methods(curriculum: Curriculum) -> tuple[Method, ...]:
+def strategy_methods(curriculum: Curriculum) -> tuple[str, ...]:
     """The methods among which the strategy chooses, in the order of the world's list or of its `candidates`.
 
-    Not `lora` where the policy is an adapter already.
+    A method that the model cannot be trained by is left out.
     """
-    strategy, world = curriculum.strategy, METHODS[curriculum.world]
-    if getattr(curriculum.model, "lora", None) is not None:
-        world = tuple(method for method in world if method != "lora")
-    if isinstance(strategy, FixedStrategy):
-        return (strategy.method,)
-    if isinstance(strategy, RuleStrategy):
-        return RULES
-    if isinstance(strategy, PythonStrategy):
-        return tuple(strategy.candidates or world)
-    return tuple(strategy.candidates or (method for method in CANDIDATES if method in world))
+    strategy, spec = curriculum.strategy, curriculum.spec
+    of_world = tuple(name for name in spec.names if curriculum.model.refusal(spec.method(name)) is None)
+    match strategy:
+        case FixedStrategy():
+            names: tuple[str, ...] = (strategy.method,)
+        case RuleStrategy():
+            names = tuple(name for name in RULES if name in of_world)
+        case PythonStrategy():
+            names = tuple(strategy.candidates or of_world)
+        case _:
+            names = tuple(strategy.candidates or (name for name in CANDIDATES if name in of_world))
+    return tuple(spec.method(name).name for name in names)

@@ -11,7 +11,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from perdure.curriculum.file.faults import CurriculumError, Fault, Path, Place, show_path
+from perdure.curriculum.file.faults import CurriculumError, Fault, Place
+from perdure.curriculum.messages import Path, show_path
 
 MOST_NODES = 100_000
 TAG = "tag:yaml.org,2002:"

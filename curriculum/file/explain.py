@@ -8,10 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document
-from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
-from perdure.curriculum.file.world_faults import is_foreign
+from perdure.curriculum.file.faults import Fault
+from perdure.curriculum.file.library import library_of
+from perdure.curriculum.file.world_faults import is_foreign, world_of
+from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.language.trl_fields import is_trl_field
 
 RULES = {
     "int_type": "must be a whole number",
@@ -129,6 +130,7 @@ def _where_instead(path: Path, document: Document, root: type[BaseModel]) -> str
     for home in schema_paths.homes(word, around):
         if home and home[0] in known:
             return f"; it belongs in `{show_path((*parent, *home))}`"
-    if "trl" in known and is_trl_field(word):
-        return f"; TRL's own fields go under `{show_path((*parent, 'trl'))}`"
+    library = library_of(world_of(document))
+    if library is not None and library.KEY in known and library.is_field(word):
+        return f"; {library.KEY.upper()}'s own fields go under `{show_path((*parent, library.KEY))}`"
     return did_you_mean(word, known) or f"; known here: {', '.join(known)}"

@@ -25,8 +25,10 @@ def law_faults(document: Document) -> list[Fault]:
     except ConfigError as error:
         return [Fault(document.place(PLACE), PLACE, str(error).removeprefix("budget.law: "))]
     here = world_of(document)
-    if here is None or law.world == here:
+    if here is None or law.world == here.name:
         return []
     return [
-        Fault(document.place(PLACE), PLACE, f"the law is of the {law.world} world, and the model of the {here} world")
+        Fault(
+            document.place(PLACE), PLACE, f"the law is of the {law.world} world, and the model of the {here.name} world"
+        )
     ]

@@ -5,7 +5,8 @@ from typing import Any
 
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document, parse
-from perdure.curriculum.file.faults import CurriculumError, Fault, Path, Place, did_you_mean, one_of, show_value
+from perdure.curriculum.file.faults import CurriculumError, Fault, Place
+from perdure.curriculum.messages import Path, did_you_mean, one_of, show_value
 
 
 def apply_override(document: Document, override: str) -> None:

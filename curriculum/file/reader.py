@@ -9,14 +9,15 @@ from pydantic import ValidationError
 
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.explain import faults_of
-from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.file.faults import CurriculumError, Fault, Place
 from perdure.curriculum.file.laws import law_faults
+from perdure.curriculum.file.library import library_of
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
 from perdure.curriculum.file.without_effect import vain_faults
-from perdure.curriculum.file.world_faults import world_faults
+from perdure.curriculum.file.world_faults import world_faults, world_of
+from perdure.curriculum.messages import did_you_mean, show_value
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.language.trl_fields import trl_faults
 
 LARGEST_FILE = 4 * 2**20
 
@@ -82,7 +83,8 @@ def check(document: Document) -> Curriculum:
     except ValidationError as error:
         faults += faults_of(error, document)
     faults += world_faults(document) + vain_faults(document) + law_faults(document)
-    faults += trl_faults(document, curriculum)
+    library = library_of(world_of(document))
+    faults += [] if library is None else library.faults(document, curriculum)
     if curriculum is None or faults:
         raise CurriculumError(faults)
     return curriculum

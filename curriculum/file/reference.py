@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from perdure.curriculum.file import schema_paths
+from perdure.curriculum.file.library import library_of
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.language.trl_fields import OWNED, REFUSED
+from perdure.curriculum.worlds.registry import worlds
 
 HEAD = """\
 # The curriculum
@@ -96,17 +97,6 @@ refused.
 
 """
 
-TRL = """\
-## Fields of TRL
-
-`trl` takes any other field of the installed TRL's config by its own name: of `SFTConfig` under `sft` and what
-varies it, of `GRPOConfig` under the others. A field under the `trl` of `train` itself must exist for every method that
-a stage may come to use. What has a key of its own is refused under `trl`, and so are these, which perdure sets itself:
-
-| field | instead |
-|---|---|
-"""
-
 
 def reference_markdown() -> str:
     """The whole reference as Markdown: one table a section, nested sections linked."""
@@ -114,8 +104,8 @@ def reference_markdown() -> str:
     headings = _sections()
     for section, heading in headings.items():
         parts.append(f"## {heading}\n\n{schema_paths.summary(section)}\n\n{_table(section, headings)}\n")
-    owned = "\n".join(f"| `{field}` | {_cell(reason)} |" for field, reason in (OWNED | REFUSED).items())
-    return "\n".join([*parts, f"{TRL}{owned}\n"])
+    libraries = [library.reference() + "\n" for spec in worlds().values() if (library := library_of(spec)) is not None]
+    return "\n".join([*parts, *libraries])
 
 
 def _sections() -> dict[type[BaseModel], str]:

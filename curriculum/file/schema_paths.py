@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 from pydantic import BaseModel
 
-from perdure.curriculum.file.faults import Path
+from perdure.curriculum.messages import Path
 from perdure.curriculum.schema import Curriculum
 
 Type: TypeAlias = Any

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from perdure.curriculum.file.document import Document
-from perdure.curriculum.file.faults import Fault, Path
+from perdure.curriculum.file.faults import Fault
+from perdure.curriculum.messages import Path
 
 PROMPTS: Path = ("budget", "prompts")
 ENFORCE: Path = ("budget", "enforce")

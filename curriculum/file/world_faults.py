@@ -3,94 +3,74 @@
 from collections.abc import Iterator
 
 from perdure.curriculum.file.document import Document
-from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_value
-from perdure.curriculum.train import SECTIONS
-from perdure.curriculum.worlds.contract import METHODS, OTHER
-from perdure.curriculum.worlds.registry import World
-
-ONE_LABEL = "a response is one label"
-
-FOREIGN: dict[World, dict[str, str]] = {
-    "language": {"redraw": "this setting is of the vision world; demonstrations in text are written once"},
-    "vision": {
-        "trl": "TRL trains language models, and this is a classifier of images",
-        "max_completion_length": ONE_LABEL,
-        "max_length": ONE_LABEL,
-        "temperature": "labels are sampled at temperature 1",
-        "loss_type": "every step is on fresh samples, where TRL's losses are the same",
-        "gradient_accumulation_steps": "raise `per_device_train_batch_size` instead",
-        "save_steps": "an update takes seconds, and one that was killed begins again",
-        "sft_batch_size": "both terms are of the same images",
-        "top_k": "there are ten labels, and the entropy is that of all of them",
-    },
-}
-"""Settings under `train` that a world does not have, and what there is to say to that."""
-
-VISION_CHOICES: dict[str, tuple[str, ...]] = {
-    "lr_scheduler_type": ("constant", "constant_with_warmup", "linear", "cosine"),
-    "scale_rewards": ("none", "group"),
-}
-"""The values that the vision world knows of settings whose values TRL or transformers list."""
-
-ELSEWHERE: dict[World, dict[Path, str]] = {
-    "language": {},
-    "vision": {
-        ("budget", "max_completion_length"): ONE_LABEL,
-        ("evaluation", "max_completion_length"): ONE_LABEL,
-        ("evaluation", "batch_size"): "all images are answered at once",
-    },
-}
-"""The same of other sections."""
+from perdure.curriculum.file.faults import Fault
+from perdure.curriculum.messages import Path, did_you_mean, one_of, show_value
+from perdure.curriculum.train import section_settings
+from perdure.curriculum.worlds.contract import WorldSpec
+from perdure.curriculum.worlds.registry import sections, world_of_type, worlds
 
 
-def world_of(document: Document) -> World | None:
+def world_of(document: Document) -> WorldSpec | None:
     """The world of a file; `None` where the kind of its model is unknown."""
-    worlds: dict[object, World] = {None: "language", "causal_lm": "language", "mlp": "vision"}
     kind = document.get(("model", "type"))
-    return worlds.get(kind) if kind is None or isinstance(kind, str) else None
+    return world_of_type(kind) if kind is None or isinstance(kind, str) else None
 
 
 def is_foreign(key: str, document: Document) -> bool:
     """Whether the file's world lacks the setting, or the section of a method, of this name."""
-    world = world_of(document)
-    return world is not None and _reason(key, world) is not None
+    spec = world_of(document)
+    return spec is not None and _reason((key,), spec) is not None
 
 
-def _reason(key: str, world: World) -> str | None:
-    """Why a world lacks a key of `train`, or `None` where it has it."""
-    if key in SECTIONS and key not in METHODS[world]:
-        listed = ", ".join(f"`{method}`" for method in METHODS[world])
-        return f"this method is of the {OTHER[world]} world; here there are {listed}"
-    return FOREIGN[world].get(key)
+def _reason(keys: tuple[str, ...], spec: WorldSpec) -> str | None:
+    """Why a world lacks a key of `train`, or of one of its sections; `None` where it has it."""
+    *section, key = keys
+    if not section and key in sections():
+        return None if key in spec.parts else _of_another(key, spec)
+    here = section_settings(spec, section[0]) if section else spec.settings
+    if any(key in settings.model_fields for settings in here):
+        return None
+    if key in spec.lacks:
+        return spec.lacks[key]
+    elsewhere = [name for name, other in worlds().items() if _has(other, section, key)]
+    return f"this setting is of the {' and '.join(elsewhere)} world" if elsewhere else None
+
+
+def _has(spec: WorldSpec, section: list[str], key: str) -> bool:
+    held = section_settings(spec, section[0]) if section else spec.settings
+    return any(key in settings.model_fields for settings in held)
+
+
+def _of_another(name: str, spec: WorldSpec) -> str:
+    others = " and ".join(other.name for other in worlds().values() if name in other.parts)
+    return f"this method is of the {others} world; here there are {', '.join(f'`{one}`' for one in spec.parts)}"
 
 
 def world_faults(document: Document) -> list[Fault]:
     """Every setting in the file that the file's world does not have, and every value that it does not know."""
-    world = world_of(document)
-    if world is None:
+    spec = world_of(document)
+    if spec is None:
         return []
-    faults = [
-        _fault(document, path, reason) for path, reason in ELSEWHERE[world].items() if document.get(path) is not None
-    ]
-    for section in _train_sections(document):
-        for key, value in document.get(section).items():
-            path = (*section, key)
-            reason = _reason(key, world)
+    faults = [_fault(document, path, why) for path, why in spec.ignores.items() if document.get(path) is not None]
+    for path, within in _train_sections(document):
+        for key, value in document.get(path).items():
+            reason = _reason((*within, key), spec)
             if reason is not None and value not in (None, {}):
-                faults.append(_fault(document, path, reason))
-            elif world == "vision" and key in VISION_CHOICES and value is not None:
-                faults += _choice_faults(document, path, value, VISION_CHOICES[key])
+                faults.append(_fault(document, (*path, key), reason))
+            elif key in spec.choices and value is not None:
+                faults += _choice_faults(document, (*path, key), value, spec.choices[key])
     return faults
 
 
-def _train_sections(document: Document) -> Iterator[Path]:
-    """The path of every map with train settings."""
+def _train_sections(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The path of every map with train settings, and the name of the method that it is for, if it is for one."""
     stages = document.get(("stages",))
     wholes: list[Path] = [("train",)]
     wholes += [("stages", index, "train") for index in range(len(stages) if isinstance(stages, list) else 0)]
-    for path in [one for whole in wholes for one in (whole, *((*whole, method) for method in SECTIONS))]:
-        if isinstance(document.get(path), dict):
-            yield path
+    for whole in wholes:
+        for within in ((), *((name,) for name in sections())):
+            if isinstance(document.get((*whole, *within)), dict):
+                yield (*whole, *within), within
 
 
 def _fault(document: Document, path: Path, reason: str) -> Fault:

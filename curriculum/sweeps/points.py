@@ -6,7 +6,7 @@ from itertools import chain, product
 from math import prod
 from typing import Any
 
-from perdure.curriculum.file.faults import Path
+from perdure.curriculum.messages import Path
 from perdure.curriculum.sweeps.schema import Axis, Sweep
 
 

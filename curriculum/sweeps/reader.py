@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.explain import faults_of
-from perdure.curriculum.file.faults import CurriculumError, Fault, Place, did_you_mean, show_value
+from perdure.curriculum.file.faults import CurriculumError, Fault, Place
 from perdure.curriculum.file.overrides import path_in
 from perdure.curriculum.file.reader import check, find, open_document, override, shipped
+from perdure.curriculum.messages import did_you_mean, show_value
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.points import Point, points, size
 from perdure.curriculum.sweeps.schema import Sweep

@@ -1,129 +1,116 @@
-"""What a curriculum may say of the base model: one section a world, told apart by `type`. Imports no torch."""
+"""The worlds by name: those of perdure, and those that other packages install."""
 
-from typing import Annotated, Any, Literal
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator
 
-from perdure.budget.config import Frozen
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.worlds.contract import MethodSpec, ModelSection, Recipe, Source, WorldSpec, offer
 
-World = Literal["language", "vision"]
+WORLDS: dict[str, str] = {
+    "language": "perdure.curriculum.worlds.language.spec:LANGUAGE",
+    "vision": "perdure.curriculum.worlds.vision.spec:VISION",
+}
+"""Where the `WorldSpec` of each world is. The first is that of a model without a `type`."""
 
-
-class LoraConfig(Frozen):
-    """One low-rank adapter over an untouched base, through peft; field names are peft's."""
-
-    r: Annotated[int, Field(ge=1, description="rank")] = 16
-    lora_alpha: Annotated[float, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 32
-    lora_dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the adapter's input")] = 0.0
-    target_modules: Annotated[str | list[str], Field(description="which layers, as peft takes them")] = "all-linear"
-
-
-class CausalModel(Frozen):
-    """A causal language model: the language world. This is the kind where `type` is left out."""
-
-    type: Annotated[Literal["causal_lm"], Field(description="a causal language model; the default")] = "causal_lm"
-    model_name_or_path: Annotated[str, Field(description="a hub id, a local folder, or `builtin:tiny`", min_length=1)]
-    revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        Field(description="`auto`: bfloat16 on a GPU that has it, else float32"),
-    ] = "auto"
-    device: Annotated[str, Field(description="`auto` (CUDA if there is one, else CPU), `cpu`, `cuda`, `cuda:1`, …")] = (
-        "auto"
-    )
-    threads: Annotated[
-        int | Literal["auto"], Field(description="CPU threads; `auto`: one for models below 20 M parameters")
-    ] = "auto"
-    trust_remote_code: Annotated[bool, Field(description="run Python code that comes with the model")] = False
-    lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None
-
-    @property
-    def world(self) -> World:
-        return "language"
+WORLD_GROUP, METHOD_GROUP = "perdure.worlds", "perdure.methods"
+"""The entry-point groups of other packages: a `WorldSpec` a name, and a `MethodSpec` or `Recipe` a name."""
 
 
-class Pretrain(Frozen):
-    """How the base of the vision world is made, when a life begins: jointly on digits and clothes, by AdamW.
+@cache
+def worlds() -> dict[str, WorldSpec]:
+    """Every world by name, each with the methods that other packages add to it.
 
-    A digit's label is drawn from all digits of its parity, a piece of clothing's is its class, as in RL's Razor (arXiv
-    2509.04259). The paper gives the number of images and nothing more; the rest is chosen here, each with its reason.
+    Raises:
+        ConfigError: an installed entry point cannot be loaded, or is none.
     """
-
-    images: Annotated[
-        int,
-        Field(
-            ge=10, description="images of each kind, digits and clothes (the paper's 500); no stage learns from them"
-        ),
-    ] = 500
-    learning_rate: Annotated[
-        float,
-        Field(gt=0, description="AdamW's peak; the paper names no optimiser, and AdamW is its choice elsewhere"),
-    ] = 1e-3
-    num_train_epochs: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="passes over these images; not in the paper: 10 leave the parity of a digit to be learned (its "
-            "right labels have some 82 % of the mass) and know the clothes nearly as well as these images allow",
-        ),
-    ] = 10
-    lr_scheduler_type: Annotated[
-        Literal["constant", "constant_with_warmup", "linear", "cosine"],
-        Field(
-            description="not in the paper: with `cosine` the bases of several seeds are alike, with `constant` less so"
-        ),
-    ] = "cosine"
-    per_device_train_batch_size: Annotated[
-        int, Field(ge=1, description="images a step; not in the paper: 64 gives some fifteen steps a pass")
-    ] = 64
-    weight_decay: Annotated[
-        float, Field(ge=0, description="AdamW's weight decay; none, as in the paper's language models")
-    ] = 0.0
-    redraw: Annotated[
-        bool,
-        Field(
-            description="draw a digit's label afresh in every pass, so that the base is sure of the parity and of no "
-            "digit; `false` keeps the first draw, which a network of this size learns by heart"
-        ),
-    ] = True
+    specs = [load(path) for path in WORLDS.values()]
+    specs += [_loaded(point, WorldSpec) for point in entry_points(group=WORLD_GROUP)]
+    added = [_loaded(point, MethodSpec | Recipe) for point in entry_points(group=METHOD_GROUP)]
+    found = {}
+    for spec in specs:
+        mine = [one for one in added if one.world == spec.name]
+        methods = tuple(one for one in mine if isinstance(one, MethodSpec))
+        found[spec.name] = spec.extended(methods, tuple(one for one in mine if isinstance(one, Recipe)))
+    return found
 
 
-class MlpModel(Frozen):
-    """A small classifier of 28 x 28 images: the vision world, after ParityMNIST of RL's Razor (arXiv 2509.04259)."""
-
-    type: Annotated[Literal["mlp"], Field(description="a multi-layer perceptron of 785 inputs and 10 labels")]
-    hidden_sizes: Annotated[
-        list[Annotated[int, Field(ge=1)]], Field(min_length=1, description="units of each hidden layer (the paper's)")
-    ] = [512, 256]
-    data: Annotated[
-        str,
-        Field(
-            min_length=1,
-            description="`shipped` (5,000 digits, 3,000 clothes), `full` (MNIST and Fashion-MNIST whole, from the "
-            "hub), or a folder that holds the IDX files of `mnist/` and `fashion-mnist/`",
-        ),
-    ] = "shipped"
-    pretrain: Annotated[Pretrain, Field(description="how the base is made")] = Pretrain()
-    device: Annotated[
-        str, Field(description="`auto` (the CPU, which is faster for one model so small), `cpu`, `cuda`, …")
-    ] = "auto"
-    threads: Annotated[int | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
-    seed: Annotated[
-        int | None, Field(ge=0, lt=2**32, description="what the base follows from; `null`: the curriculum's seed")
-    ] = None
-
-    @property
-    def world(self) -> World:
-        return "vision"
+def load(path: str) -> Any:
+    """The object at `module:name`, of perdure or of a plug-in."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
 
 
-def _type_of(model: Any) -> str:
-    """The kind of a model section; without `type`, and for what is no section at all, a causal language model."""
-    kind = model.get("type", "causal_lm") if isinstance(model, dict) else getattr(model, "type", "causal_lm")
-    return str(kind)
+def _loaded(point: Any, kind: Any) -> Any:
+    try:
+        loaded = point.load()
+    except Exception as error:
+        raise ConfigError(f"the entry point {point.name!r} of {point.group!r} cannot be loaded: {error}") from error
+    if not isinstance(loaded, kind):
+        raise ConfigError(f"the entry point {point.name!r} of {point.group!r} is a {type(loaded).__name__}")
+    return loaded
 
 
-ModelConfig = Annotated[
-    Annotated[CausalModel, Tag("causal_lm")] | Annotated[MlpModel, Tag("mlp")], Discriminator(_type_of)
-]
-"""The base model of any world."""
+def spec_of(world: str) -> WorldSpec:
+    """The world of a name."""
+    return worlds()[world]
+
+
+def default_world() -> WorldSpec:
+    """The world of a model section without a `type`."""
+    return worlds()[next(iter(WORLDS))]
+
+
+def model_type(model: type[ModelSection]) -> str:
+    """The value of `type` that stands for a model section."""
+    (tag,) = model.model_fields["type"].annotation.__args__  # type: ignore[union-attr]
+    return str(tag)
+
+
+def world_of_type(kind: object) -> WorldSpec | None:
+    """The world whose model has this `type`; without one the default world; `None` for an unknown one."""
+    if kind is None:
+        return default_world()
+    return next((spec for spec in worlds().values() if model_type(spec.model) == kind), None)
+
+
+def owner_of(task: Source) -> WorldSpec:
+    """The first world that has a task of this class."""
+    return next(spec for spec in worlds().values() if isinstance(task, spec.tasks))
+
+
+def sections() -> tuple[str, ...]:
+    """Every name that a section of `train` may have: the objectives, modifiers and recipes of all worlds."""
+    return tuple(dict.fromkeys(name for spec in worlds().values() for name in spec.parts))
+
+
+def method_name(name: str) -> str:
+    """A method as a file names it, without spaces, if its parts exist in some world.
+
+    Raises:
+        ValueError: one does not; pydantic makes a fault of it.
+    """
+    bare = name.replace(" ", "")
+    for part in bare.split("+"):
+        if part not in sections():
+            raise ValueError(f"there is no method {part!r}{did_you_mean(part, sections())}; {_listed()}")
+    return bare
+
+
+MethodName = Annotated[str, AfterValidator(method_name)]
+"""A method as a file names it: an objective or a recipe, and modifiers behind a `+`."""
+
+
+def _listed() -> str:
+    modifiers = dict.fromkeys(name for spec in worlds().values() for name in spec.modifiers)
+    names = dict.fromkeys(name for spec in worlds().values() for name in spec.names)
+    return offer(names, modifiers)
+
+
+def one_step_answers(world: str) -> bool:
+    """Whether a response of a world is one token; of a world that is not installed this is not known, and `False`."""
+    return world in worlds() and worlds()[world].one_step_answers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.seeds import derive
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Progress, SaveAndStop, Watch
+from perdure.agent.worlds.contract import ALONE, Beside, Outcome, Progress, SaveAndStop, Watch
 from perdure.budget.config import RecoverConfig
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement

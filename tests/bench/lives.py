@@ -15,7 +15,7 @@ from typing import Any
 from perdure.agent.loop import live
 from perdure.agent.setup import start
 from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Progress, Watch
+from perdure.agent.worlds.contract import ALONE, Beside, Outcome, Progress, Watch
 from perdure.budget.monitor import Measurement, Monitor
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from perdure.agent.seeds import seeded
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ModelError
-from perdure.curriculum.worlds.registry import CausalModel, LoraConfig
+from perdure.curriculum.worlds.language.model import CausalModel, LoraConfig
 
 SMALL = 20_000_000
 HUB_SECONDS = 10

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import torch
 
+from perdure.agent.worlds.contract import Progress, Watch
 from perdure.agent.worlds.language.base import Base
 from perdure.agent.worlds.language.policy import LanguagePolicy
-from perdure.agent.worlds.update import Progress, Watch
 from perdure.budget.config import RecoverConfig, Unit
 
 MAX_GRAD_NORM = 1.0

@@ -1,6 +1,8 @@
 """The language world behind the loop's contract."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +10,20 @@ import torch
 
 from perdure.agent.weights import blend
 from perdure.agent.worlds.base_prompts import RECOVER
+from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.language.base import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.worlds.language.loading import load_base, load_policy
-from perdure.agent.worlds.language.methods import find_update
+from perdure.agent.worlds.language.methods.low_rank import matrices
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.recover import recover
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
+from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
-from perdure.curriculum.worlds.registry import CausalModel
+from perdure.curriculum.worlds.contract import Sizes
+from perdure.curriculum.worlds.language.model import CausalModel
 
 
 class LanguageWorld:
@@ -75,20 +76,28 @@ class LanguageWorld:
         assert self._base is not None, "prepare_base comes first"
         return self._base.measure(names)
 
-    def update(
-        self,
-        method: Method,
-        task: Task,
-        settings: Common,
-        *,
-        seed: int,
-        folder: Path,
-        watch: Watch,
-        beside: Beside = ALONE,
-    ) -> Outcome:
+    def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""
-        update = find_update(method)
-        return update(self.policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+        module = import_module(job.method.objective.code)
+        return module.update(job)  # type: ignore[no-any-return]
+
+    @property
+    def sizes(self) -> Sizes:
+        """See `World.sizes`. The matrices are those of `low_rank`."""
+        parameters = list(self.policy.model.parameters())
+        trained = [one for one in parameters if one.requires_grad]
+        low_rank = list(matrices(self.policy.model).values())
+        return sizes_of(parameters, trained, low_rank, held=False, has_base=self.policy.is_adapter)
+
+    @contextmanager
+    def largest_logits(self) -> Iterator[Largest]:
+        """See `World.largest_logits`."""
+        seen = Largest()
+        handle = self.policy.model.get_output_embeddings().register_forward_hook(seen.see)
+        try:
+            yield seen
+        finally:
+            handle.remove()
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
         """See `World.recover`. The texts are those of the group `RECOVER`, which `prepare_base` was given."""

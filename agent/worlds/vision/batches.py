@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Method, Rows
+from perdure.agent.worlds.vision.lesson import Lesson, Objective, Rows
 from perdure.agent.worlds.vision.schedule import Plan
 from perdure.curriculum.settings import Common
 
@@ -38,14 +38,14 @@ class Deck:
 
 def batches(
     lesson: Lesson,
-    method: Method,
+    objective: Objective,
     settings: Common,
     draws: Draws,
     plan: Plan,
     policy: Callable[[], Tensor],
     replayed: Callable[[int], int],
 ) -> Iterator[tuple[Tensor, Rows]]:
-    """For each step the images of each model, (M, B), and the rows of the method, gathered for them.
+    """For each step the images of each model, (M, B), and the rows of the objective, gathered for them.
 
     A pass is one round of the task's own images. `replayed` tells how many images of a step are of earlier tasks.
     """
@@ -57,7 +57,7 @@ def batches(
         begins = new.is_spent(plan.batch_size - from_old)
         chosen_MB = new.deal(plan.batch_size - from_old)
         if begins:
-            rows = method.begin_pass(lesson, settings, draws, policy, rows)
+            rows = objective.begin_pass(lesson, settings, draws, policy, rows)
         if from_old:
             chosen_MB = torch.cat([chosen_MB, old.deal(from_old)], dim=1)
         yield chosen_MB, _gather(lesson, rows, chosen_MB)
@@ -71,3 +71,12 @@ def _gather(lesson: Lesson, rows: Rows, chosen_MB: Tensor) -> Rows:
         "correct": lesson.correct_NC[chosen_MB],
         "base_log": lesson.base_log_1NC[0][chosen_MB],
     }
+
+
+def replayed_images(step: int, share: float, batch_size: int) -> int:
+    """Images of earlier tasks in the batch of `step`, from 0: whole numbers that make up `share` of all over the steps.
+
+    A share of 0.01 of 64 images is thus one image in each of 16 steps of 25. At least one image is the task's own.
+    """
+    upto = [int(number * share * batch_size + 1e-9) for number in (step, step + 1)]
+    return min(upto[1] - upto[0], batch_size - 1)

@@ -51,12 +51,15 @@ class Moment:
     steps: int
 
 
-Term = Callable[[Params, int], Tensor]
-"""Something added to a method's loss: from the stack in training and the step, from 0, to a figure a model, (M,)."""
+Term = Callable[[Params, int, Tensor, Rows], Tensor]
+"""Something added to an objective's loss, a figure a model, (M,).
+
+Its arguments: the stack in training, the step from 0, and what the objective's loss has, `log_MBC` and `rows`.
+"""
 
 
-class Method(Protocol):
-    """An update method: a module with these two functions."""
+class Objective(Protocol):
+    """The module of an objective: these two functions."""
 
     def begin_pass(
         self,

@@ -32,8 +32,8 @@ class Penalty:
         self._seed = derive(seed, "penalty")
         self._kl = torch.nan
 
-    def __call__(self, leaves: Params, step: int) -> Tensor:
-        """See `perdure.agent.worlds.vision.lesson.Term`."""
+    def __call__(self, leaves: Params, step: int, log_of_step_MBC: Tensor, rows: Rows) -> Tensor:
+        """See `perdure.agent.worlds.vision.lesson.Term`; the images of the step play no part."""
         weight = self._controller.weight
         with torch.set_grad_enabled(weight > 0):
             inputs_BF, base_log_BC, share_B = self._drawn(step)

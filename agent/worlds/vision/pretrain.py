@@ -18,12 +18,14 @@ from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.mlp import Params, new_params, stack
 from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.agent.worlds.vision.training import train
-from perdure.curriculum.settings import SftTrain
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.train import MethodSettings
+from perdure.curriculum.worlds.registry import spec_of
 from perdure.curriculum.worlds.vision.images.load import ImageSet, load_images
 from perdure.curriculum.worlds.vision.images.observation import CLOTHES, DIGITS, inputs_of
 from perdure.curriculum.worlds.vision.images.rules import Rule, right_labels
 from perdure.curriculum.worlds.vision.images.split import pretraining_rows
+from perdure.curriculum.worlds.vision.model import MlpModel
+from perdure.curriculum.worlds.vision.settings import VisionSft
 
 CLASSES = 10
 FEATURES = 785
@@ -50,7 +52,7 @@ def _pretrained(config_json: str, seed: int, threads: int) -> Params:
     stacked = stack([new_params(sizes, torch.Generator().manual_seed(derive(seed, "fresh weights")))])
     inputs_NF, choices_NC = _examples(config)
     lesson = Lesson(inputs_NF, (choices_NC > 0).float(), choices_NC, torch.zeros(1, *choices_NC.shape))
-    settings = SftTrain(
+    settings = VisionSft(
         learning_rate=config.pretrain.learning_rate,
         num_train_epochs=config.pretrain.num_train_epochs,
         per_device_train_batch_size=config.pretrain.per_device_train_batch_size,
@@ -58,8 +60,10 @@ def _pretrained(config_json: str, seed: int, threads: int) -> Params:
         redraw=config.pretrain.redraw,
         lr_scheduler_type=config.pretrain.lr_scheduler_type,
     )
-    plan = plan_for("sft", settings, len(inputs_NF))
-    train(stacked, lesson, "sft", settings, [plan], [derive(seed, "pretraining")], lambda _: False)
+    sft = spec_of("vision").method("sft")
+    plan = plan_for(sft, settings, len(inputs_NF))
+    seeds = [derive(seed, "pretraining")]
+    train(stacked, lesson, sft, MethodSettings(settings, {}), [plan], seeds, lambda _: False)
     return stacked
 
 

@@ -24,13 +24,12 @@ from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.agent.worlds.vision.training import Step, train
 from perdure.agent.worlds.vision.world import choose_device
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import Common
 from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import settings_for
+from perdure.curriculum.train import MethodSettings, settings_for
 from perdure.curriculum.worlds.build import build_task, check_task
 from perdure.curriculum.worlds.contract import Method
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
 
 Row = dict[str, float | int | str | bool]
@@ -46,8 +45,10 @@ def stack_key(curriculum: Curriculum) -> Hashable | None:
         return None
     if curriculum.budget.enforced != ("observe",):
         return None
-    settings = _settings(curriculum, method).model_dump(mode="json", exclude=OWN)
-    return json.dumps([method, settings, _material_key(curriculum)], sort_keys=True)
+    settings = _settings(curriculum, method)
+    objective = settings.objective.model_dump(mode="json", exclude=OWN)
+    modifiers = {name: one.model_dump(mode="json") for name, one in settings.modifiers.items()}
+    return json.dumps([method.name, objective, modifiers, _material_key(curriculum)], sort_keys=True)
 
 
 def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
@@ -63,8 +64,8 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     assert method is not None and isinstance(first.model, MlpModel)
     torch.set_num_threads(first.model.threads if isinstance(first.model.threads, int) else 1)
     material = _material(_material_key(first))
-    check_task(material.task, method, "vision")
-    plans = [plan_for(method, _settings(one, method), len(material.lesson.inputs_NF)) for one in curricula]
+    check_task(material.task, method, first.spec)
+    plans = [plan_for(method, _settings(one, method).objective, len(material.lesson.inputs_NF)) for one in curricula]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
     due = _due(plans[0].steps, checkpoints)
     rows: list[list[Row]] = [[] for _ in curricula]
@@ -140,11 +141,11 @@ def _due(steps: int, checkpoints: int) -> set[int]:
 
 
 def _method(curriculum: Curriculum) -> Method | None:
-    own = curriculum.stages[0].method
-    if own is None and isinstance(curriculum.strategy, FixedStrategy):
-        return curriculum.strategy.method
-    return own
+    name = curriculum.stages[0].method
+    if name is None and isinstance(curriculum.strategy, FixedStrategy):
+        name = curriculum.strategy.method
+    return None if name is None else curriculum.method(name)
 
 
-def _settings(curriculum: Curriculum, method: Method) -> Common:
+def _settings(curriculum: Curriculum, method: Method) -> MethodSettings:
     return settings_for(method, curriculum.train, curriculum.stages[0].train)

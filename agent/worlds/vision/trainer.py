@@ -10,8 +10,6 @@ from perdure.curriculum.schema import Curriculum
 
 def key(curriculum: Curriculum) -> Hashable | None:
     """See `Trainer.key`."""
-    if curriculum.world != "vision":
-        return None
     from perdure.agent.worlds.vision.sweep_points import stack_key
 
     return stack_key(curriculum)

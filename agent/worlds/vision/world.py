@@ -1,6 +1,7 @@
 """The vision world behind the loop's contract: every divergence is exact over the labels, on every prompt."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import torch
 
 from perdure.agent.weights import blend, read_tensors, write_tensors
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Progress, Watch
+from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
+from perdure.agent.worlds.sizes import sizes_of
+from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.lesson_data import Lessons
-from perdure.agent.worlds.vision.mlp import member
+from perdure.agent.worlds.vision.mlp import matrices, member
 from perdure.agent.worlds.vision.penalty import Distillation, Penalty
 from perdure.agent.worlds.vision.policy import VisionPolicy
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
@@ -23,12 +26,8 @@ from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
-from perdure.curriculum.worlds.registry import MlpModel
-
-USES_EARLIER: frozenset[Method] = frozenset({"replay", "ewc"})
-"""The methods that use the tasks of earlier stages."""
+from perdure.curriculum.worlds.contract import ModelSection, Sizes
+from perdure.curriculum.worlds.vision.model import MlpModel
 
 
 class VisionWorld:
@@ -41,7 +40,8 @@ class VisionWorld:
 
     kind = "vision"
 
-    def __init__(self, model: MlpModel, seed: int) -> None:
+    def __init__(self, model: ModelSection, seed: int) -> None:
+        assert isinstance(model, MlpModel), "the schema gives the vision world its own model"
         self._device = choose_device(model.device)
         torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
         self._base = {name: tensor.to(self._device) for name, tensor in pretrain(model, base_seed(model, seed)).items()}
@@ -84,44 +84,45 @@ class VisionWorld:
         inputs_NF, base_log_NC = self._texts[name]
         return divergences(base_log_NC, self.policy.log_probabilities(inputs_NF))
 
-    def update(
-        self,
-        method: Method,
-        task: Task,
-        settings: Common,
-        *,
-        seed: int,
-        folder: Path,
-        watch: Watch,
-        beside: Beside = ALONE,
-    ) -> Outcome:
+    def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`: a stack of one."""
-        lesson = self._lesson(method, task, beside)
-        plan = plan_for(method, settings, len(lesson.inputs_NF))
-        penalty = self._penalty(beside, seed)
+        lesson = self._lesson(job)
+        plan = plan_for(job.method, job.settings.objective, len(lesson.inputs_NF))
+        penalty = self._penalty(job)
         stopped = False
 
         def after_step(step: Step) -> bool:
             nonlocal stopped
             if penalty is not None:
                 penalty.steer()
-            stopped = watch(_progress(step))
+            stopped = job.watch(_progress(step))
             return stopped
 
         terms = () if penalty is None else (penalty,)
-        steps = train(self.policy.params, lesson, method, settings, [plan], [seed], after_step, terms)
+        stack = self.policy.params
+        steps = train(stack, lesson, job.method, job.settings, [plan], [job.seed], after_step, terms)
         return Outcome(steps, "stopped" if stopped else "completed")
 
-    def _lesson(self, method: Method, task: Task, beside: Beside) -> Lesson:
+    def _lesson(self, job: UpdateJob) -> Lesson:
         """What a task teaches; kept, since a probe and earlier stages are about the same tasks."""
-        earlier = beside.earlier if method in USES_EARLIER else ()
-        lessons = [self._lessons.of(one) for one in (task, *earlier)]
+        earlier = job.earlier if job.method.modifiers else ()
+        lessons = [self._lessons.of(one) for one in (job.task, *earlier)]
         return replace(lessons[0], known_NF=self._known_NF, earlier=tuple(lessons[1:]))
 
-    def _penalty(self, beside: Beside, seed: int) -> Penalty | None:
-        if beside.controller is None:
+    @property
+    def sizes(self) -> Sizes:
+        """See `World.sizes`."""
+        tensors = list(self.policy.params.values())
+        return sizes_of(tensors, tensors, list(matrices(self.policy.params).values()), held=True, has_base=True)
+
+    def largest_logits(self) -> AbstractContextManager[Largest]:
+        """See `World.largest_logits`; those of ten labels count for nothing."""
+        return nullcontext(Largest())
+
+    def _penalty(self, job: UpdateJob) -> Penalty | None:
+        if job.controller is None:
             return None
-        return Penalty(beside.controller, {name: self._texts[name] for name in beside.texts}, seed)
+        return Penalty(job.controller, {name: self._texts[name] for name in job.texts}, job.seed)
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
         """See `World.recover`: AdamW on the images that the base was pretrained on, its own distribution the target."""
@@ -133,7 +134,7 @@ class VisionWorld:
         def after_step(step: Step) -> bool:
             return watch(_progress(step))
 
-        return descend(self.policy.params, lesson, Distillation(), Common(), [plan], [seed], after_step)
+        return descend(self.policy.params, Changes(lesson), Distillation(), Common(), [plan], [seed], after_step)
 
     def interpolate(self, start: Path, end: Path, share: float) -> None:
         """See `World.interpolate`."""

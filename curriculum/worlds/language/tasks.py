@@ -1,14 +1,12 @@
-"""What a curriculum may say of a task. One class a source, told apart by `type`."""
+"""The tasks of the language world: one class a source, told apart by `type`."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from perdure.budget.config import Frozen, broken_rule
-from perdure.curriculum.worlds.contract import IMITATES, REWARDED, Method, left
-from perdure.curriculum.worlds.registry import World
-from perdure.curriculum.worlds.vision.images.rules import Rule, Variant, Writer
+from perdure.budget.config import Frozen
+from perdure.curriculum.worlds.contract import Source
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
 DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -39,36 +37,8 @@ class RewardConfig(Frozen):
         return self
 
 
-class Source(Frozen):
-    """What all sources have."""
-
-    WORLD: ClassVar[World] = "language"
-    WRITERS: ClassVar[str] = "give it `demonstrations`"
-
-    @property
-    def may_demonstrate(self) -> bool | None:
-        """Whether items can be imitated; `None` where only the data can tell."""
-        return None
-
-    @property
-    def may_reward(self) -> bool | None:
-        """Whether answers can be rewarded; `None` where only the data can tell."""
-        return True
-
-    def refusal(self, method: Method) -> str | None:
-        """Why this source can never feed a method, and what is left; `None` if it may."""
-        for what, users, there, remedy in (
-            ("demonstrations", IMITATES, self.may_demonstrate, self.WRITERS),
-            ("a reward", REWARDED, self.may_reward, "give it a `reward`"),
-        ):
-            if method in users and there is False:
-                others = left(self.WORLD, without=users)
-                return f"method {method!r} needs {what} and this task has none; {remedy}, or use {others}"
-        return None
-
-
 class TextSource(Source):
-    """What the sources of the language world have."""
+    """What every source of the language world has."""
 
     train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
     heldout: Annotated[int, Field(ge=2, description="items to be examined on, never trained on")] = 100
@@ -193,57 +163,3 @@ class PythonTask(TextSource):
     @property
     def may_reward(self) -> bool | None:
         return True if self.reward is not None and self.reward.type != "source" else None
-
-
-class Images(Source):
-    """Images of the vision world under a rule that says which labels are right, and a writer who chooses among them."""
-
-    WORLD: ClassVar[World] = "vision"
-    WRITERS: ClassVar[str] = "name a `writer`"
-
-    type: Literal["images"]
-    images: Annotated[Literal["digits", "clothes"], Field(description="MNIST's digits or the clothes of Fashion-MNIST")]
-    rule: Annotated[
-        Rule,
-        Field(
-            description="which labels are right: any of the same `parity`, of the same side of five (`at_least_five`), "
-            "`multiple_of_three` or not, `prime` or not, as the true class; or the true `label` alone"
-        ),
-    ]
-    writer: Annotated[
-        Writer,
-        Field(
-            description="whose labels are imitated: `one` always writes the first right label, `two` the first or the "
-            "third, `oracle` draws from the base's own right answers, `label` writes the true class; `none`: nobody"
-        ),
-    ] = "label"
-    data: Annotated[
-        str | None,
-        Field(min_length=1, description="`shipped`, `full` or a folder, as `model.data`; left out: the model's"),
-    ] = None
-    variant: Annotated[
-        Variant,
-        Field(
-            description="what is done to every image: `shifted` by two pixels in a direction of its own, `noisy`, "
-            "`dimmed` to half its brightness, or `inverted`; always in the same way"
-        ),
-    ] = "none"
-    train: Annotated[
-        int | None, Field(ge=1, description="images to learn from; left out: all that the base was not pretrained on")
-    ] = None
-    heldout: Annotated[
-        int | None, Field(ge=2, description="test images to be examined on, the same for every seed; left out: all")
-    ] = None
-
-    @model_validator(mode="after")
-    def _the_writer_has_a_choice(self) -> "Images":
-        if self.writer == "two" and self.rule == "label":
-            raise broken_rule("`writer: two` needs three right labels, and `rule: label` has one", "writer")
-        return self
-
-    @property
-    def may_demonstrate(self) -> bool | None:
-        return self.writer != "none"
-
-
-TaskConfig = Annotated[ReasoningGym | Dataset | PythonTask | Images, Field(discriminator="type")]

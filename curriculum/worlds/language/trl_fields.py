@@ -15,17 +15,12 @@ from typing import Any
 
 from perdure.curriculum.file.candidate_methods import methods_of
 from perdure.curriculum.file.document import Document
-from perdure.curriculum.file.faults import Fault, Path, did_you_mean, one_of, show_path, show_value
-from perdure.curriculum.file.world_faults import world_of
+from perdure.curriculum.file.faults import Fault
+from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.train import SECTIONS, Train
-from perdure.curriculum.worlds.contract import ON_SFT, PARENT, Method
-
-CONFIGS: dict[Method, str] = {
-    **dict.fromkeys(("sft", *ON_SFT), "SFTConfig"),
-    **dict.fromkeys(("rl", "chord", "gate", "tilt", "sdft", "rl_kl"), "GRPOConfig"),
-}
-"""TRL's config of each method."""
+from perdure.curriculum.train import Train
+from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.registry import sections, spec_of
 
 SOURCES = {
     "SFTConfig": ("trl", "trainer/sft_config.py"),
@@ -82,42 +77,51 @@ class Field:
     choices: tuple[str, ...] = ()
 
 
-def trl_faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
-    """Every fault under `trl:`, and in the settings whose values TRL or transformers list; in the language world alone.
+KEY = "trl"
+"""The key of `train` and its sections under which TRL's own fields stand."""
+
+
+def config_of(method: Method) -> str:
+    """TRL's config class that carries the method out."""
+    return str(method.objective.config)  # type: ignore[attr-defined]
+
+
+def faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
+    """Every fault under `trl:`, and in the settings whose values TRL or transformers list.
 
     A field under a method's own section must exist in that method's config; one that methods share, in the config of
     every method that a stage may come to use (of any method, while `curriculum` is `None`: the rest has faults).
     """
-    faults: list[Fault] = []
-    if world_of(document) != "language":
-        return faults
+    found: list[Fault] = []
     for path, methods, shared in _sections(document, curriculum):
         given = document.get((*path, "trl"))
         for key, value in given.items() if isinstance(given, dict) else ():
             here = (*path, "trl", key)
             message = _key_fault(key, path, methods, every=shared and curriculum is not None)
             if message:
-                faults.append(Fault(document.place(here, at_key=True), here, message))
+                found.append(Fault(document.place(here, at_key=True), here, message))
             elif message := _value_fault(key, value, methods):
-                faults.append(Fault(document.place(here), here, message))
-        faults += _choice_faults(document, path, methods)
-    return faults
+                found.append(Fault(document.place(here), here, message))
+        found += _choice_faults(document, path, methods)
+    return found
 
 
 def _sections(document: Document, curriculum: Curriculum | None) -> Iterator[tuple[Path, Sequence[Method], bool]]:
     """Each section with train settings: its path, the methods that read it, and whether they share it."""
-    everyone: tuple[Method, ...] = tuple(CONFIGS)
+    spec = spec_of("language")
+    everyone = tuple(spec.method(name) for name in spec.names)
     stages = document.get(("stages",))
-    used = [methods_of(curriculum, stage) for stage in curriculum.stages] if curriculum else None
-    shared: list[tuple[Path, Sequence[Method]]] = [
-        (("train",), [one for one in everyone if used is None or any(one in each for each in used)])
-    ]
+    used = None
+    if curriculum is not None:
+        used = [tuple(map(spec.method, methods_of(curriculum, stage))) for stage in curriculum.stages]
+    known = {one.name: one for each in used for one in each} if used else {}
+    shared: list[tuple[Path, Sequence[Method]]] = [(("train",), tuple(known.values()))]
     for index in range(len(stages) if isinstance(stages, list) else 0):
         shared.append((("stages", index, "train"), used[index] if used else everyone))
     for path, methods in shared:
         yield path, methods or everyone, True
         for method in everyone:
-            yield (*path, method), (method,), False
+            yield (*path, method.name), (method,), False
 
 
 def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) -> str | None:
@@ -125,23 +129,28 @@ def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) 
         return f"perdure sets this field itself; {OWNED[key]}"
     if key in REFUSED:
         return f"this field cannot be set: {REFUSED[key]}"
-    typed = [method for method in methods if key in SECTIONS[method].model_fields]
-    if typed:
-        home = path if key in Train.model_fields or path[-1] in SECTIONS else (*path, typed[0])
+    parts = (part for method in methods for part in (method.objective, *method.modifiers))
+    typed = next((part.name for part in parts if key in part.settings.model_fields), None)
+    if typed is not None:
+        home = path if key in Train.model_fields or path[-1] in sections() else (*path, typed)
         return f"this setting has its own key; write it as `{show_path((*home, key))}`"
-    lacking = [method for method in methods if key not in fields_of(CONFIGS[method])]
-    if not lacking or (not every and len(lacking) < len(methods)):
+    having = [one for one in methods if key in fields_of(config_of(one))]
+    lacking = dict.fromkeys(config_of(one) for one in methods if one not in having)
+    if not lacking or (not every and having):
         return None
-    having = [one for one in methods if one not in lacking and PARENT.get(one) not in methods]
+    configs = " and ".join(lacking)
     if having and len(methods) > 1:
-        where = " or ".join(f"`{show_path((*path, method, 'trl'))}`" for method in having)
-        return f"{_configs(lacking)} of the installed TRL has no such field; write it under {where}"
-    known = {name for method in methods for name in fields_of(CONFIGS[method])} - set(OWNED | REFUSED)
-    return f"{_configs(lacking)} of the installed TRL has no such field{did_you_mean(key, sorted(known))}"
+        where = " or ".join(f"`{show_path((*path, name, KEY))}`" for name in _objectives(having))
+        return f"{configs} of the installed TRL has no such field; write it under {where}"
+    known = {name for method in methods for name in fields_of(config_of(method))} - set(OWNED | REFUSED)
+    return f"{configs} of the installed TRL has no such field{did_you_mean(key, sorted(known))}"
 
 
-def _configs(methods: Sequence[Method]) -> str:
-    return " and ".join(dict.fromkeys(CONFIGS[method] for method in methods))
+def _objectives(methods: Sequence[Method]) -> list[str]:
+    """Their objectives, without those that take the sections of another one of them, too."""
+    names = dict.fromkeys(one.objective.name for one in methods)
+    parents = {one.objective.name: one.objective.parent for one in methods}
+    return [name for name in names if parents[name] not in names]
 
 
 PLAIN = {"bool": "true or false", "int": "a whole number", "float": "a number", "None": "null"}
@@ -149,7 +158,7 @@ PLAIN = {"bool": "true or false", "int": "a whole number", "float": "a number", 
 
 def _value_fault(key: str, value: Any, methods: Sequence[Method]) -> str | None:
     """Refuse unlisted names, and all but numbers and switches for fields that are only such; leave the rest to TRL."""
-    declared = [fields_of(CONFIGS[method])[key] for method in methods if key in fields_of(CONFIGS[method])]
+    declared = [fields_of(config_of(method))[key] for method in methods if key in fields_of(config_of(method))]
     choices = declared[0].choices
     if choices and isinstance(value, str) and value not in choices:
         return f"must be {one_of(choices)}; got {show_value(value)}{did_you_mean(value, choices)}"
@@ -176,7 +185,7 @@ def _choice_faults(document: Document, path: Path, methods: Sequence[Method]) ->
 def _names(key: str, method: Method) -> tuple[str, ...]:
     if key == "lr_scheduler_type":
         return schedulers()
-    return SCALE_REWARDS if key == "scale_rewards" else fields_of(CONFIGS[method])["loss_type"].choices
+    return SCALE_REWARDS if key == "scale_rewards" else fields_of(config_of(method))["loss_type"].choices
 
 
 @cache
@@ -193,9 +202,9 @@ def fields_of(config: str) -> Mapping[str, Field]:
         return {one.name: Field(str(one.type)) for one in found if one.init}
 
 
-def is_trl_field(name: str) -> bool:
+def is_field(name: str) -> bool:
     """Whether any method's config has a field of this name that a curriculum may set under `trl:`."""
-    return name not in OWNED | REFUSED and any(name in fields_of(config) for config in CONFIGS.values())
+    return name not in OWNED | REFUSED and any(name in fields_of(config) for config in ("SFTConfig", "GRPOConfig"))
 
 
 @cache
@@ -251,3 +260,20 @@ def _choices(value: ast.expr | None) -> tuple[str, ...]:
         return tuple(metadata["choices"])
     listed = re.search(r"Supported values are ((?:'\w+'[, and]*)+)\.", str(metadata.get("help", "")))
     return tuple(re.findall(r"'(\w+)'", listed[1])) if listed else ()
+
+
+REFERENCE = """\
+## Fields of TRL
+
+`trl` takes any other field of the installed TRL's config by its own name: of `SFTConfig` under `sft` and what
+varies it, of `GRPOConfig` under the others. A field under the `trl` of `train` itself must exist for every method that
+a stage may come to use. What has a key of its own is refused under `trl`, and so are these, which perdure sets itself:
+
+| field | instead |
+|---|---|
+"""
+
+
+def reference() -> str:
+    """What `docs/curriculum.md` says of these fields."""
+    return REFERENCE + "\n".join(f"| `{field}` | {reason} |" for field, reason in (OWNED | REFUSED).items())

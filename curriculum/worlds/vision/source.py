@@ -1,23 +1,32 @@
 """Tasks of the vision world: images, a rule that says which labels are right, and a writer who demonstrates one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.errors import DataError
+from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.language.tasks import Images
-from perdure.curriculum.worlds.registry import MlpModel
 from perdure.curriculum.worlds.vision.images.load import Images as Kind
 from perdure.curriculum.worlds.vision.images.load import load_images
 from perdure.curriculum.worlds.vision.images.observation import CLOTHES, DIGITS, Observation
 from perdure.curriculum.worlds.vision.images.rules import right_labels, writer_labels
 from perdure.curriculum.worlds.vision.images.split import fixed_order, pretraining_rows
 from perdure.curriculum.worlds.vision.images.variants import varied
+from perdure.curriculum.worlds.vision.model import MlpModel
+from perdure.curriculum.worlds.vision.tasks import Images
 
 BITS: dict[Kind, int] = {"digits": DIGITS, "clothes": CLOTHES}
+
+
+def build(config: Images, *, name: str, seed: int, origin: Path | None, model: Any, train: bool) -> Task:
+    """See `perdure.curriculum.worlds.build.build_task`. Raises as `load`, and ConfigError without a model that sees."""
+    if not isinstance(model, MlpModel):
+        raise ConfigError(f"task {name!r}: `type: images` goes with `model.type: mlp`")
+    return load(config, name=name, seed=seed, model=model, train=train)
 
 
 def load(config: Images, *, name: str, seed: int, model: MlpModel, train: bool = True) -> Task:

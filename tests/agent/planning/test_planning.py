@@ -11,7 +11,7 @@ from perdure.agent.planning.plan import deciding_answers, plan
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, size_of, time_method
 from perdure.agent.setup import prepare
-from perdure.agent.worlds.update import ALONE
+from perdure.agent.worlds.contract import ALONE
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common, EwcTrain, L2Train, LoraTrain, RlTrain, SdftTrain, SftTrain

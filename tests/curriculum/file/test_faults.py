@@ -1,6 +1,6 @@
 """How a fault is shown."""
 
-from perdure.curriculum.file.faults import show_path
+from perdure.curriculum.messages import show_path
 
 
 def test_paths_are_shown_as_they_are_written() -> None:

@@ -14,18 +14,17 @@ Memory: that of `rl`.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.language.methods.losses import chord_loss, demonstration_indices, imitation_loss, mu
+from perdure.agent.worlds.contract import Outcome, UpdateJob
+from perdure.agent.worlds.language.methods.losses import chord_loss, demonstration_indices, imitation_loss
 from perdure.agent.worlds.language.methods.rl import RlTrainer, train
-from perdure.agent.worlds.language.trl.row_trainer import shown
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import ChordTrain
-from perdure.curriculum.task import Task
+from perdure.agent.worlds.language.trl.row_trainer import attach_demonstrations
+from perdure.agent.worlds.losses import mu
+from perdure.curriculum.worlds.language.settings import LanguageChord
 
 Demonstration = tuple[list[int], int]
 """The tokens of prompt and answer, and how many of them are the prompt's."""
@@ -34,7 +33,7 @@ Demonstration = tuple[list[int], int]
 class ChordTrainer(RlTrainer):
     """`rl` with the SFT term added to the loss."""
 
-    settings: ChordTrain
+    settings: LanguageChord
     demonstrations: Sequence[Demonstration]
     _micro: tuple[int, int] = (-1, 0)
 
@@ -102,10 +101,8 @@ def answer_logps(model: Any, ids_BT: Tensor, labels_BT: Tensor, mask_BT: Tensor,
     return logps_BT.masked_fill(targets_BT == -100, 0.0)
 
 
-def update(
-    policy: Any, task: Task, settings: ChordTrain, *, seed: int, folder: Path, watch: Watch, beside: Beside = ALONE
-) -> Outcome:
-    """Train `policy.model` in place on the task's demonstrations and on the reward for its own samples.
+def update(job: UpdateJob) -> Outcome:
+    """Train `job.policy.model` in place on the task's demonstrations and on the reward for its own samples.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
 
@@ -115,15 +112,4 @@ def update(
         ModelError: the chat template does not end the answer, or `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
-    return train(
-        "chord",
-        ChordTrainer,
-        policy,
-        task,
-        settings,
-        seed=seed,
-        folder=folder,
-        watch=watch,
-        beside=beside,
-        equip=shown(policy, task, settings),
-    )
+    return train(job, ChordTrainer, attach_demonstrations(job))

@@ -1,4 +1,4 @@
-"""SFT in which the entropy of the policy weighs each token (EAFT, arXiv 2601.02151).
+"""`token_weight: entropy`: the entropy of the policy weighs each token of SFT (EAFT, arXiv 2601.02151).
 
     L = - sum_t h_t ln π(y_t) / tokens,    h_t = H(top-k of π at t, made to sum to 1) / ln k,    no gradient through h
 
@@ -11,17 +11,14 @@ rate; the logits of a micro-batch's answers stand whole, which TRL's own SFT avo
 where the vocabulary is large.
 """
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perdure.agent.worlds.language.methods.losses import entropy_weights
-from perdure.agent.worlds.language.methods.sft import Fit, SftTrainer
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import EaftTrain
-from perdure.curriculum.task import Task
+from perdure.agent.worlds.language.methods.sft import SftTrainer
+from perdure.agent.worlds.losses import entropy_weights
 
 
 class EaftTrainer(SftTrainer):
@@ -49,21 +46,12 @@ def eaft_loss(logits_NV: Tensor, labels_N: Tensor, *, top_k: int, tokens: Any) -
     return (entropy_weights(logits_NV, top_k=top_k) * losses_N).sum() / torch.as_tensor(tokens).clamp(min=1)
 
 
-def update(
-    policy: Any,
-    task: Task,
-    settings: EaftTrain,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside = ALONE,
-) -> Outcome:
-    """As `sft` (see `agent/worlds/language/methods/sft.py`), with the weights."""
+def weighing(top_k: int) -> Callable[..., EaftTrainer]:
+    """What makes such a trainer."""
 
-    def build(**arguments: Any) -> EaftTrainer:
+    def make(**arguments: Any) -> EaftTrainer:
         trainer = EaftTrainer(**arguments)
-        trainer.top_k = settings.top_k
+        trainer.top_k = top_k
         return trainer
 
-    return Fit("eaft", policy, task, settings, seed, folder, watch, beside).run(build=build)
+    return make

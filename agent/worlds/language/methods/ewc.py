@@ -1,6 +1,8 @@
-"""SFT held to the weights that the stage began with, by their Fisher information (EWC, arXiv 1612.00796).
+"""The modifier `ewc`: a penalty on moving from the stage's first weights, by their Fisher information.
 
-    L = L_SFT + ewc_lambda / 2 · sum_i F_i (θ_i - θ*_i)²
+EWC is arXiv 1612.00796.
+
+    L + ewc_lambda / 2 · sum_i F_i (θ_i - θ*_i)²
 
 F is the diagonal of the Fisher information of the policy that the stage begins with, a token: at every position of a
 text a next token is drawn from the policy itself, and F = sum over texts of (d/dθ sum_t ln π(token_t))² / all
@@ -15,7 +17,7 @@ positions estimates the sum of their Fisher informations.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,55 +25,40 @@ import torch
 from torch import Tensor, nn
 
 from perdure.agent.seeds import derive, seeded
-from perdure.agent.worlds.language.methods.sft import Fit
+from perdure.agent.worlds.contract import UpdateJob
+from perdure.agent.worlds.language.changes import Changes
 from perdure.agent.worlds.language.methods.terms import Quadratic
-from perdure.agent.worlds.language.trl.rows import encode_demonstration, recalled
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import EwcTrain
-from perdure.curriculum.task import Task
-
-LAMBDA = 1000.0
-"""The weight where the settings name none. A look at builtin:tiny (one seed, 50 steps at 2e-4 after a first task):
-at 10, 100 and 1000 the KL on the base's own skills was 0.370, 0.320 and 0.260 nats a token against SFT's 0.377, and the
-new task's accuracy 0.43, 0.42 and 0.40 against 0.42."""
+from perdure.agent.worlds.language.trl.rows import IMITATES, encode_demonstration, recalled
+from perdure.curriculum.settings import Ewc
 
 Text = tuple[list[int], int]
 """The tokens of a text, and how many of them are the prompt's."""
 
 
-def update(
-    policy: Any,
-    task: Task,
-    settings: EwcTrain,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside = ALONE,
-) -> Outcome:
-    """As `sft` (see `sft.py`), with the penalty. A resumed update finds the same Fisher information."""
-    purpose = derive(seed, "ewc")
+def modify(job: UpdateJob, settings: Ewc, changes: Changes) -> Changes:
+    """The penalty more. A resumed update finds the same Fisher information."""
+    assert settings.ewc_lambda is not None, "a default stands in the method's row"
+    purpose = derive(job.seed, "ewc")
 
     def importance() -> dict[str, Tensor]:
-        return fisher(policy, list(texts(policy, beside, count=settings.fisher_items, seed=purpose)), seed=purpose)
+        return fisher(job.policy, list(texts(job, count=settings.fisher_items, seed=purpose)), seed=purpose)
 
-    weight = LAMBDA if settings.ewc_lambda is None else settings.ewc_lambda
-    term = Quadratic(policy.model, weight, importance)
-    return Fit("ewc", policy, task, settings, seed, folder, watch, beside).run(terms=[term])
+    term = Quadratic(job.policy.model, settings.ewc_lambda, importance)
+    return replace(changes, terms=(*changes.terms, term))
 
 
-def texts(policy: Any, beside: Beside, *, count: int, seed: int) -> Iterator[Text]:
+def texts(job: UpdateJob, *, count: int, seed: int) -> Iterator[Text]:
     """At most `count` texts of what is to be kept, drawn at the seed: the base's own, and earlier demonstrations."""
-    groups = [policy.base.texts.texts[name] for name in beside.texts] if beside.texts else []
+    groups = [job.policy.base.texts.texts[name] for name in job.texts]
     own = [
         (ids_T[: int(end)].tolist(), int(start))
         for group in groups
         for ids_T, start, end in zip(group.ids_ST, group.prompt_lengths_S, group.lengths_S, strict=True)
     ]
-    earlier = recalled(beside.earlier, count=count // 2 if own else count, seed=seed)
+    earlier = recalled(job.earlier, IMITATES, count=count // 2 if own else count, seed=seed)
     chosen = np.random.default_rng(seed).permutation(len(own))[: count - len(earlier)]
     yield from (own[index] for index in sorted(chosen.tolist()))
-    yield from (encode_demonstration(policy.tokenizer, item) for item in earlier)
+    yield from (encode_demonstration(job.policy.tokenizer, item) for item in earlier)
 
 
 def fisher(policy: Any, some: Sequence[Text], *, seed: int) -> dict[str, Tensor]:

@@ -18,20 +18,17 @@ Memory: that of `rl`, and beside the samples of a batch at most as many demonstr
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.methods.chord import Demonstration, answer_logps, pad_right
-from perdure.agent.worlds.language.methods.losses import imitation_loss
-from perdure.agent.worlds.language.methods.on_policy import unsolved
+from perdure.agent.worlds.language.methods.losses import imitation_loss, unsolved
 from perdure.agent.worlds.language.methods.rl import train
-from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, shown
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import GateTrain
-from perdure.curriculum.task import Task
+from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, attach_demonstrations
+from perdure.curriculum.worlds.language.settings import LanguageGate
 
 NOBODY = -1
 """In the place of an item's number: this row brings no demonstration."""
@@ -40,7 +37,7 @@ NOBODY = -1
 class GateTrainer(RowTrainer):
     """`rl` with the advantages of unsolved prompts at 0, and their demonstrations in a term of its own."""
 
-    settings: GateTrain
+    settings: LanguageGate
     demonstrations: Sequence[Demonstration]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -77,10 +74,8 @@ class GateTrainer(RowTrainer):
         return imitation_loss(logps_BT, labels_BT[:, 1:] != -100, tokens=1, phi=False)
 
 
-def update(
-    policy: Any, task: Task, settings: GateTrain, *, seed: int, folder: Path, watch: Watch, beside: Beside = ALONE
-) -> Outcome:
-    """Train `policy.model` in place on the demonstrations of prompts that it fails, and by RL on the others.
+def update(job: UpdateJob) -> Outcome:
+    """Train `job.policy.model` in place on the demonstrations of prompts that it fails, and by RL on the others.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
 
@@ -90,15 +85,4 @@ def update(
         ModelError: the chat template does not end the answer, or `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
-    return train(
-        "gate",
-        GateTrainer,
-        policy,
-        task,
-        settings,
-        seed=seed,
-        folder=folder,
-        watch=watch,
-        beside=beside,
-        equip=shown(policy, task, settings),
-    )
+    return train(job, GateTrainer, attach_demonstrations(job))

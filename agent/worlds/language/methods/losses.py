@@ -1,25 +1,11 @@
-"""What hybrids add to a loss, as pure functions.
+"""Losses and weights of samples of the language world, as pure functions.
 
-CHORD's are of Zhang et al., "On-Policy RL Meets Off-Policy Experts" (2508.11408), the weights by entropy EAFT's
-(2601.02151).
+CHORD's are of Zhang et al., "On-Policy RL Meets Off-Policy Experts" (2508.11408).
 """
-
-import math
 
 import numpy as np
 import torch
 from torch import Tensor
-
-
-def mu(step: int, *, start: float, end: float, decay_steps: int) -> float:
-    """The weight of the SFT term at `step` (0 is the first): a half cosine from `start` to `end`, then `end`.
-
-    mu(t) = end + (start - end) (1 + cos(pi t / decay_steps)) / 2, as in the authors' code (Trinity-RFT), without its
-    warm-up from zero: a stage begins with imitation.
-    """
-    if step >= decay_steps:
-        return end
-    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * step / decay_steps))
 
 
 def imitation_loss(logps_BT: Tensor, mask_BT: Tensor, *, tokens: int, phi: bool) -> Tensor:
@@ -45,17 +31,6 @@ def chord_loss(grpo: Tensor, imitation: Tensor, weight: float) -> Tensor:
     return (1 - weight) * grpo + weight * imitation
 
 
-@torch.no_grad()
-def entropy_weights(logits: Tensor, *, top_k: int) -> Tensor:
-    """The entropy of the `top_k` likeliest tokens among themselves, over its largest value ln k: (…, V) to (…), 0 to 1.
-
-    From logits or log-probabilities, without a gradient. Of fewer tokens than `top_k` it is that of all.
-    """
-    k = min(top_k, logits.shape[-1])
-    log = logits.float().topk(k, dim=-1).values.log_softmax(-1)
-    return -(log.exp() * log).sum(-1) / math.log(k)
-
-
 def demonstration_indices(step: int, *, batch_size: int, total: int, seed: int) -> list[int]:
     """Which of `total` demonstrations go into the SFT term of `step`.
 
@@ -66,3 +41,54 @@ def demonstration_indices(step: int, *, batch_size: int, total: int, seed: int) 
     rounds = sorted({position // total for position in positions})
     orders = {number: np.random.default_rng([seed, number]).permutation(total) for number in rounds}
     return [int(orders[position // total][position % total]) for position in positions]
+
+
+def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:
+    """The weights of a prompt's samples for the target q* ∝ π0·R, self-normalised: [P, G], each row sums to 1 or is 0.
+
+        w_i = R_i ρ_i / Σ_j R_j ρ_j,    ρ = π0(y|x) / π(y|x), of whole answers
+
+    Args:
+        log_ratios_PG: ln ρ of every sample by the policy that it was drawn from; 0 where that is the base.
+        rewards_PG: what the reward gave; NaN (it gave nothing) and what is not above 0 have no part in the target.
+
+    A prompt without a success has weights 0, and so has a sample whose log-ratio is NaN.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if log_ratios_PG.shape != rewards_PG.shape:
+        raise ValueError(f"log-ratios {tuple(log_ratios_PG.shape)} and rewards {tuple(rewards_PG.shape)} differ")
+    verified_PG = (rewards_PG > 0) & ~log_ratios_PG.isnan()
+    logits_PG = (log_ratios_PG.float() + rewards_PG.float().log()).masked_fill(~verified_PG, -torch.inf)
+    largest_P1 = logits_PG.amax(-1, keepdim=True).nan_to_num(neginf=0.0)
+    masses_PG = (logits_PG - largest_P1).exp()
+    totals_P1 = masses_PG.sum(-1, keepdim=True)
+    return masses_PG / totals_P1.masked_fill(totals_P1 == 0, 1.0)
+
+
+def unsolved(rewards_PG: Tensor, success: float) -> Tensor:
+    """Which prompts have no sample whose reward reaches `success` (NaN never does): bool [P]."""
+    return ~(rewards_PG >= success).any(-1)
+
+
+def weighted_cross_entropy(logps_BT: Tensor, mask_BT: Tensor, weights_B: Tensor) -> Tensor:
+    """-Σ_i w_i ln π(y_i|x_i), of whole answers: their tokens' log-probabilities are summed, not averaged; a scalar.
+
+    Rows of weight 0 count for nothing, whatever their log-probabilities are.
+    """
+    logps_B = (logps_BT * mask_BT).sum(-1)
+    return -(weights_B * logps_B).masked_fill(weights_B == 0, 0.0).sum()
+
+
+def reverse_kl(student_TV: Tensor, teacher_TV: Tensor, mask_T: Tensor) -> Tensor:
+    """Σ_t KL(student ‖ teacher) over the tokens of the mask, exact over the vocabulary, in nats; a scalar.
+
+        KL = Σ_v p_v (ln p_v - ln q_v),    p, q: softmax of the student's and the teacher's logits at temperature 1
+
+    The gradient is the student's alone.
+    """
+    student_log_TV = student_TV.float().log_softmax(-1)
+    teacher_log_TV = teacher_TV.detach().float().log_softmax(-1)
+    kl_T = (student_log_TV.exp() * (student_log_TV - teacher_log_TV)).sum(-1)
+    return kl_T.masked_fill(~mask_T.bool(), 0.0).sum()

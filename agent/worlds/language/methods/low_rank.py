@@ -1,86 +1,74 @@
-"""AdamW on two factors of every weight matrix's update: the optimiser of `lora`.
+"""The modifier `low_rank`: updates of low rank for every weight matrix (LoRA, arXiv 2106.09685), merged as it goes.
 
-W = W0 + (alpha / r) B A, with A (r, in) and B (out, r). After each backward pass the gradient G of W (out, in) is taken
-into the factors by the chain rule, dL/dB = s G Aᵀ and dL/dA = s Bᵀ G with s = alpha / r; AdamW steps on A and B; and W
-is written back.
+    W = W0 + (lora_alpha / r) · B A
+
+Each linear layer but the output head is trained through its factors, from the stage's own start W0; embeddings, norms
+and biases stay as they are. The merged weights are written back after every step, so that the monitor, snapshots, a
+penalty and checkpoints see ordinary weights, and every stage may add an update of its own.
+
+Departure: it saves no memory, since the gradient of W is there whole. To train an adapter over an untouched base, set
+`model.lora`, with which every objective is LoRA already. Gradient clipping is of the factors, as it is with an adapter.
 """
 
-import math
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from perdure.agent.seeds import derive
+from perdure.agent.worlds.contract import UpdateJob
+from perdure.agent.worlds.language.changes import Changes
+from perdure.agent.worlds.language.trl.low_rank_adamw import LowRankAdamW
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.settings import LowRank
 
-class LowRankAdamW(torch.optim.AdamW):
-    """Trains `matrices` and nothing else. Its state holds the factors; W0 are the matrices as they are now.
-
-    The factors are float32 whatever the matrices are, as peft's are. A is drawn as peft draws it (uniform within
-    ±1/√in), matrix by matrix from the seed; B is 0, so that W begins at W0.
-
-    Args:
-        matrices: the weights W by name, each (out, in).
-        max_grad_norm: the factors' gradients are clipped to this norm, all together; 0 for none.
-        options: further arguments of AdamW.
-    """
-
-    def __init__(
-        self,
-        matrices: Mapping[str, Tensor],
-        *,
-        rank: int,
-        alpha: float,
-        max_grad_norm: float,
-        seed: int,
-        **options: Any,
-    ) -> None:
-        self._matrices = list(matrices.values())
-        self._start = [matrix.detach().clone() for matrix in self._matrices]
-        self._scale, self._max_grad_norm = alpha / rank, max_grad_norm
-        generator = torch.Generator().manual_seed(seed)
-        self._down = [_drawn(matrix, rank, generator) for matrix in self._matrices]
-        self._up = [nn.Parameter(matrix.new_zeros(len(matrix), rank, dtype=torch.float32)) for matrix in self._matrices]
-        super().__init__([*self._down, *self._up], **options)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One step on the factors, from the matrices' gradients."""
-        assert closure is None, "the gradients are there already"
-        for matrix, down, up in zip(self._matrices, self._down, self._up, strict=True):
-            if matrix.grad is not None:
-                down.grad, up.grad = factor_gradients(matrix.grad, down, up, self._scale)
-        if self._max_grad_norm:
-            nn.utils.clip_grad_norm_([*self._down, *self._up], self._max_grad_norm)
-        super().step()
-        for matrix, start, down, up in zip(self._matrices, self._start, self._down, self._up, strict=True):
-            matrix.copy_(start.float() + self._scale * (up @ down))
-
-    def state_dict(self) -> dict[str, Any]:
-        """AdamW's, and the factors."""
-        factors = [factor.detach() for factor in (*self._down, *self._up)]
-        return super().state_dict() | {"factors": factors}
-
-    @torch.no_grad()
-    def load_state_dict(self, state_dict: Any) -> None:
-        """Take back what `state_dict` gave; the matrices must have been put back as well."""
-        for factor, kept in zip((*self._down, *self._up), state_dict["factors"], strict=True):
-            factor.copy_(kept)
-        super().load_state_dict({name: state_dict[name] for name in ("state", "param_groups")})
+PURPOSE = "lora"
+"""The purpose of its draws, which are those of the method that it was first part of."""
 
 
-def factor_gradients(gradient: Tensor, down: Tensor, up: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """dL/dA (r, in) and dL/dB (out, r) from dL/dW (out, in), where W = W0 + scale · B A.
+def modify(job: UpdateJob, settings: LowRank, changes: Changes) -> Changes:
+    """`LowRankAdamW` in place of TRL's optimiser.
 
     Raises:
-        ValueError: the shapes do not go together.
+        ConfigError: the policy is an adapter already; later, another optimiser than AdamW is asked for.
     """
-    if gradient.shape != (up.shape[0], down.shape[1]) or up.shape[1] != down.shape[0]:
-        raise ValueError(f"no product of {tuple(up.shape)} and {tuple(down.shape)} has shape {tuple(gradient.shape)}")
-    return scale * up.T @ gradient.float(), scale * gradient.float() @ down.T
+    if hasattr(job.policy.model, "peft_config"):
+        raise ConfigError(f"method `{job.method.name}`: with `model.lora` the policy is a LoRA adapter already")
+
+    def make(config: Any) -> LowRankAdamW:
+        optimizer = build_optimizer(job.policy.model, settings, config, seed=derive(job.seed, PURPOSE))
+        config.max_grad_norm = 0.0  # the optimiser clips, as it is the factors' gradient that counts
+        return optimizer
+
+    return replace(changes, optimizer=make)
 
 
-def _drawn(matrix: Tensor, rank: int, generator: torch.Generator) -> nn.Parameter:
-    down = torch.empty(rank, matrix.shape[1])
-    nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
-    return nn.Parameter(down.to(matrix.device))
+def build_optimizer(model: nn.Module, settings: LowRank, args: Any, *, seed: int) -> LowRankAdamW:
+    """The optimiser of the model's weight matrices as they are now.
+
+    Raises:
+        ConfigError: another optimiser than AdamW is asked for.
+    """
+    if "adamw_torch" not in str(getattr(args.optim, "value", args.optim)):
+        raise ConfigError(f"`low_rank` trains by AdamW; trl.optim cannot be {args.optim!r}")
+    return LowRankAdamW(
+        matrices(model),
+        rank=settings.r,
+        alpha=settings.lora_alpha,
+        max_grad_norm=args.max_grad_norm or 0.0,
+        seed=seed,
+        lr=args.learning_rate,
+        betas=(args.adam_beta1, args.adam_beta2),
+        eps=args.adam_epsilon,
+        weight_decay=args.weight_decay,
+    )
+
+
+def matrices(model: Any) -> dict[str, Tensor]:
+    """The weights of all linear layers but the output head, which may be the embedding's own."""
+    head = model.get_output_embeddings()
+    return {
+        f"{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and module.weight.requires_grad
+    }

@@ -1,44 +1,65 @@
-"""SFT with demonstrations of earlier stages mixed in.
+"""The modifier `replay`: a share of what is trained on comes from the tasks of earlier stages.
 
-Experience replay (Rolnick et al., arXiv 1811.11682): a share `replay_ratio` of the examples are demonstrations of
-earlier tasks, in equal parts, drawn once at the seed, and shuffled with the new ones. Even a hundredth can be enough.
-At the first stage there is nothing to replay, and it is `sft`.
+Experience replay (Rolnick et al., arXiv 1811.11682): a share `replay_ratio` of the items are of earlier tasks, in equal
+parts, drawn once at the seed, and shuffled with the new ones. What imitates learns their demonstrations; what samples
+is asked their prompts, and each task's own reward judges. Even a hundredth can be enough. At the first stage there is
+nothing to replay.
 
-Departures: a buffer is not needed, since the tasks are still there; every new demonstration is kept, so that a pass
-over the mixture is longer than one over the task by 1 / (1 - replay_ratio) (give `max_steps` for equal work); earlier
-tasks without demonstrations are left out.
+Departures: a buffer is not needed, since the tasks are still there; every new item is kept, so that a pass over the
+mixture is longer than one over the task by 1 / (1 - replay_ratio) (give `max_steps` for equal work); earlier tasks that
+lack what the objective needs are left out.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from perdure.agent.seeds import derive
-from perdure.agent.worlds.language.methods.sft import Fit
-from perdure.agent.worlds.language.trl.rows import check_task, recalled, token_rows
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import ReplayTrain
-from perdure.curriculum.task import Item, Task
+from perdure.agent.worlds.contract import UpdateJob
+from perdure.agent.worlds.language.changes import Changes
+from perdure.agent.worlds.language.trl.rows import can_replay, check_replay, recalled
+from perdure.curriculum.settings import Replay
+from perdure.curriculum.task import Item, Reward, Task
 
 
-def update(
-    policy: Any,
-    task: Task,
-    settings: ReplayTrain,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside = ALONE,
-) -> Outcome:
-    """As `sft` (see `agent/worlds/language/methods/sft.py`), on the mixture."""
-    check_task("replay", task, None)
-    mixed = mixture(task, beside.earlier, ratio=settings.replay_ratio, seed=derive(seed, "replay"))
-    rows = token_rows(policy.tokenizer, mixed)
-    return Fit("replay", policy, task, settings, seed, folder, watch, beside).run(rows=rows)
+def modify(job: UpdateJob, settings: Replay, changes: Changes) -> Changes:
+    """The mixture in place of the task.
+
+    Raises:
+        DataError: the objective samples, and an earlier task asks in another form.
+    """
+    check_replay(job.method, job.task, job.earlier)
+    purpose = derive(job.seed, "replay")
+    return replace(changes, task=mixture(job, ratio=settings.replay_ratio, seed=purpose))
 
 
-def mixture(task: Task, earlier: Sequence[Task], *, ratio: float, seed: int) -> tuple[Item, ...]:
+def mixture(job: UpdateJob, *, ratio: float, seed: int) -> Task:
     """The task's items and behind them the replayed ones: `ratio` of all, but one at least, and none twice."""
+    task, needs = job.task, job.method.objective.needs
     count = max(1, round(len(task.train) * ratio / (1 - ratio)))
-    return (*task.train, *recalled(earlier, count=count, seed=seed))
+    items = (*task.train, *recalled(job.earlier, needs, count=count, seed=seed))
+    earlier = [one for one in job.earlier if can_replay(one, needs)]
+    return replace(task, train=items, reward=RewardByTask([task, *earlier]) if task.reward else None)
+
+
+class RewardByTask:
+    """The reward of a mixture: each item is judged by its own task's reward. Items are told apart as objects."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._rewards: dict[int, Reward] = {
+            id(item): task.reward for task in tasks if task.reward is not None for item in task.train
+        }
+        self._held = [item for task in tasks for item in task.train]  # so that no number is given to another object
+
+    def __call__(
+        self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+    ) -> list[float | None]:
+        """See `Reward`."""
+        found: list[float | None] = [None] * len(items)
+        rewards = [self._rewards[id(item)] for item in items]
+        for reward in dict.fromkeys(map(id, rewards)):
+            places = [place for place, one in enumerate(rewards) if id(one) == reward]
+            ids = None if completion_ids is None else [completion_ids[place] for place in places]
+            mine = rewards[places[0]]([items[place] for place in places], [completions[place] for place in places], ids)
+            for place, value in zip(places, mine, strict=True):
+                found[place] = value
+        return found

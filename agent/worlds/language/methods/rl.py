@@ -23,16 +23,15 @@ from torch import Tensor
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from perdure.agent.worlds.language.methods.terms import Terms, terms_beside
+from perdure.agent.worlds.contract import Outcome, UpdateJob
+from perdure.agent.worlds.language.changes import changes_of
+from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
-from perdure.agent.worlds.language.trl.config import build_config, save_steps
+from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import RewardMeter, check_task, prompt_rows
 from perdure.agent.worlds.language.trl.trainer import StepLosses, finite_logits, run
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
 from perdure.budget.errors import ModelError
-from perdure.curriculum.settings import RlTrain, TrlCommon
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.contract import Method
 
 
 class RlTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -83,17 +82,8 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         pass
 
 
-def update(
-    policy: Any,
-    task: Task,
-    settings: RlTrain,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside = ALONE,
-) -> Outcome:
-    """Train `policy.model` in place on the task's reward for its own samples.
+def update(job: UpdateJob) -> Outcome:
+    """Train `job.policy.model` in place on the task's reward for its own samples.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
     `Progress.reward` is the mean over the completions sampled last.
@@ -104,25 +94,18 @@ def update(
         ModelError: `beta` above 0 and no original base to be found.
         DiskFullError: no room for a checkpoint.
     """
-    return train("rl", RlTrainer, policy, task, settings, seed=seed, folder=folder, watch=watch, beside=beside)
+    return train(job, RlTrainer)
 
 
 def train(
-    method: Method,
+    job: UpdateJob,
     trainer_class: type[RlTrainer],
-    policy: Any,
-    task: Task,
-    settings: TrlCommon,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside,
-    equip: Callable[[Any], None] = lambda trainer: None,
+    configure: Callable[[Any, Task], None] = lambda trainer, task: None,
 ) -> Outcome:
-    """Train `policy.model` in place with a trainer of `trainer_class`, to which `equip` gives what it needs further.
+    """Train `job.policy.model` in place with a trainer of `trainer_class`.
 
-    A task without a reward is given one of 0; then no mean of it is reported.
+    `configure` gives the trainer what it needs further, by the task that is trained on, which modifiers may have
+    changed. A task without a reward is given one of 0; then no mean of it is reported.
 
     Raises:
         ConfigError: TRL refuses the settings, or the method needs a reward and the task has none.
@@ -130,37 +113,31 @@ def train(
         ModelError: the original base is needed a second time and not to be found.
         DiskFullError: no room for a checkpoint.
     """
-    model = policy.model
-    config = build_config(method, settings, folder=folder, seed=seed, device_type=model.device.type, dtype=model.dtype)
-    check_task(method, task, config)
-    meter = RewardMeter(task.reward or nothing, task.train)
-    return run(
-        lambda: build_sampler(trainer_class, policy, task, config, meter, equip),
-        policy,
-        folder=folder,
-        watch=watch,
-        save_steps=save_steps(settings),
-        mean_reward=meter.mean if task.reward else None,
-        terms=terms_beside(policy, beside, seed=seed),
-    )
+    config = config_for(job)
+    check_task(job.method, job.task, config)
+    changes = changes_of(job)
+    task = changes.task
+    meter = RewardMeter(task.reward or zero_reward, task.train)
+
+    def built() -> Any:
+        trainer = build_sampler(trainer_class, job.policy, task, config, meter, **changes.optimizers(config))
+        configure(trainer, task)
+        return trainer
+
+    return run(built, job, mean_reward=meter.mean if task.reward else None, terms=terms_of(job, changes.terms))
 
 
-def nothing(
+def zero_reward(
     items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
 ) -> list[float | None]:
-    """The reward of a task that has none."""
+    """0 for every answer, for a task without a reward."""
     return [0.0] * len(items)
 
 
 def build_sampler(
-    trainer_class: type[RlTrainer],
-    policy: Any,
-    task: Task,
-    config: Any,
-    meter: RewardMeter,
-    equip: Callable[[Any], None] = lambda trainer: None,
+    trainer_class: type[RlTrainer], policy: Any, task: Task, config: Any, meter: RewardMeter, **more: Any
 ) -> Any:
-    """A trainer of `trainer_class` for the task, its reference the original base; `equip` is called with it last.
+    """A trainer of `trainer_class` for the task, its reference the original base; `more` are arguments of TRL's own.
 
     Raises:
         ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found, or no longer the same.
@@ -168,13 +145,17 @@ def build_sampler(
     rows = Dataset.from_list(prompt_rows(task.train))
     beta, config.beta = config.beta, 0.0  # with another TRL would make a reference of its own
     trainer = trainer_class(
-        model=policy.model, reward_funcs=[meter], args=config, train_dataset=rows, processing_class=policy.tokenizer
+        model=policy.model,
+        reward_funcs=[meter],
+        args=config,
+        train_dataset=rows,
+        processing_class=policy.tokenizer,
+        **more,
     )
     config.beta = trainer.beta = beta
     if beta and not hasattr(policy.model, "peft_config"):  # with an adapter TRL takes the policy with it off
         trainer.ref_model = _reference(trainer, policy)
     trainer.step_losses = StepLosses()
-    equip(trainer)
     return trainer
 
 

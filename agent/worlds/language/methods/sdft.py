@@ -20,7 +20,6 @@ in a bfloat16 model 2 more while the teacher runs), and the logits of a batch's 
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,12 +29,12 @@ from torch.utils.checkpoint import checkpoint as recomputed
 from transformers import TrainerCallback
 
 from perdure.agent.weights import trainable
-from perdure.agent.worlds.language.methods.on_policy import reverse_kl
+from perdure.agent.worlds.contract import Outcome, UpdateJob
+from perdure.agent.worlds.language.methods.losses import reverse_kl
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import SdftTrain
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.language.settings import Sdft
 
 
 class SdftTrainer(RowTrainer):
@@ -135,10 +134,8 @@ def encode_prompt(tokenizer: Any, prompt: Any) -> list[int]:
     return list(rendered["input_ids"])
 
 
-def update(
-    policy: Any, task: Task, settings: SdftTrain, *, seed: int, folder: Path, watch: Watch, beside: Beside = ALONE
-) -> Outcome:
-    """Train `policy.model` in place to answer as it does when it is shown the demonstration.
+def update(job: UpdateJob) -> Outcome:
+    """Train `job.policy.model` in place to answer as it does when it is shown the demonstration.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
     `Progress.reward` is that of the samples where the task has a reward, which the method itself has no use for.
@@ -148,23 +145,14 @@ def update(
         DataError: demonstrations are missing, or fewer training items than one batch of prompts.
         DiskFullError: no room for a checkpoint.
     """
+    policy, settings = job.policy, job.settings.objective
+    assert isinstance(settings, Sdft)
 
-    def equip(trainer: SdftTrainer) -> None:
+    def configure(trainer: SdftTrainer, task: Task) -> None:
         trainer.teacher_prompts = [
             encode_prompt(policy.tokenizer, teacher_prompt(settings.teacher_template, item)) for item in task.train
         ]
         trainer.teacher = {name: tensor.float().clone() for name, tensor in trainable(policy.model).items()}
         trainer.add_callback(Following(trainer, settings.teacher_decay))
 
-    return train(
-        "sdft",
-        SdftTrainer,
-        policy,
-        task,
-        settings,
-        seed=seed,
-        folder=folder,
-        watch=watch,
-        beside=beside,
-        equip=equip,
-    )
+    return train(job, SdftTrainer, configure)

@@ -4,8 +4,7 @@ Departures from TRL's defaults: see `trl/config.py`; nothing is packed, checkpoi
 (`trl/checkpoint.py`), and no usage figures are sent anywhere.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,14 @@ from datasets import Dataset
 from torch import Tensor
 from trl import SFTTrainer
 
-from perdure.agent.worlds.language.methods.terms import Term, Terms, terms_beside
+from perdure.agent.worlds.contract import Outcome, UpdateJob
+from perdure.agent.worlds.language.changes import changes_of
+from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
-from perdure.agent.worlds.language.trl.config import build_config, save_steps
-from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows
+from perdure.agent.worlds.language.trl.config import config_for
+from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows, token_rows
 from perdure.agent.worlds.language.trl.trainer import StepLosses, run
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
 from perdure.budget.errors import DataError
-from perdure.curriculum.settings import SftTrain
-from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
 
 
 class SftTrainer(SFTTrainer):  # type: ignore[misc]
@@ -55,17 +52,8 @@ class SftTrainer(SFTTrainer):  # type: ignore[misc]
         pass
 
 
-def update(
-    policy: Any,
-    task: Task,
-    settings: SftTrain,
-    *,
-    seed: int,
-    folder: Path,
-    watch: Watch,
-    beside: Beside = ALONE,
-) -> Outcome:
-    """Train `policy.model` in place on the task's demonstrations.
+def update(job: UpdateJob) -> Outcome:
+    """Train `job.policy.model` in place on the task's demonstrations.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
 
@@ -75,70 +63,33 @@ def update(
         ModelError: the chat template does not end the answer.
         DiskFullError: no room for a checkpoint.
     """
-    return Fit("sft", policy, task, settings, seed, folder, watch, beside).run()
+    model, tokenizer = job.policy.model, job.policy.tokenizer
+    config = config_for(job)
+    check_task(job.method, job.task, config)
+    changes = changes_of(job)
+    check_end(model, tokenizer, job.task.train[0])
+    items = changes.task.train
+    rows = token_rows(tokenizer, items) if job.method.has("replay") else demonstration_rows(items)
+
+    def built() -> SftTrainer:
+        make = trainer_for(job.settings.objective)
+        data = Dataset.from_list(rows)
+        more = changes.optimizers(config)
+        trainer = make(model=model, args=config, train_dataset=data, processing_class=tokenizer, **more)
+        trainer.step_losses = StepLosses()
+        if not len(trainer.train_dataset):
+            raise DataError(
+                f"task {job.task.name!r}: every prompt alone fills max_length ({config.max_length}); raise it"
+            )
+        return trainer
+
+    return run(built, job, terms=terms_of(job, changes.terms))
 
 
-@dataclass(frozen=True)
-class Fit:
-    """SFT of one task, and what its variants change: one thing each."""
+def trainer_for(settings: Any) -> Callable[..., SftTrainer]:
+    """What makes the trainer: with `token_weight: entropy` the one that weighs tokens."""
+    if settings.token_weight != "entropy":
+        return SftTrainer
+    from perdure.agent.worlds.language.methods.eaft import weighing
 
-    method: Method
-    policy: Any
-    task: Task
-    settings: SftTrain
-    seed: int
-    folder: Path
-    watch: Watch
-    beside: Beside = ALONE
-
-    def run(
-        self,
-        *,
-        rows: Sequence[dict[str, Any]] | None = None,
-        terms: Sequence[Term] = (),
-        build: Callable[..., SftTrainer] = SftTrainer,
-    ) -> Outcome:
-        """Train.
-
-        Args:
-            rows: what is trained on, in a form that TRL reads; default: the task's demonstrations.
-            terms: added to the loss.
-            build: makes the trainer from the arguments of TRL's `SFTTrainer`.
-
-        Raises:
-            PerdureError: as `update`.
-        """
-        model, tokenizer = self.policy.model, self.policy.tokenizer
-        config = self._config()
-        check_task(self.method, self.task, config)
-        check_end(model, tokenizer, self.task.train[0])
-
-        def built() -> SftTrainer:
-            data = Dataset.from_list(demonstration_rows(self.task.train) if rows is None else list(rows))
-            trainer = build(model=model, args=config, train_dataset=data, processing_class=tokenizer)
-            trainer.step_losses = StepLosses()
-            if not len(trainer.train_dataset):
-                raise DataError(
-                    f"task {self.task.name!r}: every prompt alone fills max_length ({config.max_length}); raise it"
-                )
-            return trainer
-
-        return run(
-            built,
-            self.policy,
-            folder=self.folder,
-            watch=self.watch,
-            save_steps=save_steps(self.settings),
-            terms=terms_beside(self.policy, self.beside, seed=self.seed, more=terms),
-        )
-
-    def _config(self) -> Any:
-        model = self.policy.model
-        return build_config(
-            self.method,
-            self.settings,
-            folder=self.folder,
-            seed=self.seed,
-            device_type=model.device.type,
-            dtype=model.dtype,
-        )
+    return weighing(settings.top_k)

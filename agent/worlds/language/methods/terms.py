@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure.agent.seeds import derive
-from perdure.agent.worlds.update import Beside
+from perdure.agent.worlds.contract import UpdateJob
 from perdure.budget.errors import ConfigError
 from perdure.budget.penalty import Controller
 
@@ -151,25 +151,25 @@ class Terms:
             term.steer()
 
 
-def terms_beside(policy: Any, beside: Beside, *, seed: int, more: Sequence[Term] = ()) -> Terms:
-    """The terms of an update: the budget's penalty, if there is one, and the method's own.
+def terms_of(job: UpdateJob, more: Sequence[Term] = ()) -> Terms:
+    """The terms of an update: the budget's penalty, if there is one, and the modifiers' own.
 
     Raises:
         ConfigError: a penalty, and no texts of the base to take it on.
     """
-    controller = beside.controller
+    controller = job.controller
     if controller is None:
         return Terms(more)
-    loss = kl_loss(policy, beside, seed=derive(seed, "penalty"), num_texts=controller.num_prompts)
+    loss = kl_loss(job, seed=derive(job.seed, "penalty"), num_texts=controller.num_prompts)
     return Terms((Penalty(loss, controller), *more), controller)
 
 
-def kl_loss(policy: Any, beside: Beside, *, seed: int, num_texts: int = NUM_TEXTS) -> Any:
-    """KL(π0 ‖ π) with its gradient, on texts of the groups that `beside` names (see `base_loss.py`).
+def kl_loss(job: UpdateJob, *, seed: int, num_texts: int = NUM_TEXTS) -> Any:
+    """KL(π0 ‖ π) with its gradient, on texts of the job's groups (see `base_loss.py`).
 
     Raises:
         ConfigError: there are no texts of the base.
     """
-    if getattr(policy, "base", None) is None or not beside.texts:
+    if getattr(job.policy, "base", None) is None or not job.texts:
         raise ConfigError("a KL term needs texts of the base, and none were sampled for this stage")
-    return policy.base.loss(beside.texts, unit=beside.unit, num_texts=num_texts, seed=seed)
+    return job.policy.base.loss(job.texts, unit=job.unit, num_texts=num_texts, seed=seed)

@@ -25,17 +25,15 @@ Memory: with a LoRA adapter that of `rl`, the base being the model with its adap
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.language.methods.on_policy import tilt_weights, weighted_cross_entropy
+from perdure.agent.worlds.contract import Outcome, UpdateJob
+from perdure.agent.worlds.language.methods.losses import tilt_weights, weighted_cross_entropy
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
-from perdure.agent.worlds.update import ALONE, Beside, Outcome, Watch
-from perdure.curriculum.settings import TiltTrain
 from perdure.curriculum.task import Task
 
 
@@ -100,10 +98,8 @@ class TiltTrainer(RowTrainer):
         return loss / divisor
 
 
-def update(
-    policy: Any, task: Task, settings: TiltTrain, *, seed: int, folder: Path, watch: Watch, beside: Beside = ALONE
-) -> Outcome:
-    """Train `policy.model` in place towards q* ∝ π0·R.
+def update(job: UpdateJob) -> Outcome:
+    """Train `job.policy.model` in place towards q* ∝ π0·R.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
     `Progress.reward` is the mean over the completions sampled last, the base's with `samples_from: base`.
@@ -115,20 +111,9 @@ def update(
         DiskFullError: no room for a checkpoint.
     """
 
-    def equip(trainer: TiltTrainer) -> None:
-        trainer.from_base = settings.samples_from == "base"
+    def configure(trainer: TiltTrainer, task: Task) -> None:
+        trainer.from_base = job.settings.objective.samples_from == "base"  # type: ignore[attr-defined]
         if trainer.from_base:
             trainer.beta = 0.0  # TRL holds the base now; its log-probabilities are not needed
 
-    return train(
-        "tilt",
-        TiltTrainer,
-        policy,
-        task,
-        settings,
-        seed=seed,
-        folder=folder,
-        watch=watch,
-        beside=beside,
-        equip=equip,
-    )
+    return train(job, TiltTrainer, configure)

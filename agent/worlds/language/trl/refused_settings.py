@@ -5,8 +5,9 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.language.spec import LanguageObjective
 
-OF_GRPOS_LOSS = (
+GRPO_LOSS_FIELDS = (
     "loss_type",
     "epsilon",
     "epsilon_high",
@@ -25,7 +26,7 @@ OF_GRPOS_LOSS = (
 )
 """Fields of GRPOConfig that are read by its loss, which `tilt` and `sdft` replace by their own."""
 
-UNTOUCHED: Mapping[str, Any] = {
+EXACT_SAMPLING: Mapping[str, Any] = {
     "temperature": 1.0,
     "top_p": 1.0,
     "top_k": 0,
@@ -47,18 +48,19 @@ def check_sampling(method: Method, given: Mapping[str, Any], values: Mapping[str
     Raises:
         ConfigError: a field without effect; too few samples; for `tilt`, sampling from another distribution.
     """
-    where = f"train settings of `{method}`"
-    for name in OF_GRPOS_LOSS if method in ("tilt", "sdft") else ():
+    where, objective = f"train settings of `{method.name}`", method.objective
+    assert isinstance(objective, LanguageObjective)
+    for name in GRPO_LOSS_FIELDS if objective.has_own_loss else ():
         if name in given:
             raise ConfigError(
-                f"{where}: trl.{name} would do nothing: it belongs to TRL's loss, and `{method}` has its own; "
+                f"{where}: trl.{name} would do nothing: it belongs to TRL's loss, and `{method.name}` has its own; "
                 "write it under the section of the method that it is for"
             )
     if values.get("num_generations", 2) < 2:
         raise ConfigError(
             f"{where}: num_generations is {values['num_generations']}, and TRL samples at least 2 answers a prompt"
         )
-    for name, right in UNTOUCHED.items() if method == "tilt" else ():
+    for name, right in EXACT_SAMPLING.items() if objective.samples_exactly else ():
         if values.get(name, right) != right:
             raise ConfigError(
                 f"{where}: {name} must be {right!r}: the weights π0/π are right only for samples drawn from the policy "

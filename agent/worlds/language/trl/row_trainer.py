@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.methods.rl import RlTrainer
 from perdure.agent.worlds.language.trl.rows import check_end, encode_demonstration
-from perdure.curriculum.settings import TrlCommon
 from perdure.curriculum.task import Task
 
 
@@ -34,15 +34,16 @@ class RowTrainer(RlTrainer):
         return float(self.args.steps_per_generation / self.current_gradient_accumulation_steps)
 
 
-def shown(policy: Any, task: Task, settings: TrlCommon) -> Callable[[Any], None]:
-    """What gives a trainer its settings and the task's demonstrations as tokens (see `train`).
+def attach_demonstrations(job: UpdateJob) -> Callable[[Any, Task], None]:
+    """What gives a trainer its settings and the task's demonstrations as tokens (see `rl.train`).
 
     The function that it returns raises ModelError where the chat template does not end the answer.
     """
+    policy = job.policy
 
-    def equip(trainer: Any) -> None:
+    def configure(trainer: Any, task: Task) -> None:
         check_end(policy.model, policy.tokenizer, task.train[0])
-        trainer.settings = settings
+        trainer.settings = job.settings.objective
         trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
 
-    return equip
+    return configure

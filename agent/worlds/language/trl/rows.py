@@ -8,9 +8,11 @@ import numpy as np
 
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task
-from perdure.curriculum.worlds.contract import IMITATES, REWARDED, Method
+from perdure.curriculum.worlds.contract import Method, Need
 from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_name
-from perdure.curriculum.worlds.language.trl_fields import CONFIGS
+from perdure.curriculum.worlds.language.trl_fields import config_of
+
+IMITATES: frozenset[Need] = frozenset({"demonstrations"})
 
 
 def check_task(method: Method, task: Task, config: Any) -> None:
@@ -25,20 +27,20 @@ def check_task(method: Method, task: Task, config: Any) -> None:
     if len({isinstance(item.prompt, str) for item in task.train}) > 1:
         raise DataError(f"task {task.name!r} mixes prompts that are text with prompts that are messages; use one kind")
     missing = sum(item.demonstration is None for item in task.train)
-    if method in IMITATES and missing:
+    if "demonstrations" in method.needs and missing:
         raise DataError(
             f"task {task.name!r} lacks demonstrations for {missing} of its {len(task.train)} training items, "
-            f"so it cannot be learned by `{method}`; use `rl`, or add the demonstrations"
+            f"so it cannot be learned by `{method.name}`; use `rl`, or add the demonstrations"
         )
-    if CONFIGS[method] == "SFTConfig":
+    if config_of(method) == "SFTConfig":
         return
-    if method in REWARDED and task.reward is None:
-        raise ConfigError(f"task {task.name!r} has no reward, so it cannot be learned by `{method}`; use `sft`")
+    if "reward" in method.needs and task.reward is None:
+        raise ConfigError(f"task {task.name!r} has no reward, so it cannot be learned by `{method.name}`; use `sft`")
     prompts = config.generation_batch_size // config.num_generations
     if len(task.train) < prompts:
         raise DataError(
-            f"task {task.name!r} has {len(task.train)} training items, but `{method}` samples for {prompts} prompts at "
-            "a time; lower per_device_train_batch_size (or steps_per_generation), or raise num_generations"
+            f"task {task.name!r} has {len(task.train)} training items, but `{method.name}` samples for {prompts} "
+            "prompts at a time; lower per_device_train_batch_size (or steps_per_generation), or raise num_generations"
         )
 
 
@@ -137,12 +139,12 @@ def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
     return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in encoded]
 
 
-def recalled(earlier: Sequence[Task], *, count: int, seed: int) -> list[Item]:
-    """At most `count` demonstrated items of earlier tasks, in equal parts, drawn at the seed; none twice.
+def recalled(earlier: Sequence[Task], needs: frozenset[Need], *, count: int, seed: int) -> list[Item]:
+    """At most `count` items of earlier tasks, in equal parts, drawn at the seed; none twice.
 
-    Tasks with items that lack a demonstration are left out.
+    Tasks that lack what is needed of them are left out.
     """
-    tasks = [task for task in earlier if task.train and all(item.demonstration is not None for item in task.train)]
+    tasks = [task for task in earlier if can_replay(task, needs)]
     generator = np.random.default_rng(seed)
     chosen: list[Item] = []
     for place, number in enumerate(generator.permutation(len(tasks))):
@@ -150,3 +152,27 @@ def recalled(earlier: Sequence[Task], *, count: int, seed: int) -> list[Item]:
         part = min(count // len(tasks) + (place < count % len(tasks)), len(items))
         chosen += [items[index] for index in sorted(generator.choice(len(items), size=part, replace=False).tolist())]
     return chosen
+
+
+def can_replay(task: Task, needs: frozenset[Need]) -> bool:
+    """Whether an earlier task has items with a demonstration each, and a reward, as far as they are needed."""
+    demonstrated = "demonstrations" not in needs or all(item.demonstration is not None for item in task.train)
+    return bool(task.train) and demonstrated and ("reward" not in needs or task.reward is not None)
+
+
+def check_replay(method: Method, task: Task, earlier: Sequence[Task]) -> None:
+    """Refuse to replay prompts of another form where the method samples: TRL reads text or messages, not both.
+
+    Raises:
+        DataError: an earlier task asks by text and this one by messages, or the other way round.
+    """
+    if config_of(method) == "SFTConfig":
+        return
+    form = isinstance(task.train[0].prompt, str)
+    for other in earlier:
+        if can_replay(other, method.objective.needs) and isinstance(other.train[0].prompt, str) != form:
+            forms = ("text", "messages") if form else ("messages", "text")
+            raise DataError(
+                f"task {task.name!r} asks by {forms[0]} and task {other.name!r} by {forms[1]}, and `{method.name}` "
+                "replays prompts of one form; set `chat` alike, or use `replay` with `sft`"
+            )

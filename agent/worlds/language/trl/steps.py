@@ -2,13 +2,13 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from perdure.agent.worlds.language.trl.config import build_config, samples
-from perdure.curriculum.settings import TrlCommon
 from perdure.curriculum.worlds.contract import Method
 
 
-def count_steps(method: Method, settings: TrlCommon, items: int) -> int:
+def count_steps(method: Method, settings: Any, items: int) -> int:
     """The steps on a task with so many training items.
 
     A pass of a method that samples is over when every prompt was asked once, whole rounds only; each round of samples

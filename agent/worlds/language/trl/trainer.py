@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
+from perdure.agent.worlds.contract import Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.language.methods.terms import Terms
 from perdure.agent.worlds.language.trl import checkpoint
-from perdure.agent.worlds.update import Outcome, Progress, SaveAndStop, Watch
+from perdure.agent.worlds.language.trl.config import save_steps
 from perdure.budget.errors import ConfigError, PerdureError
 
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft")
@@ -96,16 +97,9 @@ class StepEnd(TrainerCallback):  # type: ignore[misc]
 
 
 def run(
-    build: Callable[[], Any],
-    policy: Any,
-    *,
-    folder: Path,
-    watch: Watch,
-    save_steps: int,
-    mean_reward: MeanReward = None,
-    terms: Terms | None = None,
+    build: Callable[[], Any], job: UpdateJob, *, mean_reward: MeanReward = None, terms: Terms | None = None
 ) -> Outcome:
-    """Train `policy` with the trainer that `build` makes, from the newest checkpoint in `folder` if there is one.
+    """Train the job's policy with the trainer that `build` makes, from the newest checkpoint in its folder.
 
     `terms` are added to the trainer's loss.
     A policy whose logits are NaN or infinite when RL is to sample is reported to the watch as a step with NaN loss and
@@ -117,7 +111,8 @@ def run(
         SaveAndStop: the watch raised it; a checkpoint of the step is written first, or, where samples are still to be
             used up, the one before stands.
     """
-    terms, checkpoints = terms or Terms(), folder / "checkpoints"
+    policy, terms, checkpoints = job.policy, terms or Terms(), job.folder / "checkpoints"
+    every = save_steps(job.settings.objective)
     checkpoint.sweep(checkpoints)
     resume = checkpoint.latest(checkpoints)
     if resume is not None and checkpoint.is_finished(resume):
@@ -128,7 +123,7 @@ def run(
         trainer = _built(build)
         trainer.terms = terms
         terms.begin()
-        return _train(trainer, StepEnd(trainer, checkpoints, watch, save_steps, mean_reward), resume)
+        return _train(trainer, StepEnd(trainer, checkpoints, job.watch, every, mean_reward), resume)
 
 
 def _built(build: Callable[[], Any]) -> Any:

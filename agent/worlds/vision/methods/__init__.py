@@ -1,1 +1,1 @@
-"""The update methods of the vision world: one small module each."""
+"""The objectives and modifiers of the vision world: one small module each."""

@@ -7,21 +7,23 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.language.methods.losses import mu
+from perdure.agent.worlds.losses import mu
 from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy, token_weights
 from perdure.agent.worlds.vision.methods import rl, sft
-from perdure.curriculum.settings import ChordTrain
+from perdure.curriculum.worlds.vision.settings import VisionChord
 
 
-def begin_pass(lesson: Lesson, settings: ChordTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(
+    lesson: Lesson, settings: VisionChord, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows
+) -> Rows:
     """One label an image, drawn by the writer."""
     return {"targets": sft.demonstrations(lesson, draws)}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: ChordTrain, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionChord, draws: Draws, moment: Moment
 ) -> tuple[Tensor, Tensor | None]:
     """The weighted sum of the two terms."""
     weight = mu(

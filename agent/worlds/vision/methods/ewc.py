@@ -1,4 +1,4 @@
-"""ewc: SFT held to the weights that the stage began with, each by how much the old answers hang on it.
+"""The modifier `ewc`: a penalty on moving from the stage's first weights, by their Fisher information.
 
 `+ ewc_lambda / 2 · sum_i F_i (θ_i - θ*_i)²` (Kirkpatrick et al., EWC, arXiv 1612.00796), where F is the diagonal Fisher
 information of the policy that the stage begins with, exact over the labels, on `fisher_items` images of what was
@@ -10,32 +10,27 @@ Departure: one quadratic term around the start of the stage, as Huszár argues f
 around the end of each earlier task; and all the Fisher information is taken there.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.fisher import diagonal_fisher
-from perdure.agent.worlds.vision.lesson import Lesson, Term
-from perdure.agent.worlds.vision.methods import l2, sft
+from perdure.agent.worlds.vision.lesson import Lesson
+from perdure.agent.worlds.vision.methods.l2 import quadratic
 from perdure.agent.worlds.vision.mlp import Params, member, stack
-from perdure.agent.worlds.vision.schedule import default
-from perdure.curriculum.settings import EwcTrain
-
-begin_pass = sft.begin_pass
-loss = sft.loss
+from perdure.curriculum.settings import Ewc
+from perdure.curriculum.worlds.contract import Method
 
 
-def term(stacked: Params, lesson: Lesson, settings: EwcTrain) -> Term:
+def modify(method: Method, settings: Ewc, stacked: Params, changes: Changes) -> Changes:
     """The quadratic term around the weights as they are now."""
-    weight = float(default("ewc", settings, "ewc_lambda"))
-    start = {name: tensor.detach().clone() for name, tensor in stacked.items()}
-    inputs_NF = remembered(lesson, settings.fisher_items)
-    models = len(next(iter(start.values())))
-    fisher = stack([diagonal_fisher(member(start, index), inputs_NF) for index in range(models)])
-
-    def held(leaves: Params, step: int) -> Tensor:
-        return weight / 2 * l2.distance(leaves, start, fisher)
-
-    return held
+    assert settings.ewc_lambda is not None, "a default stands in the method's row"
+    inputs_NF = remembered(changes.lesson, settings.fisher_items)
+    models = len(next(iter(stacked.values())))
+    fisher = stack([diagonal_fisher(member(stacked, index), inputs_NF) for index in range(models)])
+    return replace(changes, terms=(*changes.terms, quadratic(stacked, settings.ewc_lambda, fisher)))
 
 
 def remembered(lesson: Lesson, items: int) -> Tensor:

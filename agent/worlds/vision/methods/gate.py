@@ -15,16 +15,16 @@ from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy, kl_policy_to_base_by_image
 from perdure.agent.worlds.vision.methods import rl, sft
 from perdure.agent.worlds.vision.schedule import default
-from perdure.curriculum.settings import GateTrain
+from perdure.curriculum.worlds.vision.settings import VisionGate
 
 
-def begin_pass(lesson: Lesson, settings: GateTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(lesson: Lesson, settings: VisionGate, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
     """One label an image, drawn by the writer."""
     return {"targets": sft.demonstrations(lesson, draws)}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: GateTrain, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionGate, draws: Draws, moment: Moment
 ) -> tuple[Tensor, Tensor | None]:
     """The mean over images of whichever loss each has."""
     labels_MBG, rewards_MBG = rl.sample(log_MBC, rows, settings, draws)

@@ -1,31 +1,35 @@
-"""l2: SFT held to the weights that the stage began with: `+ l2_lambda / 2 · sum_i (θ_i - θ*_i)²`, all weights alike.
+"""The modifier `l2`: `+ l2_lambda / 2 · sum_i (θ_i - θ*_i)²`, a penalty on moving from the stage's first weights.
 
 The penalty of L2-SP (Li, Grandvalet, Davoine, arXiv 1802.01483), and the baseline of EWC's paper (arXiv 1612.00796).
 Departures: θ* are the weights at the start of the stage and not those of the pretrained model, no layer is left out as
 new, and the term is part of the loss, so that AdamW's moments see it.
 """
 
+from dataclasses import replace
+
 from torch import Tensor
 
-from perdure.agent.worlds.vision.lesson import Term
-from perdure.agent.worlds.vision.methods import sft
+from perdure.agent.worlds.vision.changes import Changes
+from perdure.agent.worlds.vision.lesson import Rows, Term
 from perdure.agent.worlds.vision.mlp import Params
-from perdure.agent.worlds.vision.schedule import default
-from perdure.curriculum.settings import L2Train
-
-begin_pass = sft.begin_pass
-loss = sft.loss
+from perdure.curriculum.settings import L2
+from perdure.curriculum.worlds.contract import Method
 
 
-def term(stacked: Params, settings: L2Train) -> Term:
+def modify(method: Method, settings: L2, stacked: Params, changes: Changes) -> Changes:
     """The quadratic term around the weights as they are now."""
-    weight = float(default("l2", settings, "l2_lambda"))
+    assert settings.l2_lambda is not None, "a default stands in the method's row"
+    return replace(changes, terms=(*changes.terms, quadratic(stacked, settings.l2_lambda)))
+
+
+def quadratic(stacked: Params, weight: float, importance: Params | None = None) -> Term:
+    """`weight / 2 · sum_i F_i (θ_i - θ*_i)²` of each model around the weights θ* as they are now."""
     start = {name: tensor.detach().clone() for name, tensor in stacked.items()}
 
-    def held(leaves: Params, step: int) -> Tensor:
-        return weight / 2 * distance(leaves, start)
+    def term(leaves: Params, step: int, log_MBC: Tensor, rows: Rows) -> Tensor:
+        return weight / 2 * distance(leaves, start, importance)
 
-    return held
+    return term
 
 
 def distance(leaves: Params, start: Params, importance: Params | None = None) -> Tensor:

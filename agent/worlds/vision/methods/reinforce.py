@@ -11,18 +11,16 @@ from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import by_class, policy_gradient
 from perdure.agent.worlds.vision.methods.rl import sample
-from perdure.curriculum.settings import ReinforceTrain
+from perdure.curriculum.worlds.vision.settings import Reinforce
 
 
-def begin_pass(
-    lesson: Lesson, settings: ReinforceTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows
-) -> Rows:
+def begin_pass(lesson: Lesson, settings: Reinforce, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
     """Nothing: samples are drawn at every step."""
     return {}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: ReinforceTrain, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: Reinforce, draws: Draws, moment: Moment
 ) -> tuple[Tensor, Tensor | None]:
     """The policy gradient with the reward itself as the weight of a sample."""
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, draws)

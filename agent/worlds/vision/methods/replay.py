@@ -1,8 +1,9 @@
-"""replay: SFT with a share of the images taken from the tasks before, with their writers' labels (arXiv 1811.11682).
+"""The modifier `replay`: a share of each batch is images of the tasks before (arXiv 1811.11682).
 
-Batches keep their size and a stage its steps, so that the method costs what `sft` costs and sees the fewer of its own
-images. The earlier tasks' images are one pool, each image as likely as any other. A task that nobody writes for has
-nothing to replay. Without an earlier task this is `sft`, bit for bit.
+What imitates is shown their writers' labels, what samples is judged by their rules. Batches keep their size and a stage
+its steps, so that the method costs what its objective costs and sees the fewer of its own images. The earlier tasks'
+images are one pool, each image as likely as any other. A task that nobody writes for has nothing for what imitates.
+Without an earlier task nothing changes, bit for bit.
 """
 
 from collections.abc import Sequence
@@ -10,16 +11,22 @@ from dataclasses import replace
 
 import torch
 
+from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.lesson import Lesson
-from perdure.agent.worlds.vision.methods import sft
+from perdure.agent.worlds.vision.mlp import Params
+from perdure.curriculum.settings import Replay
+from perdure.curriculum.worlds.contract import Method
 
-begin_pass = sft.begin_pass
-loss = sft.loss
+
+def modify(method: Method, settings: Replay, stacked: Params, changes: Changes) -> Changes:
+    """The mixture in place of the task's own images."""
+    lesson = mixed(changes.lesson, written="demonstrations" in method.objective.needs)
+    return replace(changes, lesson=lesson, replay_ratio=settings.replay_ratio)
 
 
-def mixed(lesson: Lesson) -> Lesson:
-    """The lesson with the images of the earlier ones that have a writer behind its own."""
-    pool = [one for one in lesson.earlier if one.writes]
+def mixed(lesson: Lesson, *, written: bool) -> Lesson:
+    """The lesson with the images of the earlier ones behind its own; of those with a writer alone where `written`."""
+    pool = [one for one in lesson.earlier if one.writes or not written]
     if not pool:
         return lesson
     whole: Sequence[Lesson] = [lesson, *pool]
@@ -31,12 +38,3 @@ def mixed(lesson: Lesson) -> Lesson:
         base_log_1NC=torch.cat([one.base_log_1NC for one in whole], dim=1),
         replayed=sum(len(one.inputs_NF) for one in pool),
     )
-
-
-def count(step: int, share: float, batch_size: int) -> int:
-    """Images of earlier tasks in the batch of `step`, from 0: whole numbers that make up `share` of all over the steps.
-
-    A share of 0.01 of 64 images is thus one image in each of 16 steps of 25. At least one image is the task's own.
-    """
-    upto = [int(number * share * batch_size + 1e-9) for number in (step, step + 1)]
-    return min(upto[1] - upto[0], batch_size - 1)

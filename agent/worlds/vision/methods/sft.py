@@ -6,6 +6,11 @@ without mass on wrong answers; labels are drawn from q* ∝ π0·R, the I-projec
 
 A writer with a choice draws afresh in every pass (`redraw: false` keeps the first draw): the paper goes over 60,000
 images once or twice, where almost every label is fresh, and a smaller set has to be gone over more often.
+
+`token_weight: entropy` is EAFT (arXiv 2601.02151): where the policy is sure of another label than the writer's, plain
+SFT pulls hardest and undoes most; here it pulls least. The weight is the entropy over all labels, over ln 10.
+Departure: a response is one label, and its weight is that of the only token there is. Whether the paper makes the
+likeliest tokens' probabilities sum to 1 before it takes their entropy could not be confirmed; here they do.
 """
 
 from collections.abc import Callable
@@ -13,22 +18,28 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from perdure.agent.worlds.losses import entropy_weights
 from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy
-from perdure.curriculum.settings import SftTrain
+from perdure.curriculum.worlds.vision.settings import VisionSft
 
 
-def begin_pass(lesson: Lesson, settings: SftTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(lesson: Lesson, settings: VisionSft, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
     """One label an image, drawn by the writer."""
     if before and settings.redraw is False:
         return before
     return {"targets": demonstrations(lesson, draws)}
 
 
-def loss(log_MBC: Tensor, rows: Rows, settings: SftTrain, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
-    """Cross-entropy, nats an image."""
-    return cross_entropy(log_MBC, rows["targets"]), None
+def loss(
+    log_MBC: Tensor, rows: Rows, settings: VisionSft, draws: Draws, moment: Moment
+) -> tuple[Tensor, Tensor | None]:
+    """Cross-entropy, nats an image; with `token_weight: entropy` weighed (it is not divided by the weights)."""
+    targets_MBC = rows["targets"]
+    if settings.token_weight == "entropy":
+        targets_MBC = targets_MBC * entropy_weights(log_MBC, top_k=log_MBC.shape[-1])[..., None]
+    return cross_entropy(log_MBC, targets_MBC), None
 
 
 def demonstrations(lesson: Lesson, draws: Draws) -> Tensor:

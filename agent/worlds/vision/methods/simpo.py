@@ -13,10 +13,10 @@ from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import simpo
 from perdure.agent.worlds.vision.schedule import default
-from perdure.curriculum.settings import SimpoTrain
+from perdure.curriculum.worlds.vision.settings import Simpo
 
 
-def begin_pass(lesson: Lesson, settings: SimpoTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(lesson: Lesson, settings: Simpo, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
     """The pairs, drawn in the first pass and kept."""
     if before:
         return before
@@ -27,9 +27,7 @@ def begin_pass(lesson: Lesson, settings: SimpoTrain, draws: Draws, log_MNC: Call
     }
 
 
-def loss(
-    log_MBC: Tensor, rows: Rows, settings: SimpoTrain, draws: Draws, moment: Moment
-) -> tuple[Tensor, Tensor | None]:
+def loss(log_MBC: Tensor, rows: Rows, settings: Simpo, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
     """SimPO's loss, with TRL's names for its two constants."""
     beta, gamma = (float(default("simpo", settings, name)) for name in ("beta", "simpo_gamma"))
     return simpo(log_MBC, rows["chosen"], rows["rejected"], beta=beta, gamma=gamma), None

@@ -20,13 +20,13 @@ from perdure.agent.worlds.vision.draws import Draws, counts
 from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy
 from perdure.agent.worlds.vision.schedule import default
-from perdure.curriculum.settings import TiltTrain
+from perdure.curriculum.worlds.vision.settings import VisionTilt
 
 LEAST_MASS = 1e-30
 """Keeps 0/0 from making a target out of nothing."""
 
 
-def begin_pass(lesson: Lesson, settings: TiltTrain, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(lesson: Lesson, settings: VisionTilt, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
     """Weights of the verified samples by class, summing to 1 an image, or to 0 where none was right."""
     from_base = default("tilt", settings, "samples_from") == "base"
     sampled_log_MNC = lesson.base_log_1NC if from_base else log_MNC()
@@ -38,7 +38,7 @@ def begin_pass(lesson: Lesson, settings: TiltTrain, draws: Draws, log_MNC: Calla
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: TiltTrain, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionTilt, draws: Draws, moment: Moment
 ) -> tuple[Tensor, Tensor | None]:
     """Cross-entropy to the weighted samples, nats an image; the reward is that of the samples of this pass."""
     return cross_entropy(log_MBC, rows["targets"]), rows["rewards"].mean(-1)

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct, prompt_key

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.worlds.language.tasks import Dataset
 
 BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {

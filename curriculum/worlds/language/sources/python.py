@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.file.faults import did_you_mean
 from perdure.curriculum.import_path import describe, load_function
+from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.common import check_answers, prompt_key

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.file.faults import did_you_mean
+from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Messages
 from perdure.curriculum.worlds.language.rewards.answers import LETTERS
 from perdure.curriculum.worlds.language.tasks import Dataset

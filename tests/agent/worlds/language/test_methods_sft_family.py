@@ -19,7 +19,7 @@ from perdure.agent.worlds.language.methods.losses import entropy_weights
 from perdure.agent.worlds.language.methods.low_rank import LowRankAdamW, factor_gradients
 from perdure.agent.worlds.language.methods.replay import mixture
 from perdure.agent.worlds.language.trl.rows import demonstration_rows, encode_demonstration, recalled, token_rows
-from perdure.agent.worlds.update import ALONE, Beside, Progress
+from perdure.agent.worlds.contract import ALONE, Beside, Progress
 from perdure.budget.errors import ConfigError, DataError
 from perdure.budget.estimate import per_token
 from perdure.curriculum.settings import (

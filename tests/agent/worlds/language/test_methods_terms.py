@@ -22,7 +22,7 @@ from perdure.agent.worlds.language.methods.terms import (
     terms_beside,
 )
 from perdure.agent.worlds.language.trl.trainer import StepLosses
-from perdure.agent.worlds.update import Beside, Progress
+from perdure.agent.worlds.contract import Beside, Progress
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import per_token

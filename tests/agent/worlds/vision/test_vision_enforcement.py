@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.worlds.update import ALONE, Beside, Progress
+from perdure.agent.worlds.contract import ALONE, Beside, Progress
 from perdure.agent.worlds.vision.penalty import Penalty
 from perdure.agent.worlds.vision.world import VisionWorld
 from perdure.budget.config import PenaltyConfig, RecoverConfig

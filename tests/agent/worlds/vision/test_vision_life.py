@@ -11,7 +11,7 @@ from perdure.agent.run.folder import read_json
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.record import Record, read_record
 from perdure.agent.setup import resume, start
-from perdure.agent.worlds.update import Progress
+from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.vision.pretrain import base_id
 from perdure.agent.worlds.vision.sweep_points import stack_key, train_cells
 from perdure.budget.errors import ConfigError

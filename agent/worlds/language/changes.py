@@ -1,0 +1,39 @@
+"""What modifiers change of an update, whatever its objective is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from perdure.agent.worlds.contract import UpdateJob
+from perdure.agent.worlds.language.methods.terms import Term
+from perdure.curriculum.task import Task
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the objective trains on, what is added to its loss, and what makes its optimiser of TRL's config."""
+
+    task: Task
+    terms: tuple[Term, ...] = ()
+    optimizer: Callable[[Any], Any] | None = None
+
+    def optimizers(self, config: Any) -> dict[str, Any]:
+        """The argument of TRL's trainers; nothing where the optimiser is TRL's."""
+        return {} if self.optimizer is None else {"optimizers": (self.optimizer(config), None)}
+
+
+class Modifier(Protocol):
+    """The module of a modifier."""
+
+    modify: Callable[[UpdateJob, Any, Changes], Changes]
+    """The changes with its own, by the modifier's settings; called once, before the trainer is built."""
+
+
+def changes_of(job: UpdateJob) -> Changes:
+    """The changes of all modifiers of a job."""
+    changes = Changes(job.task)
+    for spec in job.method.modifiers:
+        module: Modifier = import_module(spec.code)
+        changes = module.modify(job, job.settings.modifiers[spec.name], changes)
+    return changes

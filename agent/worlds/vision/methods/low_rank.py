@@ -1,0 +1,27 @@
+"""The modifier `low_rank`: the update of every weight matrix has rank `r` (LoRA, arXiv 2106.09685).
+
+The mathematics is in `optimizers.LowRank`. Departures: each stage begins a new pair of factors, the update is in the
+weights as it goes and no adapter stands beside them, every layer has one, where the paper adapts a Transformer's
+attention alone, and A begins uniform and not Gaussian.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from perdure.agent.worlds.vision.changes import Changes
+from perdure.agent.worlds.vision.draws import Draws
+from perdure.agent.worlds.vision.mlp import Params
+from perdure.agent.worlds.vision.optimizers import LowRank as LowRankOptimizer
+from perdure.agent.worlds.vision.optimizers import Optimizer
+from perdure.agent.worlds.vision.schedule import Plan
+from perdure.curriculum.settings import LowRank
+from perdure.curriculum.worlds.contract import Method
+
+
+def modify(method: Method, settings: LowRank, stacked: Params, changes: Changes) -> Changes:
+    """The optimiser of the factors in place of that of the weights."""
+
+    def make(stacked: Params, plans: Sequence[Plan], draws: Draws) -> Optimizer:
+        return LowRankOptimizer(stacked, plans, draws, settings.r, settings.lora_alpha / settings.r)
+
+    return replace(changes, optimizer=make)

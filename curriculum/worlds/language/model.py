@@ -1,0 +1,60 @@
+"""The base model of the language world."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from perdure.budget.config import Frozen
+from perdure.curriculum.worlds.contract import Method, ModelSection
+
+
+class LoraConfig(Frozen):
+    """One low-rank adapter over an untouched base, through peft; field names are peft's."""
+
+    r: Annotated[int, Field(ge=1, description="rank")] = 16
+    lora_alpha: Annotated[float, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 32
+    lora_dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the adapter's input")] = 0.0
+    target_modules: Annotated[str | list[str], Field(description="which layers, as peft takes them")] = "all-linear"
+
+
+class CausalModel(ModelSection):
+    """A causal language model: the language world. This is the kind where `type` is left out."""
+
+    WORLD: ClassVar[str] = "language"
+    AUTO_IS_GPU: ClassVar[bool] = True
+
+    type: Annotated[Literal["causal_lm"], Field(description="a causal language model; the default")] = "causal_lm"
+    model_name_or_path: Annotated[str, Field(description="a hub id, a local folder, or `builtin:tiny`", min_length=1)]
+    revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Field(description="`auto`: bfloat16 on a GPU that has it, else float32"),
+    ] = "auto"
+    device: Annotated[str, Field(description="`auto` (CUDA if there is one, else CPU), `cpu`, `cuda`, `cuda:1`, …")] = (
+        "auto"
+    )
+    threads: Annotated[
+        int | Literal["auto"], Field(description="CPU threads; `auto`: one for models below 20 M parameters")
+    ] = "auto"
+    trust_remote_code: Annotated[bool, Field(description="run Python code that comes with the model")] = False
+    lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None
+
+    @property
+    def title(self) -> str:
+        """`builtin:tiny`, `org/name at revision v1`."""
+        return self.model_name_or_path + (f" at revision {self.revision}" if self.revision else "")
+
+    def drawn_from(self, seed: int) -> int | None:
+        """A fresh adapter is drawn at the seed."""
+        return None if self.lora is None else seed
+
+    def refusal(self, method: Method) -> str | None:
+        """An adapter is not put on an adapter."""
+        if self.lora is None or not method.has("low_rank"):
+            return None
+        return f"with `model.lora` the policy is a LoRA adapter already; use {_without('low_rank', method)!r}"
+
+
+def _without(modifier: str, method: Method) -> str:
+    rest = (one.name for one in method.modifiers if one.name != modifier)
+    return "+".join((method.objective.name, *rest))
