@@ -16,10 +16,10 @@ from perdure.agent.run.record import Record, Row, read_record
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import Method
 from perdure.eval.benchmarks import prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
-from tests.agent.scalar_world import ScalarWorld, scalar_task
+from tests.agent.scalar_world import scalar_task
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class Killed(BaseException):
 class Always:
     """One method, and one share of what is left or none."""
 
-    def __init__(self, method: Method = "sft", share: float | None = None) -> None:
+    def __init__(self, method: str = "sft", share: float | None = None) -> None:
         self.method, self.share = method, share
 
     def choose(self, situation: Situation) -> Decision:

@@ -17,8 +17,9 @@ from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from tests.agent.scalar_life import Killed, Onlooker, a_life, outcome, record_of, row_of
-from tests.agent.scalar_world import ScalarWorld, scalar_task
+from tests.agent.scalar_world import scalar_task
 from tests.agent.strategies.situations import Trials, curriculum, situation
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 METHODS: Any = ("sft", "rl", "chord")
 

@@ -19,8 +19,8 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.registry import MlpModel
 from tests.agent.scalar_life import Onlooker, a_life
 from tests.agent.scalar_life import curriculum as scalar_curriculum
-from tests.agent.scalar_world import ScalarWorld
 from tests.budget.laws import a_law
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 LAW = a_law(base="base-1")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from perdure.agent.loop import live
 from perdure.agent.run.journal import read_journal
 from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum, in_memory, lived, outcome, record_of, row_of
-from tests.agent.scalar_world import ScalarWorld
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
 from perdure.eval.statistics import wilson
-from tests.agent.scalar_world import ScalarWorld, near
+from tests.agent.scalar_world import near
 from tests.agent.test_loop import Onlooker
 from tests.agent.worlds.vision import test_vision_life as vision_life
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 def curriculum(targets: Sequence[float | None] = (0.9, 0.9), **budget: Any) -> Curriculum:

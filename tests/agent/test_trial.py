@@ -21,7 +21,7 @@ from perdure.curriculum.settings import RlTrain, SftTrain
 from tests.agent.killing import life as tiny_life
 from tests.agent.killing import save_base
 from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum
-from tests.agent.scalar_world import ScalarWorld
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 def fork_of(life: Life, number: int = 1) -> Fork:

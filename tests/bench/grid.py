@@ -16,9 +16,11 @@ from perdure.agent.worlds.vision.pretrain import base_seed, pretrain
 from perdure.agent.worlds.vision.schedule import Plan, plan_for
 from perdure.agent.worlds.vision.training import train
 from perdure.curriculum.file.reader import read_curriculum
-from perdure.curriculum.settings import SftTrain
+from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.build import build_task
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.worlds.registry import spec_of
+from perdure.curriculum.worlds.vision.model import MlpModel
+from perdure.curriculum.worlds.vision.settings import VisionSft
 from tests.bench.figures import Figure, Options, Report, Series, Target, against, alone
 from tests.bench.plain import train_one_by_one
 from tests.bench.processes import perdure, run
@@ -26,7 +28,7 @@ from tests.bench.processes import perdure, run
 RATES = tuple(10 ** (-5.5 + index / 4) for index in range(10))
 STEPS, PAIRS = 100, 3
 SQUARE = 1024
-SETTINGS = SftTrain(max_steps=STEPS)
+SFT, SETTINGS = spec_of("vision").method("sft"), VisionSft(max_steps=STEPS)
 
 
 def measure(_: Options) -> Report:
@@ -70,14 +72,14 @@ def _material() -> tuple[Params, Lesson, list[Plan]]:
     base = pretrain(model, base_seed(model, 0))
     lesson = lesson_for(build_task(curriculum.stages[0].task, name="parity", seed=0, model=model), base)
     plans = [
-        plan_for("sft", SETTINGS.model_copy(update={"learning_rate": rate}), len(lesson.inputs_NF)) for rate in RATES
+        plan_for(SFT, SETTINGS.model_copy(update={"learning_rate": rate}), len(lesson.inputs_NF)) for rate in RATES
     ]
     return base, lesson, plans
 
 
 def _train_stack(base: Params, lesson: Lesson, plans: list[Plan]) -> None:
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
-    train(stacked, lesson, "sft", SETTINGS, plans, list(range(len(plans))), lambda _: False)
+    train(stacked, lesson, SFT, MethodSettings(SETTINGS, {}), plans, list(range(len(plans))), lambda _: False)
 
 
 def _matrix_product_rate() -> float:

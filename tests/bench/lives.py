@@ -14,14 +14,10 @@ from typing import Any
 
 from perdure.agent.loop import live
 from perdure.agent.setup import start
-from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.contract import ALONE, Beside, Outcome, Progress, Watch
+from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, World
 from perdure.budget.monitor import Measurement, Monitor
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
 from tests.bench.bare import digest, peak_megabytes
 
 
@@ -63,17 +59,7 @@ class TimedWorld:
     def measure(self, names: Sequence[str]) -> Measurement:
         return self._world.measure(names)
 
-    def update(
-        self,
-        method: Method,
-        task: Task,
-        settings: Common,
-        *,
-        seed: int,
-        folder: Path,
-        watch: Watch,
-        beside: Beside = ALONE,
-    ) -> Outcome:
+    def update(self, job: UpdateJob) -> Outcome:
         self.times = StageTimes()
         began = last = time.perf_counter()
 
@@ -81,12 +67,12 @@ class TimedWorld:
             nonlocal last
             called = time.perf_counter()
             self.times.steps.append(called - last)
-            stop = watch(progress)
+            stop = job.watch(progress)
             last = time.perf_counter()
             self.times.watched.append(last - called)
             return stop
 
-        outcome = self._world.update(method, task, settings, seed=seed, folder=folder, watch=timed, beside=beside)
+        outcome = self._world.update(replace(job, watch=timed))
         self.times.update = time.perf_counter() - began
         self.times.sha256 = digest(self._world.policy.model)  # type: ignore[attr-defined]
         return outcome

@@ -12,7 +12,6 @@ from perdure.agent.worlds.language.trl.rows import demonstration_rows
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import Method
 from perdure.curriculum.worlds.language.skills.phrases import WORDS
 
 STAGE = "stage"
@@ -20,7 +19,7 @@ TINY = "builtin:tiny"
 TOKENS = 64  # of a sequence of the large model, about
 
 
-def tiny_curriculum(method: Method, *, steps: int, earlier: Sequence[str] = ()) -> Curriculum:
+def tiny_curriculum(method: str, *, steps: int, earlier: Sequence[str] = ()) -> Curriculum:
     """A stage of the built-in model; the monitor's settings are the defaults, and its cap is never reached.
 
     `earlier` names the skills of stages of one step each that come before it.
@@ -52,7 +51,7 @@ def _tokens_per_word(model: Path) -> float:
 
 def _curriculum(
     model: dict[str, Any],
-    method: Method,
+    method: str,
     task: dict[str, Any],
     train: dict[str, Any],
     budget: dict[str, Any] | None = None,
@@ -70,13 +69,14 @@ def _curriculum(
     )
 
 
-def bare_arguments(curriculum: Curriculum, method: Method, folder: Path) -> dict[str, Any]:
+def bare_arguments(curriculum: Curriculum, method: str, folder: Path) -> dict[str, Any]:
     """The same update as keyword arguments of TRL's own config; what perdure adds to TRL is not among them."""
     import trl
 
     config_class = trl.SFTConfig if method == "sft" else trl.GRPOConfig
-    settings = settings_for(method, curriculum.train, curriculum.stages[0].train)
-    chosen = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
+    parsed = curriculum.method(method)
+    settings = settings_for(parsed, curriculum.train, curriculum.stages[0].train).objective
+    chosen = merge(parsed, settings, known={field.name for field in dataclasses.fields(config_class)})
     return chosen | {
         "output_dir": str(folder),
         "seed": derive(curriculum.seed, "update", STAGE),
@@ -90,7 +90,7 @@ def bare_arguments(curriculum: Curriculum, method: Method, folder: Path) -> dict
     }
 
 
-def bare_rows(task: Task, method: Method) -> list[dict[str, Any]]:
+def bare_rows(task: Task, method: str) -> list[dict[str, Any]]:
     """The task's training items as TRL takes them."""
     if method == "sft":
         return demonstration_rows(task.train)

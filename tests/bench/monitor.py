@@ -5,14 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from perdure.budget.config import BudgetConfig
-from perdure.curriculum.worlds.contract import Method
 from tests.bench.figures import Figure, Options, Report, Series, Target, against
 from tests.bench.large import large_pair
 from tests.bench.lives import StageTimes, timed_life
 from tests.bench.material import tiny_curriculum
 from tests.bench.small import SIZES, small_pairs
 
-METHODS: tuple[Method, ...] = ("sft", "rl", "chord")
+METHODS: tuple[str, ...] = ("sft", "rl", "chord")
 TARGET = Target("at most", 5, "%")
 BUDGET = BudgetConfig(kl=1)
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from perdure.curriculum.worlds.contract import Method
 from tests.bench.figures import Figure, Options, Report, Series, Target, against
 from tests.bench.large import STEPS, large_pair
 from tests.bench.small import SIZES, small_pairs
 
-METHODS: tuple[Method, ...] = ("sft", "rl")
+METHODS: tuple[str, ...] = ("sft", "rl")
 TARGET = Target("at most", 1.1, "×")
 
 NOTE = (

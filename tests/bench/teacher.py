@@ -16,9 +16,9 @@ from perdure.agent.worlds.registry import make_world
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import SdftTrain
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.language.settings import Sdft
 from perdure.eval.sampled_rewards import item_means, sampled_rewards
 
 ITEMS, SAMPLES, SEED = 64, 4, 1
@@ -36,8 +36,8 @@ def main(names: Sequence[str]) -> None:
         curriculum = read_curriculum(Path(name)).curriculum
         policy = make_world(curriculum).policy
         for stage, task in zip(curriculum.stages, build_tasks(curriculum), strict=True):
-            settings = settings_for("sdft", curriculum.train, stage.train)
-            assert isinstance(settings, SdftTrain)
+            settings = settings_for(curriculum.method("sdft"), curriculum.train, stage.train).objective
+            assert isinstance(settings, Sdft)
             items = task.train[:ITEMS]
             told = [replace(one, prompt=teacher_prompt(settings.teacher_template, one)) for one in items]
             plain, shown = (right(task, asked, policy, curriculum) for asked in (items, told))

@@ -24,7 +24,7 @@ from tests.agent.scalar_life import (
     record_of,
     row_of,
 )
-from tests.agent.scalar_world import ScalarWorld
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from perdure.agent.loop import live
 from perdure.agent.run.record import Record, Value
 from perdure.agent.setup import resume, start
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import METHODS, Method
+from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.killing import life as killed_life
 from tests.agent.killing import save_base
 from tests.agent.scalar_life import Always, Killed, Onlooker, a_life, curriculum, in_memory, record_of
-from tests.agent.scalar_world import ScalarWorld
 from tests.agent.worlds.language.tiny_world import toy_task
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 HOLDING: list[Any] = [
     "rollback",
@@ -41,6 +41,21 @@ def powers(low: float, high: float) -> st.SearchStrategy[float]:
     """Ten to a power between these."""
     return st.floats(low, high).map(lambda power: 10.0**power)
 
+
+@st.composite
+def combinations(draw: st.DrawFn, world: str, heads: Sequence[str] | None = None) -> str:
+    """Any method of a world, one time in two with modifiers."""
+    spec = spec_of(world)
+    whole = [one.name for one in spec.recipes if one.is_abbreviation]
+    head = draw(st.sampled_from(heads or spec.names))
+    if head in whole or draw(st.booleans()):
+        return head
+    more = draw(st.lists(st.sampled_from(list(spec.modifiers)), min_size=1, unique=True))
+    return spec.method("+".join((head, *more))).name
+
+
+SCALAR = ("sft", "rl", "chord")
+"""The objectives that the world of one number tells apart."""
 
 LIKELY = powers(-3, 1)
 ABSURD = powers(-3, 200)
@@ -75,7 +90,7 @@ def held_again(life: Life, record: Record) -> None:
 class Stream:
     """A random life in the world of one number; it is killed after these many events, once or more."""
 
-    methods: tuple[Method | None, ...]
+    methods: tuple[str | None, ...]
     rate: float
     seed: int
     budget: dict[str, Any]
@@ -122,7 +137,7 @@ def streams(draw: st.DrawFn, enforce: Any) -> Stream:
         },
     }
     return Stream(
-        methods=tuple(draw(st.lists(st.sampled_from([None, "sft", "rl", "chord"]), min_size=1, max_size=3))),
+        methods=tuple(draw(st.lists(st.none() | combinations("language", SCALAR), min_size=1, max_size=3))),
         rate=draw(LIKELY | ABSURD),
         seed=draw(st.integers(0, 1000)),
         budget=budget | ({"target_accuracy": 0.5} if allocation == "floor" else {}),
@@ -166,7 +181,7 @@ def images(rule: str) -> dict[str, Any]:
 @st.composite
 def vision_curricula(draw: st.DrawFn) -> Curriculum:
     """A tiny classifier, two or three rules, any method of the world at each."""
-    method = st.sampled_from(METHODS["vision"])
+    method = combinations("vision")
     return Curriculum.model_validate(
         {
             "model": {"type": "mlp", "hidden_sizes": [8], "pretrain": {"images": 20, "num_train_epochs": 1}},
@@ -222,14 +237,14 @@ def base() -> Iterator[Path]:
         ("project", None, (0.03, 1e30), ("sft", "rl"), (7,)),
         (["penalty", "project"], {"r": 4}, (0.1, 1e3), ("rl_kl", "sft"), (9, 12)),
         (["recover", "project"], None, (0.01, 1e3), ("chord", "eaft"), (8,)),
-        (["penalty", "rollback"], None, (0.01, 1e8), ("sft_kl", "replay"), ()),
+        (["penalty", "rollback"], None, (0.01, 1e8), ("sft_kl", "rl+replay+l2"), ()),
         ("project", None, (0.03, 1e8), ("lora", "gate"), (10,)),
         (["recover", "rollback"], None, (1e3, 0.03), ("tilt", "ewc"), (6, 14)),
     ],
     ids=str,
 )
 def test_no_stage_of_the_language_world_ends_above_its_cap(
-    base: Path, enforce: Any, lora: Any, rates: tuple[float, ...], methods: tuple[Method, ...], cuts: tuple[int, ...]
+    base: Path, enforce: Any, lora: Any, rates: tuple[float, ...], methods: tuple[str, ...], cuts: tuple[int, ...]
 ) -> None:
     toy = {"type": "python", "path": "tests.agent.killing:toy", "args": {"size": 8}}
     pairs = enumerate(zip(methods, rates, strict=True))

@@ -6,17 +6,19 @@ from typing import Any
 import pytest
 
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapshots
-from perdure.agent.planning.memory import Sizes, memory_of, sizes_of
+from perdure.agent.planning.memory import memory_of
 from perdure.agent.planning.plan import deciding_answers, plan
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, size_of, time_method
 from perdure.agent.setup import prepare
-from perdure.agent.worlds.contract import ALONE
+from perdure.agent.worlds.contract import UpdateJob, Watch
+from perdure.agent.worlds.job import update_job
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import Common, EwcTrain, L2Train, LoraTrain, RlTrain, SdftTrain, SftTrain
 from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RuleStrategy
-from perdure.curriculum.train import settings_for
+from perdure.curriculum.train import Train, settings_for
+from perdure.curriculum.worlds.contract import Sizes
+from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.vision.test_vision_life import Onlooker, curriculum, images
 
 
@@ -86,9 +88,14 @@ def test_the_object_is_plain(planned: LifePlan) -> None:
 def test_a_trial_leaves_no_trace(config: Curriculum, tmp_path: Path) -> None:
     ready = prepare(config, Onlooker())
     before = ready.world.policy.fingerprint()
-    settings = settings_for("sft", config.train, config.stages[1].train)
     folder = tmp_path / "trial"
-    time_method(ready.world, "sft", ready.tasks[1], settings, seed=0, folder=folder, beside=ALONE)
+
+    def job(watch: Watch) -> UpdateJob:
+        method = config.method("sft")
+        more: dict[str, Any] = {"seed": 0, "folder": folder, "watch": watch, "controller": None}
+        return update_job(config, ready.tasks, ready.world.policy, 2, method, **more)
+
+    time_method(config, ready.world, job, folder)
     assert ready.world.policy.fingerprint() == before
     assert not folder.exists() and size_of(folder) == 0
 
@@ -136,7 +143,7 @@ def test_answers_that_decide_a_stage() -> None:
 
 def test_the_sizes_of_a_low_rank_update(config: Curriculum) -> None:
     # Matrices of 785 x 32 and 32 x 10: all weights but the 42 biases. A unit of rank: 785 + 32 + 32 + 10.
-    sizes = sizes_of(prepare(config, Onlooker()).world)
+    sizes = prepare(config, Onlooker()).world.sizes
     assert (sizes.matrices, sizes.per_rank) == ((785 * 32 + 32 * 10) * 4, 859 * 4)
 
 
@@ -149,24 +156,28 @@ ADAPTER = Sizes(weights=104, trained=4, matrices=0, per_rank=1, element=2, held=
     ("method", "settings", "sizes", "total"),
     [
         # weights, gradients, two moments, copies, logits with their gradient
-        ("sft", SftTrain(), FULL, 100 + 100 + 200 + 0 + 14),
-        ("rl", RlTrain(), FULL, 100 + 100 + 200 + 0 + 14),
-        ("rl", RlTrain(beta=0.1), FULL, 100 + 100 + 200 + 100 + 14),
-        ("rl_kl", RlTrain(), FULL, 100 + 100 + 200 + 100 + 14),
-        ("rl_kl", RlTrain(), ADAPTER, 104 + 4 + 8 + 0 + 14),
+        ("sft", {}, FULL, 100 + 100 + 200 + 0 + 14),
+        ("rl", {}, FULL, 100 + 100 + 200 + 0 + 14),
+        ("rl", {"beta": 0.1}, FULL, 100 + 100 + 200 + 100 + 14),
+        ("rl_kl", {}, FULL, 100 + 100 + 200 + 100 + 14),
+        ("rl_kl", {}, ADAPTER, 104 + 4 + 8 + 0 + 14),
         # Two weights of two bytes, which the teacher keeps in four.
-        ("sdft", SdftTrain(), ADAPTER, 104 + 4 + 8 + 8 + 14),
-        ("ewc", EwcTrain(), FULL, 100 + 100 + 200 + 200 + 14),
+        ("sdft", {}, ADAPTER, 104 + 4 + 8 + 8 + 14),
+        ("ewc", {}, FULL, 100 + 100 + 200 + 200 + 14),
         # Where the stage began in two bytes a weight, and the Fisher information in four.
-        ("ewc", EwcTrain(), HALF, 100 + 100 + 200 + 300 + 14),
-        ("l2", L2Train(), FULL, 100 + 100 + 200 + 100 + 14),
+        ("ewc", {}, HALF, 100 + 100 + 200 + 300 + 14),
+        ("l2", {}, FULL, 100 + 100 + 200 + 100 + 14),
         # Four units of rank are 12: gradients of the weights and of the factors, the factors' moments, the matrices as
         # they began and the factors.
-        ("lora", LoraTrain(r=4), FULL, 100 + 112 + 24 + 102 + 14),
+        ("lora", {"lora": {"r": 4}}, FULL, 100 + 112 + 24 + 102 + 14),
+        # A method keeps what all its parts keep.
+        ("rl_kl+ewc+l2", {}, FULL, 100 + 100 + 200 + (100 + 200 + 100) + 14),
     ],
 )
-def test_memory_by_hand(method: Any, settings: Common, sizes: Sizes, total: int) -> None:
-    assert memory_of(method, settings, sizes, logits=7).total == total
+def test_memory_by_hand(method: str, settings: dict[str, Any], sizes: Sizes, total: int) -> None:
+    parsed = spec_of("language").method(method)
+    train = settings_for(parsed, Train.model_validate(settings), Train())
+    assert memory_of(parsed, train, sizes, logits=7).total == total
 
 
 def test_what_cannot_be_timed_makes_the_life_unknown(planned: LifePlan) -> None:

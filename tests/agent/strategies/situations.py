@@ -10,8 +10,8 @@ from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import Method
-from tests.agent.scalar_world import ScalarPolicy, scalar_task
+from tests.agent.scalar_world import scalar_task
+from tests.plugin.perdure_scalar.world import ScalarPolicy
 
 
 def reading(kl: float = 0.0, cap: float = 1.0) -> Reading:
@@ -20,7 +20,7 @@ def reading(kl: float = 0.0, cap: float = 1.0) -> Reading:
 
 
 def trial(
-    method: Method = "rl",
+    method: str = "rl",
     *,
     steps: int = 10,
     before: float = 0.5,
@@ -45,7 +45,7 @@ class Trials:
     table: Mapping[str, Mapping[str, Any]]
     asked: list[tuple[str, int]] = field(default_factory=list)
 
-    def attempt(self, method: Method, steps: int, num_prompts: int, k: int) -> Trial:
+    def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> Trial:
         self.asked.append((method, steps))
         return trial(method, steps=steps, **self.table[method])
 
@@ -68,7 +68,7 @@ def situation(
     config: Curriculum,
     trials: Trials,
     *,
-    methods: Sequence[Method] | None = None,
+    methods: Sequence[str] | None = None,
     steps: int = 100,
     number: int = 1,
     record: Record | None = None,

@@ -1,0 +1,1 @@
+"""A world of somebody else's: one package, found by entry points."""

@@ -1,0 +1,12 @@
+"""The objective `leap` of the vision world: REINFORCE with its loss doubled."""
+
+from typing import Any
+
+from perdure.agent.worlds.vision.methods import reinforce
+
+begin_pass = reinforce.begin_pass
+
+
+def loss(log_MBC: Any, rows: Any, settings: Any, draws: Any, moment: Any) -> Any:
+    loss_M, reward_M = reinforce.loss(log_MBC, rows, settings, draws, moment)
+    return 2 * loss_M, reward_M
