@@ -19,8 +19,9 @@ from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import PythonStrategy
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
+from perdure.curriculum.worlds.contract import MethodError
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
-from perdure.curriculum.worlds.registry import method_name
+from perdure.curriculum.worlds.registry import sections
 
 
 def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Decision:
@@ -135,10 +136,15 @@ def checked(decision: object, situation: Situation) -> Decision:
 
 def _refusal(name: object, situation: Situation) -> str:
     choose = f"choose one of {', '.join(map(repr, situation.methods))}"
+    curriculum = situation.curriculum
+    if not isinstance(name, str) or not set(name.split("+")) <= set(sections()):
+        return f"there is no method {name!r}{did_you_mean(name, situation.methods)}; {choose}"
+    if not set(name.split("+")) <= set(curriculum.spec.parts):
+        return f"method {name!r} is not of the {curriculum.world} world; {choose}"
     try:
-        method = situation.curriculum.method(method_name(str(name)))
-    except ValueError:  # of its world, or of none
-        return f"there is no method {name!r} here{did_you_mean(name, situation.methods)}; {choose}"
+        method = curriculum.method(name)
+    except MethodError as error:
+        return f"method {name!r} means nothing: {error}"
     if lacking(method, facts_of(situation.task)):
         return f"method {name!r} cannot learn this task, which has {_lacking(situation.task)}; {choose}"
     return f"method {name!r} is not among its candidates; {choose}"

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import MethodError
+from perdure.curriculum.worlds.contract import MethodError, WorldSpec
 from perdure.curriculum.worlds.learnable import facts_of, learnable_by
 
 DEFAULT: tuple[str, ...] = ("sft", "low_lr_sft", "sft_kl", "rl", "rl_kl", "chord", "tilt")
@@ -21,18 +20,18 @@ Mask = tuple[NDArray[np.int8], NDArray[np.int8]]
 """Which methods and which shares can be chosen, 1 or 0: what `MultiDiscrete.sample` takes."""
 
 
-def methods_for(asked: Sequence[str] | None, curriculum: Curriculum) -> tuple[str, ...]:
+def methods_for(asked: Sequence[str] | None, spec: WorldSpec) -> tuple[str, ...]:
     """The methods among which an action chooses; without `asked`, those of `DEFAULT` that the world has.
 
     Raises:
         ConfigError: none, one twice, or one that the world does not have.
     """
     if asked is None:
-        return tuple(method for method in DEFAULT if method in curriculum.spec.names)
+        return tuple(method for method in DEFAULT if method in spec.names)
     try:
-        methods = tuple(curriculum.method(name).name for name in asked)
+        methods = tuple(spec.method(name).name for name in asked)
     except MethodError as error:
-        raise ConfigError(f"`methods` of the environment: {error}") from error
+        raise ConfigError(f"the {spec.name} world: {error}") from error
     if not methods or len(set(methods)) < len(methods):
         raise ConfigError("`methods` must name one method at least, and none twice")
     return methods
@@ -49,13 +48,13 @@ def shares_for(asked: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, asked))
 
 
-def possible(methods: Sequence[str], task: Task, curriculum: Curriculum) -> tuple[str, ...]:
+def possible(methods: Sequence[str], task: Task, spec: WorldSpec) -> tuple[str, ...]:
     """Those of the methods that can learn the task, in the same order.
 
     Raises:
         ConfigError: none can.
     """
-    spec, facts = curriculum.spec, facts_of(task)
+    facts = facts_of(task)
     found = learnable_by(spec, facts, methods)
     if not found:
         able = learnable_by(spec, facts)

@@ -75,7 +75,7 @@ class Stream(gymnasium.Env[Observation, Action]):
     ) -> None:
         told = read(curriculum, overrides)
         self._curriculum = left_to(PythonStrategy(type="python", path=PATH), told)
-        self.methods, self.shares = methods_for(methods, told), shares_for(shares)
+        self.methods, self.shares = methods_for(methods, told.spec), shares_for(shares)
         self.observation_names = tuple(NAMES)
         self._weights = weights_for(told.environment, gain_weight, forgetting_weight, benchmark_weight)
         self._lives, self._shuffle = Lives(), shuffle
@@ -107,7 +107,7 @@ class Stream(gymnasium.Env[Observation, Action]):
         path = self._scratch.fresh() if keep is None else keep
         life = self._lives.begin(episode(self._curriculum, drawn, shuffle=self._shuffle), path)
         life.strategy = self._acting
-        able = [possible(self.methods, task, self._curriculum) for task in life.tasks]
+        able = [possible(self.methods, task, self._curriculum.spec) for task in life.tasks]
         begin(life)
         self._life, self._able = life, [*able, ()]
         about = {"seed": drawn, "stages": tuple(task.name for task in life.tasks), "methods": self.methods}

@@ -16,7 +16,7 @@ from perdure.budget.law.saved import save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.worlds.vision.model import MlpModel
 from tests.agent.scalar_life import Onlooker, a_life
 from tests.agent.scalar_life import curriculum as scalar_curriculum
 from tests.budget.laws import a_law

@@ -114,7 +114,7 @@ def save_large_model(folder: Path) -> None:
     from transformers import LlamaConfig
 
     from perdure.agent.worlds.language.loading import load_policy
-    from perdure.curriculum.worlds.registry import CausalModel
+    from perdure.curriculum.worlds.language.model import CausalModel
     from tests.models import random_model
 
     tokenizer = load_policy(CausalModel(model_name_or_path=TINY), seed=0).tokenizer

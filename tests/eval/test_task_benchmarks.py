@@ -11,7 +11,8 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.schema import BenchmarkConfig, Evaluation, TaskBenchmark
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.build import build_task
-from perdure.curriculum.worlds.registry import CausalModel, MlpModel
+from perdure.curriculum.worlds.language.model import CausalModel
+from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.eval.benchmarks import HeldoutItems, Prepared, prepare_benchmarks, refuse_trained_on
 from perdure.eval.scorecard import Scorecard
 

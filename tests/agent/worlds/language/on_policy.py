@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import ALONE, Beside, Outcome, Progress
 from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.methods.rl import build_sampler
 from perdure.agent.worlds.language.trl.config import build_config
 from perdure.agent.worlds.language.trl.rows import RewardMeter
-from perdure.agent.worlds.contract import ALONE, Beside, Outcome, Progress
 from perdure.curriculum.settings import (
     ChordTrain,
     Common,

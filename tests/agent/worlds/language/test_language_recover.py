@@ -10,8 +10,8 @@ import torch
 from perdure.agent.seeds import derive
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.base_prompts import RECOVER, base_prompts
-from perdure.agent.worlds.language.world import LanguageWorld
 from perdure.agent.worlds.contract import Progress
+from perdure.agent.worlds.language.world import LanguageWorld
 from perdure.budget.config import RecoverConfig
 from perdure.budget.estimate import per_token
 from tests.agent.killing import life, save_base

@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import Beside, Outcome, Progress, SaveAndStop
 from perdure.agent.worlds.language.methods import check_settings, find_update
 from perdure.agent.worlds.language.trl.config import samples
-from perdure.agent.worlds.contract import Beside, Outcome, Progress, SaveAndStop
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.settings import Common, RlTrain, SftTrain
 from perdure.curriculum.task import Task

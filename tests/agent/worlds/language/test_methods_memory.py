@@ -8,8 +8,8 @@ from weakref import ref
 import pytest
 from torch import Tensor
 
-from perdure.agent.worlds.language.methods.sdft import SdftTrainer
 from perdure.agent.worlds.contract import SaveAndStop
+from perdure.agent.worlds.language.methods.sdft import SdftTrainer
 from perdure.curriculum.settings import Common, L2Train, RlTrain
 from perdure.curriculum.worlds.contract import Method
 from tests.agent.worlds.language.on_policy import QUICK, SMALL, Run, based

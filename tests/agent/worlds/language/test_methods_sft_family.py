@@ -11,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import ALONE, Beside, Progress
 from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.methods.eaft import eaft_loss
 from perdure.agent.worlds.language.methods.ewc import drawn_log_likelihood, fisher, texts
@@ -19,7 +20,6 @@ from perdure.agent.worlds.language.methods.losses import entropy_weights
 from perdure.agent.worlds.language.methods.low_rank import LowRankAdamW, factor_gradients
 from perdure.agent.worlds.language.methods.replay import mixture
 from perdure.agent.worlds.language.trl.rows import demonstration_rows, encode_demonstration, recalled, token_rows
-from perdure.agent.worlds.contract import ALONE, Beside, Progress
 from perdure.budget.errors import ConfigError, DataError
 from perdure.budget.estimate import per_token
 from perdure.curriculum.settings import (

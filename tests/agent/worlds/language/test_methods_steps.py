@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.trl.steps import count_steps
-from perdure.agent.worlds.contract import Progress
 from perdure.curriculum.settings import TrlCommon
 from perdure.curriculum.train import SECTIONS
 from perdure.curriculum.worlds.contract import Method

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import Beside, Progress
 from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.methods.terms import (
     KlTerm,
@@ -22,7 +23,6 @@ from perdure.agent.worlds.language.methods.terms import (
     terms_beside,
 )
 from perdure.agent.worlds.language.trl.trainer import StepLosses
-from perdure.agent.worlds.contract import Beside, Progress
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import per_token

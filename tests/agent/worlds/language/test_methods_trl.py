@@ -8,6 +8,7 @@ import torch
 from datasets import Dataset
 
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.methods.chord import ChordTrainer, answer_logps, pad_right
 from perdure.agent.worlds.language.methods.losses import mu
@@ -16,7 +17,6 @@ from perdure.agent.worlds.language.methods.sft import SftTrainer
 from perdure.agent.worlds.language.trl.config import build_config
 from perdure.agent.worlds.language.trl.rows import RewardMeter, demonstration_rows, encode_demonstration, prompt_rows
 from perdure.agent.worlds.language.trl.trainer import StepLosses
-from perdure.agent.worlds.contract import Progress
 from perdure.budget.errors import ModelError
 from perdure.curriculum.settings import ChordTrain, Common, RlTrain, SftTrain
 from perdure.curriculum.task import Task

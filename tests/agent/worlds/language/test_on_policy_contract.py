@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import Beside, Outcome, SaveAndStop
 from perdure.agent.worlds.language.base import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.methods import check_settings, find_update
 from perdure.agent.worlds.language.policy import LanguagePolicy
-from perdure.agent.worlds.contract import Beside, Outcome, SaveAndStop
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError, DataError
 from perdure.budget.penalty import Controller
