@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
+from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
 from perdure.curriculum.train import Train
-from perdure.curriculum.worlds.contract import Method, MethodError, ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.contract import Method, MethodError, ModelSection, Source, WorldSpec, offer
 from perdure.curriculum.worlds.learnable import lacking, refusal
-from perdure.curriculum.worlds.registry import MethodName, default_world, model_type, owner_of, spec_of, worlds
+from perdure.curriculum.worlds.registry import (
+    MethodName,
+    default_world,
+    owner_of,
+    spec_of,
+    type_of,
+    worlds,
+    worlds_with,
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -22,10 +31,10 @@ else:
 
     def _model_type(model: Any) -> str:
         """The kind of a model section; without `type`, and for what is no section at all, that of the default world."""
-        default = model_type(default_world().model)
+        default = type_of(default_world().model)
         return str(model.get("type", default) if isinstance(model, dict) else getattr(model, "type", default))
 
-    _models = [Annotated[spec.model, Tag(model_type(spec.model))] for spec in worlds().values()]
+    _models = [Annotated[spec.model, Tag(type_of(spec.model))] for spec in worlds().values()]
     _tasks = dict.fromkeys(task for spec in worlds().values() for task in spec.tasks)
     ModelConfig = Annotated[reduce(or_, _models), Discriminator(_model_type)]
     TaskConfig = Annotated[reduce(or_, _tasks), Field(discriminator="type")]
@@ -112,7 +121,7 @@ class Stage(Frozen):
     task: Annotated[TaskConfig, Field(description="where the items come from")]
     method: Annotated[
         MethodName | None,
-        Field(description="OBJECTIVE [+ MODIFIER]…, or a recipe; overrules the strategy"),
+        Field(description="as for `fixed`; overrules the strategy"),
     ] = None
     target_accuracy: Annotated[
         float | None, Field(gt=0, lt=1, description="overrules the budget's `target_accuracy` for this stage")
@@ -156,6 +165,10 @@ class Curriculum(Frozen):
         Raises:
             MethodError: there is none of that name, or the model cannot be trained by it.
         """
+        for part in name.split("+"):
+            if elsewhere := worlds_with(part, besides=self.spec):
+                message = f"method {part!r} is of the {elsewhere} world; {offer(self.spec.names, self.spec.modifiers)}"
+                raise MethodError(message)
         method = self.spec.method(name)
         refused = self.model.refusal(method)
         if refused is not None:
@@ -168,8 +181,9 @@ class Curriculum(Frozen):
         for place, task in self._tasks():
             if not isinstance(task, spec.tasks):
                 owner = owner_of(task)
-                kind = f"`model.type: {model_type(owner.model)}`"
-                message = f"{task.type!r} is for the {owner.name} world ({kind}); {spec.takes}"  # type: ignore[attr-defined]
+                kind = f"`model.type: {type_of(owner.model)}`"
+                here = one_of([type_of(one) for one in spec.tasks])
+                message = f"{type_of(type(task))!r} is for the {owner.name} world ({kind}); {spec.takes}; use {here}"
                 raise broken_rule(message, *place, "type")
         for index, one in enumerate(self.benchmarks):
             if isinstance(one, Benchmark) and not spec.reads_text:

@@ -23,7 +23,7 @@ class FixedStrategy(Frozen):
     """One method for every stage that names none itself."""
 
     type: Literal["fixed"]
-    method: Annotated[MethodName, Field(description="the method")]
+    method: Annotated[MethodName, Field(description="an objective and modifiers, or a recipe, as in Methods")]
 
 
 class RuleStrategy(Frozen):

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.library import library_of
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.learnable import needs_of
 from perdure.curriculum.worlds.registry import worlds
 
 HEAD = """\
@@ -20,7 +21,7 @@ HEAD = """\
 A curriculum is one YAML file: a base model, a budget, a way to choose the method, a stream of stages, and the
 benchmarks that must be kept. The model says which world it is about: `language` (causal language models) or `vision`
 (small classifiers of images, `type: mlp`). `perdure sample` prints a commented one that works, `perdure validate FILE`
-checks one, `perdure run FILE` lives it. A file is given by its path, a shipped curriculum by its name; an existing file
+checks one, `perdure run FILE` runs it. A file is given by its path, a shipped curriculum by its name; an existing file
 wins.
 
 A key that is not listed here is refused, as are a value of another type and a setting that has no meaning in the
@@ -49,23 +50,24 @@ The value is YAML: `--set model.lora={r: 8}` sets a map, `--set model.lora=null`
 
 From the weakest to the strongest:
 
-1. the method's own default (see `curriculum/worlds/NAME/spec.py`), where a setting is
-   left out or `null`;
-2. the curriculum's `train`;
-3. its section for the method that this one varies, where it varies one: `train.rl` for `gate` and `rl_kl`, `train.sft`
-   for `eaft`, `sft_kl`, `low_lr_sft`, `replay`, `ewc`, `l2` and `lora`;
-4. its section for the method itself, such as `train.ewc`;
-5. the stage's `train`;
-6. the stage's two sections of the same kinds, the method's own last.
+1. the default of the objective or modifier (`curriculum/worlds/NAME/spec.py`), where a setting is left out or `null`;
+2. what a recipe sets;
+3. the curriculum's `train`, then its section of the objective (for `gate` that of `rl`, then its own), then that of the
+   recipe;
+4. the same three of the stage.
 
-Of these a variant takes only what it has itself. A `beta` of 0 that stands outside their own sections does not reach
-`sft_kl` and `rl_kl`, which would be `sft` and `rl` without their term. `low_lr_sft` trains at `learning_rate_share` of
-the learning rate that it takes from elsewhere; one in its own section is taken as it is. `trl` maps are merged key by
-key in the same order. The method of a stage is its own `method`, or else what `strategy` says.
+What makes a recipe another method than its objective, such as the `token_weight` of `eaft`, only the recipe's own
+section overrides. A `beta` of 0 does not reach `rl_kl` or `sft_kl` from elsewhere.
+
+A modifier has a section of its own, such as `train.replay`, whatever the objective; the recipe's section overrides it,
+such as `train.sft_kl` that of `train.kl`. Of `train` itself only `beta` reaches a modifier: that of `sft_kl`.
+
+A `learning_rate_share` is the share of a learning rate that other sections set. `trl` maps are merged key by key. The
+method of a stage is its own `method`, or else what `strategy` says.
 
 ## Enforcement and allocation
 
-`budget.kl` caps the whole life, and `budget.allocation` says how much of what is left a stage may take: its own cap is
+`budget.kl` caps the whole run, and `budget.allocation` says how much of what is left a stage may take: its own cap is
 what was spent when it began and its part of the rest. `budget.enforce` is one word or a list:
 
 | word | what it does | beside |
@@ -87,6 +89,13 @@ them, `generic` where neither `prompts` nor `recover` reads it, `fraction` witho
 `rate` or `horizon` of the other controller. It is not where the switch comes from a `--set` or a sweep, so that what a
 file sets can be turned off for once.
 
+## Methods
+
+`method: OBJECTIVE [+ MODIFIER]…`, such as `sft`, `rl+replay` or `chord+replay+kl`: an objective is what the gradient is
+of, modifiers stand beside it, in any order. A recipe is a name for an objective, modifiers and settings; one without
+modifiers can be given some, such as `eaft+replay`.
+
+METHODS
 ## Strategies
 
 `fixed` uses one method. `rule` decides among `sft`, `rl` and `chord` by the base rate, the demonstrations and the
@@ -100,10 +109,10 @@ refused.
 
 def reference_markdown() -> str:
     """The whole reference as Markdown: one table a section, nested sections linked."""
-    parts = [HEAD]
+    parts = [HEAD.replace("METHODS", _methods())]
     headings = _sections()
     for section, heading in headings.items():
-        parts.append(f"## {heading}\n\n{schema_paths.summary(section)}\n\n{_table(section, headings)}\n")
+        parts.append(f"## {heading}\n\n{schema_paths.summary(section)}\n\n{_settings(section, headings)}\n")
     libraries = [library.reference() + "\n" for spec in worlds().values() if (library := library_of(spec)) is not None]
     return "\n".join([*parts, *libraries])
 
@@ -123,9 +132,45 @@ def _sections() -> dict[type[BaseModel], str]:
     return headings
 
 
-def _table(section: type[BaseModel], headings: dict[type[BaseModel], str]) -> str:
+def _methods() -> str:
+    """A row for each objective, modifier and recipe of any world."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for spec in worlds().values():
+        for one in spec.methods:
+            row = [schema_paths.summary(one.settings).removesuffix("."), needs_of(one) or "–"]
+            rows.setdefault((one.kind, one.name), row).append(spec.name)
+        for recipe in spec.recipes:
+            settings = " and ".join(
+                f"`{name}: {value}`" for name, value in {**recipe.settings, **recipe.defaults}.items()
+            )
+            meaning = f"`{recipe.combination}`" + (f" with {settings}" if settings else "")
+            row = [meaning, needs_of(spec.method(recipe.name))]
+            rows.setdefault(("recipe", recipe.name), row).append(spec.name)
+    lines = ["| kind | method | meaning | needs | worlds |", "|---|---|---|---|---|"]
+    for kind in ("objective", "modifier", "recipe"):
+        for (_, name), (meaning, needs, *where) in (row for row in rows.items() if row[0][0] == kind):
+            shown = f"[`{'+' * (kind == 'modifier')}{name}`](#{_anchor(f'train.{name}')})"
+            lines.append(f"| {kind} | {shown} | {meaning} | {needs} | {', '.join(where)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settings(section: type[BaseModel], headings: dict[type[BaseModel], str]) -> str:
+    """The table of a section; a recipe's has only what its objective's section has not."""
+    name = headings[section].removeprefix("train.")
+    recipe = next((one for spec in worlds().values() for one in spec.recipes if one.name == name), None)
+    if recipe is None:
+        return _table(section, headings)
+    parent = next(one for one, heading in headings.items() if heading == f"train.{recipe.objective}")
+    also = f"The recipe takes every setting of [train.{recipe.objective}](#{_anchor(headings[parent])})"
+    if set(section.model_fields) <= set(parent.model_fields):
+        return also + "."
+    return f"{also}, and these of its modifiers:\n\n{_table(section, headings, besides=parent)}"
+
+
+def _table(section: type[BaseModel], headings: dict[type[BaseModel], str], besides: type[BaseModel] = BaseModel) -> str:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in sorted(section.model_fields.items(), key=lambda one: one[0] != "type"):
+    fields = {name: field for name, field in section.model_fields.items() if name not in besides.model_fields}
+    for name, field in sorted(fields.items(), key=lambda one: one[0] != "type"):
         cells = (f"`{name}`", _type(field, headings), _default(field), _meaning(field))
         rows.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join(rows)

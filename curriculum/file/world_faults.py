@@ -7,7 +7,7 @@ from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_value
 from perdure.curriculum.train import section_settings
 from perdure.curriculum.worlds.contract import WorldSpec
-from perdure.curriculum.worlds.registry import sections, world_of_type, worlds
+from perdure.curriculum.worlds.registry import sections, world_of_type, worlds, worlds_with
 
 
 def world_of(document: Document) -> WorldSpec | None:
@@ -42,7 +42,7 @@ def _has(spec: WorldSpec, section: list[str], key: str) -> bool:
 
 
 def _of_another(name: str, spec: WorldSpec) -> str:
-    others = " and ".join(other.name for other in worlds().values() if name in other.parts)
+    others = worlds_with(name, besides=spec)
     return f"this method is of the {others} world; here there are {', '.join(f'`{one}`' for one in spec.parts)}"
 
 
@@ -52,7 +52,7 @@ def world_faults(document: Document) -> list[Fault]:
     if spec is None:
         return []
     faults = [_fault(document, path, why) for path, why in spec.ignores.items() if document.get(path) is not None]
-    for path, within in _train_sections(document):
+    for path, within in _train_sections(document, spec):
         for key, value in document.get(path).items():
             reason = _reason((*within, key), spec)
             if reason is not None and value not in (None, {}):
@@ -62,13 +62,13 @@ def world_faults(document: Document) -> list[Fault]:
     return faults
 
 
-def _train_sections(document: Document) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The path of every map with train settings, and the name of the method that it is for, if it is for one."""
+def _train_sections(document: Document, spec: WorldSpec) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The path of every map with train settings, and the part of a method that it is for, if it is for one."""
     stages = document.get(("stages",))
     wholes: list[Path] = [("train",)]
     wholes += [("stages", index, "train") for index in range(len(stages) if isinstance(stages, list) else 0)]
     for whole in wholes:
-        for within in ((), *((name,) for name in sections())):
+        for within in ((), *((name,) for name in spec.parts)):
             if isinstance(document.get((*whole, *within)), dict):
                 yield (*whole, *within), within
 

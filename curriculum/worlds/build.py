@@ -7,7 +7,7 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.contract import Method, ModelSection, Source, WorldSpec
 from perdure.curriculum.worlds.learnable import facts_of, refusal
-from perdure.curriculum.worlds.registry import load, owner_of, spec_of
+from perdure.curriculum.worlds.registry import load, owner_of, spec_of, type_of
 
 
 def build_task(
@@ -32,6 +32,9 @@ def build_task(
         DataError: data that is missing, empty, too little, unreachable, or of another shape than the file says.
     """
     spec = owner_of(config) if model is None else spec_of(model.world)
+    if not isinstance(config, spec.tasks):
+        model_type = type_of(owner_of(config).model)
+        raise ConfigError(f"task {name!r}: `type: {type_of(type(config))}` goes with `model.type: {model_type}`")
     task: Task = load(spec.build)(config, name=name, seed=seed, origin=origin, model=model, train=train)
     return task if train else replace(task, train=())
 

@@ -214,7 +214,7 @@ class WorldSpec:
         paths: `module:function` that finds local paths in a file (see `curriculum/file/local_paths.py`).
         library: the module that knows further settings of a library (see `curriculum/file/library.py`).
         takes: what kind of task its model takes, for a message.
-        demonstrations_from: how a task comes by demonstrations, for a message.
+        demonstrations_from, reward_from: how a task comes by them, for a message.
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
         lacks: keys of `train` that it does not have, and why.
@@ -232,6 +232,7 @@ class WorldSpec:
     build: str
     takes: str
     demonstrations_from: str
+    reward_from: str = "give it a `reward`"
     paths: str | None = None
     library: str | None = None
     generic_prompts: str | None = None

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Facts, Method, WorldSpec
+from perdure.curriculum.worlds.contract import Facts, Method, MethodSpec, WorldSpec
 
 
 def facts_of(task: Task) -> Facts:
     """The facts of a task whose data is known."""
     return Facts(task.has_demonstrations, task.reward is not None)
+
+
+def needs_of(method: Method | MethodSpec) -> str:
+    """What a task must have for a method, as words: `demonstrations and a reward`."""
+    words = (("demonstrations", "demonstrations"), ("reward", "a reward"))
+    return " and ".join(word for need, word in words if need in method.needs)
 
 
 def lacking(method: Method, facts: Facts) -> tuple[str, ...]:
@@ -29,12 +35,8 @@ def refusal(spec: WorldSpec, method: Method, facts: Facts) -> str | None:
     lacks = lacking(method, facts)
     if not lacks:
         return None
-    words = {"demonstrations": "demonstrations", "reward": "a reward"}
-    needed = " and ".join(words[need] for need in ("demonstrations", "reward") if need in method.needs)
-    sources = {"demonstrations": f"demonstrations ({spec.demonstrations_from})", "reward": "a reward"}
+    sources = {"demonstrations": spec.demonstrations_from, "reward": spec.reward_from}
+    missing = " and no ".join(f"{need} ({sources[need]})" for need in lacks)
     able = learnable_by(spec, facts)
     remedy = f"it can be learned by {one_of(able)}" if able else "it cannot be learned at all"
-    return (
-        f"method {method.name!r} needs {needed}, and the task has no {' and no '.join(sources[one] for one in lacks)}; "
-        f"{remedy}"
-    )
+    return f"method {method.name!r} needs {needs_of(method)}, and the task has no {missing}; {remedy}"

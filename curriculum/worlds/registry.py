@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.worlds.contract import MethodSpec, ModelSection, Recipe, Source, WorldSpec, offer
+from perdure.curriculum.worlds.contract import MethodError, MethodSpec, ModelSection, Recipe, Source, WorldSpec, offer
 
 WORLDS: dict[str, str] = {
     "language": "perdure.curriculum.worlds.language.spec:LANGUAGE",
@@ -65,9 +65,9 @@ def default_world() -> WorldSpec:
     return worlds()[next(iter(WORLDS))]
 
 
-def model_type(model: type[ModelSection]) -> str:
-    """The value of `type` that stands for a model section."""
-    (tag,) = model.model_fields["type"].annotation.__args__  # type: ignore[union-attr]
+def type_of(section: type[ModelSection | Source]) -> str:
+    """The value of `type` that stands for a section."""
+    (tag,) = section.model_fields["type"].annotation.__args__  # type: ignore[union-attr]
     return str(tag)
 
 
@@ -75,12 +75,17 @@ def world_of_type(kind: object) -> WorldSpec | None:
     """The world whose model has this `type`; without one the default world; `None` for an unknown one."""
     if kind is None:
         return default_world()
-    return next((spec for spec in worlds().values() if model_type(spec.model) == kind), None)
+    return next((spec for spec in worlds().values() if type_of(spec.model) == kind), None)
 
 
 def owner_of(task: Source) -> WorldSpec:
     """The first world that has a task of this class."""
     return next(spec for spec in worlds().values() if isinstance(task, spec.tasks))
+
+
+def worlds_with(part: str, *, besides: WorldSpec) -> str:
+    """The worlds that have a part of a method, as words; empty where the world `besides` has it, or none."""
+    return "" if part in besides.parts else " and ".join(spec.name for spec in worlds().values() if part in spec.parts)
 
 
 def sections() -> tuple[str, ...]:
@@ -89,15 +94,27 @@ def sections() -> tuple[str, ...]:
 
 
 def method_name(name: str) -> str:
-    """A method as a file names it, without spaces, if its parts exist in some world.
+    """A method as a file names it, without spaces, if its parts exist in some world and can be combined there.
 
     Raises:
-        ValueError: one does not; pydantic makes a fault of it.
+        ValueError: they do not, or cannot; pydantic makes a fault of it.
     """
     bare = name.replace(" ", "")
-    for part in bare.split("+"):
+    parts = bare.split("+")
+    for part in parts:
         if part not in sections():
             raise ValueError(f"there is no method {part!r}{did_you_mean(part, sections())}; {_listed()}")
+    refusals = []
+    for spec in worlds().values():
+        if set(parts) <= set(spec.parts):
+            try:
+                spec.method(bare)
+            except MethodError as error:
+                refusals.append(error)
+            else:
+                return bare
+    if refusals:
+        raise refusals[0]
     return bare
 
 

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.curriculum.file.candidate_methods import methods_of
 from perdure.curriculum.file.faults import CurriculumError
-from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.sweeps.points import points, size
-from perdure.curriculum.sweeps.reader import ReadSweep, read_sweep, shipped_sweeps
+from perdure.curriculum.sweeps.reader import ReadSweep, read_sweep
 from perdure.curriculum.sweeps.schema import Axis, Logspace, Sweep
-from perdure.curriculum.worlds.contract import METHODS
-from perdure.curriculum.worlds.registry import World
 
 BASE = """\
 model: {model_name_or_path: builtin:tiny}
@@ -175,8 +170,9 @@ def test_a_fault_of_the_curriculum_says_in_which_cells(write: Write, tmp_path: P
     file = write(GRID.replace("{strategy.method: rl, train", "{strategy.method: sft, train"))
     (tmp_path / "base.yaml").write_text(BASE.replace("reasoning_gym, dataset: chain_sum", "dataset, path: org/x"))
     assert faults(file) == [
-        "base.yaml:6:11: stages[0].task: method 'rl' needs a reward and this task has none; give it a `reward`, or use "
-        "'sft', 'sdft', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or 'lora' (where arm is 'chord')"
+        "base.yaml:6:11: stages[0].task: method 'rl' needs a reward, and the task has no reward (give it a `reward`); "
+        "it can be learned by 'sft', 'sdft', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or 'lora' (where "
+        "arm is 'chord')"
     ]
 
 
@@ -240,63 +236,6 @@ def test_there_are_as_many_points_as_the_lengths_say(lengths: list[int], seeds: 
     assert len({tuple(point.values.items()) for point in found}) == expected
 
 
-# Arms, lengths; with 15 learning rates and 2 schedules that is 5 * 15 * 2 * 2 and 10 * 15 * 2 cells; one seed.
-@pytest.mark.parametrize(("name", "arms", "lengths"), [("parity-mnist", 5, 2), ("parity-mnist-methods", 10, 1)])
-def test_the_shipped_sweeps_are_the_papers_grid(name: str, arms: int, lengths: int) -> None:
-    read = read_sweep(name)
-    assert len(read.cells) == 300
-    assert [len(set(column(read, axis))) for axis in ("arm", "schedule", "epochs")] == [arms, 2, lengths]
-    rates = sorted(set(column(read, "learning_rate")))
-    assert (rates[0], rates[-1], len(rates)) == (3e-6, 1e-3, 15)
-    assert all(later / before == pytest.approx(rates[1] / rates[0], rel=1e-4) for before, later in pairwise(rates))
-    assert all(isinstance(cell.curriculum.strategy, FixedStrategy) for cell in read.cells)
-
-
-STREAMS: dict[str, World] = {
-    "stream-rules": "vision",
-    "stream-labels": "vision",
-    "stream-hard": "vision",
-    "tiny-sayings": "language",
-    "tiny-new": "language",
-    "tiny-mixed": "language",
-}
-
-
-@pytest.mark.parametrize("stream", STREAMS)
-def test_every_method_and_strategy_is_an_arm_of_a_shipped_stream(stream: str) -> None:
-    """The methods of the world and three strategies, at five seeds; no stage has a method of its own."""
-    cells = read_sweep(f"{stream}-arms").cells
-    methods = METHODS[STREAMS[stream]]
-    assert len(cells) == 5 * (len(methods) + 3)
-    assert list(dict.fromkeys(cell.arm for cell in cells)) == [*methods, "rule", "probe", "bandit"]
-    for cell in cells:
-        strategy = cell.curriculum.strategy
-        assert cell.arm == (strategy.method if isinstance(strategy, FixedStrategy) else strategy.type)
-        assert all(stage.method is None and methods_of(cell.curriculum, stage) for stage in cell.curriculum.stages)
-        assert all(stage.task.refusal(method) is None for stage in cell.curriculum.stages for method in methods)
-    assert cells[0].curriculum.budget.enforced == ("rollback",)
-    assert {len(cell.curriculum.benchmarks) for cell in cells} == {2 if STREAMS[stream] == "language" else 3}
-
-
-def test_the_shipped_sweep_of_enforcement_holds_one_lesson_in_every_way() -> None:
-    cells = read_sweep("enforcement").cells
-    assert len(cells) == 8 * 5
-    held = {cell.arm: cell.curriculum.budget for cell in cells}
-    assert {arm: budget.enforced for arm, budget in held.items()} == {
-        "stop": ("stop",),
-        "rollback": ("rollback",),
-        "project": ("project",),
-        "recover-project": ("recover", "project"),
-        "penalty-rollback": ("penalty", "rollback"),
-        "penalty-project": ("penalty", "project"),
-        "ziegler-rollback": ("penalty", "rollback"),
-        "ziegler-project": ("penalty", "project"),
-    }
-    proportional = {arm for arm, budget in held.items() if budget.penalty.controller == "proportional"}
-    assert proportional == {"ziegler-rollback", "ziegler-project"}
-    assert {(cell.curriculum.budget.kl, cell.curriculum.train.learning_rate) for cell in cells} == {(0.5, 1e-3)}
-
-
 def test_an_axis_may_cross_a_switch_with_what_hangs_on_it(write: Write) -> None:
     """`penalty` has no effect beside `stop`, and a product of both is lived all the same."""
     before, _, _ = GRID.partition("axes:")
@@ -308,12 +247,6 @@ def test_an_axis_may_cross_a_switch_with_what_hangs_on_it(write: Write) -> None:
     alone = before + "axes:\n  - {path: budget.penalty.weight, values: [2]}\n"
     (line,) = faults(write(alone))
     assert line.endswith("budget.penalty: has no effect here: `enforce` does not list `penalty`")
-
-
-def test_shipped_sweeps_are_found_by_name(tmp_path: Path) -> None:
-    assert {"parity-mnist", "parity-mnist-methods"} <= set(shipped_sweeps())
-    with pytest.raises(CurriculumError, match=r"no shipped sweep has this name; did you mean 'parity-mnist'\?"):
-        read_sweep("parity-mnst")
 
 
 def test_nothing_heavy_is_imported(write: Write) -> None:

@@ -62,6 +62,11 @@ MISTAKES = {
         "mine.yaml:2:26: budget.prompts: `budget.prompts: generic` and `budget.generic: FILE` go together",
     ),
 }
+CHOICES = (
+    "choose one of 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', "
+    "'ewc', 'l2', 'lora', 'grpo', 'dr_grpo', 'reinforce', 'simpo', and add modifiers: +replay, +kl, +ewc, +l2, "
+    "+low_rank"
+)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -78,8 +83,7 @@ def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> No
     ]
     text = GOOD.replace("method: rl", "method: rl_").replace("dataset: chain_sum}\n  - ", "datset: a}\n  - ")
     assert faults(write(text)) == [
-        "mine.yaml:3:33: strategy.method: must be 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'eaft', 'sft_kl', "
-        "'rl_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'; got 'rl_'; did you mean 'rl'?",
+        f"mine.yaml:3:33: strategy.method: there is no method 'rl_'; did you mean 'rl'?; {CHOICES}",
         "mine.yaml:6:11: stages[0].task.dataset: required key is missing",
         "mine.yaml:6:33: stages[0].task.datset: unknown key; did you mean 'dataset'?",
     ]
@@ -92,9 +96,11 @@ def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> No
 
 CANDIDATES = {
     "sft": "mine.yaml:3:37: strategy.candidates: must be a list; got 'sft'",
-    "[sft, tlt]": "mine.yaml:3:43: strategy.candidates[1]: must be 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', "
-    "'eaft', 'sft_kl', 'rl_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'; got 'tlt'; did "
-    "you mean 'tilt'?",
+    "[sft, tlt]": "mine.yaml:3:43: strategy.candidates[1]: there is no method 'tlt'; did you mean 'tilt'?; " + CHOICES,
+    "[sft, rl+replai]": "mine.yaml:3:43: strategy.candidates[1]: there is no method 'replai'; did you mean 'replay'?; "
+    + CHOICES,
+    "[sft, rl+chord]": "mine.yaml:3:43: strategy.candidates[1]: `chord` is an objective, and a method has one; `rl` is "
+    "another",
     "[]": "mine.yaml:3:37: strategy.candidates: must have at least 1 entries; got a list of 0",
 }
 
@@ -134,8 +140,8 @@ def test_rules_across_fields_point_at_the_offender(write: Write) -> None:
     assert faults(write(twice)) == [f"mine.yaml:7:11: stages[1].name: {message}"]
     imitated = GOOD.replace("{type: reasoning_gym, dataset: chain_sum}\n  -", "{type: dataset, path: org/name}\n  -")
     reward = (
-        "method 'rl' needs a reward and this task has none; give it a `reward`, or use 'sft', 'sdft', 'eaft', "
-        "'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or 'lora'"
+        "method 'rl' needs a reward, and the task has no reward (give it a `reward`); it can be learned by 'sft', "
+        "'sdft', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or 'lora'"
     )
     assert faults(write(imitated)) == [f"mine.yaml:6:11: stages[0].task: {reward}"]
     own = imitated.replace("  - name: v1.2", "    method: rl\n  - name: v1.2")

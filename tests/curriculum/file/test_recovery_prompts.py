@@ -36,7 +36,7 @@ def test_general_prompts_beside_those_that_the_budget_reads(tmp_path: Path) -> N
         ),
         (
             VISION.replace("{kl: 1}", GENERIC),
-            "2:56: budget.generic: generic prompts are text, and this model sees images; use `prompts: seen` or `task`",
+            "2:56: budget.generic: generic prompts are text, and this model sees images; set `prompts: seen` or `task`",
         ),
         (
             LANGUAGE.replace("org/name}", "org/name, lora: {r: 2}}").replace(

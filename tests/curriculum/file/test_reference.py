@@ -5,9 +5,11 @@ from pathlib import Path
 
 from perdure.curriculum.file.reference import reference_markdown
 from perdure.curriculum.schema import Curriculum, TaskBenchmark
-from perdure.curriculum.settings import ChordTrain, TiltTrain
-from perdure.curriculum.worlds.language.tasks import Dataset, Images
-from perdure.curriculum.worlds.registry import CausalModel, MlpModel, Pretrain
+from perdure.curriculum.worlds.language.model import CausalModel
+from perdure.curriculum.worlds.language.settings import LanguageChord, LanguageTilt
+from perdure.curriculum.worlds.language.tasks import Dataset
+from perdure.curriculum.worlds.vision.model import MlpModel, Pretrain
+from perdure.curriculum.worlds.vision.tasks import Images
 
 DOCS = Path(__file__).parents[3] / "docs" / "curriculum.md"
 
@@ -20,7 +22,17 @@ def test_the_file_in_docs_is_up_to_date() -> None:
 
 def test_every_key_has_a_row_with_its_meaning() -> None:
     text = reference_markdown()
-    for section in (Curriculum, CausalModel, MlpModel, Pretrain, TaskBenchmark, Dataset, Images, ChordTrain, TiltTrain):
+    for section in (
+        Curriculum,
+        CausalModel,
+        MlpModel,
+        Pretrain,
+        TaskBenchmark,
+        Dataset,
+        Images,
+        LanguageChord,
+        LanguageTilt,
+    ):
         for name in section.model_fields:
             assert re.search(rf"^\| `{name}` \| [^|]+ \| [^|]+ \| [^| ][^|]* \|$", text, re.MULTILINE), name
     assert "| |" not in text

@@ -7,7 +7,7 @@ from pathlib import Path
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.file.sample import sample_curriculum
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.language.sources import PythonTask, ReasoningGym
+from perdure.curriculum.worlds.language.tasks import PythonTask, ReasoningGym
 
 
 def read(folder: Path, text: str) -> Curriculum:

@@ -8,15 +8,18 @@ from perdure.curriculum.file.candidate_methods import methods_of, strategy_metho
 from perdure.curriculum.file.reader import read_curriculum, shipped
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import CANDIDATES
-from perdure.curriculum.worlds.contract import METHODS
-from perdure.curriculum.worlds.language.sources import Images
-from perdure.curriculum.worlds.registry import CausalModel, MlpModel
+from perdure.curriculum.worlds.language.model import CausalModel
+from perdure.curriculum.worlds.language.spec import LANGUAGE as LANGUAGE_SPEC
+from perdure.curriculum.worlds.vision.model import MlpModel
+from perdure.curriculum.worlds.vision.spec import VISION as VISION_SPEC
+from perdure.curriculum.worlds.vision.tasks import Images
 from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 
-HERE = (
-    "'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2' or "
-    "'lora'"
-)
+TEXT = "'reasoning_gym', 'dataset' or 'python'"
+RECIPES = "'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'grpo', 'dr_grpo'"
+MODIFIERS = "and add modifiers: +replay, +kl, +ewc, +l2, +low_rank"
+HERE = f"choose one of 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', {RECIPES}, {MODIFIERS}"
+REWARDED = "it can be learned by 'rl', 'tilt', 'reinforce', 'simpo', 'rl_kl', 'grpo' or 'dr_grpo'"
 
 
 def test_the_model_says_the_world(tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_a_curriculum_that_was_written_out_is_the_same_again(tmp_path: Path) -> 
         ("3", "1:8: model: must be a map of keys; got 3"),
         (
             "{type: mlp, lora: {r: 3}}",
-            "1:20: model.lora: unknown key; known here: type, hidden_sizes, data, pretrain, device, threads, seed",
+            "1:20: model.lora: unknown key; known here: device, threads, type, hidden_sizes, data, pretrain, seed",
         ),
         ("{type: mlp, learning_rate: 1}", "1:20: model.learning_rate: unknown key; it belongs in `model.pretrain`"),
         ("{type: mlp, hidden_sizes: []}", "1:34: model.hidden_sizes: must have at least 1 entries; got a list of 0"),
@@ -69,20 +72,20 @@ def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> No
     [
         (
             VISION.replace("{type: images, images: digits, rule: parity}", "{type: reasoning_gym, dataset: chain_sum}"),
-            "6:18: stages[0].task.type: 'reasoning_gym' is for the language world; this model sees images: "
-            "use `type: images`",
+            "6:18: stages[0].task.type: 'reasoning_gym' is for the language world (`model.type: causal_lm`); "
+            "this model sees images; use 'images'",
         ),
         (
             LANGUAGE.replace(
                 "{type: reasoning_gym, dataset: chain_sum}", "{type: images, images: digits, rule: prime}"
             ),
             "6:18: stages[0].task.type: 'images' is for the vision world (`model.type: mlp`); "
-            "a language model reads text",
+            f"a language model reads text; use {TEXT}",
         ),
         (
             LANGUAGE + "benchmarks:\n  - {type: task, name: b, task: {type: images, images: clothes, rule: label}}\n",
             "8:40: benchmarks[0].task.type: 'images' is for the vision world (`model.type: mlp`); "
-            "a language model reads text",
+            f"a language model reads text; use {TEXT}",
         ),
         (
             VISION + "benchmarks:\n  - {tasks: hellaswag}\n",
@@ -90,29 +93,29 @@ def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> No
         ),
         (
             LANGUAGE.replace("method: rl", "method: reinforce"),
-            f"3:33: strategy.method: method 'reinforce' is of the vision world; here use {HERE}",
+            f"3:33: strategy.method: method 'reinforce' is of the vision world; {HERE}",
         ),
         (
             LANGUAGE + "    method: simpo\n",
-            f"7:13: stages[0].method: method 'simpo' is of the vision world; here use {HERE}",
+            f"7:13: stages[0].method: method 'simpo' is of the vision world; {HERE}",
         ),
         (
             LANGUAGE.replace("{type: fixed, method: rl}", "{type: bandit, candidates: [sft, simpo]}"),
-            f"3:44: strategy.candidates[1]: method 'simpo' is of the vision world; here use {HERE}",
+            f"3:44: strategy.candidates[1]: method 'simpo' is of the vision world; {HERE}",
         ),
         (
             VISION.replace("method: rl", "method: sdft"),
-            "3:33: strategy.method: method 'sdft' is of the language world; here use 'sft', 'rl', 'chord', 'gate', "
-            "'tilt', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'reinforce' or 'simpo'",
+            "3:33: strategy.method: method 'sdft' is of the language world; choose one of 'sft', 'rl', 'chord', "
+            f"'gate', 'tilt', 'reinforce', 'simpo', {RECIPES}, {MODIFIERS}",
         ),
         (
             VISION.replace("{kl: 1}", "{kl: 1, prompts: generic, generic: mine.yaml}"),
-            "2:26: budget.prompts: generic prompts are text, and this model sees images; use `prompts: seen` or `task`",
+            "2:26: budget.prompts: generic prompts are text, and this model sees images; set `prompts: seen` or `task`",
         ),
         (
             VISION.replace("rule: parity", "rule: parity, writer: none").replace("method: rl", "method: chord"),
-            "6:11: stages[0].task: method 'chord' needs demonstrations and this task has none; name a `writer`, or use "
-            "'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'",
+            "6:11: stages[0].task: method 'chord' needs demonstrations and a reward, and the task has no "
+            f"demonstrations (name a `writer`); {REWARDED}",
         ),
         (
             VISION.replace("rule: parity", "rule: label, writer: two"),
@@ -139,7 +142,7 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
         (VISION, "{type: probe}", CANDIDATES),
         (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl", "tilt")),
         (VISION, "{type: probe, candidates: [tilt, lora]}", ("tilt", "lora")),
-        (VISION, "{type: python, path: 'mine:choose'}", METHODS["vision"]),
+        (VISION, "{type: python, path: 'mine:choose'}", VISION_SPEC.names),
         (VISION + "    method: ewc\n", "{type: rule}", ("ewc",)),
     ],
 )
@@ -155,7 +158,7 @@ def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -
     imitating = unwritten.replace("{type: fixed, method: rl}", "{type: probe, candidates: [sft, gate]}")
     assert faults(tmp_path, imitating) == [
         "6:11: stages[0].task: none of the strategy's candidates can learn this task: method 'sft' needs "
-        "demonstrations and this task has none; name a `writer`, or use 'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'"
+        f"demonstrations, and the task has no demonstrations (name a `writer`); {REWARDED}"
     ]
     read(tmp_path, imitating + "    method: tilt\n")  # the strategy is not asked
 
@@ -175,7 +178,7 @@ def test_an_adapter_is_not_offered_on_an_adapter(tmp_path: Path) -> None:
     adapted = read(
         tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", own).replace("{model_", "{lora: {r: 4}, model_")
     )
-    assert strategy_methods(adapted) == tuple(method for method in METHODS["language"] if method != "lora")
+    assert strategy_methods(adapted) == tuple(method for method in LANGUAGE_SPEC.names if method != "lora")
 
 
 def test_the_shipped_curricula_of_the_vision_world() -> None:

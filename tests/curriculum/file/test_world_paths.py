@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.law.shipped import law_path
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.worlds.vision.model import MlpModel
 from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 
 

@@ -48,8 +48,8 @@ ONE_LABEL = "has no meaning with this model: a response is one label"
             [
                 "7:9: train.top_p: unknown key; known here: num_generations, beta, learning_rate, max_steps, "
                 "num_train_epochs, per_device_train_batch_size, lr_scheduler_type, warmup_steps, max_grad_norm, "
-                "weight_decay, sft, rl, chord, gate, tilt, eaft, sft_kl, rl_kl, low_lr_sft, replay, ewc, l2, lora, "
-                "reinforce, simpo"
+                "weight_decay, sft, rl, chord, gate, tilt, rl_kl, eaft, sft_kl, low_lr_sft, replay, ewc, l2, lora, "
+                "grpo, dr_grpo, kl, low_rank, reinforce, simpo"
             ],
         ),
     ],
@@ -72,7 +72,7 @@ def test_sections_that_the_language_world_does_not_have(tmp_path: Path, method: 
     assert faults(tmp_path, LANGUAGE + f"train: {{{method}: {{learning_rate: 1}}}}") == [
         f"7:9: train.{method}: has no meaning with this model: this method is of the vision world; "
         "here there are `sft`, `rl`, `chord`, `gate`, `tilt`, `sdft`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, "
-        "`replay`, `ewc`, `l2`, `lora`"
+        "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`"
     ]
 
 
@@ -80,8 +80,8 @@ def test_sections_that_the_vision_world_does_not_have(tmp_path: Path) -> None:
     text = VISION + "    train: {sdft: {teacher_decay: 1}, eaft: {top_k: 3, redraw: false}, gate: {temperature: 2}}\n"
     assert faults(tmp_path, text) == [
         "7:13: stages[0].train.sdft: has no meaning with this model: this method is of the language world; here there "
-        "are `sft`, `rl`, `chord`, `gate`, `tilt`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, `replay`, `ewc`, `l2`, "
-        "`lora`, `reinforce`, `simpo`",
+        "are `sft`, `rl`, `chord`, `gate`, `tilt`, `reinforce`, `simpo`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, "
+        "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`",
         "7:46: stages[0].train.eaft.top_k: has no meaning with this model: there are ten labels, and the entropy is "
         "that of all of them",
         "7:79: stages[0].train.gate.temperature: has no meaning with this model: labels are sampled at temperature 1",
@@ -114,6 +114,6 @@ def test_every_setting_of_the_vision_world_is_taken(tmp_path: Path) -> None:
         "sft_kl: {beta: 1}, rl_kl: {beta: 1},\n"
         "  low_lr_sft: {learning_rate_share: 0.2}, replay: {replay_ratio: 0.01}, "
         "ewc: {ewc_lambda: 1, fisher_items: 9},\n"
-        "  l2: {l2_lambda: 1}, lora: {r: 2, lora_alpha: 4}}\n"
+        "  l2: {l2_lambda: 1}, lora: {r: 2, lora_alpha: 4}, kl: {beta: 1}, low_rank: {r: 2}, grpo: {beta: 0.1}}\n"
     )
     assert read(tmp_path, VISION + settings).train.tilt.samples_from == "base"

@@ -8,9 +8,11 @@ import pytest
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.settings import Common
-from perdure.curriculum.train import SECTIONS
-from perdure.curriculum.worlds.contract import METHODS, PARENT, Method
-from perdure.curriculum.worlds.language.trl_fields import CONFIGS, OWNED, REFUSED, fields_of, schedulers
+from perdure.curriculum.worlds.language.spec import LANGUAGE
+from perdure.curriculum.worlds.language.trl_fields import OWNED, REFUSED, config_of, fields_of, schedulers
+from perdure.curriculum.worlds.vision.settings import Simpo
+
+CONFIGS = sorted({config_of(LANGUAGE.method(name)) for name in LANGUAGE.names})
 
 HEAD = """\
 model: {model_name_or_path: org/name}
@@ -32,7 +34,7 @@ def faults(folder: Path, text: str) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("config", sorted(set(CONFIGS.values())))
+@pytest.mark.parametrize("config", CONFIGS)
 def test_the_source_files_tell_the_same_fields_as_the_classes(config: str) -> None:
     import trl
 
@@ -52,50 +54,46 @@ def test_losses_are_those_that_trl_lists() -> None:
 
 
 def test_every_field_that_perdure_owns_is_one_of_trl() -> None:
-    assert set(OWNED | REFUSED) <= {name for config in CONFIGS.values() for name in fields_of(config)}
+    assert set(OWNED | REFUSED) <= {name for config in CONFIGS for name in fields_of(config)}
 
 
-OWN: dict[Method, set[str]] = {
+OWN: dict[str, set[str]] = {
+    "sft": {"token_weight", "top_k", "learning_rate_share"},
     "chord": {"mu_start", "mu_end", "mu_decay_steps", "sft_batch_size", "phi"},
     "gate": {"success_reward", "sft_weight"},
     "tilt": {"samples_from"},
     "sdft": {"teacher_decay", "teacher_template"},
-    "eaft": {"top_k"},
-    "sft_kl": {"beta"},
-    "low_lr_sft": {"learning_rate_share"},
+    "kl": {"beta"},
     "replay": {"replay_ratio"},
     "ewc": {"ewc_lambda", "fisher_items"},
     "l2": {"l2_lambda"},
-    "lora": {"r", "lora_alpha"},
-    "simpo": {"beta", "simpo_gamma"},
+    "low_rank": {"r", "lora_alpha"},
 }
-"""Settings that TRL's config of the method does not have."""
+"""Settings that TRL's config of the objective does not have, and all settings of the modifiers."""
 
 
-@pytest.mark.parametrize("method", SECTIONS)
-def test_typed_settings_keep_trls_names(method: Method) -> None:
-    theirs = set(fields_of(CONFIGS.get(method, "GRPOConfig")))
-    ours = {"trl", "redraw"} | OWN.get(method, set())
-    assert set(SECTIONS[method].model_fields) - theirs <= ours
-    assert OWN.get(method, set()) <= set(SECTIONS[method].model_fields)
+@pytest.mark.parametrize("name", LANGUAGE.objectives)
+def test_typed_settings_keep_trls_names(name: str) -> None:
+    own = set(LANGUAGE.objectives[name].settings.model_fields)
+    assert own - set(fields_of(config_of(LANGUAGE.method(name)))) == {"trl"} | OWN.get(name, set())
 
 
-def test_every_method_of_the_language_world_has_a_config() -> None:
-    assert set(CONFIGS) == set(METHODS["language"])
-    assert {method for method, parent in PARENT.items() if CONFIGS.get(method) != CONFIGS[parent]} == set()
+def test_every_setting_of_a_modifier_is_perdures_own() -> None:
+    found = {name: set(one.settings.model_fields) for name, one in LANGUAGE.modifiers.items()}
+    assert found == {name: own for name, own in OWN.items() if name not in LANGUAGE.objectives}
 
 
 def test_the_settings_of_lora_have_the_names_of_peft() -> None:
     from peft import LoraConfig
 
-    assert OWN["lora"] <= {field.name for field in dataclasses.fields(LoraConfig)}
+    assert OWN["low_rank"] <= {field.name for field in dataclasses.fields(LoraConfig)}
 
 
 @pytest.mark.filterwarnings("ignore:You are importing from 'trl.experimental'")
 def test_the_settings_of_simpo_have_the_names_of_trls_cpo() -> None:
     from trl.experimental.cpo import CPOConfig
 
-    own = set(SECTIONS["simpo"].model_fields) - set(Common.model_fields)
+    own = set(Simpo.model_fields) - set(Common.model_fields)
     assert own <= {field.name for field in dataclasses.fields(CPOConfig)}
 
 

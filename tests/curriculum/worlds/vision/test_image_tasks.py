@@ -11,10 +11,8 @@ from pydantic import ValidationError
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.build import build_task, check_task, learnable_by
-from perdure.curriculum.worlds.contract import METHODS
-from perdure.curriculum.worlds.language.sources import Images
-from perdure.curriculum.worlds.registry import CausalModel, MlpModel, Pretrain
+from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.vision.images.arrays import arrays_of
 from perdure.curriculum.worlds.vision.images.load import load_images
 from perdure.curriculum.worlds.vision.images.observation import (
@@ -27,6 +25,10 @@ from perdure.curriculum.worlds.vision.images.observation import (
 from perdure.curriculum.worlds.vision.images.rules import RULES, Rule, right_labels, writer_labels
 from perdure.curriculum.worlds.vision.images.split import pretraining_rows
 from perdure.curriculum.worlds.vision.images.variants import VARIANTS, varied
+from perdure.curriculum.worlds.vision.model import MlpModel, Pretrain
+from perdure.curriculum.worlds.vision.spec import VISION
+from perdure.curriculum.worlds.vision.tasks import Images
+from tests.curriculum.methods import SYNONYMS, check_task, learnable_by
 
 MODEL = MlpModel(type="mlp")
 
@@ -186,13 +188,14 @@ def test_two_needs_three_right_labels() -> None:
 
 def test_methods_by_writer() -> None:
     for writer in ("one", "two", "label", "oracle"):
-        assert learnable_by(task(writer=writer), "vision") == METHODS["vision"]
+        assert learnable_by(task(writer=writer), "vision") == VISION.names
     unwritten = task(writer="none")
-    assert learnable_by(unwritten, "vision") == ("rl", "tilt", "rl_kl", "reinforce", "simpo")
+    assert learnable_by(unwritten, "vision") == ("rl", "tilt", "reinforce", "simpo", "rl_kl", *SYNONYMS)
     check_task(unwritten, "tilt", "vision")
     with pytest.raises(
         ConfigError,
-        match=r"'sft' needs demonstrations.*name a `writer`.*by 'rl', 'tilt', 'rl_kl', 'reinforce' or 'simpo'",
+        match=r"'sft' needs demonstrations.*name a `writer`.*by 'rl', 'tilt', 'reinforce', 'simpo', 'rl_kl', "
+        "'grpo' or 'dr_grpo'",
     ):
         check_task(unwritten, "sft", "vision")
     assert learnable_by(replace(unwritten, reward=None), "vision") == ()

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from perdure.curriculum.schema import TaskConfig
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.language.sources.common import prompt_key
-from perdure.curriculum.worlds.language.tasks import TaskConfig
+from tests.curriculum.methods import ON_SFT, SYNONYMS
 
 CONFIG: TypeAdapter[Any] = TypeAdapter(TaskConfig)
 
@@ -55,9 +56,9 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-BY_IMITATION = ("sft", "sdft", "eaft", "sft_kl", "low_lr_sft", "replay", "ewc", "l2", "lora")
+BY_IMITATION = ("sft", "sdft", *ON_SFT)
 """What can learn a text with demonstrations and no reward, in the order of the world's list."""
-BY_REWARD = ("rl", "tilt", "rl_kl")
+BY_REWARD = ("rl", "tilt", "rl_kl", *SYNONYMS)
 """What can learn a text with a reward and no demonstrations."""
 SUMS = [{"question": f"{a}+1=?", "answer": str(a + 1)} for a in range(12)]
 MATCH = {"type": "exact_match"}

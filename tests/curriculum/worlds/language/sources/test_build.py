@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.worlds.build import check_task, learnable_by
+from tests.curriculum.methods import check_task, learnable_by
 from tests.curriculum.worlds.language.sources.building import BY_IMITATION, BY_REWARD, MATCH, SUMS, data, write_rows
 
 
@@ -16,7 +16,7 @@ def test_without_a_reward_a_dataset_can_only_be_imitated(tmp_path: Path) -> None
         with pytest.raises(
             ConfigError, match=f"method '{method}' needs .* it can be learned by 'sft', 'sdft', .* or 'lora'"
         ):
-            check_task(task, method)  # type: ignore[arg-type]
+            check_task(task, method)
     check_task(task, "sft")
 
 

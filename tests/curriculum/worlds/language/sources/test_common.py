@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.worlds.build import learnable_by
-from perdure.curriculum.worlds.contract import METHODS
+from perdure.curriculum.worlds.language.spec import LANGUAGE
+from tests.curriculum.methods import learnable_by
 from tests.curriculum.worlds.language.sources.building import SUMS, data, gym, python, write_rows
 
 
@@ -29,7 +29,7 @@ def test_demonstrations_by_a_function(own: str) -> None:
     task = python(f"{own}:echo", demonstrations=f"{own}:show", reward={"type": "numeric"})
     assert task.train[1].demonstration == "The number is 1."
     assert task.heldout[0].demonstration == "The number is 4."
-    assert learnable_by(task) == METHODS["language"]
+    assert learnable_by(task) == LANGUAGE.names
     sums = gym(demonstrations=f"{own}:show")
     assert sums.train[0].demonstration == f"The number is {sums.train[0].answer}."
     with pytest.raises(ConfigError, match="show_nothing' returned NoneType; it must return text"):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.worlds.build import learnable_by
-from perdure.curriculum.worlds.contract import METHODS
+from perdure.curriculum.worlds.language.spec import LANGUAGE
+from tests.curriculum.methods import learnable_by
 from tests.curriculum.worlds.language.sources.building import SUMS, assert_disjoint, data, write_rows
 
 
@@ -22,7 +22,7 @@ def test_files_of_every_kind_hold_the_same_task(tmp_path: Path, suffix: str) -> 
     first = task.train[0]
     number = int(first.prompt[0]["content"].removesuffix("+1=?"))
     assert first.answer == first.demonstration == str(number + 1)
-    assert learnable_by(task) == METHODS["language"]
+    assert learnable_by(task) == LANGUAGE.names
 
 
 def test_a_folder_in_the_hub_s_layout(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.build import check_task, learnable_by
+from tests.curriculum.methods import check_task, learnable_by
 from tests.curriculum.worlds.language.sources.building import BY_REWARD, MATCH, python
 
 

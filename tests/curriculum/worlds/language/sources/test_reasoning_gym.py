@@ -10,8 +10,8 @@ import pytest
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.build import check_task, learnable_by
 from perdure.curriculum.worlds.language.sources.common import prompt_key
+from tests.curriculum.methods import check_task, learnable_by
 from tests.curriculum.worlds.language.sources.building import BY_REWARD, assert_disjoint, gym
 
 
@@ -94,7 +94,8 @@ def test_gym_tasks_without_answers_are_for_rl() -> None:
     task = gym("graph_color", train=3, heldout=2)
     assert learnable_by(task) == BY_REWARD
     with pytest.raises(
-        ConfigError, match=r"'sft' needs demonstrations, .* it can be learned by 'rl', 'tilt' or 'rl_kl'"
+        ConfigError,
+        match=r"'sft' needs demonstrations, .* it can be learned by 'rl', 'tilt', 'rl_kl', 'grpo' or 'dr_grpo'",
     ):
         check_task(task, "sft")
 
