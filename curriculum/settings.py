@@ -159,8 +159,8 @@ def not_0(value: Any, remedy: str) -> Any:
     """A setting as it is given.
 
     Raises:
-        ValueError: it is 0; the message ends with the remedy.
+        ValueError: it is 0, with the remedy, or negative.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
-        raise ValueError(f"must be greater than 0: {remedy}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+        raise ValueError(f"must be greater than 0{f'; got {value}' if value else f': {remedy}'}")
     return value

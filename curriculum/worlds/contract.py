@@ -200,6 +200,14 @@ def offer(names: Iterable[str], modifiers: Iterable[str]) -> str:
     )
 
 
+def _no_modifier(recipe: Recipe, objective: MethodSpec) -> str:
+    """Why a recipe cannot stand behind an objective, and what can."""
+    if not recipe.modifiers:
+        return f"`{recipe.name}` is `{recipe.objective}` with other settings, and stands in front of modifiers"
+    meant = "+".join((objective.name, *recipe.modifiers))
+    return f"`{recipe.name}` is short for `{recipe.combination}`; write `{meant}`"
+
+
 @dataclass(frozen=True)
 class WorldSpec:
     """What a curriculum may say of one world.
@@ -303,8 +311,7 @@ class WorldSpec:
             if name in self.objectives:
                 raise MethodError(f"`{name}` is an objective, and a method has one; `{objective.name}` is another")
             if name not in self.modifiers and recipe is not None:
-                short = f"`{name}` is short for `{recipe.combination}` and stands in front"
-                raise MethodError(f"{short}; modifiers are {', '.join(map(repr, self.modifiers))}")
+                raise MethodError(_no_modifier(recipe, objective))
             if name not in self.modifiers:
                 hint = did_you_mean(name, self.modifiers)
                 raise MethodError(f"there is no modifier {name!r}{hint}; there are {one_of(list(self.modifiers))}")
