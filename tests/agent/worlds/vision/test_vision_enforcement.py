@@ -7,22 +7,24 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.worlds.contract import ALONE, Beside, Progress
+from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.penalty import Penalty
 from perdure.agent.worlds.vision.world import VisionWorld
 from perdure.budget.config import PenaltyConfig, RecoverConfig
 from perdure.budget.penalty import Controller
 from perdure.curriculum.task import Task
-from perdure.curriculum.train import SECTIONS
 from perdure.curriculum.worlds.build import build_task
-from perdure.curriculum.worlds.contract import METHODS, Method
-from perdure.curriculum.worlds.language.tasks import Images
-from perdure.curriculum.worlds.registry import MlpModel
+from perdure.curriculum.worlds.vision.model import MlpModel
+from perdure.curriculum.worlds.vision.spec import VISION
+from perdure.curriculum.worlds.vision.tasks import Images
+from tests.curriculum.methods import method_of, settings_of
 
 MODEL = MlpModel.model_validate(
     {"type": "mlp", "hidden_sizes": [32], "pretrain": {"images": 60, "num_train_epochs": 4}}
 )
 READ, TERM = "fives", "term/fives"
+UNUSED = torch.empty(0)
+"""The step's own images play no part in the penalty."""
 
 
 def task(rule: str = "at_least_five", writer: str = "two") -> Task:
@@ -45,8 +47,15 @@ class Held:
         sums = self.world.measure([READ]).kl_base_to_policy[0].sums
         return sum(sums) / len(sums)
 
-    def learn(self, beside: Beside = ALONE, method: Method = "sft", steps: int = 60, **settings: Any) -> list[Progress]:
-        """One stage from the base on."""
+    def learn(
+        self,
+        controller: Controller | None = None,
+        method: str = "sft",
+        steps: int = 60,
+        earlier: tuple[Task, ...] = (),
+        **settings: Any,
+    ) -> list[Progress]:
+        """One stage from the base on; with a controller the term is on the images that the monitor does not read."""
         seen: list[Progress] = []
 
         def watch(progress: Progress) -> bool:
@@ -55,15 +64,19 @@ class Held:
 
         given = {"learning_rate": 1e-2, "max_steps": steps, "per_device_train_batch_size": 32, **settings}
         self.world.become_base()
-        self.world.update(
-            method,
-            self.task,
-            SECTIONS[method].model_validate(given),
+        job = UpdateJob(
+            method=method_of(method),
+            policy=self.world.policy,
+            task=self.task,
+            settings=settings_of(method, **given),
             seed=3,
             folder=self.folder,
             watch=watch,
-            beside=beside,
+            earlier=earlier,
+            texts=() if controller is None else (TERM,),
+            controller=controller,
         )
+        self.world.update(job)
         return seen
 
 
@@ -72,35 +85,33 @@ def held(tmp_path: Path) -> Held:
     return Held(tmp_path)
 
 
-def held_by(**config: Any) -> Beside:
-    return Beside(texts=(TERM,), controller=Controller(PenaltyConfig.model_validate(config), cap=0.5))
+def held_by(**config: Any) -> Controller:
+    return Controller(PenaltyConfig.model_validate(config), cap=0.5)
 
 
 def test_a_penalty_holds_the_kl_near_its_target(held: Held) -> None:
     held.learn()
     free = held.kl()
-    beside = held_by(num_prompts=40)
-    held.learn(beside, steps=150, learning_rate=1e-3)
+    controller = held_by(num_prompts=40)
+    held.learn(controller, steps=150, learning_rate=1e-3)
     assert free > 1.5
     # steered to 0.8 of a cap of 0.5, on other images than those that are read
     assert 0.2 < held.kl() < 0.6
-    assert beside.controller is not None and beside.controller.weight > 0.1
+    assert controller.weight > 0.1
 
 
-@pytest.mark.parametrize("method", METHODS["vision"])
-def test_every_method_has_the_penalty(held: Held, method: Method) -> None:
+@pytest.mark.parametrize("method", [*VISION.names, "rl+replay", "chord+l2+kl"])
+def test_every_method_has_the_penalty(held: Held, method: str) -> None:
     held.learn(method=method)
     free = held.kl()
-    beside = held_by(num_prompts=30, weight=30.0, controller="proportional")
-    held.learn(beside, method=method)
+    held.learn(held_by(num_prompts=30, weight=30.0, controller="proportional"), method=method)
     assert held.kl() < 0.7 * free
 
 
 def test_a_penalty_of_weight_0_changes_no_bit(held: Held) -> None:
     held.learn()
     free = held.world.policy.fingerprint()
-    beside = Beside(texts=(TERM,), controller=Controller(PenaltyConfig(rate=1e-12), cap=1e6, weight=0.0))
-    held.learn(beside)
+    held.learn(Controller(PenaltyConfig(rate=1e-12), cap=1e6, weight=0.0))
     assert held.world.policy.fingerprint() == free
 
 
@@ -139,7 +150,7 @@ def test_the_groups_of_the_term_count_alike_however_large_they_are() -> None:
         }
         controller = Told(num_prompts=8)
         penalty = Penalty(controller, groups, seed=0)
-        found_M = penalty(flat, 0)
+        found_M = penalty(flat, 0, UNUSED, {})
         penalty.steer()
         assert {name: len(some) for name, some in penalty.chosen(0).items()} == {"far": 4, "near": 4}
         assert controller.kls == pytest.approx([sum(kls) / 2])
@@ -148,17 +159,16 @@ def test_the_groups_of_the_term_count_alike_however_large_they_are() -> None:
     controller = Told(num_prompts=1)
     penalty = Penalty(controller, groups, seed=0)
     for step in range(400):
-        penalty(flat, step)
+        penalty(flat, step, UNUSED, {})
         penalty.steer()
     assert sum(controller.kls) / 400 == pytest.approx(sum(kls) / 2, rel=0.2)
 
 
 def test_the_controller_is_told_the_kl_of_every_step(held: Held) -> None:
     # The base's own KL is 0 at the first step: dual ascent moves by rate · (0 - 1) from 1 to 0.9, whatever the target.
-    beside = held_by(weight=1.0, rate=0.1)
-    held.learn(beside, steps=1)
-    assert beside.controller is not None
-    assert beside.controller.weight == pytest.approx(0.9, abs=1e-4)
+    controller = held_by(weight=1.0, rate=0.1)
+    held.learn(controller, steps=1)
+    assert controller.weight == pytest.approx(0.9, abs=1e-4)
 
 
 def test_the_recovery_goes_back_towards_the_base_and_stops_when_told(held: Held) -> None:
@@ -197,16 +207,16 @@ def test_replay_has_the_tasks_of_earlier_stages(held: Held) -> None:
     alone = held.world.policy.fingerprint()
     held.learn()
     assert held.world.policy.fingerprint() == alone, "the first stage is plain SFT"
-    held.learn(Beside(earlier=(task("parity", writer="none"),)), method="replay", replay_ratio=0.5)
+    held.learn(earlier=(task("parity", writer="none"),), method="replay", replay_ratio=0.5)
     assert held.world.policy.fingerprint() == alone, "nobody wrote for parity"
-    held.learn(Beside(earlier=(task("parity"),)), method="replay", replay_ratio=0.5)
+    held.learn(earlier=(task("parity"),), method="replay", replay_ratio=0.5)
     assert held.world.policy.fingerprint() != alone
 
 
 def test_ewc_is_held_by_earlier_tasks_as_well(held: Held) -> None:
     held.learn(method="ewc", ewc_lambda=100.0)
     alone = held.world.policy.fingerprint()
-    held.learn(Beside(earlier=(task("parity"),)), method="ewc", ewc_lambda=100.0)
+    held.learn(earlier=(task("parity"),), method="ewc", ewc_lambda=100.0)
     assert held.world.policy.fingerprint() != alone
 
 

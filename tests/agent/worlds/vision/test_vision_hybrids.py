@@ -1,4 +1,4 @@
-"""The variants of SFT and RL: each is the plain method where its change says nothing, and another where it does."""
+"""The variants of SFT and RL, and the modifiers: plain where the change says nothing, and another where it does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,27 +7,20 @@ from typing import Any
 import pytest
 import torch
 
+from perdure.agent.worlds.vision.batches import replayed_images
+from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.lesson import Lesson, Moment
-from perdure.agent.worlds.vision.methods import ewc, gate, l2, replay, rl, sft_kl
+from perdure.agent.worlds.vision.methods import ewc, gate, kl, l2, replay, rl, sft
 from perdure.agent.worlds.vision.methods.l2 import distance
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.optimizers import LowRank
 from perdure.agent.worlds.vision.schedule import Plan, default, plan_for
 from perdure.agent.worlds.vision.training import descend, log_probabilities, train
-from perdure.curriculum.settings import (
-    EwcTrain,
-    GateTrain,
-    L2Train,
-    LowLrSftTrain,
-    RlKlTrain,
-    RlTrain,
-    SftKlTrain,
-    SftTrain,
-)
-from perdure.curriculum.train import SECTIONS
-from perdure.curriculum.worlds.contract import ON_SFT, Method
+from perdure.curriculum.settings import L2, Ewc, Kl
+from perdure.curriculum.worlds.vision.settings import VisionGate, VisionRl, VisionSft
 from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, lesson, trained
+from tests.curriculum.methods import ON_SFT, method_of, settings_of
 
 CPU = torch.device("cpu")
 MOMENT = Moment(0, 10)
@@ -47,12 +40,13 @@ def same(one: Params, other: Params) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def after(method: Method, settings: Mapping[str, Any], what: Lesson | None = None, *, steps: int = 12) -> Params:
+def after(name: str, settings: Mapping[str, Any], what: Lesson | None = None, *, steps: int = 12) -> Params:
     """The base after a few steps."""
     base = base_of_one()
     full = {"max_steps": steps, "per_device_train_batch_size": 8, "learning_rate": 1e-2, **settings}
-    common = SECTIONS[method].model_validate(full)
-    train(base, what or lesson(base_of_one()), method, common, [plan_for(method, common, IMAGES)], [3], lambda _: False)
+    method, given = method_of(name), settings_of(name, **full)
+    plan = plan_for(method, given.objective, IMAGES)
+    train(base, what or lesson(base_of_one()), method, given, [plan], [3], lambda _: False)
     return base
 
 
@@ -61,8 +55,8 @@ def test_the_gate_is_rl_where_every_image_has_a_right_sample() -> None:
     log_MBC = torch.randn(1, 5, 3).log_softmax(-1)
     what = rows([[1.0, 1.0, 1.0]] * 5, [[1.0, 0.0, 0.0]] * 5)
     for beta in (0.0, 0.3):
-        mine, reward = gate.loss(log_MBC, what, GateTrain(beta=beta), Draws([1], CPU), MOMENT)
-        plain, plain_reward = rl.loss(log_MBC, what, RlTrain(beta=beta), Draws([1], CPU), MOMENT)
+        mine, reward = gate.loss(log_MBC, what, VisionGate(beta=beta), Draws([1], CPU), MOMENT)
+        plain, plain_reward = rl.loss(log_MBC, what, VisionRl(beta=beta), Draws([1], CPU), MOMENT)
         assert torch.equal(mine, plain) and reward is not None and plain_reward is not None
         assert torch.equal(reward, plain_reward)
 
@@ -71,7 +65,7 @@ def test_the_gate_is_sft_where_none_has() -> None:
     log_MBC = torch.randn(1, 5, 3).log_softmax(-1)
     targets = [[0.0, 1.0, 0.0]] * 5
     what = rows([[0.0, 0.0, 0.0]] * 5, targets)
-    mine, reward = gate.loss(log_MBC, what, GateTrain(beta=0.3, sft_weight=0.5), Draws([1], CPU), MOMENT)
+    mine, reward = gate.loss(log_MBC, what, VisionGate(beta=0.3, sft_weight=0.5), Draws([1], CPU), MOMENT)
     assert mine.tolist() == pytest.approx([-0.5 * float(log_MBC[0, :, 1].mean())])
     assert reward is not None and reward.tolist() == [0.0]
 
@@ -81,13 +75,13 @@ def test_the_gate_chooses_image_by_image() -> None:
     # of one mind, so its advantages are 0; the second's loss is -ln p(1) = 20 and a little; the mean is half of it.
     log_MBC = torch.tensor([[[20.0, 0.0], [20.0, 0.0]]]).log_softmax(-1)
     what = rows([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
-    mine, reward = gate.loss(log_MBC, what, GateTrain(), Draws([1], CPU), MOMENT)
+    mine, reward = gate.loss(log_MBC, what, VisionGate(), Draws([1], CPU), MOMENT)
     assert mine.tolist() == pytest.approx([10.0])
     assert reward is not None and reward.tolist() == [0.5]
 
 
 def test_rl_kl_is_rl_at_that_beta() -> None:
-    assert default("rl_kl", RlKlTrain(), "beta") == 0.1
+    assert default("rl", settings_of("rl_kl").objective, "beta") == 0.1
     assert same(after("rl_kl", {}), after("rl", {"beta": 0.1}))
     assert not same(after("rl_kl", {}), after("rl", {}))
 
@@ -102,27 +96,32 @@ def test_the_term_of_sft_kl_is_the_forward_kl_of_the_images_of_the_step() -> Non
     # base (1/2, 1/2), policy (3/4, 1/4): KL = 1/2 ln(2/3) + 1/2 ln 2 = 0.1438; cross-entropy to 0: -ln 3/4 = 0.2877
     log_MBC = torch.tensor([[[0.75, 0.25]]]).log()
     what = rows([[1.0, 0.0]], [[1.0, 0.0]])
-    found, _ = sft_kl.loss(log_MBC, what, SftKlTrain(beta=2.0), Draws([1], CPU), MOMENT)
+    found, _ = sft.loss(log_MBC, what, VisionSft(), Draws([1], CPU), MOMENT)
+    (term,) = kl.modify(method_of("sft_kl"), Kl(beta=2.0), {}, Changes(lesson(base_of_one()))).terms
+    found = found + term({}, 0, log_MBC, what)
     assert found.tolist() == pytest.approx([0.28768 + 2 * 0.14384], abs=1e-4)
 
 
 def test_a_low_learning_rate_is_a_share_of_the_one_that_sft_has() -> None:
-    assert plan_for("low_lr_sft", LowLrSftTrain(), 100).learning_rate == pytest.approx(1e-5)
-    assert plan_for("low_lr_sft", LowLrSftTrain(learning_rate_share=0.5), 100).learning_rate == 0.5e-4
+    def rate(name: str, **given: float) -> float:
+        return plan_for(method_of(name), settings_of(name, **given).objective, 100).learning_rate
+
+    assert rate("low_lr_sft") == pytest.approx(1e-5)
+    assert rate("low_lr_sft", learning_rate_share=0.5) == 0.5e-4
     # one that is set has its share already
-    assert plan_for("low_lr_sft", LowLrSftTrain(learning_rate=0.5), 100).learning_rate == 0.5
-    assert plan_for("sft", SftTrain(learning_rate=0.5), 100).learning_rate == 0.5
+    assert rate("low_lr_sft", learning_rate=0.5) == 0.5
+    assert rate("sft", learning_rate=0.5) == 0.5
     assert same(after("low_lr_sft", {"learning_rate": 5e-3}), after("sft", {"learning_rate": 5e-3}))
 
 
 def test_the_first_step_of_eaft_is_that_of_sft_where_the_policy_knows_nothing() -> None:
     # A network of zeros finds all labels alike, so that every weight is 1.
-    methods: tuple[Method, ...] = ("eaft", "sft")
     ends = []
-    for method in methods:
+    for name in ("eaft", "sft"):
         flat = {name: torch.zeros_like(tensor) for name, tensor in base_of_one().items()}
-        common = SECTIONS[method].model_validate({"max_steps": 1, "per_device_train_batch_size": 8})
-        train(flat, lesson(base_of_one()), method, common, [plan_for(method, common, IMAGES)], [3], lambda _: False)
+        method, given = method_of(name), settings_of(name, max_steps=1, per_device_train_batch_size=8)
+        plan = plan_for(method, given.objective, IMAGES)
+        train(flat, lesson(base_of_one()), method, given, [plan], [3], lambda _: False)
         ends.append(flat)
     assert all(torch.allclose(ends[0][name], ends[1][name], atol=1e-7) for name in ends[0])
     assert not same(after("eaft", {}), after("sft", {}))
@@ -153,7 +152,7 @@ def test_replay_without_an_earlier_task_is_sft() -> None:
 @pytest.mark.parametrize("oracle", [False, True])
 def test_replay_mixes_the_images_with_their_own_writers_labels(oracle: bool) -> None:
     own = lesson(base_of_one(), oracle=oracle)
-    mixed = replay.mixed(replace(own, earlier=(earlier(), earlier(writes=False), earlier(oracle=True))))
+    mixed = replay.mixed(replace(own, earlier=(earlier(), earlier(writes=False), earlier(oracle=True))), written=True)
     assert (len(mixed.inputs_NF), mixed.replayed) == (IMAGES + 20, 20)
     writer_NC = mixed.writer_1NC()[0]
     assert torch.equal(writer_NC[:IMAGES], own.writer_1NC()[0])
@@ -164,12 +163,12 @@ def test_replay_mixes_the_images_with_their_own_writers_labels(oracle: bool) -> 
 @pytest.mark.parametrize(("share", "whole"), [(0.01, 16), (0.1, 160), (0.5, 800), (0.999, 1575)])
 def test_the_share_of_replay_is_kept_over_the_steps(share: float, whole: int) -> None:
     # 25 steps of 64 are 1600 images; a share of 0.999 leaves one image of its own in each step: 25 * 63 = 1575
-    assert sum(replay.count(step, share, 64) for step in range(25)) == whole
+    assert sum(replayed_images(step, share, 64) for step in range(25)) == whole
 
 
 def test_a_step_of_replay_has_its_share_of_earlier_images() -> None:
     # A network of one layer whose loss is the share: the earlier images are those of a first feature of 100.
-    what = replay.mixed(replace(lesson(base_of_one()), earlier=(earlier(),)))
+    what = replay.mixed(replace(lesson(base_of_one()), earlier=(earlier(),)), written=False)
     seen: list[float] = []
 
     class Counting:
@@ -180,14 +179,13 @@ def test_a_step_of_replay_has_its_share_of_earlier_images() -> None:
             seen.append(float(rows["old"].sum()))
             return log_MBC.mean((1, 2)), None
 
-    settings = SECTIONS["replay"].model_validate({"replay_ratio": 0.25})
     plan = Plan(1e-3, "constant", 0, 9, 8, 0.0, 0.0)
-    descend(base_of_one(), what, Counting(), settings, [plan], [0], lambda _: False)
+    descend(base_of_one(), Changes(what, replay_ratio=0.25), Counting(), VisionSft(), [plan], [0], lambda _: False)
     assert seen == [2.0] * 9
 
 
 def test_held_weights_move_less_the_more_they_are_held() -> None:
-    def moved(method: Method, **settings: float) -> float:
+    def moved(method: str, **settings: float) -> float:
         start = base_of_one()
         return float(distance(after(method, settings, steps=40), start))
 
@@ -205,8 +203,9 @@ def test_the_distance_is_a_sum_over_weights_of_each_model() -> None:
 
 def test_the_terms_of_ewc_and_l2_are_nothing_at_the_start() -> None:
     base = base_of_one()
-    assert float(ewc.term(base, lesson(base), EwcTrain())(base, 0)) == 0
-    assert float(l2.term(base, L2Train())(base, 0)) == 0
+    changes = ewc.modify(method_of("ewc"), Ewc(ewc_lambda=1.0), base, Changes(lesson(base)))
+    changes = l2.modify(method_of("l2"), L2(l2_lambda=1.0), base, changes)
+    assert [float(term(base, 0, torch.empty(0), {})) for term in changes.terms] == [0, 0]
 
 
 def test_ewc_remembers_pretraining_and_every_earlier_task_alike() -> None:
@@ -253,6 +252,6 @@ def test_lora_begins_where_the_stage_does() -> None:
 
 
 @pytest.mark.parametrize("method", ["gate", *ON_SFT])
-def test_the_oracle_can_write_for_them(method: Method) -> None:
+def test_the_oracle_can_write_for_them(method: str) -> None:
     stacked, _ = trained(method, [1e-2], [0], steps=3, oracle=True)
     assert all(tensor.isfinite().all() for tensor in stacked.values())

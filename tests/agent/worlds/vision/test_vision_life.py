@@ -11,7 +11,7 @@ from perdure.agent.run.folder import read_json
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.record import Record, read_record
 from perdure.agent.setup import resume, start
-from perdure.agent.worlds.contract import Progress
+from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.pretrain import base_id
 from perdure.agent.worlds.vision.sweep_points import stack_key, train_cells
 from perdure.budget.errors import ConfigError
@@ -19,10 +19,10 @@ from perdure.budget.law.saved import load_law
 from perdure.budget.law.shipped import law_path
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import METHODS, Method
-from perdure.curriculum.worlds.registry import MlpModel
-
-METHODS_HERE = METHODS["vision"]
+from perdure.curriculum.worlds.vision.model import MlpModel
+from perdure.curriculum.worlds.vision.spec import VISION
+from tests.agent.worlds.vision.test_vision_combinations import COMBINATIONS
+from tests.curriculum.methods import settings_of
 
 
 class Onlooker:
@@ -104,30 +104,36 @@ def test_a_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event:
     assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
-def held() -> Curriculum:
-    """A life under a penalty and a projection, by methods that look back at earlier stages."""
+LOOKING_BACK = (("gate", "replay", "ewc"), ("rl", "chord+replay+kl", "rl+ewc"))
+
+
+def held(methods: tuple[str, ...]) -> Curriculum:
+    """A run under a penalty and a projection, by methods that look back at earlier stages."""
+    rules = {"parity": "parity", "fives": "at_least_five", "threes": "multiple_of_three"}
     stages = [
-        {"name": "parity", "method": "gate", "task": images()},
-        {"name": "fives", "method": "replay", "task": images("at_least_five")},
-        {"name": "threes", "method": "ewc", "task": images("multiple_of_three")},
+        {"name": name, "method": method, "task": images(rule)}
+        for (name, rule), method in zip(rules.items(), methods, strict=True)
     ]
     budget = {"kl": 0.2, "every": 3, "num_prompts": 40, "enforce": ["penalty", "project", "recover"]}
     train = {"learning_rate": 1e-2, "max_steps": 10, "per_device_train_batch_size": 32, "replay": {"replay_ratio": 0.3}}
     return curriculum(stages=stages, budget=budget, train=train)
 
 
+@pytest.mark.parametrize("methods", LOOKING_BACK)
 @pytest.mark.parametrize("event", [8, 14, 17, 23, 30])
-def test_a_held_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
-    whole = lived(tmp_path / "whole", lambda: start(held(), tmp_path / "whole", Onlooker()))
-    assert [row.method for row in whole.rows] == [None, "gate", "replay", "ewc"]
+def test_a_held_life_that_is_killed_ends_as_if_it_had_not_been(
+    tmp_path: Path, event: int, methods: tuple[str, ...]
+) -> None:
+    whole = lived(tmp_path / "whole", lambda: start(held(methods), tmp_path / "whole", Onlooker()))
+    assert [row.method for row in whole.rows] == [None, *methods]
     assert all(row.readings[-1].kl_per_token.value <= 0.2 for row in whole.rows)
     with pytest.raises(Killed):
-        live(start(held(), tmp_path / "killed", Onlooker(stop_at=event)))
+        live(start(held(methods), tmp_path / "killed", Onlooker(stop_at=event)))
     assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
-@pytest.mark.parametrize("method", METHODS_HERE)
-def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: Method) -> None:
+@pytest.mark.parametrize("method", [*VISION.names, *COMBINATIONS])
+def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: str) -> None:
     """The same base, task, update and measurement, to the last digit of every score."""
     changes: dict[str, Any] = {
         "strategy": {"type": "fixed", "method": method},
@@ -192,8 +198,9 @@ def test_progress_has_losses_rewards_and_rates(tmp_path: Path) -> None:
         seen.append(progress)
         return progress.step == 2
 
-    settings = life.curriculum.train.rl.model_copy(update={"learning_rate": 1e-3, "max_steps": 5})
-    outcome = life.world.update("rl", life.tasks[0], settings, seed=0, folder=tmp_path, watch=watch)
+    settings = settings_of("rl", learning_rate=1e-3, max_steps=5)
+    job = UpdateJob(VISION.method("rl"), life.world.policy, life.tasks[0], settings, 0, tmp_path, watch)
+    outcome = life.world.update(job)
     assert (outcome.steps, outcome.ended) == (2, "stopped")
     assert seen[-1].reward is not None and seen[-1].learning_rate == 1e-3 and seen[-1].max_steps == 5
 
@@ -201,5 +208,5 @@ def test_progress_has_losses_rewards_and_rates(tmp_path: Path) -> None:
 def test_auto_decides_here_too(tmp_path: Path) -> None:
     auto = {"type": "rule", "num_prompts": 8, "k": 4}
     record = lived(tmp_path / "run", lambda: start(curriculum(strategy=auto), tmp_path / "run", Onlooker()))
-    assert record.rows[1].method in METHODS_HERE
+    assert record.rows[1].method in VISION.names
     assert record.rows[1].evidence["pass_at_k"] > 0

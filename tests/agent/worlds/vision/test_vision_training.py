@@ -9,13 +9,13 @@ import torch
 from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.schedule import plan_for
-from perdure.agent.worlds.vision.training import METHODS, Step, log_probabilities, train
-from perdure.curriculum.settings import Common
-from perdure.curriculum.train import SECTIONS
-from perdure.curriculum.worlds.contract import Method
+from perdure.agent.worlds.vision.training import Step, log_probabilities, train
+from perdure.curriculum.worlds.vision.spec import VISION
+from tests.curriculum.methods import method_of, settings_of
 
 FEATURES, CLASSES, IMAGES = 6, 4, 40
 RATES = (1e-3, 3e-3, 1e-2)
+SCHEDULES = ("constant", "cosine", "linear")
 
 
 def lesson(base: Params, *, oracle: bool = False) -> Lesson:
@@ -32,7 +32,7 @@ def base_of_one() -> Params:
 
 
 def trained(
-    method: Method,
+    method: str,
     rates: Sequence[float],
     seeds: Sequence[int],
     steps: int = 25,
@@ -42,10 +42,13 @@ def trained(
 ) -> tuple[Params, Lesson]:
     base = base_of_one()
     what = lesson(base, oracle=oracle)
-    common: Common = SECTIONS[method].model_validate({"max_steps": steps, "per_device_train_batch_size": 8, **settings})
+    common = settings_of(method, **{"max_steps": steps, "per_device_train_batch_size": 8, **settings})
     plans = [
-        plan_for(method, common.model_copy(update={"learning_rate": rate, "lr_scheduler_type": schedule}), IMAGES)
-        for rate, schedule in zip(rates, ("constant", "cosine", "linear"), strict=False)
+        plan_for(method_of(method), common.objective.model_copy(update=own), IMAGES)
+        for own in (
+            {"learning_rate": rate, "lr_scheduler_type": schedule}
+            for rate, schedule in zip(rates, SCHEDULES, strict=False)
+        )
     ]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
 
@@ -54,7 +57,7 @@ def trained(
             watch.append(step)
         return False
 
-    train(stacked, what, method, common, plans, seeds, after_step)
+    train(stacked, what, method_of(method), common, plans, seeds, after_step)
     return stacked, what
 
 
@@ -63,21 +66,21 @@ def mass(model: Params, what: Lesson) -> float:
     return float((forward(model, what.inputs_NF).softmax(-1) * what.correct_NC).sum(-1).mean())
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-def test_a_model_ends_with_the_same_weights_alone_and_in_company(method: Method) -> None:
+@pytest.mark.parametrize("method", VISION.names)
+def test_a_model_ends_with_the_same_weights_alone_and_in_company(method: str) -> None:
     together, _ = trained(method, RATES, (5, 6, 7))
-    for index, schedule in enumerate(("constant", "cosine", "linear")):
+    for index, schedule in enumerate(SCHEDULES):
         base = base_of_one()
-        settings = SECTIONS[method].model_validate({"max_steps": 25, "per_device_train_batch_size": 8})
-        alone = settings.model_copy(update={"learning_rate": RATES[index], "lr_scheduler_type": schedule})
-        plan = plan_for(method, alone, IMAGES)
-        train(base, lesson(base_of_one()), method, settings, [plan], [5 + index], lambda _: False)
+        settings = settings_of(method, max_steps=25, per_device_train_batch_size=8)
+        alone = settings.objective.model_copy(update={"learning_rate": RATES[index], "lr_scheduler_type": schedule})
+        plan = plan_for(method_of(method), alone, IMAGES)
+        train(base, lesson(base_of_one()), method_of(method), settings, [plan], [5 + index], lambda _: False)
         for name, tensor in member(together, index).items():
             assert torch.equal(tensor, base[name][0]), (schedule, name)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-def test_every_method_learns(method: Method) -> None:
+@pytest.mark.parametrize("method", VISION.names)
+def test_every_method_learns(method: str) -> None:
     # A weight of this small network counts for far more than one of the shipped stream's, for which the default is.
     looser = {"ewc_lambda": 10.0} if method == "ewc" else {}
     stacked, what = trained(method, [2e-2], [0], steps=200, **looser)
@@ -89,11 +92,11 @@ def test_networks_of_full_size_are_the_same_alone_and_in_a_stack_of_ten() -> Non
     inputs_NF = torch.rand(128, 785, generator=torch.Generator().manual_seed(1))
     correct_NC = (torch.arange(10) % 2 == (torch.arange(128) % 2)[:, None]).float()
     what = Lesson(inputs_NF, correct_NC, correct_NC / 5, log_probabilities(base, inputs_NF))
-    settings = SECTIONS["rl"].model_validate({"max_steps": 3})
-    plan = plan_for("rl", settings, 128)
+    rl, settings = method_of("rl"), settings_of("rl", max_steps=3)
+    plan = plan_for(rl, settings.objective, 128)
     stacked = {name: tensor.repeat(10, *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
-    train(stacked, what, "rl", settings, [plan] * 10, list(range(10)), lambda _: False)
-    train(base, what, "rl", settings, [plan], [7], lambda _: False)
+    train(stacked, what, rl, settings, [plan] * 10, list(range(10)), lambda _: False)
+    train(base, what, rl, settings, [plan], [7], lambda _: False)
     assert all(torch.equal(stacked[name][7], base[name][0]) for name in base)
 
 
@@ -110,7 +113,7 @@ def test_gradients_are_clipped_model_by_model() -> None:
 def test_the_oracle_and_tilt_go_to_the_tilted_base_and_policy_gradient_does_not() -> None:
     """q* ∝ π0·R: after training, the ratio of the two right labels is that of the base for tilt and the oracle."""
     gaps = {}
-    cases: tuple[tuple[str, Method, dict[str, Any]], ...] = (
+    cases: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("oracle", "sft", {"oracle": True}),
         ("tilt", "tilt", {"num_generations": 16}),
         ("base", "tilt", {"samples_from": "base", "num_generations": 16}),
@@ -145,15 +148,16 @@ def test_a_model_that_is_nan_leaves_the_others_alone() -> None:
 
 def test_the_watch_can_end_it_and_sees_rewards_and_rates() -> None:
     base = base_of_one()
-    settings = SECTIONS["rl"].model_validate({"max_steps": 25, "per_device_train_batch_size": 8, "learning_rate": 1e-3})
+    rl = method_of("rl")
+    settings = settings_of("rl", max_steps=25, per_device_train_batch_size=8, learning_rate=1e-3)
     seen: list[Step] = []
 
     def after_step(step: Step) -> bool:
         seen.append(step)
         return step.number == 3
 
-    plan = plan_for("rl", settings, IMAGES)
-    assert train(base, lesson(base_of_one()), "rl", settings, [plan], [0], after_step) == 3
+    plan = plan_for(rl, settings.objective, IMAGES)
+    assert train(base, lesson(base_of_one()), rl, settings, [plan], [0], after_step) == 3
     assert [step.number for step in seen] == [1, 2, 3]
     assert seen[0].rates == (1e-3,)
     assert seen[0].reward_M is not None
