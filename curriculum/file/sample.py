@@ -9,7 +9,7 @@ OFF = "  #off"
 """Marks the template's lines that are printed commented out."""
 
 HEADER = """\
-# A curriculum for perdure. Check it with `perdure validate FILE`, live it with `perdure run FILE`.
+# A curriculum for perdure. Check it with `perdure validate FILE`, run it with `perdure run FILE`.
 # Lines that begin with `#` and no space are settings that are off: remove the `#` to use them.
 # Paths are relative to this file. Every key is in docs/curriculum.md.
 """

@@ -15,7 +15,7 @@ from tests.agent.worlds.vision.test_vision_hybrids import after, earlier, same
 from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, lesson
 from tests.curriculum.methods import method_of, settings_of
 
-COMBINATIONS = ("rl+replay", "chord+replay", "tilt+replay", "sft+replay+kl", "rl+ewc", "gate+low_rank+l2")
+COMBINATIONS = ("rl+replay", "chord+replay", "tilt+replay", "sft+replay+kl", "rl+ewc", "gate+l2+low_rank")
 STRONG: Mapping[str, Any] = {"replay": {"replay_ratio": 0.5}, "kl": {"beta": 1.0}}
 
 
