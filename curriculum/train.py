@@ -92,6 +92,7 @@ else:
         fields = {key: info for base in bases for key, info in base.model_fields.items()}
         marked = {key: (info.annotation, _marked(key, info, shared)) for key, info in fields.items()}
         below = {name: _section(name) for name in sections()}
+        globals().update({held.__name__: held for held in below.values()})  # where pickle looks for a class
         own = {
             name: (Annotated[held, Field(description=f"settings of `{name}`; they override the shared ones")], held())
             for name, held in below.items()
