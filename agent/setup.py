@@ -1,14 +1,15 @@
 """Everything that must be right before a life begins or goes on. Nothing is written until all of it is."""
 
+import json
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.decide import possible_methods
-from perdure.agent.law import fingerprint, law_for
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.events import SCHEMA, Resumed, Started, from_json, to_json
@@ -22,8 +23,9 @@ from perdure.agent.strategies.contract import Strategy
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
-from perdure.budget.errors import RunError
-from perdure.budget.law.saved import Law
+from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.law.saved import Law, load_law
+from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
@@ -37,6 +39,10 @@ LIBRARIES = (
     *("perdure", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "numpy"),
     *("datasets", "lm_eval", "reasoning-gym", "math-verify"),
 )
+
+
+DIGITS = 12
+"""How much of a base's hash a message shows."""
 
 
 def start(
@@ -116,6 +122,39 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
 
 
+def law_for(curriculum: Curriculum, world: World) -> Law | None:
+    """The law of `budget.law`; nothing where none is named.
+
+    Raises:
+        ConfigError: no such file, a damaged one, or a law that was fitted in another world or on another base.
+    """
+    name = curriculum.budget.law
+    if name is None:
+        return None
+    law = load_law(law_path(name))
+    remedy = (
+        "its figures would mean nothing here. Fit a law on runs of this base (perdure law RUN… --save FILE), or leave "
+        "budget.law out"
+    )
+    if law.world != world.kind:
+        raise ConfigError(
+            f"budget.law: {name} was fitted in the {law.world} world, and this curriculum's model is of the "
+            f"{world.kind} world: {remedy}"
+        )
+    if law.base != world.base_id:
+        raise ConfigError(
+            f"budget.law: {name} was fitted on another base. Its base is {law.base[:DIGITS]} ({law.runs} runs by "
+            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}), and this curriculum's base, "
+            f"{curriculum.model.title}, is {world.base_id[:DIGITS]}: {remedy}"
+        )
+    return law
+
+
+def law_fingerprint(law: Law) -> str:
+    """SHA-256 of all that a law says, so that a resumed run notices another one."""
+    return sha256(json.dumps(asdict(law), sort_keys=True).encode()).hexdigest()
+
+
 def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
     """The task of each stage. Raises as `build_task`."""
     return tuple(
@@ -161,7 +200,7 @@ def _started(run: str, ready: Ready, strict: bool) -> Started:
         base_id=world.base_id,
         base_sha256=world.policy.fingerprint(),
         data={task.name: task.fingerprint() for task in ready.tasks} | ready.benchmarks.fingerprints,
-        law_sha256=None if ready.law is None else fingerprint(ready.law),
+        law_sha256=None if ready.law is None else law_fingerprint(ready.law),
         strict=strict,
     )
 

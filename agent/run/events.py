@@ -281,7 +281,7 @@ def _completed(line: Mapping[str, Any]) -> dict[str, Any]:
     row = OLDER.get(line["event"], {}) | dict(line)
     match row["event"]:
         case "started":
-            row.setdefault("world", default_world().name)
+            row["world"] = row.get("world") or default_world().name
             row.setdefault("base_id", row["base_sha256"])
         case "reading":
             row.setdefault("bound", row["kl_per_sequence" if row["unit"] == "sequence" else "kl_per_token"]["value"])

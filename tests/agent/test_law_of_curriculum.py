@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.law import law_for
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
+from perdure.agent.setup import law_for
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import save_law
 from perdure.budget.law.shipped import law_path
