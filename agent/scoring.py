@@ -1,5 +1,7 @@
 """Scores the policy after each stage, and measures the base before the first."""
 
+from typing import Any
+
 from perdure.agent.enforcement.projection import line_of
 from perdure.agent.life import Life
 from perdure.agent.run.events import EndScored, Measured, Scored
@@ -7,6 +9,7 @@ from perdure.agent.run.stages import BASE, log_commit
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.budget.errors import ModelError
+from perdure.eval.scorefile import Score
 
 
 def measure_base(life: Life) -> None:
@@ -39,17 +42,7 @@ def score(life: Life, number: int, name: str) -> None:
         found = scored.score
         life.logger.phase("scoring", stage=number, name=name, detail=f"{found.name} ({index} of {total})")
         if files.get(found.name) != scored.file:
-            life.logger.log(
-                Scored(
-                    stage=number,
-                    name=found.name,
-                    kind=found.kind,
-                    value=found.value,
-                    stderr=found.stderr,
-                    n=found.n,
-                    file=scored.file,
-                )
-            )
+            life.logger.log(Scored(stage=number, kind=found.kind, file=scored.file, **figures(found)))
 
 
 def score_ends(life: Life, number: int, name: str) -> None:
@@ -61,8 +54,11 @@ def score_ends(life: Life, number: int, name: str) -> None:
         for scored in life.scorecard.score(life.world.policy):
             found = scored.score
             life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=found.name)
-            life.logger.log(
-                EndScored(stage=number, end=end, name=found.name, value=found.value, stderr=found.stderr, n=found.n)
-            )
+            life.logger.log(EndScored(stage=number, end=end, **figures(found)))
     if line:
         life.world.policy.restore(folder / "policy")
+
+
+def figures(score: Score) -> dict[str, Any]:
+    """What both kinds of score events say."""
+    return {"name": score.name, "value": score.value, "stderr": score.stderr, "n": score.n}

@@ -35,17 +35,9 @@ def estimate(value: Estimate, sign: str = "±", shown: str | None = None) -> str
     return (shown or figure(value.value)) + error
 
 
-def held(reading: Measured) -> float:
-    """What is held against the cap: the KL, or the upper end of its interval where the budget has a `confidence`."""
-    return reading.upper_bound
-
-
 def share_of_cap(reading: Measured) -> float:
     """What is held against the cap, over the cap; infinite where it is no number."""
-    value = held(reading)
-    if not finite(value):
-        return math.inf
-    return value / reading.cap if reading.cap > 0 else math.inf
+    return reading.upper_bound / reading.cap if finite(reading.upper_bound) and reading.cap > 0 else math.inf
 
 
 def kl_words(reading: Measured, sign: str = "±") -> str:

@@ -3,22 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from perdure.agent.run.events import (
-    Committed,
-    Decided,
-    EndScored,
-    Event,
-    Finished,
-    Interrupted,
-    Intervened,
-    Measured,
-    Priced,
-    Refused,
-    Resumed,
-    Scored,
-    StageEvent,
-    Started,
-)
+from perdure.agent.run import events
+from perdure.agent.run.events import Event
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.describe import decision_words, intervention_words, price_words
@@ -64,21 +50,21 @@ class PlainLog:
 def event_words(state: State, event: Event) -> str:
     """What one event says, without its time."""
     match event:
-        case Started():
+        case events.Started():
             tasks, marks = ", ".join(event.tasks), ", ".join(event.benchmarks)
             return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}"
-        case Finished():
+        case events.Finished():
             return f"finished in {duration(event.seconds)}"
-        case StageEvent():
+        case events.StageEvent():
             return f"{where(state, event.stage)}: {_stage_words(state, event)}"
         case _:
             return OF_A_RUN[type(event)]
 
 
 OF_A_RUN: dict[type[Event], str] = {
-    Resumed: "resumed",
-    Interrupted: "interrupted: perdure resume goes on from here",
-    Refused: "refused: nothing was trained",
+    events.Resumed: "resumed",
+    events.Interrupted: "interrupted: perdure resume goes on from here",
+    events.Refused: "refused: nothing was trained",
 }
 
 
@@ -88,30 +74,30 @@ def where(state: State, stage: int) -> str:
     return f"stage {stage}/{state.stages} {row.name if row else state.name_of(stage)}" if stage else "base"
 
 
-def _stage_words(state: State, event: StageEvent) -> str:
+def _stage_words(state: State, event: events.StageEvent) -> str:
     row, words = state.record.row(event.stage), ""
     match event:
-        case Priced():
+        case events.Priced():
             words = price_words(event, ASCII.plus_minus)
-        case Decided():
+        case events.Decided():
             words = decision_words(row) if row and row.candidates else f"{event.method} ({event.reason})"
-        case Measured():
+        case events.Measured():
             words = _reading_words(row, event)
-        case Intervened():
+        case events.Intervened():
             words = intervention_words(event, row)
-        case EndScored():
+        case events.EndScored():
             end = "beyond the cap" if event.end == "beyond" else "at the last reading within the cap"
             words = f"{end}: {event.name} {estimate(event.estimate, ASCII.plus_minus)}"
-        case Scored():
+        case events.Scored():
             words = _score_words(state, event)
-        case Committed():
+        case events.Committed():
             law = law_words(state.record, row) if row else ""
             words = f"done in {duration(event.seconds)}, {event.steps} steps, weights {event.weights_sha256[:12]}"
             words += f"; {law}" if law else ""
     return words
 
 
-def _reading_words(row: StageState | None, reading: Measured) -> str:
+def _reading_words(row: StageState | None, reading: events.Measured) -> str:
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
     start = "at the start" if reading.entry or row is None else state_words(row, reading)
     forecast = reading.predicted_forgetting
@@ -120,7 +106,7 @@ def _reading_words(row: StageState | None, reading: Measured) -> str:
     return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}{weight}{law}"
 
 
-def _score_words(state: State, event: Scored) -> str:
+def _score_words(state: State, event: events.Scored) -> str:
     value = event.estimate
     words = f"{event.kind} {event.name} {estimate(value, ASCII.plus_minus)} (n={value.n})"
     base = state.record.row(0)
