@@ -5,8 +5,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.agent.enforcement.stage_cap import allotted
+from perdure.agent.enforcement.stage_cap import cap_for
 from perdure.agent.life import Life
+from perdure.agent.run.events import Decided
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.agent.trial import Fork
@@ -40,18 +41,19 @@ def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) ->
     else:
         situation = situation_of(life, number, stage, task, entry)
         decision = checked(life.strategy.choose(situation), situation)
-    cap = allotted(life.curriculum, life.chronicle.record, number, entry, decision.share)
-    life.chronicle.tell(
-        "decision",
-        stage=number,
-        name=stage.name,
-        method=decision.method,
-        reason=decision.reason,
-        evidence=finite(decision.evidence),
-        candidates=[{"method": one.method, "figures": finite(one.figures)} for one in decision.candidates],
-        share=decision.share,
-        steps_spent=decision.steps_spent,
-        cap=cap,
+    cap = cap_for(life.curriculum, life.logger.state, number, entry, decision.share)
+    life.logger.log(
+        Decided(
+            stage=number,
+            name=stage.name,
+            method=decision.method,
+            reason=decision.reason,
+            evidence=finite(decision.evidence),
+            candidates=tuple(Candidate(one.method, finite(one.figures)) for one in decision.candidates),
+            share=decision.share,
+            cap=cap,
+            steps_spent=decision.steps_spent,
+        )
     )
     return decision
 
@@ -59,7 +61,7 @@ def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) ->
 def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Situation:
     """What the strategy is told."""
     curriculum = life.curriculum
-    cap = allotted(curriculum, life.chronicle.record, number, entry)
+    cap = cap_for(curriculum, life.logger.state, number, entry)
     fork = Fork(life, number, stage, task, cap, entry.kl.value)
     return Situation(
         number=number,
@@ -72,7 +74,7 @@ def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Readi
         policy=life.world.policy,
         entry=entry,
         cap=cap,
-        record=life.chronicle.record,
+        record=life.logger.state,
         law=life.monitor.law,
         attempt=fork.attempt,
         rates=fork.rates,
@@ -193,8 +195,7 @@ def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept(life: Life, number: int) -> Decision | None:
     """The decision that the journal holds."""
-    row = life.chronicle.record.row(number)
+    row = life.logger.state.row(number)
     if row is None or row.reason is None or row.method is None:
         return None
-    candidates = tuple(Candidate(one["method"], one["figures"]) for one in row.candidates)
-    return Decision(row.method, row.reason, row.evidence, candidates, row.share, row.steps_spent)
+    return Decision(row.method, row.reason, row.evidence, row.candidates, row.share, row.steps_spent)

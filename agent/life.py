@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.interrupt import Interrupt
-from perdure.agent.run.log import Chronicle
+from perdure.agent.run.log import RunLogger
 from perdure.agent.strategies.contract import Strategy
 from perdure.agent.worlds.contract import World
 from perdure.budget.monitor import Monitor
@@ -27,7 +27,7 @@ class Life:
     scorecard: Scorecard
     strategy: Strategy
     folder: RunFolder
-    chronicle: Chronicle
+    logger: RunLogger
     interrupt: Interrupt = field(default_factory=Interrupt)
     strict: bool = False
 

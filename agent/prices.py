@@ -6,14 +6,14 @@ otherwise; see `perdure.budget.price` for what that means for the bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 
 from perdure.agent.life import Life
+from perdure.agent.run.events import Priced, Refused
 from perdure.agent.seeds import derive
 from perdure.budget.errors import ConfigError, GateError
 from perdure.budget.estimate import Estimate, Group, per_sequence
 from perdure.budget.monitor import Measurement
-from perdure.budget.price import does_not_fit, fits, floor_interval, in_unit, lefts, needs, target_floor
+from perdure.budget.price import StagePrice, floor_interval, in_unit, lefts, needs, target_floor
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import RuleStrategy
@@ -29,38 +29,6 @@ SUCCESS_REWARD = 0.5
 
 REMEDY = "Raise budget.kl or lower the target"
 """What lets a stage fit."""
-
-
-@dataclass(frozen=True)
-class StagePrice:
-    """What is known of one stage before the life; `None` where it cannot be told. KL in nats.
-
-    Attributes:
-        base_rate: mean share of right answers, with its standard error over prompts; `n` counts prompts.
-        target: the accuracy that is asked of the stage.
-        floor: the least KL of a whole answer on the stage's own prompts, and its interval (95 %, from the rate's).
-        need: the least KL that stands at the end of the stage, as the budget counts it.
-        left: the most that the budget lets it end with.
-    """
-
-    number: int
-    name: str
-    base_rate: Estimate | None
-    target: float | None
-    floor: float | None
-    floor_interval: tuple[float, float] | None
-    need: float | None
-    left: float
-
-    @property
-    def fits(self) -> bool:
-        """Whether the stage can reach its target within the budget, as far as can be told."""
-        return self.target is None or fits(self.need, self.left)
-
-    @property
-    def refusal(self) -> str | None:
-        """Why it cannot fit, in one line."""
-        return None if self.fits or self.need is None else does_not_fit(self.number, self.need, self.left)
 
 
 def refuse_unpriced(curriculum: Curriculum) -> None:
@@ -87,22 +55,21 @@ def price(life: Life) -> None:
     Raises:
         GateError: the life is strict and a stage cannot fit, and every such stage is named; or none can be told.
     """
-    curriculum, chronicle = life.curriculum, life.chronicle
+    curriculum, logger = life.curriculum, life.logger
     wanted = {number for number, stage, _ in life.stages if curriculum.target_of(stage) is not None}
-    known = {one.stage: Estimate(**asdict(one.base_rate)) for one in chronicle.record.prices}
+    known = {one.stage: one.base_rate for one in logger.state.prices if one.base_rate is not None}
     if not wanted or not (life.strict or wanted - known.keys()):
         return
-    chronicle.enter("pricing the stages", stage=0, name="base")
+    logger.phase("pricing the stages", stage=0, name="base")
     rates = base_rates(curriculum, life.tasks, life.world.policy, known)
     prices = price_stages(curriculum, rates, text_lengths(curriculum, life.tasks, life.world.measure))
     for one in prices:
-        if one.number in wanted - known.keys():
-            fields = {name: value for name, value in asdict(one).items() if name != "number"}
-            chronicle.tell("price", stage=one.number, **fields)
+        if one.stage in wanted - known.keys():
+            logger.log(Priced(**vars(one)))
     fault = refusal(curriculum, prices) if life.strict else None
     if fault is not None:
         reason = f"{fault}\nNothing was trained. To live it all the same, begin it anew without --strict"
-        chronicle.tell("refused", reason=reason)
+        logger.log(Refused(reason=reason))
         raise GateError(reason)
 
 
@@ -112,7 +79,7 @@ def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str | None:
     what = "these stages cannot reach their target, an accuracy of sampled answers, within the budget"
     if found:
         return "\n  ".join([f"{what} (KL in nats a {curriculum.budget.unit}):", *found]) + f"\n{REMEDY}"
-    if all(one.need is None for one in prices):
+    if all(one.required_kl is None for one in prices):
         return (
             "no stage can be held against the budget: the texts that it is read on end before the answers do that are "
             "examined; set budget.max_completion_length to that of the evaluation"
@@ -189,14 +156,14 @@ def price_stages(
     left = lefts(budget, needed, floors)
     return tuple(
         StagePrice(
-            number=number,
+            stage=number,
             name=stage.name,
             base_rate=rates.get(number),
             target=target,
             floor=floors[number - 1],
             floor_interval=None if target is None else floor_interval(*rate_interval(rates[number]), target),
-            need=needed[number - 1],
-            left=left[number - 1],
+            required_kl=needed[number - 1],
+            remaining_kl=left[number - 1],
         )
         for number, (stage, target) in enumerate(zip(stages, targets, strict=True), 1)
     )

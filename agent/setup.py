@@ -1,28 +1,31 @@
 """Everything that must be right before a life begins or goes on. Nothing is written until all of it is."""
 
+import json
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.decide import possible_methods
-from perdure.agent.law import fingerprint, law_for
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
+from perdure.agent.run.events import SCHEMA, Resumed, Started, from_json, to_json
 from perdure.agent.run.folder import RunFolder, check_free, create, open_folder, read_json
 from perdure.agent.run.interrupt import Interrupt
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.log import Chronicle, View
+from perdure.agent.run.log import RunLogger, View
 from perdure.agent.seeds import derive
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
-from perdure.budget.errors import RunError
-from perdure.budget.law.saved import Law
+from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.law.saved import Law, load_law
+from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
@@ -36,6 +39,10 @@ LIBRARIES = (
     *("perdure", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "numpy"),
     *("datasets", "lm_eval", "reasoning-gym", "math-verify"),
 )
+
+
+DIGITS = 12
+"""How much of a base's hash a message shows."""
 
 
 def start(
@@ -57,11 +64,11 @@ def start(
     if strict:
         refuse_unpriced(curriculum)
     ready = prepare(curriculum, view, make)
-    description = _description(path.name, ready, strict)
-    folder = create(path, description)
-    chronicle = Chronicle(folder, view)
-    chronicle.tell("started", **description)
-    return replace(_life(ready, folder, chronicle), strict=strict)
+    started = _started(path.name, ready, strict)
+    folder = create(path, description(started))
+    logger = RunLogger(folder, view)
+    logger.log(started)
+    return replace(_life(ready, folder, logger), strict=strict)
 
 
 def resume(path: Path, view: View) -> Life:
@@ -76,12 +83,11 @@ def resume(path: Path, view: View) -> Life:
     curriculum = Curriculum.model_validate(read_json(folder.description)["curriculum"])
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     ready = prepare(curriculum, view)
-    strict = bool(begun.get("strict", False))
-    now = _description(begun["run"], ready, strict)
-    _refuse_differences(begun, now)
-    chronicle = Chronicle(folder, view)
-    chronicle.tell("started", **now) if chronicle.record.status == "empty" else chronicle.tell("resumed")
-    return replace(_life(ready, folder, chronicle), strict=strict)
+    now = _started(begun.run, ready, begun.strict)
+    _refuse_differences(begun, description(now))
+    logger = RunLogger(folder, view)
+    logger.log(now if logger.state.status == "empty" else Resumed())
+    return replace(_life(ready, folder, logger), strict=begun.strict)
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,39 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
 
 
+def law_for(curriculum: Curriculum, world: World) -> Law | None:
+    """The law of `budget.law`; nothing where none is named.
+
+    Raises:
+        ConfigError: no such file, a damaged one, or a law that was fitted in another world or on another base.
+    """
+    name = curriculum.budget.law
+    if name is None:
+        return None
+    law = load_law(law_path(name))
+    remedy = (
+        "its figures would mean nothing here. Fit a law on runs of this base (perdure law RUN… --save FILE), or leave "
+        "budget.law out"
+    )
+    if law.world != world.kind:
+        raise ConfigError(
+            f"budget.law: {name} was fitted in the {law.world} world, and this curriculum's model is of the "
+            f"{world.kind} world: {remedy}"
+        )
+    if law.base != world.base_id:
+        raise ConfigError(
+            f"budget.law: {name} was fitted on another base. Its base is {law.base[:DIGITS]} ({law.runs} runs by "
+            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}), and this curriculum's base, "
+            f"{curriculum.model.title}, is {world.base_id[:DIGITS]}: {remedy}"
+        )
+    return law
+
+
+def law_fingerprint(law: Law) -> str:
+    """SHA-256 of all that a law says, so that a resumed run notices another one."""
+    return sha256(json.dumps(asdict(law), sort_keys=True).encode()).hexdigest()
+
+
 def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
     """The task of each stage. Raises as `build_task`."""
     return tuple(
@@ -146,22 +185,29 @@ def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:
     return set_aside(task, strategy.num_prompts)[0] if tries else task  # type: ignore[union-attr]
 
 
-def _description(run: str, ready: Ready, strict: bool) -> dict[str, Any]:
-    """What `run.json` and the journal's first line hold; of a life that is not strict nothing says so."""
+def _started(run: str, ready: Ready, strict: bool) -> Started:
+    """The journal's first event."""
     world = ready.world
-    more = ({} if ready.law is None else {"law_sha256": fingerprint(ready.law)}) | ({"strict": True} if strict else {})
-    return {
-        "run": run,
-        "tasks": [task.name for task in ready.tasks],
-        "benchmarks": [benchmark.title for benchmark in ready.curriculum.benchmarks],
-        "curriculum": ready.curriculum.model_dump(mode="json"),
-        "versions": versions(),
-        "resolved": dict(world.resolved),
-        "world": world.kind,
-        "base_id": world.base_id,
-        "base_sha256": world.policy.fingerprint(),
-        "data": {task.name: task.fingerprint() for task in ready.tasks} | ready.benchmarks.fingerprints,
-    } | more
+    return Started(
+        schema=SCHEMA,
+        run=run,
+        tasks=tuple(task.name for task in ready.tasks),
+        benchmarks=tuple(benchmark.title for benchmark in ready.curriculum.benchmarks),
+        curriculum=ready.curriculum.model_dump(mode="json"),
+        versions=versions(),
+        resolved=dict(world.resolved),
+        world=world.kind,
+        base_id=world.base_id,
+        base_sha256=world.policy.fingerprint(),
+        data={task.name: task.fingerprint() for task in ready.tasks} | ready.benchmarks.fingerprints,
+        law_sha256=None if ready.law is None else law_fingerprint(ready.law),
+        strict=strict,
+    )
+
+
+def description(started: Started) -> dict[str, Any]:
+    """What `run.json` holds: all that must be the same when the run is resumed."""
+    return {name: value for name, value in to_json(started).items() if name not in ("event", "time", "schema")}
 
 
 def versions() -> dict[str, str]:
@@ -169,14 +215,17 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
-def _begun_with(folder: RunFolder) -> dict[str, Any]:
-    """The journal's first event; `run.json` where the run was killed before it was written."""
-    first = next(iter(read_journal(folder.journal)), None) if folder.journal.exists() else None
-    return first if first is not None else dict(read_json(folder.description))
+def _begun_with(folder: RunFolder) -> Started:
+    """The journal's first event; that of `run.json` where the run was killed before it was written."""
+    first = next(read_journal(folder.journal), None) if folder.journal.exists() else None
+    found = first or from_json({"event": "started"} | read_json(folder.description))
+    assert isinstance(found, Started)
+    return found
 
 
-def _refuse_differences(begun: dict[str, Any], now: dict[str, Any]) -> None:
-    found = [line for key in now for line in differences(key, begun.get(key), now[key])]
+def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:
+    before = description(begun)
+    found = [line for key in now for line in differences(key, before.get(key), now[key])]
     if found:
         listed = "\n  ".join(found)
         raise RunError(
@@ -199,7 +248,7 @@ def differences(path: str, begun: Any, now: Any) -> list[str]:
     return [] if begun == now else [f"{path}: was {begun!r}, is {now!r}"]
 
 
-def _life(ready: Ready, folder: RunFolder, chronicle: Chronicle) -> Life:
+def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
     curriculum, world = ready.curriculum, ready.world
     return Life(
         curriculum=curriculum,
@@ -209,6 +258,6 @@ def _life(ready: Ready, folder: RunFolder, chronicle: Chronicle) -> Life:
         scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path),
         strategy=ready.strategy,
         folder=folder,
-        chronicle=chronicle,
+        logger=logger,
         interrupt=Interrupt(),
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 
-from perdure.agent.enforcement.steering import controller_of
+from perdure.agent.enforcement.stage_cap import controller_for
 from perdure.agent.life import Life
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Trial
@@ -122,7 +122,7 @@ class Fork:
             seed=derive(curriculum.seed, "trial", self.stage.name, method),
             folder=folder,
             watch=watch,
-            controller=controller_of(life, self.number, self.cap),
+            controller=controller_for(life, self.number, self.cap),
         )
         life.world.update(job)
         return watch
@@ -196,7 +196,7 @@ class _Watch:
         figures = [one for one in (progress.loss, progress.reward) if one is not None]
         self.broken = not all(map(math.isfinite, figures))
         detail = f"trying {self._method}: step {progress.step} of {self._steps}"
-        self._fork.life.chronicle.enter("deciding", stage=self._fork.number, name=self._fork.stage.name, detail=detail)
+        self._fork.life.logger.phase("deciding", stage=self._fork.number, name=self._fork.stage.name, detail=detail)
         if progress.step == self._steps // 2 and not self.broken:
             self.kl_midway = self._fork._kl()
         self._last = time.perf_counter()

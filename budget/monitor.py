@@ -61,8 +61,8 @@ class Reading:
     The forward KL per sequence is unbiased for whole texts. The reverse KL, the total variation and the L2 distance are
     those of the next-token distributions at the same positions, kept for the forgetting law, not for the budget.
 
-    `cap` is what holds now: that of the life when a stage is entered, that of the stage afterwards. `bound` is what is
-    held against it: the KL, or with `budget.confidence` the upper end of its interval.
+    `cap` is what holds now: that of the life when a stage is entered, that of the stage afterwards. `upper_bound` is
+    what is held against it: the KL, or with `budget.confidence` the upper end of its interval.
     """
 
     step: int
@@ -73,7 +73,7 @@ class Reading:
     l2_distributions_per_token: Estimate
     cap: float
     unit: Unit
-    bound: float
+    upper_bound: float
     predicted_forgetting: Forecast | None = None
 
     @property
@@ -88,12 +88,12 @@ class Reading:
     @property
     def within(self) -> bool:
         """Whether the policy is within the budget. A KL that is NaN or infinite is not."""
-        return self.finite and self.bound <= self.cap
+        return self.finite and self.upper_bound <= self.cap
 
     @property
     def left(self) -> float:
         """The share of the cap that is left, 0 … 1; 0 if the KL is not finite, or the cap is 0."""
-        return min(1.0, max(0.0, 1 - self.bound / self.cap)) if self.finite and self.cap > 0 else 0.0
+        return min(1.0, max(0.0, 1 - self.upper_bound / self.cap)) if self.finite and self.cap > 0 else 0.0
 
 
 class Monitor:
@@ -130,7 +130,9 @@ class Monitor:
             l2_distributions_per_token=per_token(measured.l2_distributions),
             cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
-            bound=counted.value if self.config.confidence is None else upper(counted, fewest, self.config.confidence),
+            upper_bound=counted.value
+            if self.config.confidence is None
+            else upper(counted, fewest, self.config.confidence),
             predicted_forgetting=None if self.law is None else _forecast(self.law, token, sequence, read_on),
         )
 

@@ -11,9 +11,11 @@ less KL, since the likeliest answer needs no mass near 1.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from perdure.budget.allocation import stage_cap
 from perdure.budget.config import BudgetConfig, Prompts, Unit
+from perdure.budget.estimate import Estimate
 from perdure.budget.figures import against
 
 ROUNDING = 1e-9
@@ -21,6 +23,40 @@ ROUNDING = 1e-9
 
 NOTHING = 1e-12
 """What a stage adds, as a share of its need, up to which it is the rounding of a difference."""
+
+
+@dataclass(frozen=True)
+class StagePrice:
+    """What is known of one stage before the run; `None` where it cannot be known. KL in nats.
+
+    Attributes:
+        base_rate: mean share of right answers, with its standard error over prompts; `n` counts prompts.
+        target: the accuracy that is asked of the stage.
+        floor: the least KL of a whole answer on the stage's own prompts, and its interval (95 %, from the rate's).
+        required_kl: the least KL at the end of the stage, as the budget counts it.
+        remaining_kl: the most that the budget lets it end with.
+    """
+
+    stage: int
+    name: str
+    base_rate: Estimate | None
+    target: float | None
+    floor: float | None
+    floor_interval: tuple[float, float] | None
+    required_kl: float | None
+    remaining_kl: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the stage can reach its target within the budget, as far as is known."""
+        return self.target is None or fits(self.required_kl, self.remaining_kl)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it cannot fit, in one line."""
+        if self.fits or self.required_kl is None:
+            return None
+        return does_not_fit(self.stage, self.required_kl, self.remaining_kl)
 
 
 def target_floor(rate: float, target: float) -> float:

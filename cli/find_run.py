@@ -1,13 +1,13 @@
 """Finding a run or a sweep on the disk, for every command that takes one; and reading a run."""
 
 from difflib import get_close_matches
-from json import JSONDecodeError
 from pathlib import Path
 
+from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder
-from perdure.agent.run.journal import Event, read_journal
+from perdure.agent.run.journal import read_journal
 from perdure.agent.run.lock import is_held
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.state import RunState, read_state
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
 
@@ -76,31 +76,14 @@ def _suggestion(name: Path) -> str:
     return f" (there is {', '.join(sorted(str(path) for path in names.values())[:5])})" if names else ""
 
 
-def read_events(folder: Path) -> list[Event]:
-    """Every event of a run so far.
+def read_run(folder: Path) -> tuple[RunState, list[Event]]:
+    """The state of a run, and the events it was read from.
 
     Raises:
         RunError: the journal cannot be read.
     """
-    try:
-        return list(read_journal(folder / "journal.jsonl"))
-    except (JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{folder / 'journal.jsonl'} is damaged, a line is not JSON: {error}") from error
-    except OSError as error:
-        raise RunError(f"cannot read {folder / 'journal.jsonl'}: {error.strerror}") from error
-
-
-def read_run(folder: Path) -> tuple[Record, list[Event]]:
-    """The record of a run, and the events it was read from.
-
-    Raises:
-        RunError: the journal cannot be read, or is not one that this version writes.
-    """
-    events = read_events(folder)
-    try:
-        return read_record(events), events
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / 'journal.jsonl'} is not a journal this version can read: {error!r}") from error
+    events = list(read_journal(folder / "journal.jsonl"))
+    return read_state(events), events
 
 
 def in_use(folder: Path) -> bool:

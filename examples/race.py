@@ -22,9 +22,9 @@ import numpy as np
 
 from examples.learned import Linear, load
 from perdure.agent.environment.episodes import Lives, episode, left_to, read
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Record, active_seconds, read_record
+from perdure.agent.run.state import RunState, active_seconds, read_state
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.significance import student
 from perdure.curriculum.schema import Curriculum
@@ -73,7 +73,7 @@ class Outcome:
     seconds: float
 
 
-def outcome(record: Record, seconds: float) -> Outcome:
+def outcome(record: RunState, seconds: float) -> Outcome:
     """What the record of a life that is over comes to."""
     base, last = record.rows[0], record.rows[-1]
     accuracy = float(np.mean([last.scores[name].value for name in record.tasks]))
@@ -86,9 +86,9 @@ def lived(lives: Lives, curriculum: Curriculum) -> Outcome:
     """One life, in a folder that does not stay."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "life"
-        live(lives.begin(curriculum, folder))
+        run_curriculum(lives.begin(curriculum, folder))
         events = list(read_journal(folder / "journal.jsonl"))
-    return outcome(read_record(events), active_seconds(events))
+    return outcome(read_state(events), active_seconds(events))
 
 
 def racers(file: Path, policy: Linear) -> dict[str, StrategyConfig]:

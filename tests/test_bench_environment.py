@@ -6,7 +6,7 @@ from pathlib import Path
 
 from perdure.agent.environment.stream import Stream
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import read_record
+from perdure.agent.run.state import read_state
 from tests.agent.environment.toy import toy
 from tests.bench.__main__ import NAMES
 from tests.bench.environment import timed_life
@@ -22,7 +22,7 @@ def test_every_stage_is_lived_once_by_every_method(tmp_path: Path) -> None:
         assert len(times.stages) == 3
         assert 0 < times.reset + sum(times.stages) < time.perf_counter() - began
         (journal,) = tmp_path.glob("*/life/journal.jsonl")
-        chosen.append([row.method for row in read_record(read_journal(journal)).rows[1:]])
+        chosen.append([row.method for row in read_state(read_journal(journal)).rows[1:]])
     # The third stage has no demonstrations: `sft`, which is first in turn there in the life 1, becomes `rl`.
     assert chosen == [["sft", "rl", "tilt"], ["rl", "tilt", "rl"], ["tilt", "sft", "rl"]]
     env.close()

@@ -1,118 +1,104 @@
-"""The monitor at work in one stage: it reads, remembers the last good state, and ends the update."""
+"""The monitor at work in one stage: it measures, keeps the last good state, and ends the update."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from perdure.agent.life import Life
+from perdure.agent.run.events import Intervened, Measured
 from perdure.agent.run.folder import read_json, write_json
-from perdure.agent.run.log import Chronicle
-from perdure.agent.worlds.contract import Progress, SaveAndStop, World
+from perdure.agent.worlds.contract import Progress, SaveAndStop
 from perdure.budget.figures import against
-from perdure.budget.monitor import Monitor, Reading
+from perdure.budget.monitor import Action, Reading
 from perdure.budget.penalty import Controller
 
-State = tuple[str, Callable[[], None]]
-"""A state to go back to: what to call it, and how to get there."""
 
-
-class Guard:
+class StageMonitor:
     """Holds one stage to its cap while it is updated. What becomes of one that ends above it: `end_of_stage.py`.
 
-    `earlier` yields the states before the stage, latest first and the base last. The cap is that of the life until
-    `hold` says which is the stage's.
+    The cap is that of the run until `set_cap` says which is the stage's.
     """
 
-    def __init__(
-        self,
-        world: World,
-        monitor: Monitor,
-        chronicle: Chronicle,
-        *,
-        stage: int,
-        tasks: Sequence[str],
-        folder: Path,
-        earlier: Callable[[], Iterator[State]],
-        interrupted: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.world, self.monitor, self.chronicle = world, monitor, chronicle
-        self.stage, self.folder = stage, folder
+    def __init__(self, life: Life, number: int, name: str) -> None:
+        self.life, self.stage, self.name = life, number, name
+        self.world, self.budget, self.logger = life.world, life.monitor, life.logger
+        self.folder = life.folder.partial_stage(number, name)
         self.fault: str | None = None
         self.controller: Controller | None = None
-        self._tasks, self._earlier, self._interrupted = tasks, earlier, interrupted
-        self._cap = monitor.config.kl
+        self._tasks = [task.name for task in life.tasks[:number]]
+        self._cap = life.monitor.config.kl
+        self._good = self.folder / "good.safetensors"
 
-    def hold(self, cap: float, controller: Controller | None = None) -> None:
-        """From now on the stage's own cap holds, and every reading tells the weight of the penalty."""
+    def set_cap(self, cap: float, controller: Controller | None = None) -> None:
+        """From now on the stage's own cap holds, and every reading says the weight of the penalty."""
         self._cap, self.controller = cap, controller
 
-    def enter(self) -> Reading:
-        """The reading before the first step."""
-        return self.write(self.measure(0), entry=True)
+    @property
+    def penalty_weight(self) -> float | None:
+        """The weight of the penalty now, where there is one."""
+        return None if self.controller is None else self.controller.weight
 
-    def may_begin(self, entry: Reading) -> bool:
-        """Whether any budget is left to spend; if not, the update is not begun."""
-        if self.monitor.demands(entry) is None:
+    def start(self) -> Reading:
+        """The reading before the first step."""
+        stages = len(self.life.stages)
+        self.logger.phase("deciding", stage=self.stage, name=self.name, stages=stages)
+        return self.log_reading(self.measure(0), entry=True)
+
+    def has_budget(self, entry: Reading) -> bool:
+        """Whether any budget remains to be spent; if not, the update is not begun."""
+        if self.budget.demands(entry) is None:
             return True
-        self.tell("stop", f"no budget left at the start: {describe(entry)}", "no update", 0)
+        self.intervene("stop", f"no budget left at the start: {describe(entry)}", "no update", 0)
         return False
 
-    def watch(self, progress: Progress) -> bool:
-        """After each step: show it, read when due, keep the good state. True ends the update.
+    def on_step(self, progress: Progress) -> bool:
+        """After each step: show it, measure when due, keep the good state. True ends the update.
 
         Raises:
             SaveAndStop: the user asked to stop.
         """
-        self.chronicle.step(progress.step, progress.max_steps, progress.loss, progress.reward)
+        self.logger.step(progress.step, progress.max_steps, progress.loss, progress.reward)
         self.fault = fault(progress)
         if self.fault is not None:
             return True
-        if self.monitor.due(progress.step):
-            reading = self.write(self.measure(progress.step))
-            if self.monitor.demands(reading) is not None:
+        if self.budget.due(progress.step):
+            reading = self.log_reading(self.measure(progress.step))
+            if self.budget.demands(reading) is not None:
                 return True
-            if self.monitor.accepts(reading):
+            if self.budget.accepts(reading):
                 self._keep(progress.step)
-        if self._interrupted():
+        if self.life.interrupt.requested:
             raise SaveAndStop
         return False
 
     def states(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
-        """The states to go back to, latest first, each with the step of this stage at which it was."""
+        """The states to go back to, latest first and the base last: a name, the step of this stage, and how."""
         if self._good.exists():
             step = int(read_json(self._good.with_suffix(".json"))["step"])
             yield f"step {step}", step, lambda: self.world.restore_snapshot(self._good)
-        for name, restore in self._earlier():
-            yield name, 0, restore
+        for number, stage, _ in reversed(self.life.stages[: self.stage - 1]):
+            policy = self.life.folder.stage(number, stage.name) / "policy"
+            yield f"the end of stage {number}", 0, lambda policy=policy: self.world.policy.restore(policy)  # type: ignore[misc]
+        yield "the base", 0, self.world.become_base
 
     def measure(self, step: int) -> Reading:
-        """Read the KL of the policy as it is now."""
-        return self.monitor.read(step, self._tasks, self._cap)
+        """The KL of the policy as it is now."""
+        return self.budget.read(step, self._tasks, self._cap)
 
-    def write(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Reading:
+    def log_reading(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Reading:
         """Journal a reading."""
-        weight = {} if self.controller is None else {"penalty_weight": self.controller.weight}
-        self.chronicle.tell("reading", stage=self.stage, **reading_fields(reading, entry=entry, final=final), **weight)
+        more = {"entry": entry, "final": final, "penalty_weight": self.penalty_weight}
+        self.logger.log(Measured(stage=self.stage, **vars(reading) | more))
         return reading
 
-    def tell(self, action: str, reason: str, target: str, step: int, **figures: Any) -> None:
+    def intervene(self, action: Action, reason: str, target: str, step: int, **figures: Any) -> None:
         """Journal an intervention."""
-        about = {"step": step, "action": action, "reason": reason, "target": target}
-        self.chronicle.tell("intervention", stage=self.stage, **about, **figures)
+        about = figures | {"action": action, "reason": reason, "target": target, "step": step}
+        self.logger.log(Intervened(stage=self.stage, **about))
 
     def _keep(self, step: int) -> None:
         self.world.snapshot(self._good)
         write_json(self._good.with_suffix(".json"), {"step": step})
-
-    @property
-    def _good(self) -> Path:
-        return self.folder / "good.safetensors"
-
-
-def reading_fields(reading: Reading, *, entry: bool = False, final: bool = False) -> dict[str, Any]:
-    """What the journal holds of a reading."""
-    return asdict(reading) | {"within": reading.within, "entry": entry, "final": final}
 
 
 def describe(reading: Reading) -> str:
@@ -120,8 +106,8 @@ def describe(reading: Reading) -> str:
     kl = reading.kl.value
     if not math.isfinite(kl):
         return f"the KL became {kl}"
-    cap, shown, most = against(reading.cap, kl, reading.bound)
-    bound = "" if reading.bound == kl else f", at most {most},"
+    cap, shown, most = against(reading.cap, kl, reading.upper_bound)
+    bound = "" if reading.upper_bound == kl else f", at most {most},"
     return f"KL {shown}{bound} above the cap {cap} nats a {reading.unit}"
 
 

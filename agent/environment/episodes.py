@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from perdure.agent.life import Life
-from perdure.agent.run.journal import Event
+from perdure.agent.run.events import Event
 from perdure.agent.seeds import derive
 from perdure.agent.setup import start
 from perdure.agent.worlds.contract import World

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.agent.environment.rewards import mean
-from perdure.agent.run.record import Record, Row
+from perdure.agent.run.state import RunState, StageState
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Situation
 from perdure.curriculum.policy import Policy
@@ -70,7 +70,7 @@ class Sight:
     policy: Policy
     kl: float
     left: float
-    record: Record
+    record: RunState
 
 
 def observe(situation: Situation) -> Observation:
@@ -118,7 +118,7 @@ def _of_task(stage: Stage, task: Task, curriculum: Curriculum, policy: Policy) -
     }
 
 
-def _of_past(record: Record, number: int) -> dict[str, float]:
+def _of_past(record: RunState, number: int) -> dict[str, float]:
     rows = [row for row in record.rows if row.stage < number and row.committed]
     if len(rows) < 2:
         return {}
@@ -133,5 +133,5 @@ def _of_past(record: Record, number: int) -> dict[str, float]:
     }
 
 
-def _fall(before: Row, after: Row, names: Sequence[str]) -> float:
+def _fall(before: StageState, after: StageState, names: Sequence[str]) -> float:
     return mean([before.scores[name].value - after.scores[name].value for name in names])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from perdure.agent.run.record import Value
 from perdure.budget.errors import ConfigError
+from perdure.budget.estimate import Estimate
 from perdure.curriculum.schema import Environment
 
 
@@ -53,8 +53,8 @@ def weights_for(
 
 
 def parts_of(
-    before: Mapping[str, Value],
-    after: Mapping[str, Value],
+    before: Mapping[str, Estimate],
+    after: Mapping[str, Estimate],
     *,
     earlier: Sequence[str],
     later: Sequence[str],
@@ -74,5 +74,5 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _rises(before: Mapping[str, Value], after: Mapping[str, Value], names: Sequence[str]) -> list[float]:
+def _rises(before: Mapping[str, Estimate], after: Mapping[str, Estimate], names: Sequence[str]) -> list[float]:
     return [after[name].value - before[name].value for name in names]

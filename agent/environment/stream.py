@@ -27,9 +27,9 @@ from perdure.agent.environment.episodes import Lives, Scratch, episode, left_to,
 from perdure.agent.environment.observation import NAMES, Observation, Sight, observation
 from perdure.agent.environment.rewards import parts_of, weights_for
 from perdure.agent.life import Life
-from perdure.agent.loop import begin, live_stage
-from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Row, active_seconds
+from perdure.agent.loop import begin, run_stage
+from perdure.agent.run.events import Finished
+from perdure.agent.run.state import StageState
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import PythonStrategy
@@ -127,11 +127,11 @@ class Stream(gymnasium.Env[Observation, Action]):
         if life is None or number > len(life.tasks):
             raise gymnasium.error.ResetNeeded("the life is over; call reset() for another one")
         method, replaced = self._tell(action)
-        live_stage(life, *life.stages[number - 1])
+        run_stage(life, *life.stages[number - 1])
         self._number += 1
         over = self._number > len(life.tasks)
         if over:
-            life.chronicle.tell("finished", seconds=active_seconds(read_journal(life.folder.journal)))
+            life.logger.log(Finished(seconds=life.logger.active_seconds()))
         before, after = self._row(number - 1), self._row(number)
         names = [task.name for task in life.tasks]
         parts = parts_of(
@@ -139,7 +139,7 @@ class Stream(gymnasium.Env[Observation, Action]):
             after.scores,
             earlier=names[: number - 1],
             later=names[number - 1 :],
-            benchmarks=life.chronicle.record.benchmarks,
+            benchmarks=life.logger.state.benchmarks,
         )
         about = {"method": method, "replaced": replaced, **vars(parts), **_of_row(after)}
         return self._observe(), parts.reward(self._weights), over, False, self._info() | about
@@ -170,7 +170,7 @@ class Stream(gymnasium.Env[Observation, Action]):
                 policy=life.world.policy,
                 kl=reading.kl.value,
                 left=reading.left,
-                record=life.chronicle.record,
+                record=life.logger.state,
             )
         )
 
@@ -182,8 +182,8 @@ class Stream(gymnasium.Env[Observation, Action]):
             {"task": life.tasks[self._number - 1].name} if able else {}
         )
 
-    def _row(self, number: int) -> Row:
-        row = self._living().chronicle.record.row(number)
+    def _row(self, number: int) -> StageState:
+        row = self._living().logger.state.row(number)
         assert row is not None
         return row
 
@@ -192,12 +192,11 @@ class Stream(gymnasium.Env[Observation, Action]):
         return self._life
 
 
-def _of_row(row: Row) -> dict[str, Any]:
+def _of_row(row: StageState) -> dict[str, Any]:
     """What else is told of a stage: KL at its end and its cap, in nats, steps, and what was done about it."""
     last = row.readings[-1]
-    kl = last.kl_per_token if last.unit == "token" else last.kl_per_sequence
-    actions = tuple(str(intervention["action"]) for intervention in row.interventions)
-    return {"kl": kl.value, "cap": row.cap, "steps": row.steps, "interventions": actions}
+    actions = tuple(str(intervention.action) for intervention in row.interventions)
+    return {"kl": last.kl.value, "cap": row.cap, "steps": row.steps, "interventions": actions}
 
 
 def _keep(options: dict[str, Any]) -> Path | None:

@@ -1,13 +1,12 @@
 """The points of a run folder: one a stage that is done, from its journal."""
 
 from pathlib import Path
-from typing import Any
 
 from perdure.agent.law_data.source import TRAINING, Origin, Point, Source
-from perdure.agent.run.journal import Event, read_journal
-from perdure.agent.run.record import Record, Row, read_record
+from perdure.agent.run.events import Started
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.state import RunState, StageState, read_state
 from perdure.budget.errors import RunError
-from perdure.curriculum.worlds.registry import default_world
 
 JOURNAL = "journal.jsonl"
 
@@ -25,57 +24,32 @@ def run_source(path: Path) -> Source:
     Raises:
         RunError: the journal cannot be read, or the run has no benchmarks.
     """
-    record, started = _read(path / JOURNAL)
+    events = list(read_journal(path / JOURNAL)) if (path / JOURNAL).exists() else []
+    record, started = read_state(events), next((event for event in events if isinstance(event, Started)), None)
     origin = Origin("", "", "token", "", ())
     rows: tuple[Point, ...] = ()
     if started is not None:
         origin = _origin(path, record, started)
         done = [row for row in record.rows if row.stage > 0 and row.committed and row.readings]
-        seed = _seed(started)
+        seed = str(started.curriculum.get("seed", ""))
         rows = tuple(_point(path, record, row, seed) for row in done)
     return Source(path, origin, rows, () if rows else (f"{path}: no stage is done yet",))
 
 
-def _read(journal: Path) -> tuple[Record, Event | None]:
-    """The record and the event that began it; nothing of a run that has written nothing yet."""
-    try:
-        events = list(read_journal(journal)) if journal.exists() else []
-        record = read_record(events)
-        return record, next((event for event in events if event["event"] == "started"), None)
-    except OSError as error:
-        raise RunError(f"cannot read {journal}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{journal} is damaged or of another version: {error!r}") from error
-
-
-def _origin(path: Path, record: Record, started: Event) -> Origin:
-    """A journal without `world` and `base_id` is of the language world, and its base is known by its weights."""
+def _origin(path: Path, record: RunState, started: Started) -> Origin:
     if not record.benchmarks:
         raise RunError(
             f"{path} has no benchmarks, so there is no forgetting to fit a law to: name some under `benchmarks` in the "
             "curriculum, and run it again"
         )
-    base = started.get("base_id", started.get("base_sha256"))
-    if not isinstance(base, str):
+    if not started.base_id:
         raise RunError(f"{path / JOURNAL} does not say which base the run began with; it cannot be pooled")
-    prompts = record.prompts(_budget(started).get("prompts", "seen"))
-    data = started.get("data", {})
-    world = started.get("world", default_world().name)
-    known = {name: data[name] for name in record.benchmarks if name in data}
-    return Origin(world, base, "token", prompts, record.benchmarks, TRAINING, known)
+    prompts = record.prompts(started.curriculum.get("budget", {}).get("prompts", "seen"))
+    known = {name: started.data[name] for name in record.benchmarks if name in started.data}
+    return Origin(started.world, started.base_id, "token", prompts, record.benchmarks, TRAINING, known)
 
 
-def _seed(started: Event) -> str:
-    seed = started.get("curriculum", {}).get("seed")
-    return "" if seed is None else str(seed)
-
-
-def _budget(started: Event) -> dict[str, Any]:
-    budget = started.get("curriculum", {}).get("budget", {})
-    return budget if isinstance(budget, dict) else {}
-
-
-def _point(path: Path, record: Record, row: Row, seed: str) -> Point:
+def _point(path: Path, record: RunState, row: StageState, seed: str) -> Point:
     reading = row.readings[-1]
     accuracy = row.scores.get(row.name)
     return Point(
@@ -89,7 +63,7 @@ def _point(path: Path, record: Record, row: Row, seed: str) -> Point:
     )
 
 
-def _base_score(record: Record) -> float | None:
+def _base_score(record: RunState) -> float | None:
     base = record.row(0)
     if base is None or not all(name in base.scores for name in record.benchmarks):
         return None

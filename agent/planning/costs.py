@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from perdure.agent.planning.memory import Memory
 from perdure.agent.planning.timing import Timing
-from perdure.agent.prices import StagePrice
 from perdure.budget.config import BudgetConfig
+from perdure.budget.price import StagePrice
 from perdure.curriculum.schema import Curriculum
 
 Span = tuple[float, float]

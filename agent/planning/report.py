@@ -55,15 +55,15 @@ def _stage(stage: StagePlan) -> dict[str, Any]:
     price = stage.price
     rate = price.base_rate
     return {
-        "stage": price.number,
+        "stage": price.stage,
         "name": price.name,
         "base_rate": None if rate is None else asdict(rate),
         "base_rate_interval": None if rate is None else list(rate_interval(rate)),
         "target": price.target,
         "floor": price.floor,
         "floor_interval": None if price.floor_interval is None else list(price.floor_interval),
-        "need": price.need,
-        "left": price.left,
+        "need": price.required_kl,
+        "left": price.remaining_kl,
         "fits": price.fits,
         "refusal": price.refusal,
         "seconds": _span(stage.seconds),

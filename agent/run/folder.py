@@ -28,7 +28,7 @@ class RunFolder:
         return self.path / "stages" / f"{number:02d}-{name}"
 
     def partial_stage(self, number: int, name: str) -> Path:
-        """A stage that is not committed: checkpoints, the last good state, and what the settlement needs."""
+        """A stage that is not committed: checkpoints, the last good state, and what the remedies write."""
         return self.path / "stages" / f"{number:02d}-{name}.partial"
 
 

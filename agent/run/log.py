@@ -1,4 +1,4 @@
-"""The one door through which a life is written down and shown."""
+"""The one place from which a run is logged and shown."""
 
 import json
 import os
@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder
-from perdure.agent.run.journal import Event, Journal, read_journal
-from perdure.agent.run.record import Record, fold, read_record
+from perdure.agent.run.journal import Journal, read_journal
+from perdure.agent.run.state import RunState, active_seconds, fold, read_state
 from perdure.budget.files import write_whole
 
 HISTORY = 60
@@ -27,15 +28,15 @@ class View(Protocol):
     def progress(self, progress: dict[str, Any]) -> None: ...
 
 
-class Chronicle:
-    """Journals what happened, keeps the record of it, and shows both to the view.
+class RunLogger:
+    """Journals what happened, keeps the state of the run, and shows both to the view.
 
     What merely goes on (steps, losses) is no event: it goes to the view and to `progress.json`, a few times a second.
     """
 
     def __init__(self, folder: RunFolder, view: View, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
-        self.record = Record()
+        self.state = RunState()
         self._view = view
         self._clock = clock
         self._shown = self._written = 0.0
@@ -44,16 +45,20 @@ class Chronicle:
         self._rewards: deque[float] = deque(maxlen=HISTORY)
         self._journal = Journal(folder.journal)
         if folder.journal.exists():
-            self.record = read_record(read_journal(folder.journal))
+            self.state = read_state(read_journal(folder.journal))
             view.past(read_journal(folder.journal))
 
-    def tell(self, event: str, **fields: Any) -> None:
+    def log(self, event: Event) -> None:
         """Something happened: journal it, then show it."""
-        row = self._journal.append(event, **fields)
-        self.record = fold(self.record, row)
-        self._view.event(row)
+        event = self._journal.append(event)
+        self.state = fold(self.state, event)
+        self._view.event(event)
 
-    def enter(self, phase: str, *, detail: str = "", **fields: Any) -> None:
+    def active_seconds(self, stage: int | None = None) -> float:
+        """See `perdure.agent.run.state.active_seconds`."""
+        return active_seconds(read_journal(self.folder.journal), stage)
+
+    def phase(self, phase: str, *, detail: str = "", **fields: Any) -> None:
         """Something begins: `phase` with, where a stage begins, its number, name and method."""
         if fields.get("stage") != self._now.get("stage"):
             self._now = {"stage_started": self._clock()}

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Price, Record, Row, Value
-from perdure.budget.price import fits
-from perdure.eval.metrics import FORMULAS, Estimate, all_metrics, metrics_with_intervals
+from perdure.agent.run.events import Intervened, to_json
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.estimate import Estimate
+from perdure.budget.price import StagePrice
+from perdure.eval.metrics import FORMULAS, all_metrics, metrics_with_intervals
+from perdure.eval.metrics import Estimate as MetricEstimate
 from perdure.eval.scorefile import read_scores
 from perdure.eval.statistics import paired
 
@@ -27,7 +29,7 @@ class Change:
     n: int
 
 
-def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]:
+def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, Any]:
     """What `perdure show RUN --json` prints: plain values, `None` for what is not known.
 
     `refusal` says why a strict life was refused; it is `None` of every other.
@@ -57,19 +59,19 @@ def run_object(record: Record, run_folder: Path | None = None) -> dict[str, Any]
     }
 
 
-def metric_estimates(record: Record, run_folder: Path | None = None) -> dict[str, Estimate]:
+def metric_estimates(record: RunState, run_folder: Path | None = None) -> dict[str, MetricEstimate]:
     """The metrics of the stages that are done, with intervals where the per-item files can be read."""
     rows = [row for row in record.rows if row.stage == 0 or row.committed]
     values = all_metrics(_matrix(rows, record.tasks, len(record.tasks)), _matrix(rows, record.benchmarks))
     if run_folder is None:
-        return {name: Estimate(value) for name, value in values.items()}
+        return {name: MetricEstimate(value) for name, value in values.items()}
     bounds = metrics_with_intervals(
         _columns(rows, record.tasks, run_folder), _columns(rows, record.benchmarks, run_folder)
     )
     return {name: _agreed(value, bounds[name]) for name, value in values.items()}
 
 
-def changes(record: Record, run_folder: Path) -> dict[tuple[int, str], Change]:
+def changes(record: RunState, run_folder: Path) -> dict[tuple[int, str], Change]:
     """Each score after each stage against the base, paired by item; keys are (stage, name).
 
     Items that one of the two could not be scored on are left out of that pair. Scores whose per-item files are missing
@@ -95,21 +97,23 @@ def _change(before: Mapping[str, Number], after: Mapping[str, Number]) -> Change
     return Change(test.difference, test.low, test.high, test.p_value, test.n)
 
 
-def _read_items(row: Row, name: str, run_folder: Path) -> dict[str, Number] | None:
+def _read_items(row: StageState, name: str, run_folder: Path) -> dict[str, Number] | None:
     """Score of each item by id, in the file's order; `None` if the file is missing or damaged."""
     file = row.score_files.get(name)
     kept = read_scores(run_folder / file) if file is not None else None
     return None if kept is None else {item.id: item.score for item in kept.items}
 
 
-def _matrix(rows: Iterable[Row], names: tuple[str, ...], stages: int = 0) -> list[list[float]]:
+def _matrix(rows: Iterable[StageState], names: tuple[str, ...], stages: int = 0) -> list[list[float]]:
     """Scores by stage and name, NaN where there is none; at least `stages` + 1 rows."""
     scores = {(row.stage, name): value.value for row in rows for name, value in row.scores.items()}
     height = max([stages, *(stage for stage, _ in scores)]) + 1
     return [[scores.get((stage, name), math.nan) for name in names] for stage in range(height)]
 
 
-def _columns(rows: Iterable[Row], names: tuple[str, ...], run_folder: Path) -> dict[tuple[int, int], list[float]]:
+def _columns(
+    rows: Iterable[StageState], names: tuple[str, ...], run_folder: Path
+) -> dict[tuple[int, int], list[float]]:
     """Per-item scores by (stage, column from 1), aligned by item id; a column whose files disagree is left out."""
     columns: dict[tuple[int, int], list[float]] = {}
     listed = list(rows)
@@ -122,64 +126,65 @@ def _columns(rows: Iterable[Row], names: tuple[str, ...], run_folder: Path) -> d
     return columns
 
 
-def _agreed(value: float | None, bounds: Estimate) -> Estimate:
+def _agreed(value: float | None, bounds: MetricEstimate) -> MetricEstimate:
     """The journal's figure with the interval of the files, if the files tell the same figure."""
     if value is None or bounds.value is None or not math.isclose(value, bounds.value, abs_tol=1e-9):
-        return Estimate(value)
+        return MetricEstimate(value)
     return bounds
 
 
-def _interval(estimate: Estimate) -> list[float] | None:
+def _interval(estimate: MetricEstimate) -> list[float] | None:
     return None if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: StageState) -> dict[str, Any]:
     reading = row.readings[-1] if row.readings else None
     counted = None if reading is None else reading.kl
+    forecast = None if reading is None else reading.predicted_forgetting
     return {
         "stage": row.stage,
         "task": row.name if row.stage > 0 else None,
         "method": row.method,
         "reason": row.reason,
         "evidence": dict(row.evidence),
-        "candidates": [dict(candidate) for candidate in row.candidates],
+        "candidates": [asdict(candidate) for candidate in row.candidates],
         "share": _number(row.share),
         "cap": _number(row.cap),
         "kl_per_token": _number(reading.kl_per_token.value) if reading else None,
         "kl_per_sequence": _number(reading.kl_per_sequence.value) if reading else None,
         "kl_stderr": _number(counted.stderr) if counted else None,
-        "kl_bound": _number(reading.bound) if reading else None,
+        "kl_bound": _number(reading.upper_bound) if reading else None,
         "budget": reading.cap if reading else None,
         "penalty_weight": _number(reading.penalty_weight) if reading else None,
         "interventions": [_intervention(event) for event in row.interventions],
         "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
-        "predicted_forgetting": asdict(reading.predicted) if reading and reading.predicted else None,
+        "predicted_forgetting": asdict(forecast) if forecast else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},
         "seconds": row.seconds,
     }
 
 
-def _intervention(event: Event) -> dict[str, Any]:
+def _intervention(event: Intervened) -> dict[str, Any]:
     """All that the journal says of it but where and when."""
-    return {name: value for name, value in event.items() if name not in ("event", "time", "stage")}
+    return {name: value for name, value in to_json(event).items() if name not in ("event", "time", "stage")}
 
 
-def _price(price: Price) -> dict[str, Any]:
+def _price(price: StagePrice) -> dict[str, Any]:
     interval = price.floor_interval
     return {
         "stage": price.stage,
         "task": price.name,
-        "base_rate": _score(price.base_rate),
+        "base_rate": None if price.base_rate is None else _score(price.base_rate),
         "target": price.target,
         "floor": _number(price.floor),
         "floor_interval": None if interval is None else [_number(end) for end in interval],
-        "need": _number(price.need),
-        "left": _number(price.left),
-        "fits": fits(price.need, price.left),
+        "need": _number(price.required_kl),
+        "left": _number(price.remaining_kl),
+        "fits": price.fits,
     }
 
 
-def _score(value: Value) -> dict[str, Any]:
+def _score(value: Estimate) -> dict[str, Any]:
     return {"value": _number(value.value), "stderr": _number(value.stderr), "n": value.n}
 
 

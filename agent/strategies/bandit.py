@@ -27,7 +27,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from perdure.agent.run.record import Record, Row
+from perdure.agent.run.state import RunState, StageState
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.agent.strategies.probe import (
@@ -170,25 +170,25 @@ def draw(belief: Belief, seed: int) -> float:
     return Random(seed).gauss(belief.mean, belief.sd)
 
 
-def priors_of(record: Record, kind: str) -> dict[str, Belief]:
+def priors_of(record: RunState, kind: str) -> dict[str, Belief]:
     """The priors that decisions of the kind were journaled with, by method."""
-    found = {one["method"]: one["figures"] for row in record.rows if is_of(row, kind) for one in row.candidates}
+    found = {one.method: one.figures for row in record.rows if is_of(row, kind) for one in row.candidates}
     return {
         method: Belief(told["prior_mean"], told["prior_sd"]) for method, told in found.items() if "prior_mean" in told
     }
 
 
-def ruled_out(record: Record, kind: str) -> set[str]:
+def ruled_out(record: RunState, kind: str) -> set[str]:
     """The candidates whose trial broke or whose stage would have been too slow: they are not tried again."""
     return {method for row in record.rows if is_of(row, kind) for method in row.evidence.get("ruled_out", ())}
 
 
-def is_of(row: Row, kind: str) -> bool:
+def is_of(row: StageState, kind: str) -> bool:
     """Whether a bandit decided the stage as one of the kind."""
     return row.evidence.get("kind") == kind
 
 
-def payments(record: Record, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:
+def payments(record: RunState, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:
     """The method of each stage of the kind, and what it paid: it stands in the evidence of the next, the last in this.
 
     A stage is missing where the next was decided without a bandit, where it made no step, and where its KL is not

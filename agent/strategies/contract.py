@@ -4,20 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from perdure.agent.run.record import Record
+from perdure.agent.run import events
+from perdure.agent.run.state import RunState
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """A method that was considered, and every figure that is known of it, by name; `None` where one is not."""
-
-    method: str
-    figures: Mapping[str, float | None] = field(default_factory=dict)
+Candidate = events.Candidate
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ class Situation:
     policy: Policy
     entry: Reading
     cap: float
-    record: Record
+    record: RunState
     law: Law | None
     attempt: Callable[[str, int, int, int], Trial]
     rates: Callable[[int, int], Mapping[str, float]]

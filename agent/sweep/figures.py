@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from perdure.agent.run.record import Record, Row, Value
 from perdure.agent.run.report import metric_estimates
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.estimate import Estimate
 from perdure.budget.price import needs
 from perdure.curriculum.schema import Curriculum
 
@@ -12,7 +13,7 @@ SAMPLED = 1.0
 """The temperature at which a score is the mass of right answers, which is what a floor is about."""
 
 
-def life_figures(record: Record, curriculum: Curriculum) -> dict[str, float]:
+def life_figures(record: RunState, curriculum: Curriculum) -> dict[str, float]:
     """The metrics of `perdure.eval.metrics` under their names, `task_forgetting` for the forgetting of tasks, and:
 
     `kl_spent`, the KL that the life ended with as the budget counts it; `excess`, nats a sequence of it above the floor
@@ -36,7 +37,7 @@ def known(figures: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if value is not None}
 
 
-def excess(record: Record, last: Row, curriculum: Curriculum) -> float | None:
+def excess(record: RunState, last: StageState, curriculum: Curriculum) -> float | None:
     """KL at the end less the floor of what was reached on the tasks whose prompts the KL was read on; nats a sequence.
 
     The floor is that of the mean masses, base against policy, on held-out items (`perdure.budget.law.floor`); the KL is
@@ -59,6 +60,6 @@ def excess(record: Record, last: Row, curriculum: Curriculum) -> float | None:
     return None if need is None else last.readings[-1].kl_per_sequence.value - need
 
 
-def smoothed(score: Value) -> float:
+def smoothed(score: Estimate) -> float:
     """The mass of right answers that a score over `n` items says, never 0 nor 1; see `excess`."""
     return (score.value * score.n + 0.5) / (score.n + 1)

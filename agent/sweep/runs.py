@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder, locked
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import read_record
+from perdure.agent.run.state import read_state
 from perdure.agent.sweep.contract import Failed, Finished
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.lives import finished_life
@@ -41,10 +42,10 @@ class _Life:
 class _Nobody:
     """Looks away: a sweep shows its cells, not their steps."""
 
-    def past(self, events: Iterable[dict[str, Any]]) -> None:
+    def past(self, events: Iterable[Event]) -> None:
         pass
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         pass
 
     def progress(self, progress: dict[str, Any]) -> None:
@@ -59,23 +60,23 @@ def live_cell(one: _Life) -> Finished:
     """
     run = RunFolder(one.folder.life(one.cell.id))
     if not _is_over(run):
-        from perdure.agent.loop import live
+        from perdure.agent.loop import run_curriculum
         from perdure.agent.setup import resume, start
 
         if run.description.exists():
             with locked(run):
-                live(resume(run.path, _Nobody()))
+                run_curriculum(resume(run.path, _Nobody()))
         else:
             life = start(_on_one_thread(one.cell.curriculum), run.path, _Nobody())
             with locked(run):
                 _copy_scores(one.folder.scores, run.path / "scores")
-                live(life)
+                run_curriculum(life)
     _share_base_scores(run, one.folder.scores)
     return finished_life(one.cell, run.path)
 
 
 def _is_over(run: RunFolder) -> bool:
-    return run.journal.exists() and read_record(read_journal(run.journal)).status == "finished"
+    return run.journal.exists() and read_state(read_journal(run.journal)).status == "finished"
 
 
 def _on_one_thread(curriculum: Curriculum) -> Curriculum:
@@ -93,7 +94,7 @@ def _copy_scores(source: Path, target: Path) -> None:
 
 def _share_base_scores(run: RunFolder, target: Path) -> None:
     """What this cell found of the base is true for every cell of that base."""
-    base = read_record(read_journal(run.journal)).row(0)
+    base = read_state(read_journal(run.journal)).row(0)
     for name in base.score_files.values() if base is not None else ():
         file = run.path / name
         if not (target / file.name).exists():

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from perdure.agent.run.journal import Event
+from perdure.agent.run.events import Event
 from perdure.cli.commands.run import quieten, targeted
 from perdure.cli.commands.show import UNBOUNDED, strict
 from perdure.cli.console import reader_may_leave

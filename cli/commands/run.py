@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked, open_folder
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import read_record
+from perdure.agent.run.state import read_state
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import GateError
 from perdure.cli.find_run import RUNS, find
@@ -75,7 +75,7 @@ def resume(name: Path, plain: bool) -> None:
         return
     path = found.path
     folder = open_folder(path)
-    record = read_record(read_journal(folder.journal) if folder.journal.exists() else ())
+    record = read_state(read_journal(folder.journal) if folder.journal.exists() else ())
     if record.status == "finished":
         print(f"{path} is finished; see it with: perdure show {path}")
         return
@@ -93,13 +93,13 @@ def resume(name: Path, plain: bool) -> None:
 
 
 def _live(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> None:
-    from perdure.agent.loop import live
+    from perdure.agent.loop import run_curriculum
     from perdure.agent.run.folder import full_disk_explained
 
     folder = RunFolder(path)
     try:
         with LiveView(path.name, plain=plain, run_folder=path) as view, full_disk_explained(folder):
-            live(begin(view))
+            run_curriculum(begin(view))
     except KeyboardInterrupt:
         if folder.description.exists():
             print(f"stopped; go on with: perdure resume {path}", file=sys.stderr)

@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from perdure.agent.run.record import Reading, Record, Row
+from perdure.agent.run.events import Measured
+from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import against, figure
 from perdure.cli.console import reader_may_leave
 from perdure.cli.find_run import find_run, in_use, read_run
@@ -95,22 +96,22 @@ def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width:
         lines += [*block, Text("")]
     lines += [*legend(glyphs, width), *marks_line(state.record, glyphs), Text("")]
     begun = {row.stage for row in state.record.rows}
-    to_come = (Row(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
+    to_come = (StageState(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
     for row in (*state.record.rows, *to_come):
         lines += stage_page(state.record, row, glyphs, width)
     summary = panels.metric_lines(metrics, width, glyphs)
     return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
 
 
-def refusal_lines(record: Record, glyphs: Glyphs, width: int) -> list[Text]:
+def refusal_lines(record: RunState, glyphs: Glyphs, width: int) -> list[Text]:
     """Why a strict life was not lived; nothing of any other."""
     told = [line.strip() for line in record.refusal.splitlines()] if record.status == "refused" else []
     return [line for words in told for line in hanging("  ", clean(words, glyphs), width)]
 
 
-def marks_line(record: Record, glyphs: Glyphs) -> list[Text]:
+def marks_line(record: RunState, glyphs: Glyphs) -> list[Text]:
     """What the marks behind the methods mean, of those that the table has."""
-    actions = {str(event.get("action")) for row in record.rows for event in row.interventions}
+    actions = {event.action for row in record.rows for event in row.interventions}
     told = [f"{getattr(glyphs, mark)} {MEANING[action]}" for action, mark in MARK.items() if action in actions]
     return [Text(", ".join(told), style="dim")] if told else []
 
@@ -125,7 +126,7 @@ MEANING = {
 """Of each intervention."""
 
 
-def stage_page(record: Record, row: Row, glyphs: Glyphs, width: int) -> list[Text]:
+def stage_page(record: RunState, row: StageState, glyphs: Glyphs, width: int) -> list[Text]:
     """All that is known of one stage, fact by fact."""
     sign = glyphs.plus_minus
     reading = last_reading(row)
@@ -166,13 +167,13 @@ def hanging(label: str, words: str, width: int, listed: bool = False) -> list[Te
     return [Text.assemble((margin, "dim"), line.rstrip()) for margin, line in zip(margins, lines, strict=True)]
 
 
-def _took(row: Row) -> str:
+def _took(row: StageState) -> str:
     if row.committed:
         return f"{duration(row.seconds)}, {row.steps} steps"
     return "not finished" if row.readings or row.method else "not begun"
 
 
-def _other_unit(row: Row, sign: str) -> str:
+def _other_unit(row: StageState, sign: str) -> str:
     reading = last_reading(row)
     if reading is None:
         return ""
@@ -182,20 +183,20 @@ def _other_unit(row: Row, sign: str) -> str:
     return f"; {estimate(other, sign)} nats/{unit}"
 
 
-def readings_words(row: Row) -> str:
+def readings_words(row: StageState) -> str:
     """`start 0.100, 20: 0.180, 40: 0.610 above the cap, end (projected) 0.498`, in the unit that the cap counts."""
     return ", ".join(_name_of(row, reading) + _reading_words(reading) for reading in row.readings)
 
 
-def _name_of(row: Row, reading: Reading) -> str:
+def _name_of(row: StageState, reading: Measured) -> str:
     if reading.entry:
         return "start "
     return f"end ({state_words(row, reading)}) " if reading.final else f"{reading.step}: "
 
 
-def _reading_words(reading: Reading) -> str:
+def _reading_words(reading: Measured) -> str:
     """`0.260`, `0.610 above the cap`, with a `confidence` `0.490 (at most 0.510) above the cap`."""
     if reading.within:
         return figure(reading.kl.value)
-    _, value, most = against(reading.cap, reading.kl.value, reading.bound)
+    _, value, most = against(reading.cap, reading.kl.value, reading.upper_bound)
     return f"{value} (at most {most}) above the cap" if bounded(reading) else f"{value} above the cap"

@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from perdure.agent.run.journal import Event
+from perdure.agent.run.events import Event
+from perdure.agent.run.journal import read_line
 from perdure.budget.errors import RunError
 from perdure.cli.find_run import find_run, in_use, read_run
 from perdure.cli.views.format import duration
@@ -95,7 +96,7 @@ class Tail:
         """The events written since the last call.
 
         Raises:
-            RunError: the journal is gone, or a line of it is not JSON.
+            RunError: the journal is gone, or a line of it cannot be read.
         """
         try:
             with self.path.open("rb") as file:
@@ -105,7 +106,4 @@ class Tail:
             raise RunError(f"cannot read {self.path}: {error.strerror}") from error
         whole = data[: data.rfind(b"\n") + 1]
         self.offset += len(whole)
-        try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise RunError(f"{self.path} is damaged, a line is not JSON: {error}") from error
+        return [read_line(line, self.path) for line in whole.splitlines()]

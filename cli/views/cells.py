@@ -8,7 +8,8 @@ from typing import Protocol
 
 from rich.cells import cell_len
 
-from perdure.agent.run.record import Record, Row, Value
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
 from perdure.cli.views.format import finite
 from perdure.cli.views.symbols import Glyphs, clean
@@ -68,7 +69,7 @@ class Column:
         return max(value + (change + 1 if change else 0) + mark, thin)
 
 
-def cell(record: Record, row: Row, name: str, changes: Changes, glyphs: Glyphs, percent: bool) -> Cell:
+def cell(record: RunState, row: StageState, name: str, changes: Changes, glyphs: Glyphs, percent: bool) -> Cell:
     """The cell of one stage and one score; `…` while it is still to come."""
     score = row.scores.get(name)
     if score is None:
@@ -100,7 +101,7 @@ def _number(value: float, percent: bool, sign: bool = False) -> str:
 
 
 def columns(
-    record: Record, names: Sequence[str], rows: Sequence[Row], changes: Changes, glyphs: Glyphs
+    record: RunState, names: Sequence[str], rows: Sequence[StageState], changes: Changes, glyphs: Glyphs
 ) -> list[Column]:
     """The columns `names` with the cells of `rows`."""
     stages = {name: stage for stage, name in enumerate(record.tasks, 1)}
@@ -112,6 +113,6 @@ def columns(
     return result
 
 
-def _is_share(scores: Sequence[Value]) -> bool:
+def _is_share(scores: Sequence[Estimate]) -> bool:
     """Scores in [0, 1] are printed in percent; anything else, such as a perplexity, as it is."""
     return all(not finite(score.value) or 0 <= score.value <= 1 for score in scores)

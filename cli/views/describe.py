@@ -5,106 +5,95 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Price, Row
+from perdure.agent.run.events import Intervened
+from perdure.agent.run.state import StageState
 from perdure.budget.figures import against, figure
-from perdure.budget.price import does_not_fit, fits
-from perdure.cli.views.format import estimate, last_reading, percent, undone
+from perdure.budget.price import StagePrice
+from perdure.cli.views.format import estimate, last_reading, percent
 
 
-def intervention_words(event: Event, row: Row | None = None) -> str:
+def intervention_words(event: Intervened, row: StageState | None = None) -> str:
     """`rolled back to step 40: KL 0.61 above the cap 0.5 nats a token`; `row` is the stage's, and knows the scores."""
-    target = event.get("target")
-    match event["action"]:
-        case "project" if "share" in event:
+    target = event.target
+    match event.action:
+        case "project":
             return projected_words(event, row)
-        case "recover" if "steps" in event:
+        case "recover":
             return recovered_words(event, row)
         case "rollback":
-            done = f"rolled back to {target}{undoing(event, str(target))}"
+            done = f"rolled back to {target}{undoing(event, target)}"
         case "broken":
-            done = f"broken, rolled back to {target}{undoing(event, str(target))}"
+            done = f"broken, rolled back to {target}{undoing(event, target)}"
         case "stop":
             done = f"stopped at {target}" if target != "no update" else "no update"
-        case other:
-            done = str(other)
-    reason = event.get("reason")
-    return f"{done}: {reason}" if reason else done
+    return f"{done}: {event.reason}" if event.reason else done
 
 
-def projected_words(event: Event, row: Row | None) -> str:
+def projected_words(event: Intervened, row: StageState | None) -> str:
     """`projected to 37 % of the way from step 40 to step 60: KL 0.998 of 1.000 (12 readings)`, and the scores there."""
-    cap, kl = against(_cap(row), event.get("kl"))
+    cap, kl = against(_cap(row), event.kl)
     of = "" if _cap(row) is None else f" of {cap}"
-    start = event.get("start") or "the last state within the cap"
-    way = (
-        f"projected to {percent(event['share'])} of the way from {start} to step {event['step']}{undoing(event, start)}"
-    )
-    words = f"{way}: KL {kl}{of} ({event.get('readings')} readings)"
+    start = event.start or "the last state within the cap"
+    way = f"projected to {percent(event.share)} of the way from {start} to step {event.step}{undoing(event, start)}"
+    words = f"{way}: KL {kl}{of} ({event.readings} readings)"
     if row is None or not all(row.name in row.ends.get(end, {}) for end in ("within", "beyond")):
         return words
     beyond, within = (figure(row.ends[end][row.name].value) for end in ("beyond", "within"))
     return f"{words}; beyond the cap the task scored {beyond}, at {start} {within}"
 
 
-def undoing(event: Event, state: str) -> str:
+def undoing(event: Intervened, state: str) -> str:
     """`, which undoes stages 1 to 3` where an intervention went back to a state before the stage's own start.
 
     One that went only part of the way back `takes back part of stage 3`.
     """
     found = re.fullmatch(r"the base|the end of stage (\d+)", state)
-    first, last = int(found.group(1) or 0) + 1 if found else 1, int(event.get("stage", 1)) - 1
+    first, last = int(found.group(1) or 0) + 1 if found else 1, event.stage - 1
     if found is None or first > last:
         return ""
-    does = "takes back part of" if event.get("share") else "undoes"
+    does = "takes back part of" if event.share else "undoes"
     return f", which {does} stage {last}" if first == last else f", which {does} stages {first} to {last}"
 
 
-def recovered_words(event: Event, row: Row | None) -> str:
+def recovered_words(event: Intervened, row: StageState | None) -> str:
     """`recovered in 15 steps: KL 1.310 to 0.990`, or that it did not come back.
 
     With a `confidence` it is the upper end of the interval that has to: of journals without `within` the KL decides.
     """
-    steps, before, after = event["steps"], event.get("kl_before"), event.get("kl_after")
+    steps, before, after = event.steps, event.kl_before, event.kl_after
     cap = _cap(row)
     _, start, end = against(cap, before, after)
     way = f"KL {start} to {end}"
-    if undone(event):
+    if event.undone:
         return f"{steps} steps of distillation from the base undone: {way}"
     below = cap is not None and after is not None and after <= cap
-    if event.get("within", below or cap is None):
+    if event.within or (event.within is None and (below or cap is None)):
         return f"recovered in {steps} steps: {way}"
     what = ", the upper end of its interval" if below else ","
     return f"{steps} steps of distillation from the base: {way}{what} still above the cap"
 
 
-def _cap(row: Row | None) -> float | None:
+def _cap(row: StageState | None) -> float | None:
     """What the stage was held to."""
     reading = None if row is None else last_reading(row)
     return reading.cap if reading is not None else None
 
 
-def price_words(price: Price, sign: str = "±") -> str:
+def price_words(price: StagePrice, sign: str = "±") -> str:
     """`base rate 0.800 ± 0.010, target 0.98: at least 0.298 nats an answer; 0.149 needed, 1.000 left`, or a warning."""
+    if price.base_rate is None or price.target is None:
+        return ""
     start = f"base rate {estimate(price.base_rate, sign)}, target {price.target:g}"
     floor = figure(price.floor)
     if price.floor_interval is not None:
         floor += f" [{', '.join(map(figure, price.floor_interval))}]"
-    left, needed = against(price.left, price.need)
-    need = "what the budget counts of it cannot be told" if price.need is None else f"{needed} needed"
-    warning = refusal_words(price)
-    end = f"WARNING: {warning}" if warning else f"{need}, {left} left"
+    left, needed = against(price.remaining_kl, price.required_kl)
+    need = "what the budget counts of it cannot be told" if price.required_kl is None else f"{needed} needed"
+    end = f"WARNING: {price.refusal}" if price.refusal else f"{need}, {left} left"
     return f"{start}: at least {floor} nats an answer; {end}"
 
 
-def refusal_words(price: Price) -> str:
-    """`stage 3 needs at least 0.298 nats, 0.100 are left`; nothing for a stage that fits."""
-    if price.need is None or fits(price.need, price.left):
-        return ""
-    return does_not_fit(price.stage, price.need, price.left)
-
-
-def decision_words(row: Row) -> str:
+def decision_words(row: StageState) -> str:
     """The method, why it was chosen, and what it was chosen from, in one line.
 
     `tilt: best of 3 tried …; value 0.310 against rl_kl 0.280, sft 0.110; trials of 26 steps, 24 % of the stage's steps,
@@ -120,9 +109,9 @@ RANKED_BY = ("drawn", "value")
 """The figures that strategies rank their candidates by: `bandit` by what it drew, `probe` by the value."""
 
 
-def _candidates_words(row: Row) -> str:
+def _candidates_words(row: StageState) -> str:
     """By the figure that the strategy ranked them by, highest first; else every candidate with all its figures."""
-    figures = {str(one["method"]): dict(one.get("figures", {})) for one in row.candidates}
+    figures = {one.method: one.figures for one in row.candidates}
     if not figures:
         return ""
     name = next((one for one in RANKED_BY if any(one in known for known in figures.values())), None)
@@ -144,7 +133,7 @@ def _candidate(method: str, figures: Mapping[str, Any]) -> str:
     return f"{method} ({told})" if told else method
 
 
-def _trials_words(row: Row) -> str:
+def _trials_words(row: StageState) -> str:
     """What it cost to try, where anything was tried; as a share of the stage's seconds once these are known."""
     steps, share, seconds = (row.evidence.get(f"trial_{name}") for name in ("steps", "share", "seconds"))
     if not steps:

@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Predicted, Reading, Record, Row, Value
+from perdure.agent.run.events import Measured
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.estimate import Estimate
 from perdure.budget.figures import against, figure
+from perdure.budget.monitor import Forecast
 
 USUAL_LEVEL = 0.95
 
@@ -25,7 +27,7 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def estimate(value: Value, sign: str = "±", shown: str | None = None) -> str:
+def estimate(value: Estimate, sign: str = "±", shown: str | None = None) -> str:
     """`0.213 ± 0.010`, with `shown` for the figure; `n/a (n=1)` where a single item cannot carry an estimate."""
     if value.n < 2 or not finite(value.value):
         return f"n/a (n={value.n})"
@@ -33,52 +35,43 @@ def estimate(value: Value, sign: str = "±", shown: str | None = None) -> str:
     return (shown or figure(value.value)) + error
 
 
-def held(reading: Reading) -> float:
-    """What is held against the cap: the KL, or the upper end of its interval where the budget has a `confidence`."""
-    return reading.kl.value if reading.bound is None else reading.bound
-
-
-def share_of_cap(reading: Reading) -> float:
+def share_of_cap(reading: Measured) -> float:
     """What is held against the cap, over the cap; infinite where it is no number."""
-    value = held(reading)
-    if not finite(value):
-        return math.inf
-    return value / reading.cap if reading.cap > 0 else math.inf
+    return reading.upper_bound / reading.cap if finite(reading.upper_bound) and reading.cap > 0 else math.inf
 
 
-def kl_words(reading: Reading, sign: str = "±") -> str:
+def kl_words(reading: Measured, sign: str = "±") -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = reading.kl
-    cap, shown, most = against(reading.cap, value.value, reading.bound)
+    cap, shown, most = against(reading.cap, value.value, reading.upper_bound)
     words = estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
     return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{reading.unit}"
 
 
-def bounded(reading: Reading) -> bool:
+def bounded(reading: Measured) -> bool:
     """Whether another figure than the KL is held against the cap: the upper end of its interval."""
-    return finite(reading.bound) and reading.bound != reading.kl.value
+    return finite(reading.upper_bound) and reading.upper_bound != reading.kl.value
 
 
-def predicted_words(predicted: Predicted) -> str:
+def predicted_words(predicted: Forecast) -> str:
     """`predicted forgetting 3.1 points [1.8, 4.9]`, and what it lacks: `(71.4 % interval, fitted on other prompts)`."""
     words = f"predicted forgetting {points(predicted.value)} points [{points(predicted.low)}, {points(predicted.high)}]"
-    level = USUAL_LEVEL if predicted.level is None else predicted.level
-    lacks = [f"{round(100 * level, 1):g} % interval"] if level < USUAL_LEVEL else []
+    lacks = [f"{round(100 * predicted.level, 1):g} % interval"] if predicted.level < USUAL_LEVEL else []
     lacks += ["fitted on other prompts"] if predicted.other_prompts else []
     words += f" ({', '.join(lacks)})" if lacks else ""
     return words if predicted.inside else f"{words}, outside the range the law was fitted on"
 
 
-def law_words(record: Record, row: Row) -> str:
+def law_words(record: RunState, row: StageState) -> str:
     """What the law expected at the newest reading of a stage and, once it is scored, what was measured."""
     reading = last_reading(row)
-    if reading is None or reading.predicted is None or row.stage == 0:
+    if reading is None or reading.predicted_forgetting is None or row.stage == 0:
         return ""
-    measured = record.drop(row, reading.predicted.benchmarks) if reading.final else None
-    words = predicted_words(reading.predicted)
+    measured = record.drop(row, reading.predicted_forgetting.benchmarks) if reading.final else None
+    words = predicted_words(reading.predicted_forgetting)
     if measured is None:
         return words
-    fitted = reading.predicted.benchmarks
+    fitted = reading.predicted_forgetting.benchmarks
     on = f" on {', '.join(fitted)}" if set(record.benchmarks) - set(fitted) else ""
     return f"{words}; measured {points(measured)}{on}"
 
@@ -88,31 +81,26 @@ def points(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}" if math.isfinite(share) else "n/a"
 
 
-def last_reading(row: Row) -> Reading | None:
+def last_reading(row: StageState) -> Measured | None:
     """The reading that a stage ended with, or the newest one so far."""
     return row.readings[-1] if row.readings else None
 
 
-def state_words(row: Row, reading: Reading) -> str:
+def state_words(row: StageState, reading: Measured) -> str:
     """What to call the state that a reading is of: `step 40`; of the end also `projected` or `after recovery`.
 
     Such an end is reached from the update's last step, whose own reading is told beside it.
     """
-    moved = [event["action"] for event in row.interventions if event["action"] != "stop" and not undone(event)]
-    last = str(moved[-1]) if reading.final and moved else ""
+    moved = [event.action for event in row.interventions if event.action != "stop" and not event.undone]
+    last = moved[-1] if reading.final and moved else ""
     return REACHED.get(last, f"step {reading.step}")
-
-
-def undone(event: Event) -> bool:
-    """Whether an intervention is a recovery that was taken back; older journals say so in the target alone."""
-    return bool(event.get("undone", event["action"] == "recover" and "undone" in str(event.get("target"))))
 
 
 REACHED = {"project": "projected", "recover": "after recovery"}
 """The ends of a stage that no step of it led to, by the last intervention that moved the policy: `stop` does not."""
 
 
-def cap_words(row: Row) -> str:
+def cap_words(row: StageState) -> str:
     """`0.500 of the life's 1.000 nats/token`, where the stage was allowed less than the life."""
     life = next((reading for reading in row.readings if reading.entry), None)
     if life is None or row.cap is None or not row.cap < life.cap:
@@ -122,7 +110,7 @@ def cap_words(row: Row) -> str:
     return f"{cap} of the life's {most} nats/{life.unit}{asked}"
 
 
-def penalty_words(row: Row) -> str:
+def penalty_words(row: StageState) -> str:
     """`weight 0.213 at the last reading`, of the KL term in the loss; nothing without one."""
     weights = [reading.penalty_weight for reading in row.readings if reading.penalty_weight is not None]
     return f"weight {figure(weights[-1])} at the last reading" if weights else ""
@@ -148,7 +136,7 @@ def _fact(value: Any, sign: str) -> str:
         case float():
             return figure(value)
         case {"value": int() | float() as mean, "stderr": stderr, "n": n}:
-            return estimate(Value(mean, stderr, n), sign)
+            return estimate(Estimate(mean, stderr, n), sign)
         case dict():
             return "{" + evidence_words(value, sign) + "}"
         case _:

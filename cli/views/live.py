@@ -18,8 +18,8 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Row
+from perdure.agent.run.events import Event
+from perdure.agent.run.state import StageState
 from perdure.cli.console import reader_may_leave
 from perdure.cli.views import panels
 from perdure.cli.views.log_lines import PlainLog
@@ -93,11 +93,11 @@ def final(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width
     ]
 
 
-def rows(state: State, room: int) -> tuple[Row, ...]:
+def rows(state: State, room: int) -> tuple[StageState, ...]:
     """The rows of the record, the stage in hand, and, where all fit into `room`, the stages still to come."""
     known = {row.stage: row for row in (*state.record.rows, state.row)}
     if state.stages + 1 <= room:
-        known = {n: known.get(n) or Row(n, state.name_of(n)) for n in range(state.stages + 1)} | known
+        known = {n: known.get(n) or StageState(n, state.name_of(n)) for n in range(state.stages + 1)} | known
     return tuple(known[stage] for stage in sorted(known))
 
 

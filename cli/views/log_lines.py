@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Value, read_record
+from perdure.agent.run import events
+from perdure.agent.run.events import Event
+from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.describe import decision_words, intervention_words, price_words
 from perdure.cli.views.format import (
@@ -32,7 +33,7 @@ class PlainLog:
 
     def event(self, state: State, event: Event) -> None:
         """One line for an event that `state` already holds."""
-        self.say(event["time"], event_words(state, event))
+        self.say(event.time, event_words(state, event))
 
     def progress(self, state: State) -> None:
         """One line for the progress of the moment, unless another was written less than `every` seconds ago."""
@@ -48,17 +49,23 @@ class PlainLog:
 
 def event_words(state: State, event: Event) -> str:
     """What one event says, without its time."""
-    kind = event["event"]
-    if kind == "started":
-        tasks, marks = ", ".join(event["tasks"]), ", ".join(event["benchmarks"])
-        return f"run {event['run']}: tasks {tasks}; benchmarks {marks or 'none'}"
-    if kind in ("resumed", "interrupted"):
-        return f"{kind}: perdure resume goes on from here" if kind == "interrupted" else kind
-    if kind == "finished":
-        return f"finished in {duration(event['seconds'])}"
-    if kind == "refused":
-        return "refused: nothing was trained"
-    return f"{where(state, event['stage'])}: {_stage_words(state, event)}"
+    match event:
+        case events.Started():
+            tasks, marks = ", ".join(event.tasks), ", ".join(event.benchmarks)
+            return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}"
+        case events.Finished():
+            return f"finished in {duration(event.seconds)}"
+        case events.StageEvent():
+            return f"{where(state, event.stage)}: {_stage_words(state, event)}"
+        case _:
+            return OF_A_RUN[type(event)]
+
+
+OF_A_RUN: dict[type[Event], str] = {
+    events.Resumed: "resumed",
+    events.Interrupted: "interrupted: perdure resume goes on from here",
+    events.Refused: "refused: nothing was trained",
+}
 
 
 def where(state: State, stage: int) -> str:
@@ -67,71 +74,49 @@ def where(state: State, stage: int) -> str:
     return f"stage {stage}/{state.stages} {row.name if row else state.name_of(stage)}" if stage else "base"
 
 
-def _stage_words(state: State, event: Event) -> str:
-    words = OF_A_STAGE.get(event["event"])
-    return str(event["event"]) if words is None else words(state, event)
+def _stage_words(state: State, event: events.StageEvent) -> str:
+    row, words = state.record.row(event.stage), ""
+    match event:
+        case events.Priced():
+            words = price_words(event, ASCII.plus_minus)
+        case events.Decided():
+            words = decision_words(row) if row and row.candidates else f"{event.method} ({event.reason})"
+        case events.Measured():
+            words = _reading_words(row, event)
+        case events.Intervened():
+            words = intervention_words(event, row)
+        case events.EndScored():
+            end = "beyond the cap" if event.end == "beyond" else "at the last reading within the cap"
+            words = f"{end}: {event.name} {estimate(event.estimate, ASCII.plus_minus)}"
+        case events.Scored():
+            words = _score_words(state, event)
+        case events.Committed():
+            law = law_words(state.record, row) if row else ""
+            words = f"done in {duration(event.seconds)}, {event.steps} steps, weights {event.weights_sha256[:12]}"
+            words += f"; {law}" if law else ""
+    return words
 
 
-def _decision_words(state: State, event: Event) -> str:
-    row = state.record.row(event["stage"])
-    return decision_words(row) if row and row.candidates else f"{event['method']} ({event['reason']})"
-
-
-def _reading_words(state: State, event: Event) -> str:
-    reading = read_record([event]).rows[0].readings[0]
+def _reading_words(row: StageState | None, reading: events.Measured) -> str:
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
-    row = state.record.row(event["stage"])
     start = "at the start" if reading.entry or row is None else state_words(row, reading)
-    law = f", {predicted_words(reading.predicted)}" if reading.predicted and event["stage"] else ""
+    forecast = reading.predicted_forgetting
+    law = f", {predicted_words(forecast)}" if forecast and reading.stage else ""
     weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"
     return f"{start}, KL {kl_words(reading, ASCII.plus_minus)}{over}{weight}{law}"
 
 
-def _intervention_words(state: State, event: Event) -> str:
-    return intervention_words(event, state.record.row(event["stage"]))
-
-
-def _end_words(state: State, event: Event) -> str:
-    """A score at one end of the line on which a stage was projected."""
-    end = "beyond the cap" if event["end"] == "beyond" else "at the last reading within the cap"
-    return f"{end}: {event['name']} {estimate(Value(event['value'], event['stderr'], event['n']), ASCII.plus_minus)}"
-
-
-def _commit_words(state: State, event: Event) -> str:
-    row = state.record.row(event["stage"])
-    law = law_words(state.record, row) if row else ""
-    digest = str(event["weights_sha256"])[:12]
-    done = f"done in {duration(event['seconds'])}, {event['steps']} steps, weights {digest}"
-    return f"{done}; {law}" if law else done
-
-
-def _price_words(state: State, event: Event) -> str:
-    return price_words(next(one for one in state.record.prices if one.stage == event["stage"]), ASCII.plus_minus)
-
-
-def _score_words(state: State, event: Event) -> str:
-    value = Value(event["value"], event["stderr"], event["n"])
-    words = f"{event['kind']} {event['name']} {estimate(value, ASCII.plus_minus)} (n={value.n})"
+def _score_words(state: State, event: events.Scored) -> str:
+    value = event.estimate
+    words = f"{event.kind} {event.name} {estimate(value, ASCII.plus_minus)} (n={value.n})"
     base = state.record.row(0)
-    before = base.scores.get(event["name"]) if base and event["stage"] else None
-    test = state.changes.get((event["stage"], event["name"]))
+    before = base.scores.get(event.name) if base and event.stage else None
+    test = state.changes.get((event.stage, event.name))
     if before is None or min(before.n, value.n) < 2 or not finite(value.value) or not finite(before.value):
-        return words if value.n >= 2 else f"{event['kind']} {event['name']} {estimate(value)}"
+        return words if value.n >= 2 else f"{event.kind} {event.name} {estimate(value)}"
     change = value.value - before.value
     p = f", p = {figure(test.p_value)}" if test is not None and finite(test.p_value) else ""
     return f"{words}, {'+' if change >= 0 else ''}{figure(change)} since the base{p}"
-
-
-OF_A_STAGE: dict[str, Callable[[State, Event], str]] = {
-    "price": _price_words,
-    "decision": _decision_words,
-    "reading": _reading_words,
-    "intervention": _intervention_words,
-    "end_score": _end_words,
-    "score": _score_words,
-    "commit": _commit_words,
-}
-"""What is said of each event of a stage."""
 
 
 def progress_words(state: State) -> str:

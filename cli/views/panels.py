@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from perdure.agent.run.record import Reading, Record, Row
+from perdure.agent.run.events import Measured
+from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.describe import intervention_words, refusal_words
+from perdure.cli.views.describe import intervention_words
 from perdure.cli.views.format import duration, finite, kl_words, law_words, share_of_cap, state_words
 from perdure.cli.views.retention_table import kl_style
 from perdure.cli.views.symbols import Glyphs, bar, clean, shorten, spark
@@ -46,7 +47,7 @@ def labelled(label: str, body: Text, width: int) -> Text:
     return line
 
 
-def stage_lines(row: Row, progress: Mapping[str, Any], width: int, glyphs: Glyphs, low: bool) -> list[Text]:
+def stage_lines(row: StageState, progress: Mapping[str, Any], width: int, glyphs: Glyphs, low: bool) -> list[Text]:
     """What is learned and by which method, then why; on a low terminal on one line."""
     method = row.method or progress.get("method")
     body = Text("the base" if row.stage == 0 else clean(row.name, glyphs), style="bold")
@@ -80,7 +81,7 @@ def progress_line(progress: Mapping[str, Any], left: float | None, width: int, g
     return labelled("now", Text.assemble(f"{phase} ", (full, "cyan"), (rest, "dim"), f"  {words}"), width)
 
 
-def kl_line(record: Record, stage: int, width: int, glyphs: Glyphs) -> Text:
+def kl_line(record: RunState, stage: int, width: int, glyphs: Glyphs) -> Text:
     """The bar against the cap, the figure, and a sparkline of the readings of this life, earlier stages dim."""
     rows = [row for row in record.rows if row.stage <= stage]
     readings = [(row.stage, reading) for row in rows for reading in row.readings]
@@ -102,13 +103,13 @@ def kl_line(record: Record, stage: int, width: int, glyphs: Glyphs) -> Text:
     return labelled("KL", body, width)
 
 
-def law_lines(record: Record, row: Row, width: int, glyphs: Glyphs) -> list[Text]:
+def law_lines(record: RunState, row: StageState, width: int, glyphs: Glyphs) -> list[Text]:
     """The forgetting that the law expects at the newest reading, and what was measured; nothing without a law."""
     words = law_words(record, row)
     return [labelled("law", Text(shorten_end(words, width - LABEL, glyphs)), width)] if words else []
 
 
-def _kl_spark(readings: Sequence[tuple[int, Reading]], stage: int, room: int, glyphs: Glyphs) -> Text:
+def _kl_spark(readings: Sequence[tuple[int, Measured]], stage: int, room: int, glyphs: Glyphs) -> Text:
     shown = readings[-min(room, 40) :] if room >= 4 else []
     line = spark([share_of_cap(reading) for _, reading in shown], len(shown), glyphs, low=0.0)
     before = sum(of < stage for of, _ in shown)
@@ -131,12 +132,12 @@ def curve_line(progress: Mapping[str, Any], width: int, glyphs: Glyphs) -> Text 
     return labelled(curves[0][0], line, width)
 
 
-def intervention_lines(record: Record, width: int, glyphs: Glyphs, most: int = 3) -> list[Text]:
+def intervention_lines(record: RunState, width: int, glyphs: Glyphs, most: int = 3) -> list[Text]:
     """The newest interventions of the monitor, oldest first, with their stage."""
     events = [(row, event) for row in record.rows for event in row.interventions]
     lines = []
     for row, event in events[len(events) - min(most, len(events)) :]:
-        style = "red" if event.get("action") == "broken" else "yellow"
+        style = "red" if event.action == "broken" else "yellow"
         words = clean(f"{row.stage} {row.name}: {intervention_words(event, row)}", glyphs)
         lines.append(labelled("monitor", Text(shorten_end(words, width - LABEL, glyphs), style=style), width))
     if len(events) > most > 0:
@@ -144,9 +145,9 @@ def intervention_lines(record: Record, width: int, glyphs: Glyphs, most: int = 3
     return lines
 
 
-def price_lines(record: Record, width: int, glyphs: Glyphs, most: int = 2) -> list[Text]:
+def price_lines(record: RunState, width: int, glyphs: Glyphs, most: int = 2) -> list[Text]:
     """The stages that cannot reach their target within the budget, as was told before the life."""
-    refusals = [words for words in map(refusal_words, record.prices) if words]
+    refusals = [price.refusal for price in record.prices if price.refusal]
     lines = [
         labelled("price", Text(shorten_end(clean(words, glyphs), width - LABEL, glyphs), style="red"), width)
         for words in refusals[:most]

@@ -6,8 +6,9 @@ from rich.text import Text
 
 from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
-from perdure.agent.prices import SAMPLES, StagePrice, rate_interval
+from perdure.agent.prices import SAMPLES, rate_interval
 from perdure.budget.figures import against, figure
+from perdure.budget.price import StagePrice
 from perdure.cli.law.text_table import Form, table
 from perdure.cli.views.format import duration
 from perdure.cli.views.symbols import Glyphs, clean
@@ -70,16 +71,16 @@ def _interval(ends: tuple[float, float]) -> str:
 def _price(price: StagePrice) -> tuple[str, ...]:
     interval = price.floor_interval
     rate = price.base_rate
-    left, need = against(price.left, price.need)
+    left, need = against(price.remaining_kl, price.required_kl)
     return (
-        f"{price.number} {price.name}",
+        f"{price.stage} {price.name}",
         "n/a" if rate is None else f"{figure(rate.value)} {_interval(rate_interval(rate))}",
         "none" if price.target is None else f"{price.target:g}",
         figure(price.floor),
         "" if interval is None else _interval(interval),
         need,
         left,
-        "" if price.target is None else "n/a" if price.need is None else "yes" if price.fits else "NO",
+        "" if price.target is None else "n/a" if price.required_kl is None else "yes" if price.fits else "NO",
     )
 
 
@@ -108,7 +109,7 @@ def _cost(stage: StagePlan, cost: MethodCost, first: bool) -> tuple[str, ...]:
     timing, total = cost.timing, None if cost.memory is None else cost.memory.total
     whole = None if cost.seconds is None else cost.seconds + stage.around
     return (
-        f"{stage.price.number} {stage.price.name}" if first else "",
+        f"{stage.price.stage} {stage.price.name}" if first else "",
         cost.method,
         "n/a" if timing is None else str(timing.steps),
         "n/a" if timing is None else f"{figure(timing.seconds_a_step)} s",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from perdure.agent.run.record import Record, Row
+from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.cells import Changes, Column, columns
 from perdure.cli.views.format import last_reading, share_of_cap
@@ -35,7 +35,7 @@ class Table:
 class Frame:
     """What stands left of the columns: stage, method, KL; and the widths all lines share."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[StageState, ...]
     labels: tuple[str, ...]
     methods: tuple[str, ...]
     kls: tuple[tuple[str, str], ...]
@@ -52,7 +52,7 @@ class Frame:
         return sum(self.widths) + 2 * GAP
 
 
-def frame(record: Record, rows: Sequence[Row], current: int | None, width: int, glyphs: Glyphs) -> Frame:
+def frame(record: RunState, rows: Sequence[StageState], current: int | None, width: int, glyphs: Glyphs) -> Frame:
     """Names of stages get at most a fifth of the width."""
     digits = len(str(max((row.stage for row in rows), default=0)))
     room = max(width // 5 - digits - 3, 5)
@@ -65,13 +65,13 @@ def frame(record: Record, rows: Sequence[Row], current: int | None, width: int, 
     return Frame(tuple(rows), labels, methods, tuple(_kl(row, glyphs) for row in rows), (" stage", "method", "KL"))
 
 
-def _method(row: Row, glyphs: Glyphs) -> str:
-    marks = "".join(getattr(glyphs, MARK.get(str(event.get("action")), "broken")) for event in row.interventions)
+def _method(row: StageState, glyphs: Glyphs) -> str:
+    marks = "".join(getattr(glyphs, MARK.get(event.action, "broken")) for event in row.interventions)
     method = shorten(clean(row.method, glyphs), 10, glyphs) if row.method else glyphs.none
     return f"{method} {marks}" if marks else method
 
 
-def _kl(row: Row, glyphs: Glyphs) -> tuple[str, str]:
+def _kl(row: StageState, glyphs: Glyphs) -> tuple[str, str]:
     reading = last_reading(row)
     if reading is None:
         return ("0", "dim") if row.stage == 0 else (glyphs.none, "dim")
@@ -99,7 +99,7 @@ def _has_rule(shown: Sequence[Column]) -> bool:
     return any(column.stage is None for column in shown) and any(column.stage is not None for column in shown)
 
 
-def nearest(record: Record, focus: int, most: int) -> list[str]:
+def nearest(record: RunState, focus: int, most: int) -> list[str]:
     """At most `most` tasks around that of stage `focus`, earlier ones first, and at most `most` benchmarks."""
     middle = min(max(focus - 1, 0), max(len(record.tasks) - 1, 0))
     order = sorted(range(len(record.tasks)), key=lambda index: abs(index - middle) - (0.5 if index < middle else 0))
@@ -118,7 +118,7 @@ def window(near: Sequence[Column], room: int) -> list[Column]:
     return []
 
 
-def fold_rows(rows: Sequence[Row], height: int | None) -> tuple[list[Row], int]:
+def fold_rows(rows: Sequence[StageState], height: int | None) -> tuple[list[StageState], int]:
     """The rows that fit into `height` lines: the base and the newest; and how many between them are folded."""
     if height is None or len(rows) <= max(height, 2):
         return list(rows), 0
@@ -128,13 +128,13 @@ def fold_rows(rows: Sequence[Row], height: int | None) -> tuple[list[Row], int]:
 
 
 def retention_table(
-    record: Record,
+    record: RunState,
     changes: Changes,
     glyphs: Glyphs,
     width: int,
     height: int | None = None,
     current: int | None = None,
-    rows: Sequence[Row] | None = None,
+    rows: Sequence[StageState] | None = None,
 ) -> Table:
     """The table within `width` cells and `height` lines (`None`: as many as it takes), `current` stage marked."""
     rows, folded = fold_rows(record.rows if rows is None else rows, None if height is None else height - 2)
@@ -148,7 +148,7 @@ def retention_table(
     return Table(tuple(draw(left, shown, room, glyphs, folded)), hidden)
 
 
-def table_blocks(record: Record, changes: Changes, glyphs: Glyphs, width: int) -> list[tuple[Text, ...]]:
+def table_blocks(record: RunState, changes: Changes, glyphs: Glyphs, width: int) -> list[tuple[Text, ...]]:
     """The whole table, in as many blocks below each other as `width` asks for."""
     left = frame(record, record.rows, None, width, glyphs)
     rest = columns(record, (*record.tasks, *record.benchmarks), record.rows, changes, glyphs)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Record, Row, fold
+from perdure.agent.run.events import Event, Finished, Interrupted, Refused, Resumed, Scored, Started
+from perdure.agent.run.state import RunState, StageState, fold
 from perdure.cli.views.cells import Change
 
 Progress = Mapping[str, Any]
@@ -26,12 +26,12 @@ class State:
     """A life as seen now.
 
     `spent` are the seconds it was alive up to its last event, at `last`; the time between a stop and a resume is not
-    counted (as in `perdure.agent.run.record.active_seconds`). `note` is a line about its
+    counted (as in `perdure.agent.run.state.active_seconds`). `note` is a line about its
     process; `gone`: there is none.
     """
 
     title: str = ""
-    record: Record = field(default_factory=Record)
+    record: RunState = field(default_factory=RunState)
     progress: Progress = field(default_factory=dict)
     changes: Mapping[tuple[int, str], Change] = field(default_factory=dict)
     spent: float = 0.0
@@ -48,10 +48,10 @@ class State:
         return named if isinstance(named, int) else newest
 
     @property
-    def row(self) -> Row:
+    def row(self) -> StageState:
         """The row of the stage in hand, perhaps still empty."""
         found = self.record.row(self.stage)
-        return found or Row(self.stage, str(self.progress.get("name") or self.name_of(self.stage)))
+        return found or StageState(self.stage, str(self.progress.get("name") or self.name_of(self.stage)))
 
     @property
     def stages(self) -> int:
@@ -78,16 +78,14 @@ class State:
 
 def with_event(state: State, event: Event, run_folder: Path | None = None) -> State:
     """The state after one more event; a new score is tested against the base if its per-item files are at hand."""
-    passed = 0.0 if state.last is None or event["event"] == "resumed" else event["time"] - state.last
+    passed = 0.0 if state.last is None or isinstance(event, Resumed) else event.time - state.last
     record = _named(fold(state.record, event))
-    state = replace(
-        state, title=state.title or record.run, record=record, spent=state.spent + passed, last=event["time"]
-    )
-    match event["event"]:
-        case "started" | "resumed" | "finished" | "interrupted" | "refused":
+    state = replace(state, title=state.title or record.run, record=record, spent=state.spent + passed, last=event.time)
+    match event:
+        case Started() | Resumed() | Finished() | Interrupted() | Refused():
             return replace(state, progress={}, pace=None)
-        case "score" if event["stage"] > 0 and run_folder is not None:
-            one = _only(record, event["stage"], event["name"])
+        case Scored() if event.stage > 0 and run_folder is not None:
+            one = _only(record, event.stage, event.name)
             return replace(state, changes={**state.changes, **paired_tests(one, run_folder)})
         case _:
             return state
@@ -111,7 +109,7 @@ def with_progress(state: State, progress: Progress) -> State:
     return replace(state, progress=progress, pace=pace)
 
 
-def _named(record: Record) -> Record:
+def _named(record: RunState) -> RunState:
     """The record with the names of stages that have only been read so far, taken from the order of the tasks."""
     if all(row.name for row in record.rows):
         return record
@@ -122,7 +120,7 @@ def _named(record: Record) -> Record:
     return replace(record, rows=tuple(rows))
 
 
-def _only(record: Record, stage: int, name: str) -> Record:
+def _only(record: RunState, stage: int, name: str) -> RunState:
     """The record cut down to the base and to one score, so that a test reads two files and no more."""
     rows = tuple(
         replace(
@@ -136,7 +134,7 @@ def _only(record: Record, stage: int, name: str) -> Record:
     return replace(record, rows=rows)
 
 
-def paired_tests(record: Record, run_folder: Path) -> Mapping[tuple[int, str], Change]:
+def paired_tests(record: RunState, run_folder: Path) -> Mapping[tuple[int, str], Change]:
     """The paired tests against the base. A view must not end a run: where the files cannot be read there are none."""
     from perdure.agent.run.report import changes
 

@@ -6,7 +6,8 @@ from typing import Any
 import lm_eval.models.huggingface  # noqa: F401
 import torch
 
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.events import Event
 from perdure.agent.run.folder import locked
 from perdure.agent.setup import resume, start
 from perdure.curriculum.schema import Curriculum
@@ -17,7 +18,7 @@ from tests.agent.worlds.language.tiny_world import tiny_policy_parts, toy_task
 class Nobody:
     """Looks away."""
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         pass
 
     def past(self, events: Any) -> None:
@@ -72,4 +73,4 @@ def live_or_resume(curriculum: Curriculum, path: Path) -> None:
     torch.set_num_threads(1)
     begun = resume(path, Nobody()) if path.exists() else start(curriculum, path, Nobody())
     with locked(begun.folder):
-        live(begun)
+        run_curriculum(begun)

@@ -8,11 +8,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from perdure.agent.life import Life
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.events import Event, from_json
 from perdure.agent.run.folder import RunFolder, create
-from perdure.agent.run.journal import Event, read_journal
-from perdure.agent.run.log import Chronicle
-from perdure.agent.run.record import Record, Row, read_record
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.log import RunLogger
+from perdure.agent.run.state import RunState, StageState, read_state
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
@@ -87,9 +88,11 @@ def a_life(
     )
     fresh = not path.exists()
     folder = create(path, {}) if fresh else RunFolder(path)
-    chronicle = Chronicle(folder, view or Onlooker())
+    logger = RunLogger(folder, view or Onlooker())
     if fresh:
-        chronicle.tell("started", run=path.name, tasks=[task.name for task in tasks], benchmarks=[])
+        logger.log(
+            from_json({"event": "started", "run": path.name, "tasks": [task.name for task in tasks], "benchmarks": []})
+        )
     return Life(
         curriculum=config,
         tasks=tasks,
@@ -98,26 +101,26 @@ def a_life(
         scorecard=Scorecard(tasks, prepare_benchmarks([]), config.evaluation, path),
         strategy=strategy or Always(),
         folder=folder,
-        chronicle=chronicle,
+        logger=logger,
     )
 
 
-def lived(path: Path, config: Curriculum, on_step: Callable[[int], float | None] = lambda step: None) -> Record:
-    live(a_life(path, config, ScalarWorld(on_step)))
+def lived(path: Path, config: Curriculum, on_step: Callable[[int], float | None] = lambda step: None) -> RunState:
+    run_curriculum(a_life(path, config, ScalarWorld(on_step)))
     return record_of(path)
 
 
-def record_of(path: Path) -> Record:
-    return read_record(read_journal(path / "journal.jsonl"))
+def record_of(path: Path) -> RunState:
+    return read_state(read_journal(path / "journal.jsonl"))
 
 
-def row_of(record: Record, stage: int) -> Row:
+def row_of(record: RunState, stage: int) -> StageState:
     row = record.row(stage)
     assert row is not None
     return row
 
 
-def outcome(record: Record) -> Any:
+def outcome(record: RunState) -> Any:
     """What a life came to, without its times."""
     return [
         (row.name, row.steps, row.cap, row.readings, row.scores, row.ends, row.weights_sha256) for row in record.rows

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from perdure.agent.decide import checked, possible_methods
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.events import Committed, Decided
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Row
+from perdure.agent.run.state import StageState
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.budget.errors import ConfigError
@@ -42,31 +43,31 @@ def config(strategy: dict[str, Any] | None = None, **changes: Any) -> Curriculum
     return curriculum(own, train={"learning_rate": 0.1, "max_steps": 4}, **changes)
 
 
-def decisions(path: Path) -> list[dict[str, Any]]:
-    return [event for event in read_journal(path / "journal.jsonl") if event["event"] == "decision"]
+def decisions(path: Path) -> list[Decided]:
+    return [event for event in read_journal(path / "journal.jsonl") if isinstance(event, Decided)]
 
 
 def test_a_decision_is_journaled_with_its_candidates_share_and_cap(tmp_path: Path) -> None:
-    live(a_life(tmp_path / "run", config(), ScalarWorld(), strategy=Turns()))
+    run_curriculum(a_life(tmp_path / "run", config(), ScalarWorld(), strategy=Turns()))
     first = decisions(tmp_path / "run")[0]
     # half of what is left of a budget of 1 at a KL of 0
-    assert first["cap"] == 0.5
-    assert (first["method"], first["reason"], first["evidence"], first["share"]) == ("sft", "turn 1", {"n": 1}, 0.5)
-    assert first["candidates"] == [{"method": "sft", "figures": {"turn": 1.0, "unknown": None}}]
+    assert first.cap == 0.5
+    assert (first.method, first.reason, first.evidence, first.share) == ("sft", "turn 1", {"n": 1}, 0.5)
+    assert first.candidates == (Candidate("sft", {"turn": 1.0, "unknown": None}),)
     assert row_of(record_of(tmp_path / "run"), 1).share == 0.5
 
 
 def test_killed_after_any_event_a_life_keeps_its_decisions(tmp_path: Path) -> None:
-    live(a_life(tmp_path / "whole", config(), ScalarWorld(), strategy=Turns()))
+    run_curriculum(a_life(tmp_path / "whole", config(), ScalarWorld(), strategy=Turns()))
     undisturbed = outcome(record_of(tmp_path / "whole"))
     events = list(read_journal(tmp_path / "whole" / "journal.jsonl"))
-    made = [number for number, event in enumerate(events, 1) if event["event"] == "decision"]
+    made = [number for number, event in enumerate(events, 1) if isinstance(event, Decided)]
     for cut in (made[0], made[0] + 1, made[1], made[2] + 1):
         path = tmp_path / f"cut{cut}"
         strategy = Turns()
         with pytest.raises(Killed):
-            live(a_life(path, config(), ScalarWorld(), Onlooker(cry_at=cut), strategy))
-        live(a_life(path, config(), ScalarWorld(), strategy=strategy))
+            run_curriculum(a_life(path, config(), ScalarWorld(), Onlooker(cry_at=cut), strategy))
+        run_curriculum(a_life(path, config(), ScalarWorld(), strategy=strategy))
         assert strategy.asked == 3
         assert outcome(record_of(path)) == undisturbed
         assert len(decisions(path)) == 3
@@ -86,7 +87,7 @@ def dies_at(cut: int) -> Callable[[int], None]:
 def test_a_probe_that_was_killed_decides_again_as_it_would_have(tmp_path: Path) -> None:
     probe = config({"type": "probe", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1}, budget={"kl": 3.0})
     probe = probe.model_copy(update={"train": probe.train.model_copy(update={"max_steps": 16})})
-    live(a_life(tmp_path / "whole", probe, ScalarWorld(), strategy=make_strategy(probe)))
+    run_curriculum(a_life(tmp_path / "whole", probe, ScalarWorld(), strategy=make_strategy(probe)))
     undisturbed = record_of(tmp_path / "whole")
     assert all(row.evidence["trial_steps"] == 4 for row in undisturbed.rows[1:])
     # the stage has 16 steps, of which the trials took 4
@@ -96,8 +97,8 @@ def test_a_probe_that_was_killed_decides_again_as_it_would_have(tmp_path: Path) 
     for cut in (1, 4, 5, 11, 16):
         path, world = tmp_path / f"cut{cut}", ScalarWorld(dies_at(cut))
         with pytest.raises(Killed):
-            live(a_life(path, probe, world, strategy=make_strategy(probe)))
-        live(a_life(path, probe, ScalarWorld(), strategy=make_strategy(probe)))
+            run_curriculum(a_life(path, probe, world, strategy=make_strategy(probe)))
+        run_curriculum(a_life(path, probe, ScalarWorld(), strategy=make_strategy(probe)))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert [row.method for row in record_of(path).rows] == [row.method for row in undisturbed.rows]
 
@@ -106,7 +107,7 @@ def test_with_trials_that_do_not_count_the_stage_is_as_long_as_without(tmp_path:
     about = {"type": "probe", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1, "trials_count": False}
     probe = config(about, budget={"kl": 3.0})
     probe = probe.model_copy(update={"train": probe.train.model_copy(update={"max_steps": 16})})
-    live(a_life(tmp_path / "run", probe, ScalarWorld(), strategy=make_strategy(probe)))
+    run_curriculum(a_life(tmp_path / "run", probe, ScalarWorld(), strategy=make_strategy(probe)))
     record = record_of(tmp_path / "run")
     assert [(row.evidence["trial_steps"], row.steps, row.steps_spent) for row in record.rows[1:]] == [(4, 16, 0)] * 3
 
@@ -114,26 +115,26 @@ def test_with_trials_that_do_not_count_the_stage_is_as_long_as_without(tmp_path:
 def test_a_bandit_that_was_killed_goes_on_with_what_it_knew(tmp_path: Path) -> None:
     bandit = config({"type": "bandit", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1}, budget={"kl": 3.0})
     bandit = bandit.model_copy(update={"train": bandit.train.model_copy(update={"max_steps": 8})})
-    live(a_life(tmp_path / "whole", bandit, ScalarWorld(), strategy=make_strategy(bandit)))
+    run_curriculum(a_life(tmp_path / "whole", bandit, ScalarWorld(), strategy=make_strategy(bandit)))
     undisturbed = record_of(tmp_path / "whole")
     # the policy's number is 0.6 at no stage's beginning, so that every stage is of the kind without success
     paid = [row.evidence.get("paid") for row in undisturbed.rows[1:]]
     assert paid[0] is None and [one["stage"] for one in paid[1:]] == [1, 2]
     events = list(read_journal(tmp_path / "whole" / "journal.jsonl"))
-    cuts = [number for number, event in enumerate(events, 1) if event["event"] in ("decision", "commit")]
+    cuts = [number for number, event in enumerate(events, 1) if isinstance(event, Decided | Committed)]
     for cut in cuts:
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            live(a_life(path, bandit, ScalarWorld(), Onlooker(cry_at=cut), make_strategy(bandit)))
-        live(a_life(path, bandit, ScalarWorld(), strategy=make_strategy(bandit)))
+            run_curriculum(a_life(path, bandit, ScalarWorld(), Onlooker(cry_at=cut), make_strategy(bandit)))
+        run_curriculum(a_life(path, bandit, ScalarWorld(), strategy=make_strategy(bandit)))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert [known(row) for row in record_of(path).rows] == [known(row) for row in undisturbed.rows]
 
 
-def known(row: Row) -> Any:
+def known(row: StageState) -> Any:
     """What a bandit learns from, without the seconds of its trials."""
     timed = ("predicted_seconds", "gain_per_second")
-    figures = [{k: v for k, v in one["figures"].items() if k not in timed} for one in row.candidates]
+    figures = [{k: v for k, v in one.figures.items() if k not in timed} for one in row.candidates]
     return row.method, {k: v for k, v in row.evidence.items() if k != "trial_seconds"}, figures
 
 
@@ -141,10 +142,10 @@ def test_the_stages_own_method_wins_and_no_strategy_is_asked(tmp_path: Path) -> 
     own = config()
     own = own.model_copy(update={"stages": [stage.model_copy(update={"method": "rl"}) for stage in own.stages]})
     strategy = Turns()
-    live(a_life(tmp_path / "run", own, ScalarWorld(), strategy=strategy))
+    run_curriculum(a_life(tmp_path / "run", own, ScalarWorld(), strategy=strategy))
     assert strategy.asked == 0
-    assert {event["method"] for event in decisions(tmp_path / "run")} == {"rl"}
-    assert decisions(tmp_path / "run")[0]["reason"] == "the stage names it"
+    assert {event.method for event in decisions(tmp_path / "run")} == {"rl"}
+    assert decisions(tmp_path / "run")[0].reason == "the stage names it"
 
 
 def here() -> Situation:

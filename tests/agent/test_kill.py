@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from perdure.agent.run.events import Resumed, Started
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Record, active_seconds, read_record
+from perdure.agent.run.state import RunState, active_seconds, read_state
 from tests.agent.killing import life, live_or_resume, save_base
 
 KILLS = 10
@@ -24,11 +25,11 @@ def processes() -> Any:
     return context
 
 
-def record_of(path: Path) -> Record:
-    return read_record(read_journal(path / "journal.jsonl"))
+def record_of(path: Path) -> RunState:
+    return read_state(read_journal(path / "journal.jsonl"))
 
 
-def outcome(record: Record) -> list[Any]:
+def outcome(record: RunState) -> list[Any]:
     return [
         (row.name, row.method, row.evidence, row.steps, row.readings, row.scores, row.score_files, row.weights_sha256)
         for row in record.rows
@@ -38,7 +39,7 @@ def outcome(record: Record) -> list[Any]:
 def begins(path: Path) -> int:
     """How often the life in `path` was begun or taken up."""
     journal = path / "journal.jsonl"
-    return sum(event["event"] in ("started", "resumed") for event in read_journal(journal)) if journal.exists() else 0
+    return sum(isinstance(event, Started | Resumed) for event in read_journal(journal)) if journal.exists() else 0
 
 
 def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:

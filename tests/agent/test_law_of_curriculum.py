@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.law import law_for
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import read_record
+from perdure.agent.run.state import read_state
+from perdure.agent.setup import law_for
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import save_law
 from perdure.budget.law.shipped import law_path
@@ -100,9 +100,9 @@ def test_shipped_laws_go_by_name(tmp_path: Path) -> None:
 def test_every_reading_of_a_life_is_journaled_with_its_forecast(tmp_path: Path) -> None:
     world, config = ScalarWorld(), scalar_curriculum(stages=1)
     life = a_life(tmp_path / "run", config, world, Onlooker())
-    live(replace(life, monitor=Monitor(config.budget, world.measure, LAW)))
-    row = read_record(read_journal(tmp_path / "run" / "journal.jsonl")).rows[1]
-    found = [reading.predicted for reading in row.readings]
+    run_curriculum(replace(life, monitor=Monitor(config.budget, world.measure, LAW)))
+    row = read_state(read_journal(tmp_path / "run" / "journal.jsonl")).rows[1]
+    found = [reading.predicted_forgetting for reading in row.readings]
     # the KL is the square of 0.1 a step, and the law says a tenth of it
     assert [one.value for one in found if one] == pytest.approx([0.1 * (0.1 * step) ** 2 for step in (0, 2, 4, 6, 6)])
     assert {(one.inside, one.benchmarks) for one in found if one} == {(True, ("fashion",))}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume, start
 from perdure.budget.errors import ConfigError, DataError, ModelError, PerdureError, RunError
 from perdure.curriculum.schema import Curriculum
@@ -42,10 +42,10 @@ def nan_reward(*, seed: int, train: int, heldout: int) -> Task:
     return replace(task, reward=reward)
 
 
-def lived(curriculum: Curriculum, path: Path) -> Record:
+def lived(curriculum: Curriculum, path: Path) -> RunState:
     torch.set_num_threads(1)
-    live(start(curriculum, path, Nobody()))
-    return read_record(read_journal(path / "journal.jsonl"))
+    run_curriculum(start(curriculum, path, Nobody()))
+    return read_state(read_journal(path / "journal.jsonl"))
 
 
 @pytest.mark.parametrize("lora", [None, {"r": 4}])
@@ -60,7 +60,7 @@ def test_absurd_learning_rates_never_end_above_the_cap(base: Path, tmp_path: Pat
     assert record.status == "finished"
     for row in record.rows:
         assert row.readings[-1].kl_per_token.value <= row.readings[-1].cap
-    assert {event["action"] for row in record.rows for event in row.interventions} >= {"rollback"}
+    assert {event.action for row in record.rows for event in row.interventions} >= {"rollback"}
 
 
 def test_a_reward_that_turns_nan_ends_the_stage_and_the_life_goes_on(base: Path, tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_a_reward_that_turns_nan_ends_the_stage_and_the_life_goes_on(base: Path,
     ]
     record = lived(life(base, stages=stages), tmp_path / "run")
     bad, good = record.rows[1:]
-    assert bad.interventions[0]["action"] == "broken"
-    assert "reward" in bad.interventions[0]["reason"]
+    assert bad.interventions[0].action == "broken"
+    assert "reward" in bad.interventions[0].reason
     assert bad.weights_sha256 == record.rows[0].weights_sha256, "the only earlier state is the base"
     assert good.committed and good.weights_sha256 != bad.weights_sha256
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
 from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum, in_memory, lived, outcome, record_of, row_of
 from tests.plugin.perdure_scalar.world import ScalarWorld
@@ -31,7 +31,7 @@ def test_a_life_within_its_budget(tmp_path: Path) -> None:
     assert row_of(record, 1).readings[-1].kl_per_token.value == pytest.approx(0.36)
     last = row_of(record, 2).readings[-1]
     assert last.within and last.final
-    assert row_of(record, 2).interventions[0]["action"] == "rollback"
+    assert row_of(record, 2).interventions[0].action == "rollback"
     # task0's answer is "0.6": the base scores 0 on it, stage 1 scores 1
     assert row_of(record, 0).scores["task0"].value == 0
     assert row_of(record, 1).scores["task0"].value == 1
@@ -45,7 +45,7 @@ def test_observe_and_stop_keep_what_they_reach(tmp_path: Path) -> None:
     # readings at steps 2 (0.04) and 4 (0.16): ends at 4, and stage 2 has nothing left to begin with
     assert row_of(stopped, 1).steps == 4
     assert row_of(stopped, 2).steps == 0
-    assert "no budget left" in row_of(stopped, 2).interventions[0]["reason"]
+    assert "no budget left" in row_of(stopped, 2).interventions[0].reason
 
 
 @pytest.mark.parametrize("enforce", ["observe", "stop", "rollback"])
@@ -53,8 +53,8 @@ def test_observe_and_stop_keep_what_they_reach(tmp_path: Path) -> None:
 def test_a_broken_loss_goes_back_and_the_life_goes_on(tmp_path: Path, enforce: str, bad: float) -> None:
     record = lived(tmp_path / "run", curriculum(enforce=enforce), lambda step: bad if step == 5 else None)
     # broken at step 5, last good reading at step 4: weight 0.4
-    assert row_of(record, 1).interventions[0]["action"] == "broken"
-    assert row_of(record, 1).interventions[0]["target"] == "step 4"
+    assert row_of(record, 1).interventions[0].action == "broken"
+    assert row_of(record, 1).interventions[0].target == "step 4"
     assert row_of(record, 1).readings[-1].kl_per_token.value == pytest.approx(0.16)
     assert record.status == "finished"
 
@@ -67,9 +67,9 @@ def test_weights_that_turn_nan_end_at_the_base(tmp_path: Path) -> None:
         world.policy.weight = math.nan
 
     world.on_step = poison
-    live(a_life(tmp_path / "run", config, world))
+    run_curriculum(a_life(tmp_path / "run", config, world))
     record = record_of(tmp_path / "run")
-    assert row_of(record, 1).interventions[0]["target"] == "the base"
+    assert row_of(record, 1).interventions[0].target == "the base"
     assert world.policy.weight == 0
 
 
@@ -94,7 +94,7 @@ def test_killed_after_any_event_and_resumed_it_comes_to_the_same(tmp_path: Path)
     for cut in range(2, events):
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            live(a_life(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
+            run_curriculum(a_life(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
         record = lived(path, config)
         assert outcome(record) == outcome(undisturbed), f"killed after event {cut}"
 
@@ -110,9 +110,9 @@ def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> No
 
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            live(a_life(path, config, ScalarWorld(die), Onlooker()))
+            run_curriculum(a_life(path, config, ScalarWorld(die), Onlooker()))
         world = ScalarWorld()
-        live(a_life(path, config, world))
+        run_curriculum(a_life(path, config, world))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert world.steps_done == (6 if cut <= 3 else 3)
 
@@ -129,9 +129,9 @@ def test_ctrl_c_saves_at_the_end_of_the_step(tmp_path: Path) -> None:
 
     world.on_step = press
     with pytest.raises(KeyboardInterrupt):
-        live(life)
+        run_curriculum(life)
     assert record_of(tmp_path / "run").status == "interrupted"
     world = ScalarWorld()
-    live(a_life(tmp_path / "run", config, world))
+    run_curriculum(a_life(tmp_path / "run", config, world))
     assert world.steps_done == 2
     assert outcome(record_of(tmp_path / "run")) == outcome(undisturbed)

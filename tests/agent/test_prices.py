@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.agent.life import Life
-from perdure.agent.loop import begin, live
+from perdure.agent.loop import begin, run_curriculum
 from perdure.agent.prices import SAMPLES, base_rate, mean_of, price_stages, rate_interval, refusal, refuse_unpriced
+from perdure.agent.run.events import from_json
 from perdure.agent.run.folder import RunFolder, create, read_json
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.log import Chronicle
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.log import RunLogger
+from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume, start
 from perdure.agent.strategies import make_strategy
 from perdure.budget.errors import ConfigError, GateError
@@ -57,11 +58,11 @@ def test_prices_by_hand() -> None:
     first, second = price_stages(curriculum((0.98, 0.98)), rates, lengths)
     # 0.298 nats an answer over 3 positions; (0.0994 + 0.1203) / 2
     assert first.floor == pytest.approx(0.29817, abs=1e-5)
-    assert first.need == pytest.approx(0.09939, abs=1e-5)
-    assert second.need == pytest.approx(0.10984, abs=1e-5)
+    assert first.required_kl == pytest.approx(0.09939, abs=1e-5)
+    assert second.required_kl == pytest.approx(0.10984, abs=1e-5)
     assert first.floor_interval is not None
     assert first.floor_interval[0] < 0.29817 < first.floor_interval[1]
-    assert first.fits and second.fits and (first.left, second.left) == (1.0, 1.0)
+    assert first.fits and second.fits and (first.remaining_kl, second.remaining_kl) == (1.0, 1.0)
 
 
 def test_the_issues_example() -> None:
@@ -69,7 +70,7 @@ def test_the_issues_example() -> None:
     prices = price_stages(config, {3: rate(0.8)}, {f"task{number}": (3, 3) for number in range(3)})
     assert [one.refusal for one in prices] == [None, None, "stage 3 needs at least 0.298 nats, 0.100 are left"]
     assert [one.target for one in prices] == [None, None, 0.98]
-    assert prices[0].floor is prices[0].need is None
+    assert prices[0].floor is prices[0].required_kl is None
 
 
 def test_what_cannot_be_told() -> None:
@@ -79,12 +80,12 @@ def test_what_cannot_be_told() -> None:
     config = config.model_copy(
         update={"evaluation": config.evaluation.model_copy(update={"max_completion_length": 64})}
     )
-    assert price_stages(config, {1: rate(0.5)}, {"task0": (3, 32)})[0].need is None
-    assert price_stages(config, {1: rate(0.5)}, {"task0": (3, 31)})[0].need is not None
+    assert price_stages(config, {1: rate(0.5)}, {"task0": (3, 32)})[0].required_kl is None
+    assert price_stages(config, {1: rate(0.5)}, {"task0": (3, 31)})[0].required_kl is not None
     (one,) = price_stages(curriculum((0.9,), prompts="generic", generic="file"), {1: rate(0.5)}, {})
     # 0.5 ln(0.5/0.9) + 0.5 ln(0.5/0.1) = -0.29389 + 0.80472
     assert one.floor == pytest.approx(0.51083, abs=1e-5)
-    assert one.need is None and one.fits
+    assert one.required_kl is None and one.fits
 
 
 def test_the_interval_counts_answers_of_a_prompt_as_alike_as_they_are() -> None:
@@ -128,9 +129,11 @@ def a_life(path: Path, config: Curriculum, answers: Sequence[str], *, strict: bo
     tasks = tuple(task_of(stage.name, answer) for stage, answer in zip(config.stages, answers, strict=True))
     fresh = not path.exists()
     folder = create(path, {}) if fresh else RunFolder(path)
-    chronicle = Chronicle(folder, Onlooker())
+    logger = RunLogger(folder, Onlooker())
     if fresh:
-        chronicle.tell("started", run=path.name, tasks=[task.name for task in tasks], benchmarks=[])
+        logger.log(
+            from_json({"event": "started", "run": path.name, "tasks": [task.name for task in tasks], "benchmarks": []})
+        )
     world = ScalarWorld()
     return Life(
         curriculum=config,
@@ -140,13 +143,13 @@ def a_life(path: Path, config: Curriculum, answers: Sequence[str], *, strict: bo
         scorecard=Scorecard(tasks, prepare_benchmarks([]), config.evaluation, path),
         strategy=make_strategy(config),
         folder=folder,
-        chronicle=chronicle,
+        logger=logger,
         strict=strict,
     )
 
 
-def record_of(path: Path) -> Record:
-    return read_record(read_journal(path / "journal.jsonl"))
+def record_of(path: Path) -> RunState:
+    return read_state(read_journal(path / "journal.jsonl"))
 
 
 def test_prices_are_journaled_once(tmp_path: Path) -> None:
@@ -158,7 +161,7 @@ def test_prices_are_journaled_once(tmp_path: Path) -> None:
     assert [one.base_rate.value for one in prices] == [1.0, 0.0]
     # Nothing right: ln 10 = 2.3026 an answer, which a scalar's text of one position is; the mean over three tasks.
     assert prices[1].floor == pytest.approx(2.30259, abs=1e-5)
-    assert prices[1].need == pytest.approx(2.30259 / 3, abs=1e-5)
+    assert prices[1].required_kl == pytest.approx(2.30259 / 3, abs=1e-5)
     assert prices[1].floor_interval is not None and prices[1].floor_interval[1] == pytest.approx(2.30259, abs=1e-5)
     lines = (tmp_path / "run" / "journal.jsonl").read_text()
     begin(a_life(tmp_path / "run", config, ["0.0", "0.0", "1.0"]))
@@ -226,8 +229,8 @@ def test_floor_gives_nothing_to_a_task_that_is_known() -> None:
     config = curriculum((0.9, 0.9, 0.9), unit="sequence", allocation="floor")
     rates = {1: rate(0.45), 2: rate(0.95), 3: rate(0.45)}
     prices = price_stages(config, rates, {f"task{number}": (1, 1) for number in range(3)})
-    assert [one.need for one in prices] == pytest.approx([0.62570, 0.31285, 0.41713], abs=1e-5)
-    assert [one.left for one in prices] == pytest.approx([0.75, 0.31285, 1.0], abs=1e-5)
+    assert [one.required_kl for one in prices] == pytest.approx([0.62570, 0.31285, 0.41713], abs=1e-5)
+    assert [one.remaining_kl for one in prices] == pytest.approx([0.75, 0.31285, 1.0], abs=1e-5)
     assert all(one.fits for one in prices)
 
 
@@ -238,13 +241,13 @@ def test_a_strict_life_that_is_killed_is_strict_when_it_goes_on(tmp_path: Path, 
     config = vision_life.curriculum(budget=budget, stages=[{"name": "parity", "task": vision_life.images()}])
     path = tmp_path / "run"
     with pytest.raises(vision_life.Killed):
-        live(start(config, path, vision_life.Onlooker(stop_at=event), strict=True))
+        run_curriculum(start(config, path, vision_life.Onlooker(stop_at=event), strict=True))
     assert record_of(path).prices == ()
     if event == 3:
         (path / "journal.jsonl").unlink()  # killed before its first line was written
     for _ in range(2):
         with pytest.raises(GateError, match="stage 1 needs at least"):
-            live(resume(path, vision_life.Onlooker()))
+            run_curriculum(resume(path, vision_life.Onlooker()))
     assert not list((path / "stages").iterdir())
     assert read_json(path / "run.json")["strict"] is True
 

@@ -12,6 +12,7 @@ import torch
 
 from perdure.agent.life import Life
 from perdure.agent.loop import begin
+from perdure.agent.run.events import Decided
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.setup import start
 from perdure.agent.trial import Fork, at_full_rate
@@ -191,7 +192,7 @@ def test_a_trial_leaves_no_trace_in_the_vision_world(vision: Life) -> None:
     first, last = trials[0], trials[3]
     assert (first.after, first.kl, first.stderr) == (last.after, last.kl, last.stderr)
     assert all(trial.kl > 0 and trial.kl_midway is not None for trial in trials)
-    assert not any(event["event"] == "decision" for event in vision.chronicle._view.events)  # type: ignore[attr-defined]
+    assert not any(isinstance(event, Decided) for event in vision.logger._view.events)  # type: ignore[attr-defined]
 
 
 def test_a_trial_leaves_no_trace_in_the_language_world(tmp_path: Path) -> None:

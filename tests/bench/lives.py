@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.events import Event
 from perdure.agent.setup import start
 from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, World
 from perdure.budget.monitor import Measurement, Monitor
@@ -90,10 +91,10 @@ class TimedWorld:
 class Nobody:
     """Looks away."""
 
-    def past(self, events: Iterable[dict[str, Any]]) -> None:
+    def past(self, events: Iterable[Event]) -> None:
         pass
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         pass
 
     def progress(self, progress: dict[str, Any]) -> None:
@@ -106,7 +107,7 @@ def timed_life(curriculum: Curriculum, folder: Path) -> StageTimes:
 
     life = start(curriculum, folder, Nobody())
     world = TimedWorld(life.world)
-    live(replace(life, world=world, monitor=Monitor(curriculum.budget, world.measure)))
+    run_curriculum(replace(life, world=world, monitor=Monitor(curriculum.budget, world.measure)))
     world.times.threads = torch.get_num_threads()
     return world.times
 

@@ -131,11 +131,11 @@ def test_the_upper_end_of_the_interval_is_held_against_the_cap() -> None:
     # three texts of 0.5, 0.8, 1.1: mean 0.8, variance 0.09, standard error 0.3 / sqrt 3 = 0.17321;
     # t with 2 degrees at 0.95 is 2.91999, so that the upper end is 0.8 + 0.50576
     held = spread([0.5, 0.8, 1.1], confidence=0.95)
-    assert held.bound == pytest.approx(1.30576, abs=1e-4)
+    assert held.upper_bound == pytest.approx(1.30576, abs=1e-4)
     assert not held.within
     assert held.left == 0
     alone = spread([0.5, 0.8, 1.1])
-    assert alone.bound == alone.kl.value == pytest.approx(0.8)
+    assert alone.upper_bound == alone.kl.value == pytest.approx(0.8)
     assert alone.within
     assert alone.left == pytest.approx(0.2)
 
@@ -143,19 +143,19 @@ def test_the_upper_end_of_the_interval_is_held_against_the_cap() -> None:
 def test_pooled_groups_count_with_the_degrees_of_one() -> None:
     # two groups of the same three texts: the standard error is smaller by sqrt 2, and t has the 2 degrees of a group
     held = spread([0.5, 0.8, 1.1], groups=2, confidence=0.95)
-    assert held.bound == pytest.approx(0.8 + 0.50576 / math.sqrt(2), abs=1e-4)
+    assert held.upper_bound == pytest.approx(0.8 + 0.50576 / math.sqrt(2), abs=1e-4)
 
 
 def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
     # of normal texts, 8 a reading; a binomial share of 4000 has a standard error of 0.0034
     rng = random.Random(0)
-    held = [spread([rng.gauss(0.5, 0.1) for _ in range(8)], confidence=0.95).bound >= 0.5 for _ in range(4000)]
+    held = [spread([rng.gauss(0.5, 0.1) for _ in range(8)], confidence=0.95).upper_bound >= 0.5 for _ in range(4000)]
     assert sum(held) / len(held) == pytest.approx(0.95, abs=0.012)
 
 
 def test_the_base_is_within_at_any_confidence() -> None:
     base = spread([0.0, 0.0], confidence=0.999)
-    assert (base.bound, base.within, base.left) == (0.0, True, 1.0)
+    assert (base.upper_bound, base.within, base.left) == (0.0, True, 1.0)
 
 
 @pytest.mark.parametrize("kl", [math.nan, math.inf])
@@ -178,7 +178,7 @@ def test_a_single_text_has_no_interval() -> None:
 @given(st.lists(st.floats(0, 1e100), min_size=2, max_size=6), st.floats(0.51, 0.999))
 def test_with_a_confidence_the_budget_is_never_looser(sums: list[float], confidence: float) -> None:
     held, alone = spread(sums, confidence=confidence), spread(sums)
-    assert held.bound >= alone.bound
+    assert held.upper_bound >= alone.upper_bound
     assert held.left <= alone.left
     assert alone.within or not held.within
 

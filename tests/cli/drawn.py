@@ -1,12 +1,14 @@
 """States to draw, and what was drawn as text."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from rich.text import Text
 
-from perdure.agent.run.journal import Event
+from perdure.agent.run.events import from_json
+from perdure.agent.run.state import RunState, read_state
 from perdure.cli.views.state import State, with_events, with_progress
-from tests.cli.journals import life, progress
+from tests.cli.journals import Line, life, progress
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,19 @@ class Test:
     p_value: float | None
 
 
-def state_of(events: list[Event], **now: object) -> State:
+def seen(lines: Iterable[Line]) -> State:
+    """The state after the events of these lines."""
+    return with_events(State(), map(from_json, lines))
+
+
+def folded(lines: Iterable[Line]) -> RunState:
+    """The run's state after the events of these lines."""
+    return read_state(map(from_json, lines))
+
+
+def state_of(events: list[Line], **now: object) -> State:
     """The state after `events`, with a paired test that is significant from 6 points on (see `write_run`)."""
-    state = with_events(State(), events)
+    state = seen(events)
     base = state.record.row(0)
     changes = {}
     for row in state.record.rows[1:]:
@@ -31,7 +43,7 @@ def state_of(events: list[Event], **now: object) -> State:
     return with_progress(state, progress(**now)) if now else state  # type: ignore[arg-type]
 
 
-def up_to(kind: str, stage: int, nth: int = 0) -> list[Event]:
+def up_to(kind: str, stage: int, nth: int = 0) -> list[Line]:
     """The life up to and with the `nth` event of a kind in a stage."""
     events = life()
     places = [i for i, event in enumerate(events) if event["event"] == kind and event.get("stage") == stage]

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.journal import Event
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
+
+Line = dict[str, Any]
+"""An event as a line of a journal has it."""
 
 START = 1_760_000_000.0
 CAP = 0.5
@@ -37,18 +39,18 @@ class Clock:
     def __init__(self) -> None:
         self.now = START
 
-    def __call__(self, event: str, /, **fields: Any) -> Event:
+    def __call__(self, event: str, /, **fields: Any) -> Line:
         self.now += 2
         return {"event": event, "time": self.now, **fields}
 
 
-def reading(at: Clock, stage: int, step: int, kl: float, entry: bool = False, final: bool = False) -> Event:
+def reading(at: Clock, stage: int, step: int, kl: float, entry: bool = False, final: bool = False) -> Line:
     token, sequence = estimate(kl), estimate(kl * 20, 0.2)
     fields = {"cap": CAP, "unit": "token", "within": kl <= CAP, "entry": entry, "final": final}
     return at("reading", stage=stage, step=step, kl_per_token=token, kl_per_sequence=sequence, **fields)
 
 
-def scores(at: Clock, stage: int, values: tuple[float, ...], names: tuple[tuple[str, str], ...]) -> list[Event]:
+def scores(at: Clock, stage: int, values: tuple[float, ...], names: tuple[tuple[str, str], ...]) -> list[Line]:
     return [
         at(
             "score",
@@ -64,17 +66,17 @@ def scores(at: Clock, stage: int, values: tuple[float, ...], names: tuple[tuple[
     ]
 
 
-def commit(at: Clock, stage: int, name: str, method: str | None, steps: int = 60) -> Event:
+def commit(at: Clock, stage: int, name: str, method: str | None, steps: int = 60) -> Line:
     digest = f"{stage:x}" * 64
     return at("commit", stage=stage, name=name, method=method, steps=steps, seconds=41.5, weights_sha256=digest)
 
 
-def decision(at: Clock, stage: int, name: str, method: str, reason: str) -> Event:
+def decision(at: Clock, stage: int, name: str, method: str, reason: str) -> Line:
     evidence = {"pass@8": estimate(0.62, 0.05), "demonstrations": True, "budget_left": 1.0}
     return at("decision", stage=stage, name=name, method=method, reason=reason, evidence=evidence)
 
 
-def life() -> list[Event]:
+def life() -> list[Line]:
     """A whole life: stage 1 undisturbed, stage 2 rolled back and interrupted, stage 3 broken by a NaN."""
     at = Clock()
     names = (*((name, "task") for name in TASKS), *((name, "benchmark") for name in BENCHMARKS))
@@ -89,7 +91,7 @@ def life() -> list[Event]:
     return [*events, at("finished", seconds=171.2)]
 
 
-def ending(at: Clock, stage: int) -> list[Event]:
+def ending(at: Clock, stage: int) -> list[Line]:
     """How each stage of `life` ends: well; killed, resumed and rolled back; broken."""
     if stage == 1:
         return [reading(at, 1, 60, 0.213, final=True)]
@@ -102,11 +104,11 @@ def ending(at: Clock, stage: int) -> list[Event]:
     return [*broken, reading(at, 3, 40, 0.36, final=True)]
 
 
-def intervention(at: Clock, stage: int, action: str, reason: str, target: str) -> Event:
+def intervention(at: Clock, stage: int, action: str, reason: str, target: str) -> Line:
     return at("intervention", stage=stage, step=40, action=action, reason=reason, target=target)
 
 
-def long_life(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_") -> list[Event]:
+def long_life(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_") -> list[Line]:
     """Many stages and many columns."""
     at = Clock()
     tasks = tuple(f"{name}{stage}" for stage in range(1, stages + 1))
@@ -129,7 +131,7 @@ def progress(stage: int = 2, phase: str = "training", step: int = 12, **fields: 
     return {**usual, "step": step, "max_steps": 100, **curves, **times, **fields}
 
 
-def write_run(folder: Path, events: Sequence[Event]) -> Path:
+def write_run(folder: Path, events: Sequence[Line]) -> Path:
     """A run folder with a journal and per-item results: of 100 items the first `100 * value` are right.
 
     So an item that is right after a change of d points stays right: McNemar's test sees |d| items of one kind and

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.enforcement.end_of_stage import MOST_READINGS
-from perdure.agent.loop import live
+from perdure.agent.enforcement.projection import MOST_READINGS
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Row
+from perdure.agent.run.state import StageState
 from tests.agent.scalar_life import (
     Always,
     Killed,
@@ -34,8 +34,8 @@ def tmp_path() -> Iterator[Path]:
         yield folder
 
 
-def interventions(row: Row) -> list[str]:
-    return [event["action"] for event in row.interventions]
+def interventions(row: StageState) -> list[str]:
+    return [event.action for event in row.interventions]
 
 
 def test_project_goes_to_the_last_point_below_the_cap(tmp_path: Path) -> None:
@@ -44,13 +44,13 @@ def test_project_goes_to_the_last_point_below_the_cap(tmp_path: Path) -> None:
     row = row_of(lived(tmp_path / "run", curriculum(1, enforce="project", kl=0.25)), 1)
     assert interventions(row) == ["project"]
     event = row.interventions[0]
-    assert (event["kl_within"], event["kl_beyond"]) == pytest.approx((0.16, 0.36))
-    assert 0.99 * 0.25 <= event["kl"] <= 0.25
-    assert event["share"] == pytest.approx(0.5, abs=0.02)
-    assert event["readings"] <= MOST_READINGS
-    assert event["target"].endswith("of the way from step 4 to where it ended")
+    assert (event.kl_within, event.kl_beyond) == pytest.approx((0.16, 0.36))
+    assert 0.99 * 0.25 <= event.kl <= 0.25
+    assert event.share == pytest.approx(0.5, abs=0.02)
+    assert event.readings <= MOST_READINGS
+    assert event.target.endswith("of the way from step 4 to where it ended")
     last = row.readings[-1]
-    assert (last.final, last.within, last.kl_per_token.value) == (True, True, event["kl"])
+    assert (last.final, last.within, last.kl_per_token.value) == (True, True, event.kl)
     # the update itself was not ended by its readings above the cap
     assert row.steps == 6
 
@@ -75,8 +75,8 @@ def test_project_without_a_good_reading_starts_from_the_stage_before(tmp_path: P
     # a reading every six steps: the first stage ends at 0.6 (0.36), the second at 1.2 (1.44) without one within
     config = curriculum(2, enforce="project", kl=0.5, every=6)
     row = row_of(lived(tmp_path / "run", config), 2)
-    assert "from the end of stage 1" in row.interventions[0]["target"]
-    assert row.interventions[0]["kl_within"] == pytest.approx(0.36)
+    assert "from the end of stage 1" in row.interventions[0].target
+    assert row.interventions[0].kl_within == pytest.approx(0.36)
     assert 0.99 * 0.5 <= row.readings[-1].kl_per_token.value <= 0.5
 
 
@@ -93,9 +93,9 @@ def test_recover_stops_as_soon_as_it_is_within(tmp_path: Path) -> None:
     row = row_of(lived(tmp_path / "run", curriculum(1, enforce="recover", kl=0.25, recover=recover)), 1)
     assert interventions(row) == ["recover"]
     event = row.interventions[0]
-    assert event["steps"] == 2
-    assert (event["kl_before"], event["kl_after"]) == pytest.approx((0.36, 0.384**2))
-    assert (event["within"], event["undone"]) == (True, False)
+    assert event.steps == 2
+    assert (event.kl_before, event.kl_after) == pytest.approx((0.36, 0.384**2))
+    assert (event.within, event.undone) == (True, False)
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.384**2)
 
 
@@ -105,7 +105,7 @@ def test_what_recover_leaves_above_the_cap_is_projected(tmp_path: Path) -> None:
     config = curriculum(1, enforce=["project", "recover"], kl=0.2, recover=recover)
     row = row_of(lived(tmp_path / "run", config), 1)
     assert interventions(row) == ["recover", "project"]
-    assert row.interventions[1]["kl_beyond"] == pytest.approx(0.48**2)
+    assert row.interventions[1].kl_beyond == pytest.approx(0.48**2)
     assert 0.99 * 0.2 <= row.readings[-1].kl_per_token.value <= 0.2
 
 
@@ -114,19 +114,18 @@ def test_what_recover_leaves_above_the_cap_stays_without_a_remedy(tmp_path: Path
     row = row_of(lived(tmp_path / "run", curriculum(1, enforce="recover", kl=0.2, recover=recover)), 1)
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.48**2)
     assert not row.readings[-1].within
-    assert (row.interventions[0]["within"], row.interventions[0]["undone"]) == (False, False)
+    assert (row.interventions[0].within, row.interventions[0].undone) == (False, False)
 
 
 def test_what_recover_brings_below_the_cap_by_the_kl_alone_has_not_come_back(tmp_path: Path) -> None:
     # a step takes it to 0.48 (0.2304 but for the noise), below 0.25; three texts have an error, and the bound is above
     recover = {"learning_rate": 0.1, "max_steps": 1, "every": 1}
     config = curriculum(1, enforce="recover", kl=0.25, recover=recover, confidence=0.95)
-    live(a_life(tmp_path / "run", config, ScalarWorld(noise=0.1)))
+    run_curriculum(a_life(tmp_path / "run", config, ScalarWorld(noise=0.1)))
     row = row_of(record_of(tmp_path / "run"), 1)
     (event,), last = row.interventions, row.readings[-1]
-    assert last.bound is not None
-    assert event["kl_after"] <= 0.25 < last.bound
-    assert (event["within"], event["undone"]) == (last.within, False) == (False, False)
+    assert event.kl_after <= 0.25 < last.upper_bound
+    assert (event.within, event.undone) == (last.within, False) == (False, False)
 
 
 @pytest.mark.parametrize("rate", [1.5, 1e200])
@@ -134,8 +133,8 @@ def test_a_recovery_that_goes_away_is_undone(tmp_path: Path, rate: float) -> Non
     # at a rate of 1.5 a step multiplies the weight by -2
     recover = {"learning_rate": rate, "max_steps": 9, "every": 1}
     row = row_of(lived(tmp_path / "run", curriculum(1, enforce="recover", kl=0.2, recover=recover)), 1)
-    assert "undone" in row.interventions[0]["target"]
-    assert (row.interventions[0]["within"], row.interventions[0]["undone"]) == (False, True)
+    assert "undone" in row.interventions[0].target
+    assert (row.interventions[0].within, row.interventions[0].undone) == (False, True)
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.36)
 
 
@@ -143,7 +142,7 @@ def test_recover_goes_at_the_rate_of_the_stage_where_it_has_none(tmp_path: Path)
     # the stage's 0.1 takes 0.6 to 0.48 in a step
     config = curriculum(1, enforce="recover", kl=0.25, recover={"every": 1})
     row = row_of(lived(tmp_path / "run", config), 1)
-    assert (row.interventions[0]["steps"], row.interventions[0]["kl_after"]) == (1, pytest.approx(0.48**2))
+    assert (row.interventions[0].steps, row.interventions[0].kl_after) == (1, pytest.approx(0.48**2))
 
 
 @pytest.mark.parametrize("enforce", ["project", "recover", ["penalty", "project"], ["recover", "project"]])
@@ -155,9 +154,9 @@ def test_weights_that_are_no_numbers_go_back(tmp_path: Path, enforce: Any) -> No
             world.policy.weight = math.inf
 
     world.on_step = poison
-    live(a_life(tmp_path / "run", curriculum(1, enforce=enforce), world))
+    run_curriculum(a_life(tmp_path / "run", curriculum(1, enforce=enforce), world))
     row = row_of(record_of(tmp_path / "run"), 1)
-    assert (interventions(row), row.interventions[0]["target"]) == (["broken"], "step 4")
+    assert (interventions(row), row.interventions[0].target) == (["broken"], "step 4")
     # a penalty of 0.1 holds the weight a little below 0.4
     assert row.readings[-1].kl_per_token.value == pytest.approx(0.16, rel=0.2)
 
@@ -170,7 +169,7 @@ def test_the_penalty_holds_the_kl_and_its_weight_goes_on_to_the_next_stage(tmp_p
     ends = [row_of(record, stage).readings[-1] for stage in (1, 2)]
     assert [end.kl_per_token.value for end in ends] == pytest.approx([0.2, 0.2], rel=0.05)
     assert [end.penalty_weight for end in ends] == pytest.approx([1.118, 1.118], rel=0.05)
-    kept = [read_json(path / "settled.json")["penalty_weight"] for path in sorted((tmp_path / "run/stages").iterdir())]
+    kept = [read_json(path / "stage.json")["penalty_weight"] for path in sorted((tmp_path / "run/stages").iterdir())]
     assert kept == [end.penalty_weight for end in ends]
     # the second stage begins with what the first left, not with 0.5
     first = row_of(record, 2).readings[1]
@@ -182,7 +181,7 @@ def test_a_stage_that_never_ran_keeps_the_weight_of_the_one_before(tmp_path: Pat
     config = curriculum(2, enforce=["penalty", "stop"], kl=0.05, penalty={"weight": 0.3})
     record = lived(tmp_path / "run", config)
     assert row_of(record, 2).steps == 0
-    kept = [read_json(path / "settled.json")["penalty_weight"] for path in sorted((tmp_path / "run/stages").iterdir())]
+    kept = [read_json(path / "stage.json")["penalty_weight"] for path in sorted((tmp_path / "run/stages").iterdir())]
     assert kept[1] == kept[0] != 0.3
 
 
@@ -206,7 +205,7 @@ def test_a_stage_is_held_to_its_part(tmp_path: Path, allocation: str, caps: tupl
 
 def test_the_share_of_the_strategy_overrules_the_allocation(tmp_path: Path) -> None:
     config = curriculum(2, rate=0.3, enforce="project").model_copy()
-    live(a_life(tmp_path / "run", config, ScalarWorld(), strategy=Always(share=0.25)))
+    run_curriculum(a_life(tmp_path / "run", config, ScalarWorld(), strategy=Always(share=0.25)))
     rows = record_of(tmp_path / "run").rows[1:]
     spent = rows[1].readings[0].kl_per_token.value
     assert [row.readings[-1].cap for row in rows] == pytest.approx([0.25, spent + 0.25 * (1 - spent)])
@@ -215,7 +214,7 @@ def test_the_share_of_the_strategy_overrules_the_allocation(tmp_path: Path) -> N
 @pytest.mark.parametrize("enforce", ["project", ["recover", "project"], ["penalty", "project"]])
 def test_nothing_is_left_in_a_committed_stage_but_its_policy(tmp_path: Path, enforce: Any) -> None:
     lived(tmp_path / "run", curriculum(1, rate=0.4, enforce=enforce, kl=0.2, recover={"max_steps": 1}))
-    assert sorted(path.name for path in (tmp_path / "run/stages/01-task0").iterdir()) == ["policy", "settled.json"]
+    assert sorted(path.name for path in (tmp_path / "run/stages/01-task0").iterdir()) == ["policy", "stage.json"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +227,7 @@ def test_killed_after_any_event_it_comes_to_the_same(tmp_path: Path, enforce: An
     for cut in range(2, len(list(read_journal(tmp_path / "whole" / "journal.jsonl")))):
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            live(a_life(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
+            run_curriculum(a_life(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
         assert outcome(lived(path, config)) == outcome(undisturbed), f"killed after event {cut}"
 
 
@@ -236,7 +235,7 @@ def test_killed_after_any_event_it_comes_to_the_same(tmp_path: Path, enforce: An
 def test_killed_at_any_measurement_it_comes_to_the_same(tmp_path: Path, at: int) -> None:
     config = curriculum(1, rate=0.3, enforce=["recover", "project"], kl=0.5, recover={"max_steps": 2, "every": 1})
     whole = tmp_path / "whole"
-    live(a_life(whole, config, ScalarWorld()))
+    run_curriculum(a_life(whole, config, ScalarWorld()))
     world = ScalarWorld()
     measure: Callable[[Any], Any] = world.measure
 
@@ -248,7 +247,7 @@ def test_killed_at_any_measurement_it_comes_to_the_same(tmp_path: Path, at: int)
     world.measure = cry  # type: ignore[method-assign]
     life = a_life(tmp_path / "cut", config, world)
     try:
-        live(life)
+        run_curriculum(life)
     except Killed:
-        live(a_life(tmp_path / "cut", config, ScalarWorld()))
+        run_curriculum(a_life(tmp_path / "cut", config, ScalarWorld()))
     assert outcome(record_of(tmp_path / "cut")) == outcome(record_of(whole))

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perdure.agent.life import Life
-from perdure.agent.loop import live
-from perdure.agent.run.record import Record, Value
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.state import RunState
 from perdure.agent.setup import resume, start
+from perdure.budget.estimate import Estimate
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.killing import life as killed_life
@@ -61,12 +62,12 @@ LIKELY = powers(-3, 1)
 ABSURD = powers(-3, 200)
 
 
-def lower_end(kl: Value, confidence: float | None) -> float:
+def lower_end(kl: Estimate, confidence: float | None) -> float:
     """Less than the upper end of any interval at this level can be, since Student's t is above the normal quantile."""
     return kl.value + (0.0 if confidence is None else NormalDist().inv_cdf(confidence) * (kl.stderr or 0.0))
 
 
-def held_again(life: Life, record: Record) -> None:
+def held_again(life: Life, record: RunState) -> None:
     """Every committed stage is within the cap that it had, by its last reading and by one of the weights it left."""
     assert record.status == "finished"
     assert all(row.committed for row in record.rows)
@@ -154,7 +155,7 @@ def lived_through(begin: Callable[[Onlooker], Life], cuts: Sequence[int]) -> Lif
     for cut in (*cuts, None):
         life = begin(Onlooker(cut))
         try:
-            live(life)
+            run_curriculum(life)
         except Killed:
             continue
         return life

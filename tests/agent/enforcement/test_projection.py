@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perdure.agent.enforcement.end_of_stage import MOST_READINGS, Point, crossing, halfway, last_within
+from perdure.agent.enforcement.projection import MOST_READINGS, Point, crossing, halfway, last_within
 from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Reading
 
@@ -25,7 +25,7 @@ def test_the_first_point_is_the_root_of_the_cap_over_the_kl() -> None:
     # KL = (1000 s)²: the goal of 0.995 lies at sqrt(0.995) / 1000, and the first reading finds it
     share, found, readings = last_within(lambda share: reading(1e6 * share**2), reading(0.0), reading(1e6))
     assert (share, readings) == (pytest.approx(math.sqrt(0.995) / 1000), 1)
-    assert found.bound == pytest.approx(0.995)
+    assert found.upper_bound == pytest.approx(0.995)
 
 
 def test_the_second_point_is_that_of_the_power_that_two_tell() -> None:
@@ -60,7 +60,7 @@ def test_a_power_is_found_to_a_hundredth_however_far_it_went(
         lambda share: reading(kl(share), cap), reading(kl(0), cap), reading(kl(1), cap)
     )
     assert found.within
-    assert found.bound == kl(share) >= 0.99 * cap
+    assert found.upper_bound == kl(share) >= 0.99 * cap
     assert readings <= MOST_READINGS
 
 
@@ -71,7 +71,7 @@ def test_so_is_a_kl_whose_power_changes_on_the_way(over: float, start: float, be
         return start + over * (share ** powers[0] + bend * share ** powers[1])
 
     _, found, readings = last_within(lambda share: reading(kl(share)), reading(start), reading(kl(1)))
-    assert 0.99 <= found.bound <= 1
+    assert 0.99 <= found.upper_bound <= 1
     assert readings <= MOST_READINGS
 
 
@@ -103,7 +103,7 @@ def test_noise_takes_it_no_farther_than_the_cap(over: float, noise: float, rate:
         return over * share**2 * (1 + noise * math.sin(rate * share))
 
     share, found, readings = last_within(lambda share: reading(kl(share)), reading(0.0), reading(max(kl(1), 1.01)))
-    assert found.within and found.bound == (kl(share) if share else 0.0)
+    assert found.within and found.upper_bound == (kl(share) if share else 0.0)
     assert readings <= MOST_READINGS
 
 

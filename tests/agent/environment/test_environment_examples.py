@@ -11,7 +11,7 @@ from examples.train_strategy import Settings, Step, expectation, gradient, to_co
 from perdure.agent.environment.episodes import Lives, episode, left_to
 from perdure.agent.environment.observation import NAMES
 from perdure.agent.environment.stream import Stream
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.strategies import PythonStrategy
 from tests.agent.environment.toy import toy
@@ -30,12 +30,12 @@ def test_a_strategy_is_trained_saved_and_used_in_a_run(tmp_path: Path) -> None:
     args = {"file": str(tmp_path / "learned.json")}
     section = PythonStrategy(type="python", path="examples.learned:strategy", args=args)
     life = Lives().begin(episode(left_to(section, toy()), 0, shuffle=False), tmp_path / "run")
-    live(life)
-    rows = life.chronicle.record.rows[1:]
+    run_curriculum(life)
+    rows = life.logger.state.rows[1:]
     assert [row.method in ("sft", "rl") for row in rows] == [True, True, True]
     assert rows[2].method == "rl"  # its task has no demonstrations
     assert rows[0].evidence.keys() == NAMES.keys()
-    assert {one["method"] for one in rows[0].candidates} == {"sft", "rl"}
+    assert {one.method for one in rows[0].candidates} == {"sft", "rl"}
 
 
 def test_a_race_is_a_table(tmp_path: Path) -> None:

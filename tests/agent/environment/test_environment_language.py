@@ -7,7 +7,7 @@ import pytest
 
 from perdure.agent.environment.stream import Stream
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import read_record
+from perdure.agent.run.state import read_state
 from tests.agent.killing import life, save_base
 
 pytestmark = pytest.mark.xdist_group("trl")
@@ -41,7 +41,7 @@ def test_a_fresh_adapter_is_that_of_the_life_and_not_of_the_one_before(tmp_path:
     def lived(env: Stream, seed: int, name: str) -> list[str | None]:
         env.reset(seed=seed, options={"keep": tmp_path / name})
         env.step(np.array([0, 2]))
-        return [row.weights_sha256 for row in read_record(read_journal(tmp_path / name / "journal.jsonl")).rows]
+        return [row.weights_sha256 for row in read_state(read_journal(tmp_path / name / "journal.jsonl")).rows]
 
     env = Stream(curriculum, methods=["sft"], folder=tmp_path)
     one, two = lived(env, 1, "one"), lived(env, 2, "two")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from perdure.agent.environment.rewards import Parts, parts_of, weights_for
-from perdure.agent.run.record import Value
 from perdure.agent.setup import differences
 from perdure.budget.errors import ConfigError
+from perdure.budget.estimate import Estimate
 from perdure.curriculum.schema import Environment
 from perdure.eval.metrics import average_accuracy, benchmark_drop
 from tests.agent.environment.toy import toy
@@ -19,8 +19,8 @@ def weights(gain: float, forgetting: float, benchmark: float) -> Environment:
     return Environment(gain_weight=gain, forgetting_weight=forgetting, benchmark_weight=benchmark)
 
 
-def scores(**values: float) -> dict[str, Value]:
-    return {name: Value(value, None, 10) for name, value in values.items()}
+def scores(**values: float) -> dict[str, Estimate]:
+    return {name: Estimate(value, None, 10) for name, value in values.items()}
 
 
 def test_gain_and_forgetting_are_told_apart() -> None:

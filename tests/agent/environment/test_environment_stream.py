@@ -13,9 +13,9 @@ from gymnasium.utils.env_checker import check_env
 from perdure.agent.environment.episodes import Lives, Nobody, episode, left_to
 from perdure.agent.environment.observation import NAMES, Observation, observe
 from perdure.agent.environment.stream import Stream
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.errors import ConfigError, RunError
@@ -49,8 +49,8 @@ def lived(
     return seen, rewards, told
 
 
-def record_of(folder: Path) -> Record:
-    return read_record(read_journal(folder / "journal.jsonl"))
+def record_of(folder: Path) -> RunState:
+    return read_state(read_journal(folder / "journal.jsonl"))
 
 
 def test_it_keeps_the_contract_of_gymnasium(env: Stream) -> None:
@@ -87,7 +87,7 @@ def test_an_episode_is_a_run(env: Stream, tmp_path: Path) -> None:
     SEEN.clear()
     seen, _, _ = lived(env, 3, keep=tmp_path / "kept")
     strategy = PythonStrategy(type="python", path=f"{__name__}:Repeating")
-    live(Lives().begin(episode(left_to(strategy, toy()), 3, shuffle=False), tmp_path / "run"))
+    run_curriculum(Lives().begin(episode(left_to(strategy, toy()), 3, shuffle=False), tmp_path / "run"))
     kept, run = record_of(tmp_path / "kept"), record_of(tmp_path / "run")
     assert [row.weights_sha256 for row in kept.rows] == [row.weights_sha256 for row in run.rows]
     assert [row.scores for row in kept.rows] == [row.scores for row in run.rows]
@@ -163,7 +163,7 @@ def test_a_kept_life_that_was_not_finished_says_why_it_cannot_go_on(env: Stream,
     env.close()
     assert [row.stage for row in record_of(tmp_path / "kept").rows if row.committed] == [0, 1]
     with pytest.raises(RunError, match="gymnasium environment"):
-        live(resume(tmp_path / "kept", Nobody()))
+        run_curriculum(resume(tmp_path / "kept", Nobody()))
 
 
 def test_what_makes_no_sense_is_refused(env: Stream, tmp_path: Path) -> None:

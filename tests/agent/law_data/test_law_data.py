@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from perdure.agent.law_data.pool import only_methods, read_pool
-from perdure.agent.run.journal import Event
 from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.points import Points
 
@@ -30,6 +29,7 @@ def read_points(paths: Sequence[Path]) -> Points:
     return read_pool(paths).points
 
 
+Line = dict[str, Any]
 SEED_2 = {"curriculum": {"seed": 2}}
 
 
@@ -37,23 +37,23 @@ def value(figure: float) -> dict[str, Any]:
     return {"value": figure, "stderr": 0.01, "n": 8}
 
 
-def score(stage: int, name: str, figure: float) -> Event:
-    return {"event": "score", "stage": stage, "name": name, "file": "x"} | value(figure)
+def score(stage: int, name: str, figure: float) -> Line:
+    return {"event": "score", "stage": stage, "name": name, "kind": "task", "file": "x"} | value(figure)
 
 
-def reading(stage: int, kl: float, **fields: Any) -> Event:
+def reading(stage: int, kl: float, **fields: Any) -> Line:
     kls = {"kl_per_token": value(kl), "kl_per_sequence": value(9 * kl), "cap": 1.0, "unit": "sequence", "within": True}
     return {"event": "reading", "stage": stage, "step": 9, "entry": False, "final": True} | kls | fields
 
 
-def commit(stage: int, name: str, method: str) -> Event:
+def commit(stage: int, name: str, method: str) -> Line:
     about = {"name": name, "method": method, "steps": 9, "seconds": 1.0, "weights_sha256": "w"}
     return {"event": "commit", "stage": stage} | about
 
 
-def events(**started: Any) -> list[Event]:
+def events(**started: Any) -> list[Line]:
     """A life of two stages; the second one is not committed."""
-    first: Event = {"event": "started", "time": 0, "run": "r", "tasks": ["a", "b"], "benchmarks": ["y", "z"]}
+    first: Line = {"event": "started", "time": 0, "run": "r", "tasks": ["a", "b"], "benchmarks": ["y", "z"]}
     scores = [score(0, "y", 0.8), score(0, "z", 0.6), score(1, "y", 0.7), score(1, "z", 0.3), score(1, "a", 0.9)]
     others = {"kl_policy_to_base_per_token": value(0.4), "total_variation_per_token": value(0.2)}
     readings = [reading(1, 7.0, final=False, step=3), reading(1, 0.5, **others), reading(2, 3.0)]
@@ -61,7 +61,7 @@ def events(**started: Any) -> list[Event]:
     return [first | base | started, *scores, *readings, commit(1, "a", "rl")]
 
 
-def write_run(folder: Path, journal: Sequence[Event]) -> Path:
+def write_run(folder: Path, journal: Sequence[Line]) -> Path:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{}")
     (folder / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in journal))
@@ -226,11 +226,11 @@ def test_runs_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no benchmarks, so there is no forgetting to fit"):
         read_points([write_run(tmp_path / "bare", events(benchmarks=[]))])
     with pytest.raises(RunError, match="does not say which base"):
-        read_points([write_run(tmp_path / "nobase", events(base_id=None))])
+        read_points([write_run(tmp_path / "nobase", events(base_id=""))])
     for name, text in (("cut", "{nonsense\n"), ("list", "[]\n"), ("odd", '{"event": "commit"}\n')):
         damaged = write_run(tmp_path / name, [])
         (damaged / "journal.jsonl").write_text(text)
-        with pytest.raises(RunError, match=f"{name}.*is damaged or of another version"):
+        with pytest.raises(RunError, match=f"{name}.*is (damaged|not a journal)"):
             read_pool([damaged])
 
 

@@ -58,7 +58,7 @@ def test_every_stage_has_its_methods_and_their_time(planned: LifePlan) -> None:
 def test_prices_stand_beside_them(planned: LifePlan) -> None:
     assert [price.target for price in planned.prices] == [None, 0.9, None]
     assert all(price.base_rate is not None and price.base_rate.n == 40 for price in planned.prices)
-    floor, need = planned.prices[1].floor, planned.prices[1].need
+    floor, need = planned.prices[1].floor, planned.prices[1].required_kl
     assert floor is not None and need is not None
     # The mean over the two tasks seen, of which the first asks for nothing.
     assert need == pytest.approx(floor / 2)

@@ -62,7 +62,7 @@ def test_other_errors_pass_through(tmp_path: Path) -> None:
 def test_a_stage_is_committed_by_one_rename(tmp_path: Path) -> None:
     partial = tmp_path / "01-a.partial"
     partial.mkdir()
-    write_json(partial / "settled.json", {"steps": 3})
+    write_json(partial / "stage.json", {"steps": 3})
     commit_folder(partial, tmp_path / "01-a")
     assert not partial.exists()
-    assert read_json(tmp_path / "01-a" / "settled.json") == {"steps": 3}
+    assert read_json(tmp_path / "01-a" / "stage.json") == {"steps": 3}

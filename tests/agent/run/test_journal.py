@@ -1,65 +1,82 @@
 """The journal: what is read is whole, and repeats after a resume replace what they repeat."""
 
+import json
+import math
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.agent.run.events import (
+    KINDS,
+    SCHEMA,
+    Event,
+    Finished,
+    Interrupted,
+    Resumed,
+    StageEvent,
+    Started,
+    from_json,
+    to_json,
+)
 from perdure.agent.run.journal import Journal, read_journal
-from perdure.agent.run.record import active_seconds, read_record
+from perdure.agent.run.state import active_seconds, read_state
+from perdure.budget.errors import RunError
 
 KL = {"kl_per_token": {"value": 0.1, "stderr": 0.01, "n": 8}, "kl_per_sequence": {"value": 0.4, "stderr": None, "n": 8}}
 READING = {"event": "reading", "stage": 1, "cap": 0.5, "unit": "token", "within": True, "entry": False, "final": False}
 
 
-def reading(step: int, **fields: object) -> dict[str, object]:
-    return READING | KL | {"step": step} | fields
+def reading(step: int, **fields: object) -> Event:
+    return from_json(READING | KL | {"step": step} | fields)
 
 
 def test_a_torn_line_is_neither_read_nor_built_upon(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    Journal(path).append("finished", seconds=1.0)
+    Journal(path).append(Finished(seconds=1.0))
     with path.open("ab") as file:
         file.write(b'{"event": "commi')
-    assert [event["event"] for event in read_journal(path)] == ["finished"]
-    Journal(path).append("resumed")
-    assert [event["event"] for event in read_journal(path)] == ["finished", "resumed"]
+    assert list(read_journal(path)) == [Finished(seconds=1.0)]
+    Journal(path).append(Resumed())
+    assert list(read_journal(path)) == [Finished(seconds=1.0), Resumed()]
 
 
 def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.append("resumed")
+    journal.append(Resumed())
     size = journal.path.stat().st_size
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
     try:
         with pytest.raises(OSError):
-            journal.append("interrupted")
+            journal.append(Interrupted())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert journal.path.stat().st_size == size
-    journal.append("finished", seconds=1.0)
-    assert [event["event"] for event in read_journal(journal.path)] == ["resumed", "finished"]
+    journal.append(Finished(seconds=1.0))
+    assert list(read_journal(journal.path)) == [Resumed(), Finished(seconds=1.0)]
 
 
 def test_nan_survives_the_journal(tmp_path: Path) -> None:
-    event = Journal(tmp_path / "journal.jsonl").append("reading", value=float("nan"))
-    assert event["value"] != event["value"]
+    event = Journal(tmp_path / "journal.jsonl").append(Finished(seconds=float("nan")))
+    assert isinstance(event, Finished) and math.isnan(event.seconds)
 
 
 def test_a_repeated_reading_replaces_the_first(tmp_path: Path) -> None:
-    record = read_record([reading(20), reading(40), reading(20, within=False)])
+    record = read_state([reading(20), reading(40), reading(20, bound=0.6)])
     row = record.row(1)
     assert row is not None
     assert [(r.step, r.within) for r in row.readings] == [(20, False), (40, True)]
 
 
 def test_the_final_reading_comes_last_even_after_going_back() -> None:
-    record = read_record([reading(0, entry=True), reading(20), reading(40), reading(20, final=True)])
+    record = read_state([reading(0, entry=True), reading(20), reading(40), reading(20, final=True)])
     row = record.row(1)
     assert row is not None
     assert [(r.step, r.final) for r in row.readings] == [(0, False), (20, False), (40, False), (20, True)]
@@ -68,12 +85,12 @@ def test_the_final_reading_comes_last_even_after_going_back() -> None:
 def test_time_between_a_kill_and_a_resume_is_not_counted() -> None:
     # stage 1 begins at 10 (the step from 5 to 10 ends in it), is killed after 13, resumed at 100 and done at 104
     events = [
-        {"event": "started", "time": 0},
-        {"event": "commit", "time": 5, "stage": 0},
-        {"event": "decision", "time": 10, "stage": 1},
-        {"event": "reading", "time": 13, "stage": 1},
-        {"event": "resumed", "time": 100},
-        {"event": "commit", "time": 104, "stage": 1},
+        Interrupted(time=0),
+        StageEvent(time=5, stage=0),
+        StageEvent(time=10, stage=1),
+        StageEvent(time=13, stage=1),
+        Resumed(time=100),
+        StageEvent(time=104, stage=1),
     ]
     assert active_seconds(events, 1) == 5 + 3 + 4
     assert active_seconds(events) == 5 + 5 + 3 + 4
@@ -86,7 +103,53 @@ def test_a_journal_cut_anywhere_gives_a_prefix_of_its_events(cut: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.jsonl"
         journal = Journal(path)
-        whole = [journal.append("resumed", number=number) for number in range(4)]
+        whole = [journal.append(Finished(seconds=number)) for number in range(4)]
         path.write_bytes(path.read_bytes()[:cut])
         found = list(read_journal(path))
         assert found == whole[: len(found)]
+
+
+def test_the_first_event_says_the_schema_and_a_later_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    older = {"event": "started", "time": 0, "run": "r", "tasks": ["a"], "benchmarks": [], "base_sha256": "abc"}
+    started = from_json(older)
+    assert isinstance(started, Started)
+    assert (started.schema, started.world, started.base_id) == (1, "language", "abc")
+    path.write_text(json.dumps(to_json(started) | {"schema": SCHEMA}) + "\n")
+    assert list(read_journal(path)) == [replace(started, schema=SCHEMA)]
+    path.write_text(json.dumps(to_json(started) | {"schema": SCHEMA + 1}) + "\n")
+    with pytest.raises(RunError, match=r"journal.jsonl cannot be read: a later perdure wrote it \(schema 3"):
+        list(read_journal(path))
+
+
+ESTIMATE = {"value": 0.5, "stderr": None, "n": 8}
+OF_A_STAGE = {"stage": 1, "name": "a"}
+LINES: dict[str, dict[str, Any]] = {
+    "started": {"schema": SCHEMA, "run": "r", "tasks": ("a",), "benchmarks": (), "curriculum": {"seed": 0}}
+    | {"versions": {}, "resolved": {}, "world": "vision", "base_id": "b", "base_sha256": "c", "data": {"a": "d"}},
+    "resumed": {},
+    "price": OF_A_STAGE
+    | {"base_rate": ESTIMATE, "target": 0.9, "floor": 0.3, "floor_interval": (0.2, 0.4), "need": None, "left": 1.0},
+    "decision": OF_A_STAGE
+    | {"method": "sft", "reason": "", "evidence": {"x": [1]}, "share": None, "cap": 0.5, "steps_spent": 0}
+    | {"candidates": ({"method": "sft", "figures": {"gain": None}},)},
+    "reading": {"stage": 1, "step": 2, "cap": 1.0, "unit": "token", "bound": 0.5, "within": True, "entry": False}
+    | {"final": True, "penalty_weight": 0.1, "kl_per_token": ESTIMATE, "kl_per_sequence": ESTIMATE}
+    | {"kl_policy_to_base_per_token": ESTIMATE, "total_variation_per_token": ESTIMATE}
+    | {"l2_distributions_per_token": ESTIMATE},
+    "intervention": {"stage": 1, "step": 2, "action": "stop", "reason": "", "target": "step 2"},
+    "end_score": OF_A_STAGE | ESTIMATE | {"end": "within"},
+    "score": OF_A_STAGE | ESTIMATE | {"kind": "task", "file": "f"},
+    "commit": OF_A_STAGE | {"method": None, "steps": 0, "seconds": 1.5, "weights_sha256": "w"},
+    "interrupted": {},
+    "refused": {"reason": "no"},
+    "finished": {"seconds": 2.0},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_event_is_read_as_it_was_written(name: str) -> None:
+    given = LINES[name]
+    event = from_json({"event": name, "time": 7.0} | given)
+    assert to_json(event) == {"event": name, "time": 7.0} | given
+    assert from_json(json.loads(json.dumps(to_json(event)))) == event

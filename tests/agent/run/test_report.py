@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.run.record import Record, fold, read_record
+from perdure.agent.run.events import Refused, Resumed, from_json
 from perdure.agent.run.report import changes, metric_estimates, run_object
+from perdure.agent.run.state import RunState, fold, read_state
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
 # Ten items a column; row 0 is the base. Task a: 2, 8, 5 right; task b: 3, 4, 9; benchmark z: 9, 9, 7.
@@ -43,7 +44,7 @@ def score_event(folder: Path, stage: int, name: str, right: int) -> dict[str, An
     return {"event": "score", "stage": stage, "name": name, "kind": kind} | fields
 
 
-def life(folder: Path, stages: int = 2) -> Record:
+def life(folder: Path, stages: int = 2) -> RunState:
     """A life of two stages, of which `stages` are done."""
     events: list[dict[str, Any]] = [
         {"event": "started", "run": "r", "tasks": ["a", "b"], "benchmarks": ["z"], "time": 0}
@@ -57,7 +58,7 @@ def life(folder: Path, stages: int = 2) -> Record:
         about = {"name": "base" if stage == 0 else "ab"[stage - 1], "method": "rl" if stage else None}
         done = {"steps": 9, "seconds": 1.5, "weights_sha256": f"w{stage}"}
         events.append({"event": "commit", "stage": stage} | about | done)
-    return read_record(events)
+    return read_state(map(from_json, events))
 
 
 def test_the_object_of_a_whole_life(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_object_of_a_whole_life(tmp_path: Path) -> None:
         "kl_per_token": 0.2,
         "kl_per_sequence": 0.8,
         "kl_stderr": 0.01,
-        "kl_bound": None,
+        "kl_bound": 0.2,
         "budget": 0.5,
         "penalty_weight": None,
         "interventions": [],
@@ -119,11 +120,11 @@ def test_the_unit_of_the_budget_decides_the_standard_error(tmp_path: Path) -> No
         {"event": "started", "run": "r", "tasks": [], "benchmarks": [], "time": 0},
         reading(0, 0.1, unit="sequence"),
     ]
-    assert run_object(read_record(events))["rows"][0]["kl_stderr"] == 0.04
+    assert run_object(read_state(map(from_json, events)))["rows"][0]["kl_stderr"] == 0.04
 
 
 def test_a_life_that_has_only_begun(tmp_path: Path) -> None:
-    nothing = run_object(Record(), tmp_path)
+    nothing = run_object(RunState(), tmp_path)
     assert (nothing["rows"], nothing["weights_sha256"]) == ([], None)
     assert set(nothing["metrics"].values()) == set(nothing["metric_intervals"].values()) == {None}
     one = run_object(life(tmp_path, stages=1), tmp_path)
@@ -155,7 +156,7 @@ def test_figures_that_are_no_numbers_are_null(tmp_path: Path) -> None:
             "file": "x",
         },
     ]
-    (row,) = run_object(read_record(events), tmp_path)["rows"]
+    (row,) = run_object(read_state(map(from_json, events)), tmp_path)["rows"]
     assert row["kl_per_token"] is None
     assert row["scores"]["a"] == {"value": None, "stderr": None, "n": 0}
 
@@ -163,10 +164,10 @@ def test_figures_that_are_no_numbers_are_null(tmp_path: Path) -> None:
 def test_why_a_strict_life_was_refused_and_whether_it_went_on(tmp_path: Path) -> None:
     assert run_object(life(tmp_path))["refusal"] is None
     reason = "stage 3 needs at least 0.298 nats, 0.100 are left (c)"
-    refused = fold(life(tmp_path, stages=0), {"event": "refused", "time": 1, "reason": reason})
+    refused = fold(life(tmp_path, stages=0), Refused(reason=reason))
     found = run_object(refused)
     assert (found["status"], found["refusal"]) == ("refused", reason)
-    found = run_object(fold(refused, {"event": "resumed", "time": 2}))
+    found = run_object(fold(refused, Resumed()))
     assert (found["status"], found["refusal"]) == ("running", None)
 
 
@@ -190,7 +191,7 @@ def test_files_that_are_missing_or_of_other_items_are_left_out(tmp_path: Path) -
     assert estimates["forgetting"].value == pytest.approx(0.3)  # the journal's figures need no files
     assert estimates["forgetting"].low is None
     assert estimates["benchmark_drop"].low is not None
-    assert changes(Record(), tmp_path) == {}
+    assert changes(RunState(), tmp_path) == {}
 
 
 def test_items_that_one_of_the_two_could_not_be_scored_on_are_left_out(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from perdure.agent.run.record import Record
+from perdure.agent.run.state import RunState
 from perdure.agent.strategies.contract import Situation, Trial
 from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
@@ -71,7 +71,7 @@ def situation(
     methods: Sequence[str] | None = None,
     steps: int = 100,
     number: int = 1,
-    record: Record | None = None,
+    record: RunState | None = None,
     law: Law | None = None,
     entry: Reading | None = None,
     seed: int = 0,
@@ -91,7 +91,7 @@ def situation(
         policy=ScalarPolicy(),
         entry=entry or reading(),
         cap=config.budget.kl,
-        record=record or Record(),
+        record=record or RunState(),
         law=law,
         attempt=trials.attempt,
         rates=lambda num_prompts, k: told,

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.run.record import Reading, Record, Row, Value
+from perdure.agent.run.events import Measured
+from perdure.agent.run.state import RunState, StageState
 from perdure.agent.strategies.bandit import DOUBT, NOISE, Bandit, Belief, kind_of, paid_before, payments, posterior
 from perdure.agent.strategies.contract import Decision
+from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
+from perdure.budget.monitor import Reading
 from perdure.curriculum.strategies import BanditStrategy
 from tests.agent.strategies.situations import Trials, curriculum, situation
 from tests.budget.laws import a_law
@@ -27,8 +30,8 @@ def bandit(**changes: Any) -> Bandit:
     return Bandit(BanditStrategy(type="bandit", num_prompts=2, k=1, **changes))
 
 
-def record(*rows: Row) -> Record:
-    return Record(tasks=TASKS, benchmarks=("old",), rows=rows)
+def record(*rows: StageState) -> RunState:
+    return RunState(tasks=TASKS, benchmarks=("old",), rows=rows)
 
 
 def steep_law() -> Law:
@@ -38,21 +41,22 @@ def steep_law() -> Law:
     return a_law(world="language", prompts="seen", benchmarks=("old",), kl=kl, forgetting=(0.05, 1.0), **widths)
 
 
-def read(kl: float, *, final: bool = False) -> Reading:
-    return Reading(6 if final else 0, Value(kl, 0.0, 8), Value(9.0, 0.0, 8), 1.0, "token", True, not final, final)
+def read(kl: float, *, final: bool = False) -> Measured:
+    token, other = Estimate(kl, 0.0, 8), Estimate(9.0, 0.0, 8)
+    reading = Reading(6 if final else 0, token, other, other, other, other, 1.0, "token", kl)
+    return Measured(**vars(reading), stage=1, entry=not final, final=final)
 
 
-def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2), steps: int = 6) -> Row:
+def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2), steps: int = 6) -> StageState:
     """A stage that was lived by a decision, from one KL to another, as its journal has it."""
-    told = tuple({"method": c.method, "figures": dict(c.figures)} for c in decision.candidates)
-    return Row(
+    return StageState(
         stage,
         TASKS[stage - 1],
         method=decision.method,
         evidence=dict(decision.evidence),
-        candidates=told,
+        candidates=decision.candidates,
         readings=(read(kl[0]), read(kl[1], final=True)),
-        scores={name: Value(0.123, 0.0, 10) for name in (*TASKS, "old")},
+        scores={name: Estimate(0.123, 0.0, 10) for name in (*TASKS, "old")},
         steps=steps,
         weights_sha256="x",
     )

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.run.record import Record, Row, Value
+from perdure.agent.run.state import RunState, StageState
 from perdure.agent.strategies.outlook import Earlier
 from perdure.agent.strategies.probe import Probe, learned_earlier, trial_steps
+from perdure.budget.estimate import Estimate
 from perdure.curriculum.strategies import ProbeStrategy
 from tests.agent.strategies.situations import Trials, curriculum, reading, situation, trial
 
@@ -172,9 +173,12 @@ def test_the_line_says_how_many_cannot_be_told_from_the_best() -> None:
 def test_what_was_learned_of_earlier_tasks_is_told_by_training_items_alone() -> None:
     # the two earlier tasks are at 0.7 now, on the mean; one was at 0.2 when it was decided, of the other nothing is
     # told, so 0: 0.6 was learned. What the scorecard has plays no part
-    scores = {"first": Value(0.9, 0.0, 9), "second": Value(0.9, 0.0, 9)}
-    decided = Row(1, "first", evidence={"rate": 0.2}, scores=scores)
-    life = Record(tasks=("first", "second", "third"), rows=(Row(0, "base"), decided, Row(2, "second", scores=scores)))
+    scores = {"first": Estimate(0.9, 0.0, 9), "second": Estimate(0.9, 0.0, 9)}
+    decided = StageState(1, "first", evidence={"rate": 0.2}, scores=scores)
+    life = RunState(
+        tasks=("first", "second", "third"),
+        rows=(StageState(0, "base"), decided, StageState(2, "second", scores=scores)),
+    )
     here = situation(config(), Trials({}), number=3, record=life)
     assert learned_earlier(here, trial(kept=0.7, lost=0.1)) == Earlier(2, pytest.approx(0.6))
     assert learned_earlier(here, trial(kept=None)) == Earlier()

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.events import from_json
+from perdure.agent.run.state import RunState, read_state
 from perdure.agent.sweep.figures import life_figures
 from perdure.curriculum.schema import Curriculum
 
 SCORES = ({"a": 0.5, "b": 0.5, "bench": 0.8}, {"a": 0.9, "b": 0.5, "bench": 0.7}, {"a": 0.7, "b": 0.8, "bench": 0.6})
 
 
-def record(last: dict[str, float] | None = None) -> Record:
+def record(last: dict[str, float] | None = None) -> RunState:
     """Two stages; KL 0.2 and 0.4 nats a sequence, half of it a token. `last`: the scores after the second."""
     events: list[dict[str, Any]] = [{"event": "started", "run": "r", "tasks": ["a", "b"], "benchmarks": ["bench"]}]
     for stage, scores in enumerate((*SCORES[:2], last or SCORES[2])):
@@ -22,12 +23,12 @@ def record(last: dict[str, float] | None = None) -> Record:
             {"event": "reading", "stage": stage, "step": 1, **reading, "within": True, "entry": False, "final": True}
         ]
         events += [
-            {"event": "score", "stage": stage, "name": k, "value": v, "stderr": 0.0, "n": 4, "file": ""}
+            {"event": "score", "stage": stage, "name": k, "kind": "task", "value": v, "stderr": 0.0, "n": 4, "file": ""}
             for k, v in scores.items()
         ]
         commit = {"name": "ab"[stage - 1], "method": "sft", "steps": 1, "seconds": 2.0, "weights_sha256": "x"}
         events += [{"event": "commit", "stage": stage, **commit}]
-    return read_record([{"time": float(number), **event} for number, event in enumerate(events)])
+    return read_state(map(from_json, events))
 
 
 def curriculum(temperature: float) -> Curriculum:

@@ -6,10 +6,10 @@ from unittest.mock import ANY
 
 import pytest
 
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import read_record
+from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
 from perdure.agent.sweep.contract import Failed, Finished
 from perdure.agent.sweep.folder import SweepFolder
@@ -51,7 +51,7 @@ def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finish
     outcome = found["0001"]
     assert isinstance(outcome, Finished)
     (row,) = outcome.rows
-    record = read_record(read_journal(folder.life("0001") / "journal.jsonl"))
+    record = read_state(read_journal(folder.life("0001") / "journal.jsonl"))
     base, stage = record.rows
     assert (row["method"], row["stage"], row["task"], row["step"], row["steps"]) == ("sft", 1, "first", 3, 3)
     assert row["final"] is True
@@ -74,7 +74,7 @@ def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finish
 
 def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, Finished | Failed]]) -> None:
     folder, _ = swept
-    base = read_record(read_journal(folder.life("0001") / "journal.jsonl")).rows[0]
+    base = read_state(read_journal(folder.life("0001") / "journal.jsonl")).rows[0]
     names = {Path(file).name for file in base.score_files.values()}
     assert {file.name for file in folder.scores.iterdir()} == names
     # The second life took them over before it began: its files of the base are the shared ones, to the second.
@@ -104,12 +104,12 @@ def test_a_life_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Pa
     assert isinstance(outcome, Finished), outcome
     journal = folder.life(cell.id) / "journal.jsonl"
     told = journal.read_bytes()
-    assert read_record(read_journal(journal)).resumed == 1
+    assert read_state(read_journal(journal)).resumed == 1
     (again,) = Pool(folder, 1).run([cell])
     assert again == outcome and journal.read_bytes() == told
 
     alone = start(_on_one_thread(cell.curriculum), tmp_path / "alone", Nobody())
-    live(alone)
+    run_curriculum(alone)
 
     def figures(one: Finished) -> list[dict[str, object]]:
         return [{name: value for name, value in row.items() if "seconds" not in name} for row in one.rows]

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from perdure.agent.run.journal import Event
 from perdure.agent.run.report import metric_estimates
 from perdure.budget.errors import RunError
 from perdure.cli.commands.show import hanging, page, print_page, show, strict
@@ -17,7 +16,8 @@ from perdure.cli.find_run import in_use, read_run
 from perdure.cli.views.state import State, with_events
 from perdure.cli.views.svg import main as picture
 from perdure.cli.views.symbols import UNICODE
-from tests.cli.journals import estimate, life, long_life, write_run
+from tests.cli.drawn import seen
+from tests.cli.journals import Line, estimate, life, long_life, write_run
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "scipy", "reasoning_gym")
 
@@ -82,7 +82,7 @@ def test_no_figure_becomes_null(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_every_column_on_a_narrow_terminal(tmp_path: Path) -> None:
-    state = with_events(State(), long_life(9))
+    state = seen(long_life(9))
     file = io.StringIO()
     print_page(state, {}, Console(file=file, force_terminal=True, width=60, color_system=None, highlight=False))
     rows = [line for line in file.getvalue().splitlines() if line.startswith(" 0 base")]
@@ -134,9 +134,9 @@ def test_a_run_that_nobody_runs_is_not_running(tmp_path: Path, capsys: pytest.Ca
 
 def test_evidence_of_any_shape_is_one_line() -> None:
     evidence = {"pass_at_k": 0.5, "k": 8, "more": {"a": [1, None]}, "rate": estimate(0.5, None, 1), "evil": "\x1b[2J\n"}
-    events: list[Event] = life()[:7]
+    events: list[Line] = life()[:7]
     events.append(next(e for e in life() if e["event"] == "decision") | {"evidence": evidence})
-    lines = [line.plain for line in page(with_events(State(), events), {}, UNICODE, 200)]
+    lines = [line.plain for line in page(seen(events), {}, UNICODE, 200)]
     assert "  evidence  pass at k 0.500, k 8, more {a [1, None]}, rate n/a (n=1), evil \\x1b[2J\\n" in lines
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from perdure.agent.run.events import Finished, Resumed
 from perdure.agent.run.folder import RunFolder, locked
 from perdure.budget.errors import RunError
 from perdure.cli.commands.watch import Tail, read_progress, watch
@@ -105,11 +106,11 @@ def test_tail_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot read"):
         tail.read()
     journal.write_bytes(b'{"event": "resumed"}\n{"event": "fini')
-    assert tail.read() == [{"event": "resumed"}]
+    assert tail.read() == [Resumed()]
     assert tail.read() == []
     with journal.open("ab") as file:
-        file.write(b'shed"}\n')
-    assert tail.read() == [{"event": "finished"}]
+        file.write(b'shed", "seconds": 1.0}\n')
+    assert tail.read() == [Finished(seconds=1.0)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"step": 1}', '{"time": "x"}', "{"])

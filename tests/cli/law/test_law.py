@@ -16,7 +16,7 @@ from rich.console import Console
 
 from perdure.agent.law_data.findings import Findings, best_of, find_out, ranked
 from perdure.agent.law_data.pool import read_pool
-from perdure.agent.run.journal import Event
+from perdure.agent.run.events import Event
 from perdure.budget.law.frontier import RetentionAt
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.saved import load_law

@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from perdure.agent.run.journal import Event
-from perdure.agent.run.record import Price, Record, Row, Value, read_record
+from perdure.agent.run.events import Candidate, Intervened, from_json
 from perdure.agent.run.report import run_object
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.estimate import Estimate
+from perdure.budget.price import StagePrice
 from perdure.cli.commands.show import marks_line, page, readings_words
 from perdure.cli.views.describe import decision_words, intervention_words, price_words, undoing
 from perdure.cli.views.format import cap_words, kl_words, state_words
 from perdure.cli.views.live import LiveView, final, live
 from perdure.cli.views.panels import price_lines
-from perdure.cli.views.state import State, with_events
 from perdure.cli.views.symbols import ASCII, UNICODE
-from tests.cli.drawn import plain, state_of
-from tests.cli.journals import START, Clock, estimate, life, reading, scores
+from tests.cli.drawn import folded, plain, seen, state_of
+from tests.cli.journals import START, Clock, Line, estimate, life, reading, scores
 
 CANDIDATES = [
     {"method": "sft", "figures": {"gain": 0.2, "value": 0.11}},
@@ -29,17 +30,24 @@ CANDIDATES = [
     {"method": "rl_kl", "figures": {"gain": 0.3, "value": 0.28}},
 ]
 EVIDENCE = {"trial_steps": 26, "trial_share": 0.24, "trial_seconds": 1.9}
-PROJECTED = {"action": "project", "step": 60, "start": "step 40", "share": 0.37, "readings": 12, "kl": 0.498}
-RECOVERED = {"action": "recover", "step": 60, "steps": 15, "kl_before": 1.31, "kl_after": 0.49}
+NOWHERE: Line = {"event": "intervention", "stage": 1, "reason": "", "target": "t"}
+PROJECTED = NOWHERE | {"action": "project", "step": 60, "start": "step 40", "share": 0.37, "readings": 12, "kl": 0.498}
+RECOVERED = NOWHERE | {"action": "recover", "step": 60, "steps": 15, "kl_before": 1.31, "kl_after": 0.49}
 REFUSED = "stage 3 needs at least 0.298 nats, 0.100 are left"
 
 
-def price(at: Clock, stage: int, name: str, need: float | None, left: float = 0.5) -> Event:
+def price(at: Clock, stage: int, name: str, need: float | None, left: float = 0.5) -> Line:
     figures = {"target": 0.98, "floor": 0.298, "floor_interval": [0.25, 0.35], "need": need, "left": left}
     return at("price", stage=stage, name=name, base_rate=estimate(0.8), **figures)
 
 
-def an_enforced_life() -> list[Event]:
+def intervened(line: Line) -> Intervened:
+    event = from_json(line)
+    assert isinstance(event, Intervened)
+    return event
+
+
+def an_enforced_life() -> list[Line]:
     """One task, recovered too little and so projected, with a penalty and a cap below the life's."""
     at = Clock()
     events = [at("started", run="r", tasks=["even"], benchmarks=[])]
@@ -49,8 +57,8 @@ def an_enforced_life() -> list[Event]:
     events += [at("decision", stage=1, **about, candidates=CANDIDATES, share=0.6, cap=0.3)]
     weight = {"cap": 0.3, "penalty_weight": 0.213, "bound": 0.29}
     events += [reading(at, 1, 40, 0.28) | weight, reading(at, 1, 60, 0.9) | weight | {"bound": 0.92}]
-    events += [at("intervention", stage=1, reason="", target="t", **RECOVERED | {"kl_after": 0.8})]
-    events += [at("intervention", stage=1, reason="", target="t", **PROJECTED | {"kl": 0.298})]
+    events += [RECOVERED | {"time": START, "kl_after": 0.8}]
+    events += [PROJECTED | {"time": START, "kl": 0.298}]
     events += [reading(at, 1, 60, 0.28, final=True) | weight]
     for end, value in (("within", 0.6), ("beyond", 0.95)):
         events += [at("end_score", stage=1, end=end, name="even", **estimate(value, 0.04, 100))]
@@ -58,19 +66,19 @@ def an_enforced_life() -> list[Event]:
 
 
 def test_a_projection_tells_the_way_the_kl_and_the_scores_at_both_ends() -> None:
-    row = read_record(an_enforced_life()).rows[-1]
+    row = folded(an_enforced_life()).rows[-1]
     assert intervention_words(row.interventions[1], row) == (
         "projected to 37 % of the way from step 40 to step 60: KL 0.298 of 0.300 (12 readings); beyond the cap the "
         "task scored 0.950, at step 40 0.600"
     )
-    assert intervention_words(PROJECTED) == (
+    assert intervention_words(intervened(PROJECTED)) == (
         "projected to 37 % of the way from step 40 to step 60: KL 0.498 (12 readings)"
     )
 
 
 def test_the_projected_state_has_a_name_of_its_own() -> None:
     events = an_enforced_life()
-    row = read_record(events).rows[-1]
+    row = folded(events).rows[-1]
     assert readings_words(row) == (
         "start 0.000, 40: 0.280, 60: 0.900 (at most 0.920) above the cap, end (projected) 0.280"
     )
@@ -81,17 +89,17 @@ def test_the_projected_state_has_a_name_of_its_own() -> None:
     assert state_words(replace(row, interventions=()), row.readings[-1]) == "step 60"
     # recovered in part, and then the update that its reading had ended is told as stopped: `stop` moves nothing
     stop = {"event": "intervention", "stage": 1, "action": "stop", "step": 60, "reason": "", "target": "step 60"}
-    above = read_record([*events[:-4], stop, events[-3] | {"within": False}]).rows[-1]
-    assert [event["action"] for event in above.interventions] == ["recover", "stop"]
-    assert readings_words(above).endswith("end (after recovery) 0.280 (at most 0.290) above the cap")
+    above = folded([*events[:-4], stop, events[-3] | {"bound": 0.31}]).rows[-1]
+    assert [event.action for event in above.interventions] == ["recover", "stop"]
+    assert readings_words(above).endswith("end (after recovery) 0.280 (at most 0.310) above the cap")
     # one that was undone left the update's last step; older journals say so in the target alone
     for told in (
         {"undone": True},
         {"target": "9 steps of distillation from the base, undone since the KL did not fall"},
     ):
-        taken_back = recovered.interventions[0] | told
+        taken_back = intervened(RECOVERED | told)
         assert state_words(replace(row, interventions=(taken_back,)), row.readings[-1]) == "step 60"
-        assert state_words(replace(row, interventions=(taken_back, stop)), row.readings[-1]) == "step 60"
+        assert state_words(replace(row, interventions=(taken_back, intervened(stop))), row.readings[-1]) == "step 60"
         both = replace(row, interventions=(taken_back, row.interventions[1]))
         assert state_words(both, row.readings[-1]) == "projected"
     lines = live(state_of(events, stage=1), START, UNICODE, 100, 30)
@@ -105,20 +113,24 @@ def test_the_projected_state_has_a_name_of_its_own() -> None:
 
 def test_what_rounds_to_its_cap_is_told_from_it() -> None:
     at = Clock()
-    over, under = (read_record([reading(at, 1, 20, kl)]).rows[0] for kl in (0.50031, 0.4996))
+    over, under = (folded([reading(at, 1, 20, kl)]).rows[0] for kl in (0.50031, 0.4996))
     assert readings_words(over) == "20: 0.5003 above the cap"
     assert kl_words(over.readings[0]) == "0.5003 ± 0.010 of 0.5000 nats/token"
     assert kl_words(under.readings[0]) == "0.4996 ± 0.010 of 0.5000 nats/token"
     # with a confidence it is the bound that is held against the cap
-    bound = replace(over.readings[0], kl_per_token=Value(0.49, 0.01, 32), bound=0.50031)
+    bound = replace(over.readings[0], kl_per_token=Estimate(0.49, 0.01, 32), upper_bound=0.50031)
     assert readings_words(replace(over, readings=(bound,))) == "20: 0.4900 (at most 0.5003) above the cap"
     assert kl_words(bound) == "0.4900 ± 0.010, at most 0.5003, of 0.5000 nats/token"
     assert cap_words(replace(over, cap=0.4999, readings=(replace(over.readings[0], entry=True),))) == (
         "0.4999 of the life's 0.5000 nats/token"
     )
-    assert intervention_words(PROJECTED | {"kl": 0.4999}, under).endswith("KL 0.4999 of 0.5000 (12 readings)")
-    assert intervention_words(RECOVERED | {"kl_after": 0.50031}, over).endswith("to 0.5003, still above the cap")
-    near = Price(3, "c", Value(0.8, 0.01, 32), 0.98, 0.3, 0.10002, 0.1)
+    assert intervention_words(intervened(PROJECTED | {"kl": 0.4999}), under).endswith(
+        "KL 0.4999 of 0.5000 (12 readings)"
+    )
+    assert intervention_words(intervened(RECOVERED | {"kl_after": 0.50031}), over).endswith(
+        "to 0.5003, still above the cap"
+    )
+    near = StagePrice(3, "c", Estimate(0.8, 0.01, 32), 0.98, 0.3, None, 0.10002, 0.1)
     assert price_words(near).endswith("WARNING: stage 3 needs at least 0.10002 nats, 0.10000 are left")
 
 
@@ -144,17 +156,19 @@ def test_what_rounds_to_its_cap_is_told_from_it() -> None:
     ],
 )
 def test_a_recovery_says_whether_it_came_back(changes: dict[str, Any], words: str) -> None:
-    row = read_record(an_enforced_life()).rows[-1]
-    assert intervention_words(RECOVERED | changes, row) == words
+    row = folded(an_enforced_life()).rows[-1]
+    assert intervention_words(intervened(RECOVERED | changes), row) == words
 
 
 def test_a_recovery_says_so_without_its_row() -> None:
-    assert intervention_words(RECOVERED) == "recovered in 15 steps: KL 1.310 to 0.490"
-    assert intervention_words(RECOVERED | {"within": False}).endswith("KL 1.310 to 0.490, still above the cap")
+    assert intervention_words(intervened(RECOVERED)) == "recovered in 15 steps: KL 1.310 to 0.490"
+    assert intervention_words(intervened(RECOVERED | {"within": False})).endswith(
+        "KL 1.310 to 0.490, still above the cap"
+    )
 
 
 def test_a_decision_is_explained_with_all_its_candidates() -> None:
-    row = read_record(an_enforced_life()).rows[-1]
+    row = folded(an_enforced_life()).rows[-1]
     assert decision_words(row) == (
         "tilt: best of 4; value 0.310 against rl_kl 0.280, sft 0.110, simpo n/a; trials of 26 steps, 24 % of the "
         "stage's steps, and 1.900 s"
@@ -162,30 +176,30 @@ def test_a_decision_is_explained_with_all_its_candidates() -> None:
     assert decision_words(replace(row, steps_spent=26, seconds=5.0)).endswith(
         "; trials of 26 steps, 24 % of the stage's steps, which are taken off it, and 1.900 s, 38 % of its seconds"
     )
-    asked = tuple({"method": name, "figures": {"possible": one}} for name, one in (("sft", 0.0), ("rl", 1.0)))
-    assert decision_words(Row(1, "a", method="rl", candidates=asked)) == (
+    asked = tuple(Candidate(name, {"possible": one}) for name, one in (("sft", 0.0), ("rl", 1.0)))
+    assert decision_words(StageState(1, "a", method="rl", candidates=asked)) == (
         "rl; candidates: sft (cannot learn the task), rl"
     )
-    drawn = ({"method": "sft", "figures": {"value": 0.1, "drawn": -0.2}}, {"method": "rl", "figures": {"drawn": 0.3}})
-    assert decision_words(Row(1, "a", method="rl", candidates=drawn)) == "rl; drawn 0.300 against sft -0.200"
-    own = Row(1, "a", method="sft", reason="mine", candidates=({"method": "sft", "figures": {"my_score": 1.0}},))
+    drawn = (Candidate("sft", {"value": 0.1, "drawn": -0.2}), Candidate("rl", {"drawn": 0.3}))
+    assert decision_words(StageState(1, "a", method="rl", candidates=drawn)) == "rl; drawn 0.300 against sft -0.200"
+    own = StageState(1, "a", method="sft", reason="mine", candidates=(Candidate("sft", {"my_score": 1.0}),))
     assert decision_words(own) == "sft: mine; candidates: sft (my score 1.000)"
-    assert decision_words(Row(1, "a", method="sft", reason="fixed")) == "sft: fixed"
-    assert decision_words(Row(1, "a")) == ""
+    assert decision_words(StageState(1, "a", method="sft", reason="fixed")) == "sft: fixed"
+    assert decision_words(StageState(1, "a")) == ""
 
 
 def test_prices_in_words() -> None:
-    one = Price(3, "c", Value(0.8, 0.01, 32), 0.98, 0.29817, 0.29817, 1.0)
+    one = StagePrice(3, "c", Estimate(0.8, 0.01, 32), 0.98, 0.29817, None, 0.29817, 1.0)
     start = "base rate 0.800 ± 0.010, target 0.98: at least 0.298 nats an answer; "
     assert price_words(one) == start + "0.298 needed, 1.000 left"
-    dear = Price(3, "c", Value(0.8, 0.01, 32), 0.98, 0.29817, 0.29817, 0.1, (0.25, 0.35))
+    dear = StagePrice(3, "c", Estimate(0.8, 0.01, 32), 0.98, 0.29817, (0.25, 0.35), 0.29817, 0.1)
     assert price_words(dear).endswith(f"at least 0.298 [0.250, 0.350] nats an answer; WARNING: {REFUSED}")
-    untold = Price(3, "c", Value(0.8, 0.01, 32), 0.98, 0.29817, None, 0.1)
+    untold = StagePrice(3, "c", Estimate(0.8, 0.01, 32), 0.98, 0.29817, None, None, 0.1)
     assert price_words(untold).endswith("what the budget counts of it cannot be told, 0.100 left")
 
 
 def test_show_tells_everything() -> None:
-    lines = [line.plain for line in page(with_events(State(), an_enforced_life()), {}, ASCII, 200)]
+    lines = [line.plain for line in page(seen(an_enforced_life()), {}, ASCII, 200)]
     text = "\n".join(lines)
     assert "  price     base rate 0.800 +/- 0.010, target 0.98" in text
     assert "  method    tilt: best of 4; value 0.310 against" in text
@@ -200,7 +214,7 @@ def test_show_tells_everything() -> None:
 def test_json_tells_everything(tmp_path: Path) -> None:
     at = Clock()
     done = at("commit", stage=1, name="even", method="tilt", steps=60, seconds=1.0, weights_sha256="w")
-    found = run_object(read_record([*an_enforced_life(), done]), tmp_path)
+    found = run_object(folded([*an_enforced_life(), done]), tmp_path)
     json.dumps(found, allow_nan=False)
     (row,) = found["rows"][1:]
     assert (row["cap"], row["kl_bound"], row["penalty_weight"]) == (0.3, 0.29, 0.213)
@@ -229,18 +243,18 @@ def test_a_stage_that_cannot_fit_is_warned_of_while_the_life_goes_on() -> None:
 
 
 def test_many_refusals_are_counted() -> None:
-    prices = tuple(Price(stage, "", Value(0.5, 0.1, 9), 0.9, 1.0, 1.0, 0.5) for stage in range(1, 6))
-    lines = [line.plain for line in price_lines(Record(prices=prices), 80, UNICODE)]
+    prices = tuple(StagePrice(stage, "", Estimate(0.5, 0.1, 9), 0.9, 1.0, None, 1.0, 0.5) for stage in range(1, 6))
+    lines = [line.plain for line in price_lines(RunState(prices=prices), 80, UNICODE)]
     assert len(lines) == 3
     assert lines[2].split() == ["3", "more:", "perdure", "show"]
-    assert price_lines(Record(), 80, UNICODE) == []
+    assert price_lines(RunState(), 80, UNICODE) == []
 
 
 def test_the_log_has_a_line_for_each() -> None:
     file = io.StringIO()
     with LiveView("r", plain=True, console=Console(file=file)) as view:
         for event in an_enforced_life():
-            view.event(event)
+            view.event(from_json(event))
     said = [line[9:] for line in file.getvalue().splitlines()]
     assert len(said) == len(an_enforced_life())
     assert "stage 1/1 even: beyond the cap: even 0.950 +/- 0.040" in said
@@ -265,7 +279,7 @@ def test_the_log_has_a_line_for_each() -> None:
     ],
 )
 def test_going_back_farther_than_the_stage_says_what_it_undoes(stage: int, state: str, words: str) -> None:
-    assert undoing({"event": "intervention", "stage": stage}, state) == words
+    assert undoing(intervened(NOWHERE | {"action": "rollback", "step": 40, "stage": stage}), state) == words
 
 
 @pytest.mark.parametrize(
@@ -282,10 +296,10 @@ def test_going_back_farther_than_the_stage_says_what_it_undoes(stage: int, state
 def test_a_projection_takes_back_part_of_the_stages_before(stage: int, start: str, share: float, words: str) -> None:
     event = PROJECTED | {"stage": stage, "start": start, "share": share}
     way = f"projected to {100 * share:.0f} % of the way from {start} to step 60"
-    assert intervention_words(event) == f"{way}{words}: KL 0.498 (12 readings)"
+    assert intervention_words(intervened(event)) == f"{way}{words}: KL 0.498 (12 readings)"
 
 
 def test_the_marks_of_the_table_are_explained() -> None:
-    (line,) = marks_line(read_record(an_enforced_life()), ASCII)
+    (line,) = marks_line(folded(an_enforced_life()), ASCII)
     assert "projected to the cap" in line.plain
     assert "stopped" not in line.plain

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from perdure.agent.run.events import from_json
 from perdure.cli.views.live import LiveView, final, live
-from perdure.cli.views.state import State, with_events, with_progress
+from perdure.cli.views.state import with_progress
 from perdure.cli.views.symbols import ASCII, UNICODE, Glyphs
 from perdure.eval.metrics import Estimate
-from tests.cli.drawn import plain, state_of, up_to
+from tests.cli.drawn import plain, seen, state_of, up_to
 from tests.cli.journals import START, life, long_life, progress, write_run
 
 
@@ -35,7 +36,7 @@ def test_live_view_tells_all_of_a_stage() -> None:
 @given(st.integers(0, len(life())), st.integers(40, 200), st.integers(5, 60), st.sampled_from([UNICODE, ASCII]))
 @settings(max_examples=80, deadline=None)
 def test_any_prefix_fits_any_terminal(count: int, width: int, height: int, glyphs: Glyphs) -> None:
-    state = with_events(State(), life()[:count])
+    state = seen(life()[:count])
     scoring = {"phase": "scoring", "stage": 3, "time": START}
     for now in (state, with_progress(state, progress()), with_progress(state, scoring)):
         pane = live(now, START + 500, glyphs, width, height)
@@ -68,7 +69,7 @@ def test_a_terminal_gets_the_final_table_once(tmp_path: Path) -> None:
     events = life()
     with LiveView("demo", plain=False, console=console, run_folder=write_run(tmp_path / "demo", events)) as view:
         for event in events:
-            view.event(event)
+            view.event(from_json(event))
             view.progress(progress())
     after = file.getvalue().rsplit("\x1b[2K", 1)[-1]
     assert "3 of 3 stages · finished" in after
@@ -85,7 +86,7 @@ def test_what_is_kept_between_refreshes_is_never_old() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30, color_system=None)
     view = LiveView("demo", plain=False, console=console)
     for event in life():
-        view.event(event)
+        view.event(from_json(event))
         view.progress(progress(stage=event.get("stage", 0)))
         for _ in range(2):
             with console.capture() as shown:
@@ -105,6 +106,6 @@ def test_nothing_is_left_of_a_run_that_never_began() -> None:
 def test_a_crash_is_not_called_running() -> None:
     view = LiveView("demo", plain=False, console=Console(file=io.StringIO(), force_terminal=True, width=80, height=24))
     with pytest.raises(RuntimeError), view:
-        view.past(up_to("decision", 2))
+        view.past(map(from_json, up_to("decision", 2)))
         raise RuntimeError
     assert "1 of 3 stages · not running" in plain(view.pane.closing or [])

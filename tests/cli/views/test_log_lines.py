@@ -4,6 +4,7 @@ import io
 
 from rich.console import Console
 
+from perdure.agent.run.events import from_json
 from perdure.cli.views.live import LiveView
 from tests.cli.drawn import up_to
 from tests.cli.journals import life, progress
@@ -14,7 +15,7 @@ def test_off_a_terminal_one_line_an_event() -> None:
     events = life()
     with LiveView("demo", plain=False, console=Console(file=file, width=40)) as view:
         for event in events:
-            view.event(event)
+            view.event(from_json(event))
     lines = file.getvalue().splitlines()
     assert len(lines) == len(events)
     assert file.getvalue().isascii()
@@ -33,7 +34,7 @@ def test_plain_on_a_terminal_has_no_escape_codes() -> None:
     file = io.StringIO()
     with LiveView("demo", plain=True, console=Console(file=file, force_terminal=True)) as view:
         for event in life():
-            view.event(event)
+            view.event(from_json(event))
     assert "\x1b" not in file.getvalue()
 
 
@@ -45,7 +46,7 @@ def test_a_dumb_terminal_gets_log_lines() -> None:
 def test_progress_is_logged_every_few_seconds() -> None:
     file = io.StringIO()
     view = LiveView("demo", plain=True, console=Console(file=file))
-    view.past(up_to("decision", 2))
+    view.past(map(from_json, up_to("decision", 2)))
     for step in range(1, 13):
         view.progress(progress(step=step))  # one a second
     lines = [line[9:] for line in file.getvalue().splitlines()]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from perdure.agent.run.record import Record, Row, Value
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.estimate import Estimate
 from perdure.cli.views.live import final, live
 from perdure.cli.views.retention_table import fold_rows, kl_style, table_blocks
 from perdure.cli.views.symbols import ASCII, UNICODE
@@ -63,8 +64,10 @@ def test_signs_survive_without_colour_and_in_ascii() -> None:
 
 
 def test_a_score_beyond_one_is_no_percentage() -> None:
-    rows = tuple(Row(stage, "", scores={"ppl": Value(value, 0.1, 9)}) for stage, value in ((0, 12.5), (1, 14.0)))
-    text = "\n".join(line.plain for line in table_blocks(Record(benchmarks=("ppl",), rows=rows), {}, UNICODE, 80)[0])
+    rows = tuple(
+        StageState(stage, "", scores={"ppl": Estimate(value, 0.1, 9)}) for stage, value in ((0, 12.5), (1, 14.0))
+    )
+    text = "\n".join(line.plain for line in table_blocks(RunState(benchmarks=("ppl",), rows=rows), {}, UNICODE, 80)[0])
     assert "12.50" in text
     assert "14.00 +1.500" in text
 
@@ -98,7 +101,7 @@ def test_show_leaves_no_column_out() -> None:
 
 
 def test_fold_rows_keeps_base_and_newest() -> None:
-    rows = [Row(stage, "") for stage in range(10)]
+    rows = [StageState(stage, "") for stage in range(10)]
     kept, folded = fold_rows(rows, 5)
     # Five lines: the base, the line that says so, and three rows; six of ten are folded.
     assert ([row.stage for row in kept], folded) == ([0, 7, 8, 9], 6)

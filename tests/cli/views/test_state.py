@@ -2,8 +2,9 @@
 
 import pytest
 
-from perdure.cli.views.state import State, with_event, with_events, with_progress
-from tests.cli.drawn import state_of, up_to
+from perdure.agent.run.events import Resumed
+from perdure.cli.views.state import with_event, with_progress
+from tests.cli.drawn import seen, state_of, up_to
 from tests.cli.journals import START, TASKS, life, progress
 
 
@@ -13,7 +14,7 @@ def test_time_between_stop_and_resume_is_not_counted() -> None:
     last = events[-1]["time"]
     later = last + 1e4
     events += [{"event": "resumed", "time": later}, events[1] | {"time": later + 6}]
-    assert with_events(State(), events).elapsed(later + 9) == pytest.approx(4 + 6 + 3)
+    assert seen(events).elapsed(later + 9) == pytest.approx(4 + 6 + 3)
 
 
 def test_a_resumed_stage_is_timed_from_where_it_went_on() -> None:
@@ -22,7 +23,7 @@ def test_a_resumed_stage_is_timed_from_where_it_went_on() -> None:
     for step in (40, 50):
         state = with_progress(state, progress(step=step))
     assert state.left() == pytest.approx(50)
-    assert with_event(state, {"event": "resumed", "time": START}).left() is None
+    assert with_event(state, Resumed(time=START)).left() is None
 
 
 def test_names_of_stages_come_from_the_curriculum_until_decided() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.state import RunState, read_state
 from tests.agent.killing import life, live_or_resume, save_base
 
 TASK = {"type": "python", "path": "tests.agent.killing:toy"}
@@ -17,7 +17,7 @@ STAGES = [
 CAP = 0.01
 
 
-def lived(folder: Path, enforce: Any, **changes: Any) -> Record:
+def lived(folder: Path, enforce: Any, **changes: Any) -> RunState:
     base = folder / "base"
     save_base(base)
     prompts = folder / "prompts.jsonl"
@@ -27,7 +27,7 @@ def lived(folder: Path, enforce: Any, **changes: Any) -> Record:
         budget |= {"generic": str(prompts), "recover": {"max_steps": 20, "num_prompts": 4, "learning_rate": 3e-3}}
     changes = {"budget": budget, "stages": STAGES, "benchmarks": []} | changes
     live_or_resume(life(base, **changes), folder / "run")
-    return read_record(read_journal(folder / "run" / "journal.jsonl"))
+    return read_state(read_journal(folder / "run" / "journal.jsonl"))
 
 
 @pytest.mark.parametrize(

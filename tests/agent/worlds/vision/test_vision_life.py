@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.loop import live
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.events import Event
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.record import Record, read_record
+from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume, start
 from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.pretrain import base_id
@@ -34,7 +35,7 @@ class Onlooker:
     def past(self, events: Any) -> None:
         pass
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         if self.left is not None:
             self.left -= 1
             if self.left == 0:
@@ -75,12 +76,12 @@ def curriculum(**changes: Any) -> Curriculum:
     )
 
 
-def lived(path: Path, begin: Callable[[], Any]) -> Record:
-    live(begin())
-    return read_record(read_journal(path / "journal.jsonl"))
+def lived(path: Path, begin: Callable[[], Any]) -> RunState:
+    run_curriculum(begin())
+    return read_state(read_journal(path / "journal.jsonl"))
 
 
-def facts(record: Record) -> list[Any]:
+def facts(record: RunState) -> list[Any]:
     """All that must repeat: weights, scores, readings."""
     return [(row.weights_sha256, row.scores, row.readings) for row in record.rows]
 
@@ -100,7 +101,7 @@ def test_a_life_ends_and_says_what_it_kept(tmp_path: Path) -> None:
 def test_a_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
     whole = lived(tmp_path / "whole", lambda: start(curriculum(), tmp_path / "whole", Onlooker()))
     with pytest.raises(Killed):
-        live(start(curriculum(), tmp_path / "killed", Onlooker(stop_at=event)))
+        run_curriculum(start(curriculum(), tmp_path / "killed", Onlooker(stop_at=event)))
     assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
@@ -128,7 +129,7 @@ def test_a_held_life_that_is_killed_ends_as_if_it_had_not_been(
     assert [row.method for row in whole.rows] == [None, *methods]
     assert all(row.readings[-1].kl_per_token.value <= 0.2 for row in whole.rows)
     with pytest.raises(Killed):
-        live(start(held(methods), tmp_path / "killed", Onlooker(stop_at=event)))
+        run_curriculum(start(held(methods), tmp_path / "killed", Onlooker(stop_at=event)))
     assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
@@ -174,7 +175,7 @@ def test_an_absurd_learning_rate_never_ends_above_the_cap(tmp_path: Path) -> Non
     train = {"learning_rate": 1e30, "max_steps": 6, "per_device_train_batch_size": 32}
     record = lived(tmp_path / "run", lambda: start(curriculum(train=train), tmp_path / "run", Onlooker()))
     assert all(row.readings[-1].kl_per_token.value <= 0.3 for row in record.rows)
-    assert {event["action"] for row in record.rows for event in row.interventions} >= {"broken"}
+    assert {event.action for row in record.rows for event in row.interventions} >= {"broken"}
 
 
 def test_a_schedule_that_there_is_not_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -1,0 +1,293 @@
+"""The events of a journal, a dataclass a kind, and the one place where a line of it becomes one.
+
+A line is a JSON object: `event` (its name in `KINDS`), `time` (seconds since 1970) and the fields of the kind, some of
+them under an older name (`ON_DISK`). A field that has its default is left out. Stage 0 is the base.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from perdure.budget.errors import RunError
+from perdure.budget.estimate import Estimate
+from perdure.budget.monitor import Action, Reading
+from perdure.budget.price import StagePrice
+from perdure.curriculum.worlds.registry import default_world
+
+SCHEMA = 2
+"""Version of these fields, in the event that begins a journal. Version 1 did not say its number."""
+
+
+def _now() -> float:
+    return round(time.time(), 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened in a run, when it is made. Events are equal whatever their times."""
+
+    time: float = field(default_factory=_now, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """The run began: all that must be the same when it is resumed. `data` are hashes of tasks and benchmarks."""
+
+    schema: int
+    run: str
+    tasks: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    curriculum: Mapping[str, Any]
+    versions: Mapping[str, str]
+    resolved: Mapping[str, str]
+    world: str
+    base_id: str
+    base_sha256: str
+    data: Mapping[str, str]
+    law_sha256: str | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed(Event):
+    """The run goes on in another process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted(Event):
+    """The user stopped the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused(Event):
+    """A strict run ended before any training, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    """Every stage is done, after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageEvent(Event):
+    """Something that happened in a stage."""
+
+    stage: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priced(StageEvent, StagePrice):
+    """A stage with a target was priced."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method that was considered, and every figure that is known of it, by name; `None` where one is not."""
+
+    method: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided(StageEvent):
+    """The method of a stage, why, and the cap that follows.
+
+    `share`: the part of the remaining budget that the strategy asked for. `steps_spent`: optimiser steps of trials,
+    which are taken off the stage's own.
+    """
+
+    name: str
+    method: str
+    reason: str
+    evidence: Mapping[str, Any]
+    candidates: tuple[Candidate, ...]
+    share: float | None
+    cap: float | None
+    steps_spent: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(StageEvent, Reading):
+    """A reading of the monitor: before the first step (`entry`), during the stage, or at its end (`final`).
+
+    `penalty_weight` is that of the KL term in the loss, where there is one.
+    """
+
+    entry: bool
+    final: bool
+    penalty_weight: float | None = None
+
+    @property
+    def predictors(self) -> dict[str, float]:
+        """What a forgetting law looks at, by the names it knows: nats a token, or fractions."""
+        known = {
+            "kl_base_to_policy": self.kl_per_token,
+            "kl_policy_to_base": self.kl_policy_to_base_per_token,
+            "total_variation": self.total_variation_per_token,
+            "l2_distributions": self.l2_distributions_per_token,
+        }
+        return {name: one.value for name, one in known.items() if one.n}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervened(StageEvent):
+    """The monitor ended an update, or moved the policy to `target`.
+
+    A projection says from where (`start`), which `share` of the line was kept, after how many `readings`, and the KL
+    there and at both ends. A recovery says its `steps`, the KL before and after, whether it came `within` the cap, and
+    whether it was `undone` since the KL did not fall.
+    """
+
+    step: int
+    action: Action
+    reason: str
+    target: str
+    start: str | None = None
+    share: float | None = None
+    readings: int | None = None
+    kl: float | None = None
+    kl_within: float | None = None
+    kl_beyond: float | None = None
+    steps: int | None = None
+    kl_before: float | None = None
+    kl_after: float | None = None
+    within: bool | None = None
+    undone: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreEvent(StageEvent):
+    """A score of the policy on a task or a benchmark."""
+
+    name: str
+    value: float
+    stderr: float | None
+    n: int
+
+    @property
+    def estimate(self) -> Estimate:
+        """The score itself."""
+        return Estimate(self.value, self.stderr, self.n)
+
+
+End = Literal["within", "beyond"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndScored(ScoreEvent):
+    """A score at one end of the line of a projection: the last state within the cap, or beyond it."""
+
+    end: End
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored(ScoreEvent):
+    """A score after a stage; `file` holds the results of single items."""
+
+    kind: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed(StageEvent):
+    """A stage is done; `penalty_weight` as in `Measured`."""
+
+    name: str
+    method: str | None
+    steps: int
+    seconds: float
+    weights_sha256: str
+    penalty_weight: float | None = None
+
+
+KINDS: dict[str, type[Event]] = {
+    "started": Started,
+    "resumed": Resumed,
+    "price": Priced,
+    "decision": Decided,
+    "reading": Measured,
+    "intervention": Intervened,
+    "end_score": EndScored,
+    "score": Scored,
+    "commit": Committed,
+    "interrupted": Interrupted,
+    "refused": Refused,
+    "finished": Finished,
+}
+
+ON_DISK = {"upper_bound": "bound", "required_kl": "need", "remaining_kl": "left"}
+"""Fields that have another name in the journal."""
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The line of an event."""
+    kind = next(name for name, one in KINDS.items() if one is type(event))
+    usual = {one.name for one in fields(event) if getattr(event, one.name) == one.default}
+    row = {ON_DISK.get(name, name): value for name, value in asdict(event).items() if name not in usual}
+    more = {"within": event.within} if isinstance(event, Measured) else {}
+    return {"event": kind, "time": event.time} | row | more
+
+
+def from_json(line: Mapping[str, Any]) -> Event:
+    """The event of a line.
+
+    Raises:
+        RunError: a later version wrote it.
+        KeyError, TypeError, ValueError: it is no line of a journal.
+    """
+    row = _completed(line)
+    if row.get("schema", SCHEMA) > SCHEMA:
+        raise RunError(f"a later perdure wrote it (schema {row['schema']}; this one reads up to {SCHEMA})")
+    names = {key: name for name, key in ON_DISK.items()}
+    fields = {names.get(key, key): value for key, value in row.items()}
+    try:
+        found: Event = _adapter(row["event"]).validate_python(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ValueError(f"{row['event']}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+    return found
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind])
+
+
+UNMEASURED = asdict(Estimate(math.nan, None, 0))
+OLDER: dict[str, dict[str, Any]] = {
+    "started": {key: {} for key in ("curriculum", "versions", "resolved", "data")} | {"schema": 1, "base_sha256": ""},
+    "price": {"floor_interval": None},
+    "decision": {"candidates": (), "cap": None, "share": None, "steps_spent": 0},
+    "reading": {
+        "kl_policy_to_base_per_token": UNMEASURED,
+        "total_variation_per_token": UNMEASURED,
+        "l2_distributions_per_token": UNMEASURED,
+    },
+}
+"""What lines of schema 1 may lack."""
+
+
+def _completed(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line with what those of schema 1 may lack. One of a resumed run may be of either."""
+    row = OLDER.get(line["event"], {}) | dict(line)
+    match row["event"]:
+        case "started":
+            row["world"] = row.get("world") or default_world().name
+            row.setdefault("base_id", row["base_sha256"])
+        case "reading":
+            row.setdefault("bound", row["kl_per_sequence" if row["unit"] == "sequence" else "kl_per_token"]["value"])
+            if row.get("predicted_forgetting"):
+                older = {"benchmarks": (), "level": 0.95, "other_prompts": False}
+                row["predicted_forgetting"] = older | row["predicted_forgetting"]
+        case "intervention" if row["action"] == "recover":
+            row.setdefault("undone", "undone" in row["target"])
+    return row

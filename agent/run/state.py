@@ -1,0 +1,169 @@
+"""The state of a run, folded from the events of its journal: the one place where events become state."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+from perdure.agent.run.events import (
+    Candidate,
+    Committed,
+    Decided,
+    EndScored,
+    Event,
+    Finished,
+    Interrupted,
+    Intervened,
+    Measured,
+    Priced,
+    Refused,
+    Resumed,
+    Scored,
+    StageEvent,
+    Started,
+)
+from perdure.budget.estimate import Estimate
+from perdure.budget.price import StagePrice
+
+
+@dataclass(frozen=True)
+class StageState:
+    """One stage: what was decided, measured, done and scored. Stage 0 is the base.
+
+    The last of `readings` is the one that the stage ended with, once it has ended. `cap`, `share`, `candidates` and
+    `steps_spent` are those of the decision (`agent/run/events.py`). `ends` are the scores at the ends of the line on
+    which the stage was projected back: `within` the cap, and `beyond` it, where the update ended.
+    """
+
+    stage: int
+    name: str
+    method: str | None = None
+    reason: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+    cap: float | None = None
+    share: float | None = None
+    steps_spent: int = 0
+    ends: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    readings: tuple[Measured, ...] = ()
+    interventions: tuple[Intervened, ...] = ()
+    scores: dict[str, Estimate] = field(default_factory=dict)
+    score_files: dict[str, str] = field(default_factory=dict)
+    steps: int = 0
+    seconds: float | None = None
+    weights_sha256: str | None = None
+
+    @property
+    def committed(self) -> bool:
+        return self.weights_sha256 is not None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run so far; `refusal` says why a strict one was refused."""
+
+    run: str = ""
+    tasks: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    rows: tuple[StageState, ...] = ()
+    prices: tuple[StagePrice, ...] = ()
+    status: Literal["empty", "running", "interrupted", "refused", "finished"] = "empty"
+    refusal: str = ""
+    started: float | None = None
+    resumed: int = 0
+
+    def row(self, stage: int) -> StageState | None:
+        return next((row for row in self.rows if row.stage == stage), None)
+
+    def prompts(self, counted: str) -> str:
+        """Whose prompts the KL is on, given the budget's `prompts`: with one task, those `seen` are the `task`'s."""
+        return "task" if counted == "seen" and len(self.tasks) == 1 else counted
+
+    def drop(self, row: StageState, benchmarks: Sequence[str]) -> float | None:
+        """Mean over `benchmarks` of the base's score less that after the stage; `None` while one is missing."""
+        base = self.row(0)
+        if base is None or not benchmarks or not all(name in base.scores and name in row.scores for name in benchmarks):
+            return None
+        drop = sum(base.scores[name].value - row.scores[name].value for name in benchmarks) / len(benchmarks)
+        return drop if math.isfinite(drop) else None
+
+
+_OfStage = TypeVar("_OfStage", StageState, StagePrice)
+
+
+def fold(state: RunState, event: Event) -> RunState:
+    """The state after one more event. Events that repeat after a resume replace what they repeat."""
+    changed: dict[str, Any] = {}
+    match event:
+        case Started():
+            changed = {name: getattr(event, name) for name in ("run", "tasks", "benchmarks")}
+            changed |= {"status": "running", "started": event.time}
+        case Resumed():
+            changed = {"status": "running", "refusal": "", "resumed": state.resumed + 1}
+        case Refused():
+            changed = {"status": "refused", "refusal": event.reason}
+        case Interrupted():
+            changed = {"status": "interrupted"}
+        case Finished():
+            changed = {"status": "finished"}
+        case Priced():
+            changed = {"prices": _placed(state.prices, event)}
+        case StageEvent():
+            row = _fold_stage(state.row(event.stage) or StageState(event.stage, ""), event)
+            changed = {"rows": _placed(state.rows, row)}
+    return replace(state, **changed)
+
+
+def read_state(events: Iterable[Event]) -> RunState:
+    """The state after all events."""
+    state = RunState()
+    for event in events:
+        state = fold(state, event)
+    return state
+
+
+def active_seconds(events: Iterable[Event], stage: int | None = None) -> float:
+    """Seconds in which the run was active, in all or in one stage, without the time between a stop and a resume.
+
+    Read from the journal, so that it holds across kills: up to the last event before each of them.
+    """
+    total, before = 0.0, None
+    current = 0
+    for event in events:
+        current = event.stage if isinstance(event, StageEvent) else current
+        if before is not None and not isinstance(event, Resumed) and stage in (None, current):
+            total += event.time - before
+        before = event.time
+    return round(total, 3)
+
+
+def _placed(old: Iterable[_OfStage], new: _OfStage) -> tuple[_OfStage, ...]:
+    """One a stage, in order; the new one in place of that of its stage."""
+    by_stage = {one.stage: one for one in old} | {new.stage: new}
+    return tuple(by_stage[stage] for stage in sorted(by_stage))
+
+
+def _fold_stage(row: StageState, event: StageEvent) -> StageState:
+    changed: dict[str, Any] = {}
+    match event:
+        case Decided():
+            names = ("name", "method", "reason", "evidence", "candidates", "cap", "share", "steps_spent")
+            changed = {name: getattr(event, name) for name in names}
+        case Measured():
+            readings = [*(old for old in row.readings if _place(old) != _place(event)), event]
+            changed = {"readings": tuple(sorted(readings, key=_place))}
+        case Intervened():
+            changed = {"interventions": (*(old for old in row.interventions if old.action != event.action), event)}
+        case Scored(name=name):
+            changed = {"scores": row.scores | {name: event.estimate}}
+            changed |= {"score_files": row.score_files | {name: event.file}}
+        case EndScored(end=end):
+            changed = {"ends": row.ends | {end: row.ends.get(end, {}) | {event.name: event.estimate}}}
+        case Committed():
+            changed = {name: getattr(event, name) for name in ("name", "method", "steps", "seconds", "weights_sha256")}
+    return replace(row, **changed)
+
+
+def _place(reading: Measured) -> tuple[bool, int, bool]:
+    """The reading that a stage ended with comes last, even where it went back to an earlier step."""
+    return (reading.final, reading.step, not reading.entry)

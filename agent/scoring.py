@@ -1,0 +1,64 @@
+"""Scores the policy after each stage, and measures the base before the first."""
+
+from typing import Any
+
+from perdure.agent.enforcement.projection import line_of
+from perdure.agent.life import Life
+from perdure.agent.run.events import EndScored, Measured, Scored
+from perdure.agent.run.stages import BASE, log_commit
+from perdure.agent.seeds import derive
+from perdure.agent.worlds.base_prompts import base_prompts
+from perdure.budget.errors import ModelError
+from perdure.eval.scorefile import Score
+
+
+def measure_base(life: Life) -> None:
+    """Sample the base's texts, and score the base (row 0).
+
+    Raises:
+        ModelError: the KL of the base to itself is not a number.
+    """
+    life.logger.phase("measuring the base", stage=0, name="base", stages=len(life.stages))
+    life.world.prepare_base(
+        base_prompts(life.curriculum, life.tasks), life.folder.base, seed=derive(life.curriculum.seed, "base")
+    )
+    row = life.logger.state.row(0)
+    if row is None or not row.committed:
+        reading = life.monitor.read(0, [task.name for task in life.tasks])
+        if not reading.finite:
+            raise ModelError(f"the base model gives a KL of {reading.kl.value} to itself; try model.dtype: float32")
+        life.logger.log(Measured(**vars(reading), stage=0, entry=False, final=True))
+        score(life, 0, BASE.name)
+        log_commit(life, 0, BASE)
+
+
+def score(life: Life, number: int, name: str) -> None:
+    """Evaluate every task and benchmark; what the journal already holds for these weights is not repeated."""
+    total = len(life.scorecard.names)
+    row = life.logger.state.row(number)
+    files = row.score_files if row else {}
+    life.logger.phase("scoring", stage=number, name=name)
+    for index, scored in enumerate(life.scorecard.score(life.world.policy), 1):
+        found = scored.score
+        life.logger.phase("scoring", stage=number, name=name, detail=f"{found.name} ({index} of {total})")
+        if files.get(found.name) != scored.file:
+            life.logger.log(Scored(stage=number, kind=found.kind, file=scored.file, **figures(found)))
+
+
+def score_ends(life: Life, number: int, name: str) -> None:
+    """Score both ends of the line on which a stage was projected, so that it is seen what the cap cost."""
+    folder = life.folder.partial_stage(number, name)
+    line = line_of(folder)
+    for end, snapshot in line.items():
+        life.world.restore_snapshot(snapshot)
+        for scored in life.scorecard.score(life.world.policy):
+            found = scored.score
+            life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=found.name)
+            life.logger.log(EndScored(stage=number, end=end, **figures(found)))
+    if line:
+        life.world.policy.restore(folder / "policy")
+
+
+def figures(score: Score) -> dict[str, Any]:
+    """What both kinds of score events say."""
+    return {"name": score.name, "value": score.value, "stderr": score.stderr, "n": score.n}
