@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from perdure.agent.enforcement.stage_cap import cap_for
@@ -121,8 +122,7 @@ def checked(decision: object, situation: Situation) -> Decision:
             f"{who}: `choose` returned {decision!r}, which is no Decision; return "
             "perdure.agent.strategies.contract.Decision(method, reason)"
         )
-    if decision.method not in situation.methods:
-        raise ConfigError(f"{who}: {_refusal(decision.method, situation)}")
+    decision = replace(decision, method=_method(decision.method, situation, who))
     if decision.share is not None and not (_is_number(decision.share) and 0 < decision.share <= 1):
         raise ConfigError(
             f"{who}: the share of the budget is {decision.share!r}; it lies above 0 and at most at 1, or is None for "
@@ -136,20 +136,32 @@ def checked(decision: object, situation: Situation) -> Decision:
     return decision
 
 
-def _refusal(name: object, situation: Situation) -> str:
+def _method(name: object, situation: Situation, who: str) -> str:
+    """The canonical name of the method that a strategy named."""
+    curriculum, refused = situation.curriculum, ""
     choose = f"choose one of {', '.join(map(repr, situation.methods))}"
-    curriculum = situation.curriculum
-    if not isinstance(name, str) or not set(name.split("+")) <= set(sections()):
-        return f"there is no method {name!r}{did_you_mean(name, situation.methods)}; {choose}"
-    if not set(name.split("+")) <= set(curriculum.spec.parts):
-        return f"method {name!r} is not of the {curriculum.world} world; {choose}"
-    try:
-        method = curriculum.method(name)
-    except MethodError as error:
-        return f"method {name!r} means nothing: {error}"
-    if lacking(method, facts_of(situation.task)):
-        return f"method {name!r} cannot learn this task, which has {_lacking(situation.task)}; {choose}"
-    return f"method {name!r} is not among its candidates; {choose}"
+    parts = set(name.replace(" ", "").split("+")) if isinstance(name, str) else {""}
+    if not parts <= set(sections()):
+        refused = f"there is no method {name!r}{did_you_mean(name, situation.methods)}; {choose}"
+    elif not parts <= set(curriculum.spec.parts):
+        refused = f"method {name!r} is not of the {curriculum.world} world; {choose}"
+    else:
+        try:
+            method = curriculum.method(str(name))
+        except MethodError as error:
+            raise ConfigError(f"{who}: method {name!r}: {error}") from error
+        if lacking(method, facts_of(situation.task)):
+            refused = f"method {name!r} cannot learn this task, which has {_lacking(situation.task)}; {choose}"
+        elif method.name not in situation.methods and _has_candidates(curriculum):
+            refused = f"method {name!r} is not among its candidates; {choose}"
+        if not refused:
+            return method.name
+    raise ConfigError(f"{who}: {refused}")
+
+
+def _has_candidates(curriculum: Curriculum) -> bool:
+    """Whether the strategy is bound to a list; a user's own without one may name any combination of its world."""
+    return not isinstance(curriculum.strategy, PythonStrategy) or curriculum.strategy.candidates is not None
 
 
 def _check_spent(who: str, spent: object, steps: int) -> None:
