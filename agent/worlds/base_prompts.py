@@ -1,4 +1,4 @@
-"""The prompts on which the base's side of every KL is computed before the life begins, in named groups.
+"""The prompts on which the base's side of every KL is computed before the run begins, in named groups.
 
 Whatever trains on texts of the base has others than the monitor reads: a policy that is held near the base on the
 monitor's own would be nearer there than elsewhere, and the monitor would read too little.
@@ -27,10 +27,10 @@ FEWEST = 4
 
 
 def base_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[object]]:
-    """All groups of a life: those that the monitor reads, those of KL terms, and that of the recovery.
+    """All groups of a run: those that the monitor reads, those of KL terms, and that of the recovery.
 
     The monitor's are the first `budget.num_prompts` of a task or file, and those that are trained on the next as many.
-    With fewer than twice as many the monitor has the first half and the training the second. A life in which nothing is
+    With fewer than twice as many the monitor has the first half and the training the second. A run in which nothing is
     trained on texts of the base leaves the monitor all that it can read. A term and the recovery share their prompts.
 
     Raises:
@@ -54,7 +54,7 @@ def base_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, lis
 
 
 def halves(whose: str, prompts: Sequence[object], count: int) -> tuple[list[object], list[object]]:
-    """What the monitor reads, and what is trained on: `count` each, or half each of what there is.
+    """The prompts that the monitor reads, and those that are trained on: `count` each, or half of all each.
 
     Raises:
         DataError: there are fewer than `FEWEST`.
@@ -84,7 +84,7 @@ def needs_terms(curriculum: Curriculum) -> bool:
 
 
 def draw_texts(sizes: Mapping[str, int], *, count: int, seed: int, step: int) -> dict[str, list[int]]:
-    """Which texts of which groups a step takes: `count` in equal parts, none twice, all of a group that is too small.
+    """The texts of each group that a step takes: `count` in equal parts, none twice, all of a group that is too small.
 
     Where the parts cannot be equal the step's own draw says which groups give one more; groups that give none are left
     out. The mean over groups of the means of their texts is then an unbiased estimate of what the monitor reads.

@@ -1,4 +1,4 @@
-"""What a world gives to the loop: a policy, a way to measure it against the base, and a way to update it."""
+"""The contract of a world: a policy, its measurement against the base, and its updates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -35,7 +35,7 @@ Watch = Callable[[Progress], bool]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an update ended, and after how many optimiser steps."""
+    """The end of an update, after so many optimiser steps."""
 
     steps: int
     ended: Literal["completed", "stopped"]
@@ -98,12 +98,12 @@ class World(Protocol):
 
     @property
     def base_id(self) -> str:
-        """What makes results comparable: runs whose bases have the same identity may be pooled for the law."""
+        """The identity of the base: runs with the same one may be pooled for the law."""
         ...
 
     @property
     def resolved(self) -> Mapping[str, str]:
-        """What was chosen by itself and decides the last bits of a result, such as the device and the threads."""
+        """Automatic choices that decide the last bits of a result, such as the device and the threads."""
         ...
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
@@ -120,7 +120,7 @@ class World(Protocol):
 
     @property
     def sizes(self) -> Sizes:
-        """What the policy holds, in bytes."""
+        """The sizes of the policy, in bytes."""
         ...
 
     def largest_logits(self) -> AbstractContextManager[Largest]:

@@ -1,4 +1,4 @@
-"""How the worlds learn: the plug-in of each, and what is asked of it before a policy is there."""
+"""The plug-ins of the worlds, and what they check and count before a policy is loaded."""
 
 from collections.abc import Sequence
 from importlib import import_module

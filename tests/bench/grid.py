@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from perdure.agent.worlds.vision.lesson import Lesson
-from perdure.agent.worlds.vision.lesson_data import lesson_for
 from perdure.agent.worlds.vision.mlp import Params, member
 from perdure.agent.worlds.vision.pretrain import base_seed, pretrain
 from perdure.agent.worlds.vision.schedule import Plan, plan_for
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
+from perdure.agent.worlds.vision.tensor_cache import tensors_of
 from perdure.agent.worlds.vision.training import train
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.train import MethodSettings
@@ -49,37 +49,37 @@ def measure(_: Options) -> Report:
 def _stack() -> tuple[Figure, float]:
     """The figure, and the share of the matrix product's rate."""
     torch.set_num_threads(1)
-    base, lesson, plans = _material()
-    assert lesson.choices_NC is not None
-    labels_N = lesson.choices_NC.argmax(-1)
+    base, tensors, plans = _shared_data()
+    assert tensors.choices_NC is not None
+    labels_N = tensors.choices_NC.argmax(-1)
     weights, batch = member(base, 0), plans[0].batch_size
     together, apart = [], []
     for _ in range(PAIRS):
-        together.append(_seconds(lambda: _train_stack(base, lesson, plans)))
-        apart.append(_seconds(lambda: train_one_by_one(weights, lesson.inputs_NF, labels_N, RATES, STEPS, batch)))
+        together.append(_seconds(lambda: _train_stack(base, tensors, plans)))
+        apart.append(_seconds(lambda: train_one_by_one(weights, tensors.inputs_NF, labels_N, RATES, STEPS, batch)))
     with FlopCounterMode(display=False) as counter:
-        _train_stack(base, lesson, plans)
+        _train_stack(base, tensors, plans)
     rate = counter.get_total_flops() / median(together)
     series = Series(tuple(together), "s"), Series(tuple(apart), "s")
     figure = against("ten cells in a stack", *series, Target("at least", 1, "×"), inverse=True)
     return figure, rate / _matrix_product_rate()
 
 
-def _material() -> tuple[Params, Lesson, list[Plan]]:
+def _shared_data() -> tuple[Params, TaskTensors, list[Plan]]:
     curriculum = read_curriculum("parity-mnist-task").curriculum
     model = curriculum.model
     assert isinstance(model, MlpModel)
     base = pretrain(model, base_seed(model, 0))
-    lesson = lesson_for(build_task(curriculum.stages[0].task, name="parity", seed=0, model=model), base)
+    tensors = tensors_of(build_task(curriculum.stages[0].task, name="parity", seed=0, model=model), base)
     plans = [
-        plan_for(SFT, SETTINGS.model_copy(update={"learning_rate": rate}), len(lesson.inputs_NF)) for rate in RATES
+        plan_for(SFT, SETTINGS.model_copy(update={"learning_rate": rate}), len(tensors.inputs_NF)) for rate in RATES
     ]
-    return base, lesson, plans
+    return base, tensors, plans
 
 
-def _train_stack(base: Params, lesson: Lesson, plans: list[Plan]) -> None:
+def _train_stack(base: Params, tensors: TaskTensors, plans: list[Plan]) -> None:
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
-    train(stacked, lesson, SFT, MethodSettings(SETTINGS, {}), plans, list(range(len(plans))), lambda _: False)
+    train(stacked, tensors, SFT, MethodSettings(SETTINGS, {}), plans, list(range(len(plans))), lambda _: False)
 
 
 def _matrix_product_rate() -> float:

@@ -1,4 +1,4 @@
-"""What modifiers change of an update, whatever its objective is."""
+"""The changes that modifiers make to an update of any objective."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from perdure.curriculum.task import Task
 
 @dataclass(frozen=True)
 class Changes:
-    """What the objective trains on, what is added to its loss, and what makes its optimiser of TRL's config."""
+    """The task that the objective trains on, the terms added to its loss, and its optimiser, made of TRL's config."""
 
     task: Task
     terms: tuple[Term, ...] = ()

@@ -1,34 +1,34 @@
-"""What modifiers change of an update, whatever its objective is."""
+"""The changes that modifiers make to an update of any objective."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Term
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.optimizers import Optimizer, WholeWeights
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
+from perdure.agent.worlds.vision.task_tensors import TaskTensors, Term
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.contract import Method
 
-MakeOptimizer = Callable[[Params, Sequence[Plan], Draws], Optimizer]
+MakeOptimizer = Callable[[Params, Sequence[Plan], Rngs], Optimizer]
 
 
-def whole_weights(stacked: Params, plans: Sequence[Plan], draws: Draws) -> Optimizer:
+def whole_weights(stacked: Params, plans: Sequence[Plan], rngs: Rngs) -> Optimizer:
     """The optimiser of all weights."""
     return WholeWeights(stacked, plans)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What the objective learns from, what is added to its loss, and what steps.
+    """The tensors that the objective learns from, the terms added to its loss, and its optimiser.
 
-    `replay_ratio` is the share of a batch that the lesson's replayed images have.
+    `replay_ratio` is the share of a batch that the tensors's replayed images have.
     """
 
-    lesson: Lesson
+    tensors: TaskTensors
     terms: tuple[Term, ...] = ()
     optimizer: MakeOptimizer = whole_weights
     replay_ratio: float = 0.0
@@ -41,9 +41,9 @@ class Modifier(Protocol):
     """The changes with its own, by the modifier's settings and the stack as the stage begins with it."""
 
 
-def changes_of(method: Method, settings: MethodSettings, stacked: Params, lesson: Lesson) -> Changes:
+def changes_of(method: Method, settings: MethodSettings, stacked: Params, tensors: TaskTensors) -> Changes:
     """The changes of all modifiers of a method."""
-    changes = Changes(lesson)
+    changes = Changes(tensors)
     for spec in method.modifiers:
         module: Modifier = import_module(spec.code)
         changes = module.modify(method, settings.modifiers[spec.name], stacked, changes)

@@ -32,7 +32,7 @@ def diagonal_fisher(params: Params, inputs_NF: Tensor) -> Params:
 
 
 def _forward(params: Params, inputs_NF: Tensor) -> tuple[list[Tensor], Tensor]:
-    """What goes into each layer, and the probabilities that come out of the last."""
+    """The input of each layer, and the probabilities that the last one gives."""
     units, last = [inputs_NF], depth(params) - 1
     for layer in range(last):
         units.append(torch.relu(units[-1] @ params[f"{layer}.weight"] + params[f"{layer}.bias"]))

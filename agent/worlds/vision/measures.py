@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from perdure.agent.worlds.vision.fisher import diagonal_fisher
-from perdure.agent.worlds.vision.lesson_data import Examination
 from perdure.agent.worlds.vision.mlp import Params, member, shared_hidden, stacked_head
+from perdure.agent.worlds.vision.tensor_cache import EvalSet
 from perdure.budget.change import NEIGHBOURS, activation_change, weight_change
 from perdure.budget.divergence import divergences, kl_base_to_policy
 
@@ -24,7 +24,7 @@ ACTIVATION_ITEMS = 500
 
 @dataclass(frozen=True)
 class View:
-    """What a stack answers on one examination: log-probabilities (M, N, C) and last hidden units (M, N, H)."""
+    """The answers of a stack on one evaluation set: log-probabilities (M, N, C) and last hidden units (M, N, H)."""
 
     log_MNC: Tensor
     units_MNH: Tensor
@@ -43,8 +43,8 @@ class Measures:
     def __init__(
         self,
         base: Params,
-        new: Examination,
-        benchmarks: Sequence[Examination],
+        new: EvalSet,
+        benchmarks: Sequence[EvalSet],
         known_NF: Tensor,
         temperature: float = 0.0,
     ) -> None:
@@ -82,7 +82,7 @@ class Measures:
             **{f"base_score.{name}": score_M for name, score_M in self._base_scores.items()},
         }
 
-    def _accuracy(self, seen: View, examination: Examination) -> Tensor:
+    def _accuracy(self, seen: View, examination: EvalSet) -> Tensor:
         """The share of images that are answered right: shape (M,)."""
         if self._temperature:
             return ((seen.log_MNC / self._temperature).softmax(-1) * examination.correct_NC).sum(-1).mean(-1)
@@ -100,18 +100,18 @@ class Measures:
 
 
 @torch.no_grad()
-def view(stacked: Params, examination: Examination) -> View:
-    """What a stack answers, and the hidden layer it answers from."""
+def view(stacked: Params, examination: EvalSet) -> View:
+    """The log-probabilities of a stack, and its last hidden layer."""
     units_MNH = shared_hidden(stacked, examination.inputs_NF)
     return View(stacked_head(stacked, units_MNH).log_softmax(-1), units_MNH)
 
 
-def _mass(seen: View, examination: Examination) -> Tensor:
+def _mass(seen: View, examination: EvalSet) -> Tensor:
     """The probability of a right label: shape (M, N)."""
     return (seen.log_MNC.exp() * examination.correct_NC).sum(-1).clamp(max=1.0)
 
 
-def _floor(base: View, now: View, examination: Examination) -> Tensor:
+def _floor(base: View, now: View, examination: EvalSet) -> Tensor:
     """The KL floor, the mean over images in nats: shape (M,). See `perdure.budget.law.floor`.
 
     It is the KL between right and wrong, and is taken from log-probabilities here, since a policy that is sure has a
@@ -157,7 +157,7 @@ def _weights(base: Params, stacked: Params, fisher: Params) -> dict[str, Tensor]
 
 
 def _activations(base: View, now: View) -> dict[str, Tensor]:
-    """Of the last hidden layer, on the first images; CKNNA as a change, 1 less the alignment."""
+    """Changes of the last hidden layer, on the first images; CKNNA as a change, 1 less the alignment."""
     base_ND, now_MND = base.units_MNH[0, :ACTIVATION_ITEMS], now.units_MNH[:, :ACTIVATION_ITEMS]
     moved = activation_change(base_ND, now_MND, neighbours=min(NEIGHBOURS, len(base_ND) - 1))
     return {"activation_l1": moved.l1_M, "activation_l2": moved.l2_M, "activation_cknna": 1 - moved.cknna_M}

@@ -48,7 +48,7 @@ def head(params: Params, units_BH: Tensor) -> Tensor:
 
 
 def depth(params: Params) -> int:
-    """How many layers there are."""
+    """The number of layers."""
     return len(params) // 2
 
 

@@ -10,8 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.mlp import Params, matrices, member
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
 
 
@@ -46,14 +46,14 @@ class LowRank:
     `scale · Aᵀ G`. Biases stay as they are. Clipping and weight decay act on A and B.
     """
 
-    def __init__(self, stacked: Params, plans: Sequence[Plan], draws: Draws, rank: int, scale: float) -> None:
+    def __init__(self, stacked: Params, plans: Sequence[Plan], rngs: Rngs, rank: int, scale: float) -> None:
         self.leaves = {name: stacked[name].requires_grad_() for name in stacked}
         self._scale = scale
         self._start = {name: tensor.detach().clone() for name, tensor in matrices(stacked).items()}
         self.factors: Params = {}
         for name, tensor_MFH in self._start.items():
             models, features, units = tensor_MFH.shape
-            self.factors[f"{name}.A"] = (draws.uniform(features, rank) * 2 - 1) / math.sqrt(features)
+            self.factors[f"{name}.A"] = (rngs.uniform(features, rank) * 2 - 1) / math.sqrt(features)
             self.factors[f"{name}.B"] = torch.zeros(models, rank, units, device=tensor_MFH.device)
         self._adam = _Adam(self.factors, plans)
 

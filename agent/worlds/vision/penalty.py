@@ -1,6 +1,6 @@
 """The KL term that `enforce: penalty` adds to every method's loss, and the distillation of `enforce: recover`.
 
-Axes: N images at hand, B images of a step, F features, C classes; M is 1, since a life has one model.
+Axes: N images at hand, B images of a step, F features, C classes; M is 1, since a run has one model.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import draw_texts
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import kl_base_to_policy, kl_base_to_policy_by_image
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
+from perdure.agent.worlds.vision.rngs import Rngs
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.budget.penalty import Controller
 from perdure.curriculum.settings import Common
 
@@ -33,7 +33,7 @@ class Penalty:
         self._kl = torch.nan
 
     def __call__(self, leaves: Params, step: int, log_of_step_MBC: Tensor, rows: Rows) -> Tensor:
-        """See `perdure.agent.worlds.vision.lesson.Term`; the images of the step play no part."""
+        """See `perdure.agent.worlds.vision.task_tensors.Term`; the images of the step play no part."""
         weight = self._controller.weight
         with torch.set_grad_enabled(weight > 0):
             inputs_BF, base_log_BC, share_B = self._drawn(step)
@@ -43,7 +43,7 @@ class Penalty:
         return weight * kl_M if weight else torch.zeros_like(kl_M)
 
     def steer(self) -> None:
-        """Tell the controller the KL that the step's gradient was taken at; to be called after the step."""
+        """Give the controller the KL at the step's gradient; called after the step."""
         self._controller.steer(self._kl)
 
     def chosen(self, step: int) -> dict[str, list[int]]:
@@ -66,13 +66,13 @@ class Distillation:
     """A method's two functions whose loss is KL(π0 ‖ π) on the images of the step: it only goes back to the base."""
 
     def begin_pass(
-        self, lesson: Lesson, settings: Common, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows
+        self, tensors: TaskTensors, settings: Common, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
     ) -> Rows:
         """Nothing to draw."""
         return {}
 
     def loss(
-        self, log_MBC: Tensor, rows: Rows, settings: Common, draws: Draws, moment: Moment
+        self, log_MBC: Tensor, rows: Rows, settings: Common, rngs: Rngs, index: StepIndex
     ) -> tuple[Tensor, Tensor | None]:
         """The KL, nats an image."""
         return kl_base_to_policy(log_MBC, rows["base_log"]), None

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from perdure.agent.weights import digest, read_tensors, write_tensors
-from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.curriculum.worlds.vision.images.observation import Observation, inputs_of_observations
 
 WEIGHTS = "model.safetensors"
@@ -37,7 +37,7 @@ class VisionPolicy:
         if temperature == 0:
             return [[str(label)] * num_samples for label in log_NC.argmax(-1).tolist()]
         sharpened_MNC = (log_NC / temperature).softmax(-1)[None]
-        labels_NG = Draws([seed], self.device).labels(sharpened_MNC, num_samples)[0]
+        labels_NG = Rngs([seed], self.device).labels(sharpened_MNC, num_samples)[0]
         return [[str(label) for label in row] for row in labels_NG.tolist()]
 
     def inputs(self, prompts: Sequence[Observation]) -> Tensor:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from perdure.agent.seeds import derive
-from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.mlp import Params, new_params, stack
 from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.training import train
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.registry import spec_of
@@ -30,7 +30,7 @@ from perdure.curriculum.worlds.vision.settings import VisionSft
 CLASSES = 10
 FEATURES = 785
 
-BASES = 16
+KEPT_BASES = 16
 """Bases that a process keeps, 2 MB each at the usual size."""
 
 
@@ -44,14 +44,14 @@ def pretrain(config: MlpModel, seed: int) -> Params:
     return {name: tensor.clone() for name, tensor in made.items()}
 
 
-@lru_cache(maxsize=BASES)
+@lru_cache(maxsize=KEPT_BASES)
 def _pretrained(config_json: str, seed: int, threads: int) -> Params:
-    """Kept, since many lives in one process begin as the same base; the threads decide its last bits."""
+    """The base, kept since many runs in one process share it; the threads decide its last bits."""
     config = MlpModel.model_validate_json(config_json)
     sizes = [FEATURES, *config.hidden_sizes, CLASSES]
     stacked = stack([new_params(sizes, torch.Generator().manual_seed(derive(seed, "fresh weights")))])
     inputs_NF, choices_NC = _examples(config)
-    lesson = Lesson(inputs_NF, (choices_NC > 0).float(), choices_NC, torch.zeros(1, *choices_NC.shape))
+    tensors = TaskTensors(inputs_NF, (choices_NC > 0).float(), choices_NC, torch.zeros(1, *choices_NC.shape))
     settings = VisionSft(
         learning_rate=config.pretrain.learning_rate,
         num_train_epochs=config.pretrain.num_train_epochs,
@@ -63,12 +63,12 @@ def _pretrained(config_json: str, seed: int, threads: int) -> Params:
     sft = spec_of("vision").method("sft")
     plan = plan_for(sft, settings, len(inputs_NF))
     seeds = [derive(seed, "pretraining")]
-    train(stacked, lesson, sft, MethodSettings(settings, {}), [plan], seeds, lambda _: False)
+    train(stacked, tensors, sft, MethodSettings(settings, {}), [plan], seeds, lambda _: False)
     return stacked
 
 
 def base_seed(config: MlpModel, seed: int) -> int:
-    """The seed of the base in a life of this seed."""
+    """The seed of the base in a run of this seed."""
     return derive(seed if config.seed is None else config.seed, "base")
 
 
@@ -98,7 +98,7 @@ def _uniform(right: list[list[int]]) -> np.ndarray[tuple[int, ...], np.dtype[np.
 
 
 def base_id(config: MlpModel) -> str:
-    """What makes two bases the same up to their seed: the configuration and the images they were trained on."""
+    """The identity of a base, seed aside: a hash of the configuration and of the images it was trained on."""
     recipe = config.model_dump(mode="json", exclude={"seed", "device", "threads", "data"})
     digest = sha256(json.dumps(recipe, sort_keys=True).encode())
     for found in (load_images(config.data, "digits"), load_images(config.data, "clothes")):

@@ -19,7 +19,7 @@ WARMUP = {"constant": 0.0, "constant_with_warmup": 0.1, "linear": 0.1, "cosine":
 
 @dataclass(frozen=True)
 class Plan:
-    """How one model is trained."""
+    """The numbers of one model's update."""
 
     learning_rate: float
     schedule: str

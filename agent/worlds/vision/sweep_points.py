@@ -1,9 +1,8 @@
-"""Many single-stage lives of the vision world at once, as one stack: what a sweep is made of.
+"""Trains the single-stage runs of a sweep together, as one stack.
 
-A cell that is lived here ends with the weights that `perdure run` would give it, bit for bit, unless it breaks: then a
-life goes back to its last good state and a cell ends in NaN. Base, task, seeds and update are the same functions, and a
-life is a stack of one. What a life adds, the run folder and the monitor's
-interventions, a cell does without, so only those are taken whose monitor merely observes.
+A cell ends with the weights that `perdure run` would give it, bit for bit, unless it breaks: then a run goes back to
+its last good state and a cell ends in NaN. Base, task, seeds and update are the same functions, and a run is a stack of
+one. A cell has no run folder and no interventions, so only curricula whose monitor observes are stacked.
 """
 
 import json
@@ -15,12 +14,12 @@ from typing import Any
 import torch
 
 from perdure.agent.seeds import derive
-from perdure.agent.worlds.vision.lesson import Lesson
-from perdure.agent.worlds.vision.lesson_data import examination_for, lesson_for
 from perdure.agent.worlds.vision.measures import Measures
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
+from perdure.agent.worlds.vision.tensor_cache import eval_set_of, tensors_of
 from perdure.agent.worlds.vision.training import Step, train
 from perdure.agent.worlds.vision.world import choose_device
 from perdure.curriculum.schema import Curriculum
@@ -34,21 +33,21 @@ from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_tra
 
 Row = dict[str, float | int | str | bool]
 
-OWN = {"learning_rate", "lr_scheduler_type", "warmup_steps"}
+PER_MODEL_SETTINGS = {"learning_rate", "lr_scheduler_type", "warmup_steps"}
 """The train settings in which the models of one stack may differ."""
 
 
 def stack_key(curriculum: Curriculum) -> Hashable | None:
-    """Cells with equal keys can be trained together; `None` for a life that has to be lived by itself."""
+    """Cells with equal keys can be trained together; `None`: the cell needs a run of its own."""
     method = _method(curriculum)
     if not isinstance(curriculum.model, MlpModel) or method is None or len(curriculum.stages) > 1:
         return None
     if curriculum.budget.enforced != ("observe",):
         return None
     settings = _settings(curriculum, method)
-    objective = settings.objective.model_dump(mode="json", exclude=OWN)
+    objective = settings.objective.model_dump(mode="json", exclude=PER_MODEL_SETTINGS)
     modifiers = {name: one.model_dump(mode="json") for name, one in settings.modifiers.items()}
-    return json.dumps([method.name, objective, modifiers, _material_key(curriculum)], sort_keys=True)
+    return json.dumps([method.name, objective, modifiers, _shared_key(curriculum)], sort_keys=True)
 
 
 def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
@@ -63,9 +62,9 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     method = _method(first)
     assert method is not None and isinstance(first.model, MlpModel)
     torch.set_num_threads(first.model.threads if isinstance(first.model.threads, int) else 1)
-    material = _material(_material_key(first))
+    material = _shared_data(_shared_key(first))
     check_task(material.task, method, first.spec)
-    plans = [plan_for(method, _settings(one, method).objective, len(material.lesson.inputs_NF)) for one in curricula]
+    plans = [plan_for(method, _settings(one, method).objective, len(material.tensors.inputs_NF)) for one in curricula]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
     due = _due(plans[0].steps, checkpoints)
     rows: list[list[Row]] = [[] for _ in curricula]
@@ -78,12 +77,12 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
         return False
 
     seeds = [derive(one.seed, "update", one.stages[0].name) for one in curricula]
-    train(stacked, material.lesson, method, _settings(first, method), plans, seeds, after_step)
+    train(stacked, material.tensors, method, _settings(first, method), plans, seeds, after_step)
     return rows
 
 
 def world_metadata(curriculum: Curriculum) -> dict[str, Any]:
-    """What the results of a sweep of such cells say of themselves."""
+    """The metadata of the results of a sweep of such cells."""
     assert isinstance(curriculum.model, MlpModel)
     return {
         "world": "vision",
@@ -91,22 +90,22 @@ def world_metadata(curriculum: Curriculum) -> dict[str, Any]:
         "unit": "token",
         "prompts": "task",
         "benchmarks": [one.title for one in curriculum.benchmarks],
-        "benchmark_fingerprints": _material(_material_key(curriculum)).fingerprints,
+        "benchmark_fingerprints": _shared_data(_shared_key(curriculum)).fingerprints,
     }
 
 
 @dataclass(frozen=True)
-class _Material:
-    """What cells have in common: the base (a stack of one), the lesson, and what they are measured against."""
+class _SharedData:
+    """The parts that cells share: the base (a stack of one), the tensors, and what they are measured against."""
 
     base: Params
     task: Task
     fingerprints: dict[str, str]
-    lesson: Lesson
+    tensors: TaskTensors
     measures: Measures
 
 
-def _material_key(curriculum: Curriculum) -> str:
+def _shared_key(curriculum: Curriculum) -> str:
     """Everything that base, task and benchmarks depend on, as JSON: the curriculum without its train settings."""
     bare = curriculum.model_copy(
         update={"train": type(curriculum.train)(), "stages": [_bare(stage) for stage in curriculum.stages]}
@@ -119,7 +118,7 @@ def _bare(stage: Any) -> Any:
 
 
 @lru_cache(maxsize=4)  # as many bases as a sweep has in hand at a time (agent/sweep/stacks.py)
-def _material(key: str) -> _Material:
+def _shared_data(key: str) -> _SharedData:
     given = json.loads(key) | {"strategy": {"type": "fixed", "method": "rl"}, "budget": {"kl": 1.0}}
     curriculum = Curriculum.model_validate(given)
     model, stage = curriculum.model, curriculum.stages[0]
@@ -129,10 +128,10 @@ def _material(key: str) -> _Material:
     task = build_task(stage.task, name=stage.name, seed=derive(curriculum.seed, "task", stage.name), model=model)
     prepared = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=model)
     refuse_trained_on(prepared, [task])
-    benchmarks = [examination_for(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
-    new, known_NF = examination_for(task, device), known_inputs(model).to(device)
+    benchmarks = [eval_set_of(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
+    new, known_NF = eval_set_of(task, device), known_inputs(model).to(device)
     measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)
-    return _Material(base, task, prepared.fingerprints, lesson_for(task, base, known_NF), measures)
+    return _SharedData(base, task, prepared.fingerprints, tensors_of(task, base, known_NF), measures)
 
 
 def _due(steps: int, checkpoints: int) -> set[int]:

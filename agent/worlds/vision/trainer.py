@@ -1,4 +1,4 @@
-"""How the vision world trains cells together, imported only when it is asked."""
+"""Trains cells of a sweep together in the vision world; the code is imported when it is needed."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any

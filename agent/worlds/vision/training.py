@@ -1,8 +1,8 @@
-"""Trains a stack of models on one lesson, all together.
+"""Trains a stack of models on one task, all together.
 
 Every model has its own start, seed, learning rate and schedule; the method, its other settings and the number of steps
 are common. Nothing is summed across models and every product is batched by model, so a model ends with the same
-weights, bit for bit, alone or in company (a test proves it). Axes as in `perdure.agent.worlds.vision.lesson`.
+weights, bit for bit, alone or in company (a test proves it). Axes as in `task_tensors.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from perdure.agent.worlds.vision.batches import batches, replayed_images
 from perdure.agent.worlds.vision.changes import Changes, changes_of
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Objective, Term
 from perdure.agent.worlds.vision.mlp import Params, shared_forward, stacked_forward
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
+from perdure.agent.worlds.vision.task_tensors import Objective, StepIndex, TaskTensors, Term
 from perdure.curriculum.settings import Common
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.contract import Method
@@ -36,7 +36,7 @@ class Step:
 
 def train(
     stacked: Params,
-    lesson: Lesson,
+    tensors: TaskTensors,
     method: Method,
     settings: MethodSettings,
     plans: Sequence[Plan],
@@ -50,7 +50,7 @@ def train(
     added to the loss behind those of the modifiers.
     """
     objective: Objective = import_module(method.objective.code)
-    changes = changes_of(method, settings, stacked, lesson)
+    changes = changes_of(method, settings, stacked, tensors)
     changes = replace(changes, terms=(*changes.terms, *terms))
     return descend(stacked, changes, objective, settings.objective, plans, seeds, after_step)
 
@@ -64,21 +64,21 @@ def descend(
     seeds: Sequence[int],
     after_step: Callable[[Step], bool],
 ) -> int:
-    """As `train`, down the loss of any two functions like an objective's."""
-    lesson, plan = changes.lesson, plans[0]
-    draws = Draws(seeds, lesson.inputs_NF.device)
-    optimizer = changes.optimizer(stacked, plans, draws)
+    """Train down the loss of any two functions like an objective's, with changes that are known already."""
+    tensors, plan = changes.tensors, plans[0]
+    rngs = Rngs(seeds, tensors.inputs_NF.device)
+    optimizer = changes.optimizer(stacked, plans, rngs)
 
     def policy() -> Tensor:
-        return log_probabilities(stacked, lesson.inputs_NF)
+        return log_probabilities(stacked, tensors.inputs_NF)
 
     def replayed(step: int) -> int:
         return replayed_images(step, changes.replay_ratio, plan.batch_size)
 
     try:
-        for step, (chosen_MB, rows) in enumerate(batches(lesson, objective, settings, draws, plan, policy, replayed)):
-            log_MBC = stacked_forward(optimizer.leaves, lesson.inputs_NF[chosen_MB]).log_softmax(-1)
-            loss_M, reward_M = objective.loss(log_MBC, rows, settings, draws, Moment(step, plan.steps))
+        for step, (chosen_MB, rows) in enumerate(batches(tensors, objective, settings, rngs, plan, policy, replayed)):
+            log_MBC = stacked_forward(optimizer.leaves, tensors.inputs_NF[chosen_MB]).log_softmax(-1)
+            loss_M, reward_M = objective.loss(log_MBC, rows, settings, rngs, StepIndex(step, plan.steps))
             for term in changes.terms:
                 loss_M = loss_M + term(optimizer.leaves, step, log_MBC, rows)
             rates = optimizer.step(loss_M, step)

@@ -12,13 +12,13 @@ from perdure.agent.weights import blend, read_tensors, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.lesson import Lesson
-from perdure.agent.worlds.vision.lesson_data import Lessons
 from perdure.agent.worlds.vision.mlp import matrices, member
 from perdure.agent.worlds.vision.penalty import Distillation, Penalty
 from perdure.agent.worlds.vision.policy import VisionPolicy
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.worlds.vision.schedule import Plan, plan_for
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
+from perdure.agent.worlds.vision.tensor_cache import TensorCache
 from perdure.agent.worlds.vision.training import Step, descend, log_probabilities, train
 from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
@@ -31,7 +31,7 @@ from perdure.curriculum.worlds.vision.model import MlpModel
 
 
 class VisionWorld:
-    """A small classifier of images, pretrained at the curriculum's seed when the life begins.
+    """A small classifier of images, pretrained at the curriculum's seed when the run begins.
 
     Nothing is sampled for the KL: a label is the whole response, so nats a token and nats a sequence are the same, and
     the standard error is that over images. An update takes seconds and keeps no checkpoints; one that was killed begins
@@ -47,7 +47,7 @@ class VisionWorld:
         self._base = {name: tensor.to(self._device) for name, tensor in pretrain(model, base_seed(model, seed)).items()}
         self.policy = VisionPolicy({name: tensor.clone() for name, tensor in self._base.items()}, self._device)
         self.base_id = base_id(model)
-        self._lessons = Lessons(self._base)
+        self._cache = TensorCache(self._base)
         self._known_NF = known_inputs(model).to(self._device)
         self._texts: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -86,8 +86,8 @@ class VisionWorld:
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`: a stack of one."""
-        lesson = self._lesson(job)
-        plan = plan_for(job.method, job.settings.objective, len(lesson.inputs_NF))
+        tensors = self._tensors(job)
+        plan = plan_for(job.method, job.settings.objective, len(tensors.inputs_NF))
         penalty = self._penalty(job)
         stopped = False
 
@@ -100,14 +100,14 @@ class VisionWorld:
 
         terms = () if penalty is None else (penalty,)
         stack = self.policy.params
-        steps = train(stack, lesson, job.method, job.settings, [plan], [job.seed], after_step, terms)
+        steps = train(stack, tensors, job.method, job.settings, [plan], [job.seed], after_step, terms)
         return Outcome(steps, "stopped" if stopped else "completed")
 
-    def _lesson(self, job: UpdateJob) -> Lesson:
-        """What a task teaches; kept, since a probe and earlier stages are about the same tasks."""
+    def _tensors(self, job: UpdateJob) -> TaskTensors:
+        """The tensors of a job; kept, since a probe and earlier stages are about the same tasks."""
         earlier = job.earlier if job.method.modifiers else ()
-        lessons = [self._lessons.of(one) for one in (job.task, *earlier)]
-        return replace(lessons[0], known_NF=self._known_NF, earlier=tuple(lessons[1:]))
+        all_tensors = [self._cache.of(one) for one in (job.task, *earlier)]
+        return replace(all_tensors[0], known_NF=self._known_NF, earlier=tuple(all_tensors[1:]))
 
     @property
     def sizes(self) -> Sizes:
@@ -127,14 +127,14 @@ class VisionWorld:
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
         """See `World.recover`: AdamW on the images that the base was pretrained on, its own distribution the target."""
         base_log_1NC = log_probabilities(self._base, self._known_NF)
-        lesson = Lesson(self._known_NF, torch.zeros_like(base_log_1NC[0]), None, base_log_1NC)
+        tensors = TaskTensors(self._known_NF, torch.zeros_like(base_log_1NC[0]), None, base_log_1NC)
         batch_size = min(config.num_prompts, len(self._known_NF))
         plan = Plan(learning_rate, "constant", 0, config.max_steps, batch_size, weight_decay=0.0, max_grad_norm=0.0)
 
         def after_step(step: Step) -> bool:
             return watch(_progress(step))
 
-        return descend(self.policy.params, Changes(lesson), Distillation(), Common(), [plan], [seed], after_step)
+        return descend(self.policy.params, Changes(tensors), Distillation(), Common(), [plan], [seed], after_step)
 
     def interpolate(self, start: Path, end: Path, share: float) -> None:
         """See `World.interpolate`."""

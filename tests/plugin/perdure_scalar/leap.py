@@ -7,6 +7,6 @@ from perdure.agent.worlds.vision.methods import reinforce
 begin_pass = reinforce.begin_pass
 
 
-def loss(log_MBC: Any, rows: Any, settings: Any, draws: Any, moment: Any) -> Any:
-    loss_M, reward_M = reinforce.loss(log_MBC, rows, settings, draws, moment)
+def loss(log_MBC: Any, rows: Any, settings: Any, draws: Any, index: Any) -> Any:
+    loss_M, reward_M = reinforce.loss(log_MBC, rows, settings, draws, index)
     return 2 * loss_M, reward_M

@@ -8,30 +8,30 @@ from collections.abc import Callable
 from torch import Tensor
 
 from perdure.agent.worlds.losses import mu
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy, token_weights
 from perdure.agent.worlds.vision.methods import rl, sft
+from perdure.agent.worlds.vision.rngs import Rngs
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import VisionChord
 
 
 def begin_pass(
-    lesson: Lesson, settings: VisionChord, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows
+    tensors: TaskTensors, settings: VisionChord, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
 ) -> Rows:
     """One label an image, drawn by the writer."""
-    return {"targets": sft.demonstrations(lesson, draws)}
+    return {"targets": sft.demonstrations(tensors, rngs)}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: VisionChord, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionChord, rngs: Rngs, index: StepIndex
 ) -> tuple[Tensor, Tensor | None]:
     """The weighted sum of the two terms."""
     weight = mu(
-        moment.step,
+        index.step,
         start=settings.mu_start,
         end=settings.mu_end,
-        decay_steps=settings.mu_decay_steps or moment.steps,
+        decay_steps=settings.mu_decay_steps or index.steps,
     )
     targets_MBC = rows["targets"] * token_weights(log_MBC) if settings.phi else rows["targets"]
-    rl_M, reward_M = rl.loss(log_MBC, rows, settings, draws, moment)
+    rl_M, reward_M = rl.loss(log_MBC, rows, settings, rngs, index)
     return (1 - weight) * rl_M + weight * cross_entropy(log_MBC, targets_MBC), reward_M

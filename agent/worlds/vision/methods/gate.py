@@ -10,24 +10,26 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy, kl_policy_to_base_by_image
 from perdure.agent.worlds.vision.methods import rl, sft
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import VisionGate
 
 
-def begin_pass(lesson: Lesson, settings: VisionGate, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(
+    tensors: TaskTensors, settings: VisionGate, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
+) -> Rows:
     """One label an image, drawn by the writer."""
-    return {"targets": sft.demonstrations(lesson, draws)}
+    return {"targets": sft.demonstrations(tensors, rngs)}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: VisionGate, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionGate, rngs: Rngs, index: StepIndex
 ) -> tuple[Tensor, Tensor | None]:
     """The mean over images of whichever loss each has."""
-    labels_MBG, rewards_MBG = rl.sample(log_MBC, rows, settings, draws)
+    labels_MBG, rewards_MBG = rl.sample(log_MBC, rows, settings, rngs)
     solved_MB1 = rewards_MBG.amax(-1, keepdim=True) >= settings.success_reward
     practised_MBC = rl.sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1])
     loss_M = cross_entropy(log_MBC, torch.where(solved_MB1, practised_MBC, settings.sft_weight * rows["targets"]))

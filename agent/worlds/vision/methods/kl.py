@@ -10,9 +10,9 @@ from dataclasses import replace
 from torch import Tensor
 
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.lesson import Rows
 from perdure.agent.worlds.vision.losses import kl_base_to_policy
 from perdure.agent.worlds.vision.mlp import Params
+from perdure.agent.worlds.vision.task_tensors import Rows
 from perdure.curriculum.settings import Kl
 from perdure.curriculum.worlds.contract import Method
 

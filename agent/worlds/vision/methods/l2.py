@@ -10,8 +10,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.lesson import Rows, Term
 from perdure.agent.worlds.vision.mlp import Params
+from perdure.agent.worlds.vision.task_tensors import Rows, Term
 from perdure.curriculum.settings import L2
 from perdure.curriculum.worlds.contract import Method
 

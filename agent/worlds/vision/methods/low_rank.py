@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.optimizers import LowRank as LowRankOptimizer
 from perdure.agent.worlds.vision.optimizers import Optimizer
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
 from perdure.curriculum.settings import LowRank
 from perdure.curriculum.worlds.contract import Method
@@ -21,7 +21,7 @@ from perdure.curriculum.worlds.contract import Method
 def modify(method: Method, settings: LowRank, stacked: Params, changes: Changes) -> Changes:
     """The optimiser of the factors in place of that of the weights."""
 
-    def make(stacked: Params, plans: Sequence[Plan], draws: Draws) -> Optimizer:
-        return LowRankOptimizer(stacked, plans, draws, settings.r, settings.lora_alpha / settings.r)
+    def make(stacked: Params, plans: Sequence[Plan], rngs: Rngs) -> Optimizer:
+        return LowRankOptimizer(stacked, plans, rngs, settings.r, settings.lora_alpha / settings.r)
 
     return replace(changes, optimizer=make)

@@ -7,22 +7,24 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import by_class, policy_gradient
 from perdure.agent.worlds.vision.methods.rl import sample
+from perdure.agent.worlds.vision.rngs import Rngs
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import Reinforce
 
 
-def begin_pass(lesson: Lesson, settings: Reinforce, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(
+    tensors: TaskTensors, settings: Reinforce, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
+) -> Rows:
     """Nothing: samples are drawn at every step."""
     return {}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: Reinforce, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: Reinforce, rngs: Rngs, index: StepIndex
 ) -> tuple[Tensor, Tensor | None]:
     """The policy gradient with the reward itself as the weight of a sample."""
-    labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, draws)
+    labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
     weights_MBC = by_class(labels_MBG, rewards_MBG, log_MBC.shape[-1])
     return policy_gradient(log_MBC, weights_MBC), rewards_MBG.mean((-1, -2))

@@ -12,26 +12,26 @@ from dataclasses import replace
 import torch
 
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.mlp import Params
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.curriculum.settings import Replay
 from perdure.curriculum.worlds.contract import Method
 
 
 def modify(method: Method, settings: Replay, stacked: Params, changes: Changes) -> Changes:
     """The mixture in place of the task's own images."""
-    lesson = mixed(changes.lesson, written="demonstrations" in method.objective.needs)
-    return replace(changes, lesson=lesson, replay_ratio=settings.replay_ratio)
+    tensors = mixed(changes.tensors, written="demonstrations" in method.objective.needs)
+    return replace(changes, tensors=tensors, replay_ratio=settings.replay_ratio)
 
 
-def mixed(lesson: Lesson, *, written: bool) -> Lesson:
-    """The lesson with the images of the earlier ones behind its own; of those with a writer alone where `written`."""
-    pool = [one for one in lesson.earlier if one.writes or not written]
+def mixed(tensors: TaskTensors, *, written: bool) -> TaskTensors:
+    """The tensors with the images of earlier tasks behind their own; only tasks with a writer where `written`."""
+    pool = [one for one in tensors.earlier if one.writes or not written]
     if not pool:
-        return lesson
-    whole: Sequence[Lesson] = [lesson, *pool]
+        return tensors
+    whole: Sequence[TaskTensors] = [tensors, *pool]
     return replace(
-        lesson,
+        tensors,
         inputs_NF=torch.cat([one.inputs_NF for one in whole]),
         correct_NC=torch.cat([one.correct_NC for one in whole]),
         choices_NC=torch.cat([one.writer_1NC()[0] for one in whole]),

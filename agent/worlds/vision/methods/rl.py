@@ -10,21 +10,23 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import advantages, by_class, kl_policy_to_base, policy_gradient
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import Reinforce, VisionRl
 
 
-def begin_pass(lesson: Lesson, settings: VisionRl, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(
+    tensors: TaskTensors, settings: VisionRl, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
+) -> Rows:
     """Nothing: samples are drawn at every step."""
     return {}
 
 
-def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
+def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, rngs: Rngs, index: StepIndex) -> tuple[Tensor, Tensor | None]:
     """The policy gradient on a group of samples an image, and the KL term."""
-    labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, draws)
+    labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
     loss_M = policy_gradient(log_MBC, sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1]))
     if beta := float(default("rl", settings, "beta")):
         loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"])
@@ -37,7 +39,7 @@ def sample_weights(labels_MBG: Tensor, rewards_MBG: Tensor, settings: VisionRl, 
     return by_class(labels_MBG, advantages(rewards_MBG, scaled=scaled), classes)
 
 
-def sample(log_MBC: Tensor, rows: Rows, settings: VisionRl | Reinforce, draws: Draws) -> tuple[Tensor, Tensor]:
+def sample(log_MBC: Tensor, rows: Rows, settings: VisionRl | Reinforce, rngs: Rngs) -> tuple[Tensor, Tensor]:
     """Labels that the policy says now, and their rewards: shapes (M, B, G)."""
-    labels_MBG = draws.labels(log_MBC.detach().exp(), int(default("rl", settings, "num_generations")))
+    labels_MBG = rngs.labels(log_MBC.detach().exp(), int(default("rl", settings, "num_generations")))
     return labels_MBG, rows["correct"].gather(-1, labels_MBG)

@@ -19,21 +19,23 @@ import torch
 from torch import Tensor
 
 from perdure.agent.worlds.losses import entropy_weights
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy
+from perdure.agent.worlds.vision.rngs import Rngs
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import VisionSft
 
 
-def begin_pass(lesson: Lesson, settings: VisionSft, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(
+    tensors: TaskTensors, settings: VisionSft, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
+) -> Rows:
     """One label an image, drawn by the writer."""
     if before and settings.redraw is False:
         return before
-    return {"targets": demonstrations(lesson, draws)}
+    return {"targets": demonstrations(tensors, rngs)}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: VisionSft, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionSft, rngs: Rngs, index: StepIndex
 ) -> tuple[Tensor, Tensor | None]:
     """Cross-entropy, nats an image; with `token_weight: entropy` weighed (it is not divided by the weights)."""
     targets_MBC = rows["targets"]
@@ -42,8 +44,8 @@ def loss(
     return cross_entropy(log_MBC, targets_MBC), None
 
 
-def demonstrations(lesson: Lesson, draws: Draws) -> Tensor:
+def demonstrations(tensors: TaskTensors, rngs: Rngs) -> Tensor:
     """One-hot labels of the writer: shape (M, N, C)."""
-    writer_1NC = lesson.writer_1NC()
-    labels_MN = draws.labels(writer_1NC, 1)[..., 0]
+    writer_1NC = tensors.writer_1NC()
+    labels_MN = rngs.labels(writer_1NC, 1)[..., 0]
     return torch.nn.functional.one_hot(labels_MN, writer_1NC.shape[-1]).to(writer_1NC.dtype)

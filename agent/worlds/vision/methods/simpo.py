@@ -9,25 +9,25 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import simpo
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import Simpo
 
 
-def begin_pass(lesson: Lesson, settings: Simpo, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(tensors: TaskTensors, settings: Simpo, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
     """The pairs, drawn in the first pass and kept."""
     if before:
         return before
-    base_1NC = lesson.base_log_1NC.exp()
+    base_1NC = tensors.base_log_1NC.exp()
     return {
-        "chosen": draws.labels(base_1NC * lesson.correct_NC, 1)[..., 0],
-        "rejected": draws.labels(base_1NC * (1 - lesson.correct_NC), 1)[..., 0],
+        "chosen": rngs.labels(base_1NC * tensors.correct_NC, 1)[..., 0],
+        "rejected": rngs.labels(base_1NC * (1 - tensors.correct_NC), 1)[..., 0],
     }
 
 
-def loss(log_MBC: Tensor, rows: Rows, settings: Simpo, draws: Draws, moment: Moment) -> tuple[Tensor, Tensor | None]:
+def loss(log_MBC: Tensor, rows: Rows, settings: Simpo, rngs: Rngs, index: StepIndex) -> tuple[Tensor, Tensor | None]:
     """SimPO's loss, with TRL's names for its two constants."""
     beta, gamma = (float(default("simpo", settings, name)) for name in ("beta", "simpo_gamma"))
     return simpo(log_MBC, rows["chosen"], rows["rejected"], beta=beta, gamma=gamma), None

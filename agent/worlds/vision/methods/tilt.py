@@ -16,29 +16,31 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws, counts
-from perdure.agent.worlds.vision.lesson import Lesson, Moment, Rows
 from perdure.agent.worlds.vision.losses import cross_entropy
+from perdure.agent.worlds.vision.rngs import Rngs, counts
 from perdure.agent.worlds.vision.schedule import default
+from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
 from perdure.curriculum.worlds.vision.settings import VisionTilt
 
 LEAST_MASS = 1e-30
 """Keeps 0/0 from making a target out of nothing."""
 
 
-def begin_pass(lesson: Lesson, settings: VisionTilt, draws: Draws, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:
+def begin_pass(
+    tensors: TaskTensors, settings: VisionTilt, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows
+) -> Rows:
     """Weights of the verified samples by class, summing to 1 an image, or to 0 where none was right."""
     from_base = default("tilt", settings, "samples_from") == "base"
-    sampled_log_MNC = lesson.base_log_1NC if from_base else log_MNC()
-    labels_MNG = draws.labels(sampled_log_MNC.exp(), int(default("tilt", settings, "num_generations")))
-    kept_MNC = counts(labels_MNG, sampled_log_MNC.shape[-1]) * lesson.correct_NC
-    weights_MNC = kept_MNC * (lesson.base_log_1NC - sampled_log_MNC).exp().nan_to_num()
+    sampled_log_MNC = tensors.base_log_1NC if from_base else log_MNC()
+    labels_MNG = rngs.labels(sampled_log_MNC.exp(), int(default("tilt", settings, "num_generations")))
+    kept_MNC = counts(labels_MNG, sampled_log_MNC.shape[-1]) * tensors.correct_NC
+    weights_MNC = kept_MNC * (tensors.base_log_1NC - sampled_log_MNC).exp().nan_to_num()
     rewards_MN = kept_MNC.sum(-1) / labels_MNG.shape[-1]
     return {"targets": weights_MNC / weights_MNC.sum(-1, keepdim=True).clamp_min(LEAST_MASS), "rewards": rewards_MN}
 
 
 def loss(
-    log_MBC: Tensor, rows: Rows, settings: VisionTilt, draws: Draws, moment: Moment
+    log_MBC: Tensor, rows: Rows, settings: VisionTilt, rngs: Rngs, index: StepIndex
 ) -> tuple[Tensor, Tensor | None]:
     """Cross-entropy to the weighted samples, nats an image; the reward is that of the samples of this pass."""
     return cross_entropy(log_MBC, rows["targets"]), rows["rewards"].mean(-1)

@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.mlp import Params, member
 from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.training import Step, train
 from tests.agent.worlds.vision.test_vision_hybrids import after, earlier, same
-from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, lesson
+from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, tensors
 from tests.curriculum.methods import method_of, settings_of
 
 COMBINATIONS = ("rl+replay", "chord+replay", "tilt+replay", "sft+replay+kl", "rl+ewc", "gate+l2+low_rank")
 STRONG: Mapping[str, Any] = {"replay": {"replay_ratio": 0.5}, "kl": {"beta": 1.0}}
 
 
-def second() -> Lesson:
-    """A lesson after another one."""
-    return replace(lesson(base_of_one()), earlier=(earlier(),))
+def second() -> TaskTensors:
+    """A tensors after another one."""
+    return replace(tensors(base_of_one()), earlier=(earlier(),))
 
 
-def ended(name: str, seeds: list[int], what: Lesson, seen: list[Step] | None = None) -> Params:
+def ended(name: str, seeds: list[int], what: TaskTensors, seen: list[Step] | None = None) -> Params:
     """A stack of the base after some steps."""
     method = method_of(name)
     settings = settings_of(name, max_steps=12, per_device_train_batch_size=8, learning_rate=1e-2, **STRONG)
@@ -60,11 +60,13 @@ def test_a_combination_is_the_same_alone_and_in_a_stack(name: str) -> None:
 
 @pytest.mark.parametrize("objective", ["rl", "chord", "tilt", "reinforce", "simpo", "gate"])
 def test_replay_without_an_earlier_task_changes_no_bit(objective: str) -> None:
-    assert same(ended(f"{objective}+replay", [5], lesson(base_of_one())), ended(objective, [5], lesson(base_of_one())))
+    assert same(
+        ended(f"{objective}+replay", [5], tensors(base_of_one())), ended(objective, [5], tensors(base_of_one()))
+    )
 
 
 def test_what_samples_replays_tasks_that_nobody_wrote_for_and_what_imitates_does_not() -> None:
-    unwritten = replace(lesson(base_of_one()), earlier=(earlier(writes=False),))
+    unwritten = replace(tensors(base_of_one()), earlier=(earlier(writes=False),))
     assert not same(ended("rl+replay", [5], unwritten), ended("rl", [5], unwritten))
     assert same(ended("chord+replay", [5], unwritten), ended("chord", [5], unwritten))
 
@@ -72,7 +74,7 @@ def test_what_samples_replays_tasks_that_nobody_wrote_for_and_what_imitates_does
 @pytest.mark.parametrize("name", ["rl+replay", "chord+replay", "tilt+replay", "reinforce+replay"])
 def test_replayed_images_are_judged_by_their_own_tasks_rule(name: str) -> None:
     # No label is right for the task's own images and every one for the earlier task's, which are half of each batch.
-    own = lesson(base_of_one())
+    own = tensors(base_of_one())
     own = replace(own, correct_NC=torch.zeros_like(own.correct_NC))
     other = replace(earlier(), correct_NC=torch.ones(10, 4), choices_NC=torch.ones(10, 4) / 4)
     steps: list[Step] = []

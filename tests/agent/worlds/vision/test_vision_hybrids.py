@@ -9,21 +9,21 @@ import torch
 
 from perdure.agent.worlds.vision.batches import replayed_images
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.draws import Draws
-from perdure.agent.worlds.vision.lesson import Lesson, Moment
 from perdure.agent.worlds.vision.methods import ewc, gate, kl, l2, replay, rl, sft
 from perdure.agent.worlds.vision.methods.l2 import distance
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.optimizers import LowRank
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan, default, plan_for
+from perdure.agent.worlds.vision.task_tensors import StepIndex, TaskTensors
 from perdure.agent.worlds.vision.training import descend, log_probabilities, train
 from perdure.curriculum.settings import L2, Ewc, Kl
 from perdure.curriculum.worlds.vision.settings import VisionGate, VisionRl, VisionSft
-from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, lesson, trained
+from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, tensors, trained
 from tests.curriculum.methods import ON_SFT, method_of, settings_of
 
 CPU = torch.device("cpu")
-MOMENT = Moment(0, 10)
+MOMENT = StepIndex(0, 10)
 
 
 def rows(correct: Sequence[Sequence[float]], targets: Sequence[Sequence[float]]) -> dict[str, torch.Tensor]:
@@ -40,13 +40,13 @@ def same(one: Params, other: Params) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def after(name: str, settings: Mapping[str, Any], what: Lesson | None = None, *, steps: int = 12) -> Params:
+def after(name: str, settings: Mapping[str, Any], what: TaskTensors | None = None, *, steps: int = 12) -> Params:
     """The base after a few steps."""
     base = base_of_one()
     full = {"max_steps": steps, "per_device_train_batch_size": 8, "learning_rate": 1e-2, **settings}
     method, given = method_of(name), settings_of(name, **full)
     plan = plan_for(method, given.objective, IMAGES)
-    train(base, what or lesson(base_of_one()), method, given, [plan], [3], lambda _: False)
+    train(base, what or tensors(base_of_one()), method, given, [plan], [3], lambda _: False)
     return base
 
 
@@ -55,8 +55,8 @@ def test_the_gate_is_rl_where_every_image_has_a_right_sample() -> None:
     log_MBC = torch.randn(1, 5, 3).log_softmax(-1)
     what = rows([[1.0, 1.0, 1.0]] * 5, [[1.0, 0.0, 0.0]] * 5)
     for beta in (0.0, 0.3):
-        mine, reward = gate.loss(log_MBC, what, VisionGate(beta=beta), Draws([1], CPU), MOMENT)
-        plain, plain_reward = rl.loss(log_MBC, what, VisionRl(beta=beta), Draws([1], CPU), MOMENT)
+        mine, reward = gate.loss(log_MBC, what, VisionGate(beta=beta), Rngs([1], CPU), MOMENT)
+        plain, plain_reward = rl.loss(log_MBC, what, VisionRl(beta=beta), Rngs([1], CPU), MOMENT)
         assert torch.equal(mine, plain) and reward is not None and plain_reward is not None
         assert torch.equal(reward, plain_reward)
 
@@ -65,7 +65,7 @@ def test_the_gate_is_sft_where_none_has() -> None:
     log_MBC = torch.randn(1, 5, 3).log_softmax(-1)
     targets = [[0.0, 1.0, 0.0]] * 5
     what = rows([[0.0, 0.0, 0.0]] * 5, targets)
-    mine, reward = gate.loss(log_MBC, what, VisionGate(beta=0.3, sft_weight=0.5), Draws([1], CPU), MOMENT)
+    mine, reward = gate.loss(log_MBC, what, VisionGate(beta=0.3, sft_weight=0.5), Rngs([1], CPU), MOMENT)
     assert mine.tolist() == pytest.approx([-0.5 * float(log_MBC[0, :, 1].mean())])
     assert reward is not None and reward.tolist() == [0.0]
 
@@ -75,7 +75,7 @@ def test_the_gate_chooses_image_by_image() -> None:
     # of one mind, so its advantages are 0; the second's loss is -ln p(1) = 20 and a little; the mean is half of it.
     log_MBC = torch.tensor([[[20.0, 0.0], [20.0, 0.0]]]).log_softmax(-1)
     what = rows([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
-    mine, reward = gate.loss(log_MBC, what, VisionGate(), Draws([1], CPU), MOMENT)
+    mine, reward = gate.loss(log_MBC, what, VisionGate(), Rngs([1], CPU), MOMENT)
     assert mine.tolist() == pytest.approx([10.0])
     assert reward is not None and reward.tolist() == [0.5]
 
@@ -96,8 +96,8 @@ def test_the_term_of_sft_kl_is_the_forward_kl_of_the_images_of_the_step() -> Non
     # base (1/2, 1/2), policy (3/4, 1/4): KL = 1/2 ln(2/3) + 1/2 ln 2 = 0.1438; cross-entropy to 0: -ln 3/4 = 0.2877
     log_MBC = torch.tensor([[[0.75, 0.25]]]).log()
     what = rows([[1.0, 0.0]], [[1.0, 0.0]])
-    found, _ = sft.loss(log_MBC, what, VisionSft(), Draws([1], CPU), MOMENT)
-    (term,) = kl.modify(method_of("sft_kl"), Kl(beta=2.0), {}, Changes(lesson(base_of_one()))).terms
+    found, _ = sft.loss(log_MBC, what, VisionSft(), Rngs([1], CPU), MOMENT)
+    (term,) = kl.modify(method_of("sft_kl"), Kl(beta=2.0), {}, Changes(tensors(base_of_one()))).terms
     found = found + term({}, 0, log_MBC, what)
     assert found.tolist() == pytest.approx([0.28768 + 2 * 0.14384], abs=1e-4)
 
@@ -121,18 +121,18 @@ def test_the_first_step_of_eaft_is_that_of_sft_where_the_policy_knows_nothing() 
         flat = {name: torch.zeros_like(tensor) for name, tensor in base_of_one().items()}
         method, given = method_of(name), settings_of(name, max_steps=1, per_device_train_batch_size=8)
         plan = plan_for(method, given.objective, IMAGES)
-        train(flat, lesson(base_of_one()), method, given, [plan], [3], lambda _: False)
+        train(flat, tensors(base_of_one()), method, given, [plan], [3], lambda _: False)
         ends.append(flat)
     assert all(torch.allclose(ends[0][name], ends[1][name], atol=1e-7) for name in ends[0])
     assert not same(after("eaft", {}), after("sft", {}))
 
 
-def earlier(*, writes: bool = True, oracle: bool = False) -> Lesson:
+def earlier(*, writes: bool = True, oracle: bool = False) -> TaskTensors:
     """Another task: the other labels are right, and its images tell themselves apart by a large first feature."""
-    one = lesson(base_of_one(), oracle=oracle)
+    one = tensors(base_of_one(), oracle=oracle)
     inputs_NF = one.inputs_NF[:10].clone()
     inputs_NF[:, 0] = 100.0
-    return Lesson(
+    return TaskTensors(
         inputs_NF,
         1 - one.correct_NC[:10],
         None if oracle or not writes else 1 - one.correct_NC[:10],
@@ -143,15 +143,15 @@ def earlier(*, writes: bool = True, oracle: bool = False) -> Lesson:
 
 def test_replay_without_an_earlier_task_is_sft() -> None:
     assert same(after("replay", {"replay_ratio": 0.5}), after("sft", {}))
-    none = replace(lesson(base_of_one()), earlier=(earlier(writes=False),))
+    none = replace(tensors(base_of_one()), earlier=(earlier(writes=False),))
     assert same(after("replay", {"replay_ratio": 0.5}, none), after("sft", {})), "nobody wrote for it"
-    some = replace(lesson(base_of_one()), earlier=(earlier(),))
+    some = replace(tensors(base_of_one()), earlier=(earlier(),))
     assert not same(after("replay", {"replay_ratio": 0.5}, some), after("sft", {}))
 
 
 @pytest.mark.parametrize("oracle", [False, True])
 def test_replay_mixes_the_images_with_their_own_writers_labels(oracle: bool) -> None:
-    own = lesson(base_of_one(), oracle=oracle)
+    own = tensors(base_of_one(), oracle=oracle)
     mixed = replay.mixed(replace(own, earlier=(earlier(), earlier(writes=False), earlier(oracle=True))), written=True)
     assert (len(mixed.inputs_NF), mixed.replayed) == (IMAGES + 20, 20)
     writer_NC = mixed.writer_1NC()[0]
@@ -168,7 +168,7 @@ def test_the_share_of_replay_is_kept_over_the_steps(share: float, whole: int) ->
 
 def test_a_step_of_replay_has_its_share_of_earlier_images() -> None:
     # A network of one layer whose loss is the share: the earlier images are those of a first feature of 100.
-    what = replay.mixed(replace(lesson(base_of_one()), earlier=(earlier(),)), written=False)
+    what = replay.mixed(replace(tensors(base_of_one()), earlier=(earlier(),)), written=False)
     seen: list[float] = []
 
     class Counting:
@@ -203,14 +203,14 @@ def test_the_distance_is_a_sum_over_weights_of_each_model() -> None:
 
 def test_the_terms_of_ewc_and_l2_are_nothing_at_the_start() -> None:
     base = base_of_one()
-    changes = ewc.modify(method_of("ewc"), Ewc(ewc_lambda=1.0), base, Changes(lesson(base)))
+    changes = ewc.modify(method_of("ewc"), Ewc(ewc_lambda=1.0), base, Changes(tensors(base)))
     changes = l2.modify(method_of("l2"), L2(l2_lambda=1.0), base, changes)
     assert [float(term(base, 0, torch.empty(0), {})) for term in changes.terms] == [0, 0]
 
 
 def test_ewc_remembers_pretraining_and_every_earlier_task_alike() -> None:
     known_NF = torch.arange(100.0)[:, None].expand(100, 6)
-    own = replace(lesson(base_of_one()), known_NF=known_NF)
+    own = replace(tensors(base_of_one()), known_NF=known_NF)
     first = ewc.remembered(own, 4)
     assert first[:, 0].tolist() == [0, 25, 50, 75]
     later = ewc.remembered(replace(own, earlier=(earlier(), earlier())), 6)
@@ -227,7 +227,7 @@ def test_a_step_of_lora_is_the_one_that_autograd_takes_on_the_factors() -> None:
 
     stacked = {name: tensor.clone() for name, tensor in start.items()}
     plan = Plan(1e-2, "constant", 0, 3, 7, weight_decay=0.01, max_grad_norm=0.0)
-    mine = LowRank(stacked, [plan], Draws([4], CPU), rank=2, scale=1.5)
+    mine = LowRank(stacked, [plan], Rngs([4], CPU), rank=2, scale=1.5)
     factors = {name: tensor.clone().requires_grad_() for name, tensor in mine.factors.items()}
     adam = torch.optim.AdamW(factors.values(), lr=1e-2, weight_decay=0.01)
     for step in range(3):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from perdure.agent.worlds.vision.lesson_data import Examination
 from perdure.agent.worlds.vision.measures import Measures
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
+from perdure.agent.worlds.vision.tensor_cache import EvalSet
 from perdure.budget.divergence import divergences
 
 FEATURES, CLASSES = 6, 4
@@ -17,12 +17,12 @@ def network(seed: int) -> Params:
     return new_params([FEATURES, 12, CLASSES], torch.Generator().manual_seed(seed))
 
 
-def examination(name: str, seed: int, images: int = 30) -> Examination:
+def examination(name: str, seed: int, images: int = 30) -> EvalSet:
     generator = torch.Generator().manual_seed(seed)
     inputs_NF = torch.randn(images, FEATURES, generator=generator)
     correct_NC = (torch.rand(images, CLASSES, generator=generator) < 0.5).float()
     correct_NC[:, 0], correct_NC[:, 1] = 1, 0
-    return Examination(name, inputs_NF, correct_NC)
+    return EvalSet(name, inputs_NF, correct_NC)
 
 
 NEW, OLD = examination("new", 1), examination("old", 2)
@@ -64,7 +64,7 @@ def test_the_floor_of_one_image_by_hand() -> None:
         params["1.bias"] = torch.tensor(p).log()
         return params
 
-    new = Examination("new", torch.zeros(20, FEATURES), torch.tensor([[1.0, 0, 0, 1]]).repeat(20, 1))
+    new = EvalSet("new", torch.zeros(20, FEATURES), torch.tensor([[1.0, 0, 0, 1]]).repeat(20, 1))
     base, policy = constant(0.5, 0.25, 0.25, 1e-30), constant(0.125, 0.625, 0.125, 0.125)
     (figures,) = Measures(stack([base]), new, [OLD], OLD.inputs_NF).take(stack([policy]))
     assert figures["kl_floor"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3), abs=1e-5)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.worlds.vision.lesson import Lesson
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.training import Step, log_probabilities, train
 from perdure.curriculum.worlds.vision.spec import VISION
 from tests.curriculum.methods import method_of, settings_of
@@ -18,13 +18,13 @@ RATES = (1e-3, 3e-3, 1e-2)
 SCHEDULES = ("constant", "cosine", "linear")
 
 
-def lesson(base: Params, *, oracle: bool = False) -> Lesson:
+def tensors(base: Params, *, oracle: bool = False) -> TaskTensors:
     """Two of four labels are right, by the sign of the first feature; the writer always gives the lower."""
     inputs_NF = torch.randn(IMAGES, FEATURES, generator=torch.Generator().manual_seed(1))
     positive_N = inputs_NF[:, 0] > 0
     correct_NC = torch.stack([positive_N, ~positive_N, positive_N, ~positive_N], dim=1).float()
     choices_NC = torch.nn.functional.one_hot((~positive_N).long(), CLASSES).float()
-    return Lesson(inputs_NF, correct_NC, None if oracle else choices_NC, log_probabilities(base, inputs_NF))
+    return TaskTensors(inputs_NF, correct_NC, None if oracle else choices_NC, log_probabilities(base, inputs_NF))
 
 
 def base_of_one() -> Params:
@@ -39,9 +39,9 @@ def trained(
     oracle: bool = False,
     watch: list[Step] | None = None,
     **settings: object,
-) -> tuple[Params, Lesson]:
+) -> tuple[Params, TaskTensors]:
     base = base_of_one()
-    what = lesson(base, oracle=oracle)
+    what = tensors(base, oracle=oracle)
     common = settings_of(method, **{"max_steps": steps, "per_device_train_batch_size": 8, **settings})
     plans = [
         plan_for(method_of(method), common.objective.model_copy(update=own), IMAGES)
@@ -61,7 +61,7 @@ def trained(
     return stacked, what
 
 
-def mass(model: Params, what: Lesson) -> float:
+def mass(model: Params, what: TaskTensors) -> float:
     """The mean probability of a right label."""
     return float((forward(model, what.inputs_NF).softmax(-1) * what.correct_NC).sum(-1).mean())
 
@@ -74,7 +74,7 @@ def test_a_model_ends_with_the_same_weights_alone_and_in_company(method: str) ->
         settings = settings_of(method, max_steps=25, per_device_train_batch_size=8)
         alone = settings.objective.model_copy(update={"learning_rate": RATES[index], "lr_scheduler_type": schedule})
         plan = plan_for(method_of(method), alone, IMAGES)
-        train(base, lesson(base_of_one()), method_of(method), settings, [plan], [5 + index], lambda _: False)
+        train(base, tensors(base_of_one()), method_of(method), settings, [plan], [5 + index], lambda _: False)
         for name, tensor in member(together, index).items():
             assert torch.equal(tensor, base[name][0]), (schedule, name)
 
@@ -91,7 +91,7 @@ def test_networks_of_full_size_are_the_same_alone_and_in_a_stack_of_ten() -> Non
     base = stack([new_params([785, 512, 256, 10], torch.Generator().manual_seed(0))])
     inputs_NF = torch.rand(128, 785, generator=torch.Generator().manual_seed(1))
     correct_NC = (torch.arange(10) % 2 == (torch.arange(128) % 2)[:, None]).float()
-    what = Lesson(inputs_NF, correct_NC, correct_NC / 5, log_probabilities(base, inputs_NF))
+    what = TaskTensors(inputs_NF, correct_NC, correct_NC / 5, log_probabilities(base, inputs_NF))
     rl, settings = method_of("rl"), settings_of("rl", max_steps=3)
     plan = plan_for(rl, settings.objective, 128)
     stacked = {name: tensor.repeat(10, *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
@@ -129,7 +129,7 @@ def test_the_oracle_and_tilt_go_to_the_tilted_base_and_policy_gradient_does_not(
 
 
 def test_a_penalty_on_the_kl_keeps_the_policy_nearer() -> None:
-    def kl(model: Params, what: Lesson) -> float:
+    def kl(model: Params, what: TaskTensors) -> float:
         log_NC = forward(model, what.inputs_NF).log_softmax(-1)
         return float((log_NC.exp() * (log_NC - what.base_log_1NC[0])).sum(-1).mean())
 
@@ -157,7 +157,7 @@ def test_the_watch_can_end_it_and_sees_rewards_and_rates() -> None:
         return step.number == 3
 
     plan = plan_for(rl, settings.objective, IMAGES)
-    assert train(base, lesson(base_of_one()), rl, settings, [plan], [0], after_step) == 3
+    assert train(base, tensors(base_of_one()), rl, settings, [plan], [0], after_step) == 3
     assert [step.number for step in seen] == [1, 2, 3]
     assert seen[0].rates == (1e-3,)
     assert seen[0].reward_M is not None

@@ -1,4 +1,4 @@
-"""What a stack of models learns from, and what a method sees of it.
+"""The tensors that a stack of models learns from, and the contract of an objective.
 
 Axes: M models, N images of the task, B images of a step, F features, C classes.
 """
@@ -9,8 +9,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from perdure.agent.worlds.vision.draws import Draws
 from perdure.agent.worlds.vision.mlp import Params
+from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.curriculum.settings import Common
 
 Rows = Mapping[str, Tensor]
@@ -18,15 +18,15 @@ Rows = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """The task's training images, the same for all models of a stack, and what the base thinks of them.
+class TaskTensors:
+    """A task's training images, the same for all models of a stack, and the base's log-probabilities on them.
 
     All models of a stack began as the same base, so `base_log_1NC` has one model for all of them. `choices_NC` is the
     distribution from which the demonstrations' writer draws a label; `None` for the oracle, who draws from the base's
     own distribution over right answers, or where nobody `writes`.
 
-    `earlier` are the lessons of the stages before, and `known_NF` the images that the base was pretrained on; both are
-    there for the methods that use them. The last `replayed` images belong to earlier lessons (see `methods/replay.py`).
+    `earlier` are the tensors of the stages before, and `known_NF` the images that the base was pretrained on, for the
+    modifiers that use them. The last `replayed` images belong to earlier tasks (see `methods/replay.py`).
     """
 
     inputs_NF: Tensor
@@ -34,7 +34,7 @@ class Lesson:
     choices_NC: Tensor | None
     base_log_1NC: Tensor
     writes: bool = True
-    earlier: tuple["Lesson", ...] = ()
+    earlier: tuple["TaskTensors", ...] = ()
     known_NF: Tensor | None = None
     replayed: int = 0
 
@@ -44,15 +44,15 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where training stands: the step in hand, from 0, of how many."""
+class StepIndex:
+    """The number of a step, from 0, and of all steps."""
 
     step: int
     steps: int
 
 
 Term = Callable[[Params, int, Tensor, Rows], Tensor]
-"""Something added to an objective's loss, a figure a model, (M,).
+"""A term added to an objective's loss, a figure a model, (M,).
 
 Its arguments: the stack in training, the step from 0, and what the objective's loss has, `log_MBC` and `rows`.
 """
@@ -63,20 +63,20 @@ class Objective(Protocol):
 
     def begin_pass(
         self,
-        lesson: Lesson,
+        tensors: TaskTensors,
         settings: Common,
-        draws: Draws,
+        rngs: Rngs,
         log_MNC: Callable[[], Tensor],
         before: Rows,
     ) -> Rows:
-        """What is drawn once a pass over the images, such as demonstrations; `before` is that of the last pass.
+        """Draw what is drawn once a pass over the images, such as demonstrations; `before` is that of the last pass.
 
         `log_MNC()` computes the policy's log-probabilities on all images, as it is now.
         """
         ...
 
     def loss(
-        self, log_MBC: Tensor, rows: Rows, settings: Common, draws: Draws, moment: Moment
+        self, log_MBC: Tensor, rows: Rows, settings: Common, rngs: Rngs, index: StepIndex
     ) -> tuple[Tensor, Tensor | None]:
         """The loss of each model, shape (M,), and the mean reward of what was sampled, if anything was.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 
-class Draws:
+class Rngs:
     """One generator a model."""
 
     def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
@@ -40,6 +40,6 @@ class Draws:
 
 
 def counts(labels_MNG: Tensor, classes: int) -> Tensor:
-    """How often each class was drawn: shape (M, N, classes), as floats."""
+    """The number of draws of each class: shape (M, N, classes), as floats."""
     zeros_MNC = torch.zeros(*labels_MNG.shape[:2], classes, device=labels_MNG.device)
     return zeros_MNC.scatter_add_(-1, labels_MNG, torch.ones_like(labels_MNG, dtype=zeros_MNC.dtype))
