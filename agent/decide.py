@@ -11,7 +11,7 @@ from perdure.agent.life import Life
 from perdure.agent.run.events import Decided
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
-from perdure.agent.trial import Fork
+from perdure.agent.trial import TrialRunner
 from perdure.agent.worlds.registry import stage_steps
 from perdure.budget.errors import ConfigError
 from perdure.budget.monitor import Reading
@@ -27,9 +27,9 @@ from perdure.curriculum.worlds.registry import sections
 
 
 def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Decision:
-    """The stage's own method if it names one, else what the strategy says; journaled with its candidates.
+    """The stage's own method if it names one, else the strategy's choice; journaled with its candidates.
 
-    A stage that was decided before a kill keeps its decision, so that a resumed life goes on as it began.
+    A stage that was decided before a kill keeps its decision, so that a resumed run goes on as it began.
 
     Raises:
         ConfigError: the strategy fails, or what it says cannot be carried out.
@@ -60,10 +60,10 @@ def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) ->
 
 
 def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Situation:
-    """What the strategy is told."""
+    """The situation that the strategy chooses in."""
     curriculum = life.curriculum
     cap = cap_for(curriculum, life.logger.state, number, entry)
-    fork = Fork(life, number, stage, task, cap, entry.kl.value)
+    trials = TrialRunner(life, number, stage, task, cap, entry.kl.value)
     return Situation(
         number=number,
         stages=len(life.tasks),
@@ -77,8 +77,8 @@ def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Readi
         cap=cap,
         record=life.logger.state,
         law=life.monitor.law,
-        attempt=fork.attempt,
-        rates=fork.rates,
+        attempt=trials.attempt,
+        rates=trials.rates,
         seed=derive(curriculum.seed, "strategy", stage.name),
     )
 
@@ -91,7 +91,7 @@ def method_steps(curriculum: Curriculum, stage: Stage, task: Task, name: str) ->
 
 
 def possible_methods(curriculum: Curriculum, task: Task) -> tuple[str, ...]:
-    """Those among which the strategy may choose, and that can learn the task.
+    """The methods among which the strategy may choose and that can learn the task.
 
     Raises:
         ConfigError: there are none.
@@ -110,7 +110,7 @@ def possible_methods(curriculum: Curriculum, task: Task) -> tuple[str, ...]:
 
 
 def checked(decision: object, situation: Situation) -> Decision:
-    """What a strategy returned, if it can be carried out.
+    """The decision that a strategy returned, if it can be carried out.
 
     Raises:
         ConfigError: it is no `Decision`, its method is unknown, of another world or cannot learn the task, or its
@@ -160,7 +160,7 @@ def _method(name: object, situation: Situation, who: str) -> str:
 
 
 def _has_candidates(curriculum: Curriculum) -> bool:
-    """Whether the strategy is bound to a list; a user's own without one may name any combination of its world."""
+    """True if the strategy is bound to a list; a user's own without one may name any combination of its world."""
     return not isinstance(curriculum.strategy, PythonStrategy) or curriculum.strategy.candidates is not None
 
 

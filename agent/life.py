@@ -15,9 +15,9 @@ from perdure.eval.scorecard import Scorecard
 
 @dataclass
 class Life:
-    """All that a life needs. What is done is in the folder; nothing here has to survive a kill.
+    """All that a run needs. What is done is in the folder; nothing here has to survive a kill.
 
-    `strict`: it ends before any training if a stage cannot reach its target within the budget (`agent/prices.py`).
+    `strict`: the run ends before any training if a stage cannot reach its target within the budget (`agent/prices.py`).
     """
 
     curriculum: Curriculum

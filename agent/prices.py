@@ -1,4 +1,4 @@
-"""Prices the stages of a life before it is lived: the base's rate on each task, and what a target costs at least.
+"""Prices the stages of a run before it trains: the base's rate on each task, and what a target costs at least.
 
 The rate is the mass of right answers: the share of answers, sampled at temperature 1 to training prompts, that the
 reward calls right. What is examined later is held out, and is answered greedily unless `evaluation.temperature` says
@@ -28,7 +28,7 @@ SUCCESS_REWARD = 0.5
 """The reward from which an answer is right, where the strategy names none."""
 
 REMEDY = "Raise budget.kl or lower the target"
-"""What lets a stage fit."""
+"""The remedy for a stage that does not fit."""
 
 
 def refuse_unpriced(curriculum: Curriculum) -> None:
@@ -53,7 +53,7 @@ def price(life: Life) -> None:
     """Journal the price of every stage with a target that has none yet; the policy is the base now.
 
     Raises:
-        GateError: the life is strict and a stage cannot fit, and every such stage is named; or none can be told.
+        GateError: the run is strict, and a stage does not fit (every such stage is named) or no price is known.
     """
     curriculum, logger = life.curriculum, life.logger
     wanted = {number for number, stage, _ in life.stages if curriculum.target_of(stage) is not None}
@@ -68,13 +68,13 @@ def price(life: Life) -> None:
             logger.log(Priced(**vars(one)))
     fault = refusal(curriculum, prices) if life.strict else None
     if fault is not None:
-        reason = f"{fault}\nNothing was trained. To live it all the same, begin it anew without --strict"
+        reason = f"{fault}\nNothing was trained. To run it all the same, start it again without --strict"
         logger.log(Refused(reason=reason))
         raise GateError(reason)
 
 
 def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str | None:
-    """Why a strict life is not lived: every stage that cannot fit, one a line, or that nothing can be told of any."""
+    """The reason to refuse a strict run: every stage that does not fit, one a line, or that no price is known."""
     found = [f"{one.refusal} ({one.name})" for one in prices if one.refusal is not None]
     what = "these stages cannot reach their target, an accuracy of sampled answers, within the budget"
     if found:
@@ -170,7 +170,7 @@ def price_stages(
 
 
 def _cut(curriculum: Curriculum, lengths: Sequence[int]) -> bool:
-    """Whether the monitor's texts may end before the answers do that are examined."""
+    """True if the monitor's texts may end before the answers that are scored."""
     most = curriculum.budget.max_completion_length
     return (
         curriculum.evaluation.max_completion_length > most

@@ -60,5 +60,5 @@ def score_ends(life: Life, number: int, name: str) -> None:
 
 
 def figures(score: Score) -> dict[str, Any]:
-    """What both kinds of score events say."""
+    """The fields of both kinds of score events."""
     return {"name": score.name, "value": score.value, "stderr": score.stderr, "n": score.n}

@@ -1,4 +1,4 @@
-"""Everything that must be right before a life begins or goes on. Nothing is written until all of it is."""
+"""Checks and loads everything before a run starts or resumes; nothing is written before all of it is right."""
 
 import json
 import platform
@@ -42,7 +42,7 @@ LIBRARIES = (
 
 
 DIGITS = 12
-"""How much of a base's hash a message shows."""
+"""Digits of a base's hash in messages."""
 
 
 def start(
@@ -53,7 +53,7 @@ def start(
     strict: bool = False,
     make: Callable[[Curriculum], World] = make_world,
 ) -> Life:
-    """A new life in a new run folder at `path`; `strict` as in `Life`, and `make` gives the world, whose policy is the
+    """A new run in a new folder at `path`; `strict` as in `Life`, and `make` gives the world, whose policy is the
     base.
 
     Raises:
@@ -72,7 +72,7 @@ def start(
 
 
 def resume(path: Path, view: View) -> Life:
-    """The life in an existing run folder, from where it stopped; strict if it was begun so.
+    """The run in an existing folder, from where it stopped; strict if it was started so.
 
     Raises:
         RunError: no run there, or what it was begun with is no longer the same (the difference is named).
@@ -92,7 +92,7 @@ def resume(path: Path, view: View) -> Life:
 
 @dataclass(frozen=True)
 class Ready:
-    """Everything of a life that is checked and loaded before its folder is made; `methods` are those of each stage."""
+    """The parts of a run that are checked and loaded before its folder is made; `methods` are those of each stage."""
 
     curriculum: Curriculum
     tasks: tuple[Task, ...]
@@ -169,7 +169,7 @@ def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
 
 
 def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[str]:
-    """Those that a stage may come to use, now that its data is known."""
+    """The methods that a stage may come to use, now that its data is known."""
     own = stage.method or (curriculum.strategy.method if isinstance(curriculum.strategy, FixedStrategy) else None)
     if own is None:
         return possible_methods(curriculum, task)
@@ -206,12 +206,12 @@ def _started(run: str, ready: Ready, strict: bool) -> Started:
 
 
 def description(started: Started) -> dict[str, Any]:
-    """What `run.json` holds: all that must be the same when the run is resumed."""
+    """The content of `run.json`: all that must be the same when the run is resumed."""
     return {name: value for name, value in to_json(started).items() if name not in ("event", "time", "schema")}
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of every library that decides the weights."""
+    """The versions of Python and of every library that decides the weights."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
@@ -235,7 +235,7 @@ def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:
 
 
 def differences(path: str, begun: Any, now: Any) -> list[str]:
-    """Where two JSON values differ, one line each."""
+    """The differences of two JSON values, one line each."""
     if isinstance(begun, dict) and isinstance(now, dict):
         keys = [*begun, *(key for key in now if key not in begun)]
         return [line for key in keys for line in differences(f"{path}.{key}", begun.get(key), now.get(key))]

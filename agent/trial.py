@@ -1,8 +1,8 @@
 """Tries a method on a fork of the policy: a few steps, what they gained, lost and moved, and then all as before.
 
-A trial is the beginning of the stage as the method would live it, with two differences. It trains on the task without
+A trial is the beginning of the stage by the method, with two differences. It trains on the task without
 the items set aside to measure the gain on. And its learning rate is the stage's own from the first step to the last: a
-warm-up or a decay over a handful of steps would tell nothing of a stage. What else depends on the length of the stage,
+warm-up or a decay over a handful of steps would say nothing of a stage. What else depends on the length of the stage,
 such as the weight of `chord`'s two terms, is as it is at the stage's beginning.
 
 Nothing is left of it: its folder is removed, the weights come back from a file, and generators are put back. Killed
@@ -37,7 +37,7 @@ FOLDER = "trial"
 
 
 @dataclass
-class Fork:
+class TrialRunner:
     """Tries methods on one stage. What they are measured against is measured once.
 
     `cap` is that of the stage, to which a penalty would steer; `kl` the reading's at its start. Only training items are
@@ -148,7 +148,7 @@ class Fork:
         return list(zip(self.life.curriculum.stages, self.life.tasks[: self.number - 1], strict=False))
 
     def _means(self, stage: Stage, task: Task, items: Sequence[Item], k: int, *, now: bool) -> list[float]:
-        """Of the policy as it is `now`, or as it was when the stage began, which is measured once."""
+        """Mean rewards of the policy `now`, or as it was when the stage began, which is measured once."""
         life, place = self.life, (stage.name, len(items), k)
         if not now and place in self._measured:
             return self._measured[place]
@@ -182,8 +182,8 @@ def forked(world: World, folder: Path) -> Iterator[None]:
 class _Watch:
     """Ends a trial after its steps; notes when each was made, whether one broke, and the KL half-way."""
 
-    def __init__(self, fork: Fork, method: str, steps: int) -> None:
-        self._fork, self._method, self._steps = fork, method, steps
+    def __init__(self, trials: TrialRunner, method: str, steps: int) -> None:
+        self._trials, self._method, self._steps = trials, method, steps
         self._times: list[float] = []
         self._last = time.perf_counter()
         self.made = 0
@@ -196,9 +196,9 @@ class _Watch:
         figures = [one for one in (progress.loss, progress.reward) if one is not None]
         self.broken = not all(map(math.isfinite, figures))
         detail = f"trying {self._method}: step {progress.step} of {self._steps}"
-        self._fork.life.logger.phase("deciding", stage=self._fork.number, name=self._fork.stage.name, detail=detail)
+        self._trials.life.logger.phase("deciding", stage=self._trials.number, name=self._trials.stage.name, detail=detail)
         if progress.step == self._steps // 2 and not self.broken:
-            self.kl_midway = self._fork._kl()
+            self.kl_midway = self._trials._kl()
         self._last = time.perf_counter()
         return self.broken or progress.step >= self._steps
 
@@ -216,7 +216,7 @@ def _rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float
 
 
 SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio")
-"""What decides the learning rate of a step, under TRL's names."""
+"""The settings that decide the learning rate of a step, under TRL's names."""
 
 
 def at_full_rate(settings: Common, *, most: int) -> Common:

@@ -1,1 +1,1 @@
-"""How a stage is held to its cap, and what becomes of one that ends above it."""
+"""The enforcement of a stage's cap: while it trains, and where it ends above."""

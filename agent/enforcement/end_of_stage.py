@@ -1,4 +1,4 @@
-"""What becomes of a stage that ends above its cap, or broken: recovered, projected, rolled back, or left as it is.
+"""Ends a stage: one above its cap, or broken, is recovered, projected, rolled back, or left as it is.
 
 Every remedy is deterministic and writes nothing that a second run of it would not write again, so that a stage that is
 killed here ends with the same weights.

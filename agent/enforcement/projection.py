@@ -14,10 +14,10 @@ PRECISION = 0.01
 """The search is done when the KL is below the cap by no more than this share of it."""
 
 MOST_READINGS = 12
-"""Of the KL along the line."""
+"""Readings of the KL along the line, at most."""
 
 POWERS = (0.5, 4.0)
-"""Between these is the power of the share by which the KL is taken to rise, where two points beyond the cap tell it."""
+"""The bounds of the power of the share by which the KL is assumed to rise, estimated from two points beyond the cap."""
 
 LINE: dict[End, str] = {
     "within": "line-within.safetensors",
@@ -73,7 +73,7 @@ def last_within(read_at: Callable[[float], Reading], start: Reading, ended: Read
     Departure from plain bisection: halving takes a reading for every factor of two between the end of the line and the
     cap, so that twelve do not suffice where an update went a thousand caps too far. The next point is instead where
     the cap is crossed if the KL rises from the start's as a power of the share (`crossing`): as its square from the
-    base, more nearly as the share itself from farther out. Where that cannot be told, or has moved the same end of the
+    base, more nearly as the share itself from farther out. Where that is not known, or has moved the same end of the
     bracket twice in a row, the bracket is halved at least, in the logarithm of the share once its inner end is not the
     start. A KL that keeps to no power may still be left farther below the cap than `PRECISION`.
     """
@@ -120,7 +120,7 @@ def halfway(low: Point, high: Point) -> float:
 
 
 def _power(one: Point, other: Point) -> float:
-    """The slope between two points in logarithms; 0 where their shares are too near one another to tell."""
+    """The slope between two points in logarithms; 0 where their shares are too close."""
     wide = math.log(one.share) - math.log(other.share)
     return (math.log(one.rise) - math.log(other.rise)) / wide if wide else 0.0
 

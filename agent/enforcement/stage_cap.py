@@ -1,4 +1,4 @@
-"""What a stage may spend of the budget, and what steers its KL penalty towards that."""
+"""The cap of a stage, and the controller that steers its KL penalty there."""
 
 from perdure.agent.life import Life
 from perdure.agent.run.stages import saved_stage

@@ -45,7 +45,7 @@ class StageMonitor:
         return self.log_reading(self.measure(0), entry=True)
 
     def has_budget(self, entry: Reading) -> bool:
-        """Whether any budget remains to be spent; if not, the update is not begun."""
+        """True if any budget remains; if not, the update does not begin."""
         if self.budget.demands(entry) is None:
             return True
         self.intervene("stop", f"no budget left at the start: {describe(entry)}", "no update", 0)

@@ -1,1 +1,1 @@
-"""What a life will take, told before it is lived: KL, time, disk and memory."""
+"""The plan of a run before it starts: KL, time, disk and memory."""

@@ -1,4 +1,4 @@
-"""What is told of a life before it is lived."""
+"""The costs of a run before it starts."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class MethodCost:
-    """What a stage takes by one method; `None` where `fault` says why it cannot be told.
+    """The cost of a stage by one method; `None` where `fault` says why it is not known.
 
     `seconds` are those of training with its readings. `as_in` names the stage whose trial stands for this one's.
     """
@@ -61,7 +61,7 @@ class Disk:
 
     @property
     def kept(self) -> int:
-        """What is there when the life is over, scores and journal aside."""
+        """Bytes on the disk at the end of the run, without scores and journal."""
         return self.base + self.stages * self.policy
 
     @property
@@ -79,7 +79,7 @@ def most_snapshots(budget: BudgetConfig) -> int:
 
 @dataclass(frozen=True)
 class LifePlan:
-    """A life: its stages, and what is common to them.
+    """The plan of a run: its stages, and what they have in common.
 
     Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, and of the
     planning itself.
@@ -100,7 +100,7 @@ class LifePlan:
 
     @property
     def seconds(self) -> Span | None:
-        """Of the whole life; `None` if a stage cannot be told."""
+        """Seconds of the whole run; `None` if a stage's are not known."""
         known = [stage.seconds for stage in self.stages if stage.seconds is not None]
         if len(known) < len(self.stages):
             return None

@@ -1,4 +1,4 @@
-"""How much memory an update takes at its peak, by method: computed from the sizes of what it must hold at once.
+"""The peak memory of an update by method, computed from the sizes of all that it must hold at once.
 
 Counted are the weights, their gradients, AdamW's two moments, the copies that a method keeps beside them, and the
 largest logits with their gradient. Not counted are the activations between (which grow with the batch and the length,
@@ -14,7 +14,7 @@ from perdure.curriculum.worlds.contract import Method, Sizes
 
 @dataclass(frozen=True)
 class Memory:
-    """What an update holds at once, in bytes."""
+    """The bytes that an update holds at once."""
 
     weights: int
     gradients: int

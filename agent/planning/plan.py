@@ -1,4 +1,4 @@
-"""Prices a whole life before it is lived: nothing is kept, and nothing of the policy changes.
+"""Plans a whole run before it starts: nothing is kept, and nothing of the policy changes.
 
 What is measured: the base's rates, the lengths of its texts, a reading, a batch of every column of the scorecard, a few
 steps of each possible method from the base, and the sizes of what a stage writes. From these the time of a stage is
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
-    """The plan of a life; `folder` is for what is written on the way, and can be removed afterwards.
+    """The plan of a run; `folder` holds what is written on the way, and can be removed afterwards.
 
     Raises:
         PerdureError: whatever `perdure run` would refuse, too.
@@ -69,14 +69,14 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
-    """How many seconds a call took, and what it returned."""
+    """The seconds that a call took, and its result."""
     begun = time.perf_counter()
     result = call()
     return time.perf_counter() - begun, result
 
 
 def _reading_seconds(ready: Ready) -> float:
-    """Of one reading; with several tasks each gives a part of its texts, so that it takes about the same."""
+    """Seconds of one reading; with several tasks each gives a part of its texts, so that it takes about the same."""
     names = ["generic"] if ready.curriculum.budget.prompts == "generic" else [ready.tasks[0].name]
     return timed(lambda: ready.world.measure(names))[0]
 
@@ -96,7 +96,7 @@ def _largest_checkpoint(trials: list[Trial]) -> int:
 
 
 def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], an_answer: float) -> float:
-    """What the strategy takes: nothing, the rule's samples, or at most what trials of all candidates do, which is their
+    """Seconds of the strategy: nothing, the rule's samples, or at most what trials of all candidates do, which is their
     samples and a share of the slowest one's time. `an_answer`: seconds of one sampled answer.
     """
     strategy = ready.curriculum.strategy
@@ -109,7 +109,7 @@ def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], a
 
 
 def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates: int) -> int:
-    """How many answers a strategy samples at most to choose among the candidates of a stage.
+    """The number of answers that a strategy samples at most to choose among the candidates of a stage.
 
     `items` are the training items of the tasks seen, the stage's own last. Trials look at the items set aside before
     them all and after each, and from the second stage on at as many of the earlier tasks (`agent/trial.py`). `bandit`

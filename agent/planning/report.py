@@ -16,14 +16,14 @@ MEASURED = (
 )
 COMPUTED = (
     "floors, needs and what is left",
-    "seconds of whole stages and of the life",
-    "bytes of the whole life on the disk",
+    "seconds of whole stages and of the run",
+    "bytes of the whole run on the disk",
     "bytes of memory: weights, gradients, optimiser, copies and logits, without activations",
 )
 
 
 def plan_object(plan: LifePlan) -> dict[str, Any]:
-    """Plain values, `None` for what cannot be told. KL in nats; sizes in bytes; `seconds` by the quickest methods and
+    """Plain values, `None` for what is not known. KL in nats; sizes in bytes; `seconds` by the quickest methods and
     by the slowest; `measured` and `computed` say which figures are which.
     """
     budget = plan.curriculum.budget

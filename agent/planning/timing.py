@@ -20,7 +20,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Timing:
-    """What a short trial of a method measured.
+    """The measurements of a short trial of a method.
 
     Attributes:
         steps: that the whole stage would have.
@@ -77,7 +77,7 @@ class _Stopwatch:
         return False
 
     def timing(self, checkpoint_bytes: int) -> Timing:
-        """What was seen; a stage of a single step has nothing but that step to be told from."""
+        """The measurements; of a stage with a single step they come from that step."""
         first, *rest = self._times or [time.perf_counter()]
         a_step = (rest[-1] - first) / len(rest) if rest else first - self._begun
         setup = max(0.0, first - self._begun - a_step)

@@ -1,4 +1,4 @@
-"""Which methods are tried on which stages, and what that says of the others."""
+"""Tries methods on stages, and estimates the others from these trials."""
 
 import time
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ MOST_SECONDS = 35.0
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of trying one method in one stage, counted from 0."""
+    """The result of trying one method in one stage, counted from 0."""
 
     stage: int
     method: str
@@ -48,7 +48,7 @@ def try_all(ready: Ready, folder: Path, view: View) -> list[Trial]:
 
 
 def cost_of(ready: Ready, index: int, method: str, trials: list[Trial], reading_seconds: float) -> MethodCost:
-    """What the stage takes by a method: by its own trial, else by that of the first stage that had one."""
+    """The cost of a stage by a method: by its own trial, else by that of the first stage that had one."""
     own = [one for one in trials if (one.stage, one.method) == (index, method)]
     trial = own[0] if own else next(one for one in trials if one.method == method)
     as_in = None if own else ready.tasks[trial.stage].name

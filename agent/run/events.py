@@ -128,7 +128,7 @@ class Measured(StageEvent, Reading):
 
     @property
     def predictors(self) -> dict[str, float]:
-        """What a forgetting law looks at, by the names it knows: nats a token, or fractions."""
+        """The predictors of a forgetting law, by its own names: nats a token, or fractions."""
         known = {
             "kl_base_to_policy": self.kl_per_token,
             "kl_policy_to_base": self.kl_policy_to_base_per_token,
@@ -273,7 +273,7 @@ OLDER: dict[str, dict[str, Any]] = {
         "l2_distributions_per_token": UNMEASURED,
     },
 }
-"""What lines of schema 1 may lack."""
+"""Fields that lines of schema 1 may lack."""
 
 
 def _completed(line: Mapping[str, Any]) -> dict[str, Any]:

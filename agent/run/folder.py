@@ -119,7 +119,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote."""
+    """The object that `write_json` wrote."""
     return json.loads(path.read_text())
 
 

@@ -1,4 +1,4 @@
-"""What a life came to, from its record and its per-item results. Imports no torch: `show` and `watch` use it."""
+"""The results of a run, from its state and its per-item results. Imports no torch: `show` and `watch` use it."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ Number = float | None
 
 @dataclass(frozen=True)
 class Change:
-    """The change of one score since the base, on the same items; `None` where there are too few items to tell."""
+    """The change of one score since the base, on the same items; `None` where there are too few items."""
 
     difference: float
     low: float | None
@@ -30,14 +30,14 @@ class Change:
 
 
 def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, Any]:
-    """What `perdure show RUN --json` prints: plain values, `None` for what is not known.
+    """The object that `perdure show RUN --json` prints: plain values, `None` for what is not known.
 
-    `refusal` says why a strict life was refused; it is `None` of every other.
+    `refusal` says why a strict run was refused; `None` for every other.
     Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
     that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
     stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
     what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
-    was projected. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a life of which t stages are done
+    was projected. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a run of which t stages are done
     counts as one of t stages) and `metric_intervals` are 95 % bootstrap intervals over items, from the files in
     `run_folder`; `None` without them.
     """
@@ -127,7 +127,7 @@ def _columns(
 
 
 def _agreed(value: float | None, bounds: MetricEstimate) -> MetricEstimate:
-    """The journal's figure with the interval of the files, if the files tell the same figure."""
+    """The journal's figure with the interval of the files, if the files give the same figure."""
     if value is None or bounds.value is None or not math.isclose(value, bounds.value, abs_tol=1e-9):
         return MetricEstimate(value)
     return bounds

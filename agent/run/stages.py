@@ -10,7 +10,7 @@ from perdure.agent.run.folder import commit_folder, read_json, write_json
 from perdure.curriculum.schema import Stage
 
 STAGE_FILE, STAGE_FILE_1 = "stage.json", "settled.json"
-"""What is known of a stage whose policy is saved, in its folder; the second is what schema 1 called it."""
+"""The file of a stage whose policy is saved; the second is its name in schema 1."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ BASE = SavedStage("base", None, 0)
 
 
 def saved_stage(folder: Path) -> SavedStage | None:
-    """What is known of the stage in a folder; `None` while its policy is not saved."""
+    """The stage saved in a folder; `None` while its policy is not saved."""
     found = [folder / name for name in (STAGE_FILE, STAGE_FILE_1) if (folder / name).exists()]
     return SavedStage(**read_json(found[0])) if found else None
 

@@ -76,7 +76,7 @@ def term_groups(curriculum: Curriculum, seen: Sequence[str]) -> tuple[str, ...]:
 
 
 def needs_terms(curriculum: Curriculum) -> bool:
-    """Whether any stage may train on texts of the base: with the penalty, or by a method that needs them."""
+    """True if any stage may train on texts of the base: with the penalty, or by a method that needs them."""
     if curriculum.budget.enforces("penalty"):
         return True
     names = {name for stage in curriculum.stages for name in methods_of(curriculum, stage)}

@@ -193,7 +193,7 @@ def test_a_strict_life_ends_before_any_training(tmp_path: Path) -> None:
     assert lines[1] == "  stage 1 needs at least 2.303 nats, 1.000 are left (task0)"
     assert lines[2] == "  stage 2 needs at least 2.303 nats, 1.000 are left (task1)"
     assert lines[3] == "Raise budget.kl or lower the target"
-    assert lines[4] == "Nothing was trained. To live it all the same, begin it anew without --strict"
+    assert lines[4] == "Nothing was trained. To run it all the same, start it again without --strict"
     record = record_of(tmp_path / "run")
     assert (record.status, len(record.prices), len(record.rows)) == ("refused", 2, 1)
     assert record.refusal == str(caught.value)

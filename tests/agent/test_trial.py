@@ -15,7 +15,7 @@ from perdure.agent.loop import begin
 from perdure.agent.run.events import Decided
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.setup import start
-from perdure.agent.trial import Fork, at_full_rate
+from perdure.agent.trial import TrialRunner, at_full_rate
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import RlTrain, SftTrain
@@ -25,17 +25,17 @@ from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
-def fork_of(life: Life, number: int = 1) -> Fork:
+def fork_of(life: Life, number: int = 1) -> TrialRunner:
     stage, task = life.curriculum.stages[number - 1], life.tasks[number - 1]
     life.folder.partial_stage(number, stage.name).mkdir(parents=True)
-    return Fork(life, number, stage, task, life.curriculum.budget.kl, 0.0)
+    return TrialRunner(life, number, stage, task, life.curriculum.budget.kl, 0.0)
 
 
 def files(folder: RunFolder) -> list[str]:
     return sorted(str(path.relative_to(folder.path)) for path in (folder.path / "stages").rglob("*"))
 
 
-def scalar(path: Path, world: ScalarWorld) -> tuple[Life, Fork]:
+def scalar(path: Path, world: ScalarWorld) -> tuple[Life, TrialRunner]:
     life = a_life(path, curriculum(train={"max_steps": 20}), world)
     return life, fork_of(life)
 
@@ -142,7 +142,7 @@ def test_killed_in_a_trial_it_is_made_again_with_the_same_result(tmp_path: Path)
     (folder / "checkpoints" / "last.json").write_text("[3, 0.3, null]")
     world = ScalarWorld()
     resumed = a_life(tmp_path / "cut", life.curriculum, world)
-    again = Fork(resumed, 1, fork.stage, fork.task, fork.cap, 0.0).attempt("sft", 6, 64, 3)
+    again = TrialRunner(resumed, 1, fork.stage, fork.task, fork.cap, 0.0).attempt("sft", 6, 64, 3)
     assert (again.after, again.kl, again.steps) == (whole.after, whole.kl, whole.steps)
     assert not folder.exists() and world.policy.weight == 0
 
