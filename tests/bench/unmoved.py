@@ -5,7 +5,7 @@
 
 Each cell is one `perdure run`; of its journal the decisions, the readings, the scores and the hashes of the weights
 are kept. `--perdure` names the program, `--only` the cells whose names begin so, `--workers` how many run at a time.
-`tests/agent/test_unmoved.py` compares a few cells of the vision world at every test.
+`tests/agent/test_unmoved.py` compares a few cells of the vision world, to a few digits, at every test.
 """
 
 import json
