@@ -196,7 +196,9 @@ class _Watch:
         figures = [one for one in (progress.loss, progress.reward) if one is not None]
         self.broken = not all(map(math.isfinite, figures))
         detail = f"trying {self._method}: step {progress.step} of {self._steps}"
-        self._trials.life.logger.phase("deciding", stage=self._trials.number, name=self._trials.stage.name, detail=detail)
+        self._trials.life.logger.phase(
+            "deciding", stage=self._trials.number, name=self._trials.stage.name, detail=detail
+        )
         if progress.step == self._steps // 2 and not self.broken:
             self.kl_midway = self._trials._kl()
         self._last = time.perf_counter()
