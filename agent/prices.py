@@ -13,7 +13,7 @@ from perdure.agent.seeds import derive
 from perdure.budget.errors import ConfigError, GateError
 from perdure.budget.estimate import Estimate, Group, per_sequence
 from perdure.budget.monitor import Measurement
-from perdure.budget.price import StagePrice, floor_interval, in_unit, lefts, needs, target_floor
+from perdure.budget.price import StagePrice, floor_interval, in_unit, required_kls, stage_caps, target_floor
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import RuleStrategy
@@ -152,8 +152,8 @@ def price_stages(
         told = floor is not None and stage.name in lengths and not _cut(curriculum, lengths[stage.name])
         floors.append(floor)
         own.append(in_unit(floor or 0.0, _mean(lengths[stage.name]), budget.unit) if told else None)
-    needed = needs(own, budget.prompts)
-    left = lefts(budget, needed, floors)
+    needed = required_kls(own, budget.prompts)
+    left = stage_caps(budget, needed, floors)
     return tuple(
         StagePrice(
             stage=number,

@@ -1,4 +1,4 @@
-"""Everything random follows from the curriculum's seed, by name and not by order, and leaves no trace."""
+"""Seeds derived from the curriculum's seed by name, independent of order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ def derive(seed: int, *labels: str | int) -> int:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch inside, and put every generator back as it was after."""
+    """Seed torch inside, and restore its generators afterwards."""
     import torch
 
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []

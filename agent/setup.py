@@ -31,7 +31,7 @@ from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.build import build_task, check_task
-from perdure.eval.benchmarks import Prepared, prepare_benchmarks, refuse_trained_on
+from perdure.eval.benchmarks import BenchmarkSet, prepare_benchmarks, refuse_trained_on
 from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
 
@@ -97,7 +97,7 @@ class Ready:
     curriculum: Curriculum
     tasks: tuple[Task, ...]
     methods: tuple[tuple[str, ...], ...]
-    benchmarks: Prepared
+    benchmarks: BenchmarkSet
     world: World
     law: Law | None
     strategy: Strategy

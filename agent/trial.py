@@ -21,7 +21,7 @@ from statistics import fmean, stdev
 from perdure.agent.enforcement.stage_cap import controller_for
 from perdure.agent.life import Life
 from perdure.agent.seeds import derive
-from perdure.agent.strategies.contract import Trial
+from perdure.agent.strategies.contract import TrialResult
 from perdure.agent.worlds.contract import Progress, World
 from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ConfigError
@@ -29,7 +29,7 @@ from perdure.curriculum.schema import Stage
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
-from perdure.eval.preserve_rng import undisturbed
+from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
 
 FOLDER = "trial"
@@ -53,8 +53,8 @@ class TrialRunner:
     _measured: dict[tuple[str, int, int], list[float]] = field(default_factory=dict)
     _answers: int = 0
 
-    def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> Trial:
-        """`steps` steps of a method; see `Situation.attempt` and `Trial`.
+    def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> TrialResult:
+        """`steps` steps of a method; see `Situation.attempt` and `TrialResult`.
 
         Raises:
             ConfigError: a method that cannot learn the task, or a number below 1.
@@ -62,10 +62,10 @@ class TrialRunner:
         """
         self._check(method, {"steps": steps, "num_prompts": num_prompts, "k": k})
         begun, asked = time.perf_counter(), self._answers
-        with undisturbed():
+        with preserve_rng():
             before, kept_before = self._rewards(num_prompts, k, now=False), self._kept(num_prompts, k, now=False)
         folder = self.life.folder.partial_stage(self.number, self.stage.name) / FOLDER
-        with undisturbed(), forked(self.life.world, folder):
+        with preserve_rng(), forked(self.life.world, folder):
             watch = self._train(method, steps, num_prompts, folder)
             broken = watch.broken
             after = [math.nan] * len(before) if broken else self._rewards(num_prompts, k)
@@ -73,7 +73,7 @@ class TrialRunner:
             kl = math.nan if broken else self._kl()
         gain, stderr = _rise(before, after)
         rise, lost_stderr = _rise(kept_before, kept)
-        return Trial(
+        return TrialResult(
             method=method,
             steps=watch.made,
             before=fmean(before),
@@ -92,7 +92,7 @@ class TrialRunner:
 
     def rates(self, num_prompts: int, k: int) -> dict[str, float]:
         """See `Situation.rates`."""
-        with undisturbed():
+        with preserve_rng():
             return {
                 task.name: fmean(self._means(stage, task, last_items(task, num_prompts), k, now=False))
                 for stage, task in [*self._earlier(), (self.stage, self.task)]

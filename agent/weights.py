@@ -1,4 +1,4 @@
-"""The weights of a model as bytes: hashed, snapshotted and put back. Safetensors only."""
+"""Hashes, saves, restores and interpolates the weights of a model. Safetensors only."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -9,11 +9,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from perdure.budget.files import written_whole
+from perdure.budget.files import atomic_path
 
 
 def trainable(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that updates may change, each once even where it is tied; an adapter's alone with LoRA."""
+    """The parameters that updates may change, tied ones once; with LoRA the adapter's alone."""
     return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
@@ -33,8 +33,8 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write one safetensors file so that it is either there whole or not at all."""
-    with written_whole(path) as partial:
+    """Write one safetensors file atomically."""
+    with atomic_path(path) as partial:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
 
 
@@ -45,8 +45,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def put_back(model: nn.Module, path: Path) -> None:
-    """Copy the tensors of a snapshot into the model's parameters of the same names, one at a time."""
+def restore_weights(model: nn.Module, path: Path) -> None:
+    """Copy the tensors of a snapshot into the model's parameters of the same names."""
     parameters = dict(model.named_parameters())
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118
@@ -55,16 +55,16 @@ def put_back(model: nn.Module, path: Path) -> None:
 
 @torch.no_grad()
 def blend(parameters: Mapping[str, Tensor], start: Path, end: Path, share: float) -> None:
-    """Put the parameters, in place, at `share` of the straight line between two snapshots, one tensor at a time.
+    """Set the parameters, in place, to `(1 - share) · start + share · end` of two snapshots.
 
-    Exactly `start` at 0 and `end` at 1, and exactly both wherever the two agree. Between them the line is computed in
-    float64, so that the ends do not overflow, and rounded to the parameter's own type.
+    Exactly `start` at 0, `end` at 1, and both if they agree; else computed in float64, so that nothing overflows, and
+    rounded to the parameter's type.
 
     Raises:
-        ValueError: `share` is not within 0 and 1, or the snapshots hold other tensors than one another.
+        ValueError: `share` is not within 0 and 1, or the snapshots hold different tensors.
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"a share of a line is within 0 and 1, not {share}")
+        raise ValueError(f"the share must be within 0 and 1, not {share}")
     with safe_open(start, framework="pt") as first, safe_open(end, framework="pt") as last:
         names = set(first.keys())
         if names != set(last.keys()):

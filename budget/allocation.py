@@ -1,4 +1,4 @@
-"""How much of the budget one stage may take: pure arithmetic on what is spent and what is still to come."""
+"""The share of the budget that one stage may use: arithmetic on the KL spent and the stages to come."""
 
 import math
 from collections.abc import Sequence
@@ -15,28 +15,26 @@ def stage_cap(
     floors: Sequence[float | None] = (),
     share: float | None = None,
 ) -> float:
-    """The KL that a stage may end with, counted from the base: what is spent at its start, and its part of the rest.
+    """The KL from the base that a stage may end with: the KL at its start and its share of the remaining budget.
 
-    Never above the cap of the life, and never below what is spent while that is within it. Where nothing is left, or
-    what is spent is no number, it is the cap of the life.
+    At most the cap of the run. It is the cap of the run if no budget remains or `spent` is not finite.
 
     Args:
-        spent: the KL at the start of the stage, as the budget holds it (the upper end of its interval, if it is that).
+        spent: the KL at the start of the stage, as the budget counts it (an upper confidence bound, if it counts that).
         stage: its number, from 1, of `stages`.
-        floors: for `allocation: floor`, the KL that each stage of the life needs at least, first to last; `None` where
-            that cannot be told.
-        share: the strategy's own share of what is left, 0 … 1, which overrules the allocation.
+        floors: for `allocation: floor`, the least KL that each stage of the run requires; `None`: not known.
+        share: the strategy's own share of the remaining budget, 0 … 1, which overrides the allocation.
     """
-    left = config.kl - spent
-    if not (math.isfinite(spent) and left > 0):
+    remaining = config.kl - spent
+    if not (math.isfinite(spent) and remaining > 0):
         return config.kl
     if share is None:
         share = _share(config, stage, stages, floors)
-    return config.kl if share >= 1 else min(config.kl, spent + max(0.0, share) * left)
+    return config.kl if share >= 1 else min(config.kl, spent + max(0.0, share) * remaining)
 
 
 def _share(config: BudgetConfig, stage: int, stages: int, floors: Sequence[float | None]) -> float:
-    """The share of what is left that the allocation gives to the stage, 0 … 1."""
+    """The share of the remaining budget that the allocation gives to the stage, 0 … 1."""
     match config.allocation:
         case "greedy":
             return 1.0
@@ -50,15 +48,12 @@ def _share(config: BudgetConfig, stage: int, stages: int, floors: Sequence[float
 
 
 def even_share(stage: int, stages: int) -> float:
-    """The same for this stage and each that follows it; what a stage leaves over is shared by those after it."""
+    """Equal shares for this stage and all after it; those share what this one does not use."""
     return 1 / (stages - stage + 1)
 
 
 def floor_share(floors: Sequence[float | None]) -> float | None:
-    """The first floor as a share of them all, those of this stage and of the ones after it.
-
-    `None`, so that another rule has to say, where a floor is unknown or none is above 0: there is no proportion then.
-    """
+    """This stage's floor divided by the sum of its own and all later floors; `None` if one is unknown or all are 0."""
     known = [one for one in floors if one is not None and math.isfinite(one)]
     total = sum(known)
     if len(known) < len(floors) or not total > 0:

@@ -1,9 +1,8 @@
-"""How far weights and activations moved: predictors of forgetting that are no divergence. Pure functions of tensors.
+"""Changes of weights and activations: predictors of forgetting other than divergences. Pure functions of tensors.
 
-Axes: M models side by side, N items, D features. Weights come as dicts of tensors with a leading axis M; the base's may
-have M = 1 and then counts for every model. Results have shape (M,). They are those of RL's Razor (Shenfeld, Pari,
-Agrawal 2025, section on alternative predictors), which names the measures and does not define them: each docstring says
-what is taken here.
+Axes: M models side by side, N items, D features. Weights are dicts of tensors with a leading axis M; the base may have
+M = 1 for all models. Results have shape (M,). RL's Razor (Shenfeld, Pari, Agrawal 2025, section on alternative
+predictors) names these measures without definitions; each docstring gives the one used here.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ RANK_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class WeightChange:
-    """How far the weights of M models moved from the base. Each of shape (M,); Fisher-weighted only with a Fisher."""
+    """Distances of the weights of M models from the base. Each of shape (M,); `fisher_M` only if a Fisher is given."""
 
     l1_M: Tensor
     l2_M: Tensor
@@ -31,7 +30,7 @@ class WeightChange:
 
 @dataclass(frozen=True)
 class ActivationChange:
-    """How far the activations of M models moved on N items. Each of shape (M,); CKNNA as an alignment, 1 for none."""
+    """Distances of the activations of M models on N items. Each of shape (M,); CKNNA is an alignment, 1 if unmoved."""
 
     l1_M: Tensor
     l2_M: Tensor
@@ -43,17 +42,17 @@ def weight_change(
 ) -> WeightChange:
     """All changes of the weights, with δ = policy - base over all entries of all tensors.
 
-    - L1: Σ |δ|. L2: sqrt(Σ δ²). Fisher-weighted: sqrt(Σ F δ²), F the diagonal of the base's Fisher information: to
-      second order the root of twice the KL that the update causes where F was taken, were F diagonal.
+    - L1: Σ |δ|. L2: sqrt(Σ δ²). Fisher-weighted: sqrt(Σ F δ²), F the diagonal of the base's Fisher information. Were F
+      diagonal, this would be, to second order, the root of twice the KL that the update causes on the data of F.
     - spectral and rank: means over the weight matrices (the tensors of two axes or more; see `spectrum`).
     - sparsity: see `update_sparsity`.
 
     Args:
         base, policy: tensors (1 or M, …) and (M, …) by name.
-        fisher: as the base, entries at least zero.
+        fisher: as the base; entries ≥ 0.
 
     Raises:
-        ValueError: the names or shapes do not fit each other, there are no tensors, or none is a matrix.
+        ValueError: names or shapes differ, there are no tensors, or none is a matrix.
     """
     _check_weights(base, policy)
     if fisher is not None:
@@ -62,7 +61,7 @@ def weight_change(
     squares = {name: delta**2 for name, delta in change.items()}
     spectra = [spectrum(delta.flatten(2)) for delta in change.values() if delta.dim() > 2]
     if not spectra:
-        raise ValueError("the weights hold no matrix, so that the update has neither a spectrum nor a rank")
+        raise ValueError("the weights contain no matrix, so the update has no spectrum and no rank")
     return WeightChange(
         l1_M=_total({name: delta.abs() for name, delta in change.items()}),
         l2_M=_total(squares).sqrt(),
@@ -74,14 +73,13 @@ def weight_change(
 
 
 def update_sparsity(base: Mapping[str, Tensor], policy: Mapping[str, Tensor]) -> Tensor:
-    """The share of entries that are equal to the base's when both are rounded to bfloat16. Shape (M,).
+    """The share of entries that equal the base's when both are rounded to bfloat16. Shape (M,).
 
-    Updates in single precision change nearly every entry, if only in its last bits. The sparse updates that were
-    reported for RL are of models kept in bfloat16, where a change of less than 0.2 to 0.4 % of an entry is lost: this
-    is that figure.
+    An update in single precision changes nearly every entry. The sparse updates reported for RL are of models kept in
+    bfloat16, which loses a change of less than 0.2 to 0.4 % of an entry.
 
     Raises:
-        ValueError: the names or shapes do not fit each other, or there are no tensors.
+        ValueError: names or shapes differ, or there are no tensors.
     """
     _check_weights(base, policy)
     same = {name: (policy[name].bfloat16() == base[name].bfloat16()).float() for name in policy}
@@ -91,12 +89,11 @@ def update_sparsity(base: Mapping[str, Tensor], policy: Mapping[str, Tensor]) ->
 def spectrum(change_MIO: Tensor, tolerance: float = RANK_TOLERANCE) -> tuple[Tensor, Tensor]:
     """The largest singular value of each of M matrices, and how many reach `tolerance` times it. Each (M,).
 
-    By the eigenvalues of the smaller of the two Gram matrices, which is several times quicker than a singular value
-    decomposition. Its price is that values below about 3e-4 of the largest drown in single precision, well below the
-    tolerance. A matrix of zeros has rank 0.
+    Computed from the eigenvalues of the smaller Gram matrix: several times faster than a singular value decomposition,
+    but values below about 3e-4 of the largest are lost in single precision. A matrix of zeros has rank 0.
 
     Raises:
-        ValueError: not of shape (M, I, O), or a tolerance that single precision cannot tell.
+        ValueError: not of shape (M, I, O), or a tolerance below that precision.
     """
     if change_MIO.dim() != 3:
         raise ValueError(f"changes must be of shape (M, I, O), got {tuple(change_MIO.shape)}")
@@ -116,7 +113,7 @@ def activation_change(base_ND: Tensor, policy_MND: Tensor, neighbours: int = NEI
     """Changes of a layer's activations on the same N items: means over items of Σ_d |δ| and sqrt(Σ_d δ²), and CKNNA.
 
     Raises:
-        ValueError: shapes are not (N, D) and (M, N, D), or there are not more items than neighbours.
+        ValueError: shapes are not (N, D) and (M, N, D), or N ≤ neighbours.
     """
     _check_activations(base_ND, policy_MND)
     change_MND = policy_MND.float() - base_ND.float()
@@ -130,21 +127,20 @@ def activation_change(base_ND: Tensor, policy_MND: Tensor, neighbours: int = NEI
 def cknna(base_ND: Tensor, policy_MND: Tensor, neighbours: int = NEIGHBOURS) -> Tensor:
     """Centred kernel nearest-neighbour alignment of Huh, Cheung, Wang, Isola 2024 (arXiv 2405.07987). Shape (M,).
 
-    With K̄ and L̄ the inner products of the two models' items, less their means over each row, and α(i, j) = 1 where j is
-    among the k nearest neighbours of i in *both* models (largest inner product, itself apart):
-    `A(K, L) = Σ_ij α(i, j) K̄_ij L̄_ij`, and CKNNA = A(K, L) / sqrt(A(K, K) A(L, L)). 1 for the same activations up to a
-    rotation and a scale; 0 where no neighbour is shared. Activations are scaled to length 1 first, as the authors do,
-    so that neighbours are those of the smallest angle.
+    K̄ and L̄ are the two models' inner products of items, less each row's mean; α(i, j) = 1 if j ≠ i is among the k
+    nearest neighbours of i (by inner product) in *both* models. `A(K, L) = Σ_ij α(i, j) K̄_ij L̄_ij`, and CKNNA =
+    A(K, L) / sqrt(A(K, K) A(L, L)): 1 for the same activations up to rotation and scale, 0 if no neighbour is shared.
+    Activations are scaled to length 1 first, as the authors do.
 
     Departs from the authors' code, which centres the masked kernels as an unbiased HSIC; the formula is the paper's.
 
     Raises:
-        ValueError: shapes are not (N, D) and (M, N, D), or there are not more items than neighbours.
+        ValueError: shapes are not (N, D) and (M, N, D), or N ≤ neighbours.
     """
     _check_activations(base_ND, policy_MND)
     items = len(base_ND)
     if not 1 <= neighbours < items:
-        raise ValueError(f"{neighbours} neighbours cannot be told among {items} items")
+        raise ValueError(f"{neighbours} neighbours need more than {items} items")
     base_NN, base_near_NN = _kernel(base_ND, neighbours)
     own = (base_NN.square() * base_near_NN).sum()
     found = []
@@ -157,7 +153,7 @@ def cknna(base_ND: Tensor, policy_MND: Tensor, neighbours: int = NEIGHBOURS) -> 
 
 
 def _kernel(activations_ND: Tensor, neighbours: int) -> tuple[Tensor, Tensor]:
-    """Inner products less their row means, and the mask of each row's nearest others. Each (N, N)."""
+    """Inner products less their row means, and the mask of each row's nearest neighbours. Each (N, N)."""
     unit_ND = torch.nn.functional.normalize(activations_ND.float(), dim=-1)
     products_NN = unit_ND @ unit_ND.T
     others_NN = products_NN.clone().fill_diagonal_(-torch.inf)
@@ -167,7 +163,7 @@ def _kernel(activations_ND: Tensor, neighbours: int) -> tuple[Tensor, Tensor]:
 
 
 def _total(tensors: Mapping[str, Tensor]) -> Tensor:
-    """The sum over all entries of all tensors, for each model. Shape (M,)."""
+    """The sum over all entries of all tensors. Shape (M,)."""
     return torch.stack([tensor.flatten(1).sum(1) for tensor in tensors.values()]).sum(0)
 
 

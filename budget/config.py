@@ -1,4 +1,4 @@
-"""The budget of a life, as a curriculum states it."""
+"""The `budget` section of a curriculum."""
 
 from typing import Annotated, Literal
 
@@ -10,8 +10,8 @@ Prompts = Literal["seen", "task", "generic"]
 Enforcement = Literal["observe", "stop", "rollback", "penalty", "project", "recover"]
 Allocation = Literal["greedy", "even", "remaining", "floor"]
 
-ALONE: tuple[Enforcement, ...] = ("observe", "stop", "rollback", "project")
-"""What becomes of a stage that ends above its cap: one of these at most. `penalty` and `recover` go beside them."""
+EXCLUSIVE_ENFORCEMENTS: tuple[Enforcement, ...] = ("observe", "stop", "rollback", "project")
+"""Ways to treat a stage that ends above its cap: at most one of them. `penalty` and `recover` combine with each."""
 
 
 class Frozen(BaseModel):
@@ -21,12 +21,12 @@ class Frozen(BaseModel):
 
 
 def broken_rule(message: str, *place: str | int) -> PydanticCustomError:
-    """The error of a rule across fields, with the place of its fault below the section that raises it."""
+    """The error of a rule across fields, with the path of the faulty field below the section that raises it."""
     return PydanticCustomError("rule", "{message}", {"message": message, "at": place})
 
 
 class PenaltyConfig(Frozen):
-    """The KL term that `enforce: penalty` adds to the loss of every method, and how its weight is steered."""
+    """The KL term that `enforce: penalty` adds to every method's loss, and the controller of its weight."""
 
     controller: Annotated[
         Literal["dual_ascent", "proportional"],
@@ -36,27 +36,27 @@ class PenaltyConfig(Frozen):
         ),
     ] = "dual_ascent"
     target: Annotated[float, Field(gt=0, le=1, description="the KL to steer to, as a share of the stage's cap")] = 0.8
-    weight: Annotated[float, Field(gt=0, description="the weight of the term at the first step of a life")] = 0.1
+    weight: Annotated[float, Field(gt=0, description="the weight of the term at the first step of a run")] = 0.1
     rate: Annotated[
-        float, Field(gt=0, description="dual ascent: rise of the weight a step, at a KL of twice the target")
+        float, Field(gt=0, description="dual ascent: increase of the weight per step at a KL of twice the target")
     ] = 0.05
     horizon: Annotated[
         float, Field(gt=0, description="proportional: steps over which the weight follows the error")
     ] = 10
-    num_prompts: Annotated[int, Field(ge=1, description="texts of the base in the term of a step")] = 8
+    num_prompts: Annotated[int, Field(ge=1, description="texts of the base per step")] = 8
 
 
 class RecoverConfig(Frozen):
-    """The distillation from the original base that `enforce: recover` does where a stage ends above its cap."""
+    """The distillation from the original base by `enforce: recover`, after a stage that ends above its cap."""
 
     max_steps: Annotated[int, Field(ge=1, description="optimiser steps at most")] = 50
-    learning_rate: Annotated[float | None, Field(gt=0, description="AdamW's; left out: that of the stage")] = None
-    num_prompts: Annotated[int, Field(ge=1, description="texts of the base a step")] = 16
+    learning_rate: Annotated[float | None, Field(gt=0, description="AdamW's; default: that of the stage")] = None
+    num_prompts: Annotated[int, Field(ge=1, description="texts of the base per step")] = 16
     every: Annotated[int, Field(ge=1, description="steps between two readings")] = 5
 
 
 class BudgetConfig(Frozen):
-    """How far the policy may move from the base, in forward KL, over the whole life of the agent."""
+    """The forward KL from the base that the policy may reach over the whole run."""
 
     kl: Annotated[float, Field(gt=0, description="the cap on the forward KL from base to policy, in nats per `unit`")]
     unit: Annotated[Unit, Field(description="what the cap counts: nats a `token` or nats a `sequence`")] = "token"
@@ -76,9 +76,9 @@ class BudgetConfig(Frozen):
     enforce: Annotated[
         Enforcement | list[Enforcement],
         Field(
-            description="one or a list. `observe` only reads, `stop` ends the stage at the cap, `rollback` returns to "
-            "the last reading below it, `project` to the last point below it on the way to where the update ended; "
-            "beside them `penalty` adds a KL term to every method's loss, and `recover` distils from the base"
+            description="one or a list. `observe` only measures, `stop` ends the stage at the cap, `rollback` returns "
+            "to the last reading below it, `project` to the last point below it on the line to the updated policy; "
+            "combined with them, `penalty` adds a KL term to every method's loss, and `recover` distils from the base"
         ),
     ] = "rollback"
     confidence: Annotated[
@@ -86,15 +86,16 @@ class BudgetConfig(Frozen):
         Field(
             gt=0.5,
             lt=1,
-            description="hold the cap by the upper end of the KL's interval, one-sided at this level; left out: by the "
-            "estimate itself",
+            description="compare with the cap the one-sided upper confidence bound of the KL at this level; default: "
+            "the estimate itself",
         ),
     ] = None
     allocation: Annotated[
         Allocation,
         Field(
-            description="how much of what is left a stage may take: `greedy` all of it, `even` its part among the "
-            "stages to come, `remaining` a `fraction` of it, `floor` in proportion to each stage's KL floor"
+            description="the share of the remaining budget that a stage may use: `greedy` all of it, `even` an equal "
+            "share for each stage to come, `remaining` a `fraction` of it, `floor` in proportion to each stage's KL "
+            "floor"
         ),
     ] = "greedy"
     fraction: Annotated[float, Field(gt=0, le=1, description="for `allocation: remaining`")] = 0.5
@@ -103,15 +104,15 @@ class BudgetConfig(Frozen):
         Field(
             gt=0,
             lt=1,
-            description="the accuracy whose KL floor is told for every stage that names none; none: no floor",
+            description="the accuracy whose KL floor is reported for every stage that names none; default: no floor",
         ),
     ] = None
-    penalty: Annotated[PenaltyConfig, Field(description="of `enforce: penalty`")] = PenaltyConfig()
-    recover: Annotated[RecoverConfig, Field(description="of `enforce: recover`")] = RecoverConfig()
+    penalty: Annotated[PenaltyConfig, Field(description="settings of `enforce: penalty`")] = PenaltyConfig()
+    recover: Annotated[RecoverConfig, Field(description="settings of `enforce: recover`")] = RecoverConfig()
     every: Annotated[int, Field(ge=1, description="optimiser steps between two readings")] = 20
-    num_prompts: Annotated[int, Field(ge=2, description="prompts a task, each with one text sampled from the base")] = (
-        32
-    )
+    num_prompts: Annotated[
+        int, Field(ge=2, description="prompts per task, each with one text sampled from the base")
+    ] = 32
     max_completion_length: Annotated[
         int, Field(ge=1, description="tokens of each text sampled from the base; language world")
     ] = 32
@@ -119,34 +120,36 @@ class BudgetConfig(Frozen):
         str | None,
         Field(
             min_length=1,
-            description="a law saved by `perdure law --save`, or `builtin:NAME`; its prediction of forgetting stands "
-            "beside every reading",
+            description="a law saved by `perdure law --save`, or `builtin:NAME`; every reading then shows its "
+            "prediction of forgetting",
         ),
     ] = None
 
     @property
     def enforced(self) -> tuple[Enforcement, ...]:
-        """`enforce` as a list, whatever it was written as."""
+        """`enforce` as a tuple."""
         return (self.enforce,) if isinstance(self.enforce, str) else tuple(self.enforce)
 
     def enforces(self, name: Enforcement) -> bool:
-        """Whether this is among what is enforced."""
+        """True if `name` is enforced."""
         return name in self.enforced
 
     @property
     def ends_update(self) -> bool:
-        """Whether an update ends at its first reading above the cap: nothing beside it brings the KL down again."""
-        held = self.enforces("penalty") or self.enforces("recover")
-        return self.enforces("stop") or (self.enforces("rollback") and not held)
+        """True if an update ends at its first reading above the cap, as nothing else would lower its KL again."""
+        lowers_kl = self.enforces("penalty") or self.enforces("recover")
+        return self.enforces("stop") or (self.enforces("rollback") and not lowers_kl)
 
     @model_validator(mode="after")
-    def _enforcement_is_of_one_mind(self) -> "BudgetConfig":
+    def _enforcements_agree(self) -> "BudgetConfig":
         names = self.enforced
         if not names or len(set(names)) < len(names):
-            raise broken_rule("must name one way to enforce at least, and none twice", "enforce")
-        ends = [name for name in names if name in ALONE]
+            raise broken_rule("must name at least one way to enforce, and none twice", "enforce")
+        ends = [name for name in names if name in EXCLUSIVE_ENFORCEMENTS]
         if len(ends) > 1:
-            raise broken_rule(f"`{ends[0]}` and `{ends[1]}` end a stage in two ways; keep one of them", "enforce")
+            raise broken_rule(
+                f"`{ends[0]}` and `{ends[1]}` treat the end of a stage in two ways; keep one of them", "enforce"
+            )
         if "observe" in names and len(names) > 1:
-            raise broken_rule("`observe` only reads, so nothing can stand beside it", "enforce")
+            raise broken_rule("`observe` only measures and cannot be combined", "enforce")
         return self

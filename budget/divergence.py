@@ -1,7 +1,7 @@
 """Exact divergences between the base's and the policy's next-token distributions. Pure functions of logits.
 
-Axes: N positions, V vocabulary. Results are in nats, in float32, and never clamped: a policy that gives no mass to
-what the base may say is infinitely far, and one with NaN weights is NaN far.
+Axes: N positions, V vocabulary. Results are in nats, in float32, and never clamped: infinite if the policy gives no
+mass to a token that the base may sample, NaN if its weights are.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Divergences:
 def kl_base_to_policy(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Tensor:
     """Forward KL, base first: `sum_v p0(v) (log p0(v) - log p(v))`, exact over the vocabulary. Shape (N,), nats.
 
-    This is the measure of RL's Razor (Shenfeld, Pari, Agrawal 2025), `KL(π0 ‖ π)`.
+    The measure of RL's Razor (Shenfeld, Pari, Agrawal 2025), `KL(π0 ‖ π)`.
 
     Raises:
         ValueError: shapes differ or are not (N, V).

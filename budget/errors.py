@@ -1,16 +1,16 @@
-"""The errors that perdure raises on purpose. Every one is the user's to mend; anything else is a fault of ours."""
+"""The errors that perdure raises on purpose: all are the user's to fix. Any other exception is a bug."""
 
 
 class PerdureError(Exception):
-    """Something the user can mend. `str(error)` is the whole message: what is wrong, where, and the remedy."""
+    """An error that the user can fix. `str(error)` is the whole message: what is wrong, where, and the remedy."""
 
 
 class ConfigError(PerdureError, ValueError):
-    """A curriculum, an override or a command line that cannot be carried out as written."""
+    """A curriculum, override or command line that cannot be carried out."""
 
 
 class DataError(PerdureError, ValueError):
-    """Data that is missing, empty, unreachable or without a column that the curriculum names."""
+    """Data that is missing, empty, unreachable or lacks a column that the curriculum names."""
 
 
 class ModelError(PerdureError, ValueError):
@@ -18,11 +18,11 @@ class ModelError(PerdureError, ValueError):
 
 
 class RunError(PerdureError, RuntimeError):
-    """A run folder that exists, is missing, is in use, or does not fit what is to be resumed."""
+    """A run folder that exists, is missing, is in use, or does not match what is to be resumed."""
 
 
 class GateError(PerdureError, RuntimeError):
-    """A gate that the user asked for does not hold, such as `--strict`: exit code 4."""
+    """A gate that the user asked for, such as `--strict`, fails: exit code 4."""
 
 
 class DiskFullError(PerdureError, OSError):

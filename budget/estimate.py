@@ -1,4 +1,4 @@
-"""From sampled texts to figures with standard errors: pure arithmetic, no torch."""
+"""Estimates with standard errors from sampled texts: pure arithmetic, no torch."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, its standard error (`None` below two samples a group) and the number of samples behind it."""
+    """A value, its standard error (`None` below two samples per group) and the number of samples."""
 
     value: float
     stderr: float | None
@@ -20,7 +20,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Group:
-    """What was measured on the texts of one task: a sum over the positions of each text, and how many there were."""
+    """Measurements on the texts of one task: each text's sum over its positions, and its number of positions."""
 
     sums: tuple[float, ...]
     lengths: tuple[int, ...]
@@ -33,19 +33,19 @@ class Group:
 
 
 def per_sequence(groups: Sequence[Group]) -> Estimate:
-    """Mean over groups of the mean sum a text; groups count in equal parts whatever their size.
+    """Mean over groups of the mean sum per text; groups weigh the same whatever their size.
 
     By the chain rule the sum of exact conditional KLs along texts sampled from the base is an unbiased estimate of the
-    KL between the distributions of whole sequences (of the sampled length at most).
+    KL between the distributions of sequences (up to the sampled length).
     """
     means = [_mean(group.sums) for group in groups]
     return Estimate(_mean(means), _pooled_stderr([_stderr(group.sums) for group in groups]), _count(groups))
 
 
 def per_token(groups: Sequence[Group]) -> Estimate:
-    """Mean over groups of (all sums / all positions): nats a token, as a ratio estimate.
+    """Mean over groups of (all sums / all positions), in nats per token: a ratio estimate.
 
-    The standard error is the linearised one of a ratio of means (Cochran, *Sampling Techniques*, 1977, section 6.3):
+    The standard error is linearised for a ratio of means (Cochran, *Sampling Techniques*, 1977, section 6.3):
     `sqrt(sum_i (s_i - r l_i)^2 / (n (n - 1))) / mean(l)`.
     """
     ratios, errors = [], []

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all. Standard library only, so that every room can use it."""
+"""Atomic writes: a file exists whole or not at all. Standard library only, for every room."""
 
 import errno
 import os
@@ -7,28 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""The ways an operating system says that there is no room: the disk, the user's quota, the limit of one file."""
+"""Error numbers for "no space": a full disk, the user's quota, the size limit of a file."""
 
 
-def write_whole(path: Path, data: bytes, *, durable: bool = True, shared: bool = False) -> None:
-    """Write one file, whole or not at all; the settings are those of `written_whole`.
+def write_atomic(path: Path, data: bytes, *, durable: bool = True, shared: bool = False) -> None:
+    """Write one file atomically; the settings are those of `atomic_path`.
 
     Raises:
-        OSError: the disk is full, for one; what was at `path` before is still there then.
+        OSError: such as a full disk; the file that was at `path` is then unchanged.
     """
-    with written_whole(path, durable=durable, shared=shared) as partial:
+    with atomic_path(path, durable=durable, shared=shared) as partial:
         partial.write_bytes(data)
 
 
 @contextmanager
-def written_whole(path: Path, *, durable: bool = True, shared: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its name when the block ends, and is removed if the block fails.
+def atomic_path(path: Path, *, durable: bool = True, shared: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path`: renamed to it when the block ends, removed if the block fails.
 
     Args:
         path: the file to write; its folder must exist.
-        durable: wait until the content and the name are on the disk, so that a power cut leaves them.
-        shared: other processes may be writing the same file. Each then writes its own; a kill leaves it behind, where
-            the next write would else have overwritten it.
+        durable: wait until content and name are on the disk, so that they survive a power cut.
+        shared: other processes may write the same file: each has a temporary file of its own, which a kill leaves
+            behind.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.partial")
     try:
@@ -52,7 +52,7 @@ def sync(path: Path) -> None:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether an error says that there is no room; safetensors tells it in words only."""
+    """True if an error reports a full disk; safetensors says so only in its text."""
     if isinstance(error, OSError):
         return error.errno in NO_SPACE
     is_safetensors = type(error).__name__ == "SafetensorError"

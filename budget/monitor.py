@@ -1,6 +1,6 @@
-"""The monitor: turns measurements into readings, and readings into decisions. It knows no model.
+"""The monitor turns measurements into readings, and readings into decisions. It knows no model.
 
-It is a guard-rail, not a promise: the KL can be low and a skill lost. The scorecard tells what was kept.
+A low KL does not prove that a skill was kept: the scorecard measures that.
 """
 
 import math
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 Action = Literal["stop", "rollback", "broken", "project", "recover"]
 
-IN_TURN: tuple[Literal["recover", "project", "rollback", "stop"], ...] = ("recover", "project", "rollback", "stop")
-"""The order in which what is enforced is tried where a stage ends above its cap."""
+REMEDY_ORDER: tuple[Literal["recover", "project", "rollback", "stop"], ...] = ("recover", "project", "rollback", "stop")
+"""The order in which the enforced remedies are tried after a stage that ends above its cap."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a world measured on the base's texts, a group a task: forward and reverse KL, total variation, and L2."""
+    """A world's measurements on the base's texts, one group per task: both KLs, total variation and L2."""
 
     kl_base_to_policy: tuple[Group, ...]
     kl_policy_to_base: tuple[Group, ...]
@@ -32,17 +32,17 @@ class Measurement:
     l2_distributions: tuple[Group, ...]
 
 
-Measure = Callable[[Sequence[str]], Measurement]
-"""Measures the policy as it is now on the texts of the named tasks."""
+MeasureTasks = Callable[[Sequence[str]], Measurement]
+"""Measures the current policy on the texts of the named tasks."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The forgetting that a law expects at one KL, and its interval: the mean drop of `benchmarks`, as fractions.
+    """The forgetting that a law predicts at one KL, with an interval: the mean drop of `benchmarks`, as fractions.
 
-    Not `inside`: the KL is above the range that the law was fitted on, and the figures are those of its end. `level`:
-    which share of new runs' checkpoints the interval is made for. `other_prompts`: the law was fitted to KL on other
-    prompts than this reading was taken on, so that it is an extrapolation.
+    `inside` is false above the range of KL that the law was fitted on; the values are then those at its end. `level` is
+    the share of new runs' checkpoints that the interval is meant to contain. `other_prompts`: the law was fitted to KL
+    on other prompts than this reading's, so it extrapolates.
     """
 
     value: float
@@ -56,13 +56,13 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of the monitor. All divergences are taken on texts sampled from the base.
+    """One reading of the monitor. All divergences are measured on texts sampled from the base.
 
     The forward KL per sequence is unbiased for whole texts. The reverse KL, the total variation and the L2 distance are
-    those of the next-token distributions at the same positions, kept for the forgetting law, not for the budget.
+    those of the next-token distributions at the same positions, for the forgetting law, not for the budget.
 
-    `cap` is what holds now: that of the life when a stage is entered, that of the stage afterwards. `upper_bound` is
-    what is held against it: the KL, or with `budget.confidence` the upper end of its interval.
+    `cap` is that of the run at the start of a stage, and that of the stage afterwards. `upper_bound` is compared with
+    it: the KL, or with `budget.confidence` its upper confidence bound.
     """
 
     step: int
@@ -87,30 +87,27 @@ class Reading:
 
     @property
     def within(self) -> bool:
-        """Whether the policy is within the budget. A KL that is NaN or infinite is not."""
+        """True if the policy is within the budget; false if its KL is not finite."""
         return self.finite and self.upper_bound <= self.cap
 
     @property
     def left(self) -> float:
-        """The share of the cap that is left, 0 … 1; 0 if the KL is not finite, or the cap is 0."""
+        """The remaining share of the cap, 0 … 1; 0 if the KL is not finite, or the cap is 0."""
         return min(1.0, max(0.0, 1 - self.upper_bound / self.cap)) if self.finite and self.cap > 0 else 0.0
 
 
 class Monitor:
-    """Reads the KL of one policy and says what the budget demands and, with a law, what forgetting to expect.
+    """Reads the KL of one policy and decides what the budget demands. A law's forecast decides nothing."""
 
-    The forecast decides nothing: the budget is in KL, and the scorecard measures.
-    """
-
-    def __init__(self, config: BudgetConfig, measure: Measure, law: "Law | None" = None) -> None:
+    def __init__(self, config: BudgetConfig, measure: MeasureTasks, law: "Law | None" = None) -> None:
         self.config = config
         self._measure = measure
         self.law = law
 
     def read(self, step: int, tasks: Sequence[str], cap: float | None = None) -> Reading:
-        """Measure now. `tasks` are those seen so far, the stage's own last; the budget picks among them.
+        """Measure the policy. `tasks` are those seen so far, the stage's own last; the budget selects among them.
 
-        `cap` is that of the stage; left out, that of the life holds.
+        `cap` is that of the stage; by default that of the run.
 
         Raises:
             ConfigError: `budget.confidence` is set, and one of the tasks has a single text.
@@ -137,12 +134,11 @@ class Monitor:
         )
 
     def demands(self, reading: Reading) -> Action | None:
-        """What a reading in the midst of an update demands: nothing, or that it ends now, and why.
+        """The action that a reading during an update demands: `None`, or to end the update, and why.
 
-        Above the cap `stop` ends it, and so does `rollback` where nothing beside it brings the KL down again; with
-        `project`, `penalty` or `recover` it goes on. A KL that is NaN is broken under every enforcement. An infinite
-        one is above every cap; where no cap ends the update it counts as broken too, since no later reading could be
-        compared with it.
+        Above the cap `stop` ends it, and so does `rollback` unless `penalty` or `recover` may lower the KL again; under
+        the others it continues. A NaN KL is always "broken". So is an infinite one if the cap does not end the update:
+        no later reading could be compared with it.
         """
         if math.isnan(reading.kl.value):
             return "broken"
@@ -153,29 +149,28 @@ class Monitor:
         return None if reading.finite else "broken"
 
     def remedies(self, reading: Reading) -> tuple[Action, ...]:
-        """What is to be done, in turn until one brings it within its cap, where a stage ends with this reading."""
+        """The remedies for a stage that ends with this reading, to be tried in order until the KL is within its cap."""
         if self.demands(reading) == "broken":
             return ("broken",)
-        return () if reading.within else tuple(name for name in IN_TURN if self.config.enforces(name))
+        return () if reading.within else tuple(name for name in REMEDY_ORDER if self.config.enforces(name))
 
     def accepts(self, reading: Reading) -> bool:
-        """Whether a stage may be left in this state: finite, and within its cap where that is held."""
-        held = self.config.enforces("rollback") or self.config.enforces("project")
-        return reading.within if held else reading.finite
+        """True if a stage may end in this state: KL finite, and within the cap if `rollback` or `project` hold it."""
+        holds_cap = self.config.enforces("rollback") or self.config.enforces("project")
+        return reading.within if holds_cap else reading.finite
 
     def due(self, step: int) -> bool:
-        """Whether a reading is due after this optimiser step."""
+        """True if a reading is due after this optimiser step."""
         return step % self.config.every == 0
 
 
 def upper(kl: Estimate, fewest: int, confidence: float) -> float:
-    """The upper end of the one-sided interval of a KL at this level: `value + t · stderr`.
+    """The one-sided upper confidence bound of a KL at this level: `value + t · stderr`.
 
-    Student's t and not the normal quantile, since the standard error is itself estimated, from a few dozen texts and
-    often fewer. `fewest` is the number of texts of the smallest group: its degrees of freedom are the least that
-    Welch's formula can give for a mean over groups, so that the interval is never too short for having pooled them.
-    KLs of single texts are skewed to the right, and of a few of them every such interval holds the mean less often than
-    it says. A KL that is not finite is its own upper end.
+    Student's t, as the standard error is estimated from few texts. `fewest` is the number of texts of the smallest
+    group: its degrees of freedom are the least that Welch's formula can give for a mean over groups. KLs of single
+    texts are skewed to the right, so with few texts the bound holds less often than its level says. A KL that is not
+    finite is its own bound.
 
     Raises:
         ConfigError: there is no standard error.
@@ -184,22 +179,22 @@ def upper(kl: Estimate, fewest: int, confidence: float) -> float:
         return kl.value
     if kl.stderr is None:
         raise ConfigError(
-            "budget.confidence needs the standard error of the KL, and a single text has none: give every task two "
-            "training items at least, or leave budget.confidence out"
+            "budget.confidence needs the standard error of the KL, and a single text has none: give every task at "
+            "least two training items, or leave out budget.confidence"
         )
     return kl.value + quantile(fewest - 1, confidence) * kl.stderr
 
 
 @cache
 def quantile(degrees: int, level: float) -> float:
-    """Of Student's t distribution."""
+    """The quantile of Student's t distribution."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, level))
 
 
 def _forecast(law: "Law", token: Estimate, sequence: Estimate, read_on: Set[str]) -> Forecast | None:
-    """What `law` expects, at the KL in its own unit on prompts of those names; nothing at a KL that is no number."""
+    """The law's forecast at the KL in its own unit on prompts of those names; `None` at a KL that is not finite."""
     kl = sequence.value if law.unit == "sequence" else token.value
     if not math.isfinite(kl):
         return None

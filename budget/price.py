@@ -1,13 +1,12 @@
-"""What a stage takes at least, before it is lived: the KL floor of a target accuracy, in the budget's own measure.
+"""The price of a stage before it is trained: the KL floor of its target accuracy, as the budget counts KL.
 
-If the base puts mass a on right answers to a task and the policy is to put mass b > a there, then its KL from the base
-on the task's prompts is at least `a ln(a/b) + (1 - a) ln((1 - a)/(1 - b))` (see `perdure.budget.law.floor`). Here a
-and b are the masses pooled over prompts. The KL is jointly convex, so that this never exceeds the mean of the floors of
-single prompts: it is a valid bound for a mean target, whatever the prompts are. The floors of single prompts would be
-the tighter bound, but from a few samples each they are biased upwards, for the same reason.
+If the base puts mass a on right answers and the policy is to put mass b > a there, its KL from the base on the task's
+prompts is at least `a ln(a/b) + (1 - a) ln((1 - a)/(1 - b))` (see `perdure.budget.law.floor`), with a and b pooled over
+prompts. As the KL is jointly convex, this never exceeds the mean of the floors of single prompts, so it is a valid
+bound for a mean target. The floors of single prompts are tighter, but biased upwards if estimated from few samples.
 
-A mass is that of sampled answers, at temperature 1. A policy that is examined greedily can reach the same accuracy with
-less KL, since the likeliest answer needs no mass near 1.
+Masses are of answers sampled at temperature 1. Under greedy evaluation a policy can reach the same accuracy with less
+KL, as the likeliest answer needs no mass near 1.
 """
 
 from collections.abc import Sequence
@@ -16,25 +15,25 @@ from dataclasses import dataclass
 from perdure.budget.allocation import stage_cap
 from perdure.budget.config import BudgetConfig, Prompts, Unit
 from perdure.budget.estimate import Estimate
-from perdure.budget.figures import against
+from perdure.budget.figures import format_pair
 
-ROUNDING = 1e-9
-"""A need that passes what is left by this share of it fits still."""
+CAP_ROUNDING = 1e-9
+"""A required KL above its cap by up to this share of the cap still fits."""
 
-NOTHING = 1e-12
-"""What a stage adds, as a share of its need, up to which it is the rounding of a difference."""
+ADDED_ROUNDING = 1e-12
+"""An added KL up to this share of the required KL is a rounding error of their difference."""
 
 
 @dataclass(frozen=True)
 class StagePrice:
-    """What is known of one stage before the run; `None` where it cannot be known. KL in nats.
+    """The price of one stage before the run; `None`: unknown. KL in nats.
 
     Attributes:
         base_rate: mean share of right answers, with its standard error over prompts; `n` counts prompts.
-        target: the accuracy that is asked of the stage.
-        floor: the least KL of a whole answer on the stage's own prompts, and its interval (95 %, from the rate's).
+        target: the accuracy that the stage is to reach.
+        floor: the least KL per answer on the stage's own prompts, with a 95 % interval from that of the rate.
         required_kl: the least KL at the end of the stage, as the budget counts it.
-        remaining_kl: the most that the budget lets it end with.
+        remaining_kl: the most KL that the stage may end with.
     """
 
     stage: int
@@ -48,19 +47,19 @@ class StagePrice:
 
     @property
     def fits(self) -> bool:
-        """Whether the stage can reach its target within the budget, as far as is known."""
+        """True if the stage can reach its target within the budget, as far as is known."""
         return self.target is None or fits(self.required_kl, self.remaining_kl)
 
     @property
     def refusal(self) -> str | None:
-        """Why it cannot fit, in one line."""
+        """The reason why the stage cannot fit, in one line; `None` if it can."""
         if self.fits or self.required_kl is None:
             return None
         return does_not_fit(self.stage, self.required_kl, self.remaining_kl)
 
 
 def target_floor(rate: float, target: float) -> float:
-    """The least KL, in nats a whole answer, that takes the base's `rate` to `target`; 0 where it is there already.
+    """The least KL, in nats per answer, that raises the base's `rate` to `target`; 0 if it is there already.
 
     Raises:
         ValueError: a rate or target that is not a probability.
@@ -74,80 +73,79 @@ def target_floor(rate: float, target: float) -> float:
 
 
 def floor_interval(low: float, high: float, target: float) -> tuple[float, float]:
-    """The floors at the two ends of an interval of the base's rate: the higher the rate, the lower the floor."""
+    """The floors at the ends of an interval of the base's rate, lowest first."""
     return target_floor(high, target), target_floor(low, target)
 
 
 def in_unit(floor: float, positions: float, unit: Unit) -> float:
-    """A floor in the unit that the budget counts; `positions` is the mean length of the base's texts on the prompts.
+    """A floor in the budget's unit; `positions` is the mean length of the base's texts on the prompts.
 
-    The KL a token is a ratio, all nats by all positions, so that dividing by the mean length is exact. It bounds what
-    the monitor reads as long as its texts are whole answers: of answers that are cut it reads less.
+    The KL per token is all nats divided by all positions, so dividing by the mean length is exact. It bounds the
+    monitor's reading if its texts are whole answers: truncated ones have less KL.
     """
     return floor if unit == "sequence" else floor / positions
 
 
-def needs(own: Sequence[float | None], prompts: Prompts) -> list[float | None]:
-    """The least KL that stands at the end of each stage, as the budget counts it, if every target is kept.
+def required_kls(task_kls: Sequence[float | None], prompts: Prompts) -> list[float | None]:
+    """The least KL at the end of each stage, as the budget counts it, if every target is kept.
 
-    `own` is what each stage takes on its own prompts, in the budget's unit; `None` where that cannot be told. With
-    prompts of the tasks `seen` the KL is the mean over them, and a task of which nothing can be told counts 0 there,
-    which leaves the mean a bound. On `generic` prompts nothing can be told: no target is about them.
+    `task_kls` is each stage's floor on its own prompts, in the budget's unit; `None`: unknown. With prompts of the
+    tasks `seen` the KL is the mean over tasks, and an unknown one counts 0, so that the mean stays a bound. On
+    `generic` prompts all are unknown: no target is about them.
     """
     if prompts == "generic":
-        return [None] * len(own)
+        return [None] * len(task_kls)
     if prompts == "task":
-        return list(own)
-    known = [0.0 if one is None else one for one in own]
-    means = [sum(known[:stage]) / stage for stage in range(1, len(own) + 1)]
-    return [None if all(one is None for one in own[: stage + 1]) else mean for stage, mean in enumerate(means)]
+        return list(task_kls)
+    known = [0.0 if one is None else one for one in task_kls]
+    means = [sum(known[:stage]) / stage for stage in range(1, len(task_kls) + 1)]
+    return [None if all(one is None for one in task_kls[: stage + 1]) else mean for stage, mean in enumerate(means)]
 
 
-def entries(needed: Sequence[float | None], prompts: Prompts) -> list[float]:
-    """The KL that each stage is entered with, if every stage before it took just what it needs.
+def entry_kls(required: Sequence[float | None], prompts: Prompts) -> list[float]:
+    """The KL at the start of each stage t, if every stage before used just its required KL.
 
-    With prompts of the tasks `seen` it is what stood before, diluted by the prompts of the stage's own task, where the
-    base is still the base: (t - 1)/t of it. On its `task`'s prompts a stage is entered with none.
+    With prompts of the tasks `seen` that is (t - 1)/t of the KL before, as the policy has not moved on the prompts of
+    the new task; with those of the `task` it is 0.
     """
     if prompts != "seen":
-        return [0.0] * len(needed)
-    return [(needed[index - 1] or 0.0) * index / (index + 1) if index else 0.0 for index in range(len(needed))]
+        return [0.0] * len(required)
+    return [(required[index - 1] or 0.0) * index / (index + 1) if index else 0.0 for index in range(len(required))]
 
 
-def added(needed: Sequence[float | None], floors: Sequence[float | None], prompts: Prompts) -> list[float | None]:
-    """What each stage adds to the KL that it is entered with: what `allocation: floor` shares by.
+def added_kls(required: Sequence[float | None], floors: Sequence[float | None], prompts: Prompts) -> list[float | None]:
+    """The KL that each stage t adds to that at its start; `allocation: floor` shares the budget in this proportion.
 
-    That is need[t] - need[t - 1] (t - 1)/t, which is own[t]/t with prompts of the tasks `seen` and own[t] with those of
-    the `task`. `floors` are those of whole answers; a stage with a floor of which the budget counts nothing is one
-    whose own part cannot be told, and `None`.
+    That is required[t] - required[t - 1] (t - 1)/t: task_kls[t]/t with prompts of the tasks `seen`, task_kls[t] with
+    those of the `task`. `floors` are those of whole answers. `None`: unknown, as where a stage has a floor of which the
+    budget counts nothing.
     """
     found: list[float | None] = []
-    for need, entry, floor in zip(needed, entries(needed, prompts), floors, strict=True):
-        more = 0.0 if need is None or need - entry <= NOTHING * need else need - entry
-        found.append(None if need is None or floor is None or (floor > 0 and not more) else more)
+    for kl, entry, floor in zip(required, entry_kls(required, prompts), floors, strict=True):
+        more = 0.0 if kl is None or kl - entry <= ADDED_ROUNDING * kl else kl - entry
+        found.append(None if kl is None or floor is None or (floor > 0 and not more) else more)
     return found
 
 
-def lefts(config: BudgetConfig, needed: Sequence[float | None], floors: Sequence[float | None]) -> list[float]:
-    """The most KL that each stage may end with, if every stage before it took just what it needs; `floors` as `added`.
+def stage_caps(config: BudgetConfig, required: Sequence[float | None], floors: Sequence[float | None]) -> list[float]:
+    """The cap of each stage, if every stage before used just its required KL; `floors` as in `added_kls`.
 
-    Under `floor` all stages fit if, and only if, all that they add comes to no more than the budget. That asks more
-    than every need being within it, which is enough under `greedy`: the allocation does not count on the dilution of
-    what an early stage takes by the tasks of later ones.
+    Under `floor` all stages fit if, and only if, the sum of what they add is within the budget. Under `greedy` it is
+    enough that every required KL is: only there does the dilution of early KL by later tasks count.
     """
-    parts, stages = added(needed, floors, config.prompts), len(needed)
+    parts, stages = added_kls(required, floors, config.prompts), len(required)
     return [
         stage_cap(config, spent=min(entry, config.kl), stage=stage, stages=stages, floors=parts)
-        for stage, entry in enumerate(entries(needed, config.prompts), 1)
+        for stage, entry in enumerate(entry_kls(required, config.prompts), 1)
     ]
 
 
-def fits(need: float | None, left: float) -> bool:
-    """Whether a stage can end within what is left for it; a need that cannot be told is no reason why not."""
-    return need is None or need <= left * (1 + ROUNDING)
+def fits(required_kl: float | None, cap: float) -> bool:
+    """True if a stage can end within its cap, or its required KL is unknown."""
+    return required_kl is None or required_kl <= cap * (1 + CAP_ROUNDING)
 
 
-def does_not_fit(stage: int, need: float, left: float) -> str:
-    """`stage 3 needs at least 0.298 nats, 0.100 are left`."""
-    shown_left, shown_need = against(left, need)
-    return f"stage {stage} needs at least {shown_need} nats, {shown_left} are left"
+def does_not_fit(stage: int, required_kl: float, cap: float) -> str:
+    """`stage 3 needs at least 0.298 nats, 0.100 remain`."""
+    shown_cap, shown_kl = format_pair(cap, required_kl)
+    return f"stage {stage} needs at least {shown_kl} nats, {shown_cap} remain"

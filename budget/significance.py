@@ -1,4 +1,4 @@
-"""Significance of a mean difference, and of several of them. Imports numpy alone; scipy only for a quantile of t."""
+"""Significance of one or several mean differences. Imports scipy only for a quantile of t."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,10 @@ _EXACT_PERMUTATIONS = 16
 
 
 def sign_flip(differences: Sequence[float] | NDArray[np.float64], *, seed: int = 0, resamples: int = 10_000) -> float:
-    """Two-sided sign-flip permutation test of a mean difference of zero.
+    """Two-sided p-value of a sign-flip permutation test of a mean difference of zero.
 
-    Under the null each difference is as likely to have the other sign. All sign patterns are counted where at most 16
-    differences are not zero; beyond that `resamples` seeded ones, with p = (1 + hits) / (1 + resamples)
-    (Phipson and Smyth 2010).
+    All sign patterns are counted if at most 16 differences are not zero; else `resamples` seeded ones, with
+    p = (1 + hits) / (1 + resamples) (Phipson and Smyth 2010).
     """
     d = np.asarray(differences, dtype=float)
     d = d[d != 0]
@@ -33,7 +32,7 @@ def sign_flip(differences: Sequence[float] | NDArray[np.float64], *, seed: int =
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment for several comparisons (Holm 1979); `None` stays `None` and does not count."""
+    """Holm's step-down adjustment for several comparisons (Holm 1979); a `None` stays and does not count."""
     known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     largest = 0.0
@@ -44,7 +43,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def student(value: float, stderr: float, degrees: float, level: float) -> tuple[float, float]:
-    """Student's interval of an estimate with a standard error of so many degrees of freedom."""
+    """Student's interval of an estimate whose standard error has so many degrees of freedom."""
     from scipy.special import stdtrit
 
     half = float(stdtrit(degrees, (1 + level) / 2)) * stderr

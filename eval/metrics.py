@@ -1,12 +1,11 @@
-"""Metrics of a life, from the retention matrix; pure functions on arrays.
+"""Metrics of a run from its retention matrix; pure functions of arrays.
 
 `R` has shape (..., T + 1, T): `R[t, j - 1]` is the score on task j after stage t, row 0 is the base, NaN is "not
 measured". `B` has shape (..., T + 1, M): the same for M benchmarks. Leading dimensions are batches (bootstrap
 replicates). Libraries disagree on these definitions, so `FORMULAS` is printed beside the figures.
 
-A life of which t of T stages are done counts as a life of t stages: every metric is that of the first t + 1 rows and
-the first t tasks. A term that needs a figure that was not measured is left out of its mean; a metric with no term left
-is `None` (NaN inside a batch).
+After t of T stages every metric is that of the first t + 1 rows and the first t tasks. A term with a figure that was
+not measured is omitted from its mean; a metric without terms is `None` (NaN inside a batch).
 """
 
 from collections.abc import Callable, Mapping
@@ -27,27 +26,27 @@ FORMULAS = {
 
 
 def average_accuracy(R: ArrayLike) -> float | None:
-    """Mean score on the tasks learned, after the last stage: `mean_{j<=T} R[T, j]`."""
+    """Mean score on the learned tasks after the last stage: `mean_{j<=T} R[T, j]`."""
     return _scalar(_average_accuracy(_done(_matrix(R))))
 
 
 def backward_transfer(R: ArrayLike) -> float | None:
-    """What later stages did to earlier tasks: `mean_{j<T} (R[T, j] - R[j, j])`; negative is forgetting."""
+    """Effect of later stages on earlier tasks: `mean_{j<T} (R[T, j] - R[j, j])`; negative is forgetting."""
     return _scalar(_backward_transfer(_done(_matrix(R))))
 
 
 def forward_transfer(R: ArrayLike) -> float | None:
-    """What earlier stages did to tasks not yet learned: `mean_{j>1} (R[j-1, j] - R[0, j])`."""
+    """Effect of earlier stages on tasks not yet learned: `mean_{j>1} (R[j-1, j] - R[0, j])`."""
     return _scalar(_forward_transfer(_done(_matrix(R))))
 
 
 def forgetting(R: ArrayLike) -> float | None:
-    """Loss since the best: `mean_{j<T} (max_{j<=i<T} R[i, j] - R[T, j])`; negative where the last stage helped."""
+    """Drop from the best: `mean_{j<T} (max_{j<=i<T} R[i, j] - R[T, j])`; negative if the last stage helped."""
     return _scalar(_forgetting(_done(_matrix(R))))
 
 
 def benchmark_drops(B: ArrayLike) -> list[float | None]:
-    """Loss of each benchmark since the base, `B[0, b] - B[t, b]`, with t the last row that has a figure."""
+    """Drop of each benchmark from the base, `B[0, b] - B[t, b]`, with t the last measured row."""
     drops = _drops(_up_to_last(_matrix(B)))
     return [_scalar(drop) for drop in drops]
 
@@ -66,8 +65,8 @@ def all_metrics(R: ArrayLike, B: ArrayLike | None = None) -> dict[str, float | N
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A metric; `stderr`, `low` and `high` (bootstrap) are `None` where the items cannot tell them."""
+class MetricEstimate:
+    """A metric with its bootstrap `stderr`, `low` and `high`; `None`: unknown."""
 
     value: float | None
     stderr: float | None = None
@@ -82,17 +81,16 @@ def metrics_with_intervals(
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
-) -> dict[str, Estimate]:
+) -> dict[str, MetricEstimate]:
     """Every metric with a bootstrap interval over items.
 
     `items[t, j]` (t = 0..T, j = 1..T) holds the score of each item of task j after stage t, `benchmarks[t, b]`
-    (b = 1..M) the same for benchmarks. The arrays of one column list the same items in the same order, NaN where an
-    item was not scored. A replicate draws items of each column with replacement, the same draw for all rows: that is
-    what pairs them. Columns are drawn independently. The interval is the percentile one (Efron and Tibshirani 1993,
-    chapter 13). It speaks of the items, not of other seeds, and the maximum in `forgetting` biases its replicates
-    upwards a little.
+    (b = 1..M) the same for benchmarks. The arrays of one column list the same items in the same order, NaN for an item
+    that was not scored. A replicate draws items of each column with replacement, the same draw for all rows, so that
+    rows are paired; columns are drawn independently. Percentile intervals (Efron and Tibshirani 1993, chapter 13): they
+    cover the choice of items, not of seeds. The maximum in `forgetting` biases its replicates slightly upwards.
 
-    There is no interval where a column has fewer than two items or where no replicate differs from another.
+    There is no interval if a column has a single item or all replicates are equal.
 
     Raises:
         ValueError: the arrays of one column differ in length.
@@ -136,7 +134,7 @@ def _up_to_last(B: Array) -> Array:
 
 
 def _mean(terms: Array) -> Array:
-    """Mean over the last axis of the terms that are there; NaN if none is."""
+    """Mean over the last axis of the terms that are not NaN; NaN if none is."""
     present = ~np.isnan(terms)
     count = present.sum(axis=-1)
     total = np.where(present, terms, 0.0).sum(axis=-1)
@@ -176,7 +174,7 @@ def _forgetting(R: Array) -> Array:
 
 
 def _drops(B: Array) -> Array:
-    """B[0] - B[last], shape (..., M); NaN where the base is all there is."""
+    """B[0] - B[last], shape (..., M); NaN if there is only the base."""
     return B[..., 0, :] - B[..., -1, :] if B.shape[-2] > 1 else np.full((*B.shape[:-2], B.shape[-1]), np.nan)
 
 
@@ -220,11 +218,11 @@ def _bootstrap(
             continue
         weights = generator.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
         for t, values in scores.items():
-            there = ~np.isnan(values)
-            known = np.where(there, values, 0.0)
+            present = ~np.isnan(values)
+            known = np.where(present, values, 0.0)
             with np.errstate(invalid="ignore"):
-                point[t, j - 1] = known.sum() / there.sum() if there.any() else np.nan
-                draws[:, t, j - 1] = (weights @ known) / (weights @ there)
+                point[t, j - 1] = known.sum() / present.sum() if present.any() else np.nan
+                draws[:, t, j - 1] = (weights @ known) / (weights @ present)
     return point, draws if enough else None
 
 
@@ -233,11 +231,11 @@ def _scalar(value: Array | float) -> float | None:
     return None if np.isnan(number) else number
 
 
-def _estimate(value: float | None, replicates: Array | None, level: float) -> Estimate:
+def _estimate(value: float | None, replicates: Array | None, level: float) -> MetricEstimate:
     if value is None or replicates is None:
-        return Estimate(value)
+        return MetricEstimate(value)
     known = replicates[~np.isnan(replicates)] if replicates.ndim else np.array([])
     if known.size < 2 or np.ptp(known) < 1e-12:
-        return Estimate(value)
+        return MetricEstimate(value)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(known.std(ddof=1)), float(low), float(high))
+    return MetricEstimate(value, float(known.std(ddof=1)), float(low), float(high))

@@ -1,4 +1,4 @@
-"""Measuring without leaving a trace: generator states and the model's mode are put back as they were."""
+"""Preserves generator states and the model's mode during a measurement."""
 
 import random
 from collections.abc import Iterator
@@ -9,11 +9,8 @@ import numpy as np
 
 
 @contextmanager
-def undisturbed(model: Any = None) -> Iterator[None]:
-    """Restore the generator states of python, numpy and torch (CPU, CUDA), and the mode of every module of `model`.
-
-    CUDA is left alone where it was not in use before.
-    """
+def preserve_rng(model: Any = None) -> Iterator[None]:
+    """Restore the generator states of python, numpy and torch (CPU, and CUDA if in use), and all modes of `model`."""
     import torch
 
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()

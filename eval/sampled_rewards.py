@@ -1,4 +1,4 @@
-"""Mean rewards of sampled answers to training items: what the strategies measure a policy by."""
+"""Mean rewards of sampled answers to training items, by which strategies compare policies."""
 
 import math
 from collections.abc import Sequence
@@ -13,29 +13,27 @@ from perdure.curriculum.train import settings_for
 
 
 def set_aside(task: Task, num_prompts: int) -> tuple[Task, tuple[Item, ...]]:
-    """The task without its last `num_prompts` training items (at most half of them), and those items.
-
-    What is trained on the one is measured on the other; held-out items are in neither.
+    """Split off the last `num_prompts` training items (at most half) to measure on; held-out items are in neither part.
 
     Raises:
-        ConfigError: the task has one training item alone.
+        ConfigError: the task has a single training item.
     """
     if len(task.train) < 2:
         raise ConfigError(
-            f"task {task.name!r} has {len(task.train)} training item, and to try methods some are set aside to measure "
-            "on: give it 2 at least, or the stage a `method`"
+            f"task {task.name!r} has {len(task.train)} training item, but trials need one to train on and one to "
+            "measure on: give it at least 2, or give the stage a `method`"
         )
-    aside = last_items(task, num_prompts)
-    return replace(task, train=task.train[: -len(aside)], heldout=()), aside
+    measured = last_items(task, num_prompts)
+    return replace(task, train=task.train[: -len(measured)], heldout=()), measured
 
 
 def last_items(task: Task, num_prompts: int) -> tuple[Item, ...]:
-    """The last `num_prompts` training items, at most half of them, and one at least."""
+    """The last `num_prompts` training items: at least one, at most half of them."""
     return task.train[-max(1, min(num_prompts, len(task.train) // 2)) :]
 
 
 def sampled_evaluation(curriculum: Curriculum, stage: Stage) -> Evaluation:
-    """As long as the answers that `rl` would train on, if the curriculum says how long, else as those examined."""
+    """The curriculum's evaluation, with the answer length of `rl` if that is set."""
     spec, evaluation = curriculum.spec, curriculum.evaluation
     if "rl" not in spec.objectives:
         return evaluation
@@ -47,9 +45,9 @@ def sampled_evaluation(curriculum: Curriculum, stage: Stage) -> Evaluation:
 def sampled_rewards(
     task: Task, items: Sequence[Item], policy: Policy, evaluation: Evaluation, *, k: int, seed: int
 ) -> list[list[float | None]]:
-    """The rewards of k samples at temperature 1 to each item, `None` where the reward does not apply.
+    """The rewards of k samples at temperature 1 for each item; `None`: the reward does not apply.
 
-    Without a reward an answer counts 1 where it is the demonstration, blanks at both ends aside, as on the scorecard.
+    Without a reward function, an answer equal to the demonstration (surrounding blanks ignored) is worth 1, others 0.
 
     Raises:
         ConfigError: the reward fails.
@@ -67,7 +65,7 @@ def sampled_rewards(
 
 
 def item_means(rewards: Sequence[Sequence[float | None]]) -> list[float]:
-    """The mean reward of each item; 0 for a reward that is not finite or does not apply."""
+    """The mean reward of each item; a reward that is not finite or does not apply counts 0."""
     return [sum(one if one is not None and math.isfinite(one) else 0.0 for one in row) / len(row) for row in rewards]
 
 

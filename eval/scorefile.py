@@ -1,7 +1,7 @@
-"""Per-item results on disk: `scores/<key>.jsonl`, a header line and then one line an item. Imports no torch.
+"""Per-item results on disk: `scores/<key>.jsonl`, a header line and one line per item. Imports no torch.
 
-The header holds what the key was made of, the score, and the SHA-256 of the lines below it, so that a file that was
-cut off or altered is noticed. A file is written whole or not at all.
+The header holds the parts of the key, the score, and the SHA-256 of the lines below it, which reveals a truncated or
+altered file. Files are written atomically.
 """
 
 import json
@@ -12,23 +12,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from perdure.budget.files import write_whole
+from perdure.budget.files import write_atomic
 
 FORMAT = 1
 FOLDER = "scores"
-Kind = Literal["task", "benchmark"]
+ScoreKind = Literal["task", "benchmark"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """The score on one task or benchmark: the mean of `item_values` (`nan` over no items).
+    """The score on one task or benchmark: the mean of `item_values`, NaN without items.
 
-    `stderr` is `None` below two items. `dropped` items have no value, because the reward did not apply to the answer;
-    `broken` ones count 0 in `item_values`, because the reward was not a finite number.
+    `stderr` is `None` below two items. `dropped` items have no value, as the reward did not apply to the answer;
+    `broken` ones count 0 in `item_values`, as the reward was not finite.
     """
 
     name: str
-    kind: Kind
+    kind: ScoreKind
     value: float
     stderr: float | None
     n: int
@@ -40,7 +40,7 @@ class Score:
 
 @dataclass(frozen=True)
 class ItemResult:
-    """One item: its id, its score (`None`: dropped) and whatever helps a reader (prompt hash, completion, note)."""
+    """One item: its id, its score (`None`: dropped) and details such as prompt hash, completion, note."""
 
     id: str
     score: float | None
@@ -49,7 +49,7 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """What one file says; `items` includes the dropped ones."""
+    """The contents of one file; `items` includes the dropped ones."""
 
     score: Score
     header: Mapping[str, Any]
@@ -57,11 +57,11 @@ class ScoreFile:
 
 
 def file_key(parts: Mapping[str, str]) -> str:
-    """SHA-256 of the parts that a score depends on; the file's name."""
+    """The file's name: SHA-256 of everything that the score depends on."""
     return sha256(json.dumps({**parts, "format": str(FORMAT)}, sort_keys=True).encode()).hexdigest()
 
 
-def make_score(name: str, kind: Kind, items: Sequence[ItemResult], broken: int = 0) -> Score:
+def make_score(name: str, kind: ScoreKind, items: Sequence[ItemResult], broken: int = 0) -> Score:
     """Mean and standard error (n - 1) over the items that have a score."""
     scored = [(item.id, item.score) for item in items if item.score is not None]
     ids, values = tuple(key for key, _ in scored), tuple(value for _, value in scored)
@@ -74,10 +74,10 @@ def make_score(name: str, kind: Kind, items: Sequence[ItemResult], broken: int =
 
 
 def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequence[ItemResult]) -> None:
-    """Write one file of results, whole or not at all.
+    """Write one file of results atomically.
 
     Raises:
-        OSError: the disk is full, for one; nothing is left behind then.
+        OSError: such as a full disk; then nothing is written.
     """
     body = "".join(
         json.dumps({"id": item.id, "score": item.score, **item.details}, default=str) + "\n" for item in items
@@ -96,11 +96,11 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
         "items_sha256": sha256(body.encode()).hexdigest(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(header) + "\n" + body).encode(), shared=True)
+    write_atomic(path, (json.dumps(header) + "\n" + body).encode(), shared=True)
 
 
 def read_scores(path: Path) -> ScoreFile | None:
-    """The results in `path`; `None` if the file is missing, cut off, altered or of another format."""
+    """The results in `path`; `None` if the file is missing, truncated, altered or of another format."""
     try:
         head, _, body = path.read_bytes().partition(b"\n")
         header = json.loads(head)

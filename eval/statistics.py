@@ -1,7 +1,6 @@
-"""Intervals and paired tests on per-item results. Imports numpy alone; scipy only for a quantile of t.
+"""Intervals and paired tests on per-item results. Imports scipy only for a quantile of t.
 
-Two checkpoints are compared on the same items, pair by pair: the difference of two independent proportions would
-throw away that an item which is hard for one is hard for the other.
+Two checkpoints are compared item by item, as an item that is hard for one is often hard for the other.
 """
 
 import math
@@ -21,7 +20,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Paired:
-    """After minus before, on the same items. Interval and p-value are `None` ("n/a") below two items."""
+    """After minus before, on the same items. Interval and p-value are `None` below two items."""
 
     difference: float
     low: float | None
@@ -51,8 +50,8 @@ def wilson(successes: float, n: int, *, level: float = LEVEL) -> tuple[float, fl
 def paired(before: Mapping[str, float], after: Mapping[str, float], *, level: float = LEVEL, seed: int = 0) -> Paired:
     """Compare two results on the same items, given by id.
 
-    Scores that are all 0 or 1: McNemar's exact test, and Newcombe's interval for the difference of paired proportions.
-    Other scores: a sign-flip permutation test of the mean difference, and Student's interval.
+    If all scores are 0 or 1: McNemar's exact test, and Newcombe's interval for the difference of paired proportions.
+    Else: a sign-flip permutation test of the mean difference, and Student's interval.
 
     Raises:
         ValueError: the ids differ, or a score is not finite.
@@ -79,17 +78,17 @@ def paired(before: Mapping[str, float], after: Mapping[str, float], *, level: fl
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Two-sided exact McNemar test: the items that changed are fair coin tosses under the null (1 if none did)."""
+    """Two-sided exact McNemar test: under the null the changed items are fair coin tosses; 1 if none changed."""
     n = gained + lost
     tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1))
     return min(1.0, float(2 * tail / 2**n))
 
 
 def newcombe(both: int, gained: int, lost: int, neither: int, *, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of a difference of paired proportions: Newcombe 1998 (Statistics in Medicine 17:2635), method 10.
+    """Interval of the difference `after - before` of paired proportions.
 
-    Wilson intervals of the two proportions are combined by squaring and adding, less the correlation phi of the two
-    results, with the paper's continuity correction to phi's numerator. `after - before`, so `gained` counts as plus.
+    Newcombe 1998 (Statistics in Medicine 17:2635), method 10: Wilson intervals of the two proportions are combined by
+    squaring and adding, less the correlation phi of the results, with the paper's continuity correction of phi.
     """
     n = both + gained + lost + neither
     after, before = (both + gained) / n, (both + lost) / n

@@ -1,4 +1,4 @@
-"""Asks a policy the held-out items of a task, and scores what it answers by the task's reward."""
+"""Scores a policy's answers to the held-out items of a task by the task's reward."""
 
 import json
 import math
@@ -12,16 +12,16 @@ from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Item, Task
-from perdure.eval.preserve_rng import undisturbed
-from perdure.eval.scorefile import ItemResult, Kind, Score, make_score
+from perdure.eval.preserve_rng import preserve_rng
+from perdure.eval.scorefile import ItemResult, Score, ScoreKind, make_score
 
 SEED = 0
-"""Of sampled answers. Scores of several policies are compared item by item, so all have the same draws."""
+"""Seed of sampled answers: every policy gets the same draws, so that scores compare item by item."""
 
 
 @runtime_checkable
 class CausalPolicy(Protocol):
-    """A policy of the language world: what lm-eval needs beyond `Policy`."""
+    """A policy of the language world, with what lm-eval needs beyond `Policy`."""
 
     @property
     def model(self) -> Any: ...
@@ -30,20 +30,19 @@ class CausalPolicy(Protocol):
     def tokenizer(self) -> Any: ...
 
 
-def ask(task: Task, policy: Policy, evaluation: Evaluation, kind: Kind) -> tuple[Score, list[ItemResult]]:
-    """The score of the answers to the held-out items, and what it is made of.
+def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKind) -> tuple[Score, list[ItemResult]]:
+    """The score of the answers to the held-out items, and its items; preserves generator states and the model's mode.
 
-    Answers are greedy, or sampled where `evaluation.temperature` is above 0: the same draws for every policy.
+    Answers are greedy, or sampled if `evaluation.temperature` is above 0, with the same draws for every policy.
 
-    Items are scored by the reward; where it does not apply (`None`) the item is dropped, and where it is not a finite
-    number the item counts 0 and is counted in `Score.broken`. A task without a reward is scored by exact match to the
-    demonstration, blanks at both ends aside. Generator states and the model's mode are left as they were.
+    An item is dropped if the reward does not apply (`None`), and counts 0 and as `Score.broken` if it is not finite. A
+    task without a reward is scored by exact match to the demonstration, surrounding blanks ignored.
 
     Raises:
-        ConfigError: the reward fails, or returns something other than a number or `None` for each item.
+        ConfigError: the reward fails, or does not return a number or `None` for each item.
     """
     model = policy.model if isinstance(policy, CausalPolicy) else None
-    with undisturbed(model):
+    with preserve_rng(model):
         answers = policy.respond(
             [item.prompt for item in task.heldout],
             max_completion_length=evaluation.max_completion_length,
@@ -53,13 +52,13 @@ def ask(task: Task, policy: Policy, evaluation: Evaluation, kind: Kind) -> tuple
         )
         completions = [samples[0] for samples in answers]
         rewards = _rewards(task, completions)
-    items = [_item_result(*one) for one in zip(_asked(task), completions, rewards, strict=True)]
+    items = [_item_result(*one) for one in zip(_identities(task), completions, rewards, strict=True)]
     broken = sum("note" in item.details for item in items)
     return make_score(task.name, kind, items, broken), items
 
 
-def reward_name(task: Task) -> str:
-    """What scores the task, by name; its settings are the curriculum's and do not change within a run."""
+def scorer_name(task: Task) -> str:
+    """The name of the function that scores the task; its settings do not change within a run."""
     if task.reward is None:
         return "exact match to the demonstration"
     named = task.reward if hasattr(task.reward, "__qualname__") else type(task.reward)
@@ -67,7 +66,7 @@ def reward_name(task: Task) -> str:
 
 
 def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:
-    """One figure an item, `None` where it cannot be judged."""
+    """One reward per item; `None`: it does not apply."""
     if task.reward is None:
         return [_matches_demonstration(*pair) for pair in zip(task.heldout, completions, strict=True)]
     try:
@@ -85,36 +84,36 @@ def _matches_demonstration(item: Item, completion: str) -> float | None:
     return None if item.demonstration is None else float(completion.strip() == item.demonstration.strip())
 
 
-class _Asked(NamedTuple):
-    """What a result says of an item, whatever was answered."""
+class _Identity(NamedTuple):
+    """The parts of an item's result that do not depend on the answer."""
 
     id: str
     prompt_sha256: str
     answer: str | None
 
 
-_ASKED: dict[int, tuple[_Asked, ...]] = {}
-"""Of every task that was asked and is still there, by its identity: a life asks each once a stage."""
+_IDENTITIES: dict[int, tuple[_Identity, ...]] = {}
+"""Cache by the identity of a task, while the task exists: a run scores each after every stage."""
 
 
-def _asked(task: Task) -> tuple[_Asked, ...]:
-    """Of each held-out item, made once a task."""
+def _identities(task: Task) -> tuple[_Identity, ...]:
+    """The identity of each held-out item."""
     key = id(task)
-    if key not in _ASKED:
-        _ASKED[key] = tuple(_identified(*one) for one in enumerate(task.heldout))
-        finalize(task, _ASKED.pop, key)
-    return _ASKED[key]
+    if key not in _IDENTITIES:
+        _IDENTITIES[key] = tuple(_identity(*one) for one in enumerate(task.heldout))
+        finalize(task, _IDENTITIES.pop, key)
+    return _IDENTITIES[key]
 
 
-def _identified(index: int, item: Item) -> _Asked:
+def _identity(index: int, item: Item) -> _Identity:
     prompt = json.dumps(item.prompt, sort_keys=True, default=str)
-    identity = sha256(json.dumps([prompt, item.answer, item.demonstration]).encode()).hexdigest()[:12]
-    return _Asked(f"{index}:{identity}", sha256(prompt.encode()).hexdigest(), item.answer)
+    short = sha256(json.dumps([prompt, item.answer, item.demonstration]).encode()).hexdigest()[:12]
+    return _Identity(f"{index}:{short}", sha256(prompt.encode()).hexdigest(), item.answer)
 
 
-def _item_result(asked: _Asked, completion: str, reward: float | None) -> ItemResult:
-    details = {"prompt_sha256": asked.prompt_sha256, "completion": completion, "answer": asked.answer}
-    result = ItemResult(asked.id, reward, details)
+def _item_result(identity: _Identity, completion: str, reward: float | None) -> ItemResult:
+    details = {"prompt_sha256": identity.prompt_sha256, "completion": completion, "answer": identity.answer}
+    result = ItemResult(identity.id, reward, details)
     if reward is not None and not math.isfinite(reward):
         note = f"the reward was {reward}; counted as 0"
         return replace(result, score=0.0, details={**result.details, "note": note})

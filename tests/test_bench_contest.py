@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.sweep.summary import OF_LIVES, Mean
+from perdure.agent.sweep.summary import RUN_FIGURES, Mean
 from perdure.budget.errors import DataError
 from tests.bench.contest import all_page, best_fixed, difference, over_streams, refuse_twice, stream_page, words
 
@@ -32,9 +32,8 @@ def test_over_streams_is_a_mean_a_seed() -> None:
 
 
 def row(arm: str, seed: int, **more: Any) -> dict[str, Any]:
-    return (
-        dict.fromkeys(OF_LIVES, 0.5) | {"method": arm, "seed": seed, "stage": 2, "learned": 0.5, "accuracy": 0.5} | more
-    )
+    known = {"method": arm, "seed": seed, "stage": 2, "learned": 0.5, "accuracy": 0.5}
+    return dict.fromkeys(RUN_FIGURES, 0.5) | known | more
 
 
 def test_an_arm_lives_a_seed_once() -> None:

@@ -21,7 +21,7 @@ def test_every_stage_is_lived_once_by_every_method(tmp_path: Path) -> None:
         times = timed_life(env, index)
         assert len(times.stages) == 3
         assert 0 < times.reset + sum(times.stages) < time.perf_counter() - began
-        (journal,) = tmp_path.glob("*/life/journal.jsonl")
+        (journal,) = tmp_path.glob("*/run/journal.jsonl")
         chosen.append([row.method for row in read_state(read_journal(journal)).rows[1:]])
     # The third stage has no demonstrations: `sft`, which is first in turn there in the life 1, becomes `rl`.
     assert chosen == [["sft", "rl", "tilt"], ["rl", "tilt", "rl"], ["tilt", "sft", "rl"]]

@@ -6,7 +6,7 @@ from perdure.agent.run.state import RunState
 from perdure.budget.allocation import stage_cap
 from perdure.budget.monitor import Reading
 from perdure.budget.penalty import Controller
-from perdure.budget.price import added
+from perdure.budget.price import added_kls
 from perdure.curriculum.schema import Curriculum
 
 
@@ -21,7 +21,7 @@ def cap_for(curriculum: Curriculum, state: RunState, number: int, entry: Reading
     known = [prices.get(stage) for stage in range(1, stages + 1)]
     required = [None if one is None else one.required_kl for one in known]
     floors = [None if one is None else one.floor for one in known]
-    parts = added(required, floors, budget.prompts)
+    parts = added_kls(required, floors, budget.prompts)
     return stage_cap(budget, spent=entry.upper_bound, stage=number, stages=stages, floors=parts, share=share)
 
 

@@ -8,7 +8,7 @@ from perdure.agent.life import Life
 from perdure.agent.run.events import Intervened, Measured
 from perdure.agent.run.folder import read_json, write_json
 from perdure.agent.worlds.contract import Progress, SaveAndStop
-from perdure.budget.figures import against
+from perdure.budget.figures import format_pair
 from perdure.budget.monitor import Action, Reading
 from perdure.budget.penalty import Controller
 
@@ -106,7 +106,7 @@ def describe(reading: Reading) -> str:
     kl = reading.kl.value
     if not math.isfinite(kl):
         return f"the KL became {kl}"
-    cap, shown, most = against(reading.cap, kl, reading.upper_bound)
+    cap, shown, most = format_pair(reading.cap, kl, reading.upper_bound)
     bound = "" if reading.upper_bound == kl else f", at most {most},"
     return f"KL {shown}{bound} above the cap {cap} nats a {reading.unit}"
 

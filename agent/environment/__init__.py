@@ -1,6 +1,6 @@
-"""The simulator as an environment of gymnasium: `gymnasium.make("perdure.agent.environment:Stream-v0", curriculum=…)`.
+"""The simulator as a gymnasium environment: `gymnasium.make("perdure.agent.environment:Stream-v0", curriculum=…)`.
 
-Importing this registers it, and imports nothing but gymnasium: torch comes when an environment is made.
+Importing this module registers it and imports only gymnasium; making an environment imports torch.
 """
 
 from gymnasium.envs.registration import register, registry
@@ -9,7 +9,7 @@ ID = "Stream-v0"
 
 
 def register_stream() -> None:
-    """Put the environment into gymnasium's registry; nothing where it is there."""
+    """Register the environment with gymnasium, if it is not registered."""
     if ID not in registry:
         register(id=ID, entry_point="perdure.agent.environment.stream:Stream")
 

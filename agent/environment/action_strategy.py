@@ -1,20 +1,20 @@
-"""The strategy of a life that is lived in the environment: it says what the environment was told to do."""
+"""The strategy of a run in the environment: it returns the decision of each action."""
 
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.errors import RunError
 
-PATH = f"{__name__}:acting"
-"""As a curriculum names it."""
+PATH = f"{__name__}:action_strategy"
+"""The strategy's name in a curriculum."""
 
 
-class Acting:
-    """Chooses what was put into it, once."""
+class ActionStrategy:
+    """Returns each decision that was set, once."""
 
     def __init__(self) -> None:
         self._next: Decision | None = None
 
-    def tell(self, method: str, share: float, note: str | None = None) -> None:
-        """What to choose next: a method, a share of what is left of the budget, and a note on the two."""
+    def set_decision(self, method: str, share: float, note: str | None = None) -> None:
+        """Set the next decision: a method, a share of the remaining budget, and a note for the reason."""
         reason = "the action of the environment" if note is None else f"the action of the environment; {note}"
         self._next = Decision(method, reason, {"share": share}, share=share)
 
@@ -22,14 +22,14 @@ class Acting:
         """See `Strategy.choose`.
 
         Raises:
-            RunError: nothing was told, as where a life of the environment is resumed from its folder.
+            RunError: no decision is set, as when a run of the environment is resumed from its folder.
         """
         decision, self._next = self._next, None
         if decision is None:
-            raise RunError("this life was lived in a gymnasium environment; it can be looked at and not gone on with")
+            raise RunError("this run was made by a gymnasium environment; it can be shown but not resumed")
         return decision
 
 
-def acting() -> Acting:
-    """For `strategy: {type: python}`."""
-    return Acting()
+def action_strategy() -> ActionStrategy:
+    """The factory for `strategy: {type: python}`."""
+    return ActionStrategy()

@@ -1,4 +1,4 @@
-"""The lives of an environment: one after another, each with the loop, the budget and the folder of a run."""
+"""The episodes of an environment: runs one after another, each with a run folder."""
 
 import shutil
 import tempfile
@@ -19,12 +19,12 @@ from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import StrategyConfig
 
-MEMORY = Path("/dev/shm")
-"""A folder in memory, on systems that have one: nothing there waits for a disk."""
+MEMORY_FOLDER = Path("/dev/shm")
+"""A folder in memory, on systems that have one."""
 
 
-class Nobody:
-    """A view that looks away."""
+class NullView:
+    """A view that shows nothing."""
 
     def past(self, events: Iterable[Event]) -> None:
         """See `View`."""
@@ -36,70 +36,70 @@ class Nobody:
         """See `View`."""
 
 
-class Lives:
-    """Begins lives, one at a time; a base is made once for all lives in a row that share it."""
+class Episodes:
+    """Starts runs one after another; successive runs with the same base share it."""
 
     def __init__(self) -> None:
         self._made: tuple[object, World] | None = None
 
-    def begin(self, curriculum: Curriculum, folder: Path) -> Life:
-        """A new life in a new run folder; nothing is measured yet.
+    def start(self, curriculum: Curriculum, folder: Path) -> Life:
+        """Start a run in a new run folder; nothing is measured yet.
 
         Raises:
             PerdureError: as `perdure.agent.setup.start`.
         """
-        return start(curriculum, folder, Nobody(), make=self._world)
+        return start(curriculum, folder, NullView(), make=self._world)
 
     def _world(self, curriculum: Curriculum) -> World:
         key = (curriculum.model, curriculum.model.drawn_from(curriculum.seed))
         if self._made is None or self._made[0] != key:
-            self._made = None  # the old base makes room before the new one is loaded
+            self._made = None  # frees the old base before the new one is loaded
             self._made = (key, make_world(curriculum))
         world = self._made[1]
         world.become_base()
         return world
 
 
-def read(asked: str | PathLike[str] | Curriculum, overrides: Sequence[str]) -> Curriculum:
-    """A curriculum by its shipped name, by its file, or as it is.
+def load_curriculum(source: str | PathLike[str] | Curriculum, overrides: Sequence[str]) -> Curriculum:
+    """A curriculum from its shipped name, its path, or itself.
 
     Raises:
         CurriculumError: as `read_curriculum`.
-        ConfigError: overrides for a curriculum that was not read from a file.
+        ConfigError: overrides for a `Curriculum`.
     """
-    if not isinstance(asked, Curriculum):
-        return read_curriculum(Path(asked), overrides).curriculum
+    if not isinstance(source, Curriculum):
+        return read_curriculum(Path(source), overrides).curriculum
     if overrides:
-        raise ConfigError("`overrides` are for a curriculum by name or path; change this one before it is given")
-    return asked
+        raise ConfigError("`overrides` apply to a curriculum by name or path; change a `Curriculum` before passing it")
+    return source
 
 
-def left_to(strategy: StrategyConfig, curriculum: Curriculum) -> Curriculum:
-    """The curriculum with every stage's method left to a strategy."""
+def with_strategy(strategy: StrategyConfig, curriculum: Curriculum) -> Curriculum:
+    """The curriculum with a strategy that chooses the method of every stage."""
     stages = [stage.model_copy(update={"method": None}) for stage in curriculum.stages]
     return curriculum.model_copy(update={"stages": stages, "strategy": strategy})
 
 
 def episode(curriculum: Curriculum, seed: int, *, shuffle: bool) -> Curriculum:
-    """The curriculum of one life: with that seed, and its stages in an order that follows from it if shuffled."""
+    """The curriculum of one episode, with that seed, and with its stages in an order derived from it if `shuffle`."""
     stages = list(curriculum.stages)
     if shuffle:
         Random(derive(seed, "order")).shuffle(stages)
     return curriculum.model_copy(update={"seed": seed, "stages": stages})
 
 
-class Scratch:
-    """A folder for the run of the moment, in `parent` or, for small models, in memory; removed when it is cleared."""
+class TemporaryFolder:
+    """The temporary folder of the current run, in `parent` or, for small models, in memory."""
 
     def __init__(self, parent: Path | None, *, small: bool) -> None:
-        self._parent = MEMORY if parent is None and small and MEMORY.is_dir() else parent
+        self._parent = MEMORY_FOLDER if parent is None and small and MEMORY_FOLDER.is_dir() else parent
         self._folder: Path | None = None
 
     def fresh(self) -> Path:
-        """A path for a new run; what was there before is removed."""
+        """A path for a new run; removes the folder of the last one."""
         self.clear()
         self._folder = Path(tempfile.mkdtemp(prefix="perdure-", dir=self._parent))
-        return self._folder / "life"
+        return self._folder / "run"
 
     def clear(self) -> None:
         """Remove the folder, if there is one."""

@@ -1,6 +1,6 @@
-"""What a strategy may know before it chooses, as numbers: the same in the environment and in a run.
+"""The observation before a stage, as numbers: the same in the environment and for a strategy in a run.
 
-Nothing here comes from the held-out items of the task to come: its rate is measured on training items.
+It uses no held-out items of the next task: its success rate is measured on training items.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
 from perdure.eval.sampled_rewards import item_means, sampled_evaluation, sampled_rewards
 
-Observation = NDArray[np.float32]
+ObservationVector = NDArray[np.float32]
 
 PROMPTS, SAMPLES, SUCCESS_REWARD = 32, 4, 0.5
-"""The rate is measured on the first training items, with so many samples each; from which reward a sample succeeds."""
+"""The number of training items and of samples per item for the rate, and the least reward of a success."""
 
 NAMES: dict[str, tuple[float, float]] = {
     "rate": (-10, 10),
@@ -37,71 +37,71 @@ NAMES: dict[str, tuple[float, float]] = {
     "benchmark_drop": (-10, 10),
     "benchmark_drop_so_far": (-10, 10),
 }
-"""Every entry in its order, with the least and the most that it is; beyond, it is cut off.
+"""The entries in order, each with the range that it is clipped to.
 
-    rate                   mean reward of samples at temperature 1 to training items of the task to come
+    rate                   mean reward of samples at temperature 1 for training items of the next task
     rate_any               share of those items with a success among their samples
-    demonstrations         1 where the task to come can be imitated, else 0
-    reward                 1 where it has a reward, else 0
-    stage                  its number divided by how many there are; 1 also when the life is over
-    budget_left            share of the life's budget that is left
-    kl                     the KL from the base as the budget counts it, in nats
+    demonstrations         1 if the next task has demonstrations, else 0
+    reward                 1 if it has a reward, else 0
+    stage                  its number divided by the number of stages; 1 also after the last stage
+    budget_left            share of the run's budget that remains
+    kl                     KL from the base as the budget counts it, in nats
     accuracy               mean score on the tasks learned so far
     gain                   rise of the last stage's own task in that stage
-    drop                   mean fall of the tasks before it in that stage
-    benchmark_drop         mean fall of the benchmarks in that stage
-    benchmark_drop_so_far  the same since the base
+    drop                   mean drop of the tasks before it in that stage
+    benchmark_drop         mean drop of the benchmarks in that stage
+    benchmark_drop_so_far  mean drop of the benchmarks from the base
 
-What is not there, such as the gain of a stage before the first, is 0; when the life is over so are the first four.
+A value that does not exist, such as the gain before the first stage, is 0; after the last stage so are the first four.
 """
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What the observation is made of: the stage to come and its task, `None` when the life is over.
+class ObservationInputs:
+    """The inputs of an observation: the next stage with its task, `None` after the last stage.
 
-    `number` is that stage's, from 1; `kl` and `left` are those of the reading before it; rows of `record` from that
-    stage on are not looked at.
+    `number` is that stage's, from 1; `kl` and `remaining` (share of the budget) are those of the reading before it;
+    rows of `record` from that stage on are ignored.
     """
 
     number: int
-    coming: tuple[Stage, Task] | None
+    next_stage: tuple[Stage, Task] | None
     curriculum: Curriculum
     policy: Policy
     kl: float
-    left: float
+    remaining: float
     record: RunState
 
 
-def observe(situation: Situation) -> Observation:
+def observe(situation: Situation) -> ObservationVector:
     """The observation of a strategy in a run: shape `(len(NAMES),)`."""
     return observation(
-        Sight(
+        ObservationInputs(
             number=situation.number,
-            coming=(situation.stage, situation.task),
+            next_stage=(situation.stage, situation.task),
             curriculum=situation.curriculum,
             policy=situation.policy,
             kl=situation.entry.kl.value,
-            left=situation.entry.left,
+            remaining=situation.entry.left,
             record=situation.record,
         )
     )
 
 
-def observation(sight: Sight) -> Observation:
-    """The entries of `NAMES`, cut off at their ends: shape `(len(NAMES),)`. What is not finite is 0."""
-    stage = min(1.0, sight.number / len(sight.curriculum.stages))
-    entries = {"stage": stage, "budget_left": sight.left, "kl": sight.kl}
-    if sight.coming is not None:
-        entries |= _of_task(*sight.coming, sight.curriculum, sight.policy)
-    entries |= _of_past(sight.record, sight.number)
+def observation(inputs: ObservationInputs) -> ObservationVector:
+    """The entries of `NAMES`, clipped to their ranges: shape `(len(NAMES),)`. A value that is not finite is 0."""
+    stage = min(1.0, inputs.number / len(inputs.curriculum.stages))
+    entries = {"stage": stage, "budget_left": inputs.remaining, "kl": inputs.kl}
+    if inputs.next_stage is not None:
+        entries |= _task_entries(*inputs.next_stage, inputs.curriculum, inputs.policy)
+    entries |= _record_entries(inputs.record, inputs.number)
     values = np.nan_to_num(np.array([entries.get(name, 0.0) for name in NAMES]), nan=0.0)
     low, high = np.array(list(NAMES.values())).T
-    found: Observation = np.clip(values, low, high).astype(np.float32)
+    found: ObservationVector = np.clip(values, low, high).astype(np.float32)
     return found
 
 
-def _of_task(stage: Stage, task: Task, curriculum: Curriculum, policy: Policy) -> dict[str, float]:
+def _task_entries(stage: Stage, task: Task, curriculum: Curriculum, policy: Policy) -> dict[str, float]:
     rewards = sampled_rewards(
         task,
         task.train[:PROMPTS],
@@ -118,7 +118,7 @@ def _of_task(stage: Stage, task: Task, curriculum: Curriculum, policy: Policy) -
     }
 
 
-def _of_past(record: RunState, number: int) -> dict[str, float]:
+def _record_entries(record: RunState, number: int) -> dict[str, float]:
     rows = [row for row in record.rows if row.stage < number and row.committed]
     if len(rows) < 2:
         return {}
@@ -126,12 +126,12 @@ def _of_past(record: RunState, number: int) -> dict[str, float]:
     learned = [row.name for row in rows[1:]]
     return {
         "accuracy": mean([last.scores[name].value for name in learned]),
-        "gain": -_fall(before, last, learned[-1:]),
-        "drop": _fall(before, last, learned[:-1]),
-        "benchmark_drop": _fall(before, last, record.benchmarks),
-        "benchmark_drop_so_far": _fall(rows[0], last, record.benchmarks),
+        "gain": -_mean_drop(before, last, learned[-1:]),
+        "drop": _mean_drop(before, last, learned[:-1]),
+        "benchmark_drop": _mean_drop(before, last, record.benchmarks),
+        "benchmark_drop_so_far": _mean_drop(rows[0], last, record.benchmarks),
     }
 
 
-def _fall(before: StageState, after: StageState, names: Sequence[str]) -> float:
+def _mean_drop(before: StageState, after: StageState, names: Sequence[str]) -> float:
     return mean([before.scores[name].value - after.scores[name].value for name in names])

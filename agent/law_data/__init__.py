@@ -1,1 +1,1 @@
-"""Where the points of the forgetting law come from: run folders, sweep folders and files of results."""
+"""The data of the forgetting law, read from run folders, sweep folders and files of results."""

@@ -1,11 +1,11 @@
-"""All that `perdure law` finds out about a pool of checkpoints, before any of it is printed or drawn."""
+"""All fits and tests of `perdure law` on a dataset of checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from perdure.agent.law_data.pool import Pool
+from perdure.agent.law_data.dataset import LawDataset
 from perdure.budget.errors import DataError
 from perdure.budget.law.common_curve import CommonCurve, check_common_curve
 from perdure.budget.law.curves import CURVES
@@ -17,20 +17,20 @@ from perdure.budget.law.prediction import build_law
 from perdure.budget.law.rivals import Rival, compare_predictors
 from perdure.budget.law.saved import Law
 
-NEAR = 0.01
-"""How far above an accuracy a checkpoint may lie to count as one of that accuracy."""
+ACCURACY_WINDOW = 0.01
+"""Checkpoints at most this far above an accuracy count as ones of that accuracy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Fits by kind of curve, predictors, methods, frontiers; the law, or why there is none to save (`no_law`).
+    """Fits by kind of curve, predictors, methods, frontiers; the law, or the reason why there is none (`no_law`).
 
     `excess` is over all checkpoints; `excess_at[i]` over those from `accuracies[i]` to a point above, so that methods
-    are compared where they have learned alike. Retention is a score on the benchmarks where the base's is known, else
-    its change since the base. `behind[i]`: with several seeds, each method at `accuracies[i]` less the best there.
+    are compared at equal learning. Retention is a score on the benchmarks if the base's is known, else the change from
+    the base. `behind[i]`: with several seeds, each method at `accuracies[i]` less the best there.
     """
 
-    pool: Pool
+    dataset: LawDataset
     accuracies: tuple[float, ...]
     fits: Mapping[str, Fit]
     rivals: tuple[Rival, ...]
@@ -45,7 +45,7 @@ class Findings:
 
     @property
     def points(self) -> Points:
-        return self.pool.points
+        return self.dataset.points
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -61,28 +61,30 @@ class Findings:
 
     @property
     def base_score(self) -> float | None:
-        return self.pool.base_score if np.isfinite(self.pool.base_score) else None
+        return self.dataset.base_score if np.isfinite(self.dataset.base_score) else None
 
 
-def find_out(pool: Pool, accuracies: Sequence[float], say: Callable[[str], object]) -> Findings:
-    """Fit, compare and test. `say` is told what goes on, since it may take half a minute.
+def compute_findings(
+    dataset: LawDataset, accuracies: Sequence[float], on_progress: Callable[[str], object]
+) -> Findings:
+    """Fit, compare and test, which may take half a minute; `on_progress` gets the name of each step.
 
     Raises:
-        DataError: too few checkpoints or runs for a fit, or a forward KL that is the same everywhere.
+        DataError: too few checkpoints or runs for a fit, or a constant forward KL.
     """
-    points, base_score = pool.points, pool.base_score if np.isfinite(pool.base_score) else 0.0
-    say("fitting the curves")
+    points, base_score = dataset.points, dataset.base_score if np.isfinite(dataset.base_score) else 0.0
+    on_progress("fitting the curves")
     fits = {kind: fit_law(points, kind) for kind in CURVES}
-    say("comparing the predictors")
+    on_progress("comparing the predictors")
     rivals = compare_predictors(points)
-    say("comparing the methods")
+    on_progress("comparing the methods")
     common = check_common_curve(points)
-    say("trying the interval on held-out runs")
-    law, no_law = _law(pool)
-    say("drawing the frontiers")
+    on_progress("testing the interval on held-out runs")
+    law, no_law = _law(dataset)
+    on_progress("computing the frontiers")
     retention = retention_at(points, accuracies, base_score) if accuracies else ()
     return Findings(
-        pool=pool,
+        dataset=dataset,
         accuracies=tuple(accuracies),
         fits=fits,
         rivals=rivals,
@@ -91,41 +93,41 @@ def find_out(pool: Pool, accuracies: Sequence[float], say: Callable[[str], objec
         no_law=no_law,
         frontiers=frontiers(points, base_score),
         retention=retention,
-        behind=tuple(_behind(points, ranked(retention, accuracy)) for accuracy in accuracies),
+        behind=tuple(_behind(points, rank_methods(retention, accuracy)) for accuracy in accuracies),
         excess=method_excess(points),
-        excess_at=tuple(method_excess(points, (accuracy, accuracy + NEAR)) for accuracy in accuracies),
+        excess_at=tuple(method_excess(points, (accuracy, accuracy + ACCURACY_WINDOW)) for accuracy in accuracies),
     )
 
 
-def ranked(retention: Sequence[RetentionAt], accuracy: float) -> list[RetentionAt]:
-    """The methods at an accuracy, the one that keeps most first; those without an exponential after the others."""
+def rank_methods(retention: Sequence[RetentionAt], accuracy: float) -> list[RetentionAt]:
+    """The methods at an accuracy, highest retention first; those without an exponential last."""
     found = [one for one in retention if one.accuracy == accuracy]
-    return sorted(found, key=lambda one: (one.exponential.value is None, -_kept(one)))
+    return sorted(found, key=lambda one: (one.exponential.value is None, -_retention(one)))
 
 
-def _kept(one: RetentionAt) -> float:
+def _retention(one: RetentionAt) -> float:
     value = one.best.value if one.exponential.value is None else one.exponential.value
     return -np.inf if value is None else value
 
 
 def _behind(points: Points, found: Sequence[RetentionAt]) -> dict[str, RetentionAt]:
-    """By method, how much it keeps less the best one, within each seed; nothing with one seed."""
+    """By method, its retention less that of the best one, within each seed; empty with one seed."""
     if len(points.seeds) < 2 or not found:
         return {}
-    best = best_of(found)
+    best = best_method(found)
     return {
         one.method: retention_difference(points, one.method, best.method, one.accuracy) for one in found if one != best
     }
 
 
-def best_of(found: Sequence[RetentionAt]) -> RetentionAt:
-    """The first of those that the most seeds reach: a mean over few seeds may be high by what these seeds are."""
-    return max(found, key=lambda one: one.reached)
+def best_method(ranking: Sequence[RetentionAt]) -> RetentionAt:
+    """The first of those that most seeds reach: a mean over few seeds may be high by chance."""
+    return max(ranking, key=lambda one: one.reached)
 
 
-def _law(pool: Pool) -> tuple[Law | None, str]:
-    """The law with its interval; with too few runs for one, the reason, since the curves can still be told."""
+def _law(dataset: LawDataset) -> tuple[Law | None, str]:
+    """The law with its interval, or the reason if there are too few runs for one."""
     try:
-        return build_law(pool.points, pool.benchmarks), ""
+        return build_law(dataset.points, dataset.benchmarks), ""
     except DataError as error:
         return None, str(error)

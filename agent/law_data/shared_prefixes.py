@@ -1,7 +1,6 @@
-"""Runs that are parts of one another: with a constant learning rate a short run is the first half of a longer one.
+"""Merges runs with shared prefixes: with a constant learning rate a short run is the beginning of a longer one.
 
-Their checkpoints are the same to the last bit. Taken for two runs, one of them would be held out while the other is
-fitted, and no figure on held-out runs would be one.
+Their checkpoints are equal to the last bit. As two runs, one would be held out while the law is fitted on the other.
 """
 
 import math
@@ -9,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
-from perdure.agent.law_data.source import Point
+from perdure.agent.law_data.source import LawPoint
 from perdure.budget.law.points import FORWARD_KL
 
-Figures = tuple[object, ...]
+_CheckpointKey = tuple[object, ...]
 
 
-def merge_twins(points: Sequence[Point]) -> tuple[list[Point], tuple[str, ...]]:
-    """The points with runs that share a checkpoint as one run, a shared one once; and a note if there are any.
+def merge_shared_prefixes(points: Sequence[LawPoint]) -> tuple[list[LawPoint], tuple[str, ...]]:
+    """The points with runs that share a checkpoint joined as one, each checkpoint once; and a note if there are any.
 
-    Checkpoints are the same where method, seed and all measured figures are equal, with a finite forgetting and a KL
-    above zero: what has not moved at all, or has diverged, looks alike in every run.
+    Checkpoints are the same if method, seed and all measured figures are equal, with a finite forgetting and a KL above
+    zero: policies that have not moved, or have diverged, look alike in every run.
     """
-    first_of: dict[Figures, Point] = {}
+    first_of: dict[_CheckpointKey, LawPoint] = {}
     joined = {point.run: point.run for point in points}
     kept = []
     for point in points:
@@ -38,14 +37,14 @@ def merge_twins(points: Sequence[Point]) -> tuple[list[Point], tuple[str, ...]]:
 
 
 def _first(joined: dict[str, str], run: str) -> str:
-    """The run that stands for all that a run was joined with."""
+    """The run that represents all that a run was joined with."""
     while joined[run] != run:
         run = joined[run]
     return run
 
 
-def _figures(point: Point) -> Figures | None:
-    """All that was measured; `None` for a checkpoint that proves nothing."""
+def _figures(point: LawPoint) -> _CheckpointKey | None:
+    """All measured figures; `None` for a checkpoint that cannot identify a run."""
     kl = point.predictors.get(FORWARD_KL)
     if not _known(kl) or not _known(point.forgetting) or kl <= 0:
         return None

@@ -1,4 +1,4 @@
-"""What a run, a sweep or a table gives to the pool: rows, and what must be the same in all of them."""
+"""The points of one run, sweep or table, with their provenance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where points come from; they pool only with points of an equal one.
+class Provenance:
+    """The provenance of points; they pool only with points of an equal one.
 
-    `inputs`: what the KL was measured on, `held out` or `training prompts` of the task; empty where it is not known.
-    `fingerprints`: of the benchmarks by name, as far as they are known. They may depend on the curriculum's seed.
+    `inputs`: `held out` or `training prompts` of the task, whichever the KL was measured on; empty if unknown.
+    `fingerprints`: the known ones of the benchmarks by name; they may depend on the curriculum's seed.
     """
 
     world: str
@@ -22,12 +22,12 @@ class Origin:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
 
-HELD_OUT, TRAINING = "held out", "training prompts"
+HELD_OUT_ITEMS, TRAINING_PROMPTS = "held out", "training prompts"
 
 
 @dataclass(frozen=True)
-class Point:
-    """One checkpoint; `None` is not known. Predictors by the names of `perdure.budget.law.points`.
+class LawPoint:
+    """One checkpoint; `None`: unknown. Predictors by the names of `perdure.budget.law.points`.
 
     `base_score` is the base's mean score on the benchmarks, `seed` the curriculum's.
     """
@@ -44,10 +44,10 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Source:
+class LawSource:
     """The points of one file or run folder at `path`."""
 
     path: Path
-    origin: Origin
-    rows: tuple[Point, ...]
+    provenance: Provenance
+    points: tuple[LawPoint, ...]
     notes: tuple[str, ...] = ()

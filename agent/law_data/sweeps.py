@@ -1,4 +1,4 @@
-"""The points of a sweep: its table of results, or what is there of it while it runs. One point a row."""
+"""The points of a sweep, one per row of its table of results, or of its finished cells while it runs."""
 
 import json
 import math
@@ -9,30 +9,30 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perdure.agent.law_data.source import HELD_OUT, TRAINING, Origin, Point, Source
+from perdure.agent.law_data.source import HELD_OUT_ITEMS, TRAINING_PROMPTS, LawPoint, LawSource, Provenance
 from perdure.agent.sweep.folder import SweepFolder, read_description
-from perdure.agent.sweep.results import FORMAT, METADATA, POOLED, PREDICTORS
+from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROVENANCE
 from perdure.budget.errors import RunError
 from perdure.budget.law.floor import FLOOR
 
 COLUMNS = ("cell", "seed", "method", "forgetting", "accuracy", "mass", "base_mass")
-MEASURED = (*PREDICTORS, FLOOR)
-NEEDED = ("cell", "method", "forgetting", "accuracy", "kl_base_to_policy")
+PREDICTOR_COLUMNS = (*PREDICTORS, FLOOR)
+REQUIRED_COLUMNS = ("cell", "method", "forgetting", "accuracy", "kl_base_to_policy")
 
 
 def is_sweep(path: Path) -> bool:
-    """Whether a sweep folder is there."""
+    """True for a sweep folder."""
     folder = SweepFolder(path)
     return folder.description.is_file() or folder.results.is_file()
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file of results is there."""
+    """True for a file of results."""
     return path.suffix == ".parquet" and path.is_file()
 
 
-def sweep_sources(path: Path) -> Iterator[Source]:
-    """The table at the end of a sweep; before its end the cells that are done. A note says what is missing.
+def sweep_sources(path: Path) -> Iterator[LawSource]:
+    """The table of a finished sweep, or its finished cells; a note names those that are missing.
 
     Raises:
         RunError: as `table_source`.
@@ -43,7 +43,7 @@ def sweep_sources(path: Path) -> Iterator[Source]:
     failed = len(list(folder.failed.glob("*.json")))
     notes = [] if finished else [f"{path} is not finished: {len(files)} of {_cells(_all_cells(folder))} so far"]
     notes += [f"{path}: {_cells(failed)} failed, and {'is' if failed == 1 else 'are'} not in the law"] if failed else []
-    yield Source(path, Origin("", "", "", "", ()), (), tuple(notes))
+    yield LawSource(path, Provenance("", "", "", "", ()), (), tuple(notes))
     yield from (table_source(file, name=str(path)) for file in files)
 
 
@@ -56,8 +56,8 @@ def _cells(count: int) -> str:
     return f"{count} cell{'s' * (count != 1)}"
 
 
-def table_source(path: Path, name: str | None = None) -> Source:
-    """The points of one .parquet file. Runs are its cells, called after `name` (default: the file).
+def table_source(path: Path, name: str | None = None) -> LawSource:
+    """The points of one .parquet file. Runs are its cells, with names that begin with `name` (default: the file).
 
     Raises:
         RunError: damaged, not written by a sweep, of another format version, without benchmarks or without a column.
@@ -69,35 +69,34 @@ def table_source(path: Path, name: str | None = None) -> Source:
     except pa.ArrowException as error:
         raise RunError(f"{path} is damaged, or no .parquet file: {error}") from error
     about = _about(path, table.schema.metadata or {})
-    missing = [column for column in NEEDED if column not in table.column_names]
+    missing = [column for column in REQUIRED_COLUMNS if column not in table.column_names]
     if missing:
         raise RunError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
     benchmarks = tuple(map(str, about["benchmarks"]))
     if not benchmarks:
         raise RunError(f"{path} has no benchmarks, so there is no forgetting to fit a law to: name some in the sweep")
     scores = [f"base_score.{benchmark}" for benchmark in benchmarks]
-    wanted = [column for column in (*COLUMNS, *MEASURED, *scores) if column in table.column_names]
-    rows = tuple(_point(name or str(path), row, benchmarks) for row in table.select(wanted).to_pylist())
-    inputs = _inputs(path, rows)
-    pooled = (about["world"], about["base_id"], about["unit"], about["prompts"])
-    origin = Origin(*pooled, benchmarks, inputs, about.get("benchmark_fingerprints") or {})
-    return Source(path, origin, rows, () if rows else (f"{path} has no rows",))
+    wanted = [column for column in (*COLUMNS, *PREDICTOR_COLUMNS, *scores) if column in table.column_names]
+    points = tuple(_point(name or str(path), row, benchmarks) for row in table.select(wanted).to_pylist())
+    known = (about["world"], about["base_id"], about["unit"], about["prompts"])
+    provenance = Provenance(*known, benchmarks, _inputs(path, points), about.get("benchmark_fingerprints") or {})
+    return LawSource(path, provenance, points, () if points else (f"{path} has no rows",))
 
 
-def _inputs(path: Path, rows: Sequence[Point]) -> str:
-    """What the KL of the rows was measured on.
+def _inputs(path: Path, points: Sequence[LawPoint]) -> str:
+    """The inputs that the KL of the points was measured on.
 
-    A cell that was trained in a stack is measured on held-out items, with the mass of right answers; a cell that is a
-    life of its own has the readings of its monitor, on training prompts, and no mass.
+    A cell trained in a stack is measured on held-out items and has a mass of right answers; a cell that is a run of its
+    own has the readings of its monitor, on training prompts, and no mass.
     """
-    measured = {row.run for row in rows if _known(row.predictors["kl_base_to_policy"])}
-    with_mass = {row.run for row in rows if _known(row.mass)}
+    measured = {point.run for point in points if _known(point.predictors["kl_base_to_policy"])}
+    with_mass = {point.run for point in points if _known(point.mass)}
     if measured & with_mass and measured - with_mass:
         raise RunError(
-            f"{path} holds cells whose KL is over held-out items and lives whose KL is over training prompts, and they "
+            f"{path} holds cells whose KL is over held-out items and runs whose KL is over training prompts, and they "
             f"cannot be pooled: give the cells that agree one by one ({path.parent / 'cells'}/*.parquet)"
         )
-    return HELD_OUT if measured & with_mass else TRAINING if measured else ""
+    return HELD_OUT_ITEMS if measured & with_mass else TRAINING_PROMPTS if measured else ""
 
 
 def _known(value: float | None) -> bool:
@@ -105,23 +104,23 @@ def _known(value: float | None) -> bool:
 
 
 def _about(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """What the file says of itself."""
+    """The metadata of the file."""
     if METADATA not in metadata:
-        raise RunError(f"{path} is no table of results of perdure sweep: it does not say what world and base it is of")
+        raise RunError(f"{path} is no table of results of perdure sweep: it does not name its world and base")
     try:
         about = json.loads(metadata[METADATA])
         version = about["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is damaged: what it says of itself cannot be read ({error!r})") from error
+        raise RunError(f"{path} is damaged: its metadata cannot be read ({error!r})") from error
     if version != FORMAT:
         raise RunError(
             f"{path} holds results of format {version}, and this version of perdure reads format {FORMAT}: use the "
             "version that wrote it, or run the sweep again"
         )
-    missing = [key for key in POOLED if key not in about]
+    missing = [key for key in PROVENANCE if key not in about]
     if missing:
-        raise RunError(f"{path} is damaged: it does not say its {', '.join(missing)}")
-    mixed = [key for key in POOLED if about[key] is None]
+        raise RunError(f"{path} is damaged: it does not name its {', '.join(missing)}")
+    mixed = [key for key in PROVENANCE if about[key] is None]
     if mixed:
         raise RunError(
             f"{path} holds cells that differ in their {', '.join(mixed)}, and cannot be pooled: give the cells that "
@@ -130,8 +129,8 @@ def _about(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     return dict(about)
 
 
-def _point(name: str, row: Mapping[str, Any], benchmarks: tuple[str, ...]) -> Point:
-    return Point(
+def _point(name: str, row: Mapping[str, Any], benchmarks: tuple[str, ...]) -> LawPoint:
+    return LawPoint(
         run=f"{name}/{row['cell']}/{row.get('seed')}",
         method=str(row["method"]),
         forgetting=row["forgetting"],
@@ -140,7 +139,7 @@ def _point(name: str, row: Mapping[str, Any], benchmarks: tuple[str, ...]) -> Po
         base_mass=row.get("base_mass"),
         base_score=_base_score(row, benchmarks),
         seed="" if row.get("seed") is None else str(row["seed"]),
-        predictors={column: row[column] for column in MEASURED if column in row},
+        predictors={column: row[column] for column in PREDICTOR_COLUMNS if column in row},
     )
 
 

@@ -41,7 +41,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
     base_seconds, _ = timed(lambda: world.prepare_base(prompts, folder / "base", seed=seed))
     view.progress({"phase": "timing the scorecard and a reading"})
     speeds = scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation)
-    scoring_seconds = sum(one.whole for one in speeds)
+    scoring_seconds = sum(one.total_seconds for one in speeds)
     reading_seconds = _reading_seconds(ready)
     view.progress({"phase": "sampling the base's rates"})
     rate_seconds, rates = timed(

@@ -10,7 +10,7 @@ from typing import Any
 
 from perdure.agent.run.lock import held
 from perdure.budget.errors import DiskFullError, RunError
-from perdure.budget.files import is_full_disk, sync, write_whole
+from perdure.budget.files import is_full_disk, sync, write_atomic
 
 
 class RunFolder:
@@ -115,7 +115,7 @@ def full_disk_explained(folder: RunFolder) -> Iterator[None]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file that is there whole or not at all, and on the disk."""
-    write_whole(path, json.dumps(value, indent=1).encode())
+    write_atomic(path, json.dumps(value, indent=1).encode())
 
 
 def read_json(path: Path) -> Any:

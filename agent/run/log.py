@@ -11,7 +11,7 @@ from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.run.state import RunState, active_seconds, fold, read_state
-from perdure.budget.files import write_whole
+from perdure.budget.files import write_atomic
 
 HISTORY = 60
 SHOWN_EVERY = 0.12
@@ -90,4 +90,4 @@ class RunLogger:
         self._view.progress(progress)
         if force or now - self._written >= WRITTEN_EVERY:
             self._written = now
-            write_whole(self.folder.progress, json.dumps(progress).encode(), durable=False)
+            write_atomic(self.folder.progress, json.dumps(progress).encode(), durable=False)

@@ -10,8 +10,7 @@ from perdure.agent.run.events import Intervened, to_json
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
-from perdure.eval.metrics import FORMULAS, all_metrics, metrics_with_intervals
-from perdure.eval.metrics import Estimate as MetricEstimate
+from perdure.eval.metrics import FORMULAS, MetricEstimate, all_metrics, metrics_with_intervals
 from perdure.eval.scorefile import read_scores
 from perdure.eval.statistics import paired
 

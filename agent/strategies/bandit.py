@@ -1,23 +1,21 @@
-"""`bandit`: learns over the stages which method pays for which kind of task, by Thompson sampling.
+"""`bandit`: learns over the stages which method is worth most for which kind of task, by Thompson sampling.
 
-A kind is whether there are demonstrations, and whether the policy succeeds as it is. What a method paid in a stage is
-the same value that `probe` predicts, but as it turned out: the gain on the stage's own task, less `forgetting_weight`
-times what was lost elsewhere, the drops of the earlier tasks summed up and the forgetting of what the base could do.
+The kind of a task is whether it has demonstrations, and whether the policy already succeeds. The value of a method in a
+stage is the one that `probe` predicts, as measured afterwards: the gain on the stage's own task, less
+`forgetting_weight` times the sum of the drops of earlier tasks and the forgetting of the base's skills.
 
-Held-out items and benchmarks play no part in it. Gains and drops are those of mean rewards on training items, the ones
-that a trial of the task would set aside. They are measured whenever a stage is decided, and the policy is then as the
-stage before left it, so that what a stage paid is known when the next is decided. It is journaled there. The forgetting
-is what the curriculum's law, or what stands in for one, expects at the KL that the stage ended with, less what it
-expects at the KL that it began with.
+Gains and drops are those of mean rewards on training items that a trial of the task would set aside; held-out items and
+benchmarks are not used. They are measured when a stage is decided, so that the value of a stage is known, and
+journaled, when the next is decided. The forgetting is predicted by the curriculum's law, or its substitute, from the KL
+at the start and at the end of the stage.
 
-What is believed of a method in a kind is a normal distribution over its mean value. The first stage of a kind tries the
-candidates as `probe` does, and what they promise is the prior; where it had not the steps for all, the next ones try
-the others. Where no answer is right in any trial the first that imitates alone is drawn, as `probe` would take it.
-Every stage of that kind that was lived updates the posterior of its method. A stage is decided by one draw from each
-posterior: the highest wins (Thompson, Biometrika 25, 1933). A method that did well is taken more and more often, one of
-which little is known now and then.
+The belief about a method for a kind of task is a normal distribution over its mean value. The first stage of a kind
+tries the candidates as `probe` does, and their outlooks are the priors; if its steps did not suffice for all, later
+stages try the others. If no answer is right in any trial, only the first candidate that imitates gets a prior. Every
+finished stage of the kind updates the posterior of its method. The next method is the highest of one draw from each
+posterior (Thompson, Biometrika 25, 1933).
 
-Everything that is learned stands in the journal, so a life that was killed goes on with what it knew.
+Everything learned is in the journal, so that a resumed run continues with it.
 """
 
 import math
@@ -32,39 +30,39 @@ from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.agent.strategies.probe import (
     RATE,
-    Tried,
-    candidates_of,
-    cost_of,
-    figures,
+    TriedCandidate,
+    all_candidates,
+    candidate_figures,
     forgetting_by,
-    spent,
+    imitator_without_success,
+    is_budget_spent,
     steps_spent,
+    trial_costs,
     try_candidates,
-    without_success,
 )
 from perdure.curriculum.strategies import BanditStrategy
 
-SOME = 0.05
-"""Base rate from which there is success to reinforce."""
+SUCCESS_RATE = 0.05
+"""The success rate from which there is success to reinforce."""
 
-NOISE = 0.05
-"""Standard deviation of what a method pays from one stage of a kind to another, in points of the value."""
+STAGE_SD = 0.05
+"""Standard deviation of a method's value over the stages of a kind."""
 
-DOUBT = 0.05
-"""Standard deviation of a promise that has no noise: how far a trial's extrapolation is trusted."""
+EXTRAPOLATION_SD = 0.05
+"""Standard deviation of the error of a trial's extrapolation."""
 
 
 @dataclass(frozen=True)
 class Belief:
-    """A normal distribution over the mean value of a method in a kind of task, after `stages` of it."""
+    """A normal distribution over the mean value of a method for a kind of task, after `stages` of it."""
 
     mean: float
     sd: float
     stages: int = 0
 
-    def seen(self, value: float) -> "Belief":
-        """The posterior after one more stage: precisions add, and means are weighed by them."""
-        before, new = 1 / self.sd**2, 1 / NOISE**2
+    def updated(self, value: float) -> "Belief":
+        """The posterior after one more stage: precisions add, and means are weighted by them."""
+        before, new = 1 / self.sd**2, 1 / STAGE_SD**2
         mean = (before * self.mean + new * value) / (before + new)
         return Belief(mean, math.sqrt(1 / (before + new)), self.stages + 1)
 
@@ -79,17 +77,16 @@ class Bandit:
         """See `Strategy`."""
         rates = dict(situation.rates(self._config.num_prompts, self._config.k))
         evidence: dict[str, object] = {RATES: rates, RATE: rates[situation.task.name]}
-        before = paid_before(situation, rates, self._config.forgetting_weight)
-        evidence |= {} if before is None else {PAID: before}
+        last = last_stage_value(situation, rates, self._config.forgetting_weight)
+        evidence |= {} if last is None else {PAID: last}
         methods = situation.methods
         if len(methods) == 1:
             return Decision(methods[0], "it alone can learn the task", evidence)
-        if spent(situation):
-            why = "no budget is left to try anything with"
-            return Decision(methods[0], why, evidence, candidates_of(situation))
-        kind = kind_of(situation.task.has_demonstrations, rates[situation.task.name])
+        if is_budget_spent(situation):
+            return Decision(methods[0], "no budget remains for trials", evidence, all_candidates(situation))
+        kind = task_kind(situation.task.has_demonstrations, rates[situation.task.name])
         evidence |= {"kind": kind}
-        priors = priors_of(situation.record, kind)
+        priors = journaled_priors(situation.record, kind)
         out = ruled_out(situation.record, kind)
         untried = [method for method in methods if method not in priors and method not in out]
         return self._try(situation, untried, priors, evidence) if untried else self._draw(situation, priors, evidence)
@@ -103,11 +100,11 @@ class Bandit:
     ) -> Decision:
         tried = try_candidates(self._config, situation, untried)
         usable = [one for one in tried if one.outlook is not None]
-        blind = without_success(situation.curriculum, usable)
-        promised = {one.method: prior_of(one) for one in ([blind] if blind is not None else usable)}
-        told = {one.method: figures(one) for one in tried}
-        evidence = {**evidence, **cost_of(tried, situation, untried)}
-        decision = self._draw(situation, {**priors, **promised}, evidence, told)
+        imitator = imitator_without_success(situation.curriculum, usable)
+        new = {one.method: trial_prior(one) for one in ([imitator] if imitator is not None else usable)}
+        figures = {one.method: candidate_figures(one) for one in tried}
+        evidence = {**evidence, **trial_costs(tried, situation, untried)}
+        decision = self._draw(situation, {**priors, **new}, evidence, figures)
         return replace(decision, steps_spent=steps_spent(self._config, (one.trial for one in tried)))
 
     def _draw(
@@ -119,94 +116,95 @@ class Bandit:
     ) -> Decision:
         arms = [method for method in situation.methods if method in priors]
         if not arms:
-            why = "no trial came to anything, so the first of the candidates"
-            return Decision(situation.methods[0], why, evidence, candidates_of(situation, known))
+            why = "no trial gave a usable result, so the first of the candidates"
+            return Decision(situation.methods[0], why, evidence, all_candidates(situation, known))
         kind = str(evidence["kind"])
-        paid = payments(situation.record, evidence, kind)
-        beliefs = {method: posterior(priors[method], [v for name, v in paid if name == method]) for method in arms}
-        drawn = {method: draw(beliefs[method], derive(situation.seed, "draw", method)) for method in arms}
+        values = stage_values(situation.record, evidence, kind)
+        beliefs = {method: posterior(priors[method], [v for name, v in values if name == method]) for method in arms}
+        drawn = {method: sample_belief(beliefs[method], derive(situation.seed, "draw", method)) for method in arms}
         chosen = max(arms, key=lambda method: drawn[method])
-        told = {
-            method: {**known.get(method, {}), **_told(priors[method], beliefs[method], drawn[method])}
+        figures = {
+            method: {**known.get(method, {}), **_belief_figures(priors[method], beliefs[method], drawn[method])}
             for method in arms
         }
         belief = beliefs[chosen]
-        seen = f"{belief.stages} stages" if belief.stages != 1 else "1 stage"
+        stages = f"{belief.stages} stages" if belief.stages != 1 else "1 stage"
         return Decision(
             chosen,
-            f"drawn for tasks with {kind}: {belief.mean:+.2f} ± {belief.sd:.2f} expected after {seen}",
+            f"drawn for tasks with {kind}: {belief.mean:+.2f} ± {belief.sd:.2f} expected after {stages}",
             evidence,
-            candidates_of(situation, {**known, **told}),
+            all_candidates(situation, {**known, **figures}),
         )
 
 
 RATES, PAID = "rates", "paid"
-"""In the evidence: the mean rewards on training items by task, and what the stage before paid, with its parts."""
+"""Keys of the evidence: the mean rewards on training items by task, and the value of the last stage with its parts."""
 
 
-def kind_of(demonstrations: bool, base_rate: float) -> str:
-    """One of four kinds of task, as words: more of them, and a stream is over before anything is known of each."""
-    rate = "no success yet" if base_rate < SOME else "some success"
+def task_kind(demonstrations: bool, success_rate: float) -> str:
+    """The kind of a task in words, one of four: a stream is too short to learn about more."""
+    rate = "no success yet" if success_rate < SUCCESS_RATE else "some success"
     return f"{'demonstrations' if demonstrations else 'no demonstrations'} and {rate}"
 
 
-def prior_of(tried: Tried) -> Belief:
-    """What a trial promises, and how far that is trusted: its own noise and that of the extrapolation."""
-    seen = tried.outlook
-    assert seen is not None, "a trial that broke promises nothing"
-    return Belief(seen.value, math.hypot(seen.stderr, DOUBT))
+def trial_prior(tried: TriedCandidate) -> Belief:
+    """The belief after a trial: its outlook, with the noise of the trial and of the extrapolation."""
+    expected = tried.outlook
+    assert expected is not None, "a broken trial has no outlook"
+    return Belief(expected.value, math.hypot(expected.stderr, EXTRAPOLATION_SD))
 
 
 def posterior(prior: Belief, values: Sequence[float]) -> Belief:
-    """The prior after all that was seen."""
+    """The belief after all values."""
     belief = prior
     for value in values:
-        belief = belief.seen(value)
+        belief = belief.updated(value)
     return belief
 
 
-def draw(belief: Belief, seed: int) -> float:
-    """One draw, repeatable."""
+def sample_belief(belief: Belief, seed: int) -> float:
+    """One reproducible draw."""
     return Random(seed).gauss(belief.mean, belief.sd)
 
 
-def priors_of(record: RunState, kind: str) -> dict[str, Belief]:
-    """The priors that decisions of the kind were journaled with, by method."""
-    found = {one.method: one.figures for row in record.rows if is_of(row, kind) for one in row.candidates}
+def journaled_priors(record: RunState, kind: str) -> dict[str, Belief]:
+    """The priors by method in the journaled decisions of the kind."""
+    found = {one.method: one.figures for row in record.rows if is_kind(row, kind) for one in row.candidates}
     return {
-        method: Belief(told["prior_mean"], told["prior_sd"]) for method, told in found.items() if "prior_mean" in told
+        method: Belief(figures["prior_mean"], figures["prior_sd"])
+        for method, figures in found.items()
+        if "prior_mean" in figures
     }
 
 
 def ruled_out(record: RunState, kind: str) -> set[str]:
     """The candidates whose trial broke or whose stage would have been too slow: they are not tried again."""
-    return {method for row in record.rows if is_of(row, kind) for method in row.evidence.get("ruled_out", ())}
+    return {method for row in record.rows if is_kind(row, kind) for method in row.evidence.get("ruled_out", ())}
 
 
-def is_of(row: StageState, kind: str) -> bool:
-    """Whether a bandit decided the stage as one of the kind."""
+def is_kind(row: StageState, kind: str) -> bool:
+    """True if a bandit decided the stage as one of the kind."""
     return row.evidence.get("kind") == kind
 
 
-def payments(record: RunState, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:
-    """The method of each stage of the kind, and what it paid: it stands in the evidence of the next, the last in this.
+def stage_values(record: RunState, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:
+    """The method and value of each stage of the kind, from the evidence of the stage after it.
 
-    A stage is missing where the next was decided without a bandit, where it made no step, and where its KL is not
-    finite.
+    A stage is missing if the next was decided without a bandit, if it made no step, or if its KL is not finite.
     """
     found = []
-    for told in filter(None, [*(row.evidence.get(PAID) for row in record.rows), evidence.get(PAID)]):
-        row = record.row(told["stage"])
+    for paid in filter(None, [*(row.evidence.get(PAID) for row in record.rows), evidence.get(PAID)]):
+        row = record.row(paid["stage"])
         if row is not None and row.method is not None and row.evidence.get("kind") == kind:
-            found.append((row.method, float(told["value"])))
+            found.append((row.method, float(paid["value"])))
     return found
 
 
-def paid_before(situation: Situation, rates: Mapping[str, float], weight: float) -> dict[str, float] | None:
-    """What the stage before paid, now that the rates after it are known; `None` where that cannot be told.
+def last_stage_value(situation: Situation, rates: Mapping[str, float], weight: float) -> dict[str, float] | None:
+    """The value of the last stage and its parts, given the rates after it; `None`: unknown.
 
-    The `value` is the gain on its own task less the weighted sum of what was `lost` of the tasks before it and the
-    `forgetting` of what the base could do.
+    The `value` is the gain on its own task less the weighted sum of `lost`, the drops of the tasks before it, and the
+    `forgetting` of the base's skills.
     """
     row = situation.record.row(situation.number - 1)
     began = None if row is None else row.evidence.get(RATES)
@@ -223,7 +221,7 @@ def paid_before(situation: Situation, rates: Mapping[str, float], weight: float)
     return {"stage": row.stage, "gain": gain, "lost": lost, "forgetting": forgotten, "value": value}
 
 
-def _told(prior: Belief, belief: Belief, drawn: float) -> dict[str, float | None]:
+def _belief_figures(prior: Belief, belief: Belief, drawn: float) -> dict[str, float | None]:
     return {
         "prior_mean": prior.mean,
         "prior_sd": prior.sd,

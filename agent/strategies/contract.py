@@ -1,4 +1,4 @@
-"""What a strategy is told and what it returns."""
+"""The contract of a strategy: the situation that it is given and the decision that it returns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ Candidate = events.Candidate
 
 @dataclass(frozen=True)
 class Decision:
-    """A method, why it was chosen in one line, and the figures behind it.
+    """The chosen method, the reason in one line, and the figures behind it.
 
-    `share`: how much of what is left of the budget the stage may take; `None`: what the budget's allocation says.
-    `steps_spent`: optimiser steps that went into choosing, by which the stage is shortened.
+    `share`: the share of the remaining budget that the stage may use; `None`: by the budget's allocation.
+    `steps_spent`: optimiser steps used to choose, by which the stage is shortened.
     """
 
     method: str
@@ -32,23 +32,23 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a few steps of a method came to on a fork of the policy, which is thrown away.
+class TrialResult:
+    """The measurements of a few steps of a method on a fork of the policy, which is then discarded.
 
-    The figures after it are NaN where the update broke (a loss that is not finite).
+    Figures after the trial are NaN if the update broke (a loss that is not finite).
 
     Attributes:
-        steps: optimiser steps that were made.
-        before, after: mean reward on items that the trial did not train on, before its first and after its last step.
+        steps: optimiser steps made.
+        before, after: mean reward, before the first and after the last step, on items that the trial did not train on.
         stderr: of `after - before`, over items; `None` below two.
         kl_before, kl: forward KL from the base in the budget's unit, before and after.
-        seconds: what it took, measuring included.
+        seconds: of the trial, measurements included.
         seconds_a_step: of training alone.
-        kl_midway: the KL after half of the steps, rounded down; `None` where that is none.
-        lost: the fall of the mean reward on items of the earlier tasks, in equal parts; `None` in the first stage.
-        lost_stderr: of that, over items; `None` below two.
-        kept: the mean reward on those items of the earlier tasks before the trial; `None` in the first stage.
-        answers: sampled to measure all this; what the first trial of a stage measures before it, the others share.
+        kl_midway: the KL after half of the steps, rounded down; `None` if those are 0.
+        lost: the drop of the mean reward on items of the earlier tasks, equally weighted; `None` in the first stage.
+        lost_stderr: of `lost`, over items; `None` below two.
+        kept: the mean reward on those items before the trial; `None` in the first stage.
+        answers: the number sampled; those before the trial count for the first trial of a stage, and all share them.
     """
 
     method: str
@@ -69,21 +69,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class Situation:
-    """All that a strategy may know when a stage is to be decided.
+    """Everything that a strategy may know when it chooses the method of a stage.
 
     Attributes:
-        number, stages: the stage's number, from 1, and how many there are.
-        task: without its held-out items, which are for the scorecard alone.
-        methods: those that can learn the task, of which one has to be chosen.
-        steps: the optimiser steps that a method would take in this stage.
-        entry: the reading before the first step; its `left` is the share of the budget that is left.
+        number, stages: the stage's number, from 1, and the number of stages.
+        task: without its held-out items, which only the scorecard uses.
+        methods: those that can learn the task; one of them has to be chosen.
+        steps: the optimiser steps of a method in this stage.
+        entry: the reading before the first step, with the remaining share of the budget.
         cap: the KL that the stage may end with, by the budget's allocation.
-        record: the life so far: decisions, readings and scores of the stages before.
-        attempt: try a method for some steps on a fork of the policy, with so many training items set aside to measure
-            the gain on, and so many samples each. The policy is as before afterwards.
-        rates: the mean reward now, with so many samples to each of so many training items, of every task up to the
-            stage's own, by name: the items that a trial of that task would set aside, the same in every stage.
-        seed: for whatever is drawn.
+        record: decisions, readings and scores of the stages before.
+        attempt: run a trial: method, steps, number of training items set aside to measure on, samples per item. The
+            policy is unchanged afterwards.
+        rates: the mean reward by task, up to the stage's own: number of training items, samples per item. The items
+            are those that a trial of the task sets aside, the same in every stage.
+        seed: of all random draws.
     """
 
     number: int
@@ -98,7 +98,7 @@ class Situation:
     cap: float
     record: RunState
     law: Law | None
-    attempt: Callable[[str, int, int, int], Trial]
+    attempt: Callable[[str, int, int, int], TrialResult]
     rates: Callable[[int, int], Mapping[str, float]]
     seed: int
 

@@ -5,7 +5,7 @@ from perdure.curriculum.strategies import FixedStrategy
 
 
 class Fixed:
-    """Always the same."""
+    """Chooses the same method for every stage."""
 
     def __init__(self, config: FixedStrategy) -> None:
         self._config = config

@@ -1,45 +1,43 @@
-"""From a few steps of a method to what the whole stage would come to: pure arithmetic, no model.
+"""Extrapolates a trial of a few steps to the whole stage: pure arithmetic, no model.
 
-A trial is a small part of a stage, so that everything here is an extrapolation by a simple shape, chosen for what is
-known of how such figures grow and kept because it ordered the methods well where it was tried (docs/strategies.md):
+The shapes are simple, and were kept because they ranked the methods well in experiments (docs/strategies.md):
 
-- the gain closes the same share of the gap to a mean reward of 1 every step, so that it can only slow down;
-- the KL grows as a power of the steps that the trial itself showed, 1 to 2: near where it stands a policy that walks
-  straight goes a KL that is quadratic in the way (the Fisher information), one that wanders a KL that is linear. Once
-  it is `KNEE` nats further it goes on in a straight line, since a quadratic holds near its base only;
-- a cap ends the stage where the KL reaches it, and the gain with it, unless a penalty is there to hold it;
-- forgetting of what the base could do follows the KL by the curriculum's law, else by `FORGETTING_A_NAT`;
-- of the earlier tasks of the stream the trial itself measured what is lost. It grows with the square root of the steps,
-  and to no more than what was learned of them: the first steps of a new task disturb the most.
+- the gain closes the same share of the gap to a mean reward of 1 in every step;
+- the KL grows as a power of the steps, 1 to 2, estimated from the trial: a policy that moves straight has a KL that is
+  quadratic in the distance (Fisher information), one that wanders a linear one. Beyond `KNEE` nats the KL continues
+  linearly, as a quadratic holds only locally;
+- a cap ends the stage, and the gain, when the KL reaches it, unless a penalty holds the KL there;
+- forgetting of the base's skills follows the KL by the curriculum's law, else by `FORGETTING_PER_NAT`;
+- the loss on earlier tasks is measured by the trial. It grows with the square root of the steps, as the first steps of
+  a new task disturb most, up to the amount that was learned.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from perdure.agent.strategies.contract import Trial
+from perdure.agent.strategies.contract import TrialResult
 
 KNEE = 0.3
-"""Nats beyond the start of the stage up to which the KL follows its power of the steps."""
+"""The KL follows its power of the steps up to this many nats beyond the start of the stage."""
 
-FORGETTING_A_NAT = 0.05
-"""Expected forgetting where there is no law: five points a nat, about the slope of the figures of RL's Razor (arXiv
-2509.04259) for its small classifier, 68.5 % at the base and 26 % at ten nats. It stands for a law; it is none."""
+FORGETTING_PER_NAT = 0.05
+"""Substitute for a law: five points per nat, about the slope in RL's Razor (arXiv 2509.04259) for its small classifier,
+68.5 % at the base and 26 % at ten nats."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a trial lets expect of the whole stage.
+    """The expected result of the whole stage.
 
     Attributes:
-        steps: those after which the cap ends it, or all, counted at the full learning rate.
+        steps: those until the cap ends the stage, or all, counted at the full learning rate.
         gain: in mean reward, from the start of the stage.
-        stderr: of the value, by the trial's own; 0 where that is not known.
+        stderr: of the value, from that of the trial; 0 if unknown.
         kl: at the end, in the budget's unit.
-        forgetting: of what the base could do, from the start of the stage, as a fraction.
+        forgetting: of the base's skills, from the start of the stage, as a fraction.
         value: `gain` less the weighted sum of `forgetting` and `lost`.
-        lost: the sum over the earlier tasks of what their mean rewards fall by: a point of one of them is worth
-            as much as a point of the stage's own.
+        lost: the drops of the mean rewards of the earlier tasks, summed.
     """
 
     steps: float
@@ -52,27 +50,27 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """The earlier tasks: how many there are, and what was learned of them, in mean reward on training items."""
+class EarlierTasks:
+    """The number of earlier tasks, and their mean gain by learning, in mean reward on training items."""
 
     tasks: int = 0
     learned: float = 0.0
 
 
 def outlook(
-    trial: Trial,
+    trial: TrialResult,
     steps: float,
     *,
     cap: float,
     forgetting: Callable[[float], float],
     weight: float,
-    earlier: Earlier = Earlier(),
+    earlier: EarlierTasks = EarlierTasks(),
     levels_off: bool = False,
 ) -> Outlook:
-    """What a method would come to in `steps` steps, of which the trial made the first few.
+    """Extrapolate a trial to `steps` steps.
 
-    `cap` is in the trial's unit, infinite where nothing holds it. `forgetting` tells what a KL from the base comes to.
-    Where a penalty steers it, the KL `levels_off` at the cap and learning goes on.
+    `cap` is in the trial's unit, infinite if not enforced. `forgetting` maps a KL from the base to forgetting.
+    `levels_off`: a penalty holds the KL at the cap while learning continues.
     """
     end = steps if levels_off else steps_within(trial, steps, cap)
     kl = min(kl_at(trial, end), max(cap, trial.kl_before))
@@ -82,39 +80,39 @@ def outlook(
     return Outlook(end, gain, stderr, kl, forgotten, gain - weight * (forgotten + lost), lost)
 
 
-def gain_at(trial: Trial, steps: float) -> float:
+def gain_at(trial: TrialResult, steps: float) -> float:
     """The gain in mean reward after `steps` steps: `gap (1 - (1 - g / gap)^(steps / trial.steps))`.
 
-    The gap is what is missing to 1 and g the gain of the trial, made smaller by its noise (`shrunk`). A loss, and a
-    gain where rewards are 1 or more, are taken as they are: nothing is known of where they would end.
+    The gap is 1 minus the reward before, and g the gain of the trial, shrunk by its noise (`shrunk`). A loss, or a gain
+    that exceeds the gap, is not extrapolated.
     """
     return _closing(1 - trial.before, shrunk(trial.after - trial.before, trial.stderr), steps / trial.steps)
 
 
-def gain_stderr(trial: Trial, steps: float) -> float:
-    """The standard error of `gain_at`: half the way between a trial that came out by one higher and one lower."""
+def gain_stderr(trial: TrialResult, steps: float) -> float:
+    """The standard error of `gain_at`: half the difference between gains one standard error higher and lower."""
     if trial.stderr is None:
         return 0.0
     gap, seen, times = 1 - trial.before, trial.after - trial.before, steps / trial.steps
     return (_closing(gap, seen + trial.stderr, times) - _closing(gap, seen - trial.stderr, times)) / 2
 
 
-def lost_at(trial: Trial, steps: float, learned: float) -> float:
-    """What the mean reward on an earlier task falls by: `lost √(steps / trial.steps)`, and at most what was `learned`.
+def lost_at(trial: TrialResult, steps: float, learned: float) -> float:
+    """The drop of the mean reward on an earlier task: `lost √(steps / trial.steps)`, at most what was `learned`.
 
-    `lost` is that of the trial, made smaller by its noise (`shrunk`); where it is no loss it is taken as it is.
+    `lost` is that of the trial, shrunk by its noise (`shrunk`); a gain is not extrapolated.
     """
     seen = shrunk(trial.lost or 0.0, trial.lost_stderr)
     return seen if seen <= 0 else max(seen, min(learned, seen * math.sqrt(steps / trial.steps)))
 
 
-def lost_stderr(trial: Trial, steps: float) -> float:
+def lost_stderr(trial: TrialResult, steps: float) -> float:
     """The standard error of `lost_at`."""
     return (trial.lost_stderr or 0.0) * math.sqrt(steps / trial.steps)
 
 
 def shrunk(gain: float, stderr: float | None) -> float:
-    """`gain / (1 + (stderr / gain)²)`: a gain within its noise says little, and would be multiplied."""
+    """`gain / (1 + (stderr / gain)²)`: shrinks a gain within its noise, which extrapolation would multiply."""
     if not stderr or not gain:
         return gain
     noise = stderr / gain
@@ -122,16 +120,16 @@ def shrunk(gain: float, stderr: float | None) -> float:
 
 
 def _closing(gap: float, seen: float, times: float) -> float:
-    """What comes of a change that was `seen` in a trial, in a stage that is so many `times` as long."""
+    """Extrapolates a change `seen` in a trial to a stage `times` as long."""
     if seen <= 0 or gap <= seen:
         return seen
     return gap * (1 - math.pow(1 - seen / gap, times))
 
 
-def growth(trial: Trial) -> float:
-    """The power of the steps with which the KL grew from the middle of the trial to its end, held to 1 … 2.
+def growth(trial: TrialResult) -> float:
+    """The power of the steps with which the KL grew from the middle of the trial to its end, clipped to 1 … 2.
 
-    1 where there is no middle, and where the KL did not rise before it or after.
+    1 without a middle, or if the KL did not rise.
     """
     half = trial.steps // 2
     if trial.kl_midway is None or not half or half == trial.steps:
@@ -142,8 +140,8 @@ def growth(trial: Trial) -> float:
     return min(2.0, max(1.0, math.log(whole / middle) / math.log(trial.steps / half)))
 
 
-def kl_at(trial: Trial, steps: float) -> float:
-    """The KL after `steps` steps. Where it fell in the trial it is expected to stay where it ended."""
+def kl_at(trial: TrialResult, steps: float) -> float:
+    """The KL after `steps` steps; that of the end of the trial if it did not rise."""
     rise = trial.kl - trial.kl_before
     if rise <= 0:
         return trial.kl
@@ -155,8 +153,8 @@ def kl_at(trial: Trial, steps: float) -> float:
     return trial.kl_before + knee + power * knee / at_knee * (steps - at_knee)
 
 
-def steps_within(trial: Trial, steps: float, cap: float) -> float:
-    """The most of `steps` steps after which the KL is within the cap; all of them where it does not rise."""
+def steps_within(trial: TrialResult, steps: float, cap: float) -> float:
+    """The most of `steps` steps after which the KL is within the cap; all of them if it does not rise."""
     if trial.kl <= trial.kl_before or kl_at(trial, steps) <= cap:
         return steps
     low, high = 0.0, steps
@@ -167,19 +165,16 @@ def steps_within(trial: Trial, steps: float, cap: float) -> float:
 
 
 def best(outlooks: Sequence[Outlook]) -> int:
-    """The index of the one to choose: the highest value, and of equal ones the one with the least KL.
+    """The index of the highest value; of equal ones, that with the least KL.
 
-    Values that cannot be told apart (`within_noise`) are no reason to choose another: the forgetting that a KL brings
-    is in the value, and to count it once more is to choose whatever learns least (docs/strategies.md has the cost).
+    Values within noise of it (`within_noise`) are not ranked by KL: the value already contains the forgetting that KL
+    brings, and counting it twice would choose the method that learns least (docs/strategies.md has the cost).
     """
     return max(range(len(outlooks)), key=lambda index: (outlooks[index].value, -outlooks[index].kl))
 
 
 def within_noise(outlooks: Sequence[Outlook]) -> list[int]:
-    """The indices of the highest value and of those that cannot be told from it.
-
-    They are below it by less than the standard error of the difference.
-    """
+    """The indices of the highest value and of those below it by less than the standard error of the difference."""
     top = max(range(len(outlooks)), key=lambda index: outlooks[index].value)
     return [
         index
@@ -189,10 +184,10 @@ def within_noise(outlooks: Sequence[Outlook]) -> list[int]:
 
 
 def share_of_full_rate(schedule: str, warmup: float) -> float:
-    """The mean learning rate of a stage over its highest, by the name of its schedule.
+    """The mean learning rate of a stage divided by its highest, by the name of its schedule.
 
-    `warmup` is the share of the steps in which it rises. A line and a half cosine both fall to 0 and so come to a half
-    on the average, and so, for want of better, does every other.
+    `warmup` is the share of the steps in which it rises. The mean of a linear or half-cosine decay is a half; other
+    schedules are assumed to have the same.
     """
     if schedule == "constant":
         return 1.0

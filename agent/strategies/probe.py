@@ -1,17 +1,16 @@
-"""`probe`: tries each candidate for a few steps on a fork of the policy, and takes the one that promises most.
+"""`probe`: tries each candidate for a few steps on a fork of the policy, and chooses the one with the highest value.
 
-Of every trial it tells the gain a nat and a second, and what the whole stage would come to by it: the gain, the KL held
-to the cap, the forgetting that follows from the KL, and what the earlier tasks of the stream lose
-(`perdure.agent.strategies.outlook`). The value of a method is the expected gain less `forgetting_weight` times the
-expected losses; the highest is taken, and the reason says how many cannot be told from it. Where no answer was right,
-before or after any trial, to stand still would look best: there the first candidate that imitates is taken.
+Each trial is extrapolated to the whole stage: the gain, the KL up to the cap, the forgetting that follows from the KL,
+and the loss on earlier tasks (`perdure.agent.strategies.outlook`). The value of a method is the expected gain less
+`forgetting_weight` times the expected losses. If no answer was right before or after any trial, not moving would look
+best; then the first candidate that imitates is chosen.
 
-All trials together make at most `share` of the stage's steps, those of the method that has the fewest. Where that is
-not `min_steps` each, the first candidates are tried, two at least, and the others are left out. They sample at most
-`2 num_prompts k` answers each, and as many again before the first. The forks are thrown away, so that the cost is steps
-and time; it stands in the evidence, and with `trials_count` the steps are taken off the stage's own.
+All trials together make at most `share` of the stage's steps (of the method with the fewest). If that is less than
+`min_steps` each, only the first candidates are tried, at least two. A trial samples at most `2 num_prompts k` answers,
+the first one as many again before it. The forks are discarded, so that the cost is steps and time; the evidence reports
+it, and with `trials_count` the stage is shortened by the steps.
 
-What is measured is measured on training items: held-out items and benchmarks play no part in a decision.
+All measurements are on training items; held-out items and benchmarks are not used.
 """
 
 import math
@@ -19,10 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
-from perdure.agent.strategies.contract import Candidate, Decision, Situation, Trial
+from perdure.agent.strategies.contract import Candidate, Decision, Situation, TrialResult
 from perdure.agent.strategies.outlook import (
-    FORGETTING_A_NAT,
-    Earlier,
+    FORGETTING_PER_NAT,
+    EarlierTasks,
     Outlook,
     best,
     outlook,
@@ -35,10 +34,10 @@ from perdure.curriculum.train import settings_for
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A candidate and what is known of it; no `outlook` where the trial broke or the stage would take too long."""
+class TriedCandidate:
+    """A candidate after its trial; `outlook` is `None` if the trial broke or the stage would take too long."""
 
-    trial: Trial
+    trial: TrialResult
     outlook: Outlook | None
     seconds: float
 
@@ -57,51 +56,46 @@ class Probe:
         """See `Strategy`."""
         if len(situation.methods) == 1:
             return Decision(situation.methods[0], "it alone can learn the task")
-        if spent(situation):
-            return Decision(
-                situation.methods[0], "no budget is left to try anything with", {}, candidates_of(situation)
-            )
+        if is_budget_spent(situation):
+            return Decision(situation.methods[0], "no budget remains for trials", {}, all_candidates(situation))
         tried = try_candidates(self._config, situation, situation.methods)
         method, why = self._best(tried, situation)
         return Decision(
             method,
             why,
-            cost_of(tried, situation, situation.methods) | ({RATE: tried[0].trial.before} if tried else {}),
-            candidates_of(situation, {one.method: figures(one) for one in tried}),
+            trial_costs(tried, situation, situation.methods) | ({RATE: tried[0].trial.before} if tried else {}),
+            all_candidates(situation, {one.method: candidate_figures(one) for one in tried}),
             steps_spent=steps_spent(self._config, (one.trial for one in tried)),
         )
 
-    def _best(self, tried: Sequence[Tried], situation: Situation) -> tuple[str, str]:
-        """The method to choose, and why."""
+    def _best(self, tried: Sequence[TriedCandidate], situation: Situation) -> tuple[str, str]:
+        """The method to choose, and the reason."""
         usable = [one for one in tried if one.outlook is not None]
         if not usable:
-            why = "the stage is too short for a trial" if not tried else "no trial came to anything that may be chosen"
+            why = "the stage is too short for a trial" if not tried else "no trial gave a usable result"
             return situation.methods[0], f"{why}, so the first of the candidates"
-        blind = without_success(situation.curriculum, usable)
-        if blind is not None:
-            return blind.method, "no answer was right in any trial, so nothing to reinforce: the first that imitates"
+        imitator = imitator_without_success(situation.curriculum, usable)
+        if imitator is not None:
+            return imitator.method, "no answer was right in any trial, so nothing to reinforce: the first that imitates"
         outlooks = [one.outlook for one in usable if one.outlook is not None]
         chosen = best(outlooks)
         return usable[chosen].method, reason(outlooks, chosen, len(tried), usable[chosen].trial.steps)
 
 
-def without_success(curriculum: Curriculum, tried: Sequence[Tried]) -> Tried | None:
-    """The first that imitates, where no answer was right before or after any trial and to stand still would look best.
-
-    `None` where an answer was right, and where none of them imitates.
-    """
+def imitator_without_success(curriculum: Curriculum, tried: Sequence[TriedCandidate]) -> TriedCandidate | None:
+    """The first candidate that imitates, if no answer was right before or after any trial; else `None`."""
     if any(one.trial.before != 0 or one.trial.after != 0 for one in tried):
         return None
     return next((one for one in tried if "demonstrations" in curriculum.method(one.method).needs), None)
 
 
-def spent(situation: Situation) -> bool:
-    """Whether the stage ends before its first step, since it begins above a cap that ends it."""
+def is_budget_spent(situation: Situation) -> bool:
+    """True if the stage begins above a cap that ends it."""
     return situation.curriculum.budget.ends_update and not situation.entry.within
 
 
-def try_candidates(config: Trying, situation: Situation, methods: Sequence[str]) -> list[Tried]:
-    """The trials of those of the methods that there are steps for, in their order."""
+def try_candidates(config: Trying, situation: Situation, methods: Sequence[str]) -> list[TriedCandidate]:
+    """Run trials of the methods, in order, as far as there are steps for them."""
     steps = int(config.share * min(map(situation.steps, situation.methods)))
     each, count = trial_steps(steps, len(methods), config.min_steps)
     trials = [situation.attempt(method, each, config.num_prompts, config.k) for method in methods[:count]]
@@ -111,16 +105,16 @@ def try_candidates(config: Trying, situation: Situation, methods: Sequence[str])
         steps = situation.steps(trial.method) - less
         seconds = trial.seconds_a_step * steps
         slow = config.max_seconds is not None and seconds > config.max_seconds
-        seen = None if slow else judge(trial, steps, situation, config.forgetting_weight)
-        tried.append(Tried(trial, seen, seconds))
+        expected = None if slow else trial_outlook(trial, steps, situation, config.forgetting_weight)
+        tried.append(TriedCandidate(trial, expected, seconds))
     return tried
 
 
 def trial_steps(steps: int, candidates: int, least: int) -> tuple[int, int]:
-    """How long each trial is, and how many of the candidates are tried, with so many `steps` for all of them.
+    """The steps of each trial and the number of candidates tried, given the `steps` of all trials together.
 
-    All are tried where that leaves each the `least` steps; else as many as get them, but two where there are two steps.
-    One of several is not tried alone: there is nothing to compare it with.
+    All are tried if each gets the `least` steps; else as many as get them, but at least two if there are two steps. One
+    of several is never tried alone, as there would be nothing to compare it with.
     """
     if steps < min(2, candidates):
         return 0, 0
@@ -128,13 +122,13 @@ def trial_steps(steps: int, candidates: int, least: int) -> tuple[int, int]:
     return each, min(candidates, steps // each)
 
 
-def steps_spent(config: Trying, trials: Iterable[Trial]) -> int:
-    """The steps that the stage makes less, since the trials made them."""
+def steps_spent(config: Trying, trials: Iterable[TrialResult]) -> int:
+    """The steps by which the trials shorten the stage."""
     return sum(trial.steps for trial in trials) if config.trials_count else 0
 
 
-def judge(trial: Trial, steps: int, situation: Situation, weight: float) -> Outlook | None:
-    """The outlook of a trial in a stage of `steps` steps; `None` where it broke."""
+def trial_outlook(trial: TrialResult, steps: int, situation: Situation, weight: float) -> Outlook | None:
+    """The outlook of a trial for a stage of `steps` steps; `None` if it broke."""
     if not (math.isfinite(trial.after) and math.isfinite(trial.kl)):
         return None
     budget = situation.curriculum.budget
@@ -151,27 +145,23 @@ def judge(trial: Trial, steps: int, situation: Situation, weight: float) -> Outl
 
 
 RATE = "rate"
-"""In the evidence: the mean reward, when a stage is decided, on the task's training items that are set aside."""
+"""Key of the evidence: the mean reward on the task's set-aside training items when the stage was decided."""
 
 
-def learned_earlier(situation: Situation, trial: Trial) -> Earlier:
-    """What was learned of the earlier tasks, all on training items.
+def learned_earlier(situation: Situation, trial: TrialResult) -> EarlierTasks:
+    """The gain on the earlier tasks: their mean reward before the trial less the mean of their journaled `RATE`s.
 
-    Their mean reward now, as the trial measured it before its first step, less the mean of what was journaled when each
-    was decided itself (`RATE`); 0 where nothing was, so that no more can be lost than there is.
+    A missing rate counts 0. All are measured on training items.
     """
     if trial.kept is None:
-        return Earlier()
+        return EarlierTasks()
     rows = (situation.record.row(number) for number in range(1, situation.number))
     rates = [0.0 if row is None else row.evidence.get(RATE) or 0.0 for row in rows]
-    return Earlier(len(rates), trial.kept - fmean(rates))
+    return EarlierTasks(len(rates), trial.kept - fmean(rates))
 
 
 def full_rate(situation: Situation, method: str, steps: int) -> float:
-    """See `share_of_full_rate`, in a stage of `steps` steps.
-
-    A schedule that the settings leave out is that of the world's defaults.
-    """
+    """`share_of_full_rate` of a method in a stage of `steps` steps; the schedule may be the world's default."""
     curriculum = situation.curriculum
     settings = settings_for(curriculum.method(method), curriculum.train, situation.stage.train).objective
     extra, default = getattr(settings, "trl", {}), curriculum.spec.default_schedule
@@ -181,26 +171,26 @@ def full_rate(situation: Situation, method: str, steps: int) -> float:
 
 
 def forgetting_by(situation: Situation) -> Callable[[float], float]:
-    """What a KL from the base comes to: by the law, if there is one in the budget's unit, else by the stand-in."""
+    """Forgetting as a function of KL: by the law if it has the budget's unit, else by `FORGETTING_PER_NAT`."""
     law, budget = situation.law, situation.curriculum.budget
     if law is not None and law.unit == budget.unit:
         return lambda kl: law.predict(kl).value
-    return lambda kl: FORGETTING_A_NAT * kl
+    return lambda kl: FORGETTING_PER_NAT * kl
 
 
-def candidates_of(
+def all_candidates(
     situation: Situation, known: Mapping[str, Mapping[str, float | None]] | None = None
 ) -> tuple[Candidate, ...]:
-    """Every method that might be chosen, with the figures that are known of it, if any are."""
+    """Every method that may be chosen, with its known figures."""
     return tuple(Candidate(method, (known or {}).get(method, {})) for method in situation.methods)
 
 
-def figures(tried: Tried) -> dict[str, float | None]:
-    """What is journaled of a candidate; gains in mean reward, KL in the budget's unit, forgetting as a fraction."""
-    trial, seen = tried.trial, tried.outlook
+def candidate_figures(tried: TriedCandidate) -> dict[str, float | None]:
+    """The journaled figures: gains in mean reward, KL in the budget's unit, forgetting as a fraction."""
+    trial = tried.trial
     gain, nats = trial.after - trial.before, trial.kl - trial.kl_before
     seconds = trial.seconds_a_step * trial.steps
-    expected = asdict(seen) if seen is not None else {}
+    expected = asdict(tried.outlook) if tried.outlook is not None else {}
     return {
         "steps": trial.steps,
         "before": trial.before,
@@ -220,26 +210,26 @@ def figures(tried: Tried) -> dict[str, float | None]:
     }
 
 
-def cost_of(tried: Sequence[Tried], situation: Situation, methods: Sequence[str]) -> dict[str, object]:
-    """What the trials took, and who of the `methods` that were to be tried was left out of them."""
+def trial_costs(tried: Sequence[TriedCandidate], situation: Situation, methods: Sequence[str]) -> dict[str, object]:
+    """The cost of the trials, and those of the `methods` that were not tried or ruled out, as evidence."""
     steps = sum(one.trial.steps for one in tried)
-    of = min(map(situation.steps, situation.methods))
+    stage_steps = min(map(situation.steps, situation.methods))
     names = [one.method for one in tried]
     law, unit = situation.law, situation.curriculum.budget.unit
     return {
         "trial_steps": steps,
-        "trial_share": steps / of,
+        "trial_share": steps / stage_steps,
         "trial_seconds": sum(one.trial.seconds for one in tried),
         "trial_answers": sum(one.trial.answers for one in tried),
         "untried": [method for method in methods if method not in names],
         "ruled_out": [one.method for one in tried if one.outlook is None],
-        "forgetting_by": "law" if law is not None and law.unit == unit else f"{FORGETTING_A_NAT} a nat",
+        "forgetting_by": "law" if law is not None and law.unit == unit else f"{FORGETTING_PER_NAT} a nat",
     }
 
 
 def reason(outlooks: Sequence[Outlook], chosen: int, count: int, steps: int) -> str:
-    """The decision in a line; `count` were tried for `steps` steps, and the outlooks are of those that may be had."""
-    seen, close = outlooks[chosen], len(within_noise(outlooks)) - 1
-    noise = f", {close} of which cannot be told from it" if close else ""
+    """The reason in one line; `count` were tried for `steps` steps, and `outlooks` are those of usable trials."""
+    top, close = outlooks[chosen], len(within_noise(outlooks)) - 1
+    noise = f", {close} of them within noise of it" if close else ""
     how = f"best of {count} tried for {steps} steps{noise}"
-    return f"{how}: {seen.gain:+.2f} expected at KL {seen.kl:.2g} and {seen.forgetting + seen.lost:.2f} lost elsewhere"
+    return f"{how}: {top.gain:+.2f} expected at KL {top.kl:.2g} and {top.forgetting + top.lost:.2f} lost elsewhere"

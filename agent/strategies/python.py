@@ -1,65 +1,83 @@
-"""`python`: a strategy of the user's own, by dotted path or by entry point."""
+"""`python`: a strategy of the user's own, by import path or entry point."""
 
 from importlib.metadata import entry_points
 from typing import Any
 
 from perdure.agent.strategies.contract import Decision, Situation, Strategy
 from perdure.budget.errors import ConfigError, PerdureError
+from perdure.curriculum.file.faults import CurriculumError, Fault
+from perdure.curriculum.file.reader import ReadCurriculum
 from perdure.curriculum.import_path import describe, load_function
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.strategies import PythonStrategy
 
 GROUP = "perdure.strategies"
-"""The entry points among which a path without a colon is looked up."""
+"""The group of entry points that a path without a colon belongs to."""
+
+PLACE = ("strategy", "path")
+
+
+def check_strategy(read: ReadCurriculum) -> None:
+    """Check the user's own strategy that a file names, before a run begins, by making it. Imports the user's module.
+
+    Raises:
+        CurriculumError: the error that a run would raise, with its place in the file.
+    """
+    strategy = read.curriculum.strategy
+    if isinstance(strategy, PythonStrategy):
+        try:
+            Python(strategy)
+        except ConfigError as error:
+            raise CurriculumError([Fault(read.document.place(PLACE), PLACE, str(error))]) from error
 
 
 class Python:
-    """Asks the user's own object, and says whose fault it is where that fails.
+    """Calls the user's own strategy, and names it in every error.
 
     Raises:
-        ConfigError: it cannot be found, does not take the arguments, or has no `choose`.
+        ConfigError: it cannot be found, does not accept the arguments, or has no `choose`.
     """
 
     def __init__(self, config: PythonStrategy) -> None:
-        self._shown = f"the strategy {config.path!r}"
-        self._strategy = _make(config, self._shown)
+        self._label = f"the strategy {config.path!r}"
+        self._strategy = _make(config, self._label)
 
     def choose(self, situation: Situation) -> Decision:
-        """See `Strategy`; what it returned is checked by `perdure.agent.decide`."""
+        """See `Strategy`; `perdure.agent.decide` checks the decision."""
         try:
             return self._strategy.choose(situation)
         except PerdureError:
             raise
         except Exception as error:
-            raise ConfigError(f"{self._shown} failed on stage {situation.stage.name!r}: {describe(error)}") from error
+            raise ConfigError(f"{self._label} failed on stage {situation.stage.name!r}: {describe(error)}") from error
 
 
-def _make(config: PythonStrategy, shown: str) -> Strategy:
-    factory = load_function(config.path, "the strategy") if ":" in config.path else _entry_point(config.path, shown)
+def _make(config: PythonStrategy, label: str) -> Strategy:
+    factory = load_function(config.path, "the strategy") if ":" in config.path else _entry_point(config.path, label)
     try:
         found = factory(**config.args)
     except PerdureError:
         raise
     except Exception as error:
         given = ", ".join(config.args) or "no arguments"
-        raise ConfigError(f"{shown} could not be made with {given}: {describe(error)}") from error
+        raise ConfigError(f"{label} could not be made with {given}: {describe(error)}") from error
     if not callable(getattr(found, "choose", None)):
         raise ConfigError(
-            f"{shown} made a {type(found).__name__}, which has no method `choose(situation)`; see docs/strategies.md"
+            f"{label} made a {type(found).__name__}, which has no method `choose(situation)`; see docs/strategies.md"
         )
     strategy: Strategy = found
     return strategy
 
 
-def _entry_point(name: str, shown: str) -> Any:
+def _entry_point(name: str, label: str) -> Any:
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         known = did_you_mean(name, list(found)) or (f"; installed are {', '.join(sorted(found))}" if found else "")
         raise ConfigError(
-            f"{shown} is no entry point of the group {GROUP!r}{known}. Write `module:name`, or install the package "
-            "that has it"
+            f"{label} is no entry point of the group {GROUP!r}{known}. Write `module:name`, or install the package "
+            "that provides it"
         )
     try:
         return found[name].load()
     except Exception as error:
-        raise ConfigError(f"{shown}: the entry point {found[name].value!r} failed: {describe(error)}") from error
+        raise ConfigError(f"{label}: the entry point {found[name].value!r} failed: {describe(error)}") from error

@@ -1,11 +1,11 @@
-"""`rule`: a short rule on what the base rate, the demonstrations and the budget say.
+"""`rule`: chooses by the demonstrations, the success rate and the remaining budget.
 
 1. No demonstrations: `rl`. No reward: `sft`.
-2. pass@k on a sample of the task's prompts below `success`: there is nothing to reinforce, so `sft`.
-3. At most `little_budget` of the budget is left: `rl`, which moves a shorter way (RL's Razor, arXiv 2509.04259).
-4. Otherwise `chord`: demonstrations for speed, the policy's own successes for staying near.
+2. pass@k on a sample of the task's prompts below `success`: no success to reinforce, so `sft`.
+3. At most `little_budget` of the budget remains: `rl`, which moves less (RL's Razor, arXiv 2509.04259).
+4. Otherwise `chord`: demonstrations for speed, the policy's own successes to stay near the base.
 
-It is a rule of thumb. It knows nothing of how the methods will turn out; the scorecard does, afterwards.
+It is a rule of thumb: it does not predict the results of the methods.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from perdure.curriculum.strategies import RULES, RuleStrategy
 from perdure.eval.sampled_rewards import sampled_evaluation, sampled_rewards
 
 
-class Rule:
-    """The rule above; its evidence holds every figure that it looked at, its candidates which can learn the task."""
+class RuleOfThumb:
+    """The rule above; its evidence holds every figure used, its candidates name those that can learn the task."""
 
     def __init__(self, config: RuleStrategy) -> None:
         self._config = config
 
     def choose(self, situation: Situation) -> Decision:
-        """See `Strategy`. The base rate is taken on samples to the first training prompts."""
-        able = situation.methods
-        candidates = tuple(Candidate(method, {"possible": float(method in able)}) for method in RULES)
+        """See `Strategy`. The success rate is that of samples for the first training prompts."""
+        learnable = situation.methods
+        candidates = tuple(Candidate(method, {"possible": float(method in learnable)}) for method in RULES)
         return replace(self._choose(situation), candidates=candidates)
 
     def _choose(self, situation: Situation) -> Decision:
@@ -40,28 +40,28 @@ class Rule:
         evaluation = sampled_evaluation(situation.curriculum, situation.stage)
         items = task.train[: config.num_prompts]
         rewards = sampled_rewards(task, items, situation.policy, evaluation, k=config.k, seed=situation.seed)
-        pass_1, pass_k = rates(rewards, config.success_reward)
+        pass_1, pass_k = pass_rates(rewards, config.success_reward)
         evidence |= {"pass_at_1": pass_1, "pass_at_k": pass_k, "k": config.k, "n": len(rewards)}
-        return decide(config, task.has_demonstrations, pass_k, situation.entry.left, evidence)
+        return apply_rule(config, task.has_demonstrations, pass_k, situation.entry.left, evidence)
 
 
-def decide(
-    config: RuleStrategy, demonstrations: bool, pass_k: float, left: float, evidence: dict[str, object]
+def apply_rule(
+    config: RuleStrategy, demonstrations: bool, pass_k: float, remaining: float, evidence: dict[str, object]
 ) -> Decision:
-    """The rule itself, on figures alone."""
+    """The rule as a function of figures; `remaining` is the share of the budget."""
     rate = f"pass@{config.k} {pass_k:.2f}"
-    share = f"{left:.0%} of the budget left"
+    share = f"{remaining:.0%} of the budget remains"
     if not demonstrations:
         return Decision("rl", f"there are no demonstrations ({rate}, {share})", evidence)
     if pass_k < config.success:
         return Decision("sft", f"no success to reinforce ({rate})", evidence)
-    if left <= config.little_budget:
+    if remaining <= config.little_budget:
         return Decision("rl", f"successes to reinforce and little budget ({rate}, {share})", evidence)
     return Decision("chord", f"successes and demonstrations, and budget for both ({rate}, {share})", evidence)
 
 
-def rates(rewards: Sequence[Sequence[float | None]], success_reward: float) -> tuple[float, float]:
-    """pass@1 and pass@k of k samples a prompt: the share of samples, and of prompts with one at least, that succeed."""
+def pass_rates(rewards: Sequence[Sequence[float | None]], success_reward: float) -> tuple[float, float]:
+    """pass@1 and pass@k of k samples per prompt: the shares of successful samples and of prompts with one or more."""
     hits = [[reward is not None and reward >= success_reward for reward in row] for row in rewards]
     return (
         sum(map(sum, hits)) / sum(map(len, hits)),

@@ -1,1 +1,1 @@
-"""Many lives at once: cells of a sweep, how they are carried out, and the one table that they end in."""
+"""Sweeps: many runs at once, and one table of their results."""

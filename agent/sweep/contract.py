@@ -1,7 +1,7 @@
-"""The seam between a sweep and how its cells are carried out.
+"""The contract between a sweep and an executor, which runs its cells.
 
-An executor gets cells and yields what became of each, in any order and as soon as it is known. It writes nothing of the
-sweep's own: the rows come back, and whoever asked keeps them. That is all a distributed one has to do.
+An executor gets cells and yields the outcome of each once it is known, in any order. It writes none of the sweep's
+files. A distributed executor has to do no more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,25 +10,25 @@ from typing import Any, Protocol
 
 from perdure.curriculum.sweeps.reader import Cell
 
-Row = Mapping[str, float | int | str | bool]
+ResultRow = Mapping[str, float | int | str | bool]
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The rows of one cell, a checkpoint each, the last one `final`; and what is true of all of them.
+class FinishedCell:
+    """The rows of one cell, one per checkpoint, the last one `final`, and their provenance.
 
-    `origin` holds `world`, `base_id`, `unit`, `prompts` and `benchmarks`, what must agree before rows are pooled; and,
-    where they are known, `benchmark_fingerprints` by the benchmark's name.
+    `provenance` holds `world`, `base_id`, `unit`, `prompts` and `benchmarks`, which must agree before rows are pooled,
+    and the known `benchmark_fingerprints` by name.
     """
 
     cell: Cell
-    rows: tuple[Row, ...]
-    origin: Mapping[str, Any]
+    rows: tuple[ResultRow, ...]
+    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A cell that could not be carried out: why, in one message, and a traceback where there is one."""
+class FailedCell:
+    """A cell that failed: the reason in one message, and a traceback if there is one."""
 
     cell: Cell
     reason: str
@@ -36,12 +36,12 @@ class Failed:
 
 
 class Executor(Protocol):
-    """Carries cells out."""
+    """Runs cells."""
 
-    def run(self, cells: Sequence[Cell]) -> Iterator[Finished | Failed]:
-        """Every cell exactly once. Closing the iterator ends all work.
+    def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
+        """Yield the outcome of every cell exactly once. Closing the iterator ends all work.
 
         Raises:
-            OSError: the disk is full; cells that were not yielded are not done.
+            OSError: the disk is full; cells that were not yielded are not finished.
         """
         ...

@@ -1,11 +1,11 @@
-"""The folder of a sweep: what lies where, and how each thing gets there in one step. Imports nothing heavy.
+"""The folder of a sweep; its files are written atomically. Imports nothing heavy.
 
-sweep.json        the resolved sweep: every cell with its whole curriculum, and the versions it was begun with
+sweep.json        the resolved sweep: every cell with its curriculum, and the versions it began with
 cells/ID.parquet  the rows of a finished cell
-cells/ID/         the run folder of a cell that is a life of its own
-failed/ID.json    why a cell failed
-scores/           scores of the base, which its lives share
-workers.log       what the processes printed
+cells/ID/         the run folder of a cell that is a run of its own
+failed/ID.json    the reason why a cell failed
+scores/           scores of the base, shared by the runs
+workers.log       the output of the processes
 results.parquet   all rows, at the end
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.lock import held, is_held
 from perdure.budget.errors import DiskFullError, RunError
-from perdure.budget.files import is_full_disk, write_whole
+from perdure.budget.files import is_full_disk, write_atomic
 
 
 class SweepFolder:
@@ -35,24 +35,24 @@ class SweepFolder:
         self.results = path / "results.parquet"
 
     def rows(self, cell: str) -> Path:
-        """The rows of a finished cell: there whole, or not there."""
+        """The rows of a finished cell."""
         return self.cells / f"{cell}.parquet"
 
-    def life(self, cell: str) -> Path:
+    def run(self, cell: str) -> Path:
         """The run folder of a cell."""
         return self.cells / cell
 
     def failure(self, cell: str) -> Path:
-        """Why a cell failed."""
+        """The reason why a cell failed."""
         return self.failed / f"{cell}.json"
 
 
-def create(path: Path, description: dict[str, Any]) -> SweepFolder:
-    """Make a sweep folder with its `sweep.json`; it appears in one step.
+def create_sweep(path: Path, description: dict[str, Any]) -> SweepFolder:
+    """Make a sweep folder with its `sweep.json`, atomically.
 
     Raises:
-        RunError: something of that name is there, or the place cannot be written to.
-        DiskFullError: no space left.
+        RunError: the path exists, or cannot be written to.
+        DiskFullError: the disk is full.
     """
     if path.exists():
         raise RunError(f"{path} exists and is no sweep; choose another --output-dir")
@@ -66,18 +66,18 @@ def create(path: Path, description: dict[str, Any]) -> SweepFolder:
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         if is_full_disk(error):
-            raise DiskFullError(f"no space left to make the sweep folder {path}; nothing was written") from error
+            raise DiskFullError(f"no space to make the sweep folder {path}; nothing was written") from error
         raise RunError(f"cannot make the sweep folder {path}: {error.strerror}") from error
     return SweepFolder(path)
 
 
 def write_description(folder: SweepFolder, description: dict[str, Any]) -> None:
-    """Write `sweep.json`, whole or not at all."""
-    write_whole(folder.description, json.dumps(description).encode())
+    """Write `sweep.json` atomically."""
+    write_atomic(folder.description, json.dumps(description).encode())
 
 
 def read_description(folder: SweepFolder) -> dict[str, Any]:
-    """What `write_description` wrote.
+    """Read `sweep.json`.
 
     Raises:
         RunError: it cannot be read.
@@ -88,22 +88,22 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
         raise RunError(f"{folder.description} cannot be read: {error}") from error
 
 
-def locked(folder: SweepFolder) -> AbstractContextManager[None]:
-    """Hold the sweep for one process.
+def lock_sweep(folder: SweepFolder) -> AbstractContextManager[None]:
+    """Lock the sweep for one process.
 
     Raises:
-        RunError: on entering, if another process has it.
+        RunError: on entering, if another process holds the lock.
     """
     return held(folder.path, "perdure show")
 
 
-def in_use(folder: SweepFolder) -> bool:
-    """True while a process holds the sweep."""
+def is_sweep_locked(folder: SweepFolder) -> bool:
+    """True while a process holds the lock."""
     return is_held(folder.path)
 
 
 def clear_leftovers(folder: SweepFolder) -> None:
-    """Remove what a kill left half written: never part of the sweep."""
-    places = (folder.path, folder.cells, folder.failed, folder.scores)
-    for leftover in (one for place in places for one in place.glob("*.partial")):
+    """Remove files that a kill left half written."""
+    folders = (folder.path, folder.cells, folder.failed, folder.scores)
+    for leftover in (one for place in folders for one in place.glob("*.partial")):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()

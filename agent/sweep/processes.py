@@ -1,7 +1,6 @@
-"""Work in processes of their own, of which any may die without the rest.
+"""A process pool that survives the death of its processes.
 
-The pool of `concurrent.futures` is lost as a whole when one of its processes is killed; here the item in hand is lost,
-and another process takes the dead one's place.
+A killed process breaks the whole pool of `concurrent.futures`; here only its item fails, and a new process replaces it.
 """
 
 import errno
@@ -24,106 +23,106 @@ from typing import Any, TypeVar
 from perdure.budget.errors import DiskFullError, PerdureError
 from perdure.budget.files import is_full_disk
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
-GRACE = 30.0
-"""Seconds that a worker has to save its work when it is told to stop."""
+GRACE_PERIOD = 30.0
+"""Seconds that a process has to save its work before it is killed."""
 
 
 @dataclass(frozen=True)
-class Lost:
-    """An item without a result: why, and a traceback where there is one."""
+class Failure:
+    """An item without a result: the reason, and a traceback if there is one."""
 
     reason: str
     details: str = ""
     full_disk: bool = False
 
 
-def work(
-    function: Callable[[Item], Result], waiting: deque[Item], count: int, log: Path
-) -> Iterator[tuple[Item, Result | Lost]]:
-    """What `function` makes of each item, in the order in which they are done, by at most `count` processes.
+def run_in_processes(
+    function: Callable[[_Item], _Result], queue: deque[_Item], count: int, log: Path
+) -> Iterator[tuple[_Item, _Result | Failure]]:
+    """Yield each item with its result, in order of completion, computed by at most `count` processes.
 
-    Processes are spawned, so that they share no state and no lock with this one; each is used for many items. What they
-    print goes to the end of `log`. `waiting` may be added to between two results. When the iterator is closed, the
-    processes are told to end (SIGTERM), and killed if they do not; they end by themselves if this one dies.
+    Processes are spawned, so that they share no state and no lock with this one; each handles many items. Their output
+    is appended to `log`. Items may be added to `queue` between two results. Closing the iterator ends the processes by
+    SIGTERM, and kills them after `GRACE_PERIOD`; they end by themselves if this process dies.
 
     Raises:
-        OSError: an item was lost because the disk is full.
+        OSError: an item failed because the disk is full.
     """
-    crew: list[_Worker] = []
+    workers: list[_Worker] = []
     try:
-        while waiting or any(worker.busy for worker in crew):
-            _hand_out(function, waiting, crew, count, log)
-            for worker in _heard_from([worker for worker in crew if worker.busy]):
-                item, outcome = worker.take()
+        while queue or any(worker.busy for worker in workers):
+            _send_items(function, queue, workers, count, log)
+            for worker in _ready([worker for worker in workers if worker.busy]):
+                item, outcome = worker.receive()
                 if not worker.alive:
-                    crew.remove(worker)
-                if isinstance(outcome, Lost) and outcome.full_disk:
+                    workers.remove(worker)
+                if isinstance(outcome, Failure) and outcome.full_disk:
                     raise OSError(errno.ENOSPC, outcome.reason)
                 yield item, outcome
     finally:
-        _stop(crew)
+        _stop(workers)
 
 
 class _Worker:
-    """One process and the item it has in hand."""
+    """One process and its current item."""
 
     def __init__(self, function: Callable[[Any], Any], log: Path) -> None:
         context = get_context("spawn")
-        self.line, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, function, str(log)))
-        with _ctrl_c_held_back():
+        self.pipe, child_end = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=_serve, args=(child_end, function, str(log)))
+        with _sigint_blocked():
             self.process.start()
-        theirs.close()
+        child_end.close()
         self.alive, self.busy = True, False
         self._item: Any = None
 
-    def give(self, item: Any) -> bool:
-        """Hand an item over; false where the process is dead."""
+    def send(self, item: Any) -> bool:
+        """Send an item; false if the process is dead."""
         try:
-            self.line.send(item)
+            self.pipe.send(item)
         except OSError:
             self.alive = False
             return False
         self._item, self.busy = item, True
         return True
 
-    def take(self) -> tuple[Any, Any]:
-        """The item in hand and what became of it."""
+    def receive(self) -> tuple[Any, Any]:
+        """The current item and its outcome."""
         self.busy = False
         try:
-            return self._item, self.line.recv()
+            return self._item, self.pipe.recv()
         except (EOFError, OSError):
             self.alive = False
             self.process.join()
-            return self._item, Lost(_how_it_ended(self.process.exitcode))
+            return self._item, Failure(_exit_reason(self.process.exitcode))
 
 
-def _hand_out(
-    function: Callable[[Item], Any], waiting: deque[Item], crew: list[_Worker], count: int, log: Path
+def _send_items(
+    function: Callable[[_Item], Any], queue: deque[_Item], workers: list[_Worker], count: int, log: Path
 ) -> None:
-    for worker in [worker for worker in crew if not worker.busy]:
-        if waiting and worker.give(waiting[0]):
-            waiting.popleft()
+    for worker in [worker for worker in workers if not worker.busy]:
+        if queue and worker.send(queue[0]):
+            queue.popleft()
         elif not worker.alive:
-            crew.remove(worker)
-    while waiting and len(crew) < count:
+            workers.remove(worker)
+    while queue and len(workers) < count:
         worker = _Worker(function, log)
-        crew.append(worker)
-        if worker.give(waiting[0]):
-            waiting.popleft()
+        workers.append(worker)
+        if worker.send(queue[0]):
+            queue.popleft()
         else:
-            crew.remove(worker)
+            workers.remove(worker)
 
 
-def _heard_from(busy: Sequence[_Worker]) -> list[_Worker]:
-    heard = connection.wait([worker.line for worker in busy])
-    return [worker for worker in busy if worker.line in heard]
+def _ready(busy: Sequence[_Worker]) -> list[_Worker]:
+    ready = connection.wait([worker.pipe for worker in busy])
+    return [worker for worker in busy if worker.pipe in ready]
 
 
-def _how_it_ended(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     if code is not None and code < 0:
         try:
             name = signal.Signals(-code).name
@@ -134,33 +133,33 @@ def _how_it_ended(code: int | None) -> str:
     return f"its process ended by itself, with exit code {code}"
 
 
-def _stop(crew: Sequence[_Worker]) -> None:
-    """Let each end in order, and save what it has in hand; a second Ctrl-C ends the wait."""
+def _stop(workers: Sequence[_Worker]) -> None:
+    """Let each process save its work and end; a second Ctrl-C ends the wait."""
     try:
-        for worker in crew:
+        for worker in workers:
             if worker.busy:
                 worker.process.terminate()
-            worker.line.close()
-        until = time.monotonic() + GRACE
-        for worker in crew:
+            worker.pipe.close()
+        until = time.monotonic() + GRACE_PERIOD
+        for worker in workers:
             worker.process.join(max(0.0, until - time.monotonic()))
     finally:
-        for worker in crew:
+        for worker in workers:
             worker.process.kill()
             worker.process.join()
 
 
-def _serve(line: Connection, function: Callable[[Any], Any], log: str) -> None:
-    """The life of a worker: one item after another, until there is no more, or nobody who listens."""
-    _settle_in(log)
+def _serve(pipe: Connection, function: Callable[[Any], Any], log: str) -> None:
+    """The main function of a process: handles items until the pipe closes."""
+    _set_up_process(log)
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
-            line.send(_attempt(function, line.recv()))
+            pipe.send(_attempt(function, pipe.recv()))
 
 
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """A process that is started inside never hears Ctrl-C, so that it is stopped by its parent alone, and once."""
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT in a process started inside, so that Ctrl-C reaches it once, through its parent."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -168,16 +167,16 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _settle_in(log: str) -> None:
-    """Print to the log, take SIGTERM as others take Ctrl-C, and never live without a parent."""
+def _set_up_process(log: str) -> None:
+    """Print to the log, treat SIGTERM as Ctrl-C, and end with the parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-        os.dup2(to, stream.fileno())
-    os.close(to)
+        os.dup2(descriptor, stream.fileno())
+    os.close(descriptor)
 
 
 def _end_with_parent() -> None:
@@ -191,9 +190,9 @@ def _attempt(function: Callable[[Any], Any], item: Any) -> Any:
     try:
         return function(item)
     except PerdureError as error:
-        return Lost(str(error), full_disk=isinstance(error, DiskFullError))
+        return Failure(str(error), full_disk=isinstance(error, DiskFullError))
     except (KeyboardInterrupt, SystemExit) as error:
-        return Lost(f"its process was told to end ({type(error).__name__})")
+        return Failure(f"its process was interrupted ({type(error).__name__})")
     except Exception as error:
         message = f"{type(error).__name__}: {error}"
-        return Lost(message, traceback.format_exc(), full_disk=is_full_disk(error))
+        return Failure(message, traceback.format_exc(), full_disk=is_full_disk(error))

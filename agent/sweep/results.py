@@ -1,8 +1,8 @@
-"""The results of a sweep as parquet: a file a finished cell, and one of all at the end.
+"""The results of a sweep as parquet: one file per finished cell, and one of all cells at the end.
 
-One row a checkpoint. What must agree before rows are pooled (world, base, unit, prompts, benchmarks) stands in the
-file's schema metadata under the key `perdure`, as JSON; `null` there says that the cells do not agree. So do the
-fingerprints of the benchmarks, which may be unknown, and which may differ between seeds.
+One row per checkpoint. The provenance of the rows (world, base, unit, prompts, benchmarks), which must agree before
+rows are pooled, is JSON in the file's schema metadata under the key `perdure`; `null` there: the cells differ. So are
+the fingerprints of the benchmarks, which may be unknown and may differ between seeds.
 """
 
 import json
@@ -13,43 +13,43 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perdure.agent.sweep.contract import Finished
+from perdure.agent.sweep.contract import FinishedCell
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
-from perdure.budget.files import write_whole
-from perdure.budget.law.points import OF_THE_UPDATE, ON_THE_NEW_TASK, ON_THE_OLD_TASK
+from perdure.budget.files import write_atomic
+from perdure.budget.law.points import NEW_TASK_PREDICTORS, OLD_TASK_PREDICTORS, UPDATE_PREDICTORS
 from perdure.curriculum.strategies import FixedStrategy
 
 FORMAT = 1
 METADATA = b"perdure"
-POOLED = ("world", "base_id", "unit", "prompts", "benchmarks")
+PROVENANCE = ("world", "base_id", "unit", "prompts", "benchmarks")
 FINGERPRINTS = "benchmark_fingerprints"
-ABOUT = {
+IDENTIFYING_COLUMNS = {
     **{"cell": pa.string(), "method": pa.string(), "seed": pa.int64(), "stage": pa.int64(), "task": pa.string()},
     **{"step": pa.int64(), "steps": pa.int64(), "final": pa.bool_()},
 }
-MEASURED = ("accuracy", "mass", "base_mass", "kl_floor", "forgetting")
-PREDICTORS = (*ON_THE_NEW_TASK, *OF_THE_UPDATE, *ON_THE_OLD_TASK)
+MEASURED_COLUMNS = ("accuracy", "mass", "base_mass", "kl_floor", "forgetting")
+PREDICTORS = (*NEW_TASK_PREDICTORS, *UPDATE_PREDICTORS, *OLD_TASK_PREDICTORS)
 
 
-def write_cell(folder: SweepFolder, finished: Finished, sweep: str, axes: Mapping[str, Sequence[Any]]) -> None:
-    """Write the rows of one cell, whole or not at all. `axes` are the values of each axis in the whole sweep.
+def write_cell(folder: SweepFolder, finished: FinishedCell, sweep: str, axes: Mapping[str, Sequence[Any]]) -> None:
+    """Write the rows of one cell atomically. `axes` are the values of each axis in the whole sweep.
 
     Raises:
-        OSError: the disk is full, for one.
+        OSError: such as a full disk.
     """
-    table = cell_table(finished, axes)
-    _write(folder, finished.cell.id, _with_origin(table, {**finished.origin, "sweep": sweep}))
+    table = _with_provenance(cell_table(finished, axes), {**finished.provenance, "sweep": sweep})
+    write_atomic(folder.rows(finished.cell.id), _bytes(table))
 
 
-def cell_table(finished: Finished, axes: Mapping[str, Sequence[Any]]) -> pa.Table:
-    """The rows of one cell. What a row does not measure is NaN; a column has one type in all cells of a sweep."""
+def cell_table(finished: FinishedCell, axes: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """The rows of one cell; NaN: not measured. A column has one type in all cells of a sweep."""
     cell = finished.cell
     common = {"cell": cell.id, "method": cell.arm or _method(finished), "seed": cell.seed, "seconds": math.nan}
     kinds = {name: axis_type(values) for name, values in axes.items()}
     varied = {f"axis.{name}": _as(kinds[name], cell.values[name]) for name in axes}
     rows = [{**common, **row, **varied} for row in finished.rows]
-    types = ABOUT | {f"axis.{name}": kind for name, kind in kinds.items()}
+    types = IDENTIFYING_COLUMNS | {f"axis.{name}": kind for name, kind in kinds.items()}
     names = _ordered([*types, *dict.fromkeys(name for row in rows for name in row)])
     columns = {}
     for name in names:
@@ -60,7 +60,7 @@ def cell_table(finished: Finished, axes: Mapping[str, Sequence[Any]]) -> pa.Tabl
 
 
 def axis_type(values: Sequence[Any]) -> pa.DataType:
-    """Of an axis' values: truth, whole numbers, numbers, or text; anything else is told as JSON text."""
+    """The column type of an axis: boolean, integer, float or text; other values are written as JSON text."""
     if all(isinstance(value, bool) for value in values):
         return pa.bool_()
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
@@ -69,7 +69,7 @@ def axis_type(values: Sequence[Any]) -> pa.DataType:
 
 
 def collect(folder: SweepFolder, cells: Sequence[str], sweep: str) -> pa.Table | None:
-    """The rows of all cells that are finished, in the order of `cells`; `None` if none is.
+    """The rows of all finished cells, in the order of `cells`; `None` if there are none.
 
     Raises:
         RunError: a file cannot be read.
@@ -77,19 +77,19 @@ def collect(folder: SweepFolder, cells: Sequence[str], sweep: str) -> pa.Table |
     tables = [_read(folder, cell) for cell in cells if folder.rows(cell).exists()]
     if not tables:
         return None
-    origins = [_origin(table) for table in tables]
-    agreed = {key: _agreed([origin.get(key) for origin in origins]) for key in (*POOLED, FINGERPRINTS)}
-    together = pa.concat_tables(tables, promote_options="permissive")
-    return _with_origin(together.select(_ordered(together.column_names)), {**agreed, "sweep": sweep})
+    provenances = [_provenance(table) for table in tables]
+    common = {key: _common([one.get(key) for one in provenances]) for key in (*PROVENANCE, FINGERPRINTS)}
+    table = pa.concat_tables(tables, promote_options="permissive")
+    return _with_provenance(table.select(_ordered(table.column_names)), {**common, "sweep": sweep})
 
 
 def write_results(folder: SweepFolder, table: pa.Table) -> None:
-    """Write the table of all rows, whole or not at all."""
-    write_whole(folder.results, _bytes(table))
+    """Write the table of all rows atomically."""
+    write_atomic(folder.results, _bytes(table))
 
 
-def _method(finished: Finished) -> str:
-    """The method that the curriculum names; rows of lives say theirs themselves."""
+def _method(finished: FinishedCell) -> str:
+    """The method that the curriculum names; rows of runs name their own."""
     curriculum = finished.cell.curriculum
     strategy = curriculum.strategy
     return curriculum.stages[0].method or (strategy.method if isinstance(strategy, FixedStrategy) else "none")
@@ -100,28 +100,25 @@ def _as(kind: pa.DataType, value: Any) -> Any:
 
 
 def _ordered(names: Sequence[str]) -> list[str]:
-    """What a row is about, its axes, scores, predictors, whatever else there is, and the seconds."""
-    known = [*ABOUT, *(name for name in names if name.startswith("axis.")), *MEASURED]
+    """Columns in order: identifying, axes, measured, scores, predictors, others, seconds."""
+    known = [*IDENTIFYING_COLUMNS, *(name for name in names if name.startswith("axis.")), *MEASURED_COLUMNS]
     known += [name for prefix in ("score.", "base_score.") for name in names if name.startswith(prefix)]
     known += PREDICTORS
     other = [name for name in names if name not in known and name != "seconds"]
-    return list(dict.fromkeys(name for name in (*known, *other, "seconds") if name in {*names, *MEASURED, *PREDICTORS}))
+    present = {*names, *MEASURED_COLUMNS, *PREDICTORS}
+    return list(dict.fromkeys(name for name in (*known, *other, "seconds") if name in present))
 
 
-def _with_origin(table: pa.Table, origin: Mapping[str, Any]) -> pa.Table:
-    return table.replace_schema_metadata({METADATA: json.dumps({"format": FORMAT, **origin})})
+def _with_provenance(table: pa.Table, provenance: Mapping[str, Any]) -> pa.Table:
+    return table.replace_schema_metadata({METADATA: json.dumps({"format": FORMAT, **provenance})})
 
 
-def _origin(table: pa.Table) -> dict[str, Any]:
+def _provenance(table: pa.Table) -> dict[str, Any]:
     return dict(json.loads((table.schema.metadata or {})[METADATA]))
 
 
-def _agreed(values: Sequence[Any]) -> Any:
+def _common(values: Sequence[Any]) -> Any:
     return values[0] if all(value == values[0] for value in values) else None
-
-
-def _write(folder: SweepFolder, cell: str, table: pa.Table) -> None:
-    write_whole(folder.rows(cell), _bytes(table))
 
 
 def _bytes(table: pa.Table) -> bytes:
@@ -134,7 +131,7 @@ def _read(folder: SweepFolder, cell: str) -> pa.Table:
     path = folder.rows(cell)
     try:
         table = pq.ParquetFile(path).read()
-        _origin(table)
+        _provenance(table)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}); remove it, and perdure resume repeats the cell") from error
     return table

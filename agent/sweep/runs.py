@@ -1,5 +1,6 @@
-"""Cells as whole lives, each in a run folder of its own, several at a time in processes."""
+"""An executor that runs each cell in a run folder of its own, several at a time in processes."""
 
+import math
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,40 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.events import Event, Started
 from perdure.agent.run.folder import RunFolder, locked
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.state import read_state
-from perdure.agent.sweep.contract import Failed, Finished
+from perdure.agent.run.state import RunState, StageState, read_state
+from perdure.agent.sweep.contract import FailedCell, FinishedCell
+from perdure.agent.sweep.figures import run_figures
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.agent.sweep.lives import finished_life
-from perdure.agent.sweep.processes import Lost, work
+from perdure.agent.sweep.processes import Failure, run_in_processes
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Lives in the run folders `cells/ID` of a sweep; one that was begun before goes on from where it stopped."""
+class RunExecutor:
+    """Runs cells in the run folders `cells/ID` of a sweep; a run that began before is resumed."""
 
     folder: SweepFolder
-    workers: int
+    processes: int
 
-    def run(self, cells: Sequence[Cell]) -> Iterator[Finished | Failed]:
+    def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
         """See `Executor.run`."""
-        waiting = deque(_Life(cell, self.folder) for cell in cells)
-        for one, outcome in work(live_cell, waiting, self.workers, self.folder.log):
-            yield Failed(one.cell, outcome.reason, outcome.details) if isinstance(outcome, Lost) else outcome
+        queue = deque(_RunJob(cell, self.folder) for cell in cells)
+        for job, outcome in run_in_processes(run_cell, queue, self.processes, self.folder.log):
+            yield FailedCell(job.cell, outcome.reason, outcome.details) if isinstance(outcome, Failure) else outcome
 
 
 @dataclass(frozen=True)
-class _Life:
+class _RunJob:
     cell: Cell
     folder: SweepFolder
 
 
-class _Nobody:
-    """Looks away: a sweep shows its cells, not their steps."""
+class _NoView:
+    """Shows nothing: a sweep shows its cells, not their steps."""
 
     def past(self, events: Iterable[Event]) -> None:
         pass
@@ -52,48 +53,95 @@ class _Nobody:
         pass
 
 
-def live_cell(one: _Life) -> Finished:
-    """Live one cell to its end, or take it up, or only read it.
+def run_cell(job: _RunJob) -> FinishedCell:
+    """Start or resume the run of one cell and read its rows; a finished run is only read.
 
     Raises:
-        PerdureError: whatever ends a run.
+        PerdureError: any error that ends a run.
     """
-    run = RunFolder(one.folder.life(one.cell.id))
-    if not _is_over(run):
+    run = RunFolder(job.folder.run(job.cell.id))
+    if not _is_finished(run):
         from perdure.agent.loop import run_curriculum
         from perdure.agent.setup import resume, start
 
         if run.description.exists():
             with locked(run):
-                run_curriculum(resume(run.path, _Nobody()))
+                run_curriculum(resume(run.path, _NoView()))
         else:
-            life = start(_on_one_thread(one.cell.curriculum), run.path, _Nobody())
+            life = start(_on_one_thread(job.cell.curriculum), run.path, _NoView())
             with locked(run):
-                _copy_scores(one.folder.scores, run.path / "scores")
+                _copy_scores(job.folder.scores, run.path / "scores")
                 run_curriculum(life)
-    _share_base_scores(run, one.folder.scores)
-    return finished_life(one.cell, run.path)
+    _share_base_scores(run, job.folder.scores)
+    return finished_run(job.cell, run.path)
 
 
-def _is_over(run: RunFolder) -> bool:
+def finished_run(cell: Cell, run: Path) -> FinishedCell:
+    """The rows of a finished run, one per stage, the last one `final`.
+
+    Forgetting is the mean drop of the benchmarks from the base, NaN without benchmarks. KL and the other divergences
+    are nats per token (or fractions), from the last reading of the stage. The last row also holds the figures of the
+    whole run (`perdure.agent.sweep.figures`).
+    """
+    events = list(read_journal(run / "journal.jsonl"))
+    record, started = read_state(events), events[0]
+    assert isinstance(started, Started)
+    stages = [row for row in record.rows if row.stage > 0 and row.committed]
+    rows = [_row(cell, record, stage, final=stage is stages[-1]) for stage in stages]
+    rows[-1] |= run_figures(record, cell.curriculum)
+    return FinishedCell(cell, tuple(rows), _provenance(cell, record, started))
+
+
+def _provenance(cell: Cell, record: RunState, started: Started) -> dict[str, Any]:
+    return {
+        "world": started.world,
+        "base_id": started.base_id,
+        "unit": "token",
+        "prompts": record.prompts(cell.curriculum.budget.prompts),
+        "benchmarks": list(record.benchmarks),
+        "benchmark_fingerprints": {name: one for name, one in started.data.items() if name in record.benchmarks},
+    }
+
+
+def _row(cell: Cell, record: RunState, stage: StageState, *, final: bool) -> dict[str, Any]:
+    drop = record.drop(stage, record.benchmarks)
+    base = record.row(0)
+    assert base is not None
+    return {
+        "method": cell.arm or stage.method or "none",
+        "stage": stage.stage,
+        "task": stage.name,
+        "step": stage.steps,
+        "steps": stage.steps,
+        "final": final,
+        "accuracy": stage.scores[stage.name].value,
+        "forgetting": math.nan if drop is None else drop,
+        **{f"score.{name}": stage.scores[name].value for name in record.benchmarks},
+        **{f"base_score.{name}": base.scores[name].value for name in record.benchmarks},
+        **stage.readings[-1].predictors,
+        "seconds": math.nan if stage.seconds is None else stage.seconds,
+    }
+
+
+def _is_finished(run: RunFolder) -> bool:
     return run.journal.exists() and read_state(read_journal(run.journal)).status == "finished"
 
 
 def _on_one_thread(curriculum: Curriculum) -> Curriculum:
-    """Where the curriculum leaves the threads to us, one a worker: whatever else runs, the result is the same."""
+    """The curriculum with `threads: auto` as 1, so that results do not depend on the number of processes."""
     if curriculum.model.threads != "auto":
         return curriculum
     return curriculum.model_copy(update={"model": curriculum.model.model_copy(update={"threads": 1})})
 
 
 def _copy_scores(source: Path, target: Path) -> None:
-    """Scores that other cells found. Files are named by weights, data and settings, and carry a checksum."""
+    """Copy scores of other cells. Files are named by weights, data and settings, and carry a checksum."""
     for file in source.glob("*.jsonl"):
         shutil.copyfile(file, target / file.name)
 
 
 def _share_base_scores(run: RunFolder, target: Path) -> None:
-    """What this cell found of the base is true for every cell of that base."""
+    """Copy this cell's scores of the base for other cells with that base."""
     base = read_state(read_journal(run.journal)).row(0)
     for name in base.score_files.values() if base is not None else ():
         file = run.path / name

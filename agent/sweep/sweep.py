@@ -1,4 +1,4 @@
-"""A sweep from its first cell to its table: what is done is in the folder, and is not done again."""
+"""Runs a sweep from its first cell to its table of results; finished cells are in its folder and not run again."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,8 +8,15 @@ from typing import Any, Literal, Protocol
 
 from perdure.agent.run.folder import RunFolder, full_disk_explained, write_json
 from perdure.agent.setup import differences, versions
-from perdure.agent.sweep.contract import Executor, Failed, Finished
-from perdure.agent.sweep.folder import SweepFolder, clear_leftovers, create, locked, read_description, write_description
+from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell
+from perdure.agent.sweep.folder import (
+    SweepFolder,
+    clear_leftovers,
+    create_sweep,
+    lock_sweep,
+    read_description,
+    write_description,
+)
 from perdure.agent.sweep.stacks import Trainer
 from perdure.agent.worlds.registry import plugin_of
 from perdure.budget.errors import RunError
@@ -17,12 +24,13 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep
 
 FORMAT = 1
-TOLD = 10
+MAX_DIFFERENCES = 10
+"""Differences listed in a message."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that a sweep folder says of its sweep."""
+class SweepPlan:
+    """A sweep as its folder describes it."""
 
     name: str
     checkpoints: int
@@ -35,65 +43,65 @@ class Plan:
         return {name: [cell.values[name] for cell in self.cells] for name in self.cells[0].values}
 
 
-class View(Protocol):
-    """Someone who looks on."""
+class SweepObserver(Protocol):
+    """Shows the progress of a sweep."""
 
-    def begin(self, plan: Plan, done: int) -> None: ...
+    def begin(self, plan: SweepPlan, done: int) -> None: ...
 
-    def cell(self, outcome: Finished | Failed) -> None: ...
-
-
-Assign = Callable[[SweepFolder, Plan, Sequence[Cell]], Sequence[tuple[Executor, Sequence[Cell]]]]
-"""Who carries out which cells."""
+    def cell(self, outcome: FinishedCell | FailedCell) -> None: ...
 
 
-def begin(read: ReadSweep, path: Path) -> SweepFolder:
-    """The folder of a sweep: a new one, or that of the same sweep, begun before, which takes over what may change.
+Assign = Callable[[SweepFolder, SweepPlan, Sequence[Cell]], Sequence[tuple[Executor, Sequence[Cell]]]]
+"""Assigns cells to executors."""
+
+
+def begin_sweep(read: ReadSweep, path: Path) -> SweepFolder:
+    """The folder of a sweep: a new one, or that of the same sweep begun before, updated with what may change.
 
     Raises:
-        RunError: something else is there, of another sweep the differences are named; or it is in use.
-        DiskFullError: no space left.
+        RunError: the folder is in use, is no sweep, or is another sweep, whose differences are named.
+        DiskFullError: the disk is full.
     """
     description = _description(read)
     folder = SweepFolder(path)
     if not folder.description.is_file():
-        return create(path, description)
+        return create_sweep(path, description)
     begun = read_description(folder)
     _refuse_differences(folder, begun, description)
     if begun != description:
-        with locked(folder), full_disk_explained(RunFolder(path)):
+        with lock_sweep(folder), full_disk_explained(RunFolder(path)):
             write_description(folder, description)
     return folder
 
 
-def read_plan(folder: SweepFolder) -> Plan:
-    """What a sweep folder is to become.
+def read_plan(folder: SweepFolder) -> SweepPlan:
+    """The plan of a sweep folder.
 
     Raises:
-        RunError: it was begun with other versions (the difference is named), or its `sweep.json` cannot be read.
+        RunError: it began with other versions, which are named, or its `sweep.json` cannot be read.
     """
     begun = read_description(folder)
     _refuse_differences(folder, begun, {"format": FORMAT, "versions": versions()})
     try:
         cells = tuple(_cell(described) for described in begun["cells"])
-        return Plan(begun["name"], begun["checkpoints"], begun["workers"], cells)
+        return SweepPlan(begun["name"], begun["checkpoints"], begun["workers"], cells)
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder.description} is not one that this version can read: {error!r}") from error
+        raise RunError(f"{folder.description} cannot be read by this version: {error!r}") from error
 
 
-def waiting(folder: SweepFolder, plan: Plan) -> list[Cell]:
-    """The cells that are not finished; those that failed are tried again."""
+def unfinished_cells(folder: SweepFolder, plan: SweepPlan) -> list[Cell]:
+    """The cells that are not finished, including those that failed."""
     return [cell for cell in plan.cells if not folder.rows(cell.id).exists()]
 
 
-def carry_out(folder: SweepFolder, plan: Plan, assign: Assign, view: View) -> None:
-    """Everything that is left of a sweep, and then the table. The caller holds the lock.
+def run_sweep(folder: SweepFolder, plan: SweepPlan, assign: Assign, view: SweepObserver) -> None:
+    """Run the unfinished cells of a sweep, then write the table of results. The caller holds the lock.
 
-    A table of before is removed first: as long as there is none, the sweep is not finished.
+    An old table is removed first: a sweep without one is not finished.
 
     Raises:
-        DiskFullError: no space left; what is finished stays.
-        KeyboardInterrupt: the user stopped it; what is finished stays, and lives have saved their state.
+        DiskFullError: the disk is full; finished cells stay.
+        KeyboardInterrupt: the user stopped it; finished cells stay, and runs have saved their state.
     """
     from perdure.agent.sweep.results import collect, write_cell, write_results
 
@@ -101,40 +109,41 @@ def carry_out(folder: SweepFolder, plan: Plan, assign: Assign, view: View) -> No
     with full_disk_explained(RunFolder(folder.path)):
         clear_leftovers(folder)
         folder.results.unlink(missing_ok=True)
-        left = waiting(folder, plan)
-        view.begin(plan, len(plan.cells) - len(left))
-        for executor, cells in assign(folder, plan, left):
+        remaining = unfinished_cells(folder, plan)
+        view.begin(plan, len(plan.cells) - len(remaining))
+        for executor, cells in assign(folder, plan, remaining):
             for outcome in executor.run(cells):
-                if isinstance(outcome, Finished):
+                if isinstance(outcome, FinishedCell):
                     write_cell(folder, outcome, plan.name, axes)
                     folder.failure(outcome.cell.id).unlink(missing_ok=True)
                 else:
-                    told = {"cell": outcome.cell.id, "reason": outcome.reason, "details": outcome.details}
-                    write_json(folder.failure(outcome.cell.id), told)
+                    failure = {"cell": outcome.cell.id, "reason": outcome.reason, "details": outcome.details}
+                    write_json(folder.failure(outcome.cell.id), failure)
                 view.cell(outcome)
         table = collect(folder, [cell.id for cell in plan.cells], plan.name)
         if table is not None:
             write_results(folder, table)
 
 
-def executors(folder: SweepFolder, plan: Plan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
-    """Stacks for the cells that their world can train together, a pool of runs for all others."""
-    from perdure.agent.sweep.runs import Pool
-    from perdure.agent.sweep.stacks import CHUNK, GPU_CHUNK, Stacked
+def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
+    """A `StackExecutor` for the cells that their world can train together, a `RunExecutor` for all others."""
+    from perdure.agent.sweep.runs import RunExecutor
+    from perdure.agent.sweep.stacks import GPU_STACK_SIZE, STACK_SIZE, StackExecutor
 
     found: list[tuple[Executor, list[Cell]]] = []
-    alone = list(cells)
+    single = list(cells)
     for world in dict.fromkeys(cell.curriculum.world for cell in cells):
         trainer = plugin_of(world).stack_trainer
-        together = [] if trainer is None else [cell for cell in alone if _stacks(trainer, world, cell)]
-        if trainer is not None and together:
-            chunk = GPU_CHUNK if on_gpu(together) else CHUNK
-            found.append((Stacked(trainer, plan.checkpoints, _workers(plan, together), folder.log, chunk), together))
-            alone = [cell for cell in alone if cell not in together]
-    return [*found, *([(Pool(folder, _workers(plan, alone)), alone)] if alone else [])]
+        stacked = [] if trainer is None else [cell for cell in single if _can_stack(trainer, world, cell)]
+        if trainer is not None and stacked:
+            size = GPU_STACK_SIZE if uses_gpu(stacked) else STACK_SIZE
+            stacks = StackExecutor(trainer, plan.checkpoints, _processes(plan, stacked), folder.log, size)
+            found.append((stacks, stacked))
+            single = [cell for cell in single if cell not in stacked]
+    return [*found, *([(RunExecutor(folder, _processes(plan, single)), single)] if single else [])]
 
 
-def _stacks(trainer: Trainer, world: str, cell: Cell) -> bool:
+def _can_stack(trainer: Trainer, world: str, cell: Cell) -> bool:
     return cell.curriculum.world == world and trainer.key(cell.curriculum) is not None
 
 
@@ -144,21 +153,21 @@ def _cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def on_gpu(cells: Sequence[Cell], there_is_one: Callable[[], bool] = _cuda) -> bool:
-    """Whether any model of the cells is on a GPU; torch is asked only where `device: auto` may be one."""
+def uses_gpu(cells: Sequence[Cell], has_gpu: Callable[[], bool] = _cuda) -> bool:
+    """True if a model of the cells is on a GPU; imports torch only if that decides."""
     models = [cell.curriculum.model for cell in cells]
     if any(model.device.startswith("cuda") for model in models):
         return True
-    return any(model.AUTO_IS_GPU and model.device == "auto" for model in models) and there_is_one()
+    return any(model.AUTO_IS_GPU and model.device == "auto" for model in models) and has_gpu()
 
 
-def _workers(plan: Plan, cells: Sequence[Cell]) -> int:
-    """As many as the sweep says; else one a CPU core, or a single one where models are on a GPU."""
-    return plan.workers if isinstance(plan.workers, int) else 1 if on_gpu(cells) else _cores()
+def _processes(plan: SweepPlan, cells: Sequence[Cell]) -> int:
+    """The sweep's `workers`; for `auto` one process per CPU core, or a single one if models are on a GPU."""
+    return plan.workers if isinstance(plan.workers, int) else 1 if uses_gpu(cells) else _cores()
 
 
 def _cores() -> int:
-    """The CPU cores that this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -188,19 +197,19 @@ def _cell(described: dict[str, Any]) -> Cell:
 
 
 def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[str, Any]) -> None:
-    """The number of workers and the place of the file may change (`begin` takes them over); nothing else may."""
+    """Refuse any change but of the number of workers and the path of the file."""
     keys = [key for key in now if key not in ("file", "workers")]
-    found = [line for key in keys for line in _told(key, begun.get(key), now[key])]
+    found = [line for key in keys for line in _differences(key, begun.get(key), now[key])]
     if found:
-        more = f"\n  and {len(found) - TOLD} more" if len(found) > TOLD else ""
-        listed = "\n  ".join(found[:TOLD])
+        more = f"\n  and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""
+        listed = "\n  ".join(found[:MAX_DIFFERENCES])
         raise RunError(
-            f"{folder.path} holds a sweep that cannot go on, since these differ:\n  {listed}{more}\n"
-            "Put them back as they were, or choose another --output-dir"
+            f"{folder.path} holds a sweep that cannot be resumed, since these differ:\n  {listed}{more}\n"
+            "Undo the changes, or choose another --output-dir"
         )
 
 
-def _told(key: str, begun: Any, now: Any) -> list[str]:
+def _differences(key: str, begun: Any, now: Any) -> list[str]:
     if key != "cells" or not isinstance(begun, list) or len(begun) != len(now):
         return differences(key, len(begun) if key == "cells" else begun, len(now) if key == "cells" else now)
     pairs = zip(begun, now, strict=True)

@@ -1,8 +1,8 @@
 """The checkpoints of one method in the plane of accuracy and retention, and the exponential near their frontier.
 
-The exponential is `retention = top - drop · exp(rate · (accuracy - end))`; see `perdure.budget.law.frontier`. For a
-given rate it is linear in the rest, so the rate is found on a grid and the rest by weighted least squares. That cannot
-diverge as a search from a starting point can, and does all resamples of the runs at once.
+The exponential is `retention = top - drop · exp(rate · (accuracy - end))`; see `perdure.budget.law.frontier`. The rate
+is found on a grid, and the rest, which is linear for a given rate, by weighted least squares. Unlike an iterative
+search this cannot diverge, and it fits all resamples of the runs at once.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from perdure.budget.law.points import SAME_ACCURACY, Points
 
 ROUNDING = 1e-12
 _RATES = np.geomspace(0.1, 50.0, 400)
-"""The grid of the rate, times the range of accuracy: from nearly straight to a cliff at the end."""
+"""The grid of rate × range of accuracy: from nearly straight to a cliff at the end."""
 
-_FEWEST = 4
+_MIN_POINTS = 4
 
 
 def on_pareto(accuracy_P: NDArray[np.float64], retention_P: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where no other point is as good on both axes and better on one; of equal points the first. Shape (P,)."""
+    """Mask of Pareto points: no other is as good on both axes and better on one; of equal points the first. (P,)."""
     order = np.lexsort((-retention_P, -accuracy_P))
     best_before = np.maximum.accumulate(np.concatenate([[-np.inf], retention_P[order][:-1]]))
     mask_P = np.zeros(len(accuracy_P), dtype=bool)
@@ -30,7 +30,7 @@ def on_pareto(accuracy_P: NDArray[np.float64], retention_P: NDArray[np.float64])
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """The checkpoints of one method by rising accuracy."""
+    """The checkpoints of one method in order of accuracy."""
 
     method: str
     accuracy_P: NDArray[np.float64]
@@ -40,8 +40,8 @@ class Cloud:
 
 
 @dataclass(frozen=True, eq=False)
-class Fits:
-    """The frontier of each of B resamples of one cloud; NaN where there is none."""
+class CloudFits:
+    """The fitted exponential of each of B resamples of one cloud; NaN: none."""
 
     cloud: Cloud
     drawn_BP: NDArray[np.bool_]
@@ -51,7 +51,7 @@ class Fits:
     rate_B: NDArray[np.float64]
 
     def ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The lowest accuracy kept and the highest, of each resample."""
+        """The lowest and the highest accuracy of the kept points of each resample. Each (B,)."""
         accuracy_P = self.cloud.accuracy_P
         last = len(accuracy_P) - 1
         return accuracy_P[self.kept_BP.argmax(1)], accuracy_P[last - self.kept_BP[:, ::-1].argmax(1)]
@@ -63,8 +63,8 @@ class Fits:
         return np.where(accuracy <= end_B + SAME_ACCURACY, value_B, np.nan)
 
     def best_B(self, accuracy: float) -> NDArray[np.float64]:
-        able_P = self.cloud.accuracy_P >= accuracy - SAME_ACCURACY
-        best_B = np.where(self.drawn_BP & able_P, self.cloud.retention_P, -np.inf).max(1)
+        reaches_P = self.cloud.accuracy_P >= accuracy - SAME_ACCURACY
+        best_B = np.where(self.drawn_BP & reaches_P, self.cloud.retention_P, -np.inf).max(1)
         return np.where(np.isfinite(best_B), best_B, np.nan)
 
 
@@ -73,16 +73,16 @@ def clouds_of(points: Points, base_score: float) -> list[Cloud]:
     known_P = np.isfinite(points.accuracy) & np.isfinite(points.forgetting)
     clouds = []
     for method in np.unique(points.method[known_P]):
-        of_it = np.flatnonzero(known_P & (points.method == method))
-        of_it = of_it[np.argsort(points.accuracy[of_it], kind="stable")]
-        names, run_P = np.unique(points.run[of_it], return_inverse=True)
-        retention_P = base_score - points.forgetting[of_it]
-        clouds.append(Cloud(str(method), points.accuracy[of_it].astype(float), retention_P, run_P, len(names)))
+        rows = np.flatnonzero(known_P & (points.method == method))
+        rows = rows[np.argsort(points.accuracy[rows], kind="stable")]
+        names, run_P = np.unique(points.run[rows], return_inverse=True)
+        retention_P = base_score - points.forgetting[rows]
+        clouds.append(Cloud(str(method), points.accuracy[rows].astype(float), retention_P, run_P, len(names)))
     return clouds
 
 
-def fit_cloud(cloud: Cloud, weight_BP: NDArray[np.float64], within: float) -> Fits:
-    """Fit the exponential to each of B resamples, in which a checkpoint counts `weight_BP` times."""
+def fit_cloud(cloud: Cloud, weight_BP: NDArray[np.float64], within: float) -> CloudFits:
+    """Fit the exponential to each of B resamples, with checkpoints weighted by `weight_BP`."""
     kept_BP = _near_pareto(cloud, weight_BP, within)
     span = float(np.ptp(cloud.accuracy_P)) or 1.0
     shape_GP = np.exp(_RATES[:, None] / span * (cloud.accuracy_P - cloud.accuracy_P[-1]))
@@ -92,18 +92,18 @@ def fit_cloud(cloud: Cloud, weight_BP: NDArray[np.float64], within: float) -> Fi
     shape_BG = weight_BP @ shape_GP.T / total_B1
     variance_BG = weight_BP @ (shape_GP**2).T / total_B1 - shape_BG**2
     cross_BG = (weight_BP * (cloud.retention_P - mean_B1)) @ shape_GP.T / total_B1
-    able_BG = (variance_BG > ROUNDING) & (cross_BG < 0)
-    drop_BG = np.where(able_BG, -cross_BG / np.where(able_BG, variance_BG, 1.0), 0.0)
+    falls_BG = (variance_BG > ROUNDING) & (cross_BG < 0)
+    drop_BG = np.where(falls_BG, -cross_BG / np.where(falls_BG, variance_BG, 1.0), 0.0)
     gained_BG = drop_BG * -cross_BG
     best_B = gained_BG.argmax(1)[:, None]
     drop_B = np.take_along_axis(drop_BG, best_B, 1)[:, 0]
     top_B = mean_B1[:, 0] + drop_B * np.take_along_axis(shape_BG, best_B, 1)[:, 0]
-    enough_B = (kept_BP.sum(1) >= _FEWEST) & _spread(cloud, kept_BP)
-    return Fits(cloud, drawn_BP, kept_BP, np.where(enough_B, top_B, np.nan), drop_B, _RATES[best_B[:, 0]] / span)
+    enough_B = (kept_BP.sum(1) >= _MIN_POINTS) & _spread(cloud, kept_BP)
+    return CloudFits(cloud, drawn_BP, kept_BP, np.where(enough_B, top_B, np.nan), drop_B, _RATES[best_B[:, 0]] / span)
 
 
 def _near_pareto(cloud: Cloud, weight_BP: NDArray[np.float64], within: float) -> NDArray[np.bool_]:
-    """Drawn points that retain at most `within` less than the best drawn one of at least their accuracy: (B, P)."""
+    """Mask of drawn points that retain at most `within` less than the best drawn one as accurate or more: (B, P)."""
     drawn_BP = weight_BP > 0
     retention_BP = np.where(drawn_BP, cloud.retention_P, -np.inf)
     best_from_BP = np.maximum.accumulate(retention_BP[:, ::-1], axis=1)[:, ::-1]

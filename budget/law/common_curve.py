@@ -1,19 +1,17 @@
-"""One curve for all methods, or not: is a method's forgetting off the curve that the others lie on?
+"""A test of each method: does its forgetting lie off the curve of the other methods?
 
-For each method the model `forgetting = curve(KL) + offset · [this method]` is tested against no offset. The curve is
-fitted on the method *and* the others together, as it is under the null; leaving the method out and testing its
-residuals would take the curve for known, and find too many methods off. What the curve can explain of the method's
-indicator is taken out first (Frisch and Waugh 1933), so a method that stands alone in its range of KL is rightly
-undecided: whether it bends the curve or leaves it cannot be told.
+For each method the model `forgetting = curve(KL) + offset · [this method]` is tested against no offset. As the null
+demands, the curve is fitted on the method *and* the others; a curve without the method, treated as known, would find
+too many methods off. The part of the method's indicator that the curve explains is removed first (Frisch and Waugh
+1933), so a method alone in its range of KL stays undecided: it may bend the curve or leave it.
 
-The unit is the run. Its part of the efficient score, the sum over its checkpoints of (indicator, so cleaned) times
-(residual of the common curve), has mean zero under the null, and the p-value is that of flipping the signs of the runs:
-a score (wild cluster) bootstrap with the null imposed, Kline and Santos 2012 (J. Econometric Methods 1:23). p-values
-are Holm's across methods.
+The unit is the run. Its part of the efficient score, the sum over its checkpoints of (cleaned indicator) times
+(residual of the common curve), has mean zero under the null. The p-value comes from flipping the signs of the runs:
+a score (wild cluster) bootstrap with the null imposed, Kline and Santos 2012 (J. Econometric Methods 1:23), adjusted by
+Holm across methods.
 
-A method that is far off drags the curve with it and makes the others look off. So the farthest significant one is
-taken out of the common curve and the rest are tested again, while three or more are left: of two that differ it cannot
-be said which one is off.
+A method far off pulls the curve and makes others look off. So the farthest significant one leaves the common curve and
+the rest are tested again, while at least three remain: of two that differ neither is the one that is off.
 """
 
 from dataclasses import dataclass
@@ -21,25 +19,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.law.curves import can_fit, fit_curve, kind_of
+from perdure.budget.law.curves import can_fit, curve_kind, fit_curve
 from perdure.budget.law.points import FORWARD_KL, Points
-from perdure.budget.law.resample import LEVEL, NOT_KNOWN, Interval, folds
-from perdure.budget.law.sample import Sample, check_enough, take
+from perdure.budget.law.resample import LEVEL, UNKNOWN, Interval, folds
+from perdure.budget.law.sample import Sample, check_enough, sample_of
 from perdure.budget.significance import holm, sign_flip, student
 
-_OWN_SHARE = 0.01
-"""A method with less than this share of its indicator left after the curve took its part is alone in its range."""
+_MIN_UNEXPLAINED = 0.01
+"""A method is alone in its range of KL if the curve explains all but less than this share of its indicator."""
 
-_RESAMPLES, _QUICK = 10_000, 1_000
+_RESAMPLES, _FEW_RESAMPLES = 10_000, 1_000
 
 
 @dataclass(frozen=True)
 class MethodOffset:
-    """How far a method lies above the curve of the others, as a fraction of forgetting.
+    """A method's distance above the curve of the others, as a fraction of forgetting.
 
-    The interval is Student's with a standard error that takes runs as clusters, and as many degrees of freedom as the
-    smaller side has runs, less one. `None` throughout below two runs on either side, or alone in its range of KL.
-    `off`: the adjusted p-value is below 1 - level. `against`: the methods whose curve it was held against.
+    The interval is Student's, with a standard error clustered by run and the runs of the smaller side less one as
+    degrees of freedom. All is `None` below two runs on either side, or if the method is alone in its range of KL.
+    `off`: the adjusted p-value is below 1 - level. `against`: the methods of the curve it was compared with.
     """
 
     method: str
@@ -54,10 +52,10 @@ class MethodOffset:
 
 @dataclass(frozen=True)
 class CommonCurve:
-    """Every method against the common curve, and what a curve for each method would gain.
+    """The test of every method, and the R² on held-out runs of one curve for all and of one curve for each method.
 
-    `one_curve` is `None` where no method could be tested. `r2_common` and `r2_separate` are on held-out runs: one curve
-    for all, and one for each method (the common one where a method has too few checkpoints for its own).
+    `one_curve` is `None` if no method could be tested. `r2_separate` uses the common curve for a method with too few
+    checkpoints for its own.
     """
 
     methods: tuple[MethodOffset, ...]
@@ -80,10 +78,10 @@ def check_common_curve(
     Raises:
         DataError: too few checkpoints or runs, or a predictor that is the same everywhere.
     """
-    sample = take(points, predictor)
-    check_enough(sample, kind_of(kind).fewest)
+    sample = sample_of(points, predictor)
+    check_enough(sample, curve_kind(kind).fewest)
     common = _common_methods(sample, kind, level, seed)
-    tests = {method: _against(sample, kind, method, common, level, seed) for method in sample.methods}
+    tests = {method: _test_method(sample, kind, method, common, level, seed) for method in sample.methods}
     adjusted = holm([test.p_value for test in tests.values()])
     methods = tuple(
         MethodOffset(
@@ -104,10 +102,10 @@ def check_common_curve(
 
 
 def _common_methods(sample: Sample, kind: str, level: float, seed: int) -> tuple[str, ...]:
-    """The methods that make up the common curve: all but those found far off it, one after another."""
+    """The methods of the common curve: all, less those found farthest off it one by one."""
     common = sample.methods
     while len(common) > 2:
-        tests = [_against(sample, kind, method, common, level, seed, resamples=_QUICK) for method in common]
+        tests = [_test_method(sample, kind, method, common, level, seed, resamples=_FEW_RESAMPLES) for method in common]
         adjusted = holm([test.p_value for test in tests])
         off = [
             (abs(test.offset.value or 0.0), method)
@@ -120,7 +118,7 @@ def _common_methods(sample: Sample, kind: str, level: float, seed: int) -> tuple
     return common
 
 
-def _against(
+def _test_method(
     sample: Sample,
     kind: str,
     method: str,
@@ -130,19 +128,19 @@ def _against(
     *,
     resamples: int = _RESAMPLES,
 ) -> _Test:
-    """One method against the curve of the common ones and itself."""
+    """Test one method against the curve of the common ones and itself."""
     chosen_P = np.isin(sample.method_P, [*common, method])
     x_P, y_P, run_P = sample.x_P[chosen_P], sample.y_P[chosen_P], sample.run_P[chosen_P]
-    of_it_P = sample.method_P[chosen_P] == method
-    fewer = min(len(np.unique(run_P[of_it_P])), len(np.unique(run_P[~of_it_P])))
+    of_method_P = sample.method_P[chosen_P] == method
+    fewer = min(len(np.unique(run_P[of_method_P])), len(np.unique(run_P[~of_method_P])))
     if fewer < 2 or not can_fit(kind, x_P):
-        return _Test(NOT_KNOWN, None)
+        return _Test(UNKNOWN, None)
     curve = fit_curve(kind, x_P, y_P)
     bent_PF = curve.basis.columns(x_P)[:, np.array(curve.coefficients) != 0]
-    cleaned_P = _without(of_it_P.astype(float), np.column_stack([np.ones(len(x_P)), bent_PF]))
+    cleaned_P = _without(of_method_P.astype(float), np.column_stack([np.ones(len(x_P)), bent_PF]))
     size = float(cleaned_P @ cleaned_P)
-    if size < _OWN_SHARE * of_it_P.sum():
-        return _Test(NOT_KNOWN, None)
+    if size < _MIN_UNEXPLAINED * of_method_P.sum():
+        return _Test(UNKNOWN, None)
     residual_P = y_P - curve.predict(x_P)
     offset = float(cleaned_P @ residual_P) / size
     p_value = sign_flip(_run_sums(cleaned_P * residual_P, run_P), seed=seed, resamples=resamples)
@@ -158,13 +156,14 @@ def _without(values_P: NDArray[np.float64], columns_PF: NDArray[np.float64]) -> 
 
 
 def _run_sums(values_P: NDArray[np.float64], run_P: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Sums by run, of the runs that are there."""
+    """Sums by run, of the runs that occur."""
     _, number_P = np.unique(run_P, return_inverse=True)
     sums_R: NDArray[np.float64] = np.bincount(number_P, values_P).astype(np.float64)
     return sums_R
 
 
 def _held_out(sample: Sample, kind: str, seed: int) -> tuple[float | None, float | None]:
+    """R² on held-out runs of the common curve, and of one curve per method."""
     fold_P = folds(sample.runs, seed)[sample.run_P]
     common_P, separate_P = np.full(len(sample), np.nan), np.full(len(sample), np.nan)
     for fold in np.unique(fold_P):
@@ -174,9 +173,9 @@ def _held_out(sample: Sample, kind: str, seed: int) -> tuple[float | None, float
         common_P[test_P] = fit_curve(kind, sample.x_P[train_P], sample.y_P[train_P]).predict(sample.x_P[test_P])
         separate_P[test_P] = common_P[test_P]
         for method in sample.methods:
-            own_P, asked_P = train_P & (sample.method_P == method), test_P & (sample.method_P == method)
-            if can_fit(kind, sample.x_P[own_P]):
-                separate_P[asked_P] = fit_curve(kind, sample.x_P[own_P], sample.y_P[own_P]).predict(sample.x_P[asked_P])
+            fit_P, held_P = train_P & (sample.method_P == method), test_P & (sample.method_P == method)
+            if can_fit(kind, sample.x_P[fit_P]):
+                separate_P[held_P] = fit_curve(kind, sample.x_P[fit_P], sample.y_P[fit_P]).predict(sample.x_P[held_P])
     total = float(((sample.y_P - sample.y_P.mean()) ** 2).sum())
     if total <= 0:
         return None, None

@@ -1,12 +1,11 @@
-"""Curves of forgetting against one predictor: the paper's quadratic, a straight line, and one that never falls.
+"""Curves of forgetting against one predictor: the paper's quadratic, a straight line, and a monotone one.
 
 All three are linear in a basis, so that one routine fits them, on the points or on resamples of runs.
 
-The curve that never falls is a sum of ramps with slopes of at least zero: I-splines of the first order (Ramsay 1988,
-"Monotone regression splines in action"). It is taken rather than isotonic regression, because a step function has as
-many levels as the data allow, jumps where the next run might not, and costs a pass over all points for every resample;
-and rather than a smoother spline, because between its knots it is a straight line: the knots *are* the curve, and a
-saved law needs nothing but them. Beyond its knots it is flat, where a quadratic turns over and falls.
+The monotone curve is a sum of ramps with slopes ≥ 0: I-splines of the first order (Ramsay 1988, "Monotone regression
+splines in action"). Isotonic regression would be a step function with jumps that the next run need not have, and would
+cost a pass over all points for every resample. Unlike a smoother spline, this curve is given by its knots alone, which
+is all that a saved law stores. Beyond its knots it is flat, where a quadratic may fall.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +40,7 @@ class Powers:
 
 @dataclass(frozen=True)
 class Ramps:
-    """One ramp a segment between two knots: 0 before it, 1 after it, straight within; turned round if `falls`."""
+    """One ramp per segment between two knots: 0 before it, 1 after it, linear within; 1 minus that if `falls`."""
 
     knots: tuple[float, ...]
     falls: bool = False
@@ -73,7 +72,7 @@ class Curve:
             ValueError: not of shape (P,).
         """
         if kl_P.ndim != 1:
-            raise ValueError(f"a curve takes values of shape (P,), got {kl_P.shape}")
+            raise ValueError(f"a curve needs values of shape (P,), got {kl_P.shape}")
         predicted_P: NDArray[np.float64] = self.intercept + self.basis.columns(kl_P) @ np.array(self.coefficients)
         return predicted_P
 
@@ -81,7 +80,7 @@ class Curve:
         """Coefficients of 1, x, x² … of a straight line or a quadratic.
 
         Raises:
-            ValueError: the curve has no such form.
+            ValueError: the curve is not a polynomial.
         """
         if not isinstance(self.basis, Powers):
             raise ValueError(f"a {self.kind} curve is not a polynomial")
@@ -89,16 +88,16 @@ class Curve:
         return tuple(float(c) for c in np.polynomial.Polynomial([self.intercept, *self.coefficients])(inner).coef)
 
     def turns_at(self) -> float | None:
-        """Where a quadratic stops rising and falls; `None` where it never does, or is none."""
+        """The maximum of a quadratic that rises and then falls; `None` for any other curve."""
         if not isinstance(self.basis, Powers) or self.basis.degree != 2 or self.coefficients[1] >= 0:
             return None
         return self.basis.centre - self.basis.scale * self.coefficients[0] / (2 * self.coefficients[1])
 
     def knots(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The values of x and of forgetting between which the curve is straight.
+        """The x and the forgetting of the points between which the curve is linear.
 
         Raises:
-            ValueError: the curve has no such form.
+            ValueError: the curve is not piecewise linear.
         """
         if not isinstance(self.basis, Ramps):
             raise ValueError(f"a {self.kind} curve has no knots")
@@ -106,14 +105,13 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of curve: what it is, the basis for given values, and the fewest different values it is fitted on.
+class CurveKind:
+    """One kind of curve: the basis for given values, and the fewest different values it is fitted on.
 
-    The fewest is one more than the number of free coefficients of the smallest curve of the kind, so that a perfect
-    fit is never a matter of course.
+    The fewest is one more than the free coefficients of the smallest curve of the kind, so that no fit is perfect by
+    construction.
     """
 
-    words: str
     basis: Callable[[NDArray[np.float64]], Basis]
     fewest: int
 
@@ -133,8 +131,8 @@ def falling_basis(x_P: NDArray[np.float64]) -> Ramps:
 def ramp_basis(x_P: NDArray[np.float64]) -> Ramps:
     """Knots at the ends, at the ninths of the points and at the ninths of the range.
 
-    Knots of the second sort keep a long thin tail of large KL from being one straight line. Those that would leave
-    fewer than five points in a segment are left out.
+    The latter keep a long thin tail of large KL from being one straight line. Knots that would leave fewer than five
+    points in a segment are omitted.
     """
     ninths = np.arange(1, _INNER_KNOTS + 1) / (_INNER_KNOTS + 1)
     low, high = float(x_P.min()), float(x_P.max())
@@ -149,24 +147,24 @@ def ramp_basis(x_P: NDArray[np.float64]) -> Ramps:
     return Ramps((*kept, high))
 
 
-CURVES: Mapping[str, Kind] = {
-    "quadratic": Kind("a + b·KL + c·KL², the paper's", quadratic_basis, 4),
-    "monotone": Kind("straight between knots, and never falling", ramp_basis, 4),
-    "line": Kind("a + b·KL", line_basis, 3),
+CURVES: Mapping[str, CurveKind] = {
+    "quadratic": CurveKind(quadratic_basis, 4),
+    "monotone": CurveKind(ramp_basis, 4),
+    "line": CurveKind(line_basis, 3),
 }
-"""The curves of the law."""
+"""The curves of the law: `a + b·KL + c·KL²` (the paper's), linear between knots and never falling, `a + b·KL`."""
 
 FALLING = "falling"
-"""The monotone curve turned round, for a predictor that is large where little changed."""
+"""The monotone curve that never rises, for a predictor that is large if little changed."""
 
-_ALL = {**CURVES, FALLING: Kind("straight between knots, and never rising", falling_basis, 4)}
+_ALL = {**CURVES, FALLING: CurveKind(falling_basis, 4)}
 
 
-def kind_of(name: str) -> Kind:
-    """One kind of curve.
+def curve_kind(name: str) -> CurveKind:
+    """The kind of curve of that name.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none.
     """
     if name not in _ALL:
         raise ValueError(f"no curve is called {name!r}; there are {', '.join(_ALL)}")
@@ -174,7 +172,7 @@ def kind_of(name: str) -> Kind:
 
 
 def fit_curve(kind: str, x_P: NDArray[np.float64], y_P: NDArray[np.float64]) -> Curve:
-    """Least squares on points that count alike.
+    """Least squares on points of equal weight.
 
     Raises:
         ValueError: shapes differ or are not (P,), or a value is not finite.
@@ -186,20 +184,20 @@ def fit_curve(kind: str, x_P: NDArray[np.float64], y_P: NDArray[np.float64]) -> 
         raise ValueError("a curve is fitted on finite values")
     if not can_fit(kind, x_P):
         raise DataError(
-            f"a {kind} curve needs at least {kind_of(kind).fewest} different values, got {len(np.unique(x_P))}"
+            f"a {kind} curve needs at least {curve_kind(kind).fewest} different values, got {len(np.unique(x_P))}"
         )
-    basis = kind_of(kind).basis(x_P)
+    basis = curve_kind(kind).basis(x_P)
     moments = run_moments(basis, x_P, y_P, np.zeros(len(x_P), dtype=np.intp), 1)
     return curve_of(kind, basis, solve(moments, non_negative=basis.one_way), offset=float(y_P.mean()))
 
 
 def can_fit(kind: str, x_P: NDArray[np.float64]) -> bool:
-    """Whether there are enough different values for a curve of this kind."""
-    return len(np.unique(x_P)) >= kind_of(kind).fewest and not is_constant(x_P)
+    """True if there are enough different values for a curve of this kind."""
+    return len(np.unique(x_P)) >= curve_kind(kind).fewest and not is_constant(x_P)
 
 
 def curve_of(kind: str, basis: Basis, solution: Solution, *, offset: float) -> Curve:
-    """The curve of the first solution of a batch; `offset` was taken off the forgetting before the fit."""
+    """The curve of the first solution of a batch; `offset` was subtracted from the forgetting before the fit."""
     coefficients = tuple(float(c) for c in solution.coefficients_BF[0])
     return Curve(kind, basis, offset + float(solution.intercept_B[0]), coefficients)
 
@@ -207,7 +205,7 @@ def curve_of(kind: str, basis: Basis, solution: Solution, *, offset: float) -> C
 def run_moments(
     basis: Basis, x_P: NDArray[np.float64], y_P: NDArray[np.float64], run_P: NDArray[np.intp], runs: int
 ) -> Moments:
-    """The moments of each run in a basis, about the mean forgetting (which keeps the sums of squares exact)."""
+    """The moments of each run in a basis, about the mean forgetting, which keeps the sums of squares exact."""
     return moments_of(basis.columns(x_P), y_P - y_P.mean(), run_P, runs)
 
 

@@ -1,8 +1,7 @@
-"""How well a curve explains forgetting: R² in sample, on held-out runs, seeds and methods, with intervals.
+"""R² of a curve of forgetting in sample and on held-out runs, seeds and methods, with intervals.
 
-In sample the curve is fitted again on every resample of the runs. Out of sample the predictions stay as they are and
-the runs they are judged on are resampled: that interval says how far the figure depends on which runs were held out,
-and not on which ones the curve was fitted.
+In sample the curve is fitted again on every resample of the runs. Out of sample the predictions are fixed and only the
+runs they are compared with are resampled: that interval covers the choice of held-out runs, not of those fitted on.
 """
 
 from dataclasses import dataclass
@@ -10,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.law.curves import Curve, can_fit, curve_of, fit_curve, kind_of, run_moments
+from perdure.budget.law.curves import Curve, can_fit, curve_kind, curve_of, fit_curve, run_moments
 from perdure.budget.law.moments import solve
 from perdure.budget.law.points import FORWARD_KL, Points
 from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, folds, percentile, run_counts
-from perdure.budget.law.sample import Sample, check_enough, take, without_method, without_seed
+from perdure.budget.law.sample import Sample, check_enough, sample_of, without_method, without_seed
 
 
 @dataclass(frozen=True)
-class MethodError:
-    """How the curve of all other methods predicts one: mean error (measured - predicted) and root mean square."""
+class HeldOutMethodError:
+    """Error of the curve of all other methods for one: mean (measured - predicted) and root mean square."""
 
     method: str
     bias: float
@@ -30,11 +29,11 @@ class MethodError:
 
 @dataclass(frozen=True)
 class Fit:
-    """A curve and how well it explains the forgetting of `points` checkpoints of `runs` runs.
+    """A curve and its R² on `points` checkpoints of `runs` runs; `dropped` more had no finite value.
 
-    `dropped` checkpoints had no finite value. R² out of sample is `1 - Σ(y - ŷ)² / Σ(y - mean y)²`, with ŷ from a curve
-    that never saw the run (or any run of the seed, or of the method); it may be negative, and is `None` where no curve
-    could be fitted without the held-out part, or there is but one method or seed.
+    R² out of sample is `1 - Σ(y - ŷ)² / Σ(y - mean y)²`, with ŷ from a curve fitted without the run (or any run of the
+    seed, or of the method). It may be negative, and is `None` if no curve could be fitted without the held-out part, or
+    there is only one method or seed.
     """
 
     predictor: str
@@ -43,7 +42,7 @@ class Fit:
     held_out_runs: Interval | None
     held_out_seeds: Interval | None
     held_out_methods: Interval | None
-    by_method: tuple[MethodError, ...]
+    by_method: tuple[HeldOutMethodError, ...]
     points: int
     runs: int
     methods: int
@@ -64,15 +63,15 @@ def fit_law(
     Raises:
         DataError: too few checkpoints or runs, or a predictor that is the same everywhere.
     """
-    sample = take(points, predictor)
-    check_enough(sample, kind_of(kind).fewest)
+    sample = sample_of(points, predictor)
+    check_enough(sample, curve_kind(kind).fewest)
     return fit_sample(sample, kind, level=level, resamples=resamples, seed=seed)[0]
 
 
 def fit_sample(
     sample: Sample, kind: str, *, level: float, resamples: int, seed: int
 ) -> tuple[Fit, NDArray[np.float64]]:
-    """The same for a sample that is known to be enough, and the in-sample R² of each resample of its runs (B,)."""
+    """Fit a sample that is known to be enough; also returns the in-sample R² of each resample of its runs (B,)."""
     counts_BR = run_counts(sample.runs, resamples, seed)
     curve, value, samples_B = r2_of(sample, kind, counts_BR)
     runs_P = predict_held_out_runs(sample, kind, seed)
@@ -94,8 +93,8 @@ def fit_sample(
 
 
 def r2_of(sample: Sample, kind: str, counts_BR: NDArray[np.float64]) -> tuple[Curve, float, NDArray[np.float64]]:
-    """The curve, its R², and the R² of the curve fitted again on each resample; knots stay those of all points."""
-    basis = kind_of(kind).basis(sample.x_P)
+    """The curve, its R², and the R² of the curve fitted again on each resample, with the knots of all points."""
+    basis = curve_kind(kind).basis(sample.x_P)
     moments = run_moments(basis, sample.x_P, sample.y_P, sample.run_P, sample.runs)
     whole = solve(moments.total(), non_negative=basis.one_way)
     drawn = solve(moments.resampled(counts_BR), non_negative=basis.one_way)
@@ -104,7 +103,7 @@ def r2_of(sample: Sample, kind: str, counts_BR: NDArray[np.float64]) -> tuple[Cu
 
 
 def predict_held_out_runs(sample: Sample, kind: str, seed: int) -> NDArray[np.float64]:
-    """What curves fitted without a checkpoint's run (K folds of runs, K at most 10) predict for it; NaN where none."""
+    """Predictions by curves fitted without a checkpoint's run (at most 10 folds of runs); NaN: no curve."""
     fold_P = folds(sample.runs, seed)[sample.run_P]
     predicted_P = np.full(len(sample), np.nan)
     for fold in np.unique(fold_P):
@@ -113,7 +112,7 @@ def predict_held_out_runs(sample: Sample, kind: str, seed: int) -> NDArray[np.fl
 
 
 def predict_held_out_seeds(sample: Sample, kind: str) -> NDArray[np.float64]:
-    """What curves fitted without any run of a checkpoint's seed predict for it; NaN where none."""
+    """Predictions by curves fitted without any run of a checkpoint's seed; NaN: no curve."""
     predicted_P = np.full(len(sample), np.nan)
     for seed in sample.seeds:
         _predict(sample, kind, *without_seed(sample, seed), predicted_P)
@@ -121,7 +120,7 @@ def predict_held_out_seeds(sample: Sample, kind: str) -> NDArray[np.float64]:
 
 
 def predict_held_out_methods(sample: Sample, kind: str) -> NDArray[np.float64]:
-    """What curves fitted without any run that used a checkpoint's method predict for it; NaN where none."""
+    """Predictions by curves fitted without any run that used a checkpoint's method; NaN: no curve."""
     predicted_P = np.full(len(sample), np.nan)
     for method in sample.methods:
         _predict(sample, kind, *without_method(sample, method), predicted_P)
@@ -164,7 +163,7 @@ def _r2_of_predictions(
     return np.where(known_B, 1 - residual_B / np.where(known_B, total_B, 1.0), np.nan)
 
 
-def _method_errors(sample: Sample, predicted_P: NDArray[np.float64]) -> tuple[MethodError, ...]:
+def _method_errors(sample: Sample, predicted_P: NDArray[np.float64]) -> tuple[HeldOutMethodError, ...]:
     errors = []
     for method in sample.methods:
         of_method_P = sample.method_P == method
@@ -172,5 +171,5 @@ def _method_errors(sample: Sample, predicted_P: NDArray[np.float64]) -> tuple[Me
         if not np.isnan(error_P).any():
             runs = len(np.unique(sample.run_P[of_method_P]))
             rms = float(np.sqrt((error_P**2).mean()))
-            errors.append(MethodError(method, float(error_P.mean()), rms, len(error_P), runs))
+            errors.append(HeldOutMethodError(method, float(error_P.mean()), rms, len(error_P), runs))
     return tuple(errors)

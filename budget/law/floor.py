@@ -1,16 +1,16 @@
-"""The least KL that reaches a given mass of right answers, and what a method spent above it.
+"""The least KL that reaches a given mass of right answers, and the excess of a method above it.
 
 If the base puts mass a on right answers and the policy mass b, then
 `KL(π0 ‖ π) ≥ a ln(a/b) + (1 - a) ln((1 - a)/(1 - b))`, by the data-processing inequality for "right or wrong"; equality
 holds for the policy that re-weights the base's right and wrong answers as two blocks, q* ∝ π0·R in the limit b → 1. It
-holds whichever of a and b is larger: a policy that lost mass has moved, too, and its floor is not zero.
+holds for a > b, too: a policy that lost mass has a floor above zero.
 
-Over several items the KL is a mean of items, and so is its floor, `kl_floor_items`. The floor of the mean masses,
-`kl_floor`, is never above that (the KL is jointly convex, so Jensen's inequality applies): it is a bound too, but a
-looser one, and excess over it is overstated. Use the items where they are known.
+Over several items the KL is a mean, and so is its floor, `kl_floor_items`. The floor of the mean masses, `kl_floor`, is
+never above it (Jensen's inequality, as the KL is jointly convex): a looser bound, so that excess over it is overstated.
+Use the items if they are known.
 
-A floor is in nats a whole answer. It may be held against a KL of the same answers, on the same inputs, only: a KL a
-sequence, or that of a single choice, and not a KL a token of longer answers.
+A floor is in nats per answer. Compare it only with the KL of the same answers on the same inputs: a KL per sequence or
+of a single choice, not a KL per token of longer answers.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from perdure.budget.law.points import FORWARD_KL, SAME_ACCURACY, Points
 from perdure.budget.law.resample import LEVEL, Interval, over_groups
 
 FLOOR = "kl_floor"
-"""The column of `Points.predictors` with floors from items, where whoever measured had them."""
+"""The column of `Points.predictors` with floors from items, if they were measured."""
 
 _ROUNDING = 1e-5
 
@@ -32,9 +32,8 @@ _ROUNDING = 1e-5
 class MethodExcess:
     """Mean KL, floor and excess of a method's checkpoints, in nats.
 
-    Each is the mean of the runs' means, so that every run counts alike; intervals are Student's over those, `None`
-    below two runs. With several seeds they are taken within every seed first, and the intervals are over seeds. All are
-    `None` without a checkpoint.
+    Each is the mean of the runs' means, with Student's interval over those, `None` below two runs. With several seeds
+    it is the mean of the seeds' means of these, with the interval over seeds. All are `None` without a checkpoint.
     """
 
     method: str
@@ -49,8 +48,8 @@ class MethodExcess:
 def kl_floor(base_mass_N: NDArray[np.float64], mass_N: NDArray[np.float64]) -> NDArray[np.float64]:
     """`a ln(a/b) + (1 - a) ln((1 - a)/(1 - b))` of each pair of masses, in nats. Shape (N,).
 
-    `0 ln 0` is 0; infinite where the policy gives no mass to what the base may say (b = 0 < a, or b = 1 > a); NaN where
-    a mass is NaN. A mass that leaves [0, 1] by a rounding of single precision counts as the end it passed.
+    `0 ln 0` is 0; infinite if the policy gives no mass to what the base may answer (b = 0 < a, or b = 1 > a); NaN if a
+    mass is NaN. A mass outside [0, 1] by a rounding of single precision is clipped.
 
     Raises:
         ValueError: shapes differ or are not (N,), or a mass is not a probability.
@@ -76,7 +75,7 @@ def kl_floor_items(base_mass_N: NDArray[np.float64], mass_N: NDArray[np.float64]
 
 
 def floors(points: Points) -> NDArray[np.float64]:
-    """The floor of each checkpoint: from items where the points have them, else of the mean masses. Shape (P,)."""
+    """The floor of each checkpoint: from items if known, else of the mean masses. Shape (P,)."""
     pooled_P = kl_floor(points.base_mass, points.mass)
     items_P = points.predictors.get(FLOOR)
     return pooled_P if items_P is None else np.where(np.isnan(items_P), pooled_P, items_P)
@@ -85,9 +84,9 @@ def floors(points: Points) -> NDArray[np.float64]:
 def method_excess(
     points: Points, accuracy: tuple[float, float] = (0.0, 1.0), *, level: float = LEVEL
 ) -> tuple[MethodExcess, ...]:
-    """What every method spent above the floor, at the checkpoints with an accuracy between two (both included).
+    """Every method's excess above the floor, at its checkpoints with an accuracy in the closed range `accuracy`.
 
-    Checkpoints whose KL or floor is not finite are left out.
+    Checkpoints whose KL or floor is not finite are omitted.
     """
     kl_P = points.predictors.get(FORWARD_KL, np.full(len(points), np.nan))
     floor_P = floors(points)
@@ -114,7 +113,7 @@ def method_excess(
 
 
 def _mean_over(values_P: NDArray[np.float64], over: Sequence[NDArray[np.str_]], level: float) -> Interval:
-    """The mean over the last of `over` of means, which are over the one before it; an interval over the last."""
+    """The nested mean over the groupings `over`, innermost first, with an interval over the last."""
     *inner, outer = over
     for group_P in inner:
         names, first, number_P = np.unique(group_P, return_index=True, return_inverse=True)

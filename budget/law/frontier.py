@@ -1,13 +1,12 @@
 """New-task accuracy against retention: each method's Pareto frontier, raw and as RL's Razor draws it.
 
 The paper keeps the models within two points of the frontier and fits an exponential (Shenfeld, Pari, Agrawal 2025); it
-states neither how the distance is taken nor the form. Here a checkpoint is kept if it retains at most two points less
-than the best of the method's that are at least as accurate, and the form is
-`retention = a - b · exp(c · (accuracy - end))` with b, c ≥ 0 and `end` the method's best accuracy: falling, and faster
-towards the end.
+defines neither the distance nor the form. Here a checkpoint is kept if it retains at most two points less than the best
+of the method's that are at least as accurate, and the form is `retention = a - b · exp(c · (accuracy - end))` with
+b, c ≥ 0 and `end` the method's best accuracy.
 
-With runs of several seeds every seed has a frontier of its own, and what is read off them is a mean over seeds with
-Student's interval. The best checkpoint among all seeds would be the best of their luck.
+With several seeds every seed has a frontier of its own, and retention is a mean over seeds with Student's interval: the
+best checkpoint among all seeds would be selected by luck.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.law.clouds import Cloud, Fits, clouds_of, fit_cloud, on_pareto
+from perdure.budget.law.clouds import Cloud, CloudFits, clouds_of, fit_cloud, on_pareto
 from perdure.budget.law.points import SAME_ACCURACY, Points
 from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, over_groups, percentile, run_counts
 
@@ -34,7 +33,7 @@ class Exponential:
     end: float
 
     def predict(self, accuracy: float) -> float | None:
-        """Retention at an accuracy: `None` above `end`, which was not reached, and that of `start` below it."""
+        """Retention at an accuracy; below `start` that at `start`, above `end` `None`, as it was not reached."""
         if accuracy > self.end + SAME_ACCURACY:
             return None
         return self.top - self.drop * float(np.exp(self.rate * (max(accuracy, self.start) - self.end)))
@@ -42,9 +41,9 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Frontier:
-    """One method of one seed: its Pareto points by rising accuracy, and the exponential through the `kept` ones near.
+    """The Pareto points of one method and seed in order of accuracy, and the exponential through the `kept` points.
 
-    `exponential` is `None` with fewer than four of those, or all of one accuracy.
+    `exponential` is `None` if fewer than four points are kept, or all have one accuracy.
     """
 
     method: str
@@ -59,13 +58,13 @@ class Frontier:
 
 @dataclass(frozen=True)
 class RetentionAt:
-    """What a method keeps at an accuracy: from the exponential, and the best of the checkpoints that reach it.
+    """A method's retention at an accuracy: by the exponential, and of the best checkpoint that reaches it.
 
-    Of one seed, intervals are from resampling the method's runs. That of the best one is one-sided by nature: no
-    resample holds a better checkpoint than the best. `None` where the method never reaches the accuracy.
+    With one seed, intervals come from resampling the method's runs. That of the best checkpoint is one-sided: no
+    resample contains a better one. `None` if the method never reaches the accuracy.
 
-    Of several `seeds`, both are means over those seeds that reach the accuracy, `reached` of them, with Student's
-    interval; `None` where fewer than two do.
+    With several `seeds`, both are means over the `reached` seeds that reach the accuracy, with Student's interval;
+    `None` if fewer than two do.
     """
 
     method: str
@@ -77,12 +76,12 @@ class RetentionAt:
 
 
 def frontiers(points: Points, base_score: float = 0.0, *, within: float = WITHIN) -> tuple[Frontier, ...]:
-    """The frontier of every method; with several seeds, one a seed.
+    """The frontier of every method and seed.
 
     Args:
-        points: checkpoints; those without a finite accuracy and forgetting are left out.
+        points: checkpoints; those without a finite accuracy and forgetting are omitted.
         base_score: the base's mean score on the benchmarks, so that retention is a score; with 0 it is the change.
-        within: how far from the frontier a model may lie to be fitted, as a fraction.
+        within: the largest distance from the frontier of a checkpoint to be fitted, as a fraction.
     """
     found = [
         _frontier(cloud, within, seed)
@@ -102,18 +101,18 @@ def retention_at(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[RetentionAt, ...]:
-    """What every method keeps at each accuracy, with intervals. The arguments are those of `frontiers`."""
+    """Every method's retention at each accuracy, with intervals. The arguments are those of `frontiers`."""
     if len(points.seeds) > 1:
         methods = [str(name) for name in np.unique(points.method)]
         fits = {method: _fits_by_seed(points, method, base_score, within) for method in methods}
         return tuple(
-            _over_seeds(method, accuracy, *_read(fits[method], accuracy), level)
+            _over_seeds(method, accuracy, *_retentions(fits[method], accuracy), level)
             for method in methods
             for accuracy in accuracies
         )
     found = []
     for cloud in clouds_of(points, base_score):
-        whole, drawn = _drawn(cloud, within, resamples, seed)
+        whole, drawn = _bootstrap(cloud, within, resamples, seed)
         found += [
             RetentionAt(
                 cloud.method,
@@ -139,23 +138,23 @@ def retention_difference(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> RetentionAt:
-    """How much more `method` keeps at an accuracy than `other`.
+    """The retention of `method` less that of `other` at an accuracy.
 
-    With several seeds it is the mean of the differences within each, over those in which both reach the accuracy; what
-    a seed's base and data do to both falls out. With one seed the runs of the two are drawn independently.
+    With several seeds it is the mean of the differences within each seed in which both reach the accuracy, so that
+    effects of a seed's base and data cancel. With one seed the runs of the two are resampled independently.
 
     Raises:
-        ValueError: no checkpoint of one of them.
+        ValueError: one of them has no checkpoint.
     """
     clouds = {cloud.method: cloud for cloud in clouds_of(points, 0.0)}
     if method not in clouds or other not in clouds:
         raise ValueError(f"no checkpoints of {method if method not in clouds else other!r}")
     name = f"{method} - {other}"
     if len(points.seeds) > 1:
-        ours, theirs = (_read(_fits_by_seed(points, one, 0.0, within), accuracy) for one in (method, other))
-        return _over_seeds(name, accuracy, ours[0] - theirs[0], ours[1] - theirs[1], level)
-    whole, drawn = _drawn(clouds[method], within, resamples, seed)
-    other_whole, other_drawn = _drawn(clouds[other], within, resamples, seed + 1)
+        first, second = (_retentions(_fits_by_seed(points, one, 0.0, within), accuracy) for one in (method, other))
+        return _over_seeds(name, accuracy, first[0] - second[0], first[1] - second[1], level)
+    whole, drawn = _bootstrap(clouds[method], within, resamples, seed)
+    other_whole, other_drawn = _bootstrap(clouds[other], within, resamples, seed + 1)
     runs = min(clouds[method].runs, clouds[other].runs)
     fitted_B = drawn.fitted_B(accuracy) - other_drawn.fitted_B(accuracy)
     best_B = drawn.best_B(accuracy) - other_drawn.best_B(accuracy)
@@ -169,17 +168,17 @@ def retention_difference(
     )
 
 
-def _fits_by_seed(points: Points, method: str, base_score: float, within: float) -> list[Fits | None]:
-    """The frontier of a method in each seed of all points; `None` where it has no checkpoint with figures."""
-    found: list[Fits | None] = []
+def _fits_by_seed(points: Points, method: str, base_score: float, within: float) -> list[CloudFits | None]:
+    """The fit of a method in each seed of all points; `None`: no checkpoint with figures."""
+    found: list[CloudFits | None] = []
     for seed in points.seeds:
         clouds = clouds_of(points.select((points.seed_P == seed) & (points.method == method)), base_score)
         found.append(fit_cloud(clouds[0], np.ones((1, len(clouds[0].run_P))), within) if clouds else None)
     return found
 
 
-def _read(fits: Sequence[Fits | None], accuracy: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Retention at an accuracy in each seed: by the exponential, and by the best checkpoint. Each (S,); NaN: never."""
+def _retentions(fits: Sequence[CloudFits | None], accuracy: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Retention at an accuracy in each seed: by the exponential, and of the best checkpoint. Each (S,); NaN: never."""
     fitted_S = np.array([np.nan if one is None else one.fitted_B(accuracy)[0] for one in fits])
     best_S = np.array([np.nan if one is None else one.best_B(accuracy)[0] for one in fits])
     return fitted_S, best_S
@@ -219,7 +218,7 @@ def _frontier(cloud: Cloud, within: float, seed: str) -> Frontier:
     )
 
 
-def _drawn(cloud: Cloud, within: float, resamples: int, seed: int) -> tuple[Fits, Fits]:
+def _bootstrap(cloud: Cloud, within: float, resamples: int, seed: int) -> tuple[CloudFits, CloudFits]:
     """The fit of all runs, and of resamples of them."""
     weight_BP = run_counts(cloud.runs, resamples, seed)[:, cloud.run_P]
     return fit_cloud(cloud, np.ones((1, len(cloud.run_P))), within), fit_cloud(cloud, weight_BP, within)

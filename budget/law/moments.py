@@ -1,4 +1,4 @@
-"""Least squares from sums: what a fit needs of a run, added up once, so that a resample of runs is a weighted sum.
+"""Least squares from sums by run, computed once, so that a resample of runs is a weighted sum of them.
 
 Axes: P points, F columns of a basis (the constant apart), R runs, B resamples of the runs.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _RELATIVE_RANK = 1e-10
-"""Directions of the columns with less of the variance than this count as absent: a resample may lack a part of x."""
+"""Directions of the columns with a smaller share of the variance are dropped: a resample may lack a part of x."""
 
 _NO_VARIANCE = 1e-20
 _ROUNDS = 100
@@ -18,7 +18,7 @@ _CHANCES = 3
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over the points of each of R runs (or of each of B resamples)."""
+    """Sums over the points of each of R runs, or of each of B resamples."""
 
     n_R: NDArray[np.float64]
     x_RF: NDArray[np.float64]
@@ -28,7 +28,7 @@ class Moments:
     yy_R: NDArray[np.float64]
 
     def resampled(self, counts_BR: NDArray[np.float64]) -> "Moments":
-        """The moments when run r is there `counts_BR[b, r]` times."""
+        """The moments of resamples that contain run r `counts_BR[b, r]` times."""
         xx_BFF = np.tensordot(counts_BR, self.xx_RFF, axes=1)
         return Moments(
             counts_BR @ self.n_R,
@@ -46,7 +46,7 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Least squares of each of B resamples: residual and total sums of squares too."""
+    """Least squares of each of B resamples, with residual and total sums of squares."""
 
     intercept_B: NDArray[np.float64]
     coefficients_BF: NDArray[np.float64]
@@ -54,7 +54,7 @@ class Solution:
     total_B: NDArray[np.float64]
 
     def r2_B(self) -> NDArray[np.float64]:
-        """1 - residual / total; NaN where forgetting is the same everywhere."""
+        """1 - residual / total; NaN if forgetting is constant."""
         known_B = self.total_B > 0
         return np.where(known_B, 1 - self.residual_B / np.where(known_B, self.total_B, 1.0), np.nan)
 
@@ -82,10 +82,9 @@ def moments_of(
 
 
 def solve(moments: Moments, *, non_negative: bool) -> Solution:
-    """Least squares with a free intercept, coefficients at least zero if `non_negative`.
+    """Least squares with a free intercept (profiled out by centring), coefficients ≥ 0 if `non_negative`.
 
-    The intercept is profiled out by centring. Where columns do not tell each other apart, the solution is the one of
-    (nearly) least norm.
+    Of equally good solutions it is the one of (nearly) least norm.
     """
     x_BF, y_B = moments.x_RF / moments.n_R[:, None], moments.y_R / moments.n_R
     products_BFF = moments.xx_RFF - moments.n_R[:, None, None] * x_BF[:, :, None] * x_BF[:, None, :]
@@ -105,10 +104,10 @@ def non_negative_solution(
 ) -> NDArray[np.float64]:
     """The minimum of `c'Gc / 2 - h'c` over c ≥ 0 for a batch of G (B, F, F) and h (B, F). Shape (B, F).
 
-    Block principal pivoting (Júdice and Pires 1994; for least squares Kim and Park 2011): columns whose coefficient or
-    gradient has the wrong sign change sides all at once while that lowers their number, and else the last one alone.
-    It takes a handful of batched solves where an active set takes one solve a column and item. Items that have not
-    settled after so many `rounds` go to scipy's `nnls` (Lawson and Hanson 1974).
+    Block principal pivoting (Júdice and Pires 1994; for least squares Kim and Park 2011): all columns whose coefficient
+    or gradient has the wrong sign change sides at once while that reduces their number, else only the last one. This
+    needs a handful of batched solves, an active set one solve per column and item. Items that have not converged after
+    `rounds` go to scipy's `nnls` (Lawson and Hanson 1974).
     """
     free = np.arange(products_BFF.shape[1])
     ridge_B = 1e-11 * np.maximum(products_BFF.max(axis=(1, 2)), 1e-300)
@@ -136,7 +135,7 @@ def non_negative_solution(
 def _pivot(
     products_BFF: NDArray[np.float64], cross_BF: NDArray[np.float64], inside_BF: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The coefficients with those outside held at zero, and where a coefficient or a gradient has the wrong sign."""
+    """The coefficients, zero outside `inside_BF`, and the mask of coefficients or gradients with the wrong sign."""
     both_BFF = inside_BF[:, :, None] & inside_BF[:, None, :]
     system_BFF = np.where(both_BFF, products_BFF, np.eye(products_BFF.shape[1]))
     found_BF = np.linalg.solve(system_BFF, np.where(inside_BF, cross_BF, 0.0)[:, :, None])[:, :, 0]

@@ -1,4 +1,4 @@
-"""What the law is fitted on: checkpoints of many runs, as plain arrays."""
+"""The checkpoints of many runs that the law is fitted on, as arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 FORWARD_KL = "kl_base_to_policy"
 
-ON_THE_NEW_TASK = (
+NEW_TASK_PREDICTORS = (
     FORWARD_KL,
     "kl_policy_to_base",
     "total_variation",
@@ -18,9 +18,9 @@ ON_THE_NEW_TASK = (
     "activation_l2",
     "activation_cknna",
 )
-"""Predictors measured on the new task's inputs: divergences in nats or fractions, activations as changes."""
+"""Predictors measured on the new task's inputs: divergences in nats or fractions, and changes of activations."""
 
-OF_THE_UPDATE = (
+UPDATE_PREDICTORS = (
     "weight_l1",
     "weight_l2",
     "weight_fisher",
@@ -28,13 +28,13 @@ OF_THE_UPDATE = (
     "update_sparsity",
     "update_rank",
 )
-"""Predictors that are read off the weights and need no old task either."""
+"""Predictors computed from the weights."""
 
-ON_THE_OLD_TASK = tuple(f"{name}_old" for name in ON_THE_NEW_TASK)
-"""The same measures on the old task's inputs, which whoever fears to forget may not have."""
+OLD_TASK_PREDICTORS = tuple(f"{name}_old" for name in NEW_TASK_PREDICTORS)
+"""The same measures on the old task's inputs, which are often not available."""
 
 SAME_ACCURACY = 1e-7
-"""Accuracies that were computed in single precision are as near to the decimals that they are compared with."""
+"""Tolerance in comparisons of accuracies that were computed in single precision."""
 
 _TEXTS = ("run", "method")
 _FIGURES = ("forgetting", "accuracy", "mass", "base_mass")
@@ -45,18 +45,18 @@ class Points:
     """P checkpoints, pooled. All arrays have shape (P,).
 
     Attributes:
-        run: which run a checkpoint is of; the unit of every resampling, as checkpoints of one run go together.
+        run: the run of each checkpoint; the unit of all resampling.
         method: the display name of its update method, or of its arm of a sweep.
         forgetting: mean over benchmarks of (base score - score), as a fraction.
-        accuracy: on the new task, answering greedily.
-        mass: mean probability of a right answer under the policy; NaN where unknown.
+        accuracy: on the new task, by greedy answers.
+        mass: mean probability of a right answer under the policy; NaN: unknown.
         base_mass: the same under the base.
-        predictors: by name; NaN where not measured, and a column may be missing.
-        world: what kind of policy and task, such as `vision`.
+        predictors: by name; NaN: not measured. A column may be missing.
+        world: such as `vision`.
         base: the identity of the base; points of two bases do not pool.
-        unit: what KL is counted a piece of, `token` or `sequence`.
-        prompts: whose prompts the KL was measured on.
-        seed: of the run; by default all are of one.
+        unit: of the KL: nats per `token` or per `sequence`.
+        prompts: those that the KL was measured on.
+        seed: the seed of the run; by default all have the same.
 
     Raises:
         ValueError: the arrays are not one-dimensional, of equal length and of the right kind.
@@ -93,12 +93,12 @@ class Points:
 
     @property
     def seed_P(self) -> NDArray[np.str_]:
-        """The seed of every checkpoint; the same text where none was given."""
+        """The seed of every checkpoint; empty if none is given."""
         return np.full(len(self), "", dtype=np.str_) if self.seed is None else self.seed
 
     @property
     def seeds(self) -> tuple[str, ...]:
-        """The different ones, sorted as numbers where they are."""
+        """The distinct seeds, in numerical order if they are numbers."""
         return tuple(sorted(map(str, np.unique(self.seed_P)), key=lambda seed: (len(seed), seed)))
 
     def select(self, mask: NDArray[np.bool_]) -> "Points":

@@ -1,7 +1,7 @@
-"""Forward KL among its rivals: every predictor with the same fit on the same checkpoints, and its distance to KL.
+"""Forward KL among its rivals: the same fit on the same checkpoints for every predictor, compared with forward KL.
 
-The difference of two R² is resampled in pairs: both curves are fitted again on the same drawn runs, so that what the
-two share falls out. A rival of which the interval of that difference holds zero cannot be told from forward KL.
+The difference of two R² is resampled in pairs: both curves are fitted again on the same drawn runs. A rival is tied
+with forward KL if the interval of their difference contains zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,26 +11,26 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from perdure.budget.law.curves import FALLING, can_fit, kind_of
+from perdure.budget.law.curves import FALLING, can_fit, curve_kind
 from perdure.budget.law.fit import Fit, fit_sample
-from perdure.budget.law.points import FORWARD_KL, OF_THE_UPDATE, ON_THE_NEW_TASK, ON_THE_OLD_TASK, Points
+from perdure.budget.law.points import FORWARD_KL, NEW_TASK_PREDICTORS, OLD_TASK_PREDICTORS, UPDATE_PREDICTORS, Points
 from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, percentile
-from perdure.budget.law.sample import MIN_RUNS, Sample, check_enough, take, usable
+from perdure.budget.law.sample import MIN_RUNS, Sample, check_enough, sample_of, usable
 
-Place = Literal["new task", "update", "old task"]
+MeasuredOn = Literal["new task", "update", "old task"]
 Verdict = Literal["first", "tied", "behind"]
 
-PREDICTORS: Mapping[str, Place] = {
-    **dict.fromkeys(ON_THE_NEW_TASK, "new task"),
-    **dict.fromkeys(OF_THE_UPDATE, "update"),
-    **dict.fromkeys(ON_THE_OLD_TASK, "old task"),
+PREDICTORS: Mapping[str, MeasuredOn] = {
+    **dict.fromkeys(NEW_TASK_PREDICTORS, "new task"),
+    **dict.fromkeys(UPDATE_PREDICTORS, "update"),
+    **dict.fromkeys(OLD_TASK_PREDICTORS, "old task"),
 }
-"""Where each predictor is measured; those of the old task need its inputs, and are not ranked with the others."""
+"""Where each predictor is measured; those that need the old task's inputs are not ranked with the others."""
 
 _ROUNDING = 1e-9
 
-LARGE_WHERE_LITTLE_CHANGED = ("update_sparsity",)
-"""Forgetting falls as these rise, and so does their monotone curve."""
+SIMILARITY_PREDICTORS = ("update_sparsity",)
+"""Predictors that are large if little changed: their monotone curve falls."""
 
 Drawn = tuple[Fit, NDArray[np.float64]]
 """A fit, and the in-sample R² of the same curve on each resample of the runs (B,)."""
@@ -42,9 +42,9 @@ KINDS = ("quadratic", "monotone")
 class Standing:
     """One predictor under one kind of curve.
 
-    `difference` is its R² less that of forward KL on the same checkpoints (`None` for forward KL itself); `tied` says
-    whether that cannot be told from zero. `rank` counts from 1, by that difference, among the predictors that need no
-    old task; equals stand in the order of `PREDICTORS`.
+    `difference` is its R² less that of forward KL on the same checkpoints (`None` for forward KL itself); `tied`: its
+    interval contains zero. `rank` counts from 1, by that difference, among the predictors that need no old task; ties
+    stand in the order of `PREDICTORS`.
     """
 
     fit: Fit
@@ -58,7 +58,7 @@ class Rival:
     """One predictor: its standing by kind of curve, or why it has none."""
 
     predictor: str
-    place: Place
+    place: MeasuredOn
     standings: Mapping[str, Standing]
     missing: str | None
 
@@ -71,26 +71,21 @@ def compare_predictors(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Rival, ...]:
-    """The table of all predictors, in the order of `PREDICTORS`.
-
-    A rival is fitted on the checkpoints where both it and forward KL are known.
+    """Compare all predictors, in the order of `PREDICTORS`, each on the checkpoints with its own value and forward KL.
 
     Raises:
-        DataError: too few checkpoints or runs, or forward KL is the same everywhere.
+        DataError: too few checkpoints or runs, or forward KL is constant.
     """
-    check_enough(take(points, FORWARD_KL), max(kind_of(kind).fewest for kind in kinds))
+    check_enough(sample_of(points, FORWARD_KL), max(curve_kind(kind).fewest for kind in kinds))
     draw = _Draw(level, resamples, seed)
     mask_P = usable(points, FORWARD_KL)
-    known = {kind: draw.fit(take(points, FORWARD_KL, mask_P), kind) for kind in kinds}
+    known = {kind: draw.fit(sample_of(points, FORWARD_KL, mask_P), kind) for kind in kinds}
     rivals = [_rival(points, predictor, kinds, draw, known) for predictor in PREDICTORS]
     return _ranked(rivals, kinds)
 
 
 def verdict(rivals: Sequence[Rival], kind: str = "quadratic") -> Verdict | None:
-    """Whether forward KL is first, tied for first or behind among the predictors that need no old task.
-
-    `None` where one with a larger R² has no interval.
-    """
+    """The standing of forward KL among the predictors that need no old task; `None` if a better one has no interval."""
     standings = {r.predictor: r.standings[kind] for r in rivals if kind in r.standings and r.place != "old task"}
     own = standings[FORWARD_KL].rank
     if own is None or own == 1:
@@ -103,15 +98,15 @@ def verdict(rivals: Sequence[Rival], kind: str = "quadratic") -> Verdict | None:
 
 @dataclass(frozen=True)
 class _Draw:
-    """The settings of all resampling, the same for every predictor, so that the drawn runs are."""
+    """The settings of resampling: the same for every predictor, so that the same runs are drawn."""
 
     level: float
     resamples: int
     seed: int
 
     def fit(self, sample: Sample, kind: str) -> Drawn:
-        """One predictor under one kind of curve, the monotone one turned the way that the predictor goes."""
-        if kind == "monotone" and sample.predictor in LARGE_WHERE_LITTLE_CHANGED:
+        """Fit one predictor with one kind of curve; the monotone one falls for `SIMILARITY_PREDICTORS`."""
+        if kind == "monotone" and sample.predictor in SIMILARITY_PREDICTORS:
             kind = FALLING
         return fit_sample(sample, kind, level=self.level, resamples=self.resamples, seed=self.seed)
 
@@ -122,13 +117,13 @@ def _rival(points: Points, predictor: str, kinds: Sequence[str], draw: _Draw, kn
         return Rival(predictor, place, {k: Standing(fit, None, None, None) for k, (fit, _) in known.items()}, None)
     kl_P = usable(points, FORWARD_KL)
     mask_P = usable(points, predictor) & kl_P
-    sample, kl = take(points, predictor, mask_P), take(points, FORWARD_KL, mask_P)
-    able = [k for k in kinds if sample.runs >= MIN_RUNS and can_fit(k, sample.x_P) and can_fit(k, kl.x_P)]
-    if not able:
+    sample, kl = sample_of(points, predictor, mask_P), sample_of(points, FORWARD_KL, mask_P)
+    fittable = [k for k in kinds if sample.runs >= MIN_RUNS and can_fit(k, sample.x_P) and can_fit(k, kl.x_P)]
+    if not fittable:
         reason = "the same everywhere, or too few values" if mask_P.any() else "not measured"
         return Rival(predictor, place, {}, reason)
     whole = bool((mask_P == kl_P).all())
-    found = {k: _standing(draw.fit(sample, k), known[k] if whole else draw.fit(kl, k), draw.level) for k in able}
+    found = {k: _standing(draw.fit(sample, k), known[k] if whole else draw.fit(kl, k), draw.level) for k in fittable}
     return Rival(predictor, place, found, None)
 
 
@@ -155,7 +150,7 @@ def _ranked(rivals: Sequence[Rival], kinds: Sequence[str]) -> tuple[Rival, ...]:
 
 
 def _gain(rival: Rival, kind: str) -> float | None:
-    """How far a predictor without the old task is ahead of forward KL on its own checkpoints; `None`: not ranked."""
+    """The R² of a predictor less that of forward KL on the same checkpoints; `None`: not ranked."""
     standing = rival.standings.get(kind)
     if standing is None or standing.fit.r2.value is None or rival.place == "old task":
         return None

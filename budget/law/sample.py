@@ -1,4 +1,4 @@
-"""The checkpoints that one predictor can be fitted on, with their runs numbered."""
+"""The checkpoints that one predictor can be fitted on, with numbered runs."""
 
 from dataclasses import dataclass
 
@@ -45,15 +45,15 @@ class Sample:
 
 
 def usable(points: Points, predictor: str) -> NDArray[np.bool_]:
-    """Where forgetting and the predictor are both finite; nowhere if the column is missing. Shape (P,)."""
+    """Mask of the checkpoints with finite forgetting and predictor; none if the column is missing. Shape (P,)."""
     if predictor not in points.predictors:
         return np.zeros(len(points), dtype=bool)
     found: NDArray[np.bool_] = np.isfinite(points.forgetting) & np.isfinite(points.predictors[predictor])
     return found
 
 
-def take(points: Points, predictor: str, mask_P: NDArray[np.bool_] | None = None) -> Sample:
-    """The sample of one predictor, from its usable checkpoints or from those of `mask_P` (a part of the usable)."""
+def sample_of(points: Points, predictor: str, mask_P: NDArray[np.bool_] | None = None) -> Sample:
+    """The sample of one predictor, from its usable checkpoints or the usable ones of `mask_P`."""
     mask_P = usable(points, predictor) if mask_P is None else mask_P
     names, run_P = np.unique(points.run[mask_P], return_inverse=True)
     x_P = points.predictors[predictor][mask_P] if mask_P.any() else np.empty(0)
@@ -69,8 +69,8 @@ def take(points: Points, predictor: str, mask_P: NDArray[np.bool_] | None = None
     )
 
 
-def part(sample: Sample, mask_P: NDArray[np.bool_]) -> Sample:
-    """Some checkpoints of a sample, with their runs numbered anew."""
+def subset(sample: Sample, mask_P: NDArray[np.bool_]) -> Sample:
+    """A part of a sample, with its runs numbered anew."""
     names, run_P = np.unique(sample.run_P[mask_P], return_inverse=True)
     return Sample(
         predictor=sample.predictor,
@@ -85,22 +85,22 @@ def part(sample: Sample, mask_P: NDArray[np.bool_]) -> Sample:
 
 
 def without_method(sample: Sample, method: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The checkpoints of all runs that never used a method, and those of the method itself. Each (P,)."""
+    """Masks of the checkpoints of all runs that never used a method, and of the method itself. Each (P,)."""
     of_method_P = sample.method_P == method
-    used_it_R = sample.by_run(of_method_P.astype(float)) > 0
-    return ~used_it_R[sample.run_P], of_method_P
+    used_R = sample.by_run(of_method_P.astype(float)) > 0
+    return ~used_R[sample.run_P], of_method_P
 
 
 def without_seed(sample: Sample, seed: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The checkpoints of all other seeds, and those of one. Each (P,)."""
+    """Masks of the checkpoints of all other seeds, and of one. Each (P,)."""
     return sample.seed_P != seed, sample.seed_P == seed
 
 
 def check_enough(sample: Sample, distinct: int) -> None:
-    """Refuse what no curve can be fitted on.
+    """Refuse a sample that no curve can be fitted on.
 
     Raises:
-        DataError: fewer than `distinct` different values, fewer than two runs, or one value everywhere.
+        DataError: fewer than `distinct` different values, fewer than two runs, or a constant predictor.
     """
     if len(sample) > 1 and is_constant(sample.x_P):
         raise DataError(
@@ -118,5 +118,5 @@ def check_enough(sample: Sample, distinct: int) -> None:
 
 
 def is_constant(x_P: NDArray[np.float64]) -> bool:
-    """Whether all values agree up to rounding."""
+    """True if all values agree up to rounding."""
     return bool(np.ptp(x_P) <= 1e-9 * np.abs(x_P).max())

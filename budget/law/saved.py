@@ -1,7 +1,7 @@
-"""A law in a file: what a monitor needs to say, at a KL, how much forgetting to expect. No numpy, no scipy.
+"""A law in a JSON file, from which a monitor predicts forgetting at a KL. No numpy, no scipy.
 
-The file is JSON. It holds the points between which curve and interval are straight, where the law holds (world, base,
-what the KL is counted on, its range) and what its interval was found to be worth on runs it had not seen.
+The file holds the points between which curve and interval are linear, the range of the law (world, base, unit and
+prompts of the KL) and the coverage of its interval on held-out runs.
 """
 
 import json
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.budget.files import write_whole
+from perdure.budget.files import write_atomic
 
 FORMAT = 1
 _MARK = "perdure law"
 _ROUNDING = 1e-6
-"""The KL of the base to itself may come out as little as this below zero."""
+"""The measured KL of the base to itself may be this far below zero."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Forgetting to expect of a checkpoint of a new run, and its interval, as fractions.
+    """The predicted forgetting of a checkpoint of a new run, and its interval, as fractions.
 
-    Not `inside`: the KL is above the range of the law, and the figures are those of its end.
+    `inside` is false if the KL is above the range of the law; the values are then those at its end.
     """
 
     value: float
@@ -37,9 +37,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which share of `points` checkpoints of `runs` held-out runs lay within the interval made without those runs.
+    """The share of `points` checkpoints of `runs` held-out runs within the interval made without those runs.
 
-    `low` and `high` are an interval of that share from resampling the runs; `None` below five.
+    `low` and `high` are an interval of that share from resampling the runs; `None` below five runs.
     """
 
     covered: float
@@ -54,17 +54,16 @@ class Law:
     """Forgetting against forward KL, with an interval for a checkpoint of a new run.
 
     Attributes:
-        world, base, unit, prompts: where the law holds, and what its KL is counted on and a piece of.
-        benchmarks: whose mean drop `forgetting` is.
-        kl, forgetting: the curve, straight between these points; `kl` rises, from the lowest KL of the points to the
-            highest. Below it is straight from the base, which has moved by nothing and forgotten nothing.
-        width_kl, below, above: how far the interval reaches below and above the curve, straight between these points.
-        level: which share of new runs' checkpoints the interval is made for. Lower than was asked for where there are
-            few runs: of R runs none can promise more than (R - 1) / (R + 1).
-        coverage: what it was found to be on held-out runs.
-        coverage_methods: the same where all runs of a method were held out; `None` with one method.
-        methods, runs, points: what it was fitted on.
-        coverage_seeds: the same where all runs of a seed were held out; `None` with one seed.
+        world, base, unit, prompts: where the law holds; unit and prompts of its KL.
+        benchmarks: `forgetting` is their mean drop.
+        kl, forgetting: the curve, linear between these points, `kl` rising. Below the first it is linear from the base,
+            at KL 0 and forgetting 0.
+        width_kl, below, above: the reach of the interval below and above the curve, linear between these points.
+        level: the share of new runs' checkpoints that the interval is made for; of R runs at most (R - 1) / (R + 1).
+        coverage: that share, measured on held-out runs.
+        coverage_methods: the same with all runs of a method held out; `None` with one method.
+        methods, runs, points: those it was fitted on.
+        coverage_seeds: the same with all runs of a seed held out; `None` with one seed.
     """
 
     world: str
@@ -91,54 +90,53 @@ class Law:
         if not 0 < self.level < 1:
             raise ValueError(f"a level lies between 0 and 1, got {self.level}")
         if min(*self.below, *self.above) < 0:
-            raise ValueError("an interval cannot reach less than nothing below or above its curve")
+            raise ValueError("an interval cannot have a negative reach below or above its curve")
 
     @property
     def kl_min(self) -> float:
-        """The lowest KL among the points, in nats."""
+        """The lowest KL of the curve, in nats."""
         return self.kl[0]
 
     @property
     def kl_max(self) -> float:
-        """The highest."""
+        """The highest KL of the curve, in nats."""
         return self.kl[-1]
 
     def predict(self, kl: float) -> Prediction:
-        """Forgetting to expect at a KL in nats per `unit`.
+        """Predict forgetting at a KL in nats per `unit`.
 
         Raises:
             ValueError: the KL is NaN.
         """
         if math.isnan(kl):
-            raise ValueError("no forgetting follows from a KL that is no number")
-        value = _straight(kl, *from_base(self.kl, self.forgetting))
-        low = value - _straight(kl, self.width_kl, self.below)
-        high = value + _straight(kl, self.width_kl, self.above)
+            raise ValueError("no forgetting can be predicted from a KL of NaN")
+        value = _interpolate(kl, *from_base(self.kl, self.forgetting))
+        low = value - _interpolate(kl, self.width_kl, self.below)
+        high = value + _interpolate(kl, self.width_kl, self.above)
         return Prediction(value, low, high, min(self.kl_min, -_ROUNDING) <= kl <= self.kl_max)
 
 
 def from_base(kl: tuple[float, ...], forgetting: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The points of a curve with the base before them, where they begin above it."""
+    """The points of a curve, with the base before them if they begin above it."""
     return ((0.0, *kl), (0.0, *forgetting)) if kl[0] > 0 else (kl, forgetting)
 
 
 def save_law(law: Law, path: Path) -> None:
-    """Write a law, whole or not at all; the folder must exist.
+    """Write a law atomically; the folder must exist.
 
     Raises:
         OSError: the file cannot be written.
     """
-    fields_of_it = {name: value for name, value in asdict(law).items() if value is not None or name not in _OPTIONAL}
-    content = {"what": _MARK, "format": FORMAT, **fields_of_it}
-    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    present = {name: value for name, value in asdict(law).items() if value is not None or name not in _OPTIONAL}
+    content = {"what": _MARK, "format": FORMAT, **present}
+    write_atomic(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
 def load_law(path: str | Path) -> Law:
     """Read a law.
 
     Raises:
-        ConfigError: no such file, one that cannot be read, no law, another format, or a law with something missing or
-            wrong.
+        ConfigError: the file is missing, unreadable, no law, of another format, or damaged.
     """
     try:
         content = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)
@@ -147,25 +145,25 @@ def load_law(path: str | Path) -> Law:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: not JSON, or cut off ({error}); {_again(path)}") from error
+        raise ConfigError(f"{path}: not JSON, or truncated ({error}); {_remedy(path)}") from error
     if not isinstance(content, dict) or content.get("what") != _MARK:
         raise ConfigError(f"{path}: not a law saved by perdure; make one by perdure law RUN… --save FILE")
     if content.get("format") != FORMAT:
         raise ConfigError(
-            f"{path}: a law of format {content.get('format')!r}, and this perdure reads format {FORMAT}; {_again(path)}"
+            f"{path}: a law of format {content.get('format')!r}; this perdure reads format {FORMAT}; {_remedy(path)}"
         )
     try:
         return _law({key: value for key, value in content.items() if key not in ("what", "format")})
     except ValueError as error:
-        raise ConfigError(f"{path}: a damaged law: {error}; {_again(path)}") from error
+        raise ConfigError(f"{path}: a damaged law: {error}; {_remedy(path)}") from error
 
 
-def _again(path: str | Path) -> str:
+def _remedy(path: str | Path) -> str:
     return f"make it again by perdure law RUN… --save {path}"
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of a law")
+    raise ValueError(f"{name} is not allowed in a law")
 
 
 def _law(content: Mapping[str, Any]) -> Law:
@@ -173,7 +171,7 @@ def _law(content: Mapping[str, Any]) -> Law:
 
 
 def _read(content: Any, kind: type, readers: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
-    """The fields of one dataclass out of JSON; raises ValueError that names the field."""
+    """The fields of one dataclass from JSON; a ValueError names the faulty field."""
     if not isinstance(content, dict):
         raise ValueError(f"{kind.__name__.lower()} is not a set of named values")
     names = [field.name for field in fields(kind)]
@@ -201,11 +199,11 @@ def _count(name: str, value: Any) -> int:
     return value
 
 
-def _perhaps_number(name: str, value: Any) -> float | None:
+def _optional_number(name: str, value: Any) -> float | None:
     return None if value is None else _number(name, value)
 
 
-def _many(reader: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
+def _list_of(reader: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
     def read(name: str, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise ValueError(f"{name} is not a list")
@@ -218,28 +216,28 @@ def _coverage(name: str, value: Any) -> Coverage:
     return Coverage(**_read(value, Coverage, _COVERAGE))
 
 
-def _perhaps_coverage(name: str, value: Any) -> Coverage | None:
+def _optional_coverage(name: str, value: Any) -> Coverage | None:
     return None if value is None else _coverage(name, value)
 
 
 _OPTIONAL = ("coverage_seeds",)
-"""What a file need not hold."""
+"""Fields that a file may lack."""
 
 _COVERAGE: Mapping[str, Callable[[str, Any], Any]] = {
     "covered": _number,
-    "low": _perhaps_number,
-    "high": _perhaps_number,
+    "low": _optional_number,
+    "high": _optional_number,
     "points": _count,
     "runs": _count,
 }
 _LAW: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("world", "base", "unit", "prompts"), _text),
-    **dict.fromkeys(("benchmarks", "methods"), _many(_text)),
-    **dict.fromkeys(("kl", "forgetting", "width_kl", "below", "above"), _many(_number)),
+    **dict.fromkeys(("benchmarks", "methods"), _list_of(_text)),
+    **dict.fromkeys(("kl", "forgetting", "width_kl", "below", "above"), _list_of(_number)),
     "level": _number,
     "coverage": _coverage,
-    "coverage_methods": _perhaps_coverage,
-    "coverage_seeds": _perhaps_coverage,
+    "coverage_methods": _optional_coverage,
+    "coverage_seeds": _optional_coverage,
     "runs": _count,
     "points": _count,
 }
@@ -254,8 +252,8 @@ def _check_knots(name: str, x: tuple[float, ...], *ys: tuple[float, ...]) -> Non
         raise ValueError(f"{name} must rise")
 
 
-def _straight(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
-    """Linear between points, and the nearest end outside them."""
+def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    """Linear interpolation; the nearest end outside the points."""
     if x <= xs[0]:
         return ys[0]
     if x >= xs[-1]:

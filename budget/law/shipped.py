@@ -1,4 +1,4 @@
-"""Where a law that a curriculum names is: in a file, or among those that ship with perdure."""
+"""The path of a law that a curriculum names: a file, or one shipped with perdure."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -10,7 +10,7 @@ BUILTIN = "builtin:"
 
 
 def law_path(name: str, shipped: Path | None = None) -> Path:
-    """Where a law is: `builtin:NAME` inside this package, anything else as it stands.
+    """The path of a law: inside this package for `builtin:NAME`, else the name itself.
 
     Raises:
         ConfigError: no law of that name is shipped.

@@ -41,13 +41,13 @@ def law(
     wrong = [accuracy for accuracy in accuracies if not 0 < accuracy <= 1]
     if wrong:
         raise ConfigError(f"--accuracy: a share between 0 and 1, such as 0.95, not {wrong[0]:g}")
-    from perdure.agent.law_data.findings import find_out
-    from perdure.agent.law_data.pool import only_methods, read_pool
+    from perdure.agent.law_data.dataset import read_dataset, select_methods
+    from perdure.agent.law_data.findings import compute_findings
 
     with _telling() as say:
         say("reading the checkpoints")
-        pool = read_pool([_find(path) for path in paths])
-        findings = find_out(only_methods(pool, methods) if methods else pool, accuracies, say)
+        dataset = read_dataset([_find(path) for path in paths])
+        findings = compute_findings(select_methods(dataset, methods) if methods else dataset, accuracies, say)
     written = _write(findings, output_dir, save)
     with reader_may_leave():
         _print(findings, as_json)
@@ -97,14 +97,14 @@ def _save(findings: "Findings", path: Path) -> None:
 
 
 def _write_folder(findings: "Findings", folder: Path) -> list[Path]:
-    from perdure.budget.files import write_whole
+    from perdure.budget.files import write_atomic
     from perdure.cli.law.as_json import law_object
     from perdure.cli.law.plots import draw_all
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw_all(findings, folder)
     text = json.dumps(law_object(findings), allow_nan=False, indent=1) + "\n"
-    write_whole(folder / "report.json", text.encode())
+    write_atomic(folder / "report.json", text.encode())
     return [*drawn, folder / "report.json"]
 
 

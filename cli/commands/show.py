@@ -15,7 +15,7 @@ from rich.text import Text
 
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import against, figure
+from perdure.budget.figures import figure, format_pair
 from perdure.cli.console import reader_may_leave
 from perdure.cli.find_run import find_run, in_use, read_run
 from perdure.cli.views import panels
@@ -38,7 +38,7 @@ from perdure.cli.views.state import State, with_events
 from perdure.cli.views.symbols import ASCII, Glyphs, clean, glyphs_for
 
 if TYPE_CHECKING:
-    from perdure.eval.metrics import Estimate
+    from perdure.eval.metrics import MetricEstimate
 
 UNBOUNDED = 100_000
 LEAST = 20
@@ -63,7 +63,7 @@ def show(run: Path, as_json: bool) -> None:
         print_page(state, metric_estimates(record, folder), Console(file=sys.stdout, highlight=False))
 
 
-def print_page(state: State, metrics: "Mapping[str, Estimate]", console: Console) -> None:
+def print_page(state: State, metrics: "Mapping[str, MetricEstimate]", console: Console) -> None:
     """The page in the width and the characters of the terminal; off a terminal ASCII, unbounded, without a style."""
     terminal = on_terminal(console)
     glyphs = glyphs_for(console.encoding) if terminal else ASCII
@@ -85,7 +85,7 @@ def strict(value: Any) -> Any:
     return value
 
 
-def page(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width: int) -> list[Text]:
+def page(state: State, metrics: "Mapping[str, MetricEstimate]", glyphs: Glyphs, width: int) -> list[Text]:
     """Title, table, stages, metrics; a fact that is wider than `width` goes on below where its words begin."""
     facts = (state.title, place(state), status(state), duration(state.elapsed()))
     title = clean(f" {glyphs.dot} ".join(facts), glyphs)
@@ -198,5 +198,5 @@ def _reading_words(reading: Measured) -> str:
     """`0.260`, `0.610 above the cap`, with a `confidence` `0.490 (at most 0.510) above the cap`."""
     if reading.within:
         return figure(reading.kl.value)
-    _, value, most = against(reading.cap, reading.kl.value, reading.upper_bound)
+    _, value, most = format_pair(reading.cap, reading.kl.value, reading.upper_bound)
     return f"{value} (at most {most}) above the cap" if bounded(reading) else f"{value} above the cap"

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from perdure.agent.run.folder import fresh_path
-from perdure.agent.sweep.folder import SweepFolder, locked
+from perdure.agent.sweep.folder import SweepFolder, lock_sweep
 from perdure.cli.console import reader_may_leave
 from perdure.cli.errors import USER
 from perdure.cli.find_run import SWEEPS, find
@@ -29,9 +29,9 @@ def sweep(
     from perdure.curriculum.sweeps.reader import read_sweep
 
     read = read_sweep(file, overrides, seeds)
-    from perdure.agent.sweep.sweep import begin
+    from perdure.agent.sweep.sweep import begin_sweep
 
-    _carry_out(begin(read, output_dir or fresh_path(SWEEPS, read.name)), plain=plain, as_json=as_json)
+    _run(begin_sweep(read, output_dir or fresh_path(SWEEPS, read.name)), plain=plain, as_json=as_json)
 
 
 def resume(folder: SweepFolder, plain: bool) -> None:
@@ -42,7 +42,7 @@ def resume(folder: SweepFolder, plain: bool) -> None:
     if found["status"] == "finished" and not found["failed"]:
         print(f"{folder.path} is finished; see it with: perdure show {folder.path}")
         return
-    _carry_out(folder, plain=plain, as_json=False)
+    _run(folder, plain=plain, as_json=False)
 
 
 def show(path: Path, as_json: bool) -> None:
@@ -62,10 +62,10 @@ def show(path: Path, as_json: bool) -> None:
     _print(sweep_object(found), as_json)
 
 
-def _carry_out(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
+def _run(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
     """The bar goes to stderr where stdout is for JSON alone."""
     from perdure.agent.sweep.summary import sweep_object
-    from perdure.agent.sweep.sweep import carry_out, executors, read_plan
+    from perdure.agent.sweep.sweep import executors, read_plan, run_sweep
     from perdure.cli.commands.run import quieten
     from perdure.cli.views.sweep_progress import SweepView
 
@@ -75,8 +75,8 @@ def _carry_out(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # lives then save their state, as after Ctrl-C
     console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
     try:
-        with locked(folder), SweepView(console, plain=plain) as view:
-            carry_out(folder, read_plan(folder), executors, view)
+        with lock_sweep(folder), SweepView(console, plain=plain) as view:
+            run_sweep(folder, read_plan(folder), executors, view)
     except KeyboardInterrupt:
         print(f"stopped; go on with: perdure resume {folder.path}", file=sys.stderr)
         raise

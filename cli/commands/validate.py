@@ -33,9 +33,9 @@ def _read(file: str, overrides: Sequence[str]) -> ReadCurriculum:
     """The curriculum, and that a strategy of the user's own, where it names one, can be made."""
     read = read_curriculum(file, overrides)
     if read.curriculum.strategy.type == "python":
-        from perdure.agent.own import refuse_own
+        from perdure.agent.strategies.python import check_strategy
 
-        refuse_own(read)
+        check_strategy(read)
     return read
 
 

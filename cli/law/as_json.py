@@ -18,13 +18,13 @@ def law_object(findings: Findings) -> dict[str, Any]:
     points = findings.points
     found = {
         "format": FORMAT,
-        "sources": findings.pool.sources,
-        "notes": findings.pool.notes,
+        "sources": findings.dataset.sources,
+        "notes": findings.dataset.notes,
         "world": points.world,
         "base": points.base,
         "unit": points.unit,
         "prompts": points.prompts,
-        "benchmarks": findings.pool.benchmarks,
+        "benchmarks": findings.dataset.benchmarks,
         "base_score": findings.base_score,
         "points": len(points),
         "runs": findings.runs,

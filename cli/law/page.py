@@ -43,10 +43,10 @@ def about(findings: Findings, glyphs: Glyphs) -> Iterator[Text]:
     yield Text(clean(f"the law of {counts}", glyphs), style="bold")
     yield _fact("methods", ", ".join(names), glyphs)
     base = "" if findings.base_score is None else f", on which the base scores {points(findings.base_score)} %"
-    yield _fact("forgetting", f"mean drop of {', '.join(findings.pool.benchmarks)}{base}", glyphs)
+    yield _fact("forgetting", f"mean drop of {', '.join(findings.dataset.benchmarks)}{base}", glyphs)
     yield _fact("KL", f"{_kl(findings)}, on the prompts called `{found.prompts}`", glyphs)
     yield _fact("base", f"{found.base} ({found.world} world)", glyphs)
-    for note in findings.pool.notes:
+    for note in findings.dataset.notes:
         yield Text.assemble(("  note        ", "dim"), (clean(note, glyphs), "yellow"))
 
 

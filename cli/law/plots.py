@@ -17,11 +17,11 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from perdure.agent.law_data.findings import Findings
-from perdure.budget.files import written_whole
+from perdure.budget.files import atomic_path
 from perdure.budget.law.floor import floors
 from perdure.budget.law.frontier import Frontier
 from perdure.budget.law.points import FORWARD_KL, Points
-from perdure.budget.law.resample import NOT_KNOWN
+from perdure.budget.law.resample import UNKNOWN
 from perdure.budget.law.rivals import Rival
 from perdure.budget.law.saved import Law
 from perdure.cli.law.labels import PLACES, kl_label, percent, predictor_words
@@ -63,7 +63,7 @@ def draw_all(findings: Findings, folder: Path) -> list[Path]:
             FigureCanvasAgg(figure)
             for kind, left_out in NONE.items():
                 path = folder / f"{name}.{kind}"
-                with written_whole(path, durable=False) as partial:
+                with atomic_path(path, durable=False) as partial:
                     figure.savefig(partial, format=kind, dpi=160, metadata=left_out)
                 written.append(path)
     return written
@@ -79,7 +79,7 @@ def law_figure(findings: Findings) -> Figure:
         _curves(axes, findings, log=axes is right)
         axes.set_xlabel(_kl(findings))
     left.plot([0], [0], "*", color="black", markersize=11, zorder=5, label="base")
-    left.set_ylabel(f"forgetting, points\n(mean drop of {_listed(findings.pool.benchmarks)})")
+    left.set_ylabel(f"forgetting, points\n(mean drop of {_listed(findings.dataset.benchmarks)})")
     _logarithmic(right, "x", *_ends(points.predictors[FORWARD_KL]))
     _legend(figure, [left])
     return figure
@@ -153,7 +153,7 @@ def _retention(axes: Axes, findings: Findings) -> None:
     _from_the_frontiers(axes, findings)
     axes.set_xlabel("accuracy on the new task, %")
     what = "change since the base, points" if findings.base_score is None else "kept, %"
-    axes.set_ylabel(f"{what}\n(mean of {_listed(findings.pool.benchmarks)})")
+    axes.set_ylabel(f"{what}\n(mean of {_listed(findings.dataset.benchmarks)})")
 
 
 def _exponential(axes: Axes, frontier: Frontier, colour: str, width: float) -> None:
@@ -211,7 +211,7 @@ def _dots(axes: Axes, rivals: Sequence[Rival]) -> None:
     looks = {"quadratic": ("o", 0.12, "#0072b2"), "monotone": ("D", -0.16, "#d55e00")}
     for kind, (marker, shift, colour) in looks.items():
         for place, rival in enumerate(rivals):
-            r2 = rival.standings[kind].fit.r2 if kind in rival.standings else NOT_KNOWN
+            r2 = rival.standings[kind].fit.r2 if kind in rival.standings else UNKNOWN
             if r2.low is not None and r2.high is not None:
                 axes.plot([r2.low, r2.high], [place + shift] * 2, color=colour, linewidth=1.2)
             if r2.value is not None:

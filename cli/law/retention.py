@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from perdure.agent.law_data.findings import NEAR, Findings, best_of, ranked
+from perdure.agent.law_data.findings import ACCURACY_WINDOW, Findings, best_method, rank_methods
 from perdure.budget.law.floor import MethodExcess
 from perdure.budget.law.frontier import RetentionAt
 from perdure.cli.law.labels import fixed, interval, interval_points, percent
@@ -20,12 +20,12 @@ def retention(findings: Findings, accuracy: float, form: Form) -> Iterator[Text]
     at = findings.accuracies.index(accuracy)
     what = "change of the benchmarks" if findings.base_score is None else "kept on the benchmarks"
     yield Text(f"{what}, points, at {percent(accuracy)} on the new task", style="bold")
-    found = ranked(findings.retention, accuracy)
+    found = rank_methods(findings.retention, accuracy)
     if not any(one.reached for one in found):
         yield Text("  n/a: no checkpoint reaches it")
         return
     spent = {one.method: one for one in findings.excess_at[at]}
-    best = best_of(found)
+    best = best_method(found)
     told, seeds = _is_known(findings.excess_at[at]), findings.seeds > 1
     head = ("method", "exponential fit", "best checkpoint", *(BY_SEED if seeds else ()), *(EXCESS if told else ()))
     rows = [
@@ -46,7 +46,7 @@ def retention(findings: Findings, accuracy: float, form: Form) -> Iterator[Text]
         words = f"less the best: by {by}, less {best.method}, first of those that the most seeds reach, in each seed"
         yield Text(clean(f"  {words}", form.glyphs), style="dim")
     if told:
-        band = f"{percent(accuracy)} to {percent(accuracy + NEAR)}"
+        band = f"{percent(accuracy)} to {percent(accuracy + ACCURACY_WINDOW)}"
         yield Text(f"  KL, floor and excess: nats, mean over the checkpoints of {band}", style="dim")
 
 

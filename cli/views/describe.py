@@ -7,7 +7,7 @@ from typing import Any
 
 from perdure.agent.run.events import Intervened
 from perdure.agent.run.state import StageState
-from perdure.budget.figures import against, figure
+from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
 from perdure.cli.views.format import estimate, last_reading, percent
 
@@ -31,7 +31,7 @@ def intervention_words(event: Intervened, row: StageState | None = None) -> str:
 
 def projected_words(event: Intervened, row: StageState | None) -> str:
     """`projected to 37 % of the way from step 40 to step 60: KL 0.998 of 1.000 (12 readings)`, and the scores there."""
-    cap, kl = against(_cap(row), event.kl)
+    cap, kl = format_pair(_cap(row), event.kl)
     of = "" if _cap(row) is None else f" of {cap}"
     start = event.start or "the last state within the cap"
     way = f"projected to {percent(event.share)} of the way from {start} to step {event.step}{undoing(event, start)}"
@@ -62,7 +62,7 @@ def recovered_words(event: Intervened, row: StageState | None) -> str:
     """
     steps, before, after = event.steps, event.kl_before, event.kl_after
     cap = _cap(row)
-    _, start, end = against(cap, before, after)
+    _, start, end = format_pair(cap, before, after)
     way = f"KL {start} to {end}"
     if event.undone:
         return f"{steps} steps of distillation from the base undone: {way}"
@@ -87,7 +87,7 @@ def price_words(price: StagePrice, sign: str = "±") -> str:
     floor = figure(price.floor)
     if price.floor_interval is not None:
         floor += f" [{', '.join(map(figure, price.floor_interval))}]"
-    left, needed = against(price.remaining_kl, price.required_kl)
+    left, needed = format_pair(price.remaining_kl, price.required_kl)
     need = "what the budget counts of it cannot be told" if price.required_kl is None else f"{needed} needed"
     end = f"WARNING: {price.refusal}" if price.refusal else f"{need}, {left} left"
     return f"{start}: at least {floor} nats an answer; {end}"

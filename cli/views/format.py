@@ -7,7 +7,7 @@ from typing import Any
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
-from perdure.budget.figures import against, figure
+from perdure.budget.figures import figure, format_pair
 from perdure.budget.monitor import Forecast
 
 USUAL_LEVEL = 0.95
@@ -43,7 +43,7 @@ def share_of_cap(reading: Measured) -> float:
 def kl_words(reading: Measured, sign: str = "±") -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = reading.kl
-    cap, shown, most = against(reading.cap, value.value, reading.upper_bound)
+    cap, shown, most = format_pair(reading.cap, value.value, reading.upper_bound)
     words = estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
     return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{reading.unit}"
 
@@ -106,7 +106,7 @@ def cap_words(row: StageState) -> str:
     if life is None or row.cap is None or not row.cap < life.cap:
         return ""
     asked = "" if row.share is None else f"; the strategy asked for {percent(row.share)} of what was left"
-    most, cap = against(life.cap, row.cap)
+    most, cap = format_pair(life.cap, row.cap)
     return f"{cap} of the life's {most} nats/{life.unit}{asked}"
 
 

@@ -28,7 +28,7 @@ from perdure.cli.views.state import Progress, State, with_event, with_events, wi
 from perdure.cli.views.symbols import Glyphs, glyphs_for
 
 if TYPE_CHECKING:
-    from perdure.eval.metrics import Estimate
+    from perdure.eval.metrics import MetricEstimate
 
 REFRESH = 8
 LOW = 18
@@ -71,7 +71,7 @@ def top(state: State, now: float, glyphs: Glyphs, width: int, low: bool) -> list
     ]
 
 
-def final(state: State, metrics: "Mapping[str, Estimate]", glyphs: Glyphs, width: int) -> list[Text]:
+def final(state: State, metrics: "Mapping[str, MetricEstimate]", glyphs: Glyphs, width: int) -> list[Text]:
     """What stays on the screen: header, KL, interventions, the table with all its rows, the metrics."""
     if state.record.status == "empty":
         return []
@@ -220,7 +220,7 @@ class LiveView:
         else:
             self.console.print(Text(text, style="yellow"))
 
-    def metrics(self) -> "Mapping[str, Estimate]":
+    def metrics(self) -> "Mapping[str, MetricEstimate]":
         """The metrics of the life so far; none before a stage is done, or where its files cannot be read."""
         if self.run_folder is None or not any(row.committed and row.stage > 0 for row in self.state.record.rows):
             return {}

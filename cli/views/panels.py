@@ -15,7 +15,7 @@ from perdure.cli.views.retention_table import kl_style
 from perdure.cli.views.symbols import Glyphs, bar, clean, shorten, spark
 
 if TYPE_CHECKING:
-    from perdure.eval.metrics import Estimate
+    from perdure.eval.metrics import MetricEstimate
 
 LABEL, NAME, GAP = 8, 18, 2
 STATUS_STYLE = {
@@ -162,7 +162,7 @@ def shorten_end(words: str, width: int, glyphs: Glyphs) -> str:
     return words if cell_len(words) <= width else _cut(words, width, glyphs)
 
 
-def metric_lines(metrics: "Mapping[str, Estimate]", width: int, glyphs: Glyphs) -> list[Text]:
+def metric_lines(metrics: "Mapping[str, MetricEstimate]", width: int, glyphs: Glyphs) -> list[Text]:
     """One line a metric: its value in percent, the 95 % interval, the formula (`perdure.eval.metrics`)."""
     if not metrics:
         return []
@@ -183,7 +183,7 @@ def metric_lines(metrics: "Mapping[str, Estimate]", width: int, glyphs: Glyphs) 
     return lines
 
 
-def metric_words(metric: "Estimate") -> str:
+def metric_words(metric: "MetricEstimate") -> str:
     """`61.2 % [55.1, 67.3]`; `n/a` for a metric that this life cannot have, no interval where none can be told."""
     if metric.value is None or not finite(metric.value):
         return "  n/a"

@@ -7,7 +7,7 @@ from rich.text import Text
 from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
 from perdure.agent.prices import SAMPLES, rate_interval
-from perdure.budget.figures import against, figure
+from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
 from perdure.cli.law.text_table import Form, table
 from perdure.cli.views.format import duration
@@ -71,7 +71,7 @@ def _interval(ends: tuple[float, float]) -> str:
 def _price(price: StagePrice) -> tuple[str, ...]:
     interval = price.floor_interval
     rate = price.base_rate
-    left, need = against(price.remaining_kl, price.required_kl)
+    left, need = format_pair(price.remaining_kl, price.required_kl)
     return (
         f"{price.stage} {price.name}",
         "n/a" if rate is None else f"{figure(rate.value)} {_interval(rate_interval(rate))}",

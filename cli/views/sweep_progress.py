@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from perdure.agent.sweep.contract import Failed, Finished
-from perdure.agent.sweep.sweep import Plan
+from perdure.agent.sweep.contract import FailedCell, FinishedCell
+from perdure.agent.sweep.sweep import SweepPlan
 from perdure.budget.figures import figure
 from perdure.cli.console import reader_may_leave
 from perdure.cli.views.format import duration
@@ -62,7 +62,7 @@ class SweepView:
         if self._bar is not None:
             self._bar.stop()
 
-    def begin(self, plan: Plan, done: int) -> None:
+    def begin(self, plan: SweepPlan, done: int) -> None:
         """The sweep is about to go on; `done` of its cells are finished."""
         self._pace = Pace(len(plan.cells), done, self._clock)
         if self._bar is not None:
@@ -72,9 +72,9 @@ class SweepView:
             before = f", {done} finished before" if done else ""
             self._say(f"sweep {plan.name}: {len(plan.cells)} cells{before}")
 
-    def cell(self, outcome: Finished | Failed) -> None:
+    def cell(self, outcome: FinishedCell | FailedCell) -> None:
         """One cell is over."""
-        failed = isinstance(outcome, Failed)
+        failed = isinstance(outcome, FailedCell)
         self._pace.count(failed=failed)
         if self._bar is not None:
             told = f"{self._pace.failed} failed" if self._pace.failed else ""
@@ -89,11 +89,11 @@ class SweepView:
             self._console.file.flush()
 
 
-def outcome_words(outcome: Finished | Failed) -> str:
+def outcome_words(outcome: FinishedCell | FailedCell) -> str:
     """`cell 0007 (arm sft-1, seed 0): accuracy 0.948, forgetting 0.120, KL 1.203`, or why it failed."""
     cell = outcome.cell
     name = cell_words(cell.id, cell.values, cell.seed)
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, FailedCell):
         return f"{name} FAILED: {reason_words(outcome.reason)}"
     last = outcome.rows[-1]
     figures = {"accuracy": "accuracy", "forgetting": "forgetting", "KL": "kl_base_to_policy"}

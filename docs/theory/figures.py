@@ -1,4 +1,4 @@
-"""The figures of the page, as SVG: the same numbers give the same file."""
+"""The figures of the page as reproducible SVG."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from docs.theory import coins, em
-from docs.theory.bandit import SEVEN, Array, forward, least, projection, reverse
+from docs.theory.bandit import SEVEN, Array, kl_forward, kl_reverse, least_kl, projection
 from docs.theory.flows import follow
 from docs.theory.tables import ACCURACIES, METHODS
 
@@ -35,7 +35,7 @@ TICKS = (0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 
 
 def main(folder: Path) -> None:
-    """Writes every figure into the folder."""
+    """Write every figure into the folder."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
@@ -52,7 +52,7 @@ def kl_against_accuracy(plt: Any) -> Any:
     grid = _from_logit(np.linspace(_logit(0.6), _logit(0.999), 46)[1:])
     paths = {name: follow(SEVEN, METHODS[name].field, until=0.9991) for name in LINES}
     figure, both = plt.subplots(1, 2, figsize=(10, 4.6))
-    for axes, measure, words in ((both[0], reverse, "KL(π‖π0)"), (both[1], forward, "KL(π0‖π)")):
+    for axes, measure, words in ((both[0], kl_reverse, "KL(π‖π0)"), (both[1], kl_forward, "KL(π0‖π)")):
         for name, (colour, label) in LINES.items():
             values = [0.0] + [np.nan if p is None else measure(p, SEVEN) for p in map(paths[name].at, grid)]
             look = {"linestyle": "--", "zorder": 4} if name == "tilt" else {}
@@ -70,7 +70,7 @@ def kl_against_accuracy(plt: Any) -> Any:
 
 
 def inside_the_right_arms(plt: Any) -> Any:
-    """How the right arms share their mass, in barycentric coordinates; the dots are 90, 95 and 98 % accuracy."""
+    """The shares of the right arms, in barycentric coordinates; dots mark 90, 95 and 98 % accuracy."""
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
     corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
     axes.plot(*corners[[0, 1, 2, 0]].T, color="0.5", linewidth=1)
@@ -93,16 +93,16 @@ def inside_the_right_arms(plt: Any) -> Any:
 
 
 def alternating_projections(plt: Any) -> Any:
-    """EM between policy gradient and tilt; and EM where the class cannot express everything."""
+    """EM between policy gradient and tilt; and EM in a restricted class."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4))
     lengths = np.geomspace(0.5, 100, 24)
-    left.plot(lengths, [reverse(em.inexact(SEVEN, length, 0.98)[0], SEVEN) for length in lengths], color="#0072b2")
+    left.plot(lengths, [kl_reverse(em.inexact(SEVEN, length, 0.98)[0], SEVEN) for length in lengths], color="#0072b2")
     for words in ("policy gradient", "tilt"):
-        level = reverse(follow(SEVEN, METHODS[words].field, until=0.98).end, SEVEN)
+        level = kl_reverse(follow(SEVEN, METHODS[words].field, until=0.98).end, SEVEN)
         left.axhline(level, color="0.4", linewidth=1, linestyle="--")
         left.text(0.5, level + 0.006, f"{words} {level:.3f}", va="bottom")
-    left.axhline(reverse(least(SEVEN, 0.98), SEVEN), color="0.4", linewidth=1)
-    left.text(0.5, 0.415, f"least {reverse(least(SEVEN, 0.98), SEVEN):.3f}", va="top")
+    left.axhline(kl_reverse(least_kl(SEVEN, 0.98), SEVEN), color="0.4", linewidth=1)
+    left.text(0.5, 0.415, f"least {kl_reverse(least_kl(SEVEN, 0.98), SEVEN):.3f}", va="top")
     left.set(xscale="log", ylim=(0.38, 0.8), xlabel="length of the M-step (learning rate × steps)")
     left.set_xticks([1, 10, 100], ["1", "10", "100"])
     left.set_ylabel("KL(π‖π0) at 98 % accuracy, nats")
@@ -120,8 +120,8 @@ def _coins(axes: Any) -> None:
         axes.text(0.505, 1 - (1 - level) / 0.5, f"{100 * level:.0f} %", color="0.4", va="bottom")
     steps = np.array(coins.em(coins.FAIR, 0.5, 0.5, 40))
     axes.plot(*steps.T, "o-", color="#d55e00", markersize=4, label="EM, exact M-steps")
-    nearest = np.array([coins.nearest(0.5, 0.5, at) for at in 1 - np.geomspace(0.249, 1e-4, 160)])
-    axes.plot(*np.vstack([nearest, [1, 0.5]]).T, color="black", label="least KL(π‖π0) in the class")
+    best = np.array([coins.least_kl_coins(0.5, 0.5, at) for at in 1 - np.geomspace(0.249, 1e-4, 160)])
+    axes.plot(*np.vstack([best, [1, 0.5]]).T, color="black", label="least KL(π‖π0) in the class")
     axes.set(xlim=(0.49, 1.01), ylim=(0.49, 1.01), xlabel="heads of the first coin", ylabel="heads of the second coin")
     axes.set_title("EM with two coins: a class without q*")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)

@@ -1,4 +1,4 @@
-"""The parts of docs/theory.md that are computed; everything outside their markers is written by hand."""
+"""The computed parts of docs/theory.md, between markers; the rest is written by hand."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ BLOCK = re.compile(r"<!-- theory:(\w+) -->\n.*?<!-- theory:end -->", re.DOTALL)
 
 
 def blocks() -> dict[str, str]:
-    """Every table of the page, by the name in its marker. A few seconds."""
+    """Every table of the page, by the name in its marker; takes a few seconds."""
     return {
         "methods": tables.methods_table(),
         "random": tables.random_table(),
@@ -22,10 +22,10 @@ def blocks() -> dict[str, str]:
 
 
 def with_blocks(text: str, content: Mapping[str, str]) -> str:
-    """The page with what stands between its markers replaced. Doing it again changes nothing.
+    """The page with the text between its markers replaced.
 
     Raises:
-        ValueError: the page lacks a block, or has one that nobody computes.
+        ValueError: the page lacks a block, or has one that is not computed.
     """
     if sorted(BLOCK.findall(text)) != sorted(content):
         raise ValueError(f"the page has the blocks {sorted(BLOCK.findall(text))}, computed are {sorted(content)}")

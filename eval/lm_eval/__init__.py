@@ -1,1 +1,1 @@
-"""lm-eval's tasks, scored in memory."""
+"""Scores lm-eval's tasks in memory."""

@@ -1,8 +1,8 @@
-"""Benchmarks through lm-eval, in memory: the same model object, no second load, nothing printed, nothing disturbed.
+"""Benchmarks through lm-eval, in memory: on the same model object, without output or side effects.
 
-As `lm_eval.simple_evaluate` does, with two departures: `num_fewshot` on a task that fixes its own at 0 is refused
-(lm-eval ignores it), and the seeds of random few-shot examples are set again before each benchmark, so that every
-checkpoint is asked the same questions. Settings are lm-eval's: a task's own YAML says how many tokens it may write.
+As `lm_eval.simple_evaluate`, with two departures: `num_fewshot` is refused for a task that fixes it at 0 (lm-eval
+ignores it), and the seeds of few-shot examples are set again before each benchmark, so that every checkpoint gets the
+same questions. A task's own YAML limits the tokens of an answer.
 """
 
 import inspect
@@ -18,17 +18,17 @@ from typing import Any
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, Evaluation
-from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, BuiltOnce, Task, TaskLibrary, silenced
+from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary, silence
 from perdure.eval.scorefile import ItemResult, Score, make_score
 from perdure.eval.task_score import CausalPolicy
 
 
 @dataclass(frozen=True)
 class LmBenchmark:
-    """One benchmark whose task and data are loaded; `tasks` has several members if it is a group."""
+    """One loaded benchmark; a group has several `tasks`."""
 
     settings: Benchmark
-    tasks: tuple[Task, ...]
+    tasks: tuple[LmTask, ...]
     metric: str
     filter: str
     fingerprint: str
@@ -38,18 +38,18 @@ class LmBenchmark:
         return self.settings.title
 
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
-        """See `PreparedBenchmark.score`. A group's score is the mean over all its items: members weigh as their sizes.
+        """See `PreparedBenchmark.score`. A group's score is the mean over the items of all its tasks.
 
         Raises:
-            ModelError: the policy is no causal language model of transformers or peft, or cannot be asked: no chat
-                template, or too short a context.
-            ConfigError: the metric is not one number an item.
+            ModelError: the policy is no causal language model of transformers or peft, has no chat template, or has
+                too short a context.
+            ConfigError: the metric is not one number per item.
         """
         if not isinstance(policy, CausalPolicy):
             raise ModelError(f"benchmark {self.name!r} needs a causal language model, which this policy is not")
-        from perdure.eval.lm_eval.model import answer
+        from perdure.eval.lm_eval.model import evaluate_tasks
 
-        samples = answer(self.tasks, policy.model, policy.tokenizer, self.settings, evaluation.batch_size)
+        samples = evaluate_tasks(self.tasks, policy.model, policy.tokenizer, self.settings, evaluation.batch_size)
         items = [
             _item_result(self, name if len(self.tasks) > 1 else None, sample)
             for name, rows in samples.items()
@@ -63,8 +63,8 @@ def prepare_lm_benchmark(benchmark: Benchmark, library: TaskLibrary) -> LmBenchm
     """Load one task and its data, and try its first item.
 
     Raises:
-        ConfigError: an unknown task, metric or folder, a task that executes code, settings that do not fit.
-        DataError: data that is missing or cannot be reached, or fewer examples than `num_fewshot`.
+        ConfigError: an unknown task, metric or folder, a task that executes code, or invalid settings.
+        DataError: data that is missing or unreachable, or fewer examples than `num_fewshot`.
     """
     tasks = library.load(benchmark)
     for task in tasks:
@@ -73,22 +73,22 @@ def prepare_lm_benchmark(benchmark: Benchmark, library: TaskLibrary) -> LmBenchm
     for task in tasks:
         _try_first_item(task, benchmark)
     fingerprint = _fingerprint(benchmark, tasks, metric, chosen)
-    return LmBenchmark(benchmark, tuple(BuiltOnce(task) for task in tasks), metric, chosen, fingerprint)
+    return LmBenchmark(benchmark, tuple(CachedTask(task) for task in tasks), metric, chosen, fingerprint)
 
 
-def _set_fewshot(task: Task, benchmark: Benchmark) -> None:
-    own, wanted = task.get_config("num_fewshot"), benchmark.num_fewshot
-    if wanted is not None and own == 0 and wanted != 0:
+def _set_fewshot(task: LmTask, benchmark: Benchmark) -> None:
+    fixed, wanted = task.get_config("num_fewshot"), benchmark.num_fewshot
+    if wanted is not None and fixed == 0 and wanted != 0:
         raise ConfigError(
             f"benchmark {benchmark.tasks!r}: num_fewshot is {wanted}, but the task {task.task_name!r} fixes it at 0 "
             "(lm-eval would ignore yours); leave num_fewshot out"
         )
-    task.set_config(key="num_fewshot", value=(own or 0) if wanted is None else wanted)
+    task.set_config(key="num_fewshot", value=(fixed or 0) if wanted is None else wanted)
     task.set_fewshot_seed(seed=FEWSHOT_SEED)
 
 
-def _metric(benchmark: Benchmark, tasks: Sequence[Task]) -> tuple[str, str]:
-    """The metric and the filter; `metric` may name both, as lm-eval prints them: `exact_match,strict-match`."""
+def _metric(benchmark: Benchmark, tasks: Sequence[LmTask]) -> tuple[str, str]:
+    """The metric and the filter; `metric` may name both as lm-eval does: `exact_match,strict-match`."""
     filters = [each.name for each in tasks[0]._filters]
     wanted, _, chosen = (benchmark.metric or next(iter(tasks[0].aggregation()))).partition(",")
     if chosen and chosen not in filters:
@@ -97,22 +97,22 @@ def _metric(benchmark: Benchmark, tasks: Sequence[Task]) -> tuple[str, str]:
         usable = [name for name in task.aggregation() if _is_mean(task, name)]
         if wanted not in usable:
             raise ConfigError(
-                f"benchmark {benchmark.tasks!r}: metric {wanted!r} cannot be used; it must be a mean over items of "
-                f"which more is better. Set `metric` to one of: {', '.join(usable) or '(this task has none)'}"
+                f"benchmark {benchmark.tasks!r}: metric {wanted!r} cannot be used; it must be a mean over items, "
+                f"and higher must be better. Set `metric` to one of: {', '.join(usable) or '(this task has none)'}"
             )
     return wanted, chosen or filters[0]
 
 
-def _is_mean(task: Task, metric: str) -> bool:
+def _is_mean(task: LmTask, metric: str) -> bool:
     from lm_eval.api.metrics import mean, nanmean
 
     return task.aggregation()[metric] in (mean, nanmean) and task.higher_is_better().get(metric, True) is not False
 
 
-def _try_first_item(task: Task, benchmark: Benchmark) -> None:
-    """Build one request, to find faults in templates, columns and few-shot settings now."""
+def _try_first_item(task: LmTask, benchmark: Benchmark) -> None:
+    """Build one request, to detect faulty templates, columns and few-shot settings early."""
     try:
-        with silenced():
+        with silence():
             task.build_all_requests(limit=1)
     except Exception as error:
         shots = task.get_config("num_fewshot")
@@ -122,15 +122,12 @@ def _try_first_item(task: Task, benchmark: Benchmark) -> None:
         ) from error
 
 
-def _fingerprint(benchmark: Benchmark, tasks: Sequence[Task], metric: str, chosen: str) -> str:
-    """SHA-256 of all that a score depends on but the model: task, data, settings and lm-eval's version.
-
-    Paths are left out: equal tasks in two places are equal.
-    """
+def _fingerprint(benchmark: Benchmark, tasks: Sequence[LmTask], metric: str, chosen: str) -> str:
+    """SHA-256 of all that a score depends on except the model: task, data, settings and lm-eval's version; no paths."""
     digest = sha256()
     settings = {"limit": benchmark.limit, "apply_chat_template": benchmark.apply_chat_template}
     _add(digest, settings | {"metric": metric, "filter": chosen, "lm_eval": version("lm_eval")})
-    with silenced():
+    with silence():
         for task in tasks:
             config = {k: v for k, v in task.dump_config().items() if k not in ("dataset_kwargs", "dataset_path")}
             config["metadata"] = {k: v for k, v in config.get("metadata", {}).items() if k != "config_source"}
@@ -147,7 +144,7 @@ def _add(digest: Any, value: Any) -> None:
 
 
 def _source(value: Any) -> str:
-    """A function by its source; anything else by its text, as long as that is not an address."""
+    """A function's source; anything else as text."""
     if callable(value):
         try:
             return inspect.getsource(value)
@@ -161,7 +158,7 @@ def _item_result(benchmark: LmBenchmark, member: str | None, sample: dict[str, A
     value = sample.get(benchmark.metric)
     if not isinstance(value, bool | int | float) and not hasattr(value, "__float__") and value is not None:
         raise ConfigError(
-            f"benchmark {benchmark.settings.tasks!r}: metric {benchmark.metric!r} is not one number an item; "
+            f"benchmark {benchmark.settings.tasks!r}: metric {benchmark.metric!r} is not one number per item; "
             "choose another `metric`"
         )
     score = None if value is None or math.isnan(value) else float(value)

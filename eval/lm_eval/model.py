@@ -1,4 +1,4 @@
-"""Asks a model lm-eval's questions. Imports lm-eval, which takes seconds: import it where it is needed."""
+"""Runs lm-eval's tasks on a model. Imports lm-eval, which takes seconds: import this module late."""
 
 import copy
 import random
@@ -13,11 +13,11 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 from perdure.budget.errors import ModelError
 from perdure.curriculum.schema import Benchmark
-from perdure.eval.lm_eval.tasks import BuiltOnce, quiet_logs
-from perdure.eval.preserve_rng import undisturbed
+from perdure.eval.lm_eval.tasks import CachedTask, quiet_logs
+from perdure.eval.preserve_rng import preserve_rng
 
 SEEDS = {"python": 0, "numpy": 1234, "torch": 1234}
-"""Those of `lm_eval.simple_evaluate`, for the few tasks that sample."""
+"""The seeds of `lm_eval.simple_evaluate`, for the few tasks that sample."""
 
 
 class QuietLM(HFLM):  # type: ignore[misc]
@@ -33,19 +33,19 @@ class QuietLM(HFLM):  # type: ignore[misc]
         return super().generate_until(requests, disable_tqdm=True)
 
 
-def answer(
-    tasks: Sequence[BuiltOnce], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int
+def evaluate_tasks(
+    tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """lm-eval's per-item samples of each task. Leaves generator states, the model's mode and the tokenizer alone.
+    """lm-eval's per-item samples of each task. Preserves generator states, the model's mode and the tokenizer.
 
     Raises:
-        ModelError: the tokenizer lacks a chat template, or the context is too short for what a task may write.
+        ModelError: the tokenizer lacks a chat template, or the context is too short for a task's answers.
     """
     if settings.apply_chat_template and not getattr(tokenizer, "chat_template", None):
         raise ModelError(
             f"benchmark {settings.tasks!r} has apply_chat_template, but the model's tokenizer has no chat template"
         )
-    with undisturbed(model), quiet_logs():
+    with preserve_rng(model), quiet_logs():
         random.seed(SEEDS["python"])
         np.random.seed(SEEDS["numpy"])
         torch.manual_seed(SEEDS["torch"])
@@ -70,6 +70,6 @@ def _refuse_too_long(task: Any, lm: HFLM, settings: Benchmark) -> None:
     tokens = normalize_gen_kwargs(kwargs, lm.max_gen_toks)["max_gen_toks"]
     if tokens >= lm.max_length:
         raise ModelError(
-            f"benchmark {settings.tasks!r} may write {tokens} tokens, but the model's context holds {lm.max_length}; "
+            f"benchmark {settings.tasks!r} allows {tokens} tokens, but the model's context holds {lm.max_length}; "
             "set `generation_kwargs: {max_gen_toks: …}` in the task's YAML (by `include_path`)"
         )

@@ -1,7 +1,7 @@
 """Finds and loads lm-eval tasks, with errors that a user can act on.
 
-lm-eval's index of its own tasks takes 12 s to build. So the user's folder is looked through first, then lm-eval's
-files for the one that defines the name; only groups and tags of lm-eval need its whole index.
+lm-eval's index of its own tasks takes 12 s to build. So the user's folder is searched first, then lm-eval's files for
+the one that defines the name; only groups and tags of lm-eval need its index.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ FILE_FORMATS = ("json", "csv", "parquet", "text", "arrow")
 _DEFINES = re.compile(rb"^(task|group|tag):[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 _LISTED = re.compile(rb"^\s*-\s*[\"']?([\w.:+-]+)[\"']?\s*$", re.MULTILINE)
 
-Task = Any
+LmTask = Any
 """An `lm_eval.api.task.Task`."""
 
 FEWSHOT_SEED = 1234
@@ -32,20 +32,20 @@ FEWSHOT_SEED = 1234
 
 
 class TaskLibrary:
-    """All lm-eval tasks within reach; each folder is indexed once."""
+    """All available lm-eval tasks; each folder is indexed once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._managers: dict[Path, Any] = {}
 
-    def load(self, benchmark: Benchmark) -> list[Task]:
+    def load(self, benchmark: Benchmark) -> list[LmTask]:
         """The task of that name, or the leaf tasks of the group or tag.
 
         Raises:
-            ConfigError: no such task or folder, a task that executes code or is not about text, a broken task file.
+            ConfigError: no such task or folder, a task that executes code or is not text only, a broken task file.
             DataError: the task's data is missing or on a hub that cannot be reached.
         """
-        with silenced(), _explained(benchmark):
+        with silence(), _explained(benchmark):
             manager, spec = self._find(benchmark)
             for config in _raw_configs(manager, spec):
                 _refuse_unsafe(benchmark, config)
@@ -57,7 +57,7 @@ class TaskLibrary:
         for task in tasks:
             _refuse_unsafe(benchmark, {"unsafe_code": getattr(task, "UNSAFE_CODE", False)})
             if getattr(task, "MULTIMODAL", False):
-                raise ConfigError(f"benchmark {benchmark.tasks!r} shows images or sounds; only text is supported")
+                raise ConfigError(f"benchmark {benchmark.tasks!r} uses images or sounds; only text is supported")
         return tasks
 
     def _find(self, benchmark: Benchmark) -> tuple[Any, str]:
@@ -100,7 +100,7 @@ class TaskLibrary:
 
     @cached_property
     def _defaults(self) -> tuple[dict[str, Path], set[str]]:
-        """lm-eval's own names with the first file that defines each, and everything that stands in a list there."""
+        """The first file that defines each of lm-eval's names, and all names that occur in a list there."""
         spec = importlib.util.find_spec("lm_eval.tasks")
         assert spec is not None and spec.submodule_search_locations
         paths: dict[str, Path] = {}
@@ -114,13 +114,10 @@ class TaskLibrary:
         return paths, listed
 
 
-class BuiltOnce:
-    """An lm-eval task whose requests are built at the first evaluation and asked again at the later ones.
+class CachedTask:
+    """An lm-eval task that builds its requests once for each chat template."""
 
-    Everything else is the task's own. Requests are built again for another chat template.
-    """
-
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: LmTask) -> None:
         self._task = task
         self._built_for: tuple[Any, ...] | None = None
 
@@ -141,7 +138,7 @@ class BuiltOnce:
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """No log lines, warnings or `datasets` progress bars; the streams stay as they are, for a live view to write to."""
+    """Suppress log lines, warnings and `datasets` progress bars, but not the streams, which a live view may use."""
     import datasets
 
     before, bars = logging.root.manager.disable, datasets.are_progress_bars_disabled()
@@ -158,14 +155,14 @@ def quiet_logs() -> Iterator[None]:
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Nothing at all on stdout and stderr. For short moments, or before a live view starts."""
+def silence() -> Iterator[None]:
+    """Suppress all output, also on stdout and stderr: for short moments, or before a live view starts."""
     with quiet_logs(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield
 
 
 def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:
-    """The YAML of a task, or of a group and its members, functions unresolved: nothing of it has been imported."""
+    """The YAML of a task, or of a group and its members, with functions unresolved, so that nothing is imported."""
     from lm_eval.tasks._yaml_loader import load_yaml
 
     if spec in manager.task_index:
@@ -174,7 +171,7 @@ def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:
 
 
 def _entries(manager: Any, name: str) -> Iterator[Any]:
-    """The index entry of that name and, for a group or a tag, those of its members."""
+    """The index entry of that name and, for a group or tag, those of its members."""
     entry = manager.task_index.get(name)
     if entry is None:
         return
@@ -187,7 +184,7 @@ def _entries(manager: Any, name: str) -> Iterator[Any]:
 
 
 def _defines_task(path: Path, name: str) -> bool:
-    """Whether lm-eval would list `path` as the task `name` (and not as a group)."""
+    """True if lm-eval would list `path` as the task `name`, not as a group."""
     from lm_eval.tasks._yaml_loader import load_yaml
 
     config = load_yaml(path, resolve_func=False)
@@ -195,9 +192,9 @@ def _defines_task(path: Path, name: str) -> bool:
 
 
 def _find_data_beside_the_file(entry: Any) -> None:
-    """Read relative `data_files` from the YAML's own folder where they lie there.
+    """Resolve relative `data_files` in the YAML's own folder if they exist there.
 
-    A departure: lm-eval looks in the working directory alone, so that a folder of tasks works from one place only.
+    Departure: lm-eval looks only in the working directory, so that a folder of tasks works from one place only.
     """
     from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -226,12 +223,12 @@ def _refuse_unsafe(benchmark: Benchmark, config: dict[str, Any]) -> None:
     if config.get("unsafe_code"):
         raise ConfigError(
             f"benchmark {benchmark.tasks!r} executes code that the model writes, which perdure does not do. "
-            "Leave it out, or run it with lm-eval in a sandbox on the saved stages."
+            "Remove it, or run it with lm-eval in a sandbox on the saved stages."
         )
 
 
 def _refuse_broken_file(name: str, folder: Path) -> None:
-    """lm-eval skips files that it cannot read; if one of them may be the task asked for, say what is wrong with it."""
+    """Report a file that lm-eval cannot read, and would skip, if it may define the task."""
     from lm_eval.tasks._yaml_loader import load_yaml
 
     for path in sorted(folder.rglob("*.yaml")):
@@ -252,7 +249,7 @@ def _unknown(benchmark: Benchmark, known: list[str]) -> str:
 
 @contextmanager
 def _explained(benchmark: Benchmark) -> Iterator[None]:
-    """Whatever goes wrong while a task is loaded lies in the task or its data: say so in one message."""
+    """Turn any error in loading a task into one message about the task or its data."""
     try:
         yield
     except PerdureError:
@@ -280,7 +277,7 @@ def _is_hub_error(error: BaseException) -> bool:
 
 def _unreachable(benchmark: Benchmark, error: BaseException) -> str:
     return (
-        f"benchmark {benchmark.tasks!r}: its data cannot be had from the hub: {_first_line(error)}. The local "
+        f"benchmark {benchmark.tasks!r}: its data is not available from the hub: {_first_line(error)}. Local "
         "alternative: a folder with a task YAML of this name, with `dataset_path: json` and `dataset_kwargs: "
         "{data_files: {test: FILE.jsonl}}`, given by `include_path` (`--set benchmarks.N.include_path=FOLDER`)."
     )

@@ -1,1 +1,1 @@
-"""The benchmarks that ship with perdure."""
+"""Benchmarks that ship with perdure."""

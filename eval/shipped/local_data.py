@@ -1,4 +1,4 @@
-"""Loads the .jsonl file beside the task YAML, wherever the package is installed."""
+"""Loads the .jsonl file beside a task YAML, wherever the package is installed."""
 
 import json
 from pathlib import Path

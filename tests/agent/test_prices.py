@@ -68,7 +68,7 @@ def test_prices_by_hand() -> None:
 def test_the_issues_example() -> None:
     config = curriculum((None, None, 0.98), kl=0.1, unit="sequence", prompts="task")
     prices = price_stages(config, {3: rate(0.8)}, {f"task{number}": (3, 3) for number in range(3)})
-    assert [one.refusal for one in prices] == [None, None, "stage 3 needs at least 0.298 nats, 0.100 are left"]
+    assert [one.refusal for one in prices] == [None, None, "stage 3 needs at least 0.298 nats, 0.100 remain"]
     assert [one.target for one in prices] == [None, None, 0.98]
     assert prices[0].floor is prices[0].required_kl is None
 
@@ -190,8 +190,8 @@ def test_a_strict_life_ends_before_any_training(tmp_path: Path) -> None:
     with pytest.raises(GateError) as caught:
         begin(life)
     lines = str(caught.value).splitlines()
-    assert lines[1] == "  stage 1 needs at least 2.303 nats, 1.000 are left (task0)"
-    assert lines[2] == "  stage 2 needs at least 2.303 nats, 1.000 are left (task1)"
+    assert lines[1] == "  stage 1 needs at least 2.303 nats, 1.000 remain (task0)"
+    assert lines[2] == "  stage 2 needs at least 2.303 nats, 1.000 remain (task1)"
     assert lines[3] == "Raise budget.kl or lower the target"
     assert lines[4] == "Nothing was trained. To run it all the same, start it again without --strict"
     record = record_of(tmp_path / "run")

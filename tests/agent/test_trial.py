@@ -99,7 +99,7 @@ def test_earlier_tasks_count_in_equal_parts_also_where_one_has_few_items(tmp_pat
 def test_a_task_of_one_training_item_is_refused(tmp_path: Path) -> None:
     _, fork = scalar(tmp_path / "run", ScalarWorld())
     fork.task = replace(fork.task, train=fork.task.train[:1])
-    with pytest.raises(ConfigError, match=r"task 'task0' has 1 training item, .* give it 2 at least"):
+    with pytest.raises(ConfigError, match=r"task 'task0' has 1 training item, .* give it at least 2"):
         fork.attempt("sft", 6, 64, 3)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from perdure.agent.run.folder import read_json
 from perdure.agent.sweep.folder import SweepFolder, read_description
 from perdure.agent.sweep.results import collect
-from perdure.agent.sweep.summary import OF_LIVES, Mean, by_method, mean
+from perdure.agent.sweep.summary import RUN_FIGURES, Mean, by_method, mean_over_runs
 from perdure.budget.errors import DataError, PerdureError
 
 STRATEGIES = ("rule", "probe", "bandit")
@@ -66,7 +66,7 @@ def refuse_twice(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def difference(one: Seeds, other: Seeds) -> Mean:
     """One less the other, over the seeds that both have."""
-    return mean([one[seed] - other[seed] for seed in one if seed in other])
+    return mean_over_runs([one[seed] - other[seed] for seed in one if seed in other])
 
 
 def less(one: Seeds, other: Seeds, lives: int | None = None) -> str:
@@ -76,7 +76,9 @@ def less(one: Seeds, other: Seeds, lives: int | None = None) -> str:
 
 def best_fixed(stream: Stream) -> str:
     """The fixed method with the highest mean: known only in hindsight, and flattered by having been picked."""
-    fixed = {arm: mean(list(seeds.values())).value or 0.0 for arm, seeds in stream.items() if arm not in STRATEGIES}
+    fixed = {
+        arm: mean_over_runs(list(seeds.values())).value or 0.0 for arm, seeds in stream.items() if arm not in STRATEGIES
+    }
     return max(fixed, key=lambda arm: fixed[arm])
 
 
@@ -103,11 +105,11 @@ def words(figure: Mean, lives: int) -> str:
 
 def stream_page(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One stream: the table of all arms by falling average accuracy, and its strategies against the best fixed one."""
-    head = ["arm", "n", *(one.replace("_", " ") for one in OF_LIVES), "learned"]
+    head = ["arm", "n", *(one.replace("_", " ") for one in RUN_FIGURES), "learned"]
     lines = [f"### {name}", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     table = sorted(by_method(rows), key=lambda line: -(line.lives[SCORE].value or 0.0))
     for line in table:
-        learnt = mean([row["learned"] for row in rows if row["method"] == line.method])
+        learnt = mean_over_runs([row["learned"] for row in rows if row["method"] == line.method])
         figures = [words(one, line.runs) for one in (*line.lives.values(), learnt)]
         lines.append(f"| `{line.method}` | {line.runs} | {' | '.join(figures)} |")
     found = scores(rows)
@@ -126,7 +128,7 @@ def all_page(streams: Sequence[Stream]) -> list[str]:
     together = over_streams(streams)
     shown = [arm for arm in STRATEGIES if arm in together]
     most = max((len(seeds) for stream in streams for seeds in stream.values()), default=0)
-    order = sorted(together, key=lambda arm: -(mean(list(together[arm].values())).value or 0.0))
+    order = sorted(together, key=lambda arm: -(mean_over_runs(list(together[arm].values())).value or 0.0))
     lines = [
         "### over all streams",
         "",
@@ -135,7 +137,7 @@ def all_page(streams: Sequence[Stream]) -> list[str]:
     lines[-1] += " |"
     lines += ["|---|---|" + "---|" * len(shown)]
     for arm in order:
-        own = words(mean(list(together[arm].values())), most)
+        own = words(mean_over_runs(list(together[arm].values())), most)
         differences = [less(together[one], together[arm], most) if one != arm else "" for one in shown]
         lines.append(f"| `{arm}` | {own} | {' | '.join(differences)} |")
     return [*lines, ""]

@@ -161,5 +161,5 @@ def test_cknna_does_not_see_rotations_or_scales() -> None:
 def test_activations_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(N, D\)"):
         activation_change(torch.zeros(4, 2), torch.zeros(4, 2))
-    with pytest.raises(ValueError, match="10 neighbours cannot be told among 10 items"):
+    with pytest.raises(ValueError, match="10 neighbours need more than 10 items"):
         cknna(torch.zeros(10, 2), torch.zeros(1, 10, 2))

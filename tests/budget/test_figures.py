@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from perdure.budget.figures import against, figure
+from perdure.budget.figures import figure, format_pair
 
 KL = st.floats(1e-9, 1e9)
 
@@ -41,7 +41,7 @@ def test_more_digits(value: float, more: int, words: str) -> None:
     ],
 )
 def test_a_figure_and_its_cap(cap: float | None, values: tuple[float, ...], words: tuple[str, ...]) -> None:
-    assert against(cap, *values) == words
+    assert format_pair(cap, *values) == words
 
 
 def order(one: float, other: float) -> int:
@@ -62,7 +62,7 @@ def test_what_is_shown_is_never_on_the_other_side(pair: tuple[float, float]) -> 
     # Figures from 5e-4 on have the fewest digits for their size: nine decimals with six more, and one in the last is
     # 2e-6 of 5e-4. Two figures that are farther apart than one in the last place never round to the same.
     cap, value = pair
-    shown_cap, shown = map(float, against(cap, value))
+    shown_cap, shown = map(float, format_pair(cap, value))
     told = order(shown, shown_cap)
     assert told == order(value, cap) or (told == 0 and abs(value / cap - 1) <= 2.1e-6)
 
@@ -78,8 +78,8 @@ def test_what_is_shown_is_never_on_the_other_side(pair: tuple[float, float]) -> 
     ],
 )
 def test_a_millionth_is_not_always_seen(cap: float, value: float, words: tuple[str, str]) -> None:
-    assert against(cap, value) == words
+    assert format_pair(cap, value) == words
 
 
 def test_a_figure_that_cannot_be_told_does_not_blur_the_others() -> None:
-    assert against(0.5, 0.5 + 1e-15, 0.49996) == ("0.50000", "0.50000", "0.49996")
+    assert format_pair(0.5, 0.5 + 1e-15, 0.49996) == ("0.50000", "0.50000", "0.49996")

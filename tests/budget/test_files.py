@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from perdure.budget.files import NO_SPACE, is_full_disk, write_whole, written_whole
+from perdure.budget.files import NO_SPACE, atomic_path, is_full_disk, write_atomic
 
 
 def elsewhere(code: str, path: Path) -> None:
@@ -24,15 +24,15 @@ def names(folder: Path) -> set[str]:
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path, durable: bool, shared: bool) -> None:
     for content in (b"first, and longer", b"second"):
-        write_whole(tmp_path / "a.json", content, durable=durable, shared=shared)
+        write_atomic(tmp_path / "a.json", content, durable=durable, shared=shared)
         assert (tmp_path / "a.json").read_bytes() == content
     assert names(tmp_path) == {"a.json"}
 
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, shared: bool) -> None:
-    write_whole(tmp_path / "a", b"before")
-    with pytest.raises(OSError, match="no room"), written_whole(tmp_path / "a", shared=shared) as partial:
+    write_atomic(tmp_path / "a", b"before")
+    with pytest.raises(OSError, match="no room"), atomic_path(tmp_path / "a", shared=shared) as partial:
         partial.write_bytes(b"half of wh")
         raise OSError(errno.ENOSPC, "no room")
     assert (tmp_path / "a").read_bytes() == b"before"
@@ -40,7 +40,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, shared: bool) 
 
 
 def test_the_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "a") as partial:
+    with atomic_path(tmp_path / "a") as partial:
         partial.write_bytes(b"half")
         assert names(tmp_path) == {"a.partial"}
     assert names(tmp_path) == {"a"}
@@ -48,16 +48,16 @@ def test_the_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
 
 def test_what_a_kill_left_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.partial").write_bytes(b"half of something longer")
-    write_whole(tmp_path / "a", b"whole")
+    write_atomic(tmp_path / "a", b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
     assert names(tmp_path) == {"a"}
 
 
 def test_processes_that_share_a_file_write_apart(tmp_path: Path) -> None:
-    write = "write_whole(Path(sys.argv[1]), b'theirs', shared=True)"
-    with written_whole(tmp_path / "a", shared=True) as ours:
+    write = "write_atomic(Path(sys.argv[1]), b'theirs', shared=True)"
+    with atomic_path(tmp_path / "a", shared=True) as ours:
         elsewhere(
-            f"import sys; from pathlib import Path; from perdure.budget.files import write_whole; {write}",
+            f"import sys; from pathlib import Path; from perdure.budget.files import write_atomic; {write}",
             tmp_path / "a",
         )
         assert (tmp_path / "a").read_bytes() == b"theirs"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.budget.config import PenaltyConfig
-from perdure.budget.penalty import LARGEST, Controller, dual_ascent, proportional
+from perdure.budget.penalty import MAX_WEIGHT, Controller, dual_ascent, proportional
 
 
 def test_dual_ascent_by_hand() -> None:
@@ -52,10 +52,10 @@ def test_what_is_steered_is_what_the_functions_say() -> None:
 def test_the_weight_stays_a_number_between_0_and_the_largest(
     name: str, kls: list[float], cap: float, weight: float
 ) -> None:
-    controller = Controller(PenaltyConfig.model_validate({"controller": name}), cap, min(weight, LARGEST))
+    controller = Controller(PenaltyConfig.model_validate({"controller": name}), cap, min(weight, MAX_WEIGHT))
     for kl in kls:
         controller.steer(kl)
-        assert 0 <= controller.weight <= LARGEST
+        assert 0 <= controller.weight <= MAX_WEIGHT
 
 
 def test_a_kl_that_is_no_number_moves_nothing() -> None:

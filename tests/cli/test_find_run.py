@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.agent.sweep.folder import SweepFolder, create
+from perdure.agent.sweep.folder import SweepFolder, create_sweep
 from perdure.budget.errors import RunError
 from perdure.cli.commands.run import resume
 from perdure.cli.commands.show import show as show_run
@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_sweep(path: Path) -> None:
-    create(path, {"name": path.name, "cells": []})
+    create_sweep(path, {"name": path.name, "cells": []})
 
 
 def test_runs_and_sweeps_are_found_by_name_and_by_path(here: Path) -> None:

@@ -170,7 +170,7 @@ def test_metrics_that_cannot_be_used(tmp_path: Path) -> None:
     )
     down = [{"metric": "acc", "aggregation": "mean", "higher_is_better": False}]
     write_task(tmp_path, "down", metric_list=down)
-    assert "more is better" in refusal(ConfigError, tmp_path, tasks="down")
+    assert "higher must be better" in refusal(ConfigError, tmp_path, tasks="down")
 
 
 def test_settings_that_do_not_fit(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_model_that_cannot_be_asked(policy: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no chat template"):
         prepare(tmp_path, tasks="animals", apply_chat_template=True).score(plain, EVALUATION)
     write_generation(tmp_path, "long", [{"question": "a?", "answer": "b"}] * 2, tokens=128)
-    with pytest.raises(ModelError, match="may write 128 tokens, but the model's context holds 128"):
+    with pytest.raises(ModelError, match="allows 128 tokens, but the model's context holds 128"):
         prepare(tmp_path, tasks="long").score(policy, EVALUATION)
 
 

@@ -14,7 +14,7 @@ import torch
 from perdure.budget.errors import ConfigError, ModelError
 from perdure.curriculum.schema import Benchmark, Evaluation
 from perdure.curriculum.task import Item, Task
-from perdure.eval.benchmarks import Prepared, prepare_benchmarks
+from perdure.eval.benchmarks import BenchmarkSet, prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
 from perdure.eval.scorefile import read_scores
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
@@ -68,8 +68,8 @@ def only(card: Scorecard, policy: Any) -> Any:
     return score, file
 
 
-def card(folder: Path, *tasks: Task, benchmarks: Prepared | None = None) -> Scorecard:
-    return Scorecard(tasks, benchmarks or Prepared(), EVALUATION, folder)
+def card(folder: Path, *tasks: Task, benchmarks: BenchmarkSet | None = None) -> Scorecard:
+    return Scorecard(tasks, benchmarks or BenchmarkSet(), EVALUATION, folder)
 
 
 def test_a_task_by_hand(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
     assert only(card(tmp_path, task(exact)), policy) == first
     assert policy.asked == 1
     assert only(card(tmp_path, task(exact)), Parrot(weights="w1"))[1] != first[1]
-    longer = Scorecard([task(exact)], Prepared(), Evaluation(batch_size=4, max_completion_length=9), tmp_path)
+    longer = Scorecard([task(exact)], BenchmarkSet(), Evaluation(batch_size=4, max_completion_length=9), tmp_path)
     assert only(longer, policy)[1] != first[1]
     fewer = Task("upper", (), task(exact).heldout[:3], exact)
     assert only(card(tmp_path, fewer), policy)[1] != first[1]

@@ -22,7 +22,7 @@ METRICS = {
 
 
 def test_the_files_are_what_the_command_writes(tmp_path: Path) -> None:
-    write_benchmarks.write(tmp_path)
+    write_benchmarks.write_benchmarks(tmp_path)
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (write_benchmarks.FOLDER / path.name).read_bytes()
 

@@ -7,7 +7,7 @@ import pytest
 
 from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Item, Task
-from perdure.eval.benchmarks import HeldoutItems, Prepared
+from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems
 from perdure.eval.speed import Speed, scoring_speed
 
 
@@ -17,7 +17,7 @@ from perdure.eval.speed import Speed, scoring_speed
     [(64, 64, 2.0), (100, 64, 4.0), (10, 10, 2.0), (10_042, 64, 314.0)],
 )
 def test_a_column_takes_as_many_batches_as_it_has(items: int, asked: int, whole: float) -> None:
-    assert Speed("a", items, asked, 2.0).whole == whole
+    assert Speed("a", items, asked, 2.0).total_seconds == whole
 
 
 class Counting:
@@ -37,8 +37,8 @@ def task(name: str, heldout: int) -> Task:
 
 def test_one_batch_of_every_column_is_asked() -> None:
     policy = Counting()
-    benchmarks = Prepared((HeldoutItems(task("b", 9)),))
+    benchmarks = BenchmarkSet((HeldoutItems(task("b", 9)),))
     speeds = list(scoring_speed([task("a", 3)], benchmarks, policy, Evaluation(batch_size=4)))  # type: ignore[arg-type]
     assert policy.asked == [3, 4]
-    assert [(one.name, one.items, one.asked) for one in speeds] == [("a", 3, 3), ("b", 9, 4)]
+    assert [(one.name, one.items, one.scored) for one in speeds] == [("a", 3, 3), ("b", 9, 4)]
     assert all(one.seconds >= 0 for one in speeds)

@@ -13,7 +13,7 @@ from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.vision.model import MlpModel
-from perdure.eval.benchmarks import HeldoutItems, Prepared, prepare_benchmarks, refuse_trained_on
+from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems, prepare_benchmarks, refuse_trained_on
 from perdure.eval.scorecard import Scorecard
 
 EVALUATION = Evaluation(batch_size=4, max_completion_length=8)
@@ -59,7 +59,7 @@ def test_held_out_items_are_scored_as_tasks_are(tmp_path: Path, task: dict[str, 
     assert (score.name, score.kind, score.value, score.n) == ("b", "benchmark", 0.5, n)
     # the same items as a stage's, through the scorecard
     stage = replace(benchmark.task, name="a")
-    card = Scorecard([stage], Prepared((benchmark,)), EVALUATION, tmp_path)
+    card = Scorecard([stage], BenchmarkSet((benchmark,)), EVALUATION, tmp_path)
     assert card.names == ("a", "b")
     of_stage, of_benchmark = (one.score for one in card.score(policy))
     assert of_stage.item_values == of_benchmark.item_values == score.item_values
@@ -101,15 +101,15 @@ def test_a_benchmark_that_a_stage_learns_from_is_refused(tmp_path: Path) -> None
 
     task = config(dataset(learned)).task  # type: ignore[union-attr]
     stage = build_task(task, name="sums", seed=0)
-    refuse_trained_on(Prepared((prepared(dataset(apart), LANGUAGE),)), [stage])
+    refuse_trained_on(BenchmarkSet((prepared(dataset(apart), LANGUAGE),)), [stage])
     benchmark = prepared(dataset(learned), LANGUAGE)
     shared = {str(item.prompt) for item in stage.train} & {str(item.prompt) for item in benchmark.task.heldout}
     assert shared  # another seed holds out other rows
     with pytest.raises(DataError) as raised:
-        refuse_trained_on(Prepared((benchmark,)), [stage])
+        refuse_trained_on(BenchmarkSet((benchmark,)), [stage])
     assert str(raised.value) == (
         f"benchmark 'b': {len(shared)} of its 5 items are training items of stage 'sums'; "
-        "a benchmark is never trained on: give the two other data or another split"
+        "a benchmark is never trained on: give one of the two other data or another split"
     )
 
 
@@ -117,10 +117,10 @@ def test_held_out_images_are_never_trained_on() -> None:
     task = config({"type": "images", "images": "digits", "rule": "label"}).task  # type: ignore[union-attr]
     stage = build_task(task, name="a", seed=0, model=MLP)
     benchmark = prepared({"type": "images", "images": "digits", "rule": "parity"}, MLP)
-    refuse_trained_on(Prepared((benchmark,)), [stage])
+    refuse_trained_on(BenchmarkSet((benchmark,)), [stage])
     mixed = Task("m", train=benchmark.task.heldout[:2], heldout=())
     with pytest.raises(DataError, match="2 of its 1000 items are training items of stage 'm'"):
-        refuse_trained_on(Prepared((benchmark,)), [stage, mixed])
+        refuse_trained_on(BenchmarkSet((benchmark,)), [stage, mixed])
 
 
 def test_both_kinds_keep_their_order(tmp_path: Path) -> None:

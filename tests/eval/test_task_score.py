@@ -9,9 +9,9 @@ from typing import Any
 
 from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Item, Task
-from perdure.eval import task_score as asking
+from perdure.eval import task_score as task_scores
 from perdure.eval.scorefile import write_scores
-from perdure.eval.task_score import ask
+from perdure.eval.task_score import score_task
 
 PROMPTS: list[Any] = ["one", [{"role": "user", "content": "zwö"}], {"z": 1, "a": Path("three")}]
 """Text, messages, and an observation with what JSON does not know."""
@@ -36,7 +36,7 @@ def made(prompts: Sequence[Any] = PROMPTS) -> Task:
 
 
 def written(task: Task, answer: str, path: Path) -> bytes:
-    score, items = ask(task, Steady(answer), Evaluation(), "task")
+    score, items = score_task(task, Steady(answer), Evaluation(), "task")
     write_scores(path, score, {}, items)
     return path.read_bytes()
 
@@ -69,11 +69,11 @@ def test_every_line_says_what_the_item_is_by_hand(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_a_task_that_is_gone() -> None:
     gc.collect()
-    before = dict(asking._ASKED)
+    before = dict(task_scores._IDENTITIES)
     for word in ("four", "five"):  # one after another, perhaps in the same place in memory
         task = made([word] * 3)
-        _, items = ask(task, Steady("two"), Evaluation(), "task")
+        _, items = score_task(task, Steady("two"), Evaluation(), "task")
         assert items[0].details["prompt_sha256"] == sha256(f'"{word}"'.encode()).hexdigest()
         del task
         gc.collect()
-        assert before == asking._ASKED
+        assert before == task_scores._IDENTITIES

@@ -6,22 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.theory import coins
-from docs.theory.bandit import (
-    Bandit,
-    accuracy,
-    bandit,
-    kl,
-    projection,
-    reverse,
-)
+from docs.theory.bandit import Problem, accuracy, bandit, kl, kl_reverse, projection
 
 
 def test_em_with_fair_coins_by_hand() -> None:
     for t, (u, v) in enumerate(coins.em(coins.FAIR, 0.5, 0.5, 30)):
         assert u == pytest.approx((t + 1) / (t + 2))
         assert v == pytest.approx(u)
-    assert reverse(coins.coins(1, 1), coins.FAIR) == pytest.approx(np.log(4))
-    assert reverse(coins.coins(1, 0.5), coins.FAIR) == pytest.approx(np.log(2))
+    assert kl_reverse(coins.coins(1, 1), coins.FAIR) == pytest.approx(np.log(4))
+    assert kl_reverse(coins.coins(1, 0.5), coins.FAIR) == pytest.approx(np.log(2))
 
 
 @given(st.floats(0.3, 0.9), st.floats(0.1, 0.9))
@@ -30,7 +23,7 @@ def test_em_keeps_the_ratio_of_the_coins_and_misses_the_nearest(u0: float, part:
     u, v = coins.em(coins.FAIR, u0, v0, 200)[-1]
     assert (u, v) == pytest.approx((1, part), abs=1e-3)
     problem = bandit(coins.coins(u0, v0).tolist(), right=3)
-    assert reverse(coins.coins(1, part), problem) > reverse(coins.coins(1, v0), problem)
+    assert kl_reverse(coins.coins(1, part), problem) > kl_reverse(coins.coins(1, v0), problem)
 
 
 def test_the_m_step_is_the_best_fit_of_two_coins() -> None:
@@ -42,12 +35,12 @@ def test_the_m_step_is_the_best_fit_of_two_coins() -> None:
 
 def test_the_nearest_coins_at_an_accuracy() -> None:
     problem = bandit(coins.coins(0.6, 0.3).tolist(), right=3)
-    best = coins.coins(*coins.nearest(0.6, 0.3, 0.95))
+    best = coins.coins(*coins.least_kl_coins(0.6, 0.3, 0.95))
     assert accuracy(best, problem) == pytest.approx(0.95)
     others = [coins.coins(u, 1 - 0.05 / (1 - u)) for u in np.linspace(0.01, 0.94, 200)]
-    assert reverse(best, problem) <= min(reverse(other, problem) for other in others)
+    assert kl_reverse(best, problem) <= min(kl_reverse(other, problem) for other in others)
 
 
 def test_em_stands_still_where_its_marginals_match() -> None:
-    exactly_one = Bandit(coins.coins(0.5, 0.5), np.array([[0.0, 1.0, 1.0, 0.0]]))
+    exactly_one = Problem(coins.coins(0.5, 0.5), np.array([[0.0, 1.0, 1.0, 0.0]]))
     assert coins.em(exactly_one, 0.5, 0.5, 5)[-1] == pytest.approx((0.5, 0.5))

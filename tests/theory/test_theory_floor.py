@@ -5,33 +5,22 @@ import pytest
 from hypothesis import given
 
 from docs.theory import tables
-from docs.theory.bandit import (
-    SEVEN,
-    Array,
-    Bandit,
-    accuracy,
-    binary,
-    forward,
-    kl,
-    least,
-    projection,
-    reverse,
-)
+from docs.theory.bandit import SEVEN, Array, Problem, accuracy, binary, kl, kl_forward, kl_reverse, least_kl, projection
 from tests.theory.seven import POLICIES, QSTAR, TEXT
 
 
 @given(POLICIES, POLICIES)
 def test_both_kls_are_a_floor_and_what_is_changed_inside_the_groups(base_SK: Array, policy_SK: Array) -> None:
-    problem = Bandit(base_SK, SEVEN.reward_SK)
-    wrong = Bandit(base_SK, 1 - SEVEN.reward_SK)
+    problem = Problem(base_SK, SEVEN.reward_SK)
+    wrong = Problem(base_SK, 1 - SEVEN.reward_SK)
     a, j = accuracy(base_SK, problem), accuracy(policy_SK, problem)
     right = projection(base_SK, problem), projection(policy_SK, problem)
     other = projection(base_SK, wrong), projection(policy_SK, wrong)
     inside = a * kl(*right) + (1 - a) * kl(*other)
-    assert forward(policy_SK, problem) == pytest.approx(binary(a, j) + inside, abs=1e-12)
+    assert kl_forward(policy_SK, problem) == pytest.approx(binary(a, j) + inside, abs=1e-12)
     inside = j * kl(*right[::-1]) + (1 - j) * kl(*other[::-1])
-    assert reverse(policy_SK, problem) == pytest.approx(binary(j, a) + inside, abs=1e-12)
-    assert tables.kls(least(problem, j), problem) == pytest.approx((binary(j, a), binary(a, j)), abs=1e-12)
+    assert kl_reverse(policy_SK, problem) == pytest.approx(binary(j, a) + inside, abs=1e-12)
+    assert tables.kls(least_kl(problem, j), problem) == pytest.approx((binary(j, a), binary(a, j)), abs=1e-12)
 
 
 def test_floors_by_hand() -> None:
@@ -45,6 +34,6 @@ def test_floors_by_hand() -> None:
 
 
 def test_the_printed_oracle_has_no_minimum() -> None:
-    assert reverse(QSTAR, SEVEN) == pytest.approx(-np.log(0.6))
+    assert kl_reverse(QSTAR, SEVEN) == pytest.approx(-np.log(0.6))
     always_right = np.random.default_rng(0).dirichlet(np.ones(3), 20)
-    assert all(np.isinf(forward(np.array([[*row, 0, 0, 0, 0]]), SEVEN)) for row in always_right)
+    assert all(np.isinf(kl_forward(np.array([[*row, 0, 0, 0, 0]]), SEVEN)) for row in always_right)

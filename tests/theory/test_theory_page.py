@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from docs.theory import tables
-from docs.theory.bandit import (
-    bandit,
-)
+from docs.theory.bandit import bandit
 from docs.theory.figures import FIGURES
 from docs.theory.page import PAGE, blocks, with_blocks
 from tests.theory.seven import TEXT

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from perdure.agent.seeds import seeded
-from perdure.agent.weights import digest, frozen, put_back, trainable, write_tensors
+from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
 
 Tokens = list[int]
 
@@ -125,7 +125,7 @@ class LanguagePolicy:
 
     def restore_snapshot(self, path: Path) -> None:
         """Take back what `snapshot` wrote."""
-        put_back(self.model, path)
+        restore_weights(self.model, path)
 
     @contextmanager
     def inference_mode(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from perdure.agent.sweep.contract import Row
+from perdure.agent.sweep.contract import ResultRow
 from perdure.agent.sweep.stacks import Trainer
 from perdure.curriculum.schema import Curriculum
 
@@ -21,18 +21,18 @@ def base(curriculum: Curriculum) -> Hashable:
     return stage + curriculum.model_dump_json(include={"model", "seed", "benchmarks", "evaluation"})
 
 
-def train(curricula: Sequence[Curriculum], checkpoints: int) -> Sequence[Sequence[Row]]:
+def train(curricula: Sequence[Curriculum], checkpoints: int) -> Sequence[Sequence[ResultRow]]:
     """See `Trainer.train`."""
     from perdure.agent.worlds.vision.sweep_points import train_cells
 
     return train_cells(curricula, checkpoints)
 
 
-def origin(curriculum: Curriculum) -> Mapping[str, Any]:
-    """See `Trainer.origin`."""
+def provenance(curriculum: Curriculum) -> Mapping[str, Any]:
+    """See `Trainer.provenance`."""
     from perdure.agent.worlds.vision.sweep_points import world_metadata
 
     return world_metadata(curriculum)
 
 
-TRAINER = Trainer(key, base, train, origin)
+TRAINER = Trainer(key, base, train, provenance)

@@ -10,8 +10,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import MultiDiscrete
 from gymnasium.utils.env_checker import check_env
 
-from perdure.agent.environment.episodes import Lives, Nobody, episode, left_to
-from perdure.agent.environment.observation import NAMES, Observation, observe
+from perdure.agent.environment.episodes import Episodes, NullView, episode, with_strategy
+from perdure.agent.environment.observation import NAMES, ObservationVector, observe
 from perdure.agent.environment.stream import Stream
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
@@ -38,7 +38,7 @@ def env(tmp_path: Path) -> Iterator[Stream]:
 
 def lived(
     env: Stream, seed: int, actions: Sequence[tuple[int, int]] = ACTIONS, **options: Any
-) -> tuple[list[Observation], list[float], list[dict[str, Any]]]:
+) -> tuple[list[ObservationVector], list[float], list[dict[str, Any]]]:
     observation, info = env.reset(seed=seed, options=options)
     seen, rewards, told = [observation], [], [info]
     for action in actions:
@@ -69,7 +69,7 @@ def test_the_same_seed_and_actions_give_the_same_life_whatever_was_lived_before(
     assert not np.array_equal(np.stack(other), np.stack(first))
 
 
-SEEN: list[Observation] = []
+SEEN: list[ObservationVector] = []
 """What `Repeating` saw."""
 
 
@@ -87,7 +87,7 @@ def test_an_episode_is_a_run(env: Stream, tmp_path: Path) -> None:
     SEEN.clear()
     seen, _, _ = lived(env, 3, keep=tmp_path / "kept")
     strategy = PythonStrategy(type="python", path=f"{__name__}:Repeating")
-    run_curriculum(Lives().begin(episode(left_to(strategy, toy()), 3, shuffle=False), tmp_path / "run"))
+    run_curriculum(Episodes().start(episode(with_strategy(strategy, toy()), 3, shuffle=False), tmp_path / "run"))
     kept, run = record_of(tmp_path / "kept"), record_of(tmp_path / "run")
     assert [row.weights_sha256 for row in kept.rows] == [row.weights_sha256 for row in run.rows]
     assert [row.scores for row in kept.rows] == [row.scores for row in run.rows]
@@ -163,7 +163,7 @@ def test_a_kept_life_that_was_not_finished_says_why_it_cannot_go_on(env: Stream,
     env.close()
     assert [row.stage for row in record_of(tmp_path / "kept").rows if row.committed] == [0, 1]
     with pytest.raises(RunError, match="gymnasium environment"):
-        run_curriculum(resume(tmp_path / "kept", Nobody()))
+        run_curriculum(resume(tmp_path / "kept", NullView()))
 
 
 def test_what_makes_no_sense_is_refused(env: Stream, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perdure.agent.law_data.pool import only_methods, read_pool
+from perdure.agent.law_data.dataset import read_dataset, select_methods
 from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.points import Points
 
@@ -26,7 +26,7 @@ ABOUT = {
 
 
 def read_points(paths: Sequence[Path]) -> Points:
-    return read_pool(paths).points
+    return read_dataset(paths).points
 
 
 Line = dict[str, Any]
@@ -97,10 +97,10 @@ def test_a_run_gives_a_point_a_stage_that_is_done(tmp_path: Path) -> None:
 
 def test_a_run_says_its_world_base_and_prompts(tmp_path: Path) -> None:
     budget = {"curriculum": {"budget": {"prompts": "task"}}}
-    pool = read_pool([write_run(tmp_path / "r", events(world="vision", base_id="b1", **budget))])
-    assert (pool.points.world, pool.points.base, pool.points.prompts) == ("vision", "b1", "task")
+    dataset = read_dataset([write_run(tmp_path / "r", events(world="vision", base_id="b1", **budget))])
+    assert (dataset.points.world, dataset.points.base, dataset.points.prompts) == ("vision", "b1", "task")
     # the base's 0.8 and 0.6
-    assert (pool.benchmarks, pool.notes, pool.base_score) == (("y", "z"), (), pytest.approx(0.7))
+    assert (dataset.benchmarks, dataset.notes, dataset.base_score) == (("y", "z"), (), pytest.approx(0.7))
 
 
 def test_with_one_task_all_seen_prompts_are_its_own(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_a_sweep_gives_a_point_a_row(tmp_path: Path) -> None:
     write_table(
         tmp_path / "s" / "results.parquet", [{"mass": None, "base_mass": None, "weight_l2": None} | r for r in rows]
     )
-    pool = read_pool([tmp_path / "s"])
-    points = pool.points
+    dataset = read_dataset([tmp_path / "s"])
+    points = dataset.points
     assert list(points.method) == ["sft-1", "sft-1", "grpo"]
     # two checkpoints of one cell are of one run
     assert len(set(points.run)) == 2
@@ -121,28 +121,28 @@ def test_a_sweep_gives_a_point_a_row(tmp_path: Path) -> None:
     np.testing.assert_array_equal(points.forgetting, [0.1, 0.1, np.nan])
     np.testing.assert_array_equal(points.mass, [np.nan, 0.9, 0.7])
     np.testing.assert_array_equal(points.predictors["weight_l2"], [np.nan, np.nan, 3.0])
-    assert (points.world, points.base, points.unit, pool.notes) == ("vision", "b1", "token", ())
-    assert np.isnan(pool.base_score)
+    assert (points.world, points.base, points.unit, dataset.notes) == ("vision", "b1", "token", ())
+    assert np.isnan(dataset.base_score)
     assert "step" not in points.predictors
 
 
 def test_a_table_may_hold_the_floor_and_the_base_scores(tmp_path: Path) -> None:
     rows = [row(kl_floor=0.1, **{"base_score.fashion": score}) for score in (0.6, 0.8)]
-    pool = read_pool([write_table(tmp_path / "t.parquet", rows)])
-    assert list(pool.points.predictors["kl_floor"]) == [0.1, 0.1]
-    assert pool.base_score == pytest.approx(0.7)
+    dataset = read_dataset([write_table(tmp_path / "t.parquet", rows)])
+    assert list(dataset.points.predictors["kl_floor"]) == [0.1, 0.1]
+    assert dataset.base_score == pytest.approx(0.7)
 
 
 def test_the_seed_tells_runs_apart(tmp_path: Path) -> None:
     file = write_table(tmp_path / "t.parquet", [row(seed=0), row(seed=1)])
-    assert len(set(read_pool([file]).points.run)) == 2
+    assert len(set(read_dataset([file]).points.run)) == 2
 
 
 def test_runs_and_tables_of_one_base_pool(tmp_path: Path) -> None:
     budget = {"curriculum": {"budget": {"prompts": "task"}}}
     run = write_run(tmp_path / "r", events(world="vision", base_id="b1", benchmarks=["y"], **budget))
     table = write_table(tmp_path / "t.parquet", [row()], ABOUT | {"benchmarks": ["y"]})
-    points = read_pool([run, table]).points
+    points = read_dataset([run, table]).points
     assert list(points.method) == ["rl", "sft-1"]
     np.testing.assert_array_equal(points.predictors["kl_policy_to_base"], [0.4, np.nan])
 
@@ -150,8 +150,8 @@ def test_runs_and_tables_of_one_base_pool(tmp_path: Path) -> None:
 def test_what_is_named_twice_counts_once(tmp_path: Path) -> None:
     table = write_table(tmp_path / "s" / "results.parquet", [row()])
     run = write_run(tmp_path / "r", events())
-    assert len(read_pool([table, tmp_path / "s", tmp_path / "." / "s"]).points) == 1
-    assert len(read_pool([run, run]).points) == 1
+    assert len(read_dataset([table, tmp_path / "s", tmp_path / "." / "s"]).points) == 1
+    assert len(read_dataset([run, run]).points) == 1
 
 
 def test_an_unfinished_sweep_says_so(tmp_path: Path) -> None:
@@ -161,19 +161,19 @@ def test_an_unfinished_sweep_says_so(tmp_path: Path) -> None:
     (sweep / "sweep.json").write_text('{"cells": [{}, {}, {}, {}]}')
     (sweep / "failed").mkdir()
     (sweep / "failed" / "c2.json").write_text("{}")
-    pool = read_pool([sweep])
-    assert len(pool.points) == 2
-    assert len(set(pool.points.run)) == 2
-    assert pool.notes == (
+    dataset = read_dataset([sweep])
+    assert len(dataset.points) == 2
+    assert len(set(dataset.points.run)) == 2
+    assert dataset.notes == (
         f"{sweep} is not finished: 2 of 4 cells so far",
         f"{sweep}: 1 cell failed, and is not in the law",
     )
 
 
 def test_a_run_that_has_only_begun_is_left_out(tmp_path: Path) -> None:
-    pool = read_pool([write_run(tmp_path / "new", events()[:4]), write_run(tmp_path / "old", events())])
-    assert len(pool.points) == 1
-    assert pool.notes == (f"{tmp_path / 'new'}: no stage is done yet",)
+    dataset = read_dataset([write_run(tmp_path / "new", events()[:4]), write_run(tmp_path / "old", events())])
+    assert len(dataset.points) == 1
+    assert dataset.notes == (f"{tmp_path / 'new'}: no stage is finished yet",)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_run_that_has_only_begun_is_left_out(tmp_path: Path) -> None:
 def test_what_cannot_be_pooled(tmp_path: Path, ours: Any, theirs: Any, message: str) -> None:
     one, two = write_run(tmp_path / "one", events(**ours)), write_run(tmp_path / "two", events(**theirs))
     with pytest.raises(RunError, match=message):
-        read_pool([one, two])
+        read_dataset([one, two])
 
 
 def test_the_order_of_benchmarks_is_no_difference(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_order_of_benchmarks_is_no_difference(tmp_path: Path) -> None:
         write_run(tmp_path / "one", events()),
         write_run(tmp_path / "two", events(benchmarks=["z", "y"], **SEED_2)),
     )
-    assert len(read_pool([one, two]).points) == 2
+    assert len(read_dataset([one, two]).points) == 2
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_the_order_of_benchmarks_is_no_difference(tmp_path: Path) -> None:
     [
         (None, "no table of results of perdure sweep"),
         ({"format": 2}, r"t\.parquet holds results of format 2, and this version of perdure reads format 1"),
-        ({"format": 1, "world": "vision"}, "damaged: it does not say its base_id, unit, prompts, benchmarks"),
+        ({"format": 1, "world": "vision"}, "damaged: it does not name its base_id, unit, prompts, benchmarks"),
         ({"nothing": 1}, "damaged"),
         ([1], "damaged"),
         (ABOUT | {"base_id": None}, "cells that differ in their base_id, and cannot be pooled"),
@@ -219,7 +219,7 @@ def test_tables_that_are_refused(tmp_path: Path, about: Any, message: str) -> No
 def test_a_table_without_a_column(tmp_path: Path) -> None:
     short = {key: found for key, found in row().items() if key not in ("forgetting", "method")}
     with pytest.raises(RunError, match=r"t\.parquet lacks the columns method, forgetting"):
-        read_pool([write_table(tmp_path / "t.parquet", [short])])
+        read_dataset([write_table(tmp_path / "t.parquet", [short])])
 
 
 def test_runs_that_are_refused(tmp_path: Path) -> None:
@@ -231,31 +231,31 @@ def test_runs_that_are_refused(tmp_path: Path) -> None:
         damaged = write_run(tmp_path / name, [])
         (damaged / "journal.jsonl").write_text(text)
         with pytest.raises(RunError, match=f"{name}.*is (damaged|not a journal)"):
-            read_pool([damaged])
+            read_dataset([damaged])
 
 
 def test_places_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="nowhere does not exist"):
-        read_pool([tmp_path / "nowhere"])
+        read_dataset([tmp_path / "nowhere"])
     with pytest.raises(RunError, match=r"is no run folder .*, no sweep folder .* and no \.parquet file"):
-        read_pool([tmp_path])
+        read_dataset([tmp_path])
     (tmp_path / "bad.parquet").write_text("not one")
     with pytest.raises(RunError, match=r"bad\.parquet is damaged"):
-        read_pool([tmp_path / "bad.parquet"])
-    with pytest.raises(RunError, match=r"there is no checkpoint in .*new(.|\n)*no stage is done yet"):
+        read_dataset([tmp_path / "bad.parquet"])
+    with pytest.raises(RunError, match=r"there is no checkpoint in .*new(.|\n)*no stage is finished yet"):
         read_points([write_run(tmp_path / "new", events()[:2])])
     empty = write_table(tmp_path / "empty.parquet", [row()])
     pq.write_table(pq.read_table(empty).slice(0, 0), empty)
     with pytest.raises(RunError, match="there is no checkpoint"):
-        read_pool([empty])
+        read_dataset([empty])
 
 
 def test_the_seed_of_cells_and_of_runs(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.parquet", [row(seed=3), row(seed=12)])
-    assert list(read_pool([table]).points.seed_P) == ["3", "12"]
-    assert read_pool([table]).points.seeds == ("3", "12")
+    assert list(read_dataset([table]).points.seed_P) == ["3", "12"]
+    assert read_dataset([table]).points.seeds == ("3", "12")
     runs = [write_run(tmp_path / name, events(**more)) for name, more in (("one", {}), ("two", SEED_2))]
-    assert list(read_pool(runs).points.seed_P) == ["", "2"]
+    assert list(read_dataset(runs).points.seed_P) == ["", "2"]
 
 
 def test_runs_that_share_a_checkpoint_are_one(tmp_path: Path) -> None:
@@ -265,18 +265,18 @@ def test_runs_that_share_a_checkpoint_are_one(tmp_path: Path) -> None:
     rows += [row("c3", "grpo", accuracy=0.8), *(row(cell, **still) for cell in ("c4", "c6"))]
     rows += [row(cell, **broken) for cell in ("c5", "c7")]
     rows = [{"mass": 0.4} | one for one in rows]
-    pool = read_pool([write_table(tmp_path / "t.parquet", rows)])
-    cells = [str(run).split("/")[-2] for run in pool.points.run]
+    dataset = read_dataset([write_table(tmp_path / "t.parquet", rows)])
+    cells = [str(run).split("/")[-2] for run in dataset.points.run]
     assert cells == ["c0", "c0", "c1", "c1", "c3", "c4", "c6", "c5", "c7"]
-    assert pool.notes == ("1 run shares checkpoints with another and counts as one run with it",)
+    assert dataset.notes == ("1 run shares checkpoints with another and counts as one run with it",)
 
 
 def test_twins_of_twins_are_one_run(tmp_path: Path) -> None:
     # c0 and c1 share one checkpoint, c1 and c2 another: three runs are one, and four of six rows differ
     shared = [("c0", 0.1), ("c0", 0.2), ("c1", 0.3), ("c1", 0.2), ("c2", 0.3), ("c2", 0.4)]
-    pool = read_pool([write_table(tmp_path / "t.parquet", [row(cell, accuracy=at) for cell, at in shared])])
-    assert (list(pool.points.accuracy), len(set(pool.points.run))) == ([0.1, 0.2, 0.3, 0.4], 1)
-    assert pool.notes == ("2 runs share checkpoints with others and count as one run with them",)
+    dataset = read_dataset([write_table(tmp_path / "t.parquet", [row(cell, accuracy=at) for cell, at in shared])])
+    assert (list(dataset.points.accuracy), len(set(dataset.points.run))) == ([0.1, 0.2, 0.3, 0.4], 1)
+    assert dataset.notes == ("2 runs share checkpoints with others and count as one run with them",)
 
 
 def test_a_sweep_and_its_own_cells_count_once(tmp_path: Path) -> None:
@@ -287,12 +287,12 @@ def test_a_sweep_and_its_own_cells_count_once(tmp_path: Path) -> None:
     run = write_run(sweep / "cells" / "c0", events())
     cell = write_table(sweep / "cells" / "c0.parquet", [row("c0")], about)
     other = write_run(sweep / "cells" / "c1", events(**SEED_2))
-    assert len(read_pool([sweep, run]).points) == len(read_pool([run, sweep]).points) == 1
+    assert len(read_dataset([sweep, run]).points) == len(read_dataset([run, sweep]).points) == 1
     # the second is not among the cells that are finished, so it is counted
-    assert len(read_pool([sweep, run, other]).points) == 2
+    assert len(read_dataset([sweep, run, other]).points) == 2
     results = write_table(sweep / "results.parquet", [row("c0")], about)
-    assert len(read_pool([sweep, run, cell, results]).points) == len(read_pool([cell, results]).points) == 1
-    assert len(read_pool([run]).points) == 1
+    assert len(read_dataset([sweep, run, cell, results]).points) == len(read_dataset([cell, results]).points) == 1
+    assert len(read_dataset([run]).points) == 1
 
 
 def test_benchmarks_of_one_name_that_are_not_the_same(tmp_path: Path) -> None:
@@ -301,15 +301,15 @@ def test_benchmarks_of_one_name_that_are_not_the_same(tmp_path: Path) -> None:
     unknown = write_run(tmp_path / "unknown", events())
     other = write_run(tmp_path / "other", events(data={"y": "f2"}))
     seed = write_run(tmp_path / "seed", events(data={"y": "f2"}, **SEED_2))
-    read_pool([one, same, unknown, seed])  # the items may be drawn by the seed, so only equal seeds are compared
-    with pytest.raises(RunError, match=r"what is called y is not the same in\n  .*one: f1\n  .*other: f2"):
-        read_pool([one, unknown, other])
+    read_dataset([one, same, unknown, seed])  # the items may be drawn by the seed, so only equal seeds are compared
+    with pytest.raises(RunError, match=r"y is not the same in\n  .*one: f1\n  .*other: f2"):
+        read_dataset([one, unknown, other])
     about = ABOUT | {"benchmark_fingerprints": {"fashion": "f3"}}
     tables = [write_table(tmp_path / "t.parquet", [row()], about)]
     tables += [write_table(tmp_path / "u.parquet", [row("c1")], about | {"benchmark_fingerprints": {"fashion": "f4"}})]
     with pytest.raises(RunError, match="benchmarks differ"):
-        read_pool(tables)
-    assert read_pool([write_table(tmp_path / "n.parquet", [row()], about | {"benchmark_fingerprints": None})])
+        read_dataset(tables)
+    assert read_dataset([write_table(tmp_path / "n.parquet", [row()], about | {"benchmark_fingerprints": None})])
 
 
 def test_held_out_items_and_training_prompts_do_not_pool(tmp_path: Path) -> None:
@@ -320,15 +320,15 @@ def test_held_out_items_and_training_prompts_do_not_pool(tmp_path: Path) -> None
     with pytest.raises(
         RunError, match=r"inputs differ:\n  .*t\.parquet: KL on held-out items .*\n  .*r: KL on training"
     ):
-        read_pool([broken, stacked, run])
-    assert len(read_pool([broken, stacked]).points) == 2
+        read_dataset([broken, stacked, run])
+    assert len(read_dataset([broken, stacked]).points) == 2
     mixed = write_table(tmp_path / "m.parquet", [row(mass=0.9), row("c1", mass=None)])
-    with pytest.raises(RunError, match="holds cells whose KL is over held-out items and lives"):
-        read_pool([mixed])
+    with pytest.raises(RunError, match="holds cells whose KL is over held-out items and runs"):
+        read_dataset([mixed])
 
 
 def test_some_methods_alone(tmp_path: Path) -> None:
-    pool = read_pool([write_run(tmp_path / "run", events())])
-    assert only_methods(pool, ["rl"]).points.method.tolist() == ["rl"]
+    dataset = read_dataset([write_run(tmp_path / "run", events())])
+    assert select_methods(dataset, ["rl"]).points.method.tolist() == ["rl"]
     with pytest.raises(ConfigError, match="no checkpoint is of 'sft'; there are: rl"):
-        only_methods(pool, ["sft"])
+        select_methods(dataset, ["sft"])

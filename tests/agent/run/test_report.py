@@ -163,7 +163,7 @@ def test_figures_that_are_no_numbers_are_null(tmp_path: Path) -> None:
 
 def test_why_a_strict_life_was_refused_and_whether_it_went_on(tmp_path: Path) -> None:
     assert run_object(life(tmp_path))["refusal"] is None
-    reason = "stage 3 needs at least 0.298 nats, 0.100 are left (c)"
+    reason = "stage 3 needs at least 0.298 nats, 0.100 remain (c)"
     refused = fold(life(tmp_path, stages=0), Refused(reason=reason))
     found = run_object(refused)
     assert (found["status"], found["refusal"]) == ("refused", reason)

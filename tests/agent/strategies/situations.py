@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.agent.run.state import RunState
-from perdure.agent.strategies.contract import Situation, Trial
+from perdure.agent.strategies.contract import Situation, TrialResult
 from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
@@ -33,9 +33,11 @@ def trial(
     lost: float | None = None,
     lost_stderr: float | None = None,
     kept: float | None = None,
-) -> Trial:
+) -> TrialResult:
     seconds = 2.0 * steps, seconds_a_step
-    return Trial(method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr, kept, 8)
+    return TrialResult(
+        method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr, kept, 8
+    )
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Trials:
     table: Mapping[str, Mapping[str, Any]]
     asked: list[tuple[str, int]] = field(default_factory=list)
 
-    def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> Trial:
+    def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> TrialResult:
         self.asked.append((method, steps))
         return trial(method, steps=steps, **self.table[method])
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
-from perdure.agent.strategies.bandit import DOUBT, NOISE, Bandit, Belief, kind_of, paid_before, payments, posterior
+from perdure.agent.strategies.bandit import (
+    EXTRAPOLATION_SD,
+    STAGE_SD,
+    Bandit,
+    Belief,
+    last_stage_value,
+    posterior,
+    stage_values,
+    task_kind,
+)
 from perdure.agent.strategies.contract import Decision
 from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
@@ -63,19 +72,19 @@ def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2),
 
 
 def test_kinds() -> None:
-    assert kind_of(True, 0.0) == "demonstrations and no success yet"
-    assert kind_of(True, 0.05) == "demonstrations and some success"
-    assert kind_of(False, 0.5) == "no demonstrations and some success"
+    assert task_kind(True, 0.0) == "demonstrations and no success yet"
+    assert task_kind(True, 0.05) == "demonstrations and some success"
+    assert task_kind(False, 0.5) == "no demonstrations and some success"
 
 
 def test_a_posterior_weighs_by_precision() -> None:
     # as sure of the prior as of one stage: half-way, and twice the precision
-    belief = Belief(0.2, NOISE).seen(0.4)
+    belief = Belief(0.2, STAGE_SD).updated(0.4)
     assert belief.mean == pytest.approx(0.3)
-    assert belief.sd == pytest.approx(NOISE / math.sqrt(2))
+    assert belief.sd == pytest.approx(STAGE_SD / math.sqrt(2))
     # two stages at once: (0.2 + 0.4 + 0.6) / 3
-    assert posterior(Belief(0.2, NOISE), [0.4, 0.6]) == Belief(
-        pytest.approx(0.4), pytest.approx(NOISE / math.sqrt(3)), 2
+    assert posterior(Belief(0.2, STAGE_SD), [0.4, 0.6]) == Belief(
+        pytest.approx(0.4), pytest.approx(STAGE_SD / math.sqrt(3)), 2
     )
 
 
@@ -90,21 +99,21 @@ def test_what_a_stage_paid_is_measured_on_training_items() -> None:
     life = record(row(2, began, kl=(0.1, 0.5)))
     # second: 0.2 to 0.7; first fell by 0.1; 0.4 nats at five points a nat are 0.02. No score of the row has a say
     here = situation(config(), Trials({}), number=3, record=life, rates=(0.8, 0.7, 0.0))
-    told = paid_before(here, here.rates(2, 1), weight=1.0)
+    told = last_stage_value(here, here.rates(2, 1), weight=1.0)
     assert told is not None and told["stage"] == 2
     assert told == pytest.approx({"stage": 2, "gain": 0.5, "lost": 0.1, "forgetting": 0.02, "value": 0.38})
-    half = paid_before(here, here.rates(2, 1), weight=0.5)
+    half = last_stage_value(here, here.rates(2, 1), weight=0.5)
     assert half is not None and half["value"] == pytest.approx(0.44)
     # of a stage that made no step, or that was decided without rates, nothing is learned
     for other in (row(2, began, steps=0), row(2, replace(began, evidence={})), row(2, began, kl=(0.1, math.nan))):
-        assert paid_before(replace(here, record=record(other)), here.rates(2, 1), 1.0) is None
+        assert last_stage_value(replace(here, record=record(other)), here.rates(2, 1), 1.0) is None
 
 
 def test_by_a_law_it_is_what_the_law_expects() -> None:
     began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.2}})
     life = record(row(1, began, kl=(0.1, 0.5)))
     here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=steep_law())
-    told = paid_before(here, here.rates(2, 1), weight=1.0)
+    told = last_stage_value(here, here.rates(2, 1), weight=1.0)
     assert told is not None
     # half of 0.5 nats less half of 0.1
     assert told["forgetting"] == pytest.approx(0.2)
@@ -117,7 +126,7 @@ def test_the_first_of_a_kind_is_tried_and_seeds_the_prior() -> None:
     assert decision.method == "sft"
     figures = decision.candidates[0].figures
     assert figures["prior_mean"] == figures["mean"] == figures["value"]
-    assert figures["prior_sd"] == pytest.approx(DOUBT)
+    assert figures["prior_sd"] == pytest.approx(EXTRAPOLATION_SD)
     assert decision.evidence["rates"] == {"first": 1.0} and decision.evidence["rate"] == 1.0
     assert decision.evidence["kind"] == "demonstrations and some success"
 
@@ -131,11 +140,11 @@ def test_the_next_of_a_kind_is_decided_by_what_was_paid_without_trials() -> None
     second = bandit().choose(situation(config(), table, number=2, record=life, rates=(0.1, 1.0)))
     assert not table.asked and second.steps_spent == 0
     assert second.evidence["paid"]["value"] == pytest.approx(-0.91)
-    assert payments(life, second.evidence, str(first.evidence["kind"])) == [(first.method, pytest.approx(-0.91))]
+    assert stage_values(life, second.evidence, str(first.evidence["kind"])) == [(first.method, pytest.approx(-0.91))]
     # it stands in the record from now on, and the third knows of both
     later = record(*life.rows, row(2, second, kl=(0.2, 0.2)))
     third = bandit().choose(situation(config(), table, number=3, record=later, rates=(0.1, 1.0, 1.0)))
-    assert [value for _, value in payments(later, third.evidence, str(first.evidence["kind"]))] == [
+    assert [value for _, value in stage_values(later, third.evidence, str(first.evidence["kind"]))] == [
         pytest.approx(-0.91),
         pytest.approx(0.0),
     ]

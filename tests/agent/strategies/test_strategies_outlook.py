@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.strategies.contract import Trial
+from perdure.agent.strategies.contract import TrialResult
 from perdure.agent.strategies.outlook import (
-    FORGETTING_A_NAT,
+    FORGETTING_PER_NAT,
     KNEE,
-    Earlier,
+    EarlierTasks,
     Outlook,
     best,
     gain_at,
@@ -30,11 +30,11 @@ from tests.agent.strategies.situations import trial
 
 
 def by_nats(kl: float) -> float:
-    return FORGETTING_A_NAT * kl
+    return FORGETTING_PER_NAT * kl
 
 
 @st.composite
-def trials(draw: st.DrawFn) -> Trial:
+def trials(draw: st.DrawFn) -> TrialResult:
     share, nats = st.floats(0, 1), st.floats(0, 5)
     return trial(
         steps=draw(st.integers(1, 50)),
@@ -126,7 +126,7 @@ def test_with_a_penalty_the_kl_levels_off_and_learning_goes_on() -> None:
 def test_what_earlier_tasks_lose_is_at_most_what_was_learned_of_them() -> None:
     # two tasks, 0.4 learned of each; 0.1 lost in 10 steps is 0.2 in 40, and 1 in 1000, of which there is 0.4
     one = trial(kl=0.1, lost=0.1)
-    seen = outlook(one, 40, cap=9.0, forgetting=by_nats, weight=2.0, earlier=Earlier(2, 0.4))
+    seen = outlook(one, 40, cap=9.0, forgetting=by_nats, weight=2.0, earlier=EarlierTasks(2, 0.4))
     assert seen.lost == pytest.approx(2 * 0.2)
     assert seen.value == pytest.approx(seen.gain - 2 * (seen.lost + seen.forgetting))
     assert lost_at(one, 1000, 0.4) == pytest.approx(0.4)
@@ -143,7 +143,7 @@ def test_without_a_cap_all_steps_count() -> None:
 
 
 @given(trials(), st.floats(1, 500), st.floats(0.01, 10))
-def test_whatever_was_tried_the_outlook_is_sane(one: Trial, steps: float, cap: float) -> None:
+def test_whatever_was_tried_the_outlook_is_sane(one: TrialResult, steps: float, cap: float) -> None:
     seen = outlook(one, steps, cap=cap, forgetting=by_nats, weight=1.0)
     assert 0 <= seen.steps <= steps
     assert all(map(math.isfinite, (seen.gain, seen.stderr, seen.kl, seen.value)))
@@ -152,14 +152,14 @@ def test_whatever_was_tried_the_outlook_is_sane(one: Trial, steps: float, cap: f
 
 
 @given(trials(), st.floats(1, 500), st.floats(1, 500))
-def test_more_steps_mean_no_less_kl_and_no_less_gain(one: Trial, some: float, other: float) -> None:
+def test_more_steps_mean_no_less_kl_and_no_less_gain(one: TrialResult, some: float, other: float) -> None:
     few, many = sorted((some, other))
     assert kl_at(one, few) <= kl_at(one, many) + 1e-9
     assert gain_at(one, few) <= gain_at(one, many) + 1e-9
 
 
 @given(trials(), st.floats(1, 500), st.floats(0.01, 10))
-def test_the_steps_within_a_cap_are_the_most_that_are(one: Trial, steps: float, cap: float) -> None:
+def test_the_steps_within_a_cap_are_the_most_that_are(one: TrialResult, steps: float, cap: float) -> None:
     end = steps_within(replace(one, kl=one.kl_before + abs(one.kl - one.kl_before)), steps, cap)
     rising = replace(one, kl=one.kl_before + abs(one.kl - one.kl_before))
     if end > 0 and rising.kl > rising.kl_before:

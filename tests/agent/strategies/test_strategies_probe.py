@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.agent.run.state import RunState, StageState
-from perdure.agent.strategies.outlook import Earlier
+from perdure.agent.strategies.outlook import EarlierTasks
 from perdure.agent.strategies.probe import Probe, learned_earlier, trial_steps
 from perdure.budget.estimate import Estimate
 from perdure.curriculum.strategies import ProbeStrategy
@@ -167,7 +167,7 @@ def test_the_line_says_how_many_cannot_be_told_from_the_best() -> None:
     decision = probe().choose(situation(config(), Trials(noisy)))
     # 0.59 at little KL is worth more than 0.6 held by the cap
     assert decision.method == "rl"
-    assert decision.reason.startswith("best of 3 tried for 8 steps, 1 of which cannot be told from it: +")
+    assert decision.reason.startswith("best of 3 tried for 8 steps, 1 of them within noise of it: +")
 
 
 def test_what_was_learned_of_earlier_tasks_is_told_by_training_items_alone() -> None:
@@ -180,8 +180,8 @@ def test_what_was_learned_of_earlier_tasks_is_told_by_training_items_alone() -> 
         rows=(StageState(0, "base"), decided, StageState(2, "second", scores=scores)),
     )
     here = situation(config(), Trials({}), number=3, record=life)
-    assert learned_earlier(here, trial(kept=0.7, lost=0.1)) == Earlier(2, pytest.approx(0.6))
-    assert learned_earlier(here, trial(kept=None)) == Earlier()
+    assert learned_earlier(here, trial(kept=0.7, lost=0.1)) == EarlierTasks(2, pytest.approx(0.6))
+    assert learned_earlier(here, trial(kept=None)) == EarlierTasks()
 
 
 def test_the_rate_at_which_a_task_began_is_journaled() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from perdure.agent.strategies.rule import Rule, decide, rates
+from perdure.agent.strategies.rule import RuleOfThumb, apply_rule, pass_rates
 from perdure.curriculum.strategies import RuleStrategy
 from perdure.curriculum.task import Item
 from tests.agent.strategies.situations import Trials, curriculum, reading, situation
@@ -22,13 +22,13 @@ CONFIG = RuleStrategy(type="rule", success=0.05, little_budget=0.5)
     ],
 )
 def test_the_rule(demonstrations: bool, pass_k: float, left: float, method: str) -> None:
-    assert decide(CONFIG, demonstrations, pass_k, left, {}).method == method
+    assert apply_rule(CONFIG, demonstrations, pass_k, left, {}).method == method
 
 
 def test_rates_of_samples_and_of_prompts() -> None:
     # five of eight samples succeed, and two of the three prompts at least once; what is not judged is no success
     rewards = [[1.0, 0.5, 1.0, 0.4], [1.0, 1.0], [None, 0.0]]
-    assert rates(rewards, 0.5) == (pytest.approx(5 / 8), pytest.approx(2 / 3))
+    assert pass_rates(rewards, 0.5) == (pytest.approx(5 / 8), pytest.approx(2 / 3))
 
 
 def bare(items: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -38,12 +38,14 @@ def bare(items: tuple[Item, ...]) -> tuple[Item, ...]:
 def test_on_a_policy_it_looks_at_samples_the_budget_and_what_there_is_to_learn_from() -> None:
     here = situation(curriculum({"type": "rule"}), Trials({"sft": {}, "rl": {}, "chord": {}}))
     # the policy answers 0.0, which is right
-    decision = Rule(CONFIG).choose(here)
+    decision = RuleOfThumb(CONFIG).choose(here)
     assert decision.method == "chord"
     assert decision.evidence["pass_at_k"] == 1 and decision.evidence["budget_left"] == 1
     assert [one.method for one in decision.candidates] == ["sft", "rl", "chord"]
-    only = Rule(CONFIG).choose(replace(here, methods=("rl",), task=replace(here.task, train=bare(here.task.train))))
+    only = RuleOfThumb(CONFIG).choose(
+        replace(here, methods=("rl",), task=replace(here.task, train=bare(here.task.train)))
+    )
     assert only.method == "rl"
     assert [one.figures["possible"] for one in only.candidates] == [0.0, 1.0, 0.0]
-    assert Rule(CONFIG).choose(replace(here, entry=reading(0.9))).method == "rl"
-    assert Rule(CONFIG).choose(replace(here, task=replace(here.task, reward=None))).method == "sft"
+    assert RuleOfThumb(CONFIG).choose(replace(here, entry=reading(0.9))).method == "rl"
+    assert RuleOfThumb(CONFIG).choose(replace(here, task=replace(here.task, reward=None))).method == "sft"

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.sweep.contract import Executor, Failed, Finished, Row
-from perdure.agent.sweep.folder import SweepFolder, locked
-from perdure.agent.sweep.stacks import Stacked, Trainer, _Stack, train_stack
-from perdure.agent.sweep.sweep import Plan, begin, carry_out, read_plan
+from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell, ResultRow
+from perdure.agent.sweep.folder import SweepFolder, lock_sweep
+from perdure.agent.sweep.stacks import StackExecutor, Trainer, _Stack, train_stack
+from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, read_plan, run_sweep
 from perdure.budget.errors import DataError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import FixedStrategy
@@ -55,7 +55,7 @@ def base(curriculum: Curriculum) -> Hashable:
     return "zero"
 
 
-def train(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
+def train(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[ResultRow]]:
     """See the top of the file."""
     rates = [curriculum.train.learning_rate or 0.0 for curriculum in curricula]
     if BAD in rates:
@@ -67,9 +67,9 @@ def train(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
     return [_rows(curriculum, checkpoints) for curriculum in curricula]
 
 
-def _rows(curriculum: Curriculum, checkpoints: int) -> list[Row]:
+def _rows(curriculum: Curriculum, checkpoints: int) -> list[ResultRow]:
     rate, steps = curriculum.train.learning_rate or 0.0, curriculum.train.max_steps or 0
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     for number in range(1, checkpoints + 1):
         step = steps * number // checkpoints
         kl = math.nan if rate == BROKEN else (rate * step) ** 2
@@ -79,12 +79,12 @@ def _rows(curriculum: Curriculum, checkpoints: int) -> list[Row]:
     return rows
 
 
-def origin(curriculum: Curriculum) -> Mapping[str, Any]:
+def provenance(curriculum: Curriculum) -> Mapping[str, Any]:
     """One base for all."""
     return {"world": "scalar", "base_id": "zero", "unit": "token", "prompts": "task", "benchmarks": ["old"]}
 
 
-TRAINER = Trainer(key, base, train, origin)
+TRAINER = Trainer(key, base, train, provenance)
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Here:
     stop_after: int | None = None
     asked: list[str] = field(default_factory=list)
 
-    def run(self, cells: Sequence[Cell]) -> Iterator[Finished | Failed]:
+    def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
         """One cell after another."""
         for cell in cells:
             if self.stop_after is not None and len(self.asked) >= self.stop_after:
@@ -103,7 +103,7 @@ class Here:
             try:
                 yield from train_stack(_Stack(TRAINER, 2, (cell,)))
             except DataError as error:
-                yield Failed(cell, str(error))
+                yield FailedCell(cell, str(error))
 
 
 def read(folder: Path, text: str = SWEEP) -> ReadSweep:
@@ -120,23 +120,23 @@ class Seen:
         self.before = -1
         self.cells: list[str] = []
 
-    def begin(self, plan: Plan, done: int) -> None:
-        """See `View`."""
+    def begin(self, plan: SweepPlan, done: int) -> None:
+        """See `SweepObserver`."""
         self.before = done
 
-    def cell(self, outcome: Finished | Failed) -> None:
-        """See `View`."""
+    def cell(self, outcome: FinishedCell | FailedCell) -> None:
+        """See `SweepObserver`."""
         self.cells.append(outcome.cell.id)
 
 
 def stacked(
-    folder: SweepFolder, plan: Plan, cells: Sequence[Cell], trainer: Trainer = TRAINER
+    folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell], trainer: Trainer = TRAINER
 ) -> list[tuple[Executor, Sequence[Cell]]]:
     """As the program does it, with two processes."""
-    return [(Stacked(trainer, plan.checkpoints, 2, folder.log, chunk=2), cells)]
+    return [(StackExecutor(trainer, plan.checkpoints, 2, folder.log, stack_size=2), cells)]
 
 
-def train_slowly(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
+def train_slowly(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[ResultRow]]:
     """The same, but it takes a while."""
     time.sleep(0.3)
     return train(curricula, checkpoints)
@@ -144,10 +144,10 @@ def train_slowly(curricula: Sequence[Curriculum], checkpoints: int) -> list[list
 
 def carry_on(path: Path, slowly: bool = False) -> None:
     """Begin the sweep at `path`, or go on with it: what a process does that others kill."""
-    folder = begin(read(path), path / "grid-1")
-    trainer = Trainer(key, base, train_slowly if slowly else train, origin)
-    with locked(folder):
-        carry_out(folder, read_plan(folder), partial(stacked, trainer=trainer), Seen())
+    folder = begin_sweep(read(path), path / "grid-1")
+    trainer = Trainer(key, base, train_slowly if slowly else train, provenance)
+    with lock_sweep(folder):
+        run_sweep(folder, read_plan(folder), partial(stacked, trainer=trainer), Seen())
 
 
 def halve(number: int) -> int:

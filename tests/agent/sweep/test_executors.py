@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.agent.sweep.runs import Pool
-from perdure.agent.sweep.stacks import CHUNK, GPU_CHUNK, Stacked
-from perdure.agent.sweep.sweep import Plan, _cores, executors, on_gpu
+from perdure.agent.sweep.runs import RunExecutor
+from perdure.agent.sweep.stacks import GPU_STACK_SIZE, STACK_SIZE, StackExecutor
+from perdure.agent.sweep.sweep import SweepPlan, _cores, executors, uses_gpu
 from perdure.agent.worlds.vision.trainer import TRAINER
 from perdure.curriculum.sweeps.reader import Cell, read_sweep
 
@@ -48,7 +48,7 @@ def cells(folder: Path, text: str, device: str, sweep: str = "") -> tuple[Cell, 
     ],
 )
 def test_whether_models_are_on_a_gpu(tmp_path: Path, text: str, device: str, there: bool, expected: bool) -> None:
-    assert on_gpu(cells(tmp_path, text, device), lambda: there) is expected
+    assert uses_gpu(cells(tmp_path, text, device), lambda: there) is expected
 
 
 def test_stacks_and_lives_are_decided_on_apart(tmp_path: Path) -> None:
@@ -58,17 +58,17 @@ def test_stacks_and_lives_are_decided_on_apart(tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
     many = _cores()
     for stacked, life, in_stacks, chunk, alone in (
-        (stacked_cpu, life_cpu, many, CHUNK, many),
-        (stacked_gpu, life_cpu, 1, GPU_CHUNK, many),
-        (stacked_cpu, life_gpu, many, CHUNK, 1),
+        (stacked_cpu, life_cpu, many, STACK_SIZE, many),
+        (stacked_gpu, life_cpu, 1, GPU_STACK_SIZE, many),
+        (stacked_cpu, life_gpu, many, STACK_SIZE, 1),
     ):
-        found = executors(folder, Plan("grid", 2, "auto", (stacked, life)), [life, stacked])
+        found = executors(folder, SweepPlan("grid", 2, "auto", (stacked, life)), [life, stacked])
         assert found == [
-            (Stacked(TRAINER, 2, in_stacks, folder.log, chunk), [stacked]),
-            (Pool(folder, alone), [life]),
+            (StackExecutor(TRAINER, 2, in_stacks, folder.log, chunk), [stacked]),
+            (RunExecutor(folder, alone), [life]),
         ]
 
 
 def test_the_number_of_workers_is_the_sweeps_own(tmp_path: Path) -> None:
-    ((executor, _),) = executors(SweepFolder(tmp_path), Plan("g", 2, 3, ()), cells(tmp_path, VISION, "cuda"))
-    assert isinstance(executor, Stacked) and executor.workers == 3
+    ((executor, _),) = executors(SweepFolder(tmp_path), SweepPlan("g", 2, 3, ()), cells(tmp_path, VISION, "cuda"))
+    assert isinstance(executor, StackExecutor) and executor.processes == 3

@@ -7,7 +7,7 @@ import pytest
 
 from perdure.agent.run.events import from_json
 from perdure.agent.run.state import RunState, read_state
-from perdure.agent.sweep.figures import life_figures
+from perdure.agent.sweep.figures import run_figures
 from perdure.curriculum.schema import Curriculum
 
 SCORES = ({"a": 0.5, "b": 0.5, "bench": 0.8}, {"a": 0.9, "b": 0.5, "bench": 0.7}, {"a": 0.7, "b": 0.8, "bench": 0.6})
@@ -45,7 +45,7 @@ def curriculum(temperature: float) -> Curriculum:
 
 
 def test_figures_of_a_life() -> None:
-    found = life_figures(record(), curriculum(1.0))
+    found = run_figures(record(), curriculum(1.0))
     # (0.7 + 0.8) / 2; a fell from its best, 0.9, to 0.7; the benchmark from 0.8 to 0.6; three rows of two seconds
     assert found["average_accuracy"] == pytest.approx(0.75)
     assert found["task_forgetting"] == pytest.approx(0.2)
@@ -60,14 +60,14 @@ def test_figures_of_a_life() -> None:
 
 def test_the_excess_of_a_task_that_ends_all_right_is_told() -> None:
     # 4 of 4 is 4.5/5 = 0.9 and 0 of 4 is 0.1: from 0.5 both are -ln(2) - (ln 0.9 + ln 0.1) / 2 = 0.5108
-    found = life_figures(record({"a": 1.0, "b": 0.0, "bench": 0.8}), curriculum(1.0))
+    found = run_figures(record({"a": 1.0, "b": 0.0, "bench": 0.8}), curriculum(1.0))
     assert found["excess"] == pytest.approx(0.4 - 0.5108, abs=1e-4)
 
 
 def test_what_did_not_change_has_no_floor() -> None:
-    found = life_figures(record(SCORES[0]), curriculum(1.0))
+    found = run_figures(record(SCORES[0]), curriculum(1.0))
     assert found["excess"] == pytest.approx(0.4)
 
 
 def test_of_greedy_answers_no_excess_is_told() -> None:
-    assert "excess" not in life_figures(record(), curriculum(0.0))
+    assert "excess" not in run_figures(record(), curriculum(0.0))

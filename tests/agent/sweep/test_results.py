@@ -9,28 +9,28 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from perdure.agent.sweep.contract import Finished
-from perdure.agent.sweep.folder import SweepFolder, create
+from perdure.agent.sweep.contract import FinishedCell
+from perdure.agent.sweep.folder import SweepFolder, create_sweep
 from perdure.agent.sweep.results import PREDICTORS, axis_type, cell_table, collect, write_cell
 from perdure.budget.errors import RunError
-from tests.agent.sweep.doubles import SWEEP, origin, read, train
+from tests.agent.sweep.doubles import SWEEP, provenance, read, train
 
 
 @pytest.fixture
-def finished(tmp_path: Path) -> list[Finished]:
+def finished(tmp_path: Path) -> list[FinishedCell]:
     cells = read(tmp_path, SWEEP.replace("[0.1, 0.2, 0.4]", "[0.5, 1, 2]")).cells
     rows = train([cell.curriculum for cell in cells], 2)
-    return [Finished(c, tuple(r), origin(c.curriculum)) for c, r in zip(cells, rows, strict=True)]
+    return [FinishedCell(c, tuple(r), provenance(c.curriculum)) for c, r in zip(cells, rows, strict=True)]
 
 
 def folder(path: Path) -> SweepFolder:
-    return create(path / "sweep", {"format": 1})
+    return create_sweep(path / "sweep", {"format": 1})
 
 
 AXES = {"arm": ["plain", "tied"], "learning_rate": [0.5, 1, 2]}
 
 
-def test_one_row_a_checkpoint_with_the_columns_in_order(finished: list[Finished]) -> None:
+def test_one_row_a_checkpoint_with_the_columns_in_order(finished: list[FinishedCell]) -> None:
     table = cell_table(finished[5], AXES)  # arm plain, rate 2, seed 1
     about = ["cell", "method", "seed", "stage", "task", "step", "steps", "final", "axis.arm", "axis.learning_rate"]
     measured = ["accuracy", "mass", "base_mass", "kl_floor", "forgetting", "score.old", "base_score.old"]
@@ -43,7 +43,7 @@ def test_one_row_a_checkpoint_with_the_columns_in_order(finished: list[Finished]
     assert math.isnan(last["weight_l2"]) and math.isnan(last["mass"])
 
 
-def test_without_an_axis_arm_the_method_is_the_curriculums(finished: list[Finished]) -> None:
+def test_without_an_axis_arm_the_method_is_the_curriculums(finished: list[FinishedCell]) -> None:
     one = replace(finished[0], cell=replace(finished[0].cell, values={"learning_rate": 0.5}))
     assert set(cell_table(one, {"learning_rate": [0.5]})["method"].to_pylist()) == {"rl"}
     own = replace(one, rows=tuple({**row, "method": "chord"} for row in one.rows))
@@ -66,13 +66,13 @@ def test_an_axis_has_one_type(values: list[Any], kind: pa.DataType) -> None:
     assert axis_type(values) == kind
 
 
-def test_values_that_are_no_numbers_or_texts_are_told_as_json(finished: list[Finished]) -> None:
+def test_values_that_are_no_numbers_or_texts_are_told_as_json(finished: list[FinishedCell]) -> None:
     cell = replace(finished[0].cell, values={"lora": {"r": 8}})
     table = cell_table(replace(finished[0], cell=cell), {"lora": [{"r": 8}, None]})
     assert table["axis.lora"].to_pylist() == ['{"r": 8}'] * 2
 
 
-def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path, finished: list[Finished]) -> None:
+def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path, finished: list[FinishedCell]) -> None:
     sweep = folder(tmp_path)
     further = replace(finished[1], rows=tuple({**row, "curiosity": 1.0} for row in finished[1].rows))
     for one in (further, finished[0]):
@@ -82,14 +82,14 @@ def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path,
     assert table["cell"].to_pylist() == ["0001", "0001", "0002", "0002"]
     assert table["curiosity"].to_pylist() == [None, None, 1.0, 1.0]
     assert table.column_names[-2:] == ["curiosity", "seconds"]
-    expected = {"format": 1, "sweep": "grid", "benchmark_fingerprints": None, **origin(finished[0].cell.curriculum)}
+    expected = {"format": 1, "sweep": "grid", "benchmark_fingerprints": None, **provenance(finished[0].cell.curriculum)}
     assert json.loads(table.schema.metadata[b"perdure"]) == expected
 
 
-def test_what_cells_do_not_agree_on_is_null(tmp_path: Path, finished: list[Finished]) -> None:
+def test_what_cells_do_not_agree_on_is_null(tmp_path: Path, finished: list[FinishedCell]) -> None:
     sweep = folder(tmp_path)
     write_cell(sweep, finished[0], "grid", AXES)
-    write_cell(sweep, replace(finished[1], origin={**finished[1].origin, "base_id": "other"}), "grid", AXES)
+    write_cell(sweep, replace(finished[1], provenance={**finished[1].provenance, "base_id": "other"}), "grid", AXES)
     table = collect(sweep, ["0001", "0002"], "grid")
     assert table is not None
     about = json.loads(table.schema.metadata[b"perdure"])
@@ -97,12 +97,12 @@ def test_what_cells_do_not_agree_on_is_null(tmp_path: Path, finished: list[Finis
 
 
 def test_fingerprints_of_benchmarks_are_handed_on_where_all_cells_know_them_alike(
-    tmp_path: Path, finished: list[Finished]
+    tmp_path: Path, finished: list[FinishedCell]
 ) -> None:
     sweep = folder(tmp_path)
     for cell, fingerprint in zip(finished, ("f1", "f1", "f2"), strict=False):
-        told = {**cell.origin, "benchmark_fingerprints": {"old": fingerprint}}
-        write_cell(sweep, replace(cell, origin=told), "grid", AXES)
+        told = {**cell.provenance, "benchmark_fingerprints": {"old": fingerprint}}
+        write_cell(sweep, replace(cell, provenance=told), "grid", AXES)
     for cells, expected in ((["0001", "0002"], {"old": "f1"}), (["0001", "0003"], None)):
         table = collect(sweep, cells, "grid")
         assert table is not None
@@ -117,12 +117,13 @@ def test_nothing_finished_is_no_table_and_a_damaged_file_is_named(tmp_path: Path
         collect(sweep, ["0001"], "grid")
 
 
-def test_the_law_reads_what_a_sweep_writes(tmp_path: Path, finished: list[Finished]) -> None:
+def test_the_law_reads_what_a_sweep_writes(tmp_path: Path, finished: list[FinishedCell]) -> None:
     from perdure.agent.law_data.sweeps import table_source
 
     sweep = folder(tmp_path)
     write_cell(sweep, finished[5], "grid", AXES)
     source = table_source(sweep.rows("0006"))
-    assert (source.origin.world, source.origin.base, source.origin.benchmarks) == ("scalar", "zero", ("old",))
-    assert [row.predictors["kl_base_to_policy"] for row in source.rows] == [16.0, 64.0]
-    assert {row.method for row in source.rows} == {"plain"}
+    found = source.provenance
+    assert (found.world, found.base, found.benchmarks) == ("scalar", "zero", ("old",))
+    assert [row.predictors["kl_base_to_policy"] for row in source.points] == [16.0, 64.0]
+    assert {row.method for row in source.points} == {"plain"}

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from perdure.agent.sweep.summary import Mean, by_method, mean
+from perdure.agent.sweep.summary import Mean, by_method, mean_over_runs
 
 
 def test_a_mean_with_students_interval() -> None:
     # 0.8, 0.9, 1.0: mean 0.9, s = 0.1, and t(2 degrees, 97.5 %) = 4.302653, so +- 4.302653 * 0.1 / sqrt(3) = 0.248414.
-    found = mean([0.8, 0.9, 1.0])
+    found = mean_over_runs([0.8, 0.9, 1.0])
     assert (found.value, found.n) == (pytest.approx(0.9), 3)
     assert (found.low, found.high) == (pytest.approx(0.651586, abs=1e-6), pytest.approx(1.148414, abs=1e-6))
 
@@ -25,7 +25,7 @@ def test_a_mean_with_students_interval() -> None:
     ],
 )
 def test_runs_that_tell_no_spread_have_no_interval(values: list[float], expected: Mean) -> None:
-    assert mean(values) == expected
+    assert mean_over_runs(values) == expected
 
 
 def test_methods_are_lines_in_the_order_of_the_sweep() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from perdure.budget.errors import DataError
-from perdure.budget.law.curves import CURVES, FALLING, Powers, Ramps, can_fit, fit_curve, kind_of, ramp_basis
+from perdure.budget.law.curves import CURVES, FALLING, Powers, Ramps, can_fit, curve_kind, fit_curve, ramp_basis
 from perdure.budget.law.moments import moments_of, non_negative_solution, solve
 
 
@@ -83,7 +83,7 @@ def test_too_little_for_a_curve() -> None:
     with pytest.raises(ValueError, match="finite"):
         fit_curve("line", np.array([1.0, 2, np.nan]), np.zeros(3))
     with pytest.raises(ValueError, match="no curve is called 'cubic'; there are quadratic"):
-        kind_of("cubic")
+        curve_kind("cubic")
     line = fit_curve("line", np.arange(4.0), np.arange(4.0))
     with pytest.raises(ValueError, match="no knots"):
         line.knots()

@@ -10,7 +10,7 @@ from perdure.budget.law.curves import CURVES
 from perdure.budget.law.fit import fit_law, predict_held_out_methods, predict_held_out_runs
 from perdure.budget.law.points import FORWARD_KL, Points
 from perdure.budget.law.resample import Interval, folds, percentile, run_counts
-from perdure.budget.law.sample import take
+from perdure.budget.law.sample import sample_of
 from tests.budget.law.synthetic import kl_of, lives, plain_points
 
 
@@ -78,10 +78,10 @@ def test_the_interval_comes_from_runs_not_points() -> None:
 def test_a_copied_run_changes_no_held_out_prediction_of_itself() -> None:
     # held-out predictions of a run never use its own forgetting
     points = lives([10])
-    sample = take(points, FORWARD_KL)
+    sample = sample_of(points, FORWARD_KL)
     before = predict_held_out_runs(sample, "quadratic", 0)
     first = sample.run_P == 0
-    other = take(replaced(points, forgetting=points.forgetting + 5.0 * first), FORWARD_KL)
+    other = sample_of(replaced(points, forgetting=points.forgetting + 5.0 * first), FORWARD_KL)
     assert predict_held_out_runs(other, "quadratic", 0)[first] == pytest.approx(before[first])
 
 
@@ -91,7 +91,7 @@ def test_a_held_out_method_is_predicted_by_the_others() -> None:
     first, second = fit.by_method
     assert (first.method, first.points, first.runs) == ("m0", 40, 10)
     assert (first.bias, second.bias) == pytest.approx((-0.2, 0.2), abs=0.02)
-    assert np.isnan(predict_held_out_methods(take(lives([10]), FORWARD_KL), "line")).all()
+    assert np.isnan(predict_held_out_methods(sample_of(lives([10]), FORWARD_KL), "line")).all()
 
 
 def test_a_held_out_seed_is_predicted_by_the_others() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from perdure.budget.errors import DataError
-from perdure.budget.law.points import FORWARD_KL, OF_THE_UPDATE, ON_THE_NEW_TASK, ON_THE_OLD_TASK, Points
-from perdure.budget.law.sample import check_enough, part, take, usable, without_method, without_seed
+from perdure.budget.law.points import FORWARD_KL, NEW_TASK_PREDICTORS, OLD_TASK_PREDICTORS, UPDATE_PREDICTORS, Points
+from perdure.budget.law.sample import check_enough, sample_of, subset, usable, without_method, without_seed
 from tests.budget.law.synthetic import plain_points
 
 
@@ -30,7 +30,7 @@ def test_seeds_are_all_the_same_unless_they_are_told() -> None:
     assert told.seeds == ("9", "10")
     assert told.select(np.array([True, False, True])).seeds == ("10",)
     assert points.select(np.array([True, False, True])).seed is None
-    train, test = without_seed(take(told, FORWARD_KL), "9")
+    train, test = without_seed(sample_of(told, FORWARD_KL), "9")
     assert (train.tolist(), test.tolist()) == ([True, False, True], [False, True, False])
     with pytest.raises(ValueError, match="seed"):
         replace(points, seed=np.array(["1"]))
@@ -53,7 +53,7 @@ def test_shapes_and_kinds_are_checked() -> None:
 
 
 def test_no_name_of_a_predictor_is_used_twice() -> None:
-    names = [*ON_THE_NEW_TASK, *OF_THE_UPDATE, *ON_THE_OLD_TASK]
+    names = [*NEW_TASK_PREDICTORS, *UPDATE_PREDICTORS, *OLD_TASK_PREDICTORS]
     assert len(names) == len(set(names)) == 20
 
 
@@ -63,16 +63,16 @@ def test_what_is_not_finite_is_left_out_and_counted() -> None:
     )
     assert usable(points, FORWARD_KL).tolist() == [True, False, False, False, True]
     assert not usable(points, "weight_l2").any()
-    sample = take(points, FORWARD_KL)
+    sample = sample_of(points, FORWARD_KL)
     assert (sample.x_P.tolist(), sample.y_P.tolist()) == ([0.1, 0.5], [0.0, 0.4])
     assert (sample.run_P.tolist(), sample.runs, sample.dropped) == ([1, 0], 2, 3)
-    assert len(take(points, "weight_l2")) == 0
+    assert len(sample_of(points, "weight_l2")) == 0
 
 
 def test_a_part_numbers_its_runs_anew_and_a_method_goes_with_its_runs() -> None:
     points = plain_points([1.0, 2.0, 3.0, 4.0], [0.0] * 4, run=["a", "a", "b", "c"], method=["sft", "rl", "rl", "sft"])
-    sample = take(points, FORWARD_KL)
-    assert part(sample, np.array([False, False, True, True])).run_P.tolist() == [0, 1]
+    sample = sample_of(points, FORWARD_KL)
+    assert subset(sample, np.array([False, False, True, True])).run_P.tolist() == [0, 1]
     assert sample.by_run(sample.x_P).tolist() == [3.0, 3.0, 4.0]
     train, test = without_method(sample, "rl")
     # run a used rl once, so that none of its checkpoints may teach what is asked of rl
@@ -81,11 +81,11 @@ def test_a_part_numbers_its_runs_anew_and_a_method_goes_with_its_runs() -> None:
 
 def test_too_little_is_refused_with_the_numbers() -> None:
     with pytest.raises(DataError, match=r"at least 4 checkpoints .* of 2 runs; got 2 of 1 run: give more runs"):
-        check_enough(take(plain_points([0.1, 0.2, 0.2], [0, 0, 0], run=["a"] * 3), FORWARD_KL), 4)
+        check_enough(sample_of(plain_points([0.1, 0.2, 0.2], [0, 0, 0], run=["a"] * 3), FORWARD_KL), 4)
     with pytest.raises(DataError, match="got 1 of 1 run, and 2 without a finite"):
-        check_enough(take(plain_points([0.1, math.nan, math.nan], [0, 0, 0]), FORWARD_KL), 4)
+        check_enough(sample_of(plain_points([0.1, math.nan, math.nan], [0, 0, 0]), FORWARD_KL), 4)
     with pytest.raises(DataError, match="got 0 of 0 runs"):
-        check_enough(take(plain_points([], []), FORWARD_KL), 4)
+        check_enough(sample_of(plain_points([], []), FORWARD_KL), 4)
     with pytest.raises(DataError, match=r"kl_base_to_policy is 0\.3 at all 5 checkpoints"):
-        check_enough(take(plain_points([0.3] * 5, [0, 1, 2, 3, 4]), FORWARD_KL), 4)
-    check_enough(take(plain_points([0.1, 0.2, 0.3, 0.4], [0, 0, 0, 0]), FORWARD_KL), 4)
+        check_enough(sample_of(plain_points([0.3] * 5, [0, 1, 2, 3, 4]), FORWARD_KL), 4)
+    check_enough(sample_of(plain_points([0.1, 0.2, 0.3, 0.4], [0, 0, 0, 0]), FORWARD_KL), 4)

@@ -42,7 +42,7 @@ def test_predictions_by_hand() -> None:
     assert (above.value, above.low, above.high, above.inside) == pytest.approx((0.5, 0.46, 0.57, False))
     assert LAW.predict(2.5).inside
     assert LAW.predict(0.1).inside
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="KL of NaN"):
         LAW.predict(math.nan)
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_law_is_refused_with_the_path_and_the_remedy(tmp_path:
     save_law(LAW, path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"law\.json: not JSON, or cut off .* make it again by perdure law"):
+    with pytest.raises(ConfigError, match=r"law\.json: not JSON, or truncated .* make it again by perdure law"):
         load_law(path)
     for content in (b"[]", b"{}", b'{"what": "another"}', b"\xff\xfe"):
         path.write_bytes(content)
@@ -94,7 +94,7 @@ def test_a_file_that_is_no_law_is_refused_with_the_path_and_the_remedy(tmp_path:
 CHANGES = {
     "runs is missing": {"runs": None},
     "extra is unknown": {"extra": 1},
-    "a law of format 2, and this perdure reads format 1": {"format": 2},
+    "a law of format 2; this perdure reads format 1": {"format": 2},
     "runs is not a count": {"runs": -1},
     "points is not a count": {"points": True},
     "level is not a finite number": {"level": "high"},
@@ -105,7 +105,7 @@ CHANGES = {
     "kl must rise": {"kl": [0.1, 0.1, 2.5]},
     "as many of each": {"forgetting": [0.1]},
     "width_kl and what belongs to it need": {"width_kl": [0.5], "below": [0.1], "above": [0.1]},
-    "cannot reach less than nothing": {"below": [0.1, -0.1]},
+    "cannot have a negative reach": {"below": [0.1, -0.1]},
     "coverage is not a set of named values": {"coverage": 0.94},
     "covered is missing": {"coverage": {"low": 0, "high": 1, "points": 1, "runs": 1}},
 }
@@ -131,7 +131,7 @@ def test_a_number_that_json_does_not_have_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "law.json"
     save_law(LAW, path)
     path.write_text(path.read_text().replace('"level": 0.95', '"level": NaN'))
-    with pytest.raises(ConfigError, match="NaN is no number"):
+    with pytest.raises(ConfigError, match="NaN is not allowed"):
         load_law(path)
     with pytest.raises(ValueError, match="finite"):
         replace(LAW, forgetting=(0.0, math.nan, 0.5))

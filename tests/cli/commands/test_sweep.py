@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from perdure.agent.sweep.contract import Failed, Finished
-from perdure.agent.sweep.sweep import Plan
+from perdure.agent.sweep.contract import FailedCell, FinishedCell
+from perdure.agent.sweep.sweep import SweepPlan
 from perdure.cli.views.sweep_page import cell_words, mean_words, page
 from perdure.cli.views.sweep_progress import Pace, SweepView
 from perdure.cli.views.symbols import ASCII, UNICODE
-from tests.agent.sweep.doubles import origin, read, train
+from tests.agent.sweep.doubles import provenance, read, train
 from tests.agent.sweep.language import read_language
 
 ROOT = Path(__file__).parents[3]
@@ -112,20 +112,20 @@ def test_ctrl_c_leaves_a_sweep_that_can_be_resumed(tmp_path: Path) -> None:
     assert "cell 0001.values.how: was 'wait', is 'fail'" in other.stderr
 
 
-def outcomes(path: Path) -> list[Finished | Failed]:
+def outcomes(path: Path) -> list[FinishedCell | FailedCell]:
     cells = read(path).cells
     rows = train([cell.curriculum for cell in cells], 2)
-    found: list[Finished | Failed] = [
-        Finished(c, tuple(r), origin(c.curriculum)) for c, r in zip(cells, rows, strict=True)
+    found: list[FinishedCell | FailedCell] = [
+        FinishedCell(c, tuple(r), provenance(c.curriculum)) for c, r in zip(cells, rows, strict=True)
     ]
-    return [*found[:3], Failed(cells[3], "a\nlong \x1b[31mstory")]
+    return [*found[:3], FailedCell(cells[3], "a\nlong \x1b[31mstory")]
 
 
 def seen(path: Path, *, terminal: bool) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=120, highlight=False)
     with SweepView(console, plain=False) as view:
-        view.begin(Plan("grid", 2, 1, read(path).cells), 8)
+        view.begin(SweepPlan("grid", 2, 1, read(path).cells), 8)
         for outcome in outcomes(path):
             view.cell(outcome)
     return file.getvalue()

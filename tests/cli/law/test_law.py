@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from perdure.agent.law_data.findings import Findings, best_of, find_out, ranked
-from perdure.agent.law_data.pool import read_pool
+from perdure.agent.law_data.dataset import read_dataset
+from perdure.agent.law_data.findings import Findings, best_method, compute_findings, rank_methods
 from perdure.agent.run.events import Event
 from perdure.budget.law.frontier import RetentionAt
 from perdure.budget.law.resample import Interval
@@ -61,7 +61,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def findings(table: Path) -> Findings:
-    return find_out(read_pool([table]), (0.95, 0.999), lambda words: None)
+    return compute_findings(read_dataset([table]), (0.95, 0.999), lambda words: None)
 
 
 def told(findings: Findings, form: Form | None = None) -> list[str]:
@@ -331,9 +331,9 @@ def test_the_best_is_one_of_those_that_most_seeds_reach() -> None:
     def one(method: str, kept: float, reached: int) -> RetentionAt:
         return RetentionAt(method, 0.95, Interval(kept, None, None), Interval(kept, None, None), reached, 5)
 
-    found = ranked([one("a", 0.6, 5), one("lucky", 0.8, 2), one("b", 0.7, 5)], 0.95)
+    found = rank_methods([one("a", 0.6, 5), one("lucky", 0.8, 2), one("b", 0.7, 5)], 0.95)
     assert [each.method for each in found] == ["lucky", "b", "a"]
-    assert best_of(found).method == "b"
+    assert best_method(found).method == "b"
 
 
 def test_excess_is_compared_at_equal_accuracy(findings: Findings) -> None:
@@ -349,5 +349,5 @@ def test_a_checkpoint_that_is_no_number_does_not_hide_where_the_quadratic_turns(
         for row in rows(runs=9)
     ]
     some.append(some[-1] | {"kl_base_to_policy": float("nan"), "cell": "broken"})
-    found = find_out(read_pool([write_table(tmp_path / "t.parquet", some)]), (), lambda words: None)
+    found = compute_findings(read_dataset([write_table(tmp_path / "t.parquet", some)]), (), lambda words: None)
     assert "  the quadratic turns over at KL 5.000 and falls from there on" in told(found)

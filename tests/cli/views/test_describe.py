@@ -33,7 +33,7 @@ EVIDENCE = {"trial_steps": 26, "trial_share": 0.24, "trial_seconds": 1.9}
 NOWHERE: Line = {"event": "intervention", "stage": 1, "reason": "", "target": "t"}
 PROJECTED = NOWHERE | {"action": "project", "step": 60, "start": "step 40", "share": 0.37, "readings": 12, "kl": 0.498}
 RECOVERED = NOWHERE | {"action": "recover", "step": 60, "steps": 15, "kl_before": 1.31, "kl_after": 0.49}
-REFUSED = "stage 3 needs at least 0.298 nats, 0.100 are left"
+REFUSED = "stage 3 needs at least 0.298 nats, 0.100 remain"
 
 
 def price(at: Clock, stage: int, name: str, need: float | None, left: float = 0.5) -> Line:
@@ -131,7 +131,7 @@ def test_what_rounds_to_its_cap_is_told_from_it() -> None:
         "to 0.5003, still above the cap"
     )
     near = StagePrice(3, "c", Estimate(0.8, 0.01, 32), 0.98, 0.3, None, 0.10002, 0.1)
-    assert price_words(near).endswith("WARNING: stage 3 needs at least 0.10002 nats, 0.10000 are left")
+    assert price_words(near).endswith("WARNING: stage 3 needs at least 0.10002 nats, 0.10000 remain")
 
 
 @pytest.mark.parametrize(

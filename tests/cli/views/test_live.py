@@ -13,7 +13,7 @@ from perdure.agent.run.events import from_json
 from perdure.cli.views.live import LiveView, final, live
 from perdure.cli.views.state import with_progress
 from perdure.cli.views.symbols import ASCII, UNICODE, Glyphs
-from perdure.eval.metrics import Estimate
+from perdure.eval.metrics import MetricEstimate
 from tests.cli.drawn import plain, seen, state_of, up_to
 from tests.cli.journals import START, life, long_life, progress, write_run
 
@@ -41,7 +41,7 @@ def test_any_prefix_fits_any_terminal(count: int, width: int, height: int, glyph
     for now in (state, with_progress(state, progress()), with_progress(state, scoring)):
         pane = live(now, START + 500, glyphs, width, height)
         assert len(pane) <= height
-        for line in [*pane, *final(now, {"forgetting": Estimate(0.1, 0.1, 0.0, 0.2)}, glyphs, width)]:
+        for line in [*pane, *final(now, {"forgetting": MetricEstimate(0.1, 0.1, 0.0, 0.2)}, glyphs, width)]:
             assert line.cell_len <= width
             assert "\n" not in line.plain
             assert glyphs is UNICODE or line.plain.isascii()

@@ -3,7 +3,7 @@
 from perdure.cli.views.live import live
 from perdure.cli.views.panels import metric_lines
 from perdure.cli.views.symbols import UNICODE
-from perdure.eval.metrics import Estimate
+from perdure.eval.metrics import MetricEstimate
 from tests.cli.drawn import plain, state_of, up_to
 from tests.cli.journals import START
 
@@ -20,7 +20,7 @@ def test_a_nan_in_a_curve_is_marked() -> None:
 
 
 def test_metrics_that_cannot_be_told() -> None:
-    lines = metric_lines({"forgetting": Estimate(None), "benchmark_drop": Estimate(0.125)}, 80, UNICODE)
+    lines = metric_lines({"forgetting": MetricEstimate(None), "benchmark_drop": MetricEstimate(0.125)}, 80, UNICODE)
     assert [line.plain.split("  mean")[0].rstrip() for line in lines] == [
         "forgetting          n/a",
         "benchmark drop     12.5 %",

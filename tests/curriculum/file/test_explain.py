@@ -44,11 +44,11 @@ MISTAKES = {
     ),
     "empty list": (
         "budget: {kl: 1, enforce: []}",
-        "mine.yaml:2:26: budget.enforce: must name one way to enforce at least, and none twice",
+        "mine.yaml:2:26: budget.enforce: must name at least one way to enforce, and none twice",
     ),
     "two ends": (
         "budget: {kl: 1, enforce: [penalty, stop, project]}",
-        "mine.yaml:2:26: budget.enforce: `stop` and `project` end a stage in two ways; keep one of them",
+        "mine.yaml:2:26: budget.enforce: `stop` and `project` treat the end of a stage in two ways; keep one of them",
     ),
     "zero": ("budget: {kl: 0}", "mine.yaml:2:14: budget.kl: must be greater than 0; got 0"),
     "empty": ("budget:", "mine.yaml:2:1: budget: must be a map of keys; got null"),

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from perdure.agent.weights import put_back, trainable
+from perdure.agent.weights import restore_weights, trainable
 from perdure.budget.errors import DiskFullError
 from perdure.budget.files import is_full_disk, sync
 
@@ -117,7 +117,7 @@ def penalty_weight(checkpoint: Path) -> float | None:
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Copy the weights of a checkpoint into the model, in place."""
-    put_back(model, checkpoint / WEIGHTS)
+    restore_weights(model, checkpoint / WEIGHTS)
 
 
 def load_optimizer(trainer: Any, checkpoint: Path) -> None:

@@ -11,11 +11,10 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
-from perdure.agent.sweep.contract import Failed, Finished
+from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.agent.sweep.lives import finished_life
-from perdure.agent.sweep.runs import Pool, _on_one_thread
-from perdure.agent.sweep.sweep import begin, read_plan
+from perdure.agent.sweep.runs import RunExecutor, _on_one_thread, finished_run
+from perdure.agent.sweep.sweep import begin_sweep, read_plan
 from tests.agent.killing import Nobody
 from tests.agent.sweep.language import read_language
 
@@ -28,30 +27,30 @@ pytestmark = pytest.mark.xdist_group("trl")
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, dict[str, Finished | Failed]]:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]:
     """One worker and four cells: lived, dead, failed, and lived again."""
     path = tmp_path_factory.mktemp("language")
-    folder = begin(read_language(path, SWEEP), path / "sweep")
-    found = {outcome.cell.id: outcome for outcome in Pool(folder, 1).run(read_plan(folder).cells)}
+    folder = begin_sweep(read_language(path, SWEEP), path / "sweep")
+    found = {outcome.cell.id: outcome for outcome in RunExecutor(folder, 1).run(read_plan(folder).cells)}
     return folder, found
 
 
 def test_a_dead_process_and_bad_data_cost_their_own_cell_alone(
-    swept: tuple[SweepFolder, dict[str, Finished | Failed]],
+    swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]],
 ) -> None:
     _, found = swept
-    reasons = {cell: outcome.reason for cell, outcome in found.items() if isinstance(outcome, Failed)}
+    reasons = {cell: outcome.reason for cell, outcome in found.items() if isinstance(outcome, FailedCell)}
     assert sorted(reasons) == ["0002", "0003"]
     assert "SIGKILL" in reasons["0002"]
     assert "no such luck" in reasons["0003"]
 
 
-def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finished | Failed]]) -> None:
+def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]) -> None:
     folder, found = swept
     outcome = found["0001"]
-    assert isinstance(outcome, Finished)
+    assert isinstance(outcome, FinishedCell)
     (row,) = outcome.rows
-    record = read_state(read_journal(folder.life("0001") / "journal.jsonl"))
+    record = read_state(read_journal(folder.run("0001") / "journal.jsonl"))
     base, stage = record.rows
     assert (row["method"], row["stage"], row["task"], row["step"], row["steps"]) == ("sft", 1, "first", 3, 3)
     assert row["final"] is True
@@ -61,7 +60,7 @@ def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finish
     assert (row["base_score.perdure_largest"], row["score.perdure_largest"]) == (before, after)
     assert row["forgetting"] == pytest.approx(before - after)
     assert {"kl_policy_to_base", "total_variation", "l2_distributions"} <= set(row)
-    assert outcome.origin == {
+    assert outcome.provenance == {
         "world": "language",
         "base_id": record.rows[0].weights_sha256,
         "unit": "token",
@@ -69,27 +68,27 @@ def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finish
         "benchmarks": ["perdure_largest"],
         "benchmark_fingerprints": {"perdure_largest": ANY},
     }
-    assert len(outcome.origin["benchmark_fingerprints"]["perdure_largest"]) == 64
+    assert len(outcome.provenance["benchmark_fingerprints"]["perdure_largest"]) == 64
 
 
-def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, Finished | Failed]]) -> None:
+def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]) -> None:
     folder, _ = swept
-    base = read_state(read_journal(folder.life("0001") / "journal.jsonl")).rows[0]
+    base = read_state(read_journal(folder.run("0001") / "journal.jsonl")).rows[0]
     names = {Path(file).name for file in base.score_files.values()}
     assert {file.name for file in folder.scores.iterdir()} == names
     # The second life took them over before it began: its files of the base are the shared ones, to the second.
     for name in names:
-        assert (folder.life("0004") / "scores" / name).read_bytes() == (folder.scores / name).read_bytes()
-    second = folder.life("0004") / "scores"
+        assert (folder.run("0004") / "scores" / name).read_bytes() == (folder.scores / name).read_bytes()
+    second = folder.run("0004") / "scores"
     shared = max((second / name).stat().st_mtime for name in names)
     assert shared < min(file.stat().st_mtime for file in second.iterdir() if file.name not in names)
 
 
 def test_lives_run_on_one_thread_unless_the_curriculum_says_otherwise(
-    swept: tuple[SweepFolder, dict[str, Finished | Failed]],
+    swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]],
 ) -> None:
     folder, _ = swept
-    described = json.loads(RunFolder(folder.life("0001")).description.read_text())
+    described = json.loads(RunFolder(folder.run("0001")).description.read_text())
     assert described["curriculum"]["model"]["threads"] == 1
     curriculum = read_plan(folder).cells[0].curriculum
     own = curriculum.model_copy(update={"model": curriculum.model.model_copy(update={"threads": 2})})
@@ -97,21 +96,22 @@ def test_lives_run_on_one_thread_unless_the_curriculum_says_otherwise(
 
 
 def test_a_life_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Path) -> None:
-    folder = begin(read_language(tmp_path, SWEEP.replace("[well, die, fail, better]", "[well]")), tmp_path / "sweep")
+    sweep = read_language(tmp_path, SWEEP.replace("[well, die, fail, better]", "[well]"))
+    folder = begin_sweep(sweep, tmp_path / "sweep")
     (cell,) = read_plan(folder).cells
-    start(_on_one_thread(cell.curriculum), folder.life(cell.id), Nobody())
-    (outcome,) = Pool(folder, 1).run([cell])
-    assert isinstance(outcome, Finished), outcome
-    journal = folder.life(cell.id) / "journal.jsonl"
+    start(_on_one_thread(cell.curriculum), folder.run(cell.id), Nobody())
+    (outcome,) = RunExecutor(folder, 1).run([cell])
+    assert isinstance(outcome, FinishedCell), outcome
+    journal = folder.run(cell.id) / "journal.jsonl"
     told = journal.read_bytes()
     assert read_state(read_journal(journal)).resumed == 1
-    (again,) = Pool(folder, 1).run([cell])
+    (again,) = RunExecutor(folder, 1).run([cell])
     assert again == outcome and journal.read_bytes() == told
 
     alone = start(_on_one_thread(cell.curriculum), tmp_path / "alone", Nobody())
     run_curriculum(alone)
 
-    def figures(one: Finished) -> list[dict[str, object]]:
+    def figures(one: FinishedCell) -> list[dict[str, object]]:
         return [{name: value for name, value in row.items() if "seconds" not in name} for row in one.rows]
 
-    assert figures(finished_life(cell, tmp_path / "alone")) == figures(outcome)
+    assert figures(finished_run(cell, tmp_path / "alone")) == figures(outcome)

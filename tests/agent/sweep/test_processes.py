@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from perdure.agent.sweep.processes import Lost, work
+from perdure.agent.sweep.processes import Failure, run_in_processes
 from tests.agent.sweep.doubles import halve, sleep_and_tell
 
 
 def outcomes(numbers: list[int], log: Path, count: int = 2) -> dict[int, object]:
-    found = dict(work(halve, deque(numbers), count, log))
-    return {number: one.reason if isinstance(one, Lost) else one for number, one in found.items()}
+    found = dict(run_in_processes(halve, deque(numbers), count, log))
+    return {number: one.reason if isinstance(one, Failure) else one for number, one in found.items()}
 
 
 def test_every_item_comes_back_with_its_result_or_its_reason(tmp_path: Path) -> None:
@@ -27,25 +27,25 @@ def test_every_item_comes_back_with_its_result_or_its_reason(tmp_path: Path) -> 
         1: "one is odd",
         3: "ValueError: three",
         5: "its process was ended by SIGKILL; is there too little memory?",
-        7: "its process was told to end (SystemExit)",
+        7: "its process was interrupted (SystemExit)",
         11: "its process ended by itself, with exit code 4",
     }
     assert "halving 4\n" in log.read_text(), "what processes print is kept out of the terminal"
 
 
 def test_a_traceback_is_kept_for_what_is_not_the_users_fault(tmp_path: Path) -> None:
-    found = dict(work(halve, deque([1, 3]), 1, tmp_path / "log"))
+    found = dict(run_in_processes(halve, deque([1, 3]), 1, tmp_path / "log"))
     one, three = found[1], found[3]
-    assert isinstance(one, Lost) and isinstance(three, Lost)
+    assert isinstance(one, Failure) and isinstance(three, Failure)
     assert one.details == "" and 'raise ValueError("three")' in three.details
 
 
 def test_items_may_be_added_between_two_results(tmp_path: Path) -> None:
-    waiting, found = deque([8]), []
-    for number, half in work(halve, waiting, 1, tmp_path / "log"):
+    queue, found = deque([8]), []
+    for number, half in run_in_processes(halve, queue, 1, tmp_path / "log"):
         found.append(number)
         if isinstance(half, int) and half % 2 == 0:
-            waiting.append(half)
+            queue.append(half)
     assert found == [8, 4, 2]
 
 
@@ -64,7 +64,7 @@ def alive(pid: int) -> bool:
 
 
 def test_the_processes_end_when_the_iterator_is_closed(tmp_path: Path) -> None:
-    found = work(sleep_and_tell, deque([str(tmp_path / "pid")]), 1, tmp_path / "log")
+    found = run_in_processes(sleep_and_tell, deque([str(tmp_path / "pid")]), 1, tmp_path / "log")
     deadline = time.monotonic() + 30
 
     def interrupt() -> None:
@@ -82,8 +82,9 @@ def test_the_processes_end_when_the_iterator_is_closed(tmp_path: Path) -> None:
 def test_the_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from collections import deque; from pathlib import Path;"
-        "from perdure.agent.sweep.processes import work; from tests.agent.sweep.doubles import sleep_and_tell;"
-        "list(work(sleep_and_tell, deque([sys.argv[1]]), 1, Path(sys.argv[2])))"
+        "from perdure.agent.sweep.processes import run_in_processes;"
+        "from tests.agent.sweep.doubles import sleep_and_tell;"
+        "list(run_in_processes(sleep_and_tell, deque([sys.argv[1]]), 1, Path(sys.argv[2])))"
     )
     root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"}

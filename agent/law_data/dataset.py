@@ -1,0 +1,168 @@
+"""Pools the checkpoints of runs, sweeps and tables into the dataset of a forgetting law.
+
+A run gives one point per finished stage; a sweep or a table one per row. Only comparable points are pooled: one world,
+one base, the same benchmarks, KL in one unit on the same prompts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perdure.agent.law_data.runs import is_run, run_source
+from perdure.agent.law_data.shared_prefixes import merge_shared_prefixes
+from perdure.agent.law_data.source import HELD_OUT_ITEMS, TRAINING_PROMPTS, LawPoint, LawSource, Provenance
+from perdure.agent.law_data.sweeps import is_sweep, is_table, sweep_sources, table_source
+from perdure.agent.sweep.folder import SweepFolder
+from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.law.points import Points
+
+
+@dataclass(frozen=True, eq=False)
+class LawDataset:
+    """The points of all sources, and notes about single sources.
+
+    `base_score` is the mean over the points of their base's mean score on the benchmarks; NaN if one is unknown.
+    """
+
+    points: Points
+    benchmarks: tuple[str, ...]
+    base_score: float
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def select_methods(dataset: LawDataset, methods: Sequence[str]) -> LawDataset:
+    """The points of some methods.
+
+    Raises:
+        ConfigError: a method without points.
+    """
+    known = sorted(set(dataset.points.method.tolist()))
+    unknown = [name for name in methods if name not in known]
+    if unknown:
+        raise ConfigError(f"--method: no checkpoint is of {unknown[0]!r}; there are: {', '.join(known)}")
+    return replace(dataset, points=dataset.points.select(np.isin(dataset.points.method, list(methods))))
+
+
+def read_dataset(paths: Sequence[Path]) -> LawDataset:
+    """Read and pool the points of all paths. A source that is named twice counts once.
+
+    Raises:
+        RunError: a path is missing, damaged, of another format version or without benchmarks; two have different
+            worlds, bases, benchmarks, units, prompts or inputs; or none has a checkpoint yet.
+    """
+    found = without_parts({source.path.resolve(): source for path in paths for source in _sources(path)})
+    sources = [source for source in found.values() if source.points]
+    notes = [note for source in found.values() for note in source.notes]
+    if not sources:
+        listed = "".join(f"\n  {note}" for note in notes)
+        raise RunError(f"there is no checkpoint in {', '.join(map(str, paths)) or 'nothing'} to fit a law to{listed}")
+    refuse_mixtures(sources)
+    points, merge_notes = merge_shared_prefixes([point for source in sources for point in source.points])
+    return LawDataset(
+        points=_points(points, sources[0].provenance),
+        benchmarks=sources[0].provenance.benchmarks,
+        base_score=float(_floats(point.base_score for point in points).mean()),
+        sources=tuple(str(one.path) for one in sources),
+        notes=(*notes, *merge_notes),
+    )
+
+
+def without_parts(found: Mapping[Path, LawSource]) -> dict[Path, LawSource]:
+    """The sources without the cells of a sweep that another source contains: its results, or the rows of the cell."""
+    kept = {}
+    for path, source in found.items():
+        folder, cell = SweepFolder(path.parent.parent), path.name.removesuffix(".parquet")
+        is_cell = path.parent == folder.cells
+        rows = folder.rows(cell)
+        in_results = folder.results in found and rows.is_file()
+        if not (is_cell and (in_results or (path != rows and rows in found))):
+            kept[path] = source
+    return kept
+
+
+def refuse_mixtures(sources: Sequence[LawSource]) -> None:
+    """Refuse sources whose points do not belong to one law.
+
+    Raises:
+        RunError: names two sources, their difference and the remedy.
+    """
+    for what, value_of in _MUST_AGREE.items():
+        known = [(source, value) for source in sources if (value := value_of(source.provenance))]
+        for other, other_value in known[1:]:
+            first, first_value = known[0]
+            if first_value != other_value:
+                raise RunError(
+                    f"these cannot be pooled, since their {what} differ:\n  {first.path}: {first_value}\n  "
+                    f"{other.path}: {other_value}\nFit a law to each by itself"
+                )
+    _refuse_other_benchmarks(sources)
+
+
+def _refuse_other_benchmarks(sources: Sequence[LawSource]) -> None:
+    """Benchmarks of one name are compared within a seed, as some draw their items by it."""
+    seen: dict[tuple[str, str], tuple[LawSource, str]] = {}
+    for source in sources:
+        for seed in dict.fromkeys(point.seed for point in source.points):
+            for name, fingerprint in source.provenance.fingerprints.items():
+                first, known = seen.setdefault((seed, name), (source, fingerprint))
+                if known != fingerprint:
+                    raise RunError(
+                        f"these cannot be pooled, since their benchmarks differ: {name} is not the same in\n"
+                        f"  {first.path}: {known[:12]}\n  {source.path}: {fingerprint[:12]}\nFit a law to each by "
+                        "itself"
+                    )
+
+
+_INPUTS: dict[str, str] = {
+    HELD_OUT_ITEMS: "KL on held-out items (cells of a sweep that were trained together)",
+    TRAINING_PROMPTS: "KL on training prompts (the monitor of a run)",
+}
+_MUST_AGREE: dict[str, Callable[[Provenance], str]] = {
+    "worlds": lambda provenance: provenance.world,
+    "bases": lambda provenance: provenance.base,
+    "benchmarks": lambda provenance: ", ".join(sorted(provenance.benchmarks)),
+    "units of KL": lambda provenance: f"nats per {provenance.unit}",
+    "prompts": lambda provenance: f"KL on the prompts called `{provenance.prompts}` (budget.prompts)",
+    "inputs": lambda provenance: _INPUTS.get(provenance.inputs, ""),
+}
+
+
+def _sources(path: Path) -> Iterator[LawSource]:
+    if is_run(path):
+        yield run_source(path)
+    elif is_sweep(path):
+        yield from sweep_sources(path)
+    elif is_table(path):
+        yield table_source(path)
+    elif not path.exists():
+        raise RunError(f"{path} does not exist; a law is fitted to run folders, sweep folders or .parquet files")
+    else:
+        raise RunError(
+            f"{path} is no run folder (it has no journal.jsonl), no sweep folder (no sweep.json) and no .parquet file"
+        )
+
+
+def _points(points: Sequence[LawPoint], provenance: Provenance) -> Points:
+    names = list(dict.fromkeys(name for point in points for name in point.predictors))
+    return Points(
+        run=np.array([point.run for point in points], dtype=np.str_),
+        method=np.array([point.method for point in points], dtype=np.str_),
+        forgetting=_floats(point.forgetting for point in points),
+        accuracy=_floats(point.accuracy for point in points),
+        mass=_floats(point.mass for point in points),
+        base_mass=_floats(point.base_mass for point in points),
+        predictors={name: _floats(point.predictors.get(name) for point in points) for name in names},
+        world=provenance.world,
+        base=provenance.base,
+        unit=provenance.unit,
+        prompts=provenance.prompts,
+        seed=np.array([point.seed for point in points], dtype=np.str_),
+    )
+
+
+def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
