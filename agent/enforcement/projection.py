@@ -56,7 +56,7 @@ def project(monitor: StageMonitor, ended: Reading) -> Reading:
 
 
 @dataclass(frozen=True)
-class Point:
+class LinePoint:
     """A point of the line: the share of the way, and the KL there less that of the start, in nats."""
 
     share: float
@@ -78,7 +78,7 @@ def last_within(read_at: Callable[[float], Reading], start: Reading, ended: Read
     start. A KL that keeps to no power may still be left farther below the cap than `PRECISION`.
     """
     goal = (1 - PRECISION / 2) * start.cap - start.upper_bound
-    low, high, outer = Point(0.0, 0.0), Point(1.0, ended.upper_bound - start.upper_bound), None
+    low, high, outer = LinePoint(0.0, 0.0), LinePoint(1.0, ended.upper_bound - start.upper_bound), None
     best, run = start, 0
     for readings in range(MOST_READINGS):
         if best.upper_bound >= (1 - PRECISION) * best.cap:
@@ -87,7 +87,7 @@ def last_within(read_at: Callable[[float], Reading], start: Reading, ended: Read
         if share is None or (abs(run) >= 2 and (low.share or share > middle)):
             share = middle
         reading = read_at(share)
-        point = Point(share, reading.upper_bound - start.upper_bound)
+        point = LinePoint(share, reading.upper_bound - start.upper_bound)
         if reading.within:
             low, best, run = point, reading, min(run, 0) - 1
         else:
@@ -95,7 +95,7 @@ def last_within(read_at: Callable[[float], Reading], start: Reading, ended: Read
     return low.share, best, MOST_READINGS
 
 
-def crossing(low: Point, high: Point, outer: Point | None, goal: float) -> float | None:
+def crossing(low: LinePoint, high: LinePoint, outer: LinePoint | None, goal: float) -> float | None:
     """The share at which the KL has risen by `goal`, if it rises as a power of the share; within the bracket.
 
     The power is that between the two ends of the bracket (regula falsi in logarithms); while the inner end is the
@@ -114,18 +114,18 @@ def crossing(low: Point, high: Point, outer: Point | None, goal: float) -> float
     return share if low.share < share < high.share else None
 
 
-def halfway(low: Point, high: Point) -> float:
+def halfway(low: LinePoint, high: LinePoint) -> float:
     """The middle of the bracket, of the logarithms of its ends where both have one."""
     return math.sqrt(low.share) * math.sqrt(high.share) if low.share else high.share / 2
 
 
-def _power(one: Point, other: Point) -> float:
+def _power(one: LinePoint, other: LinePoint) -> float:
     """The slope between two points in logarithms; 0 where their shares are too close."""
     wide = math.log(one.share) - math.log(other.share)
     return (math.log(one.rise) - math.log(other.rise)) / wide if wide else 0.0
 
 
-def _has_logarithms(point: Point) -> bool:
+def _has_logarithms(point: LinePoint) -> bool:
     return point.share > 0 and 0 < point.rise < math.inf
 
 

@@ -4,15 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from perdure.agent.run import events
+from perdure.agent.run.events import Candidate as Candidate
 from perdure.agent.run.state import RunState
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Task
-
-Candidate = events.Candidate
 
 
 @dataclass(frozen=True)

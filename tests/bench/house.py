@@ -8,11 +8,8 @@ from statistics import quantiles
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("agent", "budget", "cli", "curriculum", "eval")
-CONTRACTS = frozenset(
-    {"begin_pass", "build", "check", "choose", "count_steps", "import_method", "load", "local_paths", "loss", "main"}
-    | {"make_world", "modify", "update"}
-)
-"""Functions of one contract that several modules carry out: the same name means the same."""
+CONTRACTS = frozenset({"Changes", "Modifier"})
+"""Classes that each world has, and that mean the same."""
 
 
 def modules() -> Iterator[tuple[str, str, ast.Module]]:
@@ -30,12 +27,12 @@ def functions(tree: ast.Module) -> Iterator[int]:
             yield (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-def public_names(tree: ast.Module) -> set[str]:
-    """Top-level classes and functions, and names that are assigned a class or a type."""
-    found = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
-    aliases = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
-    found |= {node.targets[0].id for node in aliases if node.targets[0].id[:1].isupper()}  # type: ignore[attr-defined]
-    return {name for name in found if not name.startswith("_") and not name.isupper() and name not in CONTRACTS}
+def types(tree: ast.Module) -> set[str]:
+    """The public classes of a module, and the names that it gives to types."""
+    found = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    aliases = (node.targets[0] for node in tree.body if isinstance(node, ast.Assign))
+    found |= {one.id for one in aliases if isinstance(one, ast.Name) and one.id[:1].isupper() and not one.id.isupper()}
+    return {name for name in found if not name.startswith("_")} - CONTRACTS
 
 
 def main() -> None:
@@ -46,12 +43,12 @@ def main() -> None:
     sizes = sorted(size for _, _, tree in found for size in functions(tree))
     owners: dict[str, list[str]] = {}
     for path, _, tree in found:
-        for name in public_names(tree):
+        for name in types(tree):
             owners.setdefault(name, []).append(path)
     twice = {name: paths for name, paths in sorted(owners.items()) if len(paths) > 1}
     print(f"lines: {sum(lengths.values())} in {len(lengths)} files; longest file: {lengths[longest]} ({longest})")
     print(f"functions: {len(sizes)}; 90 % have at most {quantiles(sizes, n=10)[-1]:.0f} lines; longest {sizes[-1]}")
-    print(f"names that mean two things: {len(twice)}")
+    print(f"names of two classes or types: {len(twice)}")
     for name, paths in twice.items():
         print(f"  {name}: {', '.join(paths)}")
     rooms = Counter(path.split("/")[0] for path in lengths for _ in range(lengths[path]))

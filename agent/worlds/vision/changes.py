@@ -9,7 +9,7 @@ from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.optimizers import Optimizer, WholeWeights
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
-from perdure.agent.worlds.vision.task_tensors import TaskTensors, Term
+from perdure.agent.worlds.vision.task_tensors import LossTerm, TaskTensors
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.contract import Method
 
@@ -29,7 +29,7 @@ class Changes:
     """
 
     tensors: TaskTensors
-    terms: tuple[Term, ...] = ()
+    terms: tuple[LossTerm, ...] = ()
     optimizer: MakeOptimizer = whole_weights
     replay_ratio: float = 0.0
 

@@ -23,7 +23,7 @@ ACTIVATION_ITEMS = 500
 
 
 @dataclass(frozen=True)
-class View:
+class EvalOutputs:
     """The answers of a stack on one evaluation set: log-probabilities (M, N, C) and last hidden units (M, N, H)."""
 
     log_MNC: Tensor
@@ -68,7 +68,7 @@ class Measures:
         }
         return [{name: values[index] for name, values in table.items()} for index in range(len(finite_M))]
 
-    def _scores(self, views: Mapping[str, View]) -> dict[str, Tensor]:
+    def _scores(self, views: Mapping[str, EvalOutputs]) -> dict[str, Tensor]:
         mass_MN = _mass(views[self._new.name], self._new)
         scores = {one.name: self._accuracy(views[one.name], one) for one in self._benchmarks}
         drops = [self._base_scores[name] - score_M for name, score_M in scores.items()]
@@ -82,14 +82,14 @@ class Measures:
             **{f"base_score.{name}": score_M for name, score_M in self._base_scores.items()},
         }
 
-    def _accuracy(self, seen: View, examination: EvalSet) -> Tensor:
+    def _accuracy(self, seen: EvalOutputs, examination: EvalSet) -> Tensor:
         """The share of images that are answered right: shape (M,)."""
         if self._temperature:
             return ((seen.log_MNC / self._temperature).softmax(-1) * examination.correct_NC).sum(-1).mean(-1)
         right_MNC = examination.correct_NC.expand(len(seen.log_MNC), -1, -1)
         return right_MNC.gather(-1, seen.log_MNC.argmax(-1)[..., None]).mean((1, 2))
 
-    def _predictors(self, stacked: Params, views: Mapping[str, View]) -> dict[str, Tensor]:
+    def _predictors(self, stacked: Params, views: Mapping[str, EvalOutputs]) -> dict[str, Tensor]:
         found = _weights(self._base, stacked, self._fisher)
         inputs = [(self._new.name, ""), *((one.name, "_old") for one in self._benchmarks[:1])]
         for name, suffix in inputs:
@@ -100,18 +100,18 @@ class Measures:
 
 
 @torch.no_grad()
-def view(stacked: Params, examination: EvalSet) -> View:
+def view(stacked: Params, examination: EvalSet) -> EvalOutputs:
     """The log-probabilities of a stack, and its last hidden layer."""
     units_MNH = shared_hidden(stacked, examination.inputs_NF)
-    return View(stacked_head(stacked, units_MNH).log_softmax(-1), units_MNH)
+    return EvalOutputs(stacked_head(stacked, units_MNH).log_softmax(-1), units_MNH)
 
 
-def _mass(seen: View, examination: EvalSet) -> Tensor:
+def _mass(seen: EvalOutputs, examination: EvalSet) -> Tensor:
     """The probability of a right label: shape (M, N)."""
     return (seen.log_MNC.exp() * examination.correct_NC).sum(-1).clamp(max=1.0)
 
 
-def _floor(base: View, now: View, examination: EvalSet) -> Tensor:
+def _floor(base: EvalOutputs, now: EvalOutputs, examination: EvalSet) -> Tensor:
     """The KL floor, the mean over images in nats: shape (M,). See `perdure.budget.law.floor`.
 
     It is the KL between right and wrong, and is taken from log-probabilities here, since a policy that is sure has a
@@ -129,7 +129,7 @@ def _right_and_wrong(log_MNC: Tensor, correct_NC: Tensor) -> Tensor:
     return torch.stack(blocks, dim=-1)
 
 
-def _divergences(base: View, now: View) -> dict[str, Tensor]:
+def _divergences(base: EvalOutputs, now: EvalOutputs) -> dict[str, Tensor]:
     """Means over images, shape (M,) each; KL in nats."""
     models, images, classes = now.log_MNC.shape
     base_log_MNC = base.log_MNC.expand_as(now.log_MNC)
@@ -156,7 +156,7 @@ def _weights(base: Params, stacked: Params, fisher: Params) -> dict[str, Tensor]
     }
 
 
-def _activations(base: View, now: View) -> dict[str, Tensor]:
+def _activations(base: EvalOutputs, now: EvalOutputs) -> dict[str, Tensor]:
     """Changes of the last hidden layer, on the first images; CKNNA as a change, 1 less the alignment."""
     base_ND, now_MND = base.units_MNH[0, :ACTIVATION_ITEMS], now.units_MNH[:, :ACTIVATION_ITEMS]
     moved = activation_change(base_ND, now_MND, neighbours=min(NEIGHBOURS, len(base_ND) - 1))

@@ -38,7 +38,7 @@ class WholeWeights:
         return self._adam.step(_gradients(loss_M, self.leaves), step)
 
 
-class LowRank:
+class LowRankAdam:
     """Trains an update of rank R of every weight matrix: `W = W0 + scale · A B` (LoRA, arXiv 2106.09685).
 
     A (F, R) begins uniform within 1/sqrt(F), B (R, H) at zero. The loss is computed from W itself, so that whatever is

@@ -18,7 +18,7 @@ from perdure.budget.penalty import Controller
 from perdure.curriculum.settings import Common
 
 
-class Penalty:
+class KlPenalty:
     """`weight · KL(π0 ‖ π)`, base first and exact over the labels, on a few images of the term's groups a step.
 
     Each group, inputs (N, F) and the base's log-probabilities (N, C), gives an equal part, and the KL is the mean over

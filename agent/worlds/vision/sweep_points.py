@@ -31,7 +31,7 @@ from perdure.curriculum.worlds.contract import Method
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
 
-Row = dict[str, float | int | str | bool]
+CellRow = dict[str, float | int | str | bool]
 
 PER_MODEL_SETTINGS = {"learning_rate", "lr_scheduler_type", "warmup_steps"}
 """The train settings in which the models of one stack may differ."""
@@ -50,7 +50,7 @@ def stack_key(curriculum: Curriculum) -> Hashable | None:
     return json.dumps([method.name, objective, modifiers, _shared_key(curriculum)], sort_keys=True)
 
 
-def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[Row]]:
+def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[CellRow]]:
     """Train the cells, which share a `stack_key`, and measure each at `checkpoints` evenly spaced steps.
 
     Rows are in the order of the steps, the last at the end of the update. A model that became NaN has rows with NaN.
@@ -67,11 +67,11 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     plans = [plan_for(method, _settings(one, method).objective, len(material.tensors.inputs_NF)) for one in curricula]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
     due = _due(plans[0].steps, checkpoints)
-    rows: list[list[Row]] = [[] for _ in curricula]
+    rows: list[list[CellRow]] = [[] for _ in curricula]
 
     def after_step(step: Step) -> bool:
         if step.number in due:
-            about: Row = {"stage": 1, "task": first.stages[0].name, "step": step.number, "steps": step.steps}
+            about: CellRow = {"stage": 1, "task": first.stages[0].name, "step": step.number, "steps": step.steps}
             for mine, figures in zip(rows, material.measures.take(stacked), strict=True):
                 mine.append({**about, "final": step.number == step.steps, **figures})
         return False

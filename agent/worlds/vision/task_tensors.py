@@ -51,7 +51,7 @@ class StepIndex:
     steps: int
 
 
-Term = Callable[[Params, int, Tensor, Rows], Tensor]
+LossTerm = Callable[[Params, int, Tensor, Rows], Tensor]
 """A term added to an objective's loss, a figure a model, (M,).
 
 Its arguments: the stack in training, the step from 0, and what the objective's loss has, `log_MBC` and `rows`.

@@ -17,7 +17,7 @@ from perdure.agent.worlds.vision.changes import Changes, changes_of
 from perdure.agent.worlds.vision.mlp import Params, shared_forward, stacked_forward
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
-from perdure.agent.worlds.vision.task_tensors import Objective, StepIndex, TaskTensors, Term
+from perdure.agent.worlds.vision.task_tensors import LossTerm, Objective, StepIndex, TaskTensors
 from perdure.curriculum.settings import Common
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.contract import Method
@@ -42,7 +42,7 @@ def train(
     plans: Sequence[Plan],
     seeds: Sequence[int],
     after_step: Callable[[Step], bool],
-    terms: Sequence[Term] = (),
+    terms: Sequence[LossTerm] = (),
 ) -> int:
     """Train the stack in place; `after_step` sees the weights as they are then, and ends it all by returning true.
 

@@ -13,7 +13,7 @@ from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob,
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import matrices, member
-from perdure.agent.worlds.vision.penalty import Distillation, Penalty
+from perdure.agent.worlds.vision.penalty import Distillation, KlPenalty
 from perdure.agent.worlds.vision.policy import VisionPolicy
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.worlds.vision.schedule import Plan, plan_for
@@ -119,10 +119,10 @@ class VisionWorld:
         """See `World.largest_logits`; those of ten labels count for nothing."""
         return nullcontext(Largest())
 
-    def _penalty(self, job: UpdateJob) -> Penalty | None:
+    def _penalty(self, job: UpdateJob) -> KlPenalty | None:
         if job.controller is None:
             return None
-        return Penalty(job.controller, {name: self._texts[name] for name in job.texts}, job.seed)
+        return KlPenalty(job.controller, {name: self._texts[name] for name in job.texts}, job.seed)
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
         """See `World.recover`: AdamW on the images that the base was pretrained on, its own distribution the target."""

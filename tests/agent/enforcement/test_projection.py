@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perdure.agent.enforcement.projection import MOST_READINGS, Point, crossing, halfway, last_within
+from perdure.agent.enforcement.projection import MOST_READINGS, LinePoint, crossing, halfway, last_within
 from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Reading
 
@@ -31,19 +31,19 @@ def test_the_first_point_is_the_root_of_the_cap_over_the_kl() -> None:
 def test_the_second_point_is_that_of_the_power_that_two_tell() -> None:
     # KL = 81 s⁴ and a goal of 1: the square gives 1/9, where it is 81/6561 = 1/81; between that and 81 at the end the
     # logarithms have a slope of ln(6561)/ln(9) = 4, and a rise of 1 lies at 1/3
-    low, high = Point(1 / 9, 1 / 81), Point(1.0, 81.0)
-    assert crossing(Point(0, 0), high, None, 1.0) == pytest.approx(1 / 9)
+    low, high = LinePoint(1 / 9, 1 / 81), LinePoint(1.0, 81.0)
+    assert crossing(LinePoint(0, 0), high, None, 1.0) == pytest.approx(1 / 9)
     assert crossing(low, high, None, 1.0) == pytest.approx(1 / 3)
     # KL = 81 s: beyond at 1/9 (9), and of the two points beyond the slope is 1: 1/81
-    assert crossing(Point(0, 0), Point(1 / 9, 9.0), high, 1.0) == pytest.approx(1 / 81)
+    assert crossing(LinePoint(0, 0), LinePoint(1 / 9, 9.0), high, 1.0) == pytest.approx(1 / 81)
 
 
 def test_where_no_power_can_be_told_the_bracket_is_halved() -> None:
-    assert crossing(Point(0, 0), Point(1.0, math.inf), None, 1.0) is None
-    assert crossing(Point(0.5, -0.1), Point(1.0, 2.0), None, 1.0) is None
-    assert crossing(Point(math.nextafter(1.0, 0), 0.5), Point(1.0, 2.0), None, 1.0) is None
-    assert halfway(Point(0, 0), Point(0.5, 2.0)) == 0.25
-    assert halfway(Point(0.01, 0.5), Point(1.0, 2.0)) == pytest.approx(0.1)
+    assert crossing(LinePoint(0, 0), LinePoint(1.0, math.inf), None, 1.0) is None
+    assert crossing(LinePoint(0.5, -0.1), LinePoint(1.0, 2.0), None, 1.0) is None
+    assert crossing(LinePoint(math.nextafter(1.0, 0), 0.5), LinePoint(1.0, 2.0), None, 1.0) is None
+    assert halfway(LinePoint(0, 0), LinePoint(0.5, 2.0)) == 0.25
+    assert halfway(LinePoint(0.01, 0.5), LinePoint(1.0, 2.0)) == pytest.approx(0.1)
 
 
 @given(power=st.floats(1, 4), over=logarithm(0.0, 8), start=st.floats(0, 0.98), cap=logarithm(-6, 3))

@@ -40,7 +40,7 @@ CONTEXT = 256
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How the model is trained."""
 
     steps: int = 4200
@@ -139,7 +139,7 @@ def answer_loss(model: LlamaForCausalLM, ids: Tensor, positions: Tensor, labels:
     return cross_entropy(logits.float(), labels[:, 1:][wanted])
 
 
-def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
+def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: TrainingRecipe) -> None:
     """AdamW with warm-up and a cosine down to nothing."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
@@ -170,12 +170,12 @@ def main() -> None:
     """Trains, saves and scores."""
     parser = argparse.ArgumentParser(description="Make the built-in model from nothing.")
     parser.add_argument("--output", type=Path, default=FOLDER, help="folder to write")
-    parser.add_argument("--steps", type=int, default=Recipe.steps, help="training steps")
+    parser.add_argument("--steps", type=int, default=TrainingRecipe.steps, help="training steps")
     arguments = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    recipe = Recipe(steps=arguments.steps)
+    recipe = TrainingRecipe(steps=arguments.steps)
     began = time.monotonic()
     tokenizer = make_tokenizer()
     model = make_model(tokenizer, recipe.seed)
@@ -191,7 +191,7 @@ def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
 
 
-def _rate(step: int, recipe: Recipe) -> float:
+def _rate(step: int, recipe: TrainingRecipe) -> float:
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
     return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import Params
-from perdure.agent.worlds.vision.task_tensors import Rows, Term
+from perdure.agent.worlds.vision.task_tensors import LossTerm, Rows
 from perdure.curriculum.settings import L2
 from perdure.curriculum.worlds.contract import Method
 
@@ -22,7 +22,7 @@ def modify(method: Method, settings: L2, stacked: Params, changes: Changes) -> C
     return replace(changes, terms=(*changes.terms, quadratic(stacked, settings.l2_lambda)))
 
 
-def quadratic(stacked: Params, weight: float, importance: Params | None = None) -> Term:
+def quadratic(stacked: Params, weight: float, importance: Params | None = None) -> LossTerm:
     """`weight / 2 · sum_i F_i (θ_i - θ*_i)²` of each model around the weights θ* as they are now."""
     start = {name: tensor.detach().clone() for name, tensor in stacked.items()}
 

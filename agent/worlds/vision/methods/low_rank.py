@@ -1,6 +1,6 @@
 """The modifier `low_rank`: the update of every weight matrix has rank `r` (LoRA, arXiv 2106.09685).
 
-The mathematics is in `optimizers.LowRank`. Departures: each stage begins a new pair of factors, the update is in the
+The mathematics is in `optimizers.py`. Departures: each stage begins a new pair of factors, the update is in the
 weights as it goes and no adapter stands beside them, every layer has one, where the paper adapts a Transformer's
 attention alone, and A begins uniform and not Gaussian.
 """
@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import Params
-from perdure.agent.worlds.vision.optimizers import LowRank as LowRankOptimizer
-from perdure.agent.worlds.vision.optimizers import Optimizer
+from perdure.agent.worlds.vision.optimizers import LowRankAdam, Optimizer
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
 from perdure.curriculum.settings import LowRank
@@ -22,6 +21,6 @@ def modify(method: Method, settings: LowRank, stacked: Params, changes: Changes)
     """The optimiser of the factors in place of that of the weights."""
 
     def make(stacked: Params, plans: Sequence[Plan], rngs: Rngs) -> Optimizer:
-        return LowRankOptimizer(stacked, plans, rngs, settings.r, settings.lora_alpha / settings.r)
+        return LowRankAdam(stacked, plans, rngs, settings.r, settings.lora_alpha / settings.r)
 
     return replace(changes, optimizer=make)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from perdure.agent.worlds.contract import Progress, UpdateJob
-from perdure.agent.worlds.vision.penalty import Penalty
+from perdure.agent.worlds.vision.penalty import KlPenalty
 from perdure.agent.worlds.vision.world import VisionWorld
 from perdure.budget.config import PenaltyConfig, RecoverConfig
 from perdure.budget.penalty import Controller
@@ -118,7 +118,7 @@ def test_a_penalty_of_weight_0_changes_no_bit(held: Held) -> None:
 def test_the_images_of_a_step_are_those_of_the_seed_and_the_step(held: Held) -> None:
     groups = {TERM: (torch.arange(50.0)[:, None], torch.zeros(50, 3))}
     controller = Controller(PenaltyConfig(num_prompts=5), cap=1.0)
-    one, again, other = (Penalty(controller, groups, seed) for seed in (1, 1, 2))
+    one, again, other = (KlPenalty(controller, groups, seed) for seed in (1, 1, 2))
     assert one.chosen(7) == again.chosen(7) != one.chosen(8)
     assert one.chosen(7) != other.chosen(7)
     assert len(set(one.chosen(7)[TERM])) == 5
@@ -149,7 +149,7 @@ def test_the_groups_of_the_term_count_alike_however_large_they_are() -> None:
             "near": (torch.randn(4, 2), torch.tensor([[0.5, 0.5]]).log().expand(4, 2)),
         }
         controller = Told(num_prompts=8)
-        penalty = Penalty(controller, groups, seed=0)
+        penalty = KlPenalty(controller, groups, seed=0)
         found_M = penalty(flat, 0, UNUSED, {})
         penalty.steer()
         assert {name: len(some) for name, some in penalty.chosen(0).items()} == {"far": 4, "near": 4}
@@ -157,7 +157,7 @@ def test_the_groups_of_the_term_count_alike_however_large_they_are() -> None:
         assert found_M.tolist() == pytest.approx([sum(kls)])
     # fewer images than groups: a step takes one of them, and over many steps the mean is the same
     controller = Told(num_prompts=1)
-    penalty = Penalty(controller, groups, seed=0)
+    penalty = KlPenalty(controller, groups, seed=0)
     for step in range(400):
         penalty(flat, step, UNUSED, {})
         penalty.steer()

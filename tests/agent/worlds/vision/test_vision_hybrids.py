@@ -12,7 +12,7 @@ from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.methods import ewc, gate, kl, l2, replay, rl, sft
 from perdure.agent.worlds.vision.methods.l2 import distance
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
-from perdure.agent.worlds.vision.optimizers import LowRank
+from perdure.agent.worlds.vision.optimizers import LowRankAdam
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan, default, plan_for
 from perdure.agent.worlds.vision.task_tensors import StepIndex, TaskTensors
@@ -227,7 +227,7 @@ def test_a_step_of_lora_is_the_one_that_autograd_takes_on_the_factors() -> None:
 
     stacked = {name: tensor.clone() for name, tensor in start.items()}
     plan = Plan(1e-2, "constant", 0, 3, 7, weight_decay=0.01, max_grad_norm=0.0)
-    mine = LowRank(stacked, [plan], Rngs([4], CPU), rank=2, scale=1.5)
+    mine = LowRankAdam(stacked, [plan], Rngs([4], CPU), rank=2, scale=1.5)
     factors = {name: tensor.clone().requires_grad_() for name, tensor in mine.factors.items()}
     adam = torch.optim.AdamW(factors.values(), lr=1e-2, weight_decay=0.01)
     for step in range(3):
