@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from perdure.agent.run.events import Candidate as Candidate
+from perdure.agent.run.events import Candidate as Candidate  # noqa: PLC0414  (strategies import it from here)
 from perdure.agent.run.state import RunState
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
