@@ -28,6 +28,7 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.contract import MethodError
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
@@ -100,7 +101,11 @@ class TrialRunner:
 
     def _check(self, method: str, counts: Mapping[str, int]) -> None:
         able = learnable_by(self.life.curriculum.spec, facts_of(self.task))
-        if lacking(self.life.curriculum.method(method), facts_of(self.task)):
+        try:
+            lacks = lacking(self.life.curriculum.method(method), facts_of(self.task))
+        except MethodError:
+            lacks = (method,)
+        if lacks:
             raise ConfigError(
                 f"attempt: {method!r} cannot be tried on this task; it can be learned by {', '.join(able)}"
             )

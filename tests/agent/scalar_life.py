@@ -15,6 +15,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.log import RunLogger
 from perdure.agent.run.state import RunState, StageState, read_state
 from perdure.agent.strategies.contract import Decision, Situation
+from perdure.agent.worlds.base_prompts import needs_terms
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
 from perdure.eval.benchmarks import prepare_benchmarks
@@ -82,7 +83,7 @@ def curriculum(stages: int = 2, rate: float = 0.1, train: Mapping[str, Any] | No
 def a_life(
     path: Path, config: Curriculum, world: ScalarWorld, view: Onlooker | None = None, strategy: Any = None
 ) -> Life:
-    items = 4 if config.budget.enforces("penalty") else 2  # half of them for the term
+    items = 4 if needs_terms(config) else 2  # half of them for the term
     tasks = tuple(
         scalar_task(stage.name, f"{0.6 * (1 + index):.1f}", items) for index, stage in enumerate(config.stages)
     )

@@ -18,10 +18,11 @@ from perdure.agent.setup import start
 from perdure.agent.trial import TrialRunner, at_full_rate
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import RlTrain, SftTrain
+from perdure.curriculum.worlds.language.settings import LanguageSft
 from tests.agent.killing import life as tiny_life
 from tests.agent.killing import save_base
 from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum
+from tests.agent.worlds.language.jobs import settings_of
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
@@ -149,12 +150,14 @@ def test_killed_in_a_trial_it_is_made_again_with_the_same_result(tmp_path: Path)
 
 def test_a_trial_has_the_full_rate_and_keeps_no_checkpoints() -> None:
     given: dict[str, Any] = {"learning_rate": 1e-3, "lr_scheduler_type": "cosine", "warmup_steps": 0.1}
-    settings = at_full_rate(SftTrain(**given, trl={"lr_scheduler_kwargs": {}, "packing": True}), most=5)
-    assert isinstance(settings, SftTrain)
+    settings = at_full_rate(
+        settings_of("sft", **given, trl={"lr_scheduler_kwargs": {}, "packing": True}).objective, most=5
+    )
+    assert isinstance(settings, LanguageSft)
     assert (settings.lr_scheduler_type, settings.warmup_steps, settings.learning_rate) == ("constant", 0, 1e-3)
     assert settings.trl == {"packing": True}
     assert settings.save_steps == 6
-    assert at_full_rate(RlTrain(max_steps=9), most=5).max_steps == 9
+    assert at_full_rate(settings_of("rl", max_steps=9).objective, most=5).max_steps == 9
 
 
 def images(rule: str) -> dict[str, Any]:

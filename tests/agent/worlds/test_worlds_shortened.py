@@ -8,7 +8,7 @@ from perdure.agent.worlds.registry import shortened, stage_steps
 from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import METHODS
+from perdure.curriculum.worlds.registry import spec_of
 
 MODELS: dict[str, dict[str, Any]] = {
     "vision": {"model": {"type": "mlp"}, "task": {"type": "images", "images": "digits", "rule": "parity"}},
@@ -33,8 +33,9 @@ def curriculum(world: str, **train: Any) -> Curriculum:
 @pytest.mark.parametrize("world", ["vision", "language"])
 def test_every_method_makes_so_many_steps_less(world: Any, train: dict[str, Any]) -> None:
     config = curriculum(world, per_device_train_batch_size=8, num_generations=4, **train)
-    for method in METHODS[world]:
-        settings = settings_for(method, config.train, config.stages[0].train)
+    for name in spec_of(world).names:
+        method = config.method(name)
+        settings = settings_for(method, config.train, config.stages[0].train).objective
         whole = stage_steps(config, method, settings, 256)
         less = shortened(config, method, settings, 256, 7)
         assert stage_steps(config, method, less, 256) == whole - 7
@@ -45,8 +46,9 @@ def test_every_method_makes_so_many_steps_less(world: Any, train: dict[str, Any]
 
 def test_the_schedule_is_that_of_the_shorter_stage() -> None:
     config = curriculum("vision", max_steps=40, lr_scheduler_type="linear", learning_rate=1.0)
-    settings = settings_for("sft", config.train, config.stages[0].train)
-    plan = plan_for("sft", shortened(config, "sft", settings, 256, 10), 256)
+    sft = config.method("sft")
+    settings = settings_for(sft, config.train, config.stages[0].train).objective
+    plan = plan_for(sft, shortened(config, sft, settings, 256, 10), 256)
     # a warm-up over a tenth of 30 steps, and from there down to 0 over the other 27
     assert (plan.steps, plan.warmup) == (30, 3)
     assert plan.rate(3) == 1.0 and plan.rate(29) == pytest.approx(1 / 27)

@@ -6,11 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, Train, settings_for
 from perdure.curriculum.worlds.contract import Method
 from perdure.curriculum.worlds.registry import spec_of
+from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task, with_base
 
 
 def method_of(name: str) -> Method:
@@ -50,3 +52,10 @@ def update(job: UpdateJob) -> Outcome:
 def with_objective(settings: MethodSettings, **changes: Any) -> MethodSettings:
     """The settings with some of the objective's changed."""
     return replace(settings, objective=settings.objective.model_copy(update=changes))
+
+
+def after(name: str, settings: MethodSettings, folder: Path, policy: Any = None, **more: Any) -> str:
+    """The hash of the weights after an update on 16 items; `more` are fields of `UpdateJob`."""
+    policy = policy or with_base(tiny_policy())
+    update(job_of(name, policy, toy_task(16), folder, settings, **more))
+    return digest(trainable(policy.model))

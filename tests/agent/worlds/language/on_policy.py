@@ -1,4 +1,4 @@
-"""What the tests of the on-policy methods share: policies with a base, trainers, and one update."""
+"""What the tests of the methods share: policies with a base, trainers, and one update."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,36 +9,26 @@ import torch
 from torch import Tensor
 
 from perdure.agent.weights import digest, trainable
-from perdure.agent.worlds.contract import ALONE, Beside, Outcome, Progress
-from perdure.agent.worlds.language.methods import find_update
+from perdure.agent.worlds.contract import Outcome, Progress
 from perdure.agent.worlds.language.methods.rl import build_sampler
 from perdure.agent.worlds.language.trl.config import build_config
 from perdure.agent.worlds.language.trl.rows import RewardMeter
-from perdure.curriculum.settings import (
-    ChordTrain,
-    Common,
-    GateTrain,
-    RlKlTrain,
-    SdftTrain,
-    TiltTrain,
-    TrlCommon,
-)
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.train import MethodSettings
+from tests.agent.worlds.language.jobs import job_of, method_of, settings_of, update
 from tests.agent.worlds.language.tiny_world import TinyPolicy, share_of_vowels, tiny_policy, toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8}
 PLAIN: dict[str, Any] = {"learning_rate": 0.1, "warmup_steps": 0, "max_grad_norm": 0, "trl": {"optim": "sgd"}}
 """A step is the gradient times 0.1, so that weights show gradients."""
-TILT: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}
-GATE: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6, "success_reward": 0.3}
+SAMPLING: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}
 SDFT: dict[str, Any] = {"max_completion_length": 6, "teacher_template": "{prompt} like {demonstration}?"}
-SMALL: dict[Method, Common] = {
-    "tilt": TiltTrain(**QUICK, **TILT),
-    "gate": GateTrain(**QUICK, **GATE),
-    "sdft": SdftTrain(**QUICK, **SDFT, teacher_decay=0.8),
-    "rl_kl": RlKlTrain(**QUICK, num_generations=4, max_completion_length=6),
-    "chord": ChordTrain(**QUICK, num_generations=4, max_completion_length=6, sft_batch_size=3),
+SMALL: dict[str, MethodSettings] = {
+    "tilt": settings_of("tilt", **QUICK, **SAMPLING),
+    "gate": settings_of("gate", **QUICK, **SAMPLING, gate={"success_reward": 0.3}),
+    "sdft": settings_of("sdft", **QUICK, sdft=SDFT | {"teacher_decay": 0.8}),
+    "rl_kl": settings_of("rl_kl", **QUICK, **SAMPLING),
+    "chord": settings_of("chord", **QUICK, **SAMPLING, chord={"sft_batch_size": 3}),
 }
 
 
@@ -64,9 +54,12 @@ def move(policy: TinyPolicy, scale: float = 0.02) -> None:
             tensor.add_(scale * torch.randn(tensor.shape, generator=generator))
 
 
-def sampler(trainer_class: Any, method: Method, policy: TinyPolicy, settings: TrlCommon, task: Task) -> Any:
+def sampler(trainer_class: Any, method: str, policy: TinyPolicy, settings: MethodSettings, task: Task) -> Any:
     """A trainer of the method, in training mode."""
-    config = build_config(method, settings, folder=Path(gettempdir()), seed=5, device_type="cpu", dtype="float32")
+    objective = settings.objective
+    config = build_config(
+        method_of(method), objective, folder=Path(gettempdir()), seed=5, device_type="cpu", dtype="float32"
+    )
     trainer = build_sampler(
         trainer_class, policy, task, config, RewardMeter(task.reward or share_of_vowels, task.train)
     )
@@ -91,16 +84,18 @@ def answer_logp(model: Any, output: dict[str, Any], row: int) -> Tensor:
     return logps
 
 
-def end(method: Method, settings: Common, task: Task, folder: Path, policy: TinyPolicy | None = None) -> Any:
-    """The weights after an update, and the losses of its steps."""
+def end(
+    method: str, settings: MethodSettings, task: Task, folder: Path, policy: Any = None, **more: Any
+) -> tuple[dict[str, Tensor], list[Any]]:
+    """The weights after an update, and the losses of its steps; `more` are fields of `UpdateJob`."""
     policy = policy or tiny_policy()
-    losses: list[float | None] = []
+    losses: list[Any] = []
 
     def watch(progress: Progress) -> bool:
         losses.append(progress.loss)
         return False
 
-    find_update(method)(policy, task, settings, seed=5, folder=folder, watch=watch)
+    update(job_of(method, policy, task, folder, settings, watch=watch, **more))
     return trainable(policy.model), losses
 
 
@@ -115,35 +110,39 @@ class Killed(BaseException):
 
 
 class Run:
-    """One update, what its watch was told, and the weights' hash at every step."""
+    """One update, what its watch was told, and the weights' hash at every step; `more` are fields of `UpdateJob`."""
 
-    def __init__(self, policy: Any, folder: Path, beside: Beside = ALONE) -> None:
-        self.policy, self.folder, self.beside = policy, folder, beside
+    def __init__(self, policy: Any, folder: Path, task: Task | None = None, **more: Any) -> None:
+        self.policy, self.folder, self.task, self.more = policy, folder, task or toy_task(16), more
         self.seen: list[Progress] = []
         self.digests: list[str] = []
 
     def update(
         self,
-        method: Method,
-        settings: Common,
+        method: str,
+        settings: MethodSettings,
         *,
-        task: Task | None = None,
+        seed: int = 5,
         at: Callable[[int], bool] = lambda step: False,
         error: BaseException | None = None,
     ) -> Outcome:
+        """Update; where `at` says so, end it: by raising `error`, or by asking."""
+
         def watch(progress: Progress) -> bool:
             self.seen.append(progress)
-            self.digests.append(digest(trainable(self.policy.model)))
+            self.digests.append(self.digest)
             if at(progress.step) and error is not None:
                 raise error
             return at(progress.step)
 
-        return find_update(method)(
-            self.policy,
-            task or toy_task(16),
-            settings,
-            seed=5,
-            folder=self.folder,
-            watch=watch,
-            beside=self.beside,
+        return update(
+            job_of(method, self.policy, self.task, self.folder, settings, seed=seed, watch=watch, **self.more)
         )
+
+    @property
+    def digest(self) -> str:
+        return digest(trainable(self.policy.model))
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())

@@ -8,7 +8,7 @@ import torch
 from perdure.agent.worlds.language.loading import load_policy, resolve_path
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ModelError
-from perdure.curriculum.worlds.registry import CausalModel
+from perdure.curriculum.worlds.language.model import CausalModel
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 
 PROMPTS = ["a", "abc", [{"role": "user", "content": "after c?"}]]

@@ -7,13 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.worlds.language.methods.losses import (
-    chord_loss,
-    demonstration_indices,
-    entropy_weights,
-    imitation_loss,
-    mu,
-)
+from perdure.agent.worlds.language.methods.losses import chord_loss, demonstration_indices, imitation_loss
+from perdure.agent.worlds.losses import entropy_weights, mu
 
 
 def test_mu_falls_by_a_half_cosine() -> None:

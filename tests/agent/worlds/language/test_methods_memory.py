@@ -10,14 +10,14 @@ from torch import Tensor
 
 from perdure.agent.worlds.contract import SaveAndStop
 from perdure.agent.worlds.language.methods.sdft import SdftTrainer
-from perdure.curriculum.settings import Common, L2Train, RlTrain
-from perdure.curriculum.worlds.contract import Method
-from tests.agent.worlds.language.on_policy import QUICK, SMALL, Run, based
+from perdure.curriculum.train import MethodSettings
+from tests.agent.worlds.language.jobs import settings_of, with_objective
+from tests.agent.worlds.language.on_policy import QUICK, SAMPLING, SMALL, Run, based
 from tests.agent.worlds.language.tiny_world import TinyPolicy
 
-RL = RlTrain(**QUICK, num_generations=4, max_completion_length=6, beta=0.1, max_steps=1)
-L2 = L2Train(**QUICK, max_steps=2)
-SDFT = SMALL["sdft"].model_copy(update={"max_steps": 1})
+RL = settings_of("rl", **QUICK, **SAMPLING, beta=0.1, max_steps=1)
+L2 = settings_of("l2", **QUICK, max_steps=2)
+SDFT = with_objective(SMALL["sdft"], max_steps=1)
 
 
 def every(kind: type[Any]) -> list[Any]:
@@ -48,7 +48,7 @@ def loads_noted(policy: TinyPolicy) -> list[ref[Any]]:
 
 
 @pytest.mark.parametrize(("method", "settings"), [("rl", RL), ("sdft", SDFT), ("l2", L2)])
-def test_an_update_leaves_no_more_tensors_than_it_found(method: Method, settings: Common, tmp_path: Path) -> None:
+def test_an_update_leaves_no_more_tensors_than_it_found(method: str, settings: MethodSettings, tmp_path: Path) -> None:
     policy = based(tmp_path / "base")
     weights = sum(tensor.nbytes for tensor in policy.model.parameters())
     gc.collect()

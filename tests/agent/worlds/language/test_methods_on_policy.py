@@ -15,23 +15,15 @@ from perdure.agent.worlds.language.methods.sdft import Following, SdftTrainer, e
 from perdure.agent.worlds.language.methods.tilt import TiltTrainer
 from perdure.agent.worlds.language.trl.rows import encode_demonstration
 from perdure.agent.worlds.language.trl.trainer import StepLosses
-from perdure.curriculum.settings import (
-    Common,
-    GateTrain,
-    RlKlTrain,
-    RlTrain,
-    SdftTrain,
-    SftTrain,
-    TiltTrain,
-)
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.train import MethodSettings
+from tests.agent.worlds.language.jobs import settings_of
 from tests.agent.worlds.language.on_policy import (
-    GATE,
     PLAIN,
     QUICK,
+    SAMPLING,
     SDFT,
-    TILT,
+    SMALL,
     answer_logp,
     based,
     end,
@@ -58,7 +50,7 @@ def test_the_weights_are_those_of_base_and_policy(lora: bool, tmp_path: Path) ->
     policy = tiny_lora_policy() if lora else based(tmp_path)
     move(policy, 0.1)
     task = replace(toy_task(16), reward=has_vowel)
-    trainer = sampler(TiltTrainer, "tilt", policy, TiltTrain(**QUICK, **TILT), task)
+    trainer = sampler(TiltTrainer, "tilt", policy, SMALL["tilt"], task)
     output = sampled(trainer, [3, 7, 8], 4)
     rewards_PG = output["rewards"].view(3, 4)
     assert 0 < rewards_PG.sum() < 12
@@ -84,7 +76,7 @@ def test_samples_from_the_base_are_the_bases_and_of_equal_weight(lora: bool, tmp
         policy = tiny_lora_policy() if lora else based(tmp_path)
         if moved:
             move(policy, 0.2)
-        trainer = sampler(TiltTrainer, "tilt", policy, TiltTrain(**QUICK, **TILT), task)
+        trainer = sampler(TiltTrainer, "tilt", policy, SMALL["tilt"], task)
         trainer.from_base, trainer.beta = True, 0.0
         windows.append(sampled(trainer, [3, 7], 4))
         assert trainer.model is policy.model
@@ -97,7 +89,7 @@ def test_samples_from_the_base_are_the_bases_and_of_equal_weight(lora: bool, tmp
 def test_tilt_at_the_base_with_all_right_is_sft_on_the_samples(tmp_path: Path) -> None:
     """Where policy and base are one every sample of a prompt weighs 1/4; the divisor is the longest answer's length."""
     policy, task = based(tmp_path / "base"), replace(toy_task(2), reward=always)
-    trainer = sampler(TiltTrainer, "tilt", policy, TiltTrain(**QUICK, **TILT), task)
+    trainer = sampler(TiltTrainer, "tilt", policy, SMALL["tilt"], task)
     output = sampled(trainer, [0, 1], 4)
     assert output["weights"].tolist() == pytest.approx([0.25] * 8, abs=1e-5)
     trainer.current_gradient_accumulation_steps = 1
@@ -114,27 +106,28 @@ def test_tilt_at_the_base_with_all_right_is_sft_on_the_samples(tmp_path: Path) -
 def test_gate_with_every_prompt_unsolved_is_sft_on_the_demonstrations(tmp_path: Path) -> None:
     """All 16 items are in every step, so that the orders of the two samplers do not matter."""
     shared = PLAIN | {"max_steps": 2}
-    gated = GateTrain(
-        **shared, success_reward=2, num_generations=2, max_completion_length=4, per_device_train_batch_size=32
-    )
+    sizes = {"num_generations": 2, "max_completion_length": 4, "per_device_train_batch_size": 32}
+    gated = settings_of("gate", **shared, **sizes, gate={"success_reward": 2})
     ours, losses = end("gate", gated, toy_task(16), tmp_path / "gate")
-    theirs, sft = end("sft", SftTrain(**shared, per_device_train_batch_size=16), toy_task(16), tmp_path / "sft")
+    theirs, sft = end(
+        "sft", settings_of("sft", **shared, per_device_train_batch_size=16), toy_task(16), tmp_path / "sft"
+    )
     assert losses == pytest.approx(sft, rel=1e-4)
     assert same(ours, theirs, trainable(tiny_policy().model))
 
 
 def test_gate_with_every_prompt_solved_is_rl_bit_for_bit(tmp_path: Path) -> None:
-    shared = QUICK | {"max_steps": 3, "num_generations": 4, "max_completion_length": 6}
-    gate, _ = end("gate", GateTrain(**shared, success_reward=0), toy_task(16), tmp_path / "gate")
-    rl, _ = end("rl", RlTrain(**shared, loss_type="dapo"), toy_task(16), tmp_path / "rl")
+    shared = QUICK | SAMPLING | {"max_steps": 3}
+    gate, _ = end("gate", settings_of("gate", **shared, gate={"success_reward": 0}), toy_task(16), tmp_path / "gate")
+    rl, _ = end("rl", settings_of("rl", **shared, rl={"loss_type": "dapo"}), toy_task(16), tmp_path / "rl")
     assert digest(gate) == digest(rl) != digest(trainable(tiny_policy().model))
 
 
 def test_gate_takes_each_unsolved_demonstration_once_and_no_advantage_of_its_samples() -> None:
     policy, task = tiny_policy(), toy_task(16)
-    settings = GateTrain(**QUICK, **GATE)
+    settings = SMALL["gate"]
     trainer = sampler(GateTrainer, "gate", policy, settings, task)
-    trainer.settings = settings
+    trainer.settings = settings.objective
     trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
     output = sampled(trainer, [9, 4, 2, 11], 4)
     best_P = output["rewards"].view(4, 4).amax(-1)
@@ -153,9 +146,11 @@ def test_gate_is_the_same_however_its_batch_is_dealt_out(tmp_path: Path) -> None
     """32 samples at once, and the same 32 in four micro-batches, whose shuffling splits the groups."""
     ends = []
     for number, parts in enumerate((1, 4)):
-        settings = GateTrain(
+        settings = settings_of(
+            "gate",
             **PLAIN,
-            **GATE,
+            **SAMPLING,
+            gate={"success_reward": 0.3},
             max_steps=2,
             per_device_train_batch_size=32 // parts,
             gradient_accumulation_steps=parts,
@@ -166,11 +161,11 @@ def test_gate_is_the_same_however_its_batch_is_dealt_out(tmp_path: Path) -> None
 
 
 def test_rl_kl_is_rl_with_a_beta(tmp_path: Path) -> None:
-    shared = QUICK | {"max_steps": 3, "num_generations": 4, "max_completion_length": 6}
-    kinds: list[tuple[Method, Common]] = [
-        ("rl_kl", RlKlTrain(**shared)),
-        ("rl", RlTrain(**shared, beta=0.1)),
-        ("rl", RlTrain(**shared)),
+    shared = QUICK | SAMPLING | {"max_steps": 3}
+    kinds: list[tuple[str, MethodSettings]] = [
+        ("rl_kl", settings_of("rl_kl", **shared)),
+        ("rl", settings_of("rl", **shared, beta=0.1)),
+        ("rl", settings_of("rl", **shared)),
     ]
     digests = [
         digest(end(method, settings, toy_task(16), tmp_path / str(number), tiny_lora_policy())[0])
@@ -179,10 +174,11 @@ def test_rl_kl_is_rl_with_a_beta(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def taught(policy: TinyPolicy, settings: SdftTrain, task: Task) -> Any:
+def taught(policy: TinyPolicy, settings: MethodSettings, task: Task) -> Any:
     trainer = sampler(SdftTrainer, "sdft", policy, settings, task)
     trainer.teacher_prompts = [
-        encode_prompt(policy.tokenizer, teacher_prompt(settings.teacher_template, item)) for item in task.train
+        encode_prompt(policy.tokenizer, teacher_prompt(settings.objective.teacher_template, item))
+        for item in task.train
     ]
     trainer.teacher = {name: tensor.float().clone() for name, tensor in trainable(policy.model).items()}
     trainer.current_gradient_accumulation_steps = 1
@@ -192,7 +188,7 @@ def taught(policy: TinyPolicy, settings: SdftTrain, task: Task) -> Any:
 @pytest.mark.parametrize("chat", [True, False])
 def test_sdft_is_the_mean_divergence_from_the_model_that_is_shown_the_answer(chat: bool) -> None:
     policy, task = tiny_policy(), toy_task(4, chat=chat)
-    trainer = taught(policy, SdftTrain(**QUICK, **SDFT), task)
+    trainer = taught(policy, settings_of("sdft", **QUICK, sdft=SDFT), task)
     output = sampled(trainer, [1, 3], 2)
     move(policy)  # the student goes on, the teacher stays
     loss = trainer._compute_loss(policy.model, output)
@@ -222,14 +218,14 @@ def test_sdft_is_the_mean_divergence_from_the_model_that_is_shown_the_answer(cha
 def test_a_teacher_that_is_shown_nothing_new_teaches_nothing() -> None:
     task = toy_task(4)
     items = tuple(replace(item, demonstration="") for item in task.train)
-    settings = SdftTrain(**(QUICK | SDFT | {"teacher_template": "{prompt}{demonstration}"}))
+    settings = settings_of("sdft", **QUICK, sdft=SDFT | {"teacher_template": "{prompt}{demonstration}"})
     trainer = taught(tiny_policy(), settings, replace(task, train=items))
     assert abs(trainer._compute_loss(trainer.model, sampled(trainer, [0, 2], 2)).item()) < 1e-7
 
 
 def test_the_teacher_is_the_moving_average_of_the_student() -> None:
     policy, task = tiny_policy(), toy_task(16)
-    trainer = taught(policy, SdftTrain(**QUICK, **SDFT, max_steps=3), task)
+    trainer = taught(policy, settings_of("sdft", **QUICK, sdft=SDFT, max_steps=3), task)
     steps: list[dict[str, Tensor]] = []
     average = {name: tensor.clone() for name, tensor in trainer.teacher.items()}
 

@@ -1,4 +1,4 @@
-"""The steps of a stage, told beforehand and as TRL makes them."""
+"""The steps of a stage: counted in advance, and as TRL makes them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,21 +6,12 @@ from typing import Any
 import pytest
 
 from perdure.agent.worlds.contract import Progress
-from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.trl.steps import count_steps
-from perdure.curriculum.settings import TrlCommon
-from perdure.curriculum.train import SECTIONS
-from perdure.curriculum.worlds.contract import Method
+from tests.agent.worlds.language.jobs import job_of, method_of, settings_of, update
 from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task
 
 SFT: dict[str, Any] = {"per_device_train_batch_size": 8}
 RL: dict[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 3}
-
-
-def settings(method: Method, values: dict[str, Any]) -> TrlCommon:
-    found = SECTIONS[method](**values)
-    assert isinstance(found, TrlCommon)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -41,17 +32,17 @@ def settings(method: Method, values: dict[str, Any]) -> TrlCommon:
     ],
 )
 def test_what_is_counted_is_what_trl_makes(
-    method: Method, values: dict[str, Any], items: int, steps: int, tmp_path: Path
+    method: str, values: dict[str, Any], items: int, steps: int, tmp_path: Path
 ) -> None:
-    given = settings(method, values)
-    assert count_steps(method, given, items) == steps
-    told: list[int] = []
+    given = settings_of(method, **values)
+    assert count_steps(method_of(method), given.objective, items) == steps
+    reported: list[int] = []
 
     def watch(progress: Progress) -> bool:
-        told.append(progress.max_steps)
+        reported.append(progress.max_steps)
         return True
 
     task = toy_task(items * 2)
     task = type(task)(task.name, (task.train * 2)[:items], task.heldout, task.reward)
-    find_update(method)(tiny_policy(), task, given, seed=0, folder=tmp_path, watch=watch)
-    assert told == [steps]
+    update(job_of(method, tiny_policy(), task, tmp_path, given, watch=watch))
+    assert reported == [steps]

@@ -1,6 +1,7 @@
 """Terms beside a method's loss: once a step, in the reported loss, steered, kept in checkpoints, and at work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,7 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import digest, trainable
-from perdure.agent.worlds.contract import Beside, Progress
-from perdure.agent.worlds.language.methods import find_update
+from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.language.methods.terms import (
     KlTerm,
     Penalty,
@@ -20,15 +20,14 @@ from perdure.agent.worlds.language.methods.terms import (
     Terms,
     kl_loss,
     quadratic,
-    terms_beside,
+    terms_of,
 )
 from perdure.agent.worlds.language.trl.trainer import StepLosses
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import per_token
 from perdure.budget.penalty import Controller
-from perdure.curriculum.settings import Common, RlTrain, SftKlTrain, SftTrain
-from perdure.curriculum.worlds.contract import Method
+from tests.agent.worlds.language.jobs import job_of, settings_of, update
 from tests.agent.worlds.language.tiny_world import (
     BASE_GROUPS,
     tiny_lora_policy,
@@ -38,17 +37,14 @@ from tests.agent.worlds.language.tiny_world import (
 )
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8, "max_steps": 6}
-SETTINGS: dict[Method, Common] = {
-    "sft": SftTrain(**QUICK),
-    "rl": RlTrain(**QUICK, num_generations=4, max_completion_length=6),
-}
+SAMPLING: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}
 
 
 def controller(weight: float = 5.0, cap: float = 1e-4) -> Controller:
     return Controller(PenaltyConfig(target=1.0, rate=0.2, num_prompts=3), cap, weight)
 
 
-class Life:
+class Run:
     """One update of a policy beside its base, with or without a penalty."""
 
     def __init__(
@@ -57,7 +53,12 @@ class Life:
         self.policy, self.folder, self.penalty = with_base(make()), folder, penalty
         self.seen: list[tuple[Progress, float | None, str]] = []
 
-    def update(self, method: Method, settings: Common | None = None, until: int = 99, *, kill: bool = False) -> None:
+    def job(self, method: str, **more: Any) -> UpdateJob:
+        settings = settings_of(method, **(QUICK | SAMPLING | more))
+        task, texts = toy_task(16), BASE_GROUPS
+        return job_of(method, self.policy, task, self.folder, settings, texts=texts, controller=self.penalty)
+
+    def update(self, method: str, until: int = 99, *, kill: bool = False, **more: Any) -> None:
         def watch(progress: Progress) -> bool:
             weight = self.penalty.weight if self.penalty else None
             self.seen.append((progress, weight, digest(trainable(self.policy.model))))
@@ -65,10 +66,7 @@ class Life:
                 raise KeyboardInterrupt
             return progress.step == until
 
-        beside = Beside(texts=BASE_GROUPS, controller=self.penalty)
-        update = find_update(method)
-        used = settings or SETTINGS[method]
-        update(self.policy, toy_task(16), used, seed=5, folder=self.folder, watch=watch, beside=beside)
+        update(replace(self.job(method, **more), watch=watch))
 
     @property
     def kl(self) -> float:
@@ -153,21 +151,21 @@ def test_the_quadratic_by_hand() -> None:
 
 
 @pytest.mark.parametrize("method", ["sft", "rl"])
-def test_a_penalty_holds_the_policy_nearer_to_the_base(method: Method, tmp_path: Path) -> None:
+def test_a_penalty_holds_the_policy_nearer_to_the_base(method: str, tmp_path: Path) -> None:
     kls = []
     for number, penalty in enumerate((None, controller())):
-        life = Life(tmp_path / str(number), penalty=penalty)
-        life.update(method)
-        kls.append(life.kl)
+        run = Run(tmp_path / str(number), penalty=penalty)
+        run.update(method)
+        kls.append(run.kl)
     assert kls[1] < 0.7 * kls[0]
 
 
 @pytest.mark.parametrize("method", ["sft", "rl"])
-def test_a_penalty_of_weight_zero_changes_no_bit(method: Method, tmp_path: Path) -> None:
+def test_a_penalty_of_weight_zero_changes_no_bit(method: str, tmp_path: Path) -> None:
     """It is measured at every step, and still nothing is drawn from the generators or left in the gradients."""
-    plain, zero = Life(tmp_path / "a"), Life(tmp_path / "b", penalty=controller(weight=0.0, cap=100.0))
-    for life in (plain, zero):
-        life.update(method)
+    plain, zero = Run(tmp_path / "a"), Run(tmp_path / "b", penalty=controller(weight=0.0, cap=100.0))
+    for run in (plain, zero):
+        run.update(method)
     assert [(progress, weights) for progress, _, weights in zero.seen] == [
         (progress, weights) for progress, _, weights in plain.seen
     ]
@@ -175,26 +173,25 @@ def test_a_penalty_of_weight_zero_changes_no_bit(method: Method, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("method", "make"), [("sft", tiny_policy), ("rl", tiny_policy), ("sft", tiny_lora_policy)])
-def test_resumed_with_a_penalty_equals_undisturbed(method: Method, make: Callable[[], Any], tmp_path: Path) -> None:
-    settings = type(SETTINGS[method])(**(SETTINGS[method].model_dump(exclude_none=True) | {"save_steps": 2}))
-    whole = Life(tmp_path / "whole", penalty=controller(), make=make)
-    whole.update(method, settings)
-    killed = Life(tmp_path / "killed", penalty=controller(), make=make)
+def test_resumed_with_a_penalty_equals_undisturbed(method: str, make: Callable[[], Any], tmp_path: Path) -> None:
+    whole = Run(tmp_path / "whole", penalty=controller(), make=make)
+    whole.update(method, save_steps=2)
+    killed = Run(tmp_path / "killed", penalty=controller(), make=make)
     with pytest.raises(KeyboardInterrupt):
-        killed.update(method, settings, until=5, kill=True)
-    resumed = Life(tmp_path / "killed", penalty=controller(weight=99.0), make=make)
-    resumed.update(method, settings)
+        killed.update(method, until=5, kill=True, save_steps=2)
+    resumed = Run(tmp_path / "killed", penalty=controller(weight=99.0), make=make)
+    resumed.update(method, save_steps=2)
     assert resumed.seen == whole.seen[4:]
     assert len({weight for _, weight, _ in whole.seen}) == 6
-    again = Life(tmp_path / "killed", penalty=(last := controller()), make=make)
-    again.update(method, settings)
+    again = Run(tmp_path / "killed", penalty=(last := controller()), make=make)
+    again.update(method, save_steps=2)
     assert (again.seen, last.weight) == ([], whole.seen[-1][1])
 
 
 def test_with_lora_only_the_adapter_moves(tmp_path: Path) -> None:
-    life = Life(tmp_path, penalty=controller(), make=tiny_lora_policy)
-    life.update("sft")
-    frozen = {name: one for name, one in life.policy.model.named_parameters() if not one.requires_grad}
+    run = Run(tmp_path, penalty=controller(), make=tiny_lora_policy)
+    run.update("sft")
+    frozen = {name: one for name, one in run.policy.model.named_parameters() if not one.requires_grad}
     untouched = dict(tiny_lora_policy().model.named_parameters())
     assert frozen
     assert all(torch.equal(tensor, untouched[name]) for name, tensor in frozen.items())
@@ -205,17 +202,18 @@ def test_the_reported_loss_holds_the_term_once(batches: int, tmp_path: Path) -> 
     """A step away from the base, the first loss with `beta` 3 is that without it plus 3 KL of that step's texts."""
     losses, kls = [], []
     for beta in (0.0, 3.0):
-        life = Life(tmp_path / f"{beta}")
+        run = Run(tmp_path / f"{beta}")
         with torch.no_grad():
-            for parameter in life.policy.model.parameters():
+            for parameter in run.policy.model.parameters():
                 parameter.mul_(1.2)
-        term = kl_loss(life.policy, Beside(texts=BASE_GROUPS), seed=derive(5, "sft_kl"))
+        term = kl_loss(run.job("sft"), seed=derive(5, "sft_kl"))
         kls.append(float(term.backward(0, 0.0, Tensor.backward)))
         more = {"per_device_train_batch_size": 8 // batches, "gradient_accumulation_steps": batches}
-        given = QUICK | more
-        with_term = ("sft_kl", SftKlTrain(**given, beta=beta)) if beta else ("sft", SftTrain(**given))
-        life.update(*with_term, until=1)  # type: ignore[arg-type]
-        losses.append(life.seen[0][0].loss or 0.0)
+        if beta:
+            run.update("sft_kl", until=1, sft_kl={"beta": beta}, **more)
+        else:
+            run.update("sft", until=1, **more)
+        losses.append(run.seen[0][0].loss or 0.0)
     assert losses[1] - losses[0] == pytest.approx(3 * kls[0], rel=1e-3)
     assert kls[0] > 1e-3
 
@@ -223,4 +221,6 @@ def test_the_reported_loss_holds_the_term_once(batches: int, tmp_path: Path) -> 
 def test_a_term_without_texts_of_the_base_is_refused() -> None:
     for policy, texts in ((tiny_policy(), BASE_GROUPS), (with_base(tiny_policy()), ())):
         with pytest.raises(ConfigError, match="none were sampled"):
-            terms_beside(policy, Beside(texts=texts, controller=controller()), seed=0)
+            terms_of(
+                job_of("sft", policy, toy_task(), Path(), settings_of("sft"), texts=texts, controller=controller())
+            )

@@ -9,33 +9,32 @@ from datasets import Dataset
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress
-from perdure.agent.worlds.language.methods import find_update
 from perdure.agent.worlds.language.methods.chord import ChordTrainer, answer_logps, pad_right
-from perdure.agent.worlds.language.methods.losses import mu
 from perdure.agent.worlds.language.methods.rl import RlTrainer, build_sampler
 from perdure.agent.worlds.language.methods.sft import SftTrainer
-from perdure.agent.worlds.language.trl.config import build_config
+from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import RewardMeter, demonstration_rows, encode_demonstration, prompt_rows
 from perdure.agent.worlds.language.trl.trainer import StepLosses
+from perdure.agent.worlds.losses import mu
 from perdure.budget.errors import ModelError
-from perdure.curriculum.settings import ChordTrain, Common, RlTrain, SftTrain
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.train import MethodSettings
+from tests.agent.worlds.language.jobs import job_of, settings_of, update
 from tests.agent.worlds.language.tiny_world import TinyPolicy, share_of_vowels, tiny_lora_policy, tiny_policy, toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "max_steps": 3, "per_device_train_batch_size": 8}
 SAMPLING: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}
 
 
-def perdure_digest(method: Method, settings: Common, task: Task, folder: Path) -> str:
+def perdure_digest(method: str, settings: MethodSettings, task: Task, folder: Path) -> str:
     """The weights after one of our updates."""
     policy = tiny_policy()
-    find_update(method)(policy, task, settings, seed=5, folder=folder, watch=lambda progress: False)
+    update(job_of(method, policy, task, folder, settings))
     return digest(trainable(policy.model))
 
 
-def config_for(method: Method, settings: Common, folder: Path) -> Any:
-    return build_config(method, settings, folder=folder, seed=5, device_type="cpu", dtype="float32")
+def config_of(method: str, settings: MethodSettings, folder: Path, policy: TinyPolicy) -> Any:
+    return config_for(job_of(method, policy, toy_task(16), folder, settings))
 
 
 @pytest.mark.parametrize("chat", [True, False])
@@ -65,7 +64,7 @@ def test_sft_equals_bare_trl(chat: bool, tmp_path: Path) -> None:
     SFTTrainer(
         model=policy.model, args=config, train_dataset=Dataset.from_list(rows), processing_class=policy.tokenizer
     ).train()
-    ours = perdure_digest("sft", SftTrain(**QUICK), task, tmp_path / "ours")
+    ours = perdure_digest("sft", settings_of("sft", **QUICK), task, tmp_path / "ours")
     assert ours == digest(trainable(policy.model)) != digest(trainable(tiny_policy().model))
 
 
@@ -97,14 +96,16 @@ def test_rl_equals_bare_trl(tmp_path: Path) -> None:
     GRPOTrainer(
         model=policy.model, args=config, reward_funcs=reward, train_dataset=rows, processing_class=policy.tokenizer
     ).train()
-    ours = perdure_digest("rl", RlTrain(**QUICK, **SAMPLING), task, tmp_path / "ours")
+    ours = perdure_digest("rl", settings_of("rl", **QUICK, **SAMPLING), task, tmp_path / "ours")
     assert ours == digest(trainable(policy.model)) != digest(trainable(tiny_policy().model))
 
 
 def test_chord_without_imitation_is_rl_with_a_token_mean(tmp_path: Path) -> None:
     task = toy_task(16)
-    chord = perdure_digest("chord", ChordTrain(**QUICK, **SAMPLING, mu_start=0, mu_end=0), task, tmp_path / "chord")
-    rl = perdure_digest("rl", RlTrain(**QUICK, **SAMPLING, loss_type="dapo"), task, tmp_path / "rl")
+    mixed = settings_of("chord", **QUICK, **SAMPLING, chord={"mu_start": 0, "mu_end": 0})
+    by_token = settings_of("rl", **QUICK, **SAMPLING, rl={"loss_type": "dapo"})
+    chord = perdure_digest("chord", mixed, task, tmp_path / "chord")
+    rl = perdure_digest("rl", by_token, task, tmp_path / "rl")
     assert chord == rl
 
 
@@ -113,7 +114,7 @@ def test_demonstrations_are_the_tokens_of_trl_and_end_with_the_end_of_turn(chat:
     task, policy = toy_task(6, chat=chat), tiny_policy()
     trainer = SftTrainer(
         model=policy.model,
-        args=config_for("sft", SftTrain(), tmp_path),
+        args=config_of("sft", settings_of("sft"), tmp_path, policy),
         train_dataset=Dataset.from_list(demonstration_rows(task.train)),
         processing_class=policy.tokenizer,
     )
@@ -134,8 +135,8 @@ def test_sampling_stops_at_the_end_of_turn(tmp_path: Path) -> None:
         return [0.0] * len(items)
 
     task, policy = Task("toy", toy_task(16).train, (), reward), tiny_policy()
-    settings = RlTrain(**(QUICK | SAMPLING | {"max_completion_length": 40}))
-    find_update("rl")(policy, task, settings, seed=5, folder=tmp_path, watch=lambda progress: True)
+    settings = settings_of("rl", **(QUICK | SAMPLING | {"max_completion_length": 40}))
+    update(job_of("rl", policy, task, tmp_path, settings, watch=lambda progress: True))
     end = policy.tokenizer.eos_token_id
     assert len(seen) == 8
     ended = [ids for ids in seen if end in ids]
@@ -144,19 +145,21 @@ def test_sampling_stops_at_the_end_of_turn(tmp_path: Path) -> None:
     assert all(len(ids) == 40 for ids in seen if end not in ids)
 
 
-def chord_trainer(policy: TinyPolicy, settings: ChordTrain, folder: Path) -> ChordTrainer:
+def chord_trainer(policy: TinyPolicy, settings: MethodSettings, folder: Path) -> ChordTrainer:
     """A trainer as `chord.update` makes it."""
     task = toy_task(16)
     meter = RewardMeter(share_of_vowels, task.train)
-    trainer: ChordTrainer = build_sampler(ChordTrainer, policy, task, config_for("chord", settings, folder), meter)
-    trainer.settings = settings
+    trainer: ChordTrainer = build_sampler(
+        ChordTrainer, policy, task, config_of("chord", settings, folder, policy), meter
+    )
+    trainer.settings = settings.objective
     trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
     return trainer
 
 
 def test_the_two_ways_to_the_answers_log_probabilities_agree(tmp_path: Path) -> None:
     policy = tiny_policy()
-    trainer = chord_trainer(policy, ChordTrain(), tmp_path)
+    trainer = chord_trainer(policy, settings_of("chord"), tmp_path)
     ids_BT, labels_BT, mask_BT = pad_right(trainer.demonstrations[:5], policy.tokenizer.pad_token_id)
     fused, plain = (answer_logps(policy.model, ids_BT, labels_BT, mask_BT, fused=way) for way in (True, False))
     assert torch.allclose(fused, plain, atol=1e-6)
@@ -177,7 +180,7 @@ def test_the_two_ways_to_the_answers_log_probabilities_agree(tmp_path: Path) -> 
 
 def test_accumulation_spreads_the_imitation_term_and_changes_nothing(tmp_path: Path) -> None:
     policy = tiny_policy()
-    trainer = chord_trainer(policy, ChordTrain(sft_batch_size=5), tmp_path)
+    trainer = chord_trainer(policy, settings_of("chord", chord={"sft_batch_size": 5}), tmp_path)
     trainer.state.max_steps = 10
     terms = []
     for batches in (1, 3, 7):  # the last two of 7 get no demonstration
@@ -195,15 +198,10 @@ def test_chord_loss_is_what_its_terms_add_up_to(tmp_path: Path) -> None:
     losses = []
     for number, weight in enumerate((0.0, 1.0, 0.5)):
         seen: list[Progress] = []
-        settings = ChordTrain(**(QUICK | SAMPLING), mu_start=weight, mu_end=weight, phi=False)
-        find_update("chord")(
-            tiny_policy(),
-            toy_task(16),
-            settings,
-            seed=5,
-            folder=tmp_path / str(number),
-            watch=lambda progress, seen=seen: bool(seen.append(progress)) or True,
-        )
+        own = {"mu_start": weight, "mu_end": weight, "phi": False}
+        settings, folder = settings_of("chord", **QUICK, **SAMPLING, chord=own), tmp_path / str(number)
+        watch = lambda progress, seen=seen: bool(seen.append(progress)) or True  # noqa: E731
+        update(job_of("chord", tiny_policy(), toy_task(16), folder, settings, watch=watch))
         losses.append(seen[0].loss or 0.0)
     assert losses[2] == pytest.approx((losses[0] + losses[1]) / 2, rel=1e-5)
     assert losses[1] == pytest.approx(3.9, abs=0.3)  # imitation by a random model over 49 tokens: ln 49 = 3.89
@@ -213,8 +211,8 @@ def test_the_reference_of_beta_is_the_base_and_no_second_adapter_stays(tmp_path:
     """With one adapter that is not the base, the KL term pulls from the very first step."""
     policy = tiny_lora_policy()
     meter = RewardMeter(share_of_vowels, toy_task(16).train)
-    settings = RlTrain(**QUICK, **SAMPLING, beta=0.1, trl={"logging_steps": 1})
-    trainer = build_sampler(RlTrainer, policy, toy_task(16), config_for("rl", settings, tmp_path), meter)
+    settings = settings_of("rl", **QUICK, **SAMPLING, beta=0.1, trl={"logging_steps": 1})
+    trainer = build_sampler(RlTrainer, policy, toy_task(16), config_of("rl", settings, tmp_path, policy), meter)
     assert list(policy.model.peft_config) == ["default"]
     assert policy.model.active_adapter == "default"
     trainer.step_losses = StepLosses()
@@ -227,7 +225,7 @@ def test_the_reference_of_beta_is_the_base_and_no_second_adapter_stays(tmp_path:
 
 def test_beta_without_a_base_to_load_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="a second time, and this policy has no `load_base`: give it"):
-        perdure_digest("rl", RlTrain(**QUICK, **SAMPLING, beta=0.1), toy_task(16), tmp_path)
+        perdure_digest("rl", settings_of("rl", **QUICK, **SAMPLING, beta=0.1), toy_task(16), tmp_path)
 
 
 @pytest.mark.parametrize("in_float32", [False, True])
@@ -243,7 +241,7 @@ def test_beta_uses_the_base_that_was_loaded_whatever_the_model_is_called(tmp_pat
     )
     meter = RewardMeter(share_of_vowels, toy_task(16).train)
     extra = {"logging_steps": 1, "cast_lm_head_to_fp32": in_float32}
-    config = config_for("rl", RlTrain(**QUICK, **SAMPLING, beta=0.1, trl=extra), tmp_path)
+    config = config_of("rl", settings_of("rl", **QUICK, **SAMPLING, beta=0.1, trl=extra), tmp_path, policy)
     trainer = build_sampler(RlTrainer, policy, toy_task(16), config, meter)
     reference = trainable(trainer.ref_model)
     assert all(torch.equal(reference[name], tensor) for name, tensor in trainable(tiny_policy().model).items())

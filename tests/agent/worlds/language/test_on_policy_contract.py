@@ -9,30 +9,21 @@ import pytest
 import torch
 
 from perdure.agent.weights import digest, trainable
-from perdure.agent.worlds.contract import Beside, Outcome, SaveAndStop
+from perdure.agent.worlds.contract import Outcome, SaveAndStop
 from perdure.agent.worlds.language.base import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
-from perdure.agent.worlds.language.methods import check_settings, find_update
+from perdure.agent.worlds.language.plugin import check, import_method
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError, DataError
 from perdure.budget.penalty import Controller
-from perdure.curriculum.settings import (
-    Common,
-    SdftTrain,
-    TiltTrain,
-)
-from perdure.curriculum.worlds.contract import Method
-from tests.agent.worlds.language.on_policy import (
-    SMALL,
-    Killed,
-    Run,
-    based,
-)
+from perdure.curriculum.task import Task
+from tests.agent.worlds.language.jobs import method_of, settings_of, with_objective
+from tests.agent.worlds.language.on_policy import SMALL, Killed, Run, based
 from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_lora_policy, toy_task
 
 
-def penalised(policy: TinyPolicy) -> tuple[LanguagePolicy, Beside]:
+def penalised(policy: TinyPolicy) -> tuple[LanguagePolicy, dict[str, Any]]:
     """The policy with texts of its base, and a penalty to the KL on them that is steered from step to step."""
     whole = LanguagePolicy(policy.model, policy.tokenizer)
     whole.load_base = policy.load_base
@@ -40,11 +31,11 @@ def penalised(policy: TinyPolicy) -> tuple[LanguagePolicy, Beside]:
     texts = sample_base_texts(whole, {"term/toy": prompts}, max_completion_length=6, batch_size=8, seed=0)
     whole.base = Base(texts)
     controller = Controller(PenaltyConfig(weight=1.0, rate=1.0, num_prompts=4), 0.01)
-    return whole, Beside(texts=("term/toy",), controller=controller)
+    return whole, {"texts": ("term/toy",), "controller": controller}
 
 
 WINDOWS = {"steps_per_generation": 2}
-RESUMES: list[tuple[Method, dict[str, Any], int, bool]] = [
+RESUMES: list[tuple[str, dict[str, Any], int, bool]] = [
     ("tilt", {"save_steps": 3}, 5, True),
     ("tilt", {"save_steps": 3}, 5, False),
     ("tilt", {"save_steps": 1, "samples_from": "base", "trl": WINDOWS}, 6, False),
@@ -59,13 +50,13 @@ RESUMES: list[tuple[Method, dict[str, Any], int, bool]] = [
 
 @pytest.mark.parametrize(("method", "more", "step", "lora"), RESUMES)
 def test_resumed_under_a_penalty_equals_undisturbed(
-    method: Method, more: dict[str, Any], step: int, lora: bool, tmp_path: Path
+    method: str, more: dict[str, Any], step: int, lora: bool, tmp_path: Path
 ) -> None:
-    settings = SMALL[method].model_copy(update={"max_steps": 7} | more)
+    settings = with_objective(SMALL[method], **({"max_steps": 7} | more))
 
     def start(folder: str) -> Run:
-        policy, beside = penalised(tiny_lora_policy() if lora else based(tmp_path / "base"))
-        return Run(policy, tmp_path / folder, beside)
+        policy, more = penalised(tiny_lora_policy() if lora else based(tmp_path / "base"))
+        return Run(policy, tmp_path / folder, **more)
 
     whole = start("whole")
     assert whole.update(method, settings) == Outcome(7, "completed")
@@ -80,15 +71,13 @@ def test_resumed_under_a_penalty_equals_undisturbed(
     assert killed.seen == whole.seen[:step]
     assert resumed.seen == whole.seen[first:]
     assert resumed.digests == whole.digests[first:]
-    assert whole.beside.controller is not None
-    assert resumed.beside.controller is not None
-    assert resumed.beside.controller.weight == whole.beside.controller.weight != 1.0
+    assert resumed.more["controller"].weight == whole.more["controller"].weight != 1.0
 
 
 @pytest.mark.parametrize("method", ["tilt", "gate", "sdft"])
-def test_repeatable_and_without_a_trace(method: Method, tmp_path: Path, capfd: Any) -> None:
-    settings = SMALL[method].model_copy(update={"max_steps": 2})
-    find_update(method)
+def test_repeatable_and_without_a_trace(method: str, tmp_path: Path, capfd: Any) -> None:
+    settings = with_objective(SMALL[method], max_steps=2)
+    import_method(method_of(method))
     capfd.readouterr()
     runs = []
     for number in range(2):
@@ -110,8 +99,8 @@ def test_repeatable_and_without_a_trace(method: Method, tmp_path: Path, capfd: A
 
 
 @pytest.mark.parametrize("method", ["tilt", "gate", "sdft"])
-def test_stops_and_saves_at_any_step(method: Method, tmp_path: Path) -> None:
-    settings = SMALL[method].model_copy(update={"max_steps": 3})
+def test_stops_and_saves_at_any_step(method: str, tmp_path: Path) -> None:
+    settings = with_objective(SMALL[method], max_steps=3)
     stopped = Run(tiny_lora_policy(), tmp_path / "stopped")
     assert stopped.update(method, settings, at=lambda step: step == 2) == Outcome(2, "stopped")
     saved = Run(tiny_lora_policy(), tmp_path / "saved")
@@ -124,8 +113,8 @@ def test_stops_and_saves_at_any_step(method: Method, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["tilt", "gate", "sdft"])
-def test_a_ruined_policy_is_reported(method: Method, tmp_path: Path) -> None:
-    settings = SMALL[method].model_copy(update={"max_steps": 4, "learning_rate": 1e30})
+def test_a_ruined_policy_is_reported(method: str, tmp_path: Path) -> None:
+    settings = with_objective(SMALL[method], max_steps=4, learning_rate=1e30)
     run = Run(based(tmp_path / "base"), tmp_path / "run")
     outcome = run.update(method, settings, at=lambda step: not math.isfinite(run.seen[-1].loss or 0))
     assert outcome.ended == "stopped"
@@ -133,33 +122,34 @@ def test_a_ruined_policy_is_reported(method: Method, tmp_path: Path) -> None:
     assert not math.isfinite(run.seen[-1].loss)
 
 
-REFUSALS: list[tuple[Method, Common, str]] = [
-    ("tilt", TiltTrain(num_generations=1), "num_generations is 1, and TRL samples at least 2"),
-    ("tilt", TiltTrain(trl={"temperature": 0.7}), "temperature must be 1.0: the weights"),
-    ("tilt", TiltTrain(trl={"top_p": 0.9}), "top_p must be 1.0"),
-    ("tilt", TiltTrain(trl={"beta": 0.0}), "beta would do nothing"),
-    ("sdft", SdftTrain(trl={"loss_type": "dapo"}), "loss_type would do nothing"),
-    ("sdft", SdftTrain(trl={"num_generations": 1}), "num_generations is 1"),
+REFUSALS: list[tuple[str, dict[str, Any], str]] = [
+    ("tilt", {"num_generations": 1}, "num_generations is 1, and TRL samples at least 2"),
+    ("tilt", {"trl": {"temperature": 0.7}}, "temperature must be 1.0: the weights"),
+    ("tilt", {"trl": {"top_p": 0.9}}, "top_p must be 1.0"),
+    ("tilt", {"trl": {"beta": 0.0}}, "beta would do nothing"),
+    ("sdft", {"trl": {"loss_type": "dapo"}}, "loss_type would do nothing"),
+    ("sdft", {"trl": {"num_generations": 1}}, "num_generations is 1"),
 ]
 
 
-@pytest.mark.parametrize(("method", "settings", "message"), REFUSALS)
-def test_settings_that_a_method_cannot_have_are_refused(method: Method, settings: Common, message: str) -> None:
-    with pytest.raises(ConfigError, match=rf"here: train settings of `{method}`: (trl\.)?{message}"):
-        check_settings(method, settings, "here")
+@pytest.mark.parametrize(("method", "own", "message"), REFUSALS)
+def test_settings_that_a_method_cannot_have_are_refused(method: str, own: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^train settings of `{method}`: (trl\.)?{message}"):
+        check(method_of(method), settings_of(method, **{method: own}), toy_task(16), ())
 
 
 def test_what_each_needs_of_a_task() -> None:
+    def checked(method: str, task: Task) -> None:
+        check(method_of(method), SMALL[method], task, ())
+
     task = toy_task(16)
     bare = replace(task, train=tuple(replace(item, demonstration=None) for item in task.train))
-    imitate: tuple[Method, ...] = ("gate", "sdft")
-    rewarded: tuple[Method, ...] = ("tilt", "gate", "rl_kl")
-    for method in imitate:
+    for method in ("gate", "sdft"):
         with pytest.raises(DataError, match="lacks demonstrations for 16 of its 16"):
-            check_settings(method, SMALL[method], "here", bare)
-    for method in rewarded:
+            checked(method, bare)
+    for method in ("tilt", "gate", "rl_kl"):
         with pytest.raises(ConfigError, match="has no reward"):
-            check_settings(method, SMALL[method], "here", replace(task, reward=None))
-    check_settings("tilt", SMALL["tilt"], "here", bare)
-    check_settings("rl_kl", SMALL["rl_kl"], "here", bare)
-    check_settings("sdft", SMALL["sdft"], "here", replace(task, reward=None))
+            checked(method, replace(task, reward=None))
+    checked("tilt", bare)
+    checked("rl_kl", bare)
+    checked("sdft", replace(task, reward=None))

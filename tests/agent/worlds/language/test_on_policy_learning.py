@@ -11,23 +11,9 @@ from torch import Tensor
 
 from perdure.agent.worlds.language.methods.sdft import encode_prompt, teacher_prompt
 from perdure.agent.worlds.language.policy import LanguagePolicy
-from perdure.curriculum.settings import (
-    Common,
-    GateTrain,
-    RlTrain,
-    SdftTrain,
-    SftTrain,
-    TiltTrain,
-)
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method
-from tests.agent.worlds.language.on_policy import (
-    SDFT,
-    Run,
-    based,
-    end,
-    move,
-)
+from tests.agent.worlds.language.jobs import settings_of
+from tests.agent.worlds.language.on_policy import SDFT, Run, based, end, move
 from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy, toy_task
 
 
@@ -36,23 +22,22 @@ def first_is_vowel(items: Any, completions: Sequence[str], completion_ids: Any =
     return [float(text[:1] in tuple("aeiou")) for text in completions]
 
 
-LEARNERS: list[tuple[Method, dict[str, Any]]] = [
+LEARNERS: list[tuple[str, dict[str, Any]]] = [
     ("tilt", {"samples_from": "base"}),
     ("gate", {"success_reward": 0.5}),
 ]
 
 
 @pytest.mark.parametrize(("method", "more"), LEARNERS)
-def test_an_easy_task_is_learned(method: Method, more: dict[str, Any], tmp_path: Path) -> None:
+def test_an_easy_task_is_learned(method: str, more: dict[str, Any], tmp_path: Path) -> None:
     """Twenty steps from 5/49 right: a demonstration begins with a vowel too."""
     task = toy_task(8)
     items = tuple(replace(item, demonstration="a") for item in task.train)
-    sections: dict[Method, Any] = {"tilt": TiltTrain, "gate": GateTrain}
-    settings = sections[method](
-        learning_rate=1e-2, warmup_steps=0, max_steps=20, num_generations=8, max_completion_length=1, **more
-    )
+    shared: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "max_steps": 20}
+    shared |= {"num_generations": 8, "max_completion_length": 1}
+    settings = settings_of(method, **shared, **{method: more})
     policy = based(tmp_path / "base")
-    Run(policy, tmp_path / "run").update(method, settings, task=Task("easy", items, (), first_is_vowel))
+    Run(policy, tmp_path / "run", Task("easy", items, (), first_is_vowel)).update(method, settings)
     answers = LanguagePolicy(policy.model, policy.tokenizer).respond(
         [item.prompt for item in task.train], max_completion_length=1, batch_size=8, temperature=1.0, num_samples=16
     )
@@ -78,10 +63,9 @@ def test_tilt_goes_to_the_tilted_base_and_rl_to_the_likeliest_answer(tmp_path: P
     shared: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "max_steps": 25}
     shared |= {"num_generations": 16, "max_completion_length": 1, "per_device_train_batch_size": 64}
     distances = []
-    both: list[tuple[Method, Common]] = [("tilt", TiltTrain(**shared)), ("rl", RlTrain(**shared))]
-    for method, settings in both:
+    for method in ("tilt", "rl"):
         policy = based(tmp_path / "base")
-        Run(policy, tmp_path / method).update(method, settings, task=task)
+        Run(policy, tmp_path / method, task).update(method, settings_of(method, **shared))
         masses_PC = right_PC(policy)
         accuracy_P1 = masses_PC.sum(-1, keepdim=True)
         assert accuracy_P1.min() > 0.9
@@ -107,11 +91,12 @@ def test_what_the_policy_does_when_it_is_shown_the_answer_it_learns_to_do_withou
     told = tuple(replace(item, prompt=teacher_prompt(SDFT["teacher_template"], item)) for item in items)
     both = told + tuple(replace(item, demonstration="z") for item in items)
     shared: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "per_device_train_batch_size": 16}
-    end("sft", SftTrain(**shared, max_steps=60), replace(task, train=both), tmp_path / "sft", policy)
+    end("sft", settings_of("sft", **shared, max_steps=60), replace(task, train=both), tmp_path / "sft", policy)
     assert share_of_e(policy, [item.prompt for item in told]) > 0.9
     prompts = [item.prompt for item in items]
     assert share_of_e(policy, prompts) < 0.1
-    settings = SdftTrain(**shared, **(SDFT | {"max_completion_length": 1}), teacher_decay=decay, max_steps=8)
+    own = SDFT | {"max_completion_length": 1, "teacher_decay": decay}
+    settings = settings_of("sdft", **shared, max_steps=8, sdft=own)
     _, losses = end("sdft", settings, replace(task, train=items, reward=None), tmp_path / "sdft", policy)
     assert share_of_e(policy, prompts) > 0.9
     assert losses[-1] < 0.01 * losses[0]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.worlds.language.methods.on_policy import reverse_kl, tilt_weights, unsolved, weighted_cross_entropy
+from perdure.agent.worlds.language.methods.losses import reverse_kl, tilt_weights, unsolved, weighted_cross_entropy
 from perdure.agent.worlds.language.methods.sdft import teacher_prompt
 from perdure.curriculum.task import Item
 

@@ -1,0 +1,92 @@
+"""SFT: the recipes that are SFT with other settings, the token weights of EAFT by hand, and rows of tokens."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+
+from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.contract import Progress
+from perdure.agent.worlds.language.methods.eaft import eaft_loss
+from perdure.agent.worlds.language.methods.sft import SftTrainer
+from perdure.agent.worlds.language.trl.config import config_for
+from perdure.agent.worlds.language.trl.rows import demonstration_rows, token_rows
+from perdure.agent.worlds.losses import entropy_weights
+from perdure.curriculum.train import MethodSettings
+from tests.agent.worlds.language.jobs import after, job_of, settings_of
+from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task
+
+QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8, "max_steps": 4}
+
+
+def plain(folder: Path, **more: Any) -> str:
+    return after("sft", settings_of("sft", **(QUICK | more)), folder)
+
+
+def test_variants_that_change_nothing_are_sft(tmp_path: Path) -> None:
+    sft = plain(tmp_path / "sft")
+    assert after("replay", settings_of("replay", **QUICK), tmp_path / "replay") == sft  # nothing came before
+    # a rate that is set has its share already; of the default, 1e-5, it is taken
+    shared = {name: value for name, value in QUICK.items() if name != "learning_rate"}
+
+    def low(**own: float) -> MethodSettings:
+        return settings_of("low_lr_sft", **shared, low_lr_sft=own)
+
+    assert after("low_lr_sft", low(learning_rate=3e-3), tmp_path / "low") == sft
+    assert after("low_lr_sft", low(learning_rate_share=0.5), tmp_path / "share") == plain(
+        tmp_path / "slow", learning_rate=1e-5 * 0.5
+    )
+    assert sft != digest(trainable(tiny_policy().model))
+
+
+def test_entropy_weights_by_hand() -> None:
+    """Two likeliest of three tokens: even, they have the entropy ln 2, over ln 2: 1. At odds of 3 to 1 among
+    themselves -(3/4 ln 3/4 + 1/4 ln 1/4) / ln 2 = 0.811278. Sure of one token: 0. The third token plays no part."""
+    logits_NV = torch.tensor([[1.0, 1.0, -2.0], [math.log(3), 0.0, -1.0], [200.0, 0.0, 0.0]])
+    assert entropy_weights(logits_NV, top_k=2).tolist() == pytest.approx([1.0, 0.811278, 0.0], abs=1e-6)
+    # Three tokens and no more: all even gives 1 again, whatever k is.
+    assert entropy_weights(torch.zeros(1, 3), top_k=20).tolist() == pytest.approx([1.0])
+
+
+def test_eaft_loss_by_hand_and_its_gradient() -> None:
+    """The second row above, label 1, two tokens in the step: p = (3/4, 1/4) up to the third token's share.
+
+    With a third token of no mass the loss is 0.811278 · ln 4 / 2 = 0.562335, and the gradient, none of which goes
+    through the weight, is 0.811278 · (p - onehot) / 2 = (0.304229, -0.304229, 0).
+    """
+    logits_NV = torch.tensor([[math.log(3), 0.0, -200.0]], requires_grad=True)
+    loss = eaft_loss(logits_NV, torch.tensor([1]), top_k=2, tokens=2)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.562335, abs=1e-6)
+    assert logits_NV.grad is not None
+    assert logits_NV.grad[0].tolist() == pytest.approx([0.304229, -0.304229, 0.0], abs=1e-6)
+
+
+def test_accumulation_changes_nothing_in_eaft(tmp_path: Path) -> None:
+    losses = []
+    for number, batches in enumerate((1, 2)):
+        seen: list[Progress] = []
+        more = {"per_device_train_batch_size": 8 // batches, "gradient_accumulation_steps": batches}
+        settings, watch = settings_of("eaft", **(QUICK | more)), lambda one, seen=seen: bool(seen.append(one))
+        after("eaft", settings, tmp_path / str(number), tiny_policy(), watch=watch)
+        losses.append([progress.loss for progress in seen])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0][0] == pytest.approx(3.9, abs=0.3)  # a random model is unsure of everything: SFT's ln 49 = 3.89
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_rows_of_tokens_are_what_trl_makes_of_the_demonstrations(chat: bool, tmp_path: Path) -> None:
+    items, policy = toy_task(5, chat=chat).train, tiny_policy()
+    config = config_for(job_of("sft", policy, toy_task(), tmp_path, settings_of("sft")))
+    rows = [
+        SftTrainer(
+            model=policy.model, args=config, train_dataset=Dataset.from_list(given), processing_class=policy.tokenizer
+        ).train_dataset
+        for given in (demonstration_rows(items), token_rows(policy.tokenizer, items))
+    ]
+    assert [(row["input_ids"], row["labels"]) for row in rows[0]] == [
+        (row["input_ids"], row["labels"]) for row in rows[1]
+    ]
