@@ -21,9 +21,9 @@ from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import PythonStrategy
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import MethodError
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
-from perdure.curriculum.worlds.registry import sections
+from perdure.curriculum.worlds.methods import MethodError
+from perdure.curriculum.worlds.registry import section_names
 
 
 def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) -> Decision:
@@ -141,7 +141,7 @@ def _method(name: object, situation: Situation, who: str) -> str:
     curriculum, refused = situation.curriculum, ""
     choose = f"choose one of {', '.join(map(repr, situation.methods))}"
     parts = set(name.replace(" ", "").split("+")) if isinstance(name, str) else {""}
-    if not parts <= set(sections()):
+    if not parts <= set(section_names()):
         refused = f"there is no method {name!r}{did_you_mean(name, situation.methods)}; {choose}"
     elif not parts <= set(curriculum.spec.parts):
         refused = f"method {name!r} is not of the {curriculum.world} world; {choose}"

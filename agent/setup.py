@@ -30,7 +30,7 @@ from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.build import build_task, check_task
+from perdure.curriculum.worlds.build import build_task, check_learnable
 from perdure.eval.benchmarks import BenchmarkSet, prepare_benchmarks, refuse_trained_on
 from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
@@ -174,7 +174,7 @@ def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Seque
     if own is None:
         return possible_methods(curriculum, task)
     method = curriculum.method(own)
-    check_task(task, method, curriculum.spec)
+    check_learnable(task, method, curriculum.spec)
     return [method.name]
 
 

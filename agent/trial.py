@@ -28,8 +28,8 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.contract import MethodError
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
+from perdure.curriculum.worlds.methods import MethodError
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
 

@@ -10,8 +10,8 @@ from typing import Any
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
 
-MOVED = {"perdure.curriculum.skills": "perdure.curriculum.worlds.language.skills"}
-"""Modules of perdure that curricula name, by the name that they had in an earlier version."""
+RENAMED_MODULES = {"perdure.curriculum.skills": "perdure.curriculum.worlds.language.skills"}
+"""Modules that curricula may name as an earlier version did."""
 
 
 def load_function(path: str, what: str) -> Callable[..., Any]:
@@ -23,7 +23,7 @@ def load_function(path: str, what: str) -> Callable[..., Any]:
         ConfigError: no such module, a module that fails while it is imported, no such function, or not a function.
     """
     module_name, _, name = path.partition(":")
-    module = _import(MOVED.get(module_name, module_name), f"{what} {path!r}")
+    module = _import(RENAMED_MODULES.get(module_name, module_name), f"{what} {path!r}")
     if not hasattr(module, name):
         public = [word for word in vars(module) if not word.startswith("_")]
         raise ConfigError(f"{what} {path!r}: module {module_name!r} has no {name!r}{did_you_mean(name, public)}")
@@ -47,11 +47,11 @@ def _import(name: str, shown: str) -> Any:
             ) from error
         raise ConfigError(f"{shown}: importing {name!r} failed: {error}") from error
     except Exception as error:
-        raise ConfigError(f"{shown}: importing {name!r} failed: {describe(error)}") from error
+        raise ConfigError(f"{shown}: importing {name!r} failed: {show_error(error)}") from error
 
 
-def describe(error: Exception) -> str:
-    """`ValueError: message (file.py, line 3)`: what a user's own code raised, and where."""
+def show_error(error: Exception) -> str:
+    """`ValueError: message (file.py, line 3)`: an error of a user's own code, and its place."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

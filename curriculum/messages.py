@@ -1,4 +1,4 @@
-"""Words that messages share: paths, values, lists, and the nearest known word."""
+"""Formats for messages: paths, values, lists, and the nearest known word."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ Path = tuple[str | int, ...]
 
 
 def show_path(path: Path) -> str:
-    """`("stages", 0, "train")` as `stages[0].train`; keys that are no plain words in quotes."""
+    """`("stages", 0, "train")` as `stages[0].train`; keys that are no identifiers are quoted."""
     shown = ""
     for part in path:
         if isinstance(part, int):
@@ -22,7 +22,7 @@ def show_path(path: Path) -> str:
 
 
 def show_value(value: Any) -> str:
-    """A value as YAML would say it, on one line of at most 60 characters, control characters escaped."""
+    """A value as YAML writes it, on one line of at most 60 characters, control characters escaped."""
     if isinstance(value, dict):
         return f"a map ({', '.join(map(str, value))})" if 0 < len(value) <= 4 else f"a map of {len(value)} keys"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What every world's policy can do. The loop, the scorecard and the strategies know no more of a model than this."""
+"""The contract of a policy: all that the loop, the scorecard and the strategies know of a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,5 +33,5 @@ class Policy(Protocol):
         ...
 
     def restore(self, folder: Path) -> None:
-        """Take the weights saved in `folder`, in place."""
+        """Load the weights saved in `folder`, in place."""
         ...

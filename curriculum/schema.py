@@ -1,4 +1,4 @@
-"""The curriculum: what a YAML file may say. Importing it imports no torch."""
+"""The schema of a curriculum file. Importing it imports no torch."""
 
 from functools import reduce
 from operator import or_
@@ -10,8 +10,9 @@ from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
 from perdure.curriculum.train import Train
-from perdure.curriculum.worlds.contract import Method, MethodError, ModelSection, Source, WorldSpec, offer
-from perdure.curriculum.worlds.learnable import lacking, refusal
+from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.learnable import lacking, task_refusal
+from perdure.curriculum.worlds.methods import Method, MethodError, offer
 from perdure.curriculum.worlds.registry import (
     MethodName,
     default_world,
@@ -24,19 +25,20 @@ from perdure.curriculum.worlds.registry import (
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
+
+def _type(section: Any, default: str) -> str:
+    """The `type` of a section, or the default."""
+    return str(section.get("type", default) if isinstance(section, dict) else getattr(section, "type", default))
+
+
 if TYPE_CHECKING:
     ModelConfig = ModelSection
     TaskConfig = Source
 else:
-
-    def _model_type(model: Any) -> str:
-        """The kind of a model section; without `type`, and for what is no section at all, that of the default world."""
-        default = type_of(default_world().model)
-        return str(model.get("type", default) if isinstance(model, dict) else getattr(model, "type", default))
-
+    _default_model = type_of(default_world().model)
     _models = [Annotated[spec.model, Tag(type_of(spec.model))] for spec in worlds().values()]
     _tasks = dict.fromkeys(task for spec in worlds().values() for task in spec.tasks)
-    ModelConfig = Annotated[reduce(or_, _models), Discriminator(_model_type)]
+    ModelConfig = Annotated[reduce(or_, _models), Discriminator(lambda one: _type(one, _default_model))]
     TaskConfig = Annotated[reduce(or_, _tasks), Field(discriminator="type")]
 
 
@@ -52,7 +54,7 @@ class Evaluation(Frozen):
 
 
 class Benchmark(Frozen):
-    """One lm-eval task that is measured and never trained on; field names are lm-eval's. The kind without `type`."""
+    """One lm-eval task, measured and never trained on; field names are lm-eval's. The default `type`."""
 
     type: Annotated[Literal["lm_eval"], Field(description="a task of lm-eval; the default")] = "lm_eval"
     tasks: Annotated[str, Field(description="the task's name in lm-eval", min_length=1)]
@@ -85,32 +87,27 @@ class TaskBenchmark(Frozen):
         return self.name
 
 
-def _benchmark_type(benchmark: Any) -> str:
-    """The kind of a benchmark; without `type`, and for what is no section at all, one of lm-eval."""
-    kind = benchmark.get("type", "lm_eval") if isinstance(benchmark, dict) else getattr(benchmark, "type", "lm_eval")
-    return str(kind)
-
-
 BenchmarkConfig = Annotated[
-    Annotated[Benchmark, Tag("lm_eval")] | Annotated[TaskBenchmark, Tag("task")], Discriminator(_benchmark_type)
+    Annotated[Benchmark, Tag("lm_eval")] | Annotated[TaskBenchmark, Tag("task")],
+    Discriminator(lambda one: _type(one, "lm_eval")),
 ]
 
 
 class Environment(Frozen):
-    """What a stage is worth in the gymnasium environment (docs/environment.md); every command leaves it aside.
+    """The reward of the gymnasium environment (docs/environment.md); no command uses it.
 
-    The reward is the weighted gain less the weighted falls. An argument of `gymnasium.make` of the same name wins.
+    It is the weighted gain less the weighted falls. An argument of `gymnasium.make` of the same name wins.
     """
 
     gain_weight: Annotated[
         float,
-        Field(ge=0, allow_inf_nan=False, description="of the rise of the stage's own task and of those to come"),
+        Field(ge=0, allow_inf_nan=False, description="weight of the rise of the stage's own task and of later ones"),
     ] = 1.0
     forgetting_weight: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="of the fall of the tasks of earlier stages")
+        float, Field(ge=0, allow_inf_nan=False, description="weight of the fall of the tasks of earlier stages")
     ] = 1.0
     benchmark_weight: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="of the mean fall of the benchmarks")
+        float, Field(ge=0, allow_inf_nan=False, description="weight of the mean fall of the benchmarks")
     ] = 1.0
 
 
@@ -121,12 +118,12 @@ class Stage(Frozen):
     task: Annotated[TaskConfig, Field(description="where the items come from")]
     method: Annotated[
         MethodName | None,
-        Field(description="as for `fixed`; overrules the strategy"),
+        Field(description="as for `fixed`; overrides the strategy"),
     ] = None
     target_accuracy: Annotated[
-        float | None, Field(gt=0, lt=1, description="overrules the budget's `target_accuracy` for this stage")
+        float | None, Field(gt=0, lt=1, description="overrides the budget's `target_accuracy` for this stage")
     ] = None
-    train: Annotated[Train, Field(description="overrules the curriculum's `train` for this stage")] = Train()
+    train: Annotated[Train, Field(description="overrides the curriculum's `train` for this stage")] = Train()
 
 
 class Curriculum(Frozen):
@@ -135,7 +132,7 @@ class Curriculum(Frozen):
     model: Annotated[ModelConfig, Field(description="the base model")]
     seed: Annotated[int, Field(ge=0, lt=2**32, description="everything random follows from it")] = 0
     budget: Annotated[
-        BudgetConfig, Field(description="how far the policy may move from the base in its whole life, in forward KL")
+        BudgetConfig, Field(description="how far the policy may move from the base in the whole run, in forward KL")
     ]
     strategy: Annotated[StrategyConfig, Field(description="how the method of a stage is chosen")]
     train: Annotated[Train, Field(description="train settings of all stages")] = Train()
@@ -146,17 +143,17 @@ class Curriculum(Frozen):
     evaluation: Annotated[Evaluation, Field(description="how held-out items are answered")] = Evaluation()
     environment: Annotated[
         Environment | None,
-        Field(description="the reward of the gymnasium environment; every command leaves it aside"),
+        Field(description="the reward of the gymnasium environment; no command uses it"),
     ] = None
 
     @property
     def world(self) -> str:
-        """The name of the world that the model is of."""
+        """The name of the model's world."""
         return self.model.world
 
     @property
     def spec(self) -> WorldSpec:
-        """What the world hands over."""
+        """The specification of the model's world."""
         return spec_of(self.model.world)
 
     def method(self, name: str) -> Method:
@@ -183,7 +180,7 @@ class Curriculum(Frozen):
                 owner = owner_of(task)
                 kind = f"`model.type: {type_of(owner.model)}`"
                 here = one_of([type_of(one) for one in spec.tasks])
-                message = f"{type_of(type(task))!r} is for the {owner.name} world ({kind}); {spec.takes}; use {here}"
+                message = f"{type_of(type(task))!r} is for the {owner.name} world ({kind}); {spec.accepts}; use {here}"
                 raise broken_rule(message, *place, "type")
         for index, one in enumerate(self.benchmarks):
             if isinstance(one, Benchmark) and not spec.reads_text:
@@ -213,7 +210,7 @@ class Curriculum(Frozen):
         return [*fixed, *tried, *own]
 
     def _candidates(self) -> list[str]:
-        """The methods among which the file lets a strategy choose, if it lists any."""
+        """The methods that the file lists for the strategy to choose from."""
         return self.strategy.candidates or [] if isinstance(self.strategy, Trying | PythonStrategy) else []
 
     @model_validator(mode="after")
@@ -233,7 +230,7 @@ class Curriculum(Frozen):
         fixed = self.strategy.method if isinstance(self.strategy, FixedStrategy) else None
         for index, stage in enumerate(self.stages):
             name = stage.method or fixed
-            refused = None if name is None else refusal(self.spec, self.method(name), stage.task.facts)
+            refused = None if name is None else task_refusal(self.spec, self.method(name), stage.task.facts)
             if refused is not None:
                 raise broken_rule(refused, "stages", index, "method" if stage.method else "task")
         return self
@@ -249,7 +246,7 @@ class Curriculum(Frozen):
             if candidates and stage.method is None:
                 facts = stage.task.facts
                 if all(lacking(one, facts) for one in candidates):
-                    first = refusal(self.spec, candidates[0], facts)
+                    first = task_refusal(self.spec, candidates[0], facts)
                     message = f"none of the strategy's candidates can learn this task: {first}"
                     raise broken_rule(message, "stages", index, "task")
         return self
@@ -261,7 +258,7 @@ class Curriculum(Frozen):
             message = "`budget.prompts: generic` and `budget.generic: FILE` go together"
             raise broken_rule(message, "budget", "prompts")
         if given and not self.spec.reads_text:
-            message = f"generic prompts are text, and {self.spec.takes}; set `prompts: seen` or `task`"
+            message = f"generic prompts are text, and {self.spec.accepts}; set `prompts: seen` or `task`"
             raise broken_rule(message, "budget", "prompts" if read else "generic")
         return self
 

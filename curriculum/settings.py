@@ -63,15 +63,14 @@ class Imitation(Frozen):
         Field(
             gt=0,
             lt=1,
-            description="the share of the learning rate that is taken; a `learning_rate` of the same section is taken "
-            "as it is",
+            description="factor on a `learning_rate` from other sections; one of the same section is used as it is",
         ),
     ] = None
 
     @model_validator(mode="after")
     def _a_rate_or_a_share(self) -> "Imitation":
         if getattr(self, "learning_rate", None) is not None and self.learning_rate_share is not None:
-            message = "`learning_rate` is taken as it is, so that the share has no effect; keep one of the two"
+            message = "`learning_rate` is used as it is, so that the share has no effect; keep one of the two"
             raise broken_rule(message, "learning_rate_share")
         return self
 
@@ -99,7 +98,7 @@ class Tilting(Frozen):
 
     samples_from: Annotated[
         Literal["policy", "base"] | None,
-        Field(description="who is sampled: the `policy` as it is, the default, with weights π0/π; or the `base`"),
+        Field(description="which model samples: the `policy`, the default, with weights π0/π; or the `base`"),
     ] = None
     num_generations: Annotated[
         int | None, Field(ge=1, description="answers sampled a prompt (or image) and pass; default 8")
@@ -156,10 +155,10 @@ class LowRank(Frozen):
 
 
 def not_0(value: Any, remedy: str) -> Any:
-    """A setting as it is given.
+    """The value of a setting.
 
     Raises:
-        ValueError: it is 0, with the remedy, or negative.
+        ValueError: it is negative, or 0 (with the remedy).
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
         raise ValueError(f"must be greater than 0{f'; got {value}' if value else f': {remedy}'}")

@@ -1,4 +1,4 @@
-"""How the method of each stage is chosen, as a curriculum states it. Importing it imports no torch."""
+"""The sections of strategies, which choose the method of each stage. Importing it imports no torch."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,15 +7,14 @@ from pydantic import Field
 from perdure.budget.config import Frozen
 from perdure.curriculum.worlds.registry import MethodName
 
-RULES: tuple[str, ...] = ("sft", "rl", "chord")
-"""What `rule` chooses among."""
+RULE_METHODS: tuple[str, ...] = ("sft", "rl", "chord")
+"""The methods that `rule` chooses among."""
 
-CANDIDATES: tuple[str, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
-"""What `probe` and `bandit` choose among where the file names no candidates.
+DEFAULT_CANDIDATES: tuple[str, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
+"""The methods that `probe` and `bandit` choose among by default.
 
-One of each sort: imitation at the full rate, reinforcement held near the base, imitation at a low rate, and the
-projection onto right answers. Every further candidate takes steps from the trials of the others, so that in a short
-stage the first ones alone are tried.
+One of each sort: imitation at the full rate, reinforcement near the base, imitation at a low rate, and the projection
+onto right answers. Every further candidate shortens the trials of the others: a short stage tries only the first ones.
 """
 
 
@@ -27,7 +26,7 @@ class FixedStrategy(Frozen):
 
 
 class RuleStrategy(Frozen):
-    """Chooses by the base rate, the demonstrations and the budget left (see `agent/strategies/rule.py`)."""
+    """Chooses by the base rate, the demonstrations and the remaining budget (see `agent/strategies/rule.py`)."""
 
     type: Literal["rule"]
     num_prompts: Annotated[int, Field(ge=1, description="training prompts on which the base rate is measured")] = 32
@@ -37,53 +36,51 @@ class RuleStrategy(Frozen):
     )
     success_reward: Annotated[float, Field(description="reward from which a sample counts as a success")] = 0.5
     little_budget: Annotated[
-        float, Field(ge=0, le=1, description="share of the budget left at or below which the budget is little")
+        float, Field(ge=0, le=1, description="share of the budget that remains, at or below which it is little")
     ] = 0.5
 
 
 class Trying(Frozen):
-    """What `probe` and `bandit` have in common: whom they try, on what, and what they look for."""
+    """Settings that `probe` and `bandit` share: candidates, trials and their worth."""
 
     candidates: Annotated[
         list[MethodName] | None,
         Field(
             min_length=1,
-            description="methods to choose among, of which those that cannot learn the task are left out; default: "
+            description="methods to choose among; those that cannot learn the task are skipped; default: "
             "`sft`, `rl_kl`, `low_lr_sft`, `tilt`",
         ),
     ] = None
     num_prompts: Annotated[
-        int, Field(ge=2, description="training items set aside from a trial, on which its gain is measured")
+        int, Field(ge=2, description="training items held out of the trials, on which the gain is measured")
     ] = 128
     k: Annotated[int, Field(ge=1, description="samples an item")] = 4
     share: Annotated[
-        float, Field(gt=0, le=0.25, description="the most that all trials of a stage take, as a share of its steps")
+        float, Field(gt=0, le=0.25, description="the most steps of all trials of a stage, as a share of its own")
     ] = 0.25
     min_steps: Annotated[
         int,
         Field(
             ge=1,
-            description="steps below which a trial tells too little: where `share` is less for each, only the first "
-            "candidates are tried, two at least",
+            description="fewest steps of a trial: if `share` leaves each candidate fewer, only the first ones are "
+            "tried, at least two",
         ),
     ] = 5
     trials_count: Annotated[
         bool,
-        Field(
-            description="the steps of the trials are taken off the stage's own, so that no more are made than without"
-        ),
+        Field(description="subtract the steps of the trials from the stage's own, so that the total stays the same"),
     ] = True
     forgetting_weight: Annotated[
         float, Field(ge=0, description="how many points of gain one point of forgetting is worth")
     ] = 1.0
     max_seconds: Annotated[
         float | None,
-        Field(gt=0, description="leave out methods whose stage would take longer; the clock then has a say in the run"),
+        Field(gt=0, description="skip methods whose stage would take longer; the run then depends on the clock"),
     ] = None
 
 
 class ProbeStrategy(Trying):
-    """Tries each candidate for a few steps on a fork of the policy (see `agent/strategies/probe.py`)."""
+    """Tries each candidate for a few steps on a copy of the policy (see `agent/strategies/probe.py`)."""
 
     type: Literal["probe"]
 

@@ -1,4 +1,4 @@
-"""What there is to learn: the one contract that task sources fill and that updates, scorecards and monitors read."""
+"""Tasks: the contract that task sources fill and that updates, scorecards and monitors read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to do.
+    """One prompt, and all that is known of it.
 
     `prompt` is text or chat messages in the language world, an observation elsewhere. `answer` is the reference that
     a reward compares with, `demonstration` one full response to imitate; either may be missing. `columns` holds
-    everything else the source knows of the item; a reward sees it.
+    everything else from the source; a reward sees it.
     """
 
     prompt: Any
@@ -35,7 +35,7 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Items to train on, other items to be examined on, and a reward (`None`: it can only be imitated)."""
+    """Training items, held-out items, and a reward (`None`: the task can only be imitated)."""
 
     name: str
     train: tuple[Item, ...]
@@ -44,7 +44,7 @@ class Task:
 
     @property
     def has_demonstrations(self) -> bool:
-        """True if every training item can be imitated, be it a writer's who depends on the base (column `writer`)."""
+        """True if every training item has a demonstration, or an oracle to write one from the base (`writer`)."""
         return bool(self.train) and all(
             item.demonstration is not None or item.columns.get("writer") == "oracle" for item in self.train
         )
@@ -60,3 +60,13 @@ class Task:
             row = None if item is None else [item.prompt, item.answer, item.demonstration, dict(item.columns)]
             digest.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
         return digest.hexdigest()
+
+
+def derived_seed(seed: int, use: str) -> int:
+    """A seed below 2³² for one use of the curriculum's seed."""
+    return int.from_bytes(sha256(f"{seed}/{use}".encode()).digest()[:4])
+
+
+def prompt_key(item: Item) -> str:
+    """A text that is equal for equal prompts."""
+    return json.dumps(item.prompt, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""Train settings: for all methods, for one, or for one stage; and which of them win."""
+"""Train settings: for all methods, for one, or for one stage; and which of them wins."""
 
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -16,32 +16,33 @@ from pydantic import (
 
 from perdure.budget.config import Frozen
 from perdure.curriculum.settings import Common, not_0
-from perdure.curriculum.worlds.contract import Method, MethodSpec, Recipe, WorldSpec
-from perdure.curriculum.worlds.registry import sections, worlds
+from perdure.curriculum.worlds.contract import WorldSpec
+from perdure.curriculum.worlds.methods import Method, MethodSpec, Recipe
+from perdure.curriculum.worlds.registry import section_names, worlds
 
 
 class TrainSections(Frozen):
-    """Settings that methods share, and below them those of one method alone, which win."""
+    """Settings that all methods share, and sections for one method each, which override them."""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Only what is set: read again, as a resume does, a default that was written out would count as set and win."""
+        """Dumps only what is set: when a resume reads it again, a default that was written out would count as set."""
         return _set_in(self, dump(self))
 
 
 def _set_in(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in dumped.items() if name in section.model_fields_set}
     for name, value in kept.items():
-        held = getattr(section, name)
-        if isinstance(held, BaseModel):
-            kept[name] = _set_in(held, value)
+        inner = getattr(section, name)
+        if isinstance(inner, BaseModel):
+            kept[name] = _set_in(inner, value)
     return kept
 
 
 def section_settings(spec: WorldSpec, name: str) -> tuple[type[Frozen], ...]:
-    """The settings that a section of `train` has in a world: of the objective or modifier, and of the recipe's parts.
+    """The settings of a section of `train` in a world: those of the objective or modifier, and of a recipe's parts.
 
-    A recipe with the name of a modifier shares its section; what is not the modifier's holds for the recipe alone.
+    A recipe with the name of a modifier shares its section; settings of other parts hold for the recipe alone.
     """
     parts = spec.objectives | spec.modifiers
     recipe = next((one for one in spec.recipes if one.name == name), None)
@@ -50,27 +51,29 @@ def section_settings(spec: WorldSpec, name: str) -> tuple[type[Frozen], ...]:
 
 
 def _section(name: str) -> type[Frozen]:
-    """The section of all worlds that have this name; a setting that only some of them have says which."""
-    held = {world: section_settings(spec, name) for world, spec in worlds().items() if name in spec.parts}
-    recipes = [one for world in held for one in worlds()[world].recipes if one.name == name]
-    bases = _bases(base for some in held.values() for base in some)
+    """One section for all worlds that have this name; a setting that only some of them have names these."""
+    found = {world: section_settings(spec, name) for world, spec in worlds().items() if name in spec.parts}
+    recipes = [one for world in found for one in worlds()[world].recipes if one.name == name]
+    bases = _bases(base for some in found.values() for base in some)
     summary = recipes[0].summary if recipes else bases[0].__doc__
-    fields = {key: info for world in reversed(held) for base in held[world] for key, info in base.model_fields.items()}
+    fields = {
+        key: info for world in reversed(found) for base in found[world] for key, info in base.model_fields.items()
+    }
     checks = {f"_{key}": _nonzero(key, recipes[0]) for key in sorted(frozenset().union(*(r.nonzero for r in recipes)))}
-    marked = {key: (info.annotation, _marked(key, info, held)) for key, info in fields.items()}
+    marked = {key: (info.annotation, _marked(key, info, found)) for key, info in fields.items()}
     title = "".join(word.capitalize() for word in name.split("_"))
     return create_model(f"{title}Train", __base__=bases, __doc__=summary, __validators__=checks, **marked)  # type: ignore[call-overload, no-any-return]
 
 
 def _bases(classes: Iterable[type[Frozen]]) -> tuple[type[Frozen], ...]:
-    """Each once, without those that another one has as its base."""
+    """Each class once, without the base classes of another one."""
     found = list(dict.fromkeys(classes))
     return tuple(one for one in found if not any(one is not other and issubclass(other, one) for other in found))
 
 
-def _marked(key: str, info: Any, held: Mapping[str, tuple[type[Frozen], ...]]) -> Any:
-    having = [world for world, bases in held.items() if any(key in base.model_fields for base in bases)]
-    if len(having) == len(held):
+def _marked(key: str, info: Any, found: Mapping[str, tuple[type[Frozen], ...]]) -> Any:
+    having = [world for world, bases in found.items() if any(key in base.model_fields for base in bases)]
+    if len(having) == len(found):
         return info
     marked = copy(info)
     marked.description = f"{info.description}; {' and '.join(having)} world"
@@ -91,11 +94,11 @@ else:
         bases = _bases(base for some in shared.values() for base in some)
         fields = {key: info for base in bases for key, info in base.model_fields.items()}
         marked = {key: (info.annotation, _marked(key, info, shared)) for key, info in fields.items()}
-        below = {name: _section(name) for name in sections()}
-        globals().update({held.__name__: held for held in below.values()})  # where pickle looks for a class
+        below = {name: _section(name) for name in section_names()}
+        globals().update({one.__name__: one for one in below.values()})  # where pickle looks for a class
         own = {
-            name: (Annotated[held, Field(description=f"settings of `{name}`; they override the shared ones")], held())
-            for name, held in below.items()
+            name: (Annotated[one, Field(description=f"settings of `{name}`; they override the shared ones")], one())
+            for name, one in below.items()
         }
         return create_model("Train", __base__=(TrainSections, *bases), __doc__=TrainSections.__doc__, **marked, **own)
 
@@ -115,8 +118,8 @@ def settings_for(method: Method, everywhere: TrainSections, stage: TrainSections
 
     From weakest to strongest: the curriculum's `train`, its sections for the objective's parent, the objective and the
     recipe, then the same of the stage. A modifier has its own section and that of the recipe. Only values that the
-    file sets count; `trl` dictionaries are merged key by key. Only a recipe's own section overrules the recipe's
-    settings, a 0 of its `nonzero` settings elsewhere does not count, and a share is of a learning rate from elsewhere.
+    file sets count; `trl` dictionaries are merged key by key. Only a recipe's own section overrides the recipe's
+    settings; a 0 elsewhere in its `nonzero` settings does not count; `learning_rate_share` is of a rate from elsewhere.
     """
     modifiers = {one.name: _modifier_settings(method, one, (everywhere, stage)) for one in method.modifiers}
     return MethodSettings(_objective_settings(method, (everywhere, stage)), modifiers)

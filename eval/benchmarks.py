@@ -9,10 +9,9 @@ from typing import Protocol
 from perdure.budget.errors import DataError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, BenchmarkConfig, Evaluation, TaskBenchmark
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Task, derived_seed, prompt_key
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.contract import ModelSection
-from perdure.curriculum.worlds.language.sources.common import derived_seed, prompt_key
 from perdure.eval.scorefile import ItemResult, Score
 from perdure.eval.task_score import score_task, scorer_name
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perdure.budget.errors import ConfigError, PerdureError
-from perdure.curriculum.import_path import describe
+from perdure.curriculum.import_path import show_error
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Evaluation, Stage
 from perdure.curriculum.task import Item, Task
@@ -80,4 +80,4 @@ def _rewards(task: Task, items: Sequence[Item], texts: Sequence[str]) -> list[fl
     except PerdureError:
         raise
     except Exception as error:
-        raise ConfigError(f"the reward of task {task.name!r} failed on sampled answers: {describe(error)}") from error
+        raise ConfigError(f"the reward of task {task.name!r} failed on sampled answers: {show_error(error)}") from error

@@ -11,15 +11,6 @@ ROOMS = ("budget", "curriculum", "eval", "agent", "cli")
 
 WORLDS = {path.name for path in (ROOT / "curriculum/worlds").iterdir() if (path / "spec.py").is_file()}
 
-INTO_A_WORLD = {
-    ("curriculum/worlds/vision/images/load.py", "curriculum/worlds/language/sources/hub.py"),
-    ("curriculum/worlds/vision/images/load.py", "curriculum/worlds/language/tasks.py"),
-    ("eval/benchmarks.py", "curriculum/worlds/language/sources/common.py"),
-    ("eval/shipped/write.py", "curriculum/worlds/language/skills/phrases.py"),
-    ("eval/shipped/write.py", "curriculum/worlds/language/skills/skills.py"),
-}
-"""Imports of a world from outside it that are still there."""
-
 
 def files() -> list[str]:
     return [path.relative_to(ROOT).as_posix() for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
@@ -87,4 +78,4 @@ def test_only_a_world_imports_a_world() -> None:
         for other in imported(file, functions=True)
         if world_of(other) is not None and world_of(file) != world_of(other)
     }
-    assert found == INTO_A_WORLD
+    assert found == set()

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import MethodError, WorldSpec
+from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.learnable import facts_of, learnable_by
+from perdure.curriculum.worlds.methods import MethodError
 
 DEFAULT_METHODS: tuple[str, ...] = ("sft", "low_lr_sft", "sft_kl", "rl", "rl_kl", "chord", "tilt")
 """The methods that an action chooses among by default."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure.curriculum.train import MethodSettings
-from perdure.curriculum.worlds.contract import Method, Sizes
+from perdure.curriculum.worlds.methods import Method, Sizes
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from perdure.agent.strategies.contract import Decision, Situation, Strategy
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum
-from perdure.curriculum.import_path import describe, load_function
+from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.strategies import PythonStrategy
 
@@ -49,7 +49,7 @@ class Python:
         except PerdureError:
             raise
         except Exception as error:
-            raise ConfigError(f"{self._label} failed on stage {situation.stage.name!r}: {describe(error)}") from error
+            raise ConfigError(f"{self._label} failed on stage {situation.stage.name!r}: {show_error(error)}") from error
 
 
 def _make(config: PythonStrategy, label: str) -> Strategy:
@@ -60,7 +60,7 @@ def _make(config: PythonStrategy, label: str) -> Strategy:
         raise
     except Exception as error:
         given = ", ".join(config.args) or "no arguments"
-        raise ConfigError(f"{label} could not be made with {given}: {describe(error)}") from error
+        raise ConfigError(f"{label} could not be made with {given}: {show_error(error)}") from error
     if not callable(getattr(found, "choose", None)):
         raise ConfigError(
             f"{label} made a {type(found).__name__}, which has no method `choose(situation)`; see docs/strategies.md"
@@ -80,4 +80,4 @@ def _entry_point(name: str, label: str) -> Any:
     try:
         return found[name].load()
     except Exception as error:
-        raise ConfigError(f"{label}: the entry point {found[name].value!r} failed: {describe(error)}") from error
+        raise ConfigError(f"{label}: the entry point {found[name].value!r} failed: {show_error(error)}") from error

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
-from perdure.curriculum.strategies import RULES, RuleStrategy
+from perdure.curriculum.strategies import RULE_METHODS, RuleStrategy
 from perdure.eval.sampled_rewards import sampled_evaluation, sampled_rewards
 
 
@@ -25,7 +25,7 @@ class RuleOfThumb:
     def choose(self, situation: Situation) -> Decision:
         """See `Strategy`. The success rate is that of samples for the first training prompts."""
         learnable = situation.methods
-        candidates = tuple(Candidate(method, {"possible": float(method in learnable)}) for method in RULES)
+        candidates = tuple(Candidate(method, {"possible": float(method in learnable)}) for method in RULE_METHODS)
         return replace(self._choose(situation), candidates=candidates)
 
     def _choose(self, situation: Situation) -> Decision:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from perdure.budget.errors import DataError
-from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.registry import load
@@ -79,7 +79,7 @@ def needs_terms(curriculum: Curriculum) -> bool:
     """True if any stage may train on texts of the base: with the penalty, or by a method that needs them."""
     if curriculum.budget.enforces("penalty"):
         return True
-    names = {name for stage in curriculum.stages for name in methods_of(curriculum, stage)}
+    names = {name for stage in curriculum.stages for name in candidate_methods(curriculum, stage)}
     return any("base_texts" in curriculum.spec.method(name).needs for name in names)
 
 

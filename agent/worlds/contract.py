@@ -15,7 +15,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
-from perdure.curriculum.worlds.contract import Method, Sizes
+from perdure.curriculum.worlds.methods import Method, Sizes
 
 
 @dataclass(frozen=True)

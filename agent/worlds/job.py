@@ -13,7 +13,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def same(settings: Common) -> Common:

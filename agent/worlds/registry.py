@@ -9,7 +9,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import spec_of
 
 PLUGINS: dict[str, str] = {
@@ -21,7 +21,8 @@ PLUGINS: dict[str, str] = {
 
 def plugin_of(world: str) -> WorldPlugin:
     """The plug-in of a world."""
-    return import_module(PLUGINS.get(world) or spec_of(world).plugin)
+    named = spec_of(world).plugin
+    return import_module(PLUGINS[world] if named is None else named)
 
 
 def make_world(curriculum: Curriculum) -> World:

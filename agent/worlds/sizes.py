@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from perdure.curriculum.worlds.contract import Sizes
+from perdure.curriculum.worlds.methods import Sizes
 
 FLOAT32 = 4
 """Bytes of a float32."""

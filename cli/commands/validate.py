@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from perdure.cli.errors import USER, printable
-from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
 from perdure.curriculum.messages import show_path
@@ -43,7 +43,7 @@ def summary(read: ReadCurriculum) -> str:
     """`demo: 3 stages (…); methods possible: …; benchmarks: …`."""
     curriculum = read.curriculum
     stages, budget = curriculum.stages, curriculum.budget
-    methods = dict.fromkeys(method for stage in stages for method in methods_of(curriculum, stage))
+    methods = dict.fromkeys(method for stage in stages for method in candidate_methods(curriculum, stage))
     parts = [
         f"{len(stages)} stage{'s' if len(stages) > 1 else ''} ({', '.join(stage.name for stage in stages)})",
         f"methods possible: {', '.join(methods)}",

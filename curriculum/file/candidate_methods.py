@@ -1,18 +1,18 @@
-"""Which methods a stage may come to use, as far as the file alone can tell."""
+"""The methods that a stage may come to use, as far as the file alone shows."""
 
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.strategies import CANDIDATES, RULES, FixedStrategy, PythonStrategy, RuleStrategy
+from perdure.curriculum.strategies import DEFAULT_CANDIDATES, RULE_METHODS, FixedStrategy, PythonStrategy, RuleStrategy
 from perdure.curriculum.worlds.learnable import learnable_by
 
 
-def methods_of(curriculum: Curriculum, stage: Stage) -> tuple[str, ...]:
-    """The stage's own method, or those among which the strategy may choose and that the task can feed."""
+def candidate_methods(curriculum: Curriculum, stage: Stage) -> tuple[str, ...]:
+    """The stage's own method, or those of the strategy, without methods that cannot learn its task."""
     names = (stage.method,) if stage.method is not None else strategy_methods(curriculum)
     return learnable_by(curriculum.spec, stage.task.facts, names)
 
 
 def strategy_methods(curriculum: Curriculum) -> tuple[str, ...]:
-    """The methods among which the strategy chooses, in the order of the world's list or of its `candidates`.
+    """The methods that the strategy chooses among, in the order of the world's list or of its `candidates`.
 
     A method that the model cannot be trained by is left out.
     """
@@ -22,9 +22,9 @@ def strategy_methods(curriculum: Curriculum) -> tuple[str, ...]:
         case FixedStrategy():
             names: tuple[str, ...] = (strategy.method,)
         case RuleStrategy():
-            names = tuple(name for name in RULES if name in of_world)
+            names = tuple(name for name in RULE_METHODS if name in of_world)
         case PythonStrategy():
             names = tuple(strategy.candidates or of_world)
         case _:
-            names = tuple(strategy.candidates or (name for name in CANDIDATES if name in of_world))
+            names = tuple(strategy.candidates or (name for name in DEFAULT_CANDIDATES if name in of_world))
     return tuple(spec.method(name).name for name in names)

@@ -14,7 +14,7 @@ from ruamel.yaml.reader import ReaderError
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
 from perdure.curriculum.messages import Path, show_path
 
-MOST_NODES = 100_000
+MAX_NODES = 100_000
 TAG = "tag:yaml.org,2002:"
 
 
@@ -27,7 +27,7 @@ class Document:
     values: dict[Path, Place] = field(default_factory=dict)
 
     def place(self, path: Path, *, at_key: bool = False) -> Place:
-        """Where a path is written; for what is not written, the nearest map or list around it."""
+        """The place of a path; if it is not written, the place of the nearest map or list around it."""
         if at_key and path in self.keys:
             return self.keys[path]
         while path not in self.values:
@@ -45,7 +45,7 @@ class Document:
         return here
 
     def put(self, path: Path, value: Any, place: Place) -> None:
-        """Set a value, making the maps on the way that are missing or null; all of it is then written at `place`."""
+        """Set a value, making maps on the way that are missing or null; its place is then `place`."""
         here = self.data
         for depth, part in enumerate(path[:-1]):
             if isinstance(here, dict) and here.get(part) is None:
@@ -85,7 +85,7 @@ def parse(text: str, source: str, *, positions: bool = True) -> Document:
         CurriculumError: with the place of the fault.
     """
     yaml = YAML(typ="safe", pure=True)
-    yaml.allow_duplicate_keys = True  # ours is the better message
+    yaml.allow_duplicate_keys = True  # perdure's message is better
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -120,7 +120,7 @@ class _Builder:
 
     def build(self, node: Node, path: Path, around: tuple[int, ...]) -> Any:
         self.nodes += 1
-        if id(node) in around or self.nodes > MOST_NODES:
+        if id(node) in around or self.nodes > MAX_NODES:
             raise ConstructorError(None, None, "aliases that contain themselves or grow without end", node.start_mark)
         self.values[path] = self.place(node)
         around = (*around, id(node))

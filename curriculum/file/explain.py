@@ -1,4 +1,4 @@
-"""Pydantic's errors in plain words: one fault each, at the line of the value and with what would be right."""
+"""Pydantic's errors in plain words: one fault each, with its line and what would be right."""
 
 from collections.abc import Iterable
 from math import isfinite
@@ -14,7 +14,7 @@ from perdure.curriculum.file.world_faults import is_foreign, world_of
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
 
-RULES = {
+RULE_MESSAGES = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -33,7 +33,7 @@ RULES = {
     "literal_error": "must be {expected}",
     "rule": "{message}",
 }
-PATTERNS = {
+PATTERN_MESSAGES = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first",
     r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a dotted path, `module:function`",
     r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
@@ -41,7 +41,7 @@ PATTERNS = {
 
 
 def faults_of(error: ValidationError, document: Document, root: type[BaseModel] = Curriculum) -> list[Fault]:
-    """Every error of a file of the schema `root`, those of one union's members as one fault."""
+    """The errors of a file of the schema `root`; those of one union's members are one fault."""
     grouped: dict[Path, list[dict[str, Any]]] = {}
     for detail in error.errors(include_url=False):
         path, at_key = schema_paths.path_of(detail["loc"], root)
@@ -50,12 +50,11 @@ def faults_of(error: ValidationError, document: Document, root: type[BaseModel] 
             path = (*path, "type")
         at_key = at_key or detail["type"] == "extra_forbidden"
         grouped.setdefault(path, []).append({**detail, "at_key": at_key})
-    told = [path for path in grouped if not _is_shadowed(path, grouped)]
-    return [_fault(path, grouped[path], document, root) for path in told]
+    return [_fault(path, each, document, root) for path, each in grouped.items() if not _is_shadowed(path, grouped)]
 
 
 def _is_shadowed(path: Path, grouped: Iterable[Path]) -> bool:
-    """Whether a longer path has an error too: a union's member that came further tells more."""
+    """True if a longer path has an error, too: the union member that got further explains more."""
     return any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
 
 
@@ -83,14 +82,14 @@ def _fault(path: Path, details: list[dict[str, Any]], document: Document, root: 
 
 
 def _alternatives(path: Path, document: Document, root: type[BaseModel]) -> tuple[Any, ...]:
-    return schema_paths.sections(schema_paths.at(path[:-1], document.data, root))
+    return schema_paths.sections_of(schema_paths.type_at(path[:-1], document.data, root))
 
 
 def _rule(detail: dict[str, Any]) -> str:
     context = detail.get("ctx", {})
     if detail["type"] == "string_pattern_mismatch":
-        return PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
-    template = RULES.get(detail["type"])
+        return PATTERN_MESSAGES.get(context["pattern"], f"must match {context['pattern']}")
+    template = RULE_MESSAGES.get(detail["type"])
     if template is not None:
         return template.format(**context)
     plain: str = detail["msg"].removeprefix("Value error, ")
@@ -98,7 +97,7 @@ def _rule(detail: dict[str, Any]) -> str:
 
 
 def _nearest(value: Any, path: Path, details: list[dict[str, Any]], document: Document) -> str:
-    """The suggestion for a value: a word of the list, or the number inside quotes or with a needless fraction."""
+    """The suggestion for a value: a word of the list, or a number without its quotes or needless fraction."""
     words = [word for one in details for word in _literals(one, path, document)]
     if words and isinstance(value, str):
         return did_you_mean(value, words)
@@ -122,9 +121,9 @@ def _literals(detail: dict[str, Any], path: Path, document: Document) -> list[st
 
 
 def _where_instead(path: Path, document: Document, root: type[BaseModel]) -> str:
-    """What to write instead of an unknown key: its section, TRL's own place for it, or the nearest key."""
+    """The hint for an unknown key: its section, TRL's own place for it, or the nearest key."""
     *parent, key = path
-    around = schema_paths.at(tuple(parent), document.data, root)
+    around = schema_paths.type_at(tuple(parent), document.data, root)
     word, inside = str(key), document.get(tuple(parent))
     known = [key for key in schema_paths.keys_of(around, inside) if not is_foreign(key, document)]
     for home in schema_paths.homes(word, around):

@@ -1,4 +1,4 @@
-"""What is wrong with a curriculum, and where: one line a fault, all faults of a file in one error."""
+"""The faults of a curriculum with their places: one line each, all of a file in one error."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from perdure.curriculum.messages import Path, show_path
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is written: a file with line and column (from 1), or an override (`--set …`) without them."""
+    """A file with line and column (from 1), or an override (`--set …`), which has none."""
 
     source: str
     line: int | None = None
@@ -21,7 +21,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing to mend: where it is written, its path in the curriculum, and the rule with what would be right."""
+    """One fault: its place, its path in the curriculum, and the rule with what would be right."""
 
     place: Place
     path: Path

@@ -1,4 +1,4 @@
-"""The law that a curriculum names: refused when the file is read if it is none, or of another world."""
+"""Checks the law that a curriculum names, when the file is read."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ PLACE = ("budget", "law")
 
 
 def law_faults(document: Document) -> list[Fault]:
-    """A law that is not shipped, damaged, of another version or of another world; a missing file is told elsewhere.
+    """The fault of a law that is not shipped, is damaged, or is of another version or world.
 
-    Its base is compared when the model is there.
+    `local_paths` reports a missing file; the base is compared once the model is loaded.
     """
     name = document.get(PLACE)
     if not isinstance(name, str) or not (name.startswith(BUILTIN) or Path(name).is_file()):

@@ -1,4 +1,4 @@
-"""Further settings of a library that a world trains by: fields of TRL's configs, under `trl`, in the language world."""
+"""Settings of the library that a world trains with: in the language world the fields of TRL's configs, under `trl`."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -17,7 +17,7 @@ class Library(Protocol):
     """The faults of a document's fields; the curriculum is `None` while the rest of the file has faults."""
 
     is_field: Callable[[str], bool]
-    """Whether a curriculum may set a field of this name."""
+    """True if a curriculum may set a field of this name."""
 
     reference: Callable[[], str]
     """The section of `docs/curriculum.md`."""

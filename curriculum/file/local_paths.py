@@ -1,4 +1,4 @@
-"""Files and folders that a curriculum names: found beside the file, and refused early where they are missing."""
+"""Files and folders that a curriculum names: resolved beside the file, and refused early if missing."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath

@@ -27,7 +27,7 @@ def apply_override(document: Document, override: str) -> None:
 
 
 def path_in(document: Document, written: str, place: Place) -> Path:
-    """The path that a dotted one means in a document.
+    """The path in a document that a dotted one stands for.
 
     Raises:
         CurriculumError: at `place`: a path unknown to the schema, or an index out of range.
@@ -49,10 +49,12 @@ def _resolve(document: Document, parts: list[str], place: Place) -> Path:
 
 
 def _key(data: Any, part: str, path: Path, document: Document, place: Place) -> str:
-    here = schema_paths.at(path, document.data)
+    here = schema_paths.type_at(path, document.data)
     if data is not None and not isinstance(data, dict):
         raise _refusal(place, path, f"is {show_value(data)}, so there is no {part!r} in it")
-    if here is None or schema_paths.below(here, part) is None:  # any kind of a union: `type` may be changed as well
+    if (
+        here is None or schema_paths.type_below(here, part) is None
+    ):  # any kind of a union: `type` may be changed as well
         known = schema_paths.keys_of(here, data) if here is not None else ()
         hint = did_you_mean(part, known) or (f"; known here: {', '.join(known)}" if known else "")
         raise _refusal(place, (*path, part), f"unknown path{hint}")
@@ -60,7 +62,7 @@ def _key(data: Any, part: str, path: Path, document: Document, place: Place) -> 
 
 
 def _entry(data: list[Any], parts: list[str], path: Path, place: Place) -> tuple[int, int]:
-    """The index that the first parts name, and how many parts that took: names may hold dots."""
+    """The index that the first parts name, and their number: names may hold dots."""
     names = [_title(entry) for entry in data]
     for used in range(len(parts), 0, -1):
         if ".".join(parts[:used]) in names:

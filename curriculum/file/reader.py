@@ -14,12 +14,12 @@ from perdure.curriculum.file.laws import law_faults
 from perdure.curriculum.file.library import library_of
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
-from perdure.curriculum.file.without_effect import vain_faults
+from perdure.curriculum.file.without_effect import without_effect_faults
 from perdure.curriculum.file.world_faults import world_faults, world_of
 from perdure.curriculum.messages import did_you_mean, show_value
 from perdure.curriculum.schema import Curriculum
 
-LARGEST_FILE = 4 * 2**20
+MAX_FILE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def read_curriculum(file_or_name: str | Path, overrides: Sequence[str] = ()) -> 
     Raises:
         CurriculumError: one line a fault, `file:line:column: path: rule; got value`.
     """
-    source = find(file_or_name)
+    source = find_file(file_or_name)
     document, text = open_document(source)
-    override(document, overrides)
-    return ReadCurriculum(check(document), source, text, document)
+    apply_overrides(document, overrides)
+    return ReadCurriculum(check_document(document), source, text, document)
 
 
 def open_document(source: Path, what: str = "curriculum") -> tuple[Document, str]:
@@ -70,7 +70,7 @@ def open_document(source: Path, what: str = "curriculum") -> tuple[Document, str
     return document, text
 
 
-def check(document: Document) -> Curriculum:
+def check_document(document: Document) -> Curriculum:
     """The curriculum that a document holds; local paths are made absolute in the document itself.
 
     Raises:
@@ -82,7 +82,7 @@ def check(document: Document) -> Curriculum:
         curriculum = Curriculum.model_validate(document.data, strict=True)
     except ValidationError as error:
         faults += faults_of(error, document)
-    faults += world_faults(document) + vain_faults(document) + law_faults(document)
+    faults += world_faults(document) + without_effect_faults(document) + law_faults(document)
     library = library_of(world_of(document))
     faults += [] if library is None else library.faults(document, curriculum)
     if curriculum is None or faults:
@@ -96,8 +96,8 @@ def shipped() -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
-def find(file_or_name: str | Path, known: Mapping[str, Path] | None = None, what: str = "curriculum") -> Path:
-    """The file of a curriculum, or of something else of which those in `known` are shipped.
+def find_file(file_or_name: str | Path, known: Mapping[str, Path] | None = None, what: str = "curriculum") -> Path:
+    """The file of a curriculum, or of another kind of file, whose shipped ones are `known`.
 
     Raises:
         CurriculumError: neither a file nor a shipped name.
@@ -125,7 +125,7 @@ def find(file_or_name: str | Path, known: Mapping[str, Path] | None = None, what
 
 def _text(path: Path, what: str) -> str:
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise _refusal(Place(str(path)), f"not a {what}: larger than 4 MiB")
         data = path.read_bytes()
     except OSError as error:
@@ -138,11 +138,11 @@ def _text(path: Path, what: str) -> str:
         raise _refusal(Place(str(path), line, column), "not a text file in UTF-8") from None
 
 
-def override(document: Document, overrides: Sequence[str]) -> None:
+def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
     """Set the value of each `path=value`.
 
     Raises:
-        CurriculumError: those that cannot be set.
+        CurriculumError: values that cannot be set.
     """
     faults: list[Fault] = []
     for each in overrides:

@@ -13,7 +13,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.learnable import needs_of
 from perdure.curriculum.worlds.registry import worlds
 
-HEAD = """\
+INTRODUCTION = """\
 # The curriculum
 
 <!-- Written from the schema by: python -m perdure.curriculum.file.reference > docs/curriculum.md -->
@@ -67,52 +67,51 @@ method of a stage is its own `method`, or else what `strategy` says.
 
 ## Enforcement and allocation
 
-`budget.kl` caps the whole run, and `budget.allocation` says how much of what is left a stage may take: its own cap is
-what was spent when it began and its part of the rest. `budget.enforce` is one word or a list:
+`budget.kl` caps the whole run, and `budget.allocation` divides what remains: the cap of a stage is the KL when it
+begins, plus its share of the rest. `budget.enforce` is one word or a list:
 
 | word | what it does | beside |
 |---|---|---|
-| `observe` | only reads | nothing |
+| `observe` | only measures | nothing |
 | `stop` | ends an update at the first reading above the cap, and keeps what it reached | `penalty`, `recover` |
 | `rollback` | goes back to the last state within the cap | `penalty`, `recover` |
 | `project` | goes back along the line to the last state within the cap, as little as needed | `penalty`, `recover` |
 | `penalty` | adds a KL term to every method's loss, its weight steered to the cap | any but `observe` |
-| `recover` | where a stage ends above the cap, distils from the base | any but `observe` |
+| `recover` | if a stage ends above the cap, distils from the base | any but `observe` |
 
 At most one of `observe`, `stop`, `rollback` and `project` can be listed. With `rollback` or `project` no stage is
 committed above its cap; with `stop`, or with `penalty` and `recover` alone, one may be. Under `project`, and beside
 `penalty` or `recover`, a reading above the cap does not end an update, since something brings it back. With
-`confidence` the upper end of the KL's interval is held, and not the estimate.
+`confidence` the upper bound of the KL counts, and not the estimate.
 
 A setting of the budget that cannot have an effect is refused: `penalty` and `recover` where `enforce` does not list
 them, `generic` where neither `prompts` nor `recover` reads it, `fraction` without `allocation: remaining`, and the
-`rate` or `horizon` of the other controller. It is not where the switch comes from a `--set` or a sweep, so that what a
-file sets can be turned off for once.
+`rate` or `horizon` of the other controller. It is allowed if the switch comes from a `--set` or a sweep, so that one
+run can turn off what a file sets.
 
 ## Methods
 
 `method: OBJECTIVE [+ MODIFIER]…`, such as `sft`, `rl+replay` or `chord+replay+kl`: an objective is what the gradient is
-of, modifiers stand beside it, in any order. A recipe is a name for an objective, modifiers and settings; one without
+of, modifiers add to it, in any order. A recipe is a name for an objective, modifiers and settings; one without
 modifiers can be given some, such as `eaft+replay`.
 
 METHODS
 ## Strategies
 
 `fixed` uses one method. `rule` decides among `sft`, `rl` and `chord` by the base rate, the demonstrations and the
-budget left. `probe` tries each of its `candidates` for a few steps on a fork of the policy, and `bandit` remembers over
-the stages what paid; of the candidates those that cannot learn a task are left out, and a file where none can is
-refused.
-`python` is your own. A stage with a `method` of its own asks no strategy.
+remaining budget. `probe` tries each of its `candidates` for a few steps on a copy of the policy, and `bandit` learns
+over the stages which one pays; candidates that cannot learn a task are skipped, and a task that none can learn is
+refused. `python` is your own. A stage with a `method` of its own asks no strategy.
 
 """
 
 
 def reference_markdown() -> str:
     """The whole reference as Markdown: one table a section, nested sections linked."""
-    parts = [HEAD.replace("METHODS", _methods())]
+    parts = [INTRODUCTION.replace("METHODS", _methods())]
     headings = _sections()
     for section, heading in headings.items():
-        parts.append(f"## {heading}\n\n{schema_paths.summary(section)}\n\n{_settings(section, headings)}\n")
+        parts.append(f"## {heading}\n\n{schema_paths.summary_of(section)}\n\n{_settings(section, headings)}\n")
     libraries = [library.reference() + "\n" for spec in worlds().values() if (library := library_of(spec)) is not None]
     return "\n".join([*parts, *libraries])
 
@@ -137,7 +136,7 @@ def _methods() -> str:
     rows: dict[tuple[str, str], list[str]] = {}
     for spec in worlds().values():
         for one in spec.methods:
-            row = [schema_paths.summary(one.settings).removesuffix("."), needs_of(one) or "–"]
+            row = [schema_paths.summary_of(one.settings).removesuffix("."), needs_of(one) or "–"]
             rows.setdefault((one.kind, one.name), row).append(spec.name)
         for recipe in spec.recipes:
             settings = " and ".join(
@@ -155,7 +154,7 @@ def _methods() -> str:
 
 
 def _settings(section: type[BaseModel], headings: dict[type[BaseModel], str]) -> str:
-    """The table of a section; a recipe's has only what its objective's section has not."""
+    """The table of a section; that of a recipe has only settings that its objective's section lacks."""
     name = headings[section].removeprefix("train.")
     recipe = next((one for spec in worlds().values() for one in spec.recipes if one.name == name), None)
     if recipe is None:
@@ -180,23 +179,23 @@ def _type(field: FieldInfo, headings: dict[type[BaseModel], str]) -> str:
     held = schema_paths.held_sections(field.annotation)
     if held:
         links = " or ".join(f"[{headings[one]}](#{_anchor(headings[one])})" for one in held)
-        return f"list of {links}" if schema_paths.sections(field.annotation) == () else links
+        return f"list of {links}" if schema_paths.sections_of(field.annotation) == () else links
     return " or ".join(_word(kind) for kind in schema_paths.members(field.annotation)) + _limits(field)
 
 
 def _word(kind: Any) -> str:
     """A type in plain words; literals as the values that may be written."""
-    if schema_paths.origin(kind) is Literal:
+    if schema_paths.origin_of(kind) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
-    if schema_paths.origin(kind) is list:
+    if schema_paths.origin_of(kind) is list:
         return f"list of {' or '.join(_word(one) for one in schema_paths.members(get_args(kind)[0]))}"
-    if schema_paths.origin(kind) is dict:
+    if schema_paths.origin_of(kind) is dict:
         key = schema_paths.members(get_args(kind)[0])[0]
-        return f"map of {_word(key)}" if schema_paths.origin(key) is Literal else "map"
-    return WORDS.get(kind, str(kind))
+        return f"map of {_word(key)}" if schema_paths.origin_of(key) is Literal else "map"
+    return TYPE_WORDS.get(kind, str(kind))
 
 
-WORDS = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
+TYPE_WORDS = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -222,7 +221,7 @@ def _default(field: FieldInfo) -> str:
 
 def _meaning(field: FieldInfo) -> str:
     if field.description is None and schema_paths.allowed(field.annotation):
-        return "says which kind of section this is"
+        return "the kind of section"
     return field.description or ""
 
 

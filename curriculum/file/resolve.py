@@ -1,4 +1,4 @@
-"""Turns a path that a file names into an absolute one; a world's own paths are found with these."""
+"""Makes a path that a file names absolute; the worlds resolve their own paths with these functions."""
 
 import os.path
 import re
@@ -8,11 +8,11 @@ FILE_SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 
 
 class NotThereError(Exception):
-    """A local file or folder that is not there; the message says so."""
+    """A local file or folder is missing; the message names it."""
 
 
 def hub_or_local(value: str, base: FilePath) -> str:
-    """A file or folder that is there; else a hub id, as it is."""
+    """The path of an existing file or folder; else the value, as a hub id."""
     if is_url(value):
         return value
     found = absolute(value, base)
@@ -24,7 +24,7 @@ def hub_or_local(value: str, base: FilePath) -> str:
 
 
 def local_file(value: str, base: FilePath) -> str:
-    """A file. Raises NotThereError."""
+    """The path of a file. Raises NotThereError."""
     found = absolute(value, base)
     if not found.is_file():
         raise NotThereError(f"{'a folder, not a file' if found.is_dir() else 'no such file'}: {found}")
@@ -32,7 +32,7 @@ def local_file(value: str, base: FilePath) -> str:
 
 
 def local_folder(value: str, base: FilePath) -> str:
-    """A folder. Raises NotThereError."""
+    """The path of a folder. Raises NotThereError."""
     found = absolute(value, base)
     if not found.is_dir():
         raise NotThereError(f"{'a file, not a folder' if found.is_file() else 'no such folder'}: {found}")
@@ -40,17 +40,17 @@ def local_folder(value: str, base: FilePath) -> str:
 
 
 def is_url(value: str) -> bool:
-    """Whether a value begins with a scheme."""
+    """True if a value begins with a scheme."""
     return re.match(r"[a-z][a-z0-9+.-]*://", value) is not None
 
 
 def is_clearly_local(value: str) -> bool:
-    """Whether a value can be no hub id."""
+    """True if a value cannot be a hub id."""
     return value in (".", "..") or value.startswith(("./", "../", "~", "/"))
 
 
 def absolute(value: str, base: FilePath) -> FilePath:
-    """Absolute, without `.` and `..`; links stay as they are written."""
+    """The absolute path, without `.` and `..`; links are not followed."""
     try:
         expanded = FilePath(value).expanduser()
     except RuntimeError:
@@ -59,7 +59,7 @@ def absolute(value: str, base: FilePath) -> FilePath:
 
 
 def matches(found: FilePath) -> bool:
-    """Whether a path, or a pattern, is of any file."""
+    """True if a path or pattern matches any file."""
     if not re.search(r"[*?\[]", str(found)):
         return found.exists()
     return any(FilePath(found.anchor).glob(str(found.relative_to(found.anchor))))

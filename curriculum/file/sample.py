@@ -1,12 +1,12 @@
-"""The curriculum that `perdure sample` prints: small, working offline, and explained in the schema's own words."""
+"""The curriculum that `perdure sample` prints: small, working offline, and explained by the schema's descriptions."""
 
 from textwrap import wrap
 
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import parse
 
-OFF = "  #off"
-"""Marks the template's lines that are printed commented out."""
+OFF_MARK = "  #off"
+"""The mark of the template's lines that are printed as comments."""
 
 HEADER = """\
 # A curriculum for perdure. Check it with `perdure validate FILE`, run it with `perdure run FILE`.
@@ -122,17 +122,17 @@ def sample_curriculum() -> str:
     column: int | None = None
     for number, line in enumerate(TEMPLATE.splitlines(), 1):
         indent = len(line) - len(line.lstrip())
-        off = line.endswith(OFF)
+        off = line.endswith(OFF_MARK)
         column = None if not off else indent if column is None else min(column, indent)
         lines += [f"{' ' * indent}# {part}" for part in wrap(explained.get(number, ""), 100 - indent)]
-        lines.append(line if column is None else f"{line[:column]}#{line[column:].removesuffix(OFF)}")
+        lines.append(line if column is None else f"{line[:column]}#{line[column:].removesuffix(OFF_MARK)}")
     return f"{HEADER}\n{chr(10).join(lines)}\n"
 
 
 def _explanations() -> dict[int, str]:
-    """What the schema says of the key on each line of the template, once for each wording."""
+    """The description of the key on each line of the template, each text once."""
     document = parse(TEMPLATE, "sample")
-    told: dict[str, int] = {}
+    first: dict[str, int] = {}
     for path, place in document.keys.items():
-        told.setdefault(schema_paths.describe(path, document.data), place.line or 0)
-    return {line: text for text, line in told.items()}
+        first.setdefault(schema_paths.describe_key(path, document.data), place.line or 0)
+    return {line: text for text, line in first.items()}

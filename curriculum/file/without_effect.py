@@ -1,4 +1,4 @@
-"""Settings of the budget that another setting leaves without effect: refused, so that none is there in vain."""
+"""Refuses settings of the budget that have no effect because of another setting."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,16 +12,16 @@ ENFORCE: Path = ("budget", "enforce")
 ALLOCATION: Path = ("budget", "allocation")
 CONTROLLER: Path = ("budget", "penalty", "controller")
 
-Rule = tuple[Path, tuple[Path, ...], Callable[..., bool], str]
-"""A setting, the switches that it hangs on, whether their values let it have an effect, and what to say if not."""
+EffectRule = tuple[Path, tuple[Path, ...], Callable[..., bool], str]
+"""A setting, the switches that it depends on, a test of their values, and the reason if it fails."""
 
 
 def _lists(enforce: Any, name: str) -> bool:
-    """Whether an `enforce` names this, be it one or a list."""
+    """True if `enforce`, one name or a list, has this one."""
     return name in (enforce if isinstance(enforce, list) else [enforce])
 
 
-RULES: tuple[Rule, ...] = (
+EFFECT_RULES: tuple[EffectRule, ...] = (
     (
         ("budget", "penalty"),
         (ENFORCE,),
@@ -61,20 +61,20 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def vain_faults(document: Document) -> list[Fault]:
+def without_effect_faults(document: Document) -> list[Fault]:
     """Every setting that has no effect because of what the file says, or leaves out, elsewhere.
 
-    Where a switch comes from a `--set` or a sweep nothing is refused: a file's `penalty` may stay where
-    `--set budget.enforce=observe` turns it off for once, and a sweep may cross it with what has none.
+    Nothing is refused if a switch comes from a `--set` or a sweep: a file may keep its `penalty` while
+    `--set budget.enforce=observe` turns it off, and a sweep may cross settings that do not go together.
     """
     return [
         Fault(document.place(path, at_key=True), path, f"has no effect here: {reason}")
-        for path, switches, matters, reason in RULES
+        for path, switches, matters, reason in EFFECT_RULES
         if document.get(path) not in (None, {}) and all(_is_the_files_own(one, document) for one in switches)
         if not matters(*map(document.get, switches))
     ]
 
 
 def _is_the_files_own(path: Path, document: Document) -> bool:
-    """Whether a value is written in the file, or left out there."""
+    """True if a value is written in the file, or absent."""
     return path not in document.values or document.values[path].source == document.place(()).source

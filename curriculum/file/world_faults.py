@@ -1,4 +1,4 @@
-"""Settings that a file gives and that its world does not have: refused, so that none is there in vain."""
+"""Refuses settings that the world of a file does not have."""
 
 from collections.abc import Iterator
 
@@ -7,28 +7,27 @@ from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_value
 from perdure.curriculum.train import section_settings
 from perdure.curriculum.worlds.contract import WorldSpec
-from perdure.curriculum.worlds.registry import sections, world_of_type, worlds, worlds_with
+from perdure.curriculum.worlds.registry import section_names, world_of_type, worlds, worlds_with
 
 
 def world_of(document: Document) -> WorldSpec | None:
-    """The world of a file; `None` where the kind of its model is unknown."""
+    """The world of a file; `None` if the type of its model is unknown."""
     kind = document.get(("model", "type"))
     return world_of_type(kind) if kind is None or isinstance(kind, str) else None
 
 
 def is_foreign(key: str, document: Document) -> bool:
-    """Whether the file's world lacks the setting, or the section of a method, of this name."""
+    """True if the file's world lacks the setting, or the section of a method, of this name."""
     spec = world_of(document)
     return spec is not None and _reason((key,), spec) is not None
 
 
 def _reason(keys: tuple[str, ...], spec: WorldSpec) -> str | None:
-    """Why a world lacks a key of `train`, or of one of its sections; `None` where it has it."""
+    """The reason why a world lacks a key of `train`, or of one of its sections; `None` if it has it."""
     *section, key = keys
-    if not section and key in sections():
-        return None if key in spec.parts else _of_another(key, spec)
-    here = section_settings(spec, section[0]) if section else spec.settings
-    if any(key in settings.model_fields for settings in here):
+    if not section and key in section_names():
+        return None if key in spec.parts else _of_other_world(key, spec)
+    if _has(spec, section, key):
         return None
     if key in spec.lacks:
         return spec.lacks[key]
@@ -37,17 +36,17 @@ def _reason(keys: tuple[str, ...], spec: WorldSpec) -> str | None:
 
 
 def _has(spec: WorldSpec, section: list[str], key: str) -> bool:
-    held = section_settings(spec, section[0]) if section else spec.settings
-    return any(key in settings.model_fields for settings in held)
+    classes = section_settings(spec, section[0]) if section else spec.settings
+    return any(key in settings.model_fields for settings in classes)
 
 
-def _of_another(name: str, spec: WorldSpec) -> str:
+def _of_other_world(name: str, spec: WorldSpec) -> str:
     others = worlds_with(name, besides=spec)
     return f"this method is of the {others} world; here there are {', '.join(f'`{one}`' for one in spec.parts)}"
 
 
 def world_faults(document: Document) -> list[Fault]:
-    """Every setting in the file that the file's world does not have, and every value that it does not know."""
+    """The settings of a file that its world does not have, and the values that it does not know."""
     spec = world_of(document)
     if spec is None:
         return []
@@ -63,7 +62,7 @@ def world_faults(document: Document) -> list[Fault]:
 
 
 def _train_sections(document: Document, spec: WorldSpec) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The path of every map with train settings, and the part of a method that it is for, if it is for one."""
+    """The path of every map of train settings, and the part of a method that it belongs to, if any."""
     stages = document.get(("stages",))
     wholes: list[Path] = [("train",)]
     wholes += [("stages", index, "train") for index in range(len(stages) if isinstance(stages, list) else 0)]

@@ -1,4 +1,4 @@
-"""The points of a sweep: which values its axes take together. Pure, from the checked file."""
+"""The points of a sweep: the values that its axes have together."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from perdure.curriculum.sweeps.schema import Axis, Sweep
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of the curriculum and its value; where in the sweep file the field and the value are written."""
+    """One field of the curriculum, its value, and their places in the sweep file."""
 
     axis: str
     path: str
@@ -20,33 +20,33 @@ class Setting:
     written_at: Path
     value_at: Path
     by_key: bool
-    """Whether the field is written as a key."""
+    """True if the field is written as a key."""
 
 
 @dataclass(frozen=True)
-class Point:
-    """What each axis shows for itself, by name, and the settings that this means."""
+class SweepPoint:
+    """The value that each axis shows, by name, and the settings that follow."""
 
     values: dict[str, Any]
     settings: tuple[Setting, ...]
 
 
-def size(sweep: Sweep) -> int:
-    """How many cells there are."""
+def count_cells(sweep: Sweep) -> int:
+    """The number of cells."""
     lengths = [len(axis.choices) for axis in sweep.axes]
     together = prod(lengths) if sweep.combine == "product" else next(iter(lengths), 1)
     return together * len(sweep.seeds or [None])
 
 
-def points(sweep: Sweep) -> list[Point]:
+def sweep_points(sweep: Sweep) -> list[SweepPoint]:
     """Every point, the last axis fastest."""
     choices = [list(_choices(axis, ("axes", index))) for index, axis in enumerate(sweep.axes)]
     if not choices:
-        return [Point({}, ())]
+        return [SweepPoint({}, ())]
     together = product(*choices) if sweep.combine == "product" else zip(*choices, strict=True)
     titles = [axis.title for axis in sweep.axes]
     return [
-        Point(
+        SweepPoint(
             dict(zip(titles, (shown for shown, _ in one), strict=True)),
             tuple(chain.from_iterable(settings for _, settings in one)),
         )

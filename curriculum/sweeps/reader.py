@@ -1,4 +1,4 @@
-"""Reads a sweep: the file, its curriculum, and every cell of it checked. All faults are told at once."""
+"""Reads a sweep: checks the file, its curriculum and every cell, and reports all faults at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -13,18 +13,18 @@ from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
 from perdure.curriculum.file.overrides import path_in
-from perdure.curriculum.file.reader import check, find, open_document, override, shipped
+from perdure.curriculum.file.reader import apply_overrides, check_document, find_file, open_document, shipped
 from perdure.curriculum.messages import did_you_mean, show_value
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.sweeps.points import Point, points, size
+from perdure.curriculum.sweeps.points import SweepPoint, count_cells, sweep_points
 from perdure.curriculum.sweeps.schema import Sweep
 
-MOST_CELLS = 20_000
+MAX_CELLS = 20_000
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One life of a sweep: its number as text, the values of its axes by name, and its whole curriculum."""
+    """One run of a sweep: its number as text, the values of its axes by name, and its whole curriculum."""
 
     id: str
     seed: int
@@ -33,7 +33,7 @@ class Cell:
 
     @property
     def arm(self) -> str | None:
-        """What to call its method: the cell of the axis `arm`, if there is one."""
+        """The value of the axis `arm`, which names the method; `None` without such an axis."""
         arm = self.values.get("arm")
         return None if arm is None else str(arm)
 
@@ -66,18 +66,17 @@ def read_sweep(file_or_name: str | Path, overrides: Sequence[str] = (), seeds: S
         seeds: in place of the file's, if there are any.
 
     Raises:
-        CurriculumError: one line a fault; first those of the sweep's own keys, and once there are none, those of its
-            curriculum and its cells.
+        CurriculumError: one line a fault: those of the sweep's own keys, or else those of its curriculum and cells.
     """
-    source = find(file_or_name, shipped_sweeps(), "sweep")
+    source = find_file(file_or_name, shipped_sweeps(), "sweep")
     document, _ = open_document(source, "sweep")
     if seeds:
         document.put(("seeds",), list(seeds), Place("--seed"))
     sweep = _validated(document)
     base, _ = open_document(_curriculum_file(document, sweep, source))
-    override(base, overrides)
-    taken = [(path_in(base, each.partition("=")[0], Place("--set")), "`--set`") for each in overrides]
-    curricula = _Checker(document, base, taken).check_all(points(sweep))
+    apply_overrides(base, overrides)
+    assigned = [(path_in(base, each.partition("=")[0], Place("--set")), "`--set`") for each in overrides]
+    curricula = _Checker(document, base, assigned).check_all(sweep_points(sweep))
     return ReadSweep(sweep, tuple(_cells(sweep, curricula)), source)
 
 
@@ -86,9 +85,9 @@ def _validated(document: Document) -> Sweep:
         sweep = Sweep.model_validate(document.data, strict=True)
     except ValidationError as error:
         raise CurriculumError(faults_of(error, document, Sweep)) from None
-    cells = size(sweep)
-    if cells > MOST_CELLS:
-        raise _refusal(document.place(("axes",)), f"the sweep has {cells} cells; at most {MOST_CELLS} are possible")
+    cells = count_cells(sweep)
+    if cells > MAX_CELLS:
+        raise _refusal(document.place(("axes",)), f"the sweep has {cells} cells; at most {MAX_CELLS} are possible")
     return sweep
 
 
@@ -96,7 +95,7 @@ def _curriculum_file(document: Document, sweep: Sweep, source: Path) -> Path:
     """A file beside the sweep wins over a shipped name."""
     beside = source.parent / Path(sweep.curriculum).expanduser()
     if beside.exists():
-        return find(beside)
+        return find_file(beside)
     known = shipped()
     if sweep.curriculum in known:
         return known[sweep.curriculum]
@@ -105,9 +104,9 @@ def _curriculum_file(document: Document, sweep: Sweep, source: Path) -> Path:
     raise CurriculumError([Fault(document.place(("curriculum",)), ("curriculum",), message)])
 
 
-def _cells(sweep: Sweep, curricula: Iterable[tuple[Point, Curriculum]]) -> Iterable[Cell]:
+def _cells(sweep: Sweep, curricula: Iterable[tuple[SweepPoint, Curriculum]]) -> Iterable[Cell]:
     """One cell a point and seed, numbered from 1 in the order of the file, seeds fastest."""
-    digits = max(4, len(str(size(sweep))))
+    digits = max(4, len(str(count_cells(sweep))))
     number = 0
     for point, curriculum in curricula:
         for seed in sweep.seeds or [curriculum.seed]:
@@ -118,21 +117,21 @@ def _cells(sweep: Sweep, curricula: Iterable[tuple[Point, Curriculum]]) -> Itera
 
 @dataclass
 class _Checker:
-    """Sets the fields of each point in a copy of the curriculum, checks it, and gathers what is wrong.
+    """Sets the fields of each point in a copy of the curriculum, checks it, and collects the faults.
 
-    `taken` are paths that are set already, each with who sets it.
+    `assigned` are paths that are set already, each with what sets it.
     """
 
     document: Document
     base: Document
-    taken: list[tuple[tuple[str | int, ...], str]]
-    _faults: dict[Fault, list[Point]] = field(default_factory=dict)
+    assigned: list[tuple[tuple[str | int, ...], str]]
+    _faults: dict[Fault, list[SweepPoint]] = field(default_factory=dict)
 
-    def check_all(self, every: Sequence[Point]) -> list[tuple[Point, Curriculum]]:
+    def check_all(self, every: Sequence[SweepPoint]) -> list[tuple[SweepPoint, Curriculum]]:
         """The curriculum of each point, its seed aside.
 
         Raises:
-            CurriculumError: what is wrong with any of them, each fault once.
+            CurriculumError: the faults of all of them, each once.
         """
         found = []
         for point in every:
@@ -145,21 +144,21 @@ class _Checker:
             raise CurriculumError(self._placed(fault, at, every) for fault, at in self._faults.items())
         return found
 
-    def _check(self, point: Point) -> Curriculum:
+    def _check(self, point: SweepPoint) -> Curriculum:
         here = Document(deepcopy(self.base.data), dict(self.base.keys), dict(self.base.values))
         faults: list[Fault] = []
-        taken = list(self.taken)
+        assigned = list(self.assigned)
         for setting in point.settings:
             try:
                 place = self.document.place(setting.written_at, at_key=setting.by_key)
                 path = path_in(here, setting.path, place)
-                self._refuse_twice(path, setting.axis, taken, place)
+                self._refuse_twice(path, setting.axis, assigned, place)
                 here.put(path, deepcopy(setting.value), self.document.place(setting.value_at))
-                taken.append((path, f"the axis {setting.axis!r}"))
+                assigned.append((path, f"the axis {setting.axis!r}"))
             except CurriculumError as error:
                 faults += error.faults
         try:
-            curriculum = check(here)
+            curriculum = check_document(here)
         except CurriculumError as error:
             faults += error.faults
         if faults:
@@ -167,18 +166,22 @@ class _Checker:
         return curriculum
 
     def _refuse_twice(
-        self, path: tuple[str | int, ...], axis: str, taken: Sequence[tuple[tuple[str | int, ...], str]], place: Place
+        self,
+        path: tuple[str | int, ...],
+        axis: str,
+        assigned: Sequence[tuple[tuple[str | int, ...], str]],
+        place: Place,
     ) -> None:
         if path == ("seed",):
             raise CurriculumError([Fault(place, path, "seeds are no axis; list them under `seeds`")])
-        for other, who in taken:
+        for other, who in assigned:
             shorter = min(len(path), len(other))
             if path[:shorter] == other[:shorter]:
                 message = f"the axis {axis!r} sets this, and so does {who}; let only one of them"
                 raise CurriculumError([Fault(place, path, message)])
 
-    def _placed(self, fault: Fault, at: Sequence[Point], every: Sequence[Point]) -> Fault:
-        """A fault that not every point has, and that is not written in the sweep, says whose it is."""
+    def _placed(self, fault: Fault, at: Sequence[SweepPoint], every: Sequence[SweepPoint]) -> Fault:
+        """A fault outside the sweep file that only some points have names these."""
         if len(at) == len(every) or fault.place.source == self.document.place(()).source:
             return fault
         shared = [

@@ -1,4 +1,4 @@
-"""The sweep file: what a YAML file of many lives may say. Importing it imports no torch."""
+"""The schema of a sweep file. Importing it imports no torch."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.schema import Name
 
-DIGITS = 6
+LOGSPACE_DIGITS = 6
 """Significant digits of a `logspace` value: legible, and the same on every machine."""
 
 
@@ -23,7 +23,7 @@ class Logspace(Frozen):
     def values(self) -> list[float]:
         """`low * (high / low) ** (i / (num - 1))`, to six significant digits."""
         ratio, last = self.high / self.low, self.num - 1
-        inner = [float(f"{self.low * ratio ** (i / last):.{DIGITS}g}") for i in range(1, last)]
+        inner = [float(f"{self.low * ratio ** (i / last):.{LOGSPACE_DIGITS}g}") for i in range(1, last)]
         return [self.low, *inner, self.high]
 
     @model_validator(mode="after")
@@ -34,7 +34,7 @@ class Logspace(Frozen):
 
 
 class Axis(Frozen):
-    """One thing that varies: one field over its values, or several fields at once over named cells."""
+    """One axis of the sweep: one field and its values, or several fields at once in named cells."""
 
     name: Annotated[
         Name | None, Field(description="column `axis.NAME` of the results; default: the last word of `path`")
@@ -58,7 +58,7 @@ class Axis(Frozen):
 
     @property
     def choices(self) -> list[Any]:
-        """What the column of the results holds: the names of the cells, or the values."""
+        """The values of the results' column: the names of the cells, or the values of the field."""
         if self.cells is not None:
             return list(self.cells)
         return self.values if self.values is not None else self.logspace.values if self.logspace else []
@@ -88,14 +88,14 @@ class Axis(Frozen):
 
 
 class Sweep(Frozen):
-    """Many lives: a curriculum, and which of its fields take which values."""
+    """Many runs: a curriculum, and the fields that vary, with their values."""
 
     curriculum: Annotated[
         str, Field(min_length=1, description="a shipped curriculum's name, or a path relative to this file")
     ]
     seeds: Annotated[
         list[Annotated[int, Field(ge=0, lt=2**32)]] | None,
-        Field(min_length=1, description="every point of the axes is lived with each; default: the curriculum's own"),
+        Field(min_length=1, description="every point of the axes runs with each; default: the curriculum's own"),
     ] = None
     combine: Annotated[
         Literal["product", "zip"],
@@ -107,7 +107,7 @@ class Sweep(Frozen):
     ] = 8
     workers: Annotated[
         Annotated[int, Field(ge=1)] | Literal["auto"],
-        Field(description="processes at a time; `auto`: one a CPU core, and a single one where the model is on a GPU"),
+        Field(description="processes at a time; `auto`: one a CPU core, or a single one if the model is on a GPU"),
     ] = "auto"
 
     @model_validator(mode="after")
@@ -129,6 +129,6 @@ class Sweep(Frozen):
     def _zipped_axes_are_equally_long(self) -> "Sweep":
         lengths = [len(axis.choices) for axis in self.axes]
         if self.combine == "zip" and len(set(lengths)) > 1:
-            told = ", ".join(f"{axis.title} {length}" for axis, length in zip(self.axes, lengths, strict=True))
-            raise broken_rule(f"`zip` needs axes of equal length; here: {told}", "combine")
+            shown = ", ".join(f"{axis.title} {length}" for axis, length in zip(self.axes, lengths, strict=True))
+            raise broken_rule(f"`zip` needs axes of equal length; here: {shown}", "combine")
         return self

@@ -1,12 +1,13 @@
-"""From what a curriculum says of a task to its items."""
+"""Builds a task from its section of a curriculum."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Method, ModelSection, Source, WorldSpec
-from perdure.curriculum.worlds.learnable import facts_of, refusal
+from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.learnable import facts_of, task_refusal
+from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import load, owner_of, spec_of, type_of
 
 
@@ -23,8 +24,8 @@ def build_task(
 
     Args:
         origin: the folder that relative paths start from (the curriculum's); the current directory comes second.
-        model: the curriculum's. A world may take data from where it says, and nothing that it is pretrained on.
-        train: with `False` only the held-out items are there.
+        model: the curriculum's; a world may read its data where this says, without what it is pretrained on.
+        train: `False` leaves out the training items.
 
     Raises:
         ConfigError: a dataset, setting, function or module that is not there, or that fails; a model that cannot do
@@ -39,12 +40,12 @@ def build_task(
     return task if train else replace(task, train=())
 
 
-def check_task(task: Task, method: Method, spec: WorldSpec) -> None:
+def check_learnable(task: Task, method: Method, spec: WorldSpec) -> None:
     """Refuse a method that cannot learn a task, now that its data is known.
 
     Raises:
         ConfigError: demonstrations or a reward are missing; says which methods can learn it.
     """
-    refused = refusal(spec, method, facts_of(task))
+    refused = task_refusal(spec, method, facts_of(task))
     if refused is not None:
         raise ConfigError(f"task {task.name!r}: {refused}")

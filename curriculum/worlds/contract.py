@@ -1,36 +1,34 @@
-"""What a world hands over to the reader, the schema and the strategies: its model, its tasks and its methods.
+"""The contract of a world in a curriculum: sections for its model and its tasks, and one `WorldSpec`.
 
-A world is described by one `WorldSpec`, a method by rows of it. Neither imports torch, nor the code that it names.
+A `WorldSpec` names code by its path; it imports neither that code nor torch.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from perdure.budget.config import Frozen
 from perdure.curriculum.messages import Path, did_you_mean, one_of
-
-Need = Literal["demonstrations", "reward", "base_texts"]
-"""What a method cannot do without. `base_texts` are sampled from the base before the first stage."""
+from perdure.curriculum.worlds.methods import Method, MethodError, MethodSpec, Recipe, no_modifier, offer
 
 
 class ModelSection(Frozen):
-    """A base model, as a curriculum states it; a world's own class adds `type` and whatever else there is to say."""
+    """The section of a base model; the class of a world adds `type` and fields of its own."""
 
     WORLD: ClassVar[str]
     AUTO_IS_GPU: ClassVar[bool] = False
-    """Whether `device: auto` is a GPU where there is one."""
+    """True if `device: auto` means a GPU where there is one."""
     IS_SMALL: ClassVar[bool] = False
-    """Whether a whole run folder fits in memory."""
+    """True if a whole run folder fits in memory."""
 
     device: Annotated[str, Field(description="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto"
     threads: Annotated[int | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
 
     @property
     def world(self) -> str:
-        """The name of the world that the model is of."""
+        """The name of the model's world."""
         return self.WORLD
 
     @property
@@ -39,190 +37,56 @@ class ModelSection(Frozen):
         raise NotImplementedError
 
     def drawn_from(self, seed: int) -> int | None:
-        """The seed that the base follows from in a run of this seed; `None`: every run begins as the same base."""
+        """The seed of the base in a run of this seed; `None`: every run has the same base."""
         return None
 
-    def refusal(self, method: "Method") -> str | None:
+    def refusal(self, method: Method) -> str | None:
         """Why this model cannot be trained by a method that its world has; `None` if it can."""
         return None
 
 
 class Source(Frozen):
-    """Where the items of a task come from; a world's own class adds `type` and the rest."""
+    """The section of a task; the class of a world adds `type` and fields of its own."""
 
     @property
     def may_demonstrate(self) -> bool | None:
-        """Whether items can be imitated; `None` where only the data can tell."""
+        """True if items can be imitated; `None` if only the data shows it."""
         return None
 
     @property
     def may_reward(self) -> bool | None:
-        """Whether answers can be rewarded; `None` where only the data can tell."""
+        """True if answers can be rewarded; `None` if only the data shows it."""
         return True
 
     @property
     def facts(self) -> "Facts":
-        """What the file alone says of the task."""
+        """The facts that the file alone gives."""
         return Facts(self.may_demonstrate, self.may_reward)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a task has for a method to learn from; `None` where that is not known yet."""
+    """The parts of a task that methods learn from; `None`: not known yet."""
 
     demonstrations: bool | None
     reward: bool | None
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The sizes of a policy, in bytes.
-
-    Attributes:
-        weights: all weights.
-        trained: the weights that are trained.
-        matrices: the weight matrices whose update may have a low rank.
-        per_rank: the float32 factors of such an update, a unit of rank.
-        element: one weight.
-        held: a copy of the base that is there anyway.
-        has_base: no method needs another copy: the base is held, or is the model with its adapter off.
-    """
-
-    weights: int
-    trained: int
-    matrices: int
-    per_rank: int
-    element: int
-    held: int
-    has_base: bool
-
-    @property
-    def trained_float32(self) -> int:
-        """The trained weights as float32."""
-        return self.trained // self.element * 4
-
-
-def no_bytes(settings: Any, sizes: Sizes) -> int:
-    """The method keeps nothing of this kind."""
-    return 0
-
-
-@dataclass(frozen=True)
-class MethodSpec:
-    """One objective or modifier of one world.
-
-    Attributes:
-        settings: its section under `train`.
-        code: the module that carries it out.
-        needs: what it cannot do without.
-        defaults: what it does where the settings say nothing.
-        parent: the objective whose sections it takes, too, before its own.
-        unshared: settings that it takes from its own section alone, since those of `train` mean another thing.
-        refuses: the objectives (of a modifier) with which it means nothing, and why.
-        copies: bytes of what it keeps beside the weights, by its settings and the policy's sizes.
-        factors: bytes of what the optimiser trains in place of the weights; 0 where it trains these.
-    """
-
-    name: str
-    world: str
-    kind: Literal["objective", "modifier"]
-    settings: type[Frozen]
-    code: str
-    needs: frozenset[Need] = frozenset()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    parent: str | None = None
-    unshared: frozenset[str] = frozenset()
-    refuses: Mapping[str, str] = field(default_factory=dict)
-    copies: Callable[[Any, Sizes], int] = no_bytes
-    factors: Callable[[Any, Sizes], int] = no_bytes
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A name for one combination with its settings.
-
-    Attributes:
-        summary: one sentence.
-        settings: what makes it another method than the bare combination; only its own section overrules them.
-        defaults: what it does where nothing else is set.
-        nonzero: settings that are never 0: a 0 in a section that is not its own is meant for other methods.
-        shared: settings of `train` itself that it hands to its modifiers.
-    """
-
-    name: str
-    world: str
-    objective: str
-    modifiers: tuple[str, ...] = ()
-    summary: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    nonzero: frozenset[str] = frozenset()
-    shared: frozenset[str] = frozenset()
-
-    @property
-    def combination(self) -> str:
-        """`sft+replay`."""
-        return "+".join((self.objective, *self.modifiers))
-
-    @property
-    def is_abbreviation(self) -> bool:
-        """Whether the bare combination is the same method."""
-        return bool(self.modifiers) and not self.settings and not self.defaults
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to learn a task: an objective, modifiers, and the recipe that names them, if one does."""
-
-    name: str
-    objective: MethodSpec
-    modifiers: tuple[MethodSpec, ...] = ()
-    recipe: Recipe | None = None
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What it cannot do without."""
-        return self.objective.needs.union(*(one.needs for one in self.modifiers))
-
-    def has(self, modifier: str) -> bool:
-        """Whether a modifier of this name is part of it."""
-        return any(one.name == modifier for one in self.modifiers)
-
-
-class MethodError(ValueError):
-    """There is no such method; the message says what is wrong and what would be right."""
-
-
-def offer(names: Iterable[str], modifiers: Iterable[str]) -> str:
-    """The methods to choose from, as words."""
-    return (
-        f"choose one of {', '.join(map(repr, names))}, and add modifiers: {', '.join(f'+{one}' for one in modifiers)}"
-    )
-
-
-def _no_modifier(recipe: Recipe, objective: MethodSpec) -> str:
-    """Why a recipe cannot stand behind an objective, and what can."""
-    if not recipe.modifiers:
-        return f"`{recipe.name}` is `{recipe.objective}` with other settings, and stands in front of modifiers"
-    meant = "+".join((objective.name, *recipe.modifiers))
-    return f"`{recipe.name}` is short for `{recipe.combination}`; write `{meant}`"
-
-
-@dataclass(frozen=True)
 class WorldSpec:
-    """What a curriculum may say of one world.
+    """One world, as a curriculum can describe it.
 
     Attributes:
-        name: of the folder `curriculum/worlds/NAME`, and of `agent/worlds/NAME`.
+        name: also that of its folders, `curriculum/worlds/NAME` and `agent/worlds/NAME`.
         model, tasks: the sections of its model and of its tasks.
         settings: the train settings that its methods share.
         methods, recipes: its methods; the objectives first.
-        plugin: the module of `perdure.agent.worlds.contract.WorldPlugin`.
         build: `module:function` that makes a task (see `curriculum/worlds/build.py`).
+        plugin: its `perdure.agent.worlds.contract.WorldPlugin`; `agent/worlds/registry.py` names those of perdure.
         paths: `module:function` that finds local paths in a file (see `curriculum/file/local_paths.py`).
         library: the module that knows further settings of a library (see `curriculum/file/library.py`).
-        takes: what kind of task its model takes, for a message.
-        demonstrations_from, reward_from: how a task comes by them, for a message.
+        accepts: the kind of task of its model, for a message.
+        demonstrations_from, reward_from: how to give a task one, for a message.
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
         lacks: keys of `train` that it does not have, and why.
@@ -236,11 +100,11 @@ class WorldSpec:
     settings: tuple[type[Frozen], ...]
     methods: tuple[MethodSpec, ...]
     recipes: tuple[Recipe, ...]
-    plugin: str
     build: str
-    takes: str
+    accepts: str
     demonstrations_from: str
     reward_from: str = "give it a `reward`"
+    plugin: str | None = None
     paths: str | None = None
     library: str | None = None
     generic_prompts: str | None = None
@@ -252,22 +116,22 @@ class WorldSpec:
 
     @property
     def reads_text(self) -> bool:
-        """Whether lm-eval's benchmarks and generic prompts can be given to its model."""
+        """True if its model can be given lm-eval's benchmarks and generic prompts."""
         return self.generic_prompts is not None
 
     @property
     def objectives(self) -> dict[str, MethodSpec]:
-        """What the gradient can be of, by name."""
+        """The objectives, by name."""
         return {one.name: one for one in self.methods if one.kind == "objective"}
 
     @property
     def modifiers(self) -> dict[str, MethodSpec]:
-        """What can stand beside an objective, by name."""
+        """The modifiers, by name."""
         return {one.name: one for one in self.methods if one.kind == "modifier"}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The methods that have a name of their own: objectives and recipes. Combinations are beside these."""
+        """The methods that have a name of their own: objectives and recipes."""
         return (*self.objectives, *(one.name for one in self.recipes))
 
     @property
@@ -279,7 +143,7 @@ class WorldSpec:
         """The method of a name: an objective or a recipe, `+` and modifiers in any order.
 
         Raises:
-            MethodError: it has none of that name, or the combination means nothing.
+            MethodError: there is none of that name, or the combination means nothing.
         """
         head, *more = name.replace(" ", "").split("+")
         recipe = next((one for one in self.recipes if one.name == head), None)
@@ -311,7 +175,7 @@ class WorldSpec:
             if name in self.objectives:
                 raise MethodError(f"`{name}` is an objective, and a method has one; `{objective.name}` is another")
             if name not in self.modifiers and recipe is not None:
-                raise MethodError(_no_modifier(recipe, objective))
+                raise MethodError(no_modifier(recipe, objective))
             if name not in self.modifiers:
                 hint = did_you_mean(name, self.modifiers)
                 raise MethodError(f"there is no modifier {name!r}{hint}; there are {one_of(list(self.modifiers))}")
@@ -323,6 +187,6 @@ class WorldSpec:
         return tuple(one for name, one in self.modifiers.items() if name in names)
 
     def extended(self, methods: tuple[MethodSpec, ...], recipes: tuple[Recipe, ...]) -> "WorldSpec":
-        """The same world with the methods of others."""
+        """The same world with the methods of other packages."""
         ordered = sorted((*self.methods, *methods), key=lambda one: one.kind != "objective")
         return replace(self, methods=tuple(ordered), recipes=(*self.recipes, *recipes))

@@ -1,10 +1,11 @@
-"""Which methods can learn a task: the one answer, whether the file alone is known or the data, too."""
+"""Decides which methods can learn a task, by the file alone or by its data."""
 
 from collections.abc import Sequence
 
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.contract import Facts, Method, MethodSpec, WorldSpec
+from perdure.curriculum.worlds.contract import Facts, WorldSpec
+from perdure.curriculum.worlds.methods import Method, MethodSpec
 
 
 def facts_of(task: Task) -> Facts:
@@ -13,25 +14,25 @@ def facts_of(task: Task) -> Facts:
 
 
 def needs_of(method: Method | MethodSpec) -> str:
-    """What a task must have for a method, as words: `demonstrations and a reward`."""
+    """The needs of a method as words: `demonstrations and a reward`."""
     words = (("demonstrations", "demonstrations"), ("reward", "a reward"))
     return " and ".join(word for need, word in words if need in method.needs)
 
 
 def lacking(method: Method, facts: Facts) -> tuple[str, ...]:
-    """What a method needs and a task is known not to have: `demonstrations`, `reward`."""
+    """The needs of a method that a task is known not to meet: `demonstrations`, `reward`."""
     lacks = (("demonstrations", facts.demonstrations), ("reward", facts.reward))
     return tuple(need for need, there in lacks if need in method.needs and there is False)
 
 
 def learnable_by(spec: WorldSpec, facts: Facts, names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The methods, of `names` or of all that have a name, that can learn a task of which these facts are known."""
+    """The methods, of `names` or of all named ones, that can learn a task with these facts."""
     methods = [spec.method(name) for name in (spec.names if names is None else names)]
     return tuple(one.name for one in methods if not lacking(one, facts))
 
 
-def refusal(spec: WorldSpec, method: Method, facts: Facts) -> str | None:
-    """Why a method cannot learn a task, how the task comes by what is lacking, and which methods can; or `None`."""
+def task_refusal(spec: WorldSpec, method: Method, facts: Facts) -> str | None:
+    """The reason why a method cannot learn a task, with the remedy and the methods that can; `None` if it can."""
     lacks = lacking(method, facts)
     if not lacks:
         return None

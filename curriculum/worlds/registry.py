@@ -9,7 +9,8 @@ from pydantic import AfterValidator
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.worlds.contract import MethodError, MethodSpec, ModelSection, Recipe, Source, WorldSpec, offer
+from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.methods import MethodError, MethodSpec, Recipe, offer
 
 WORLDS: dict[str, str] = {
     "language": "perdure.curriculum.worlds.language.spec:LANGUAGE",
@@ -26,7 +27,7 @@ def worlds() -> dict[str, WorldSpec]:
     """Every world by name, each with the methods that other packages add to it.
 
     Raises:
-        ConfigError: an installed entry point cannot be loaded, or is none.
+        ConfigError: an installed entry point cannot be loaded, or is something else.
     """
     specs = [load(path) for path in WORLDS.values()]
     specs += [_loaded(point, WorldSpec) for point in entry_points(group=WORLD_GROUP)]
@@ -84,11 +85,11 @@ def owner_of(task: Source) -> WorldSpec:
 
 
 def worlds_with(part: str, *, besides: WorldSpec) -> str:
-    """The worlds that have a part of a method, as words; empty where the world `besides` has it, or none."""
+    """The names of the worlds that have a part of a method, as words; empty if `besides` or no world has it."""
     return "" if part in besides.parts else " and ".join(spec.name for spec in worlds().values() if part in spec.parts)
 
 
-def sections() -> tuple[str, ...]:
+def section_names() -> tuple[str, ...]:
     """Every name that a section of `train` may have: the objectives, modifiers and recipes of all worlds."""
     return tuple(dict.fromkeys(name for spec in worlds().values() for name in spec.parts))
 
@@ -102,8 +103,8 @@ def method_name(name: str) -> str:
     bare = name.replace(" ", "")
     parts = bare.split("+")
     for part in parts:
-        if part not in sections():
-            raise ValueError(f"there is no method {part!r}{did_you_mean(part, sections())}; {_listed()}")
+        if part not in section_names():
+            raise ValueError(f"there is no method {part!r}{did_you_mean(part, section_names())}; {_listed()}")
     refusals = []
     for spec in worlds().values():
         if set(parts) <= set(spec.parts):
@@ -129,5 +130,5 @@ def _listed() -> str:
 
 
 def one_step_answers(world: str) -> bool:
-    """Whether a response of a world is one token; of a world that is not installed this is not known, and `False`."""
+    """True if a response of a world is one token; `False` for a world that is not installed."""
     return world in worlds() and worlds()[world].one_step_answers

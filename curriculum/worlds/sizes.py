@@ -1,16 +1,16 @@
 """Bytes that modifiers keep beside the weights, by their settings and the policy's sizes."""
 
 from perdure.curriculum.settings import Ewc, LowRank
-from perdure.curriculum.worlds.contract import Sizes
+from perdure.curriculum.worlds.methods import Sizes
 
 
 def anchors(settings: object, sizes: Sizes) -> int:
-    """The trained weights as the stage began with them."""
+    """The trained weights at the start of the stage."""
     return sizes.trained
 
 
 def anchors_and_fisher(settings: Ewc, sizes: Sizes) -> int:
-    """The same, and their Fisher information in float32."""
+    """The trained weights at the start of the stage, and their Fisher information in float32."""
     return sizes.trained + sizes.trained_float32
 
 
@@ -20,5 +20,5 @@ def low_rank_factors(settings: LowRank, sizes: Sizes) -> int:
 
 
 def low_rank_copies(settings: LowRank, sizes: Sizes) -> int:
-    """The matrices as the stage began with them, and the factors."""
+    """The matrices at the start of the stage, and the factors."""
     return sizes.matrices + low_rank_factors(settings, sizes)

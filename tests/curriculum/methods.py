@@ -5,7 +5,7 @@ from typing import Any
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, Train, settings_for
 from perdure.curriculum.worlds import build, learnable
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import spec_of
 
 ON_SFT = ("eaft", "sft_kl", "low_lr_sft", "replay", "ewc", "l2", "lora")
@@ -34,4 +34,4 @@ def learnable_by(task: Task, world: str = "language") -> tuple[str, ...]:
 
 def check_task(task: Task, name: str, world: str = "language") -> None:
     """See `build.check_task`."""
-    build.check_task(task, method_of(name, world), spec_of(world))
+    build.check_learnable(task, method_of(name, world), spec_of(world))

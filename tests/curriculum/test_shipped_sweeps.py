@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.sweeps.reader import read_sweep, shipped_sweeps
-from perdure.curriculum.worlds.learnable import refusal
+from perdure.curriculum.worlds.learnable import task_refusal
 from perdure.curriculum.worlds.registry import spec_of
 from tests.curriculum.methods import SYNONYMS
 from tests.curriculum.test_sweep import column
@@ -49,9 +49,11 @@ def test_every_method_and_strategy_is_an_arm_of_a_shipped_stream(stream: str) ->
     for cell in cells:
         strategy = cell.curriculum.strategy
         assert cell.arm == (strategy.method if isinstance(strategy, FixedStrategy) else strategy.type)
-        assert all(stage.method is None and methods_of(cell.curriculum, stage) for stage in cell.curriculum.stages)
+        assert all(
+            stage.method is None and candidate_methods(cell.curriculum, stage) for stage in cell.curriculum.stages
+        )
         for stage in cell.curriculum.stages:
-            assert all(refusal(spec, spec.method(name), stage.task.facts) is None for name in methods)
+            assert all(task_refusal(spec, spec.method(name), stage.task.facts) is None for name in methods)
     assert cells[0].curriculum.budget.enforced == ("rollback",)
     assert {len(cell.curriculum.benchmarks) for cell in cells} == {2 if STREAMS[stream] == "language" else 3}
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.curriculum.file.faults import CurriculumError
-from perdure.curriculum.sweeps.points import points, size
+from perdure.curriculum.sweeps.points import count_cells, sweep_points
 from perdure.curriculum.sweeps.reader import ReadSweep, read_sweep
 from perdure.curriculum.sweeps.schema import Axis, Logspace, Sweep
 
@@ -229,10 +229,10 @@ def test_there_are_as_many_points_as_the_lengths_say(lengths: list[int], seeds: 
         lengths = [lengths[0]] * len(lengths) if lengths else []
     axes = [{"name": f"a{n}", "path": "x", "values": list(range(length))} for n, length in enumerate(lengths)]
     sweep = Sweep.model_validate({"curriculum": "c", "axes": axes, "seeds": list(range(seeds)), "combine": combine})
-    found = points(sweep)
+    found = sweep_points(sweep)
     expected = prod(lengths) if combine == "product" else (lengths or [1])[0]
     assert len(found) == expected
-    assert size(sweep) == expected * seeds
+    assert count_cells(sweep) == expected * seeds
     assert len({tuple(point.values.items()) for point in found}) == expected
 
 

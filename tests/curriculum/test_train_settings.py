@@ -9,7 +9,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import MethodSettings, Train, section_settings, settings_for
 from perdure.curriculum.worlds.language.settings import LanguageChord
 from perdure.curriculum.worlds.language.spec import LANGUAGE
-from perdure.curriculum.worlds.registry import sections, worlds
+from perdure.curriculum.worlds.registry import section_names, worlds
 from perdure.curriculum.worlds.vision.settings import Simpo
 from perdure.curriculum.worlds.vision.spec import VISION
 from tests.curriculum.methods import method_of
@@ -193,15 +193,15 @@ def test_only_its_own_section_overrides_what_makes_a_recipe() -> None:
 
 
 def test_every_part_of_a_method_has_a_section_with_its_settings() -> None:
-    assert set(sections()) == {name for spec in (LANGUAGE, VISION) for name in spec.parts}
-    assert set(sections()) <= set(Train.model_fields)
+    assert set(section_names()) == {name for spec in (LANGUAGE, VISION) for name in spec.parts}
+    assert set(section_names()) <= set(Train.model_fields)
     for spec in (LANGUAGE, VISION):
         for recipe in spec.recipes:
             parts = [spec.objectives[recipe.objective], *(spec.modifiers[name] for name in recipe.modifiers)]
             assert set(section_settings(spec, recipe.name)) >= {one.settings for one in parts}
 
 
-@pytest.mark.parametrize("section", sections())
+@pytest.mark.parametrize("section", section_names())
 def test_settings_that_were_written_out_are_the_same_again(section: str) -> None:
     """Once for what the file sets, once for a set value that equals the default: it is set and wins, as before."""
     fields = type(getattr(NOTHING, section)).model_fields

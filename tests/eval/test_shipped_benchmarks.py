@@ -8,11 +8,11 @@ from lm_eval import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
+from perdure.agent.worlds.language.builtin_model.benchmarks import SHIPPED, write_benchmarks
 from perdure.agent.worlds.language.builtin_model.scores import load
 from perdure.curriculum.worlds.language.skills.skills import is_held_out
-from perdure.eval.shipped import write as write_benchmarks
 
-TINY = Path(write_benchmarks.__file__).parents[2] / "agent/worlds/language/builtin_model/tiny"
+TINY = SHIPPED.parents[1] / "agent/worlds/language/builtin_model/tiny"
 METRICS = {
     "perdure_spell": "exact_match,none",
     "perdure_letters": "exact_match,none",
@@ -22,14 +22,14 @@ METRICS = {
 
 
 def test_the_files_are_what_the_command_writes(tmp_path: Path) -> None:
-    write_benchmarks.write_benchmarks(tmp_path)
+    write_benchmarks(tmp_path)
     for path in tmp_path.iterdir():
-        assert path.read_bytes() == (write_benchmarks.FOLDER / path.name).read_bytes()
+        assert path.read_bytes() == (SHIPPED / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_questions_are_different_and_held_out_from_pretraining(name: str) -> None:
-    rows = [json.loads(line) for line in (write_benchmarks.FOLDER / f"{name}.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (SHIPPED / f"{name}.jsonl").read_text().splitlines()]
     questions = {row["question"] for row in rows}
     assert len(questions) == len(rows) == 100
     assert all(is_held_out(question) for question in questions)
@@ -38,7 +38,7 @@ def test_questions_are_different_and_held_out_from_pretraining(name: str) -> Non
 def test_the_built_in_model_scores_on_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # the YAML must not depend on where one stands
     model, tokenizer = load(TINY)
-    tasks = TaskManager(include_path=str(write_benchmarks.FOLDER), include_defaults=False).load(list(METRICS))
+    tasks = TaskManager(include_path=str(SHIPPED), include_defaults=False).load(list(METRICS))
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=100)
     results = evaluate(lm=lm, task_dict=tasks, apply_chat_template=True, bootstrap_iters=0)["results"]
     for name, metric in METRICS.items():

@@ -9,7 +9,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 stack_trainer = None
 """A language model is trained by itself."""

@@ -22,8 +22,8 @@ from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import Sizes
 from perdure.curriculum.worlds.language.model import CausalModel
+from perdure.curriculum.worlds.methods import Sizes
 
 
 class LanguageWorld:

@@ -11,7 +11,7 @@ from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
 from perdure.agent.worlds.vision.task_tensors import LossTerm, TaskTensors
 from perdure.curriculum.train import MethodSettings
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 MakeOptimizer = Callable[[Params, Sequence[Plan], Rngs], Optimizer]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from perdure.agent.weights import digest, read_tensors, write_tensors
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.curriculum.worlds.vision.images.observation import Observation, inputs_of_observations
+from perdure.curriculum.worlds.vision.images.observation import inputs_of_observations
 
 WEIGHTS = "model.safetensors"
 
@@ -24,7 +24,7 @@ class VisionPolicy:
 
     def respond(
         self,
-        prompts: Sequence[Observation],
+        prompts: Sequence[ImageObservation],
         *,
         max_completion_length: int,
         batch_size: int,
@@ -40,7 +40,7 @@ class VisionPolicy:
         labels_NG = Rngs([seed], self.device).labels(sharpened_MNC, num_samples)[0]
         return [[str(label) for label in row] for row in labels_NG.tolist()]
 
-    def inputs(self, prompts: Sequence[Observation]) -> Tensor:
+    def inputs(self, prompts: Sequence[ImageObservation]) -> Tensor:
         """Observations as inputs of the network: shape (N, F)."""
         return torch.from_numpy(inputs_of_observations(prompts)).to(self.device)
 

@@ -21,8 +21,8 @@ from perdure.agent.worlds.vision.training import train
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.registry import spec_of
 from perdure.curriculum.worlds.vision.images.load import ImageSet, load_images
-from perdure.curriculum.worlds.vision.images.observation import CLOTHES, DIGITS, inputs_of
-from perdure.curriculum.worlds.vision.images.rules import Rule, right_labels
+from perdure.curriculum.worlds.vision.images.observation import CLOTHES_BIT, DIGITS_BIT, inputs_of
+from perdure.curriculum.worlds.vision.images.rules import LabelRule, right_labels
 from perdure.curriculum.worlds.vision.images.split import pretraining_rows
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.settings import VisionSft
@@ -82,7 +82,10 @@ def _examples(config: MlpModel) -> tuple[Tensor, Tensor]:
     images = config.pretrain.images
     digits, clothes = load_images(config.data, "digits"), load_images(config.data, "clothes")
     inputs, choices = [], []
-    kinds: tuple[tuple[ImageSet, int, Rule], ...] = ((digits, DIGITS, "parity"), (clothes, CLOTHES, "label"))
+    kinds: tuple[tuple[ImageSet, int, LabelRule], ...] = (
+        (digits, DIGITS_BIT, "parity"),
+        (clothes, CLOTHES_BIT, "label"),
+    )
     for found, bit, rule in kinds:
         rows = pretraining_rows(len(found.train_labels), images)
         inputs.append(inputs_of(found.train_images[rows], bit))

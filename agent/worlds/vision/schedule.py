@@ -9,9 +9,9 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.settings import Common
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import spec_of
-from perdure.curriculum.worlds.vision.spec import SHARED
+from perdure.curriculum.worlds.vision.spec import VISION_DEFAULTS
 
 WARMUP = {"constant": 0.0, "constant_with_warmup": 0.1, "linear": 0.1, "cosine": 0.1}
 """The schedules, by transformers' names, and the warm-up of each where none is set, as a share of all steps."""
@@ -50,7 +50,7 @@ def plan_for(method: Method, settings: Common, images: int) -> Plan:
     Raises:
         ConfigError: an unknown schedule.
     """
-    values = {name: default(method.objective.name, settings, name) for name in SHARED}
+    values = {name: default(method.objective.name, settings, name) for name in VISION_DEFAULTS}
     batch_size = min(int(values["per_device_train_batch_size"]), images)
     steps = settings.max_steps or max(1, math.ceil(float(values["num_train_epochs"]) * (images // batch_size)))
     schedule = str(values["lr_scheduler_type"])

@@ -26,8 +26,8 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, settings_for
-from perdure.curriculum.worlds.build import build_task, check_task
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.build import build_task, check_learnable
+from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
 
@@ -63,7 +63,7 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     assert method is not None and isinstance(first.model, MlpModel)
     torch.set_num_threads(first.model.threads if isinstance(first.model.threads, int) else 1)
     material = _shared_data(_shared_key(first))
-    check_task(material.task, method, first.spec)
+    check_learnable(material.task, method, first.spec)
     plans = [plan_for(method, _settings(one, method).objective, len(material.tensors.inputs_NF)) for one in curricula]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
     due = _due(plans[0].steps, checkpoints)

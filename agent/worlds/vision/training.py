@@ -20,7 +20,7 @@ from perdure.agent.worlds.vision.schedule import Plan
 from perdure.agent.worlds.vision.task_tensors import LossTerm, Objective, StepIndex, TaskTensors
 from perdure.curriculum.settings import Common
 from perdure.curriculum.train import MethodSettings
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.settings import Common
-from perdure.curriculum.worlds.contract import ModelSection, Sizes
+from perdure.curriculum.worlds.contract import ModelSection
+from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.vision.model import MlpModel
 
 

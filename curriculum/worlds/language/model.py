@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from perdure.budget.config import Frozen
-from perdure.curriculum.worlds.contract import Method, ModelSection
+from perdure.curriculum.worlds.contract import ModelSection
+from perdure.curriculum.worlds.methods import Method
 
 
 class LoraConfig(Frozen):
@@ -18,7 +19,7 @@ class LoraConfig(Frozen):
 
 
 class CausalModel(ModelSection):
-    """A causal language model: the language world. This is the kind where `type` is left out."""
+    """A causal language model: the language world. The default `type`."""
 
     WORLD: ClassVar[str] = "language"
     AUTO_IS_GPU: ClassVar[bool] = True

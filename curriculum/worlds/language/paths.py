@@ -15,11 +15,10 @@ from perdure.curriculum.file.resolve import (
     matches,
 )
 from perdure.curriculum.messages import Path
-from perdure.curriculum.worlds.language.sources.prompts import BUILTIN, SHIPPED
+from perdure.curriculum.worlds.hub import READERS
+from perdure.curriculum.worlds.language.sources.prompts import BUILTIN_PREFIX, SHIPPED_PROMPTS
 
 Resolve = Callable[[str, FilePath], str]
-PACKAGED = ("json", "csv", "parquet", "text", "arrow")
-"""Readers of `datasets` that stand in place of a path, with the files in `data_files`."""
 
 
 def local_paths(document: Document, tasks: list[Path]) -> Iterator[tuple[Path, Resolve]]:
@@ -33,7 +32,7 @@ def local_paths(document: Document, tasks: list[Path]) -> Iterator[tuple[Path, R
             for at in [(*here, "data_files", i) for i in range(len(files))] if isinstance(files, list) else []:
                 yield at, _data_file(document, here)
             yield (*here, "data_files"), _data_file(document, here)
-            yield (*here, "path"), _packaged if files is not None and task.get("path") in PACKAGED else hub_or_local
+            yield (*here, "path"), _packaged if files is not None and task.get("path") in READERS else hub_or_local
 
 
 def _model(value: str, base: FilePath) -> str:
@@ -41,10 +40,10 @@ def _model(value: str, base: FilePath) -> str:
 
 
 def _generic(value: str, base: FilePath) -> str:
-    if not value.startswith(SHIPPED):
+    if not value.startswith(BUILTIN_PREFIX):
         return local_file(value, base)
-    if value not in BUILTIN:
-        raise NotThereError(f"no such prompts: {value}; shipped with perdure: {', '.join(BUILTIN)}")
+    if value not in SHIPPED_PROMPTS:
+        raise NotThereError(f"no such prompts: {value}; shipped with perdure: {', '.join(SHIPPED_PROMPTS)}")
     return value
 
 
@@ -57,7 +56,7 @@ def _data_file(document: Document, task: Path) -> Callable[[str, FilePath], str]
     source = document.get((*task, "path"))
 
     def resolve(value: str, base: FilePath) -> str:
-        if is_url(value) or not (is_clearly_local(value) or source in PACKAGED):
+        if is_url(value) or not (is_clearly_local(value) or source in READERS):
             return value
         found = absolute(value, base)
         if not matches(found):

@@ -8,7 +8,7 @@ from perdure.curriculum.settings import Common, Gated, Imitation, Mixture, Sampl
 
 
 class TrlCommon(Common):
-    """Settings of everything that TRL's trainers carry out."""
+    """Settings of all of TRL's trainers."""
 
     gradient_accumulation_steps: Annotated[int | None, Field(ge=1, description="batches a step")] = None
     save_steps: Annotated[int | None, Field(ge=1, description="steps between checkpoints inside a stage")] = None
@@ -27,7 +27,7 @@ class LanguageSft(TrlCommon, Imitation):
 
     max_length: Annotated[int | None, Field(ge=2, description="tokens of prompt and answer together")] = None
     top_k: Annotated[
-        int, Field(ge=2, description="the likeliest tokens whose entropy is taken by `token_weight: entropy`")
+        int, Field(ge=2, description="likeliest tokens that count in the entropy of `token_weight: entropy`")
     ] = 20
 
 
@@ -69,7 +69,7 @@ class Sdft(TrlCommon):
         float, Field(ge=0, le=1, description="the teacher's weights are a moving average with this decay; 1: fixed")
     ] = 0.99
     teacher_template: Annotated[
-        str, Field(description="what the teacher is given; `{prompt}` and `{demonstration}` stand for the item's")
+        str, Field(description="prompt of the teacher; `{prompt}` and `{demonstration}` stand for the item's")
     ] = "{prompt}\nOne good answer is: {demonstration}\nNow answer in your own words."
 
     @field_validator("teacher_template")

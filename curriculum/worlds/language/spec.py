@@ -1,17 +1,17 @@
 """The language world, as a curriculum sees it: its model, its tasks, and one row a method.
 
 Defaults follow the language-model experiments of RL's Razor (arXiv 2509.04259): AdamW, warm-up, gradient norm 1, no
-weight decay, a constant rate after the warm-up (so that a stage which the monitor stops is not one whose rate had yet
-to fall), and the low end of its learning rates, 1e-5, for full fine-tuning; LoRA usually wants ten times that.
-Departures: the warm-up is a tenth of the stage and not 50 steps, which many stages do not have; RL takes 8 prompts of 8
-completions a step and not of 64. Lengths and everything unnamed here are TRL's own.
+weight decay, a constant rate after the warm-up (a stage that the monitor stops early would end at a rate yet to
+decay), and the low end of its learning rates, 1e-5, for full fine-tuning; LoRA usually needs ten times that.
+Departures: the warm-up is a tenth of the stage and not 50 steps, which many stages do not have; RL samples 8
+completions of 8 prompts a step and not 64. All other defaults are TRL's own.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from perdure.curriculum.settings import L2, Ewc, Kl, LowRank, Replay
-from perdure.curriculum.worlds.contract import MethodSpec, Need, Recipe, Sizes, WorldSpec
+from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.language.settings import (
     Generation,
@@ -24,10 +24,11 @@ from perdure.curriculum.worlds.language.settings import (
     TrlCommon,
 )
 from perdure.curriculum.worlds.language.tasks import Dataset, PythonTask, ReasoningGym
+from perdure.curriculum.worlds.methods import BASE_TEXTS, DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe, Sizes
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
-METHODS = "perdure.agent.worlds.language.methods"
-SHARED: dict[str, Any] = {
+_CODE = "perdure.agent.worlds.language.methods"
+LANGUAGE_DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-5,
     "num_train_epochs": 1.0,
     "gradient_accumulation_steps": 1,
@@ -36,17 +37,13 @@ SHARED: dict[str, Any] = {
     "max_grad_norm": 1.0,
     "weight_decay": 0.0,
 }
-SAMPLING: dict[str, Any] = SHARED | {
+_SAMPLING: dict[str, Any] = LANGUAGE_DEFAULTS | {
     "num_generations": 8,
     "max_completion_length": 512,
     "temperature": 1.0,
     "beta": 0.0,
     "scale_rewards": "none",
 }
-BOTH: frozenset[Need] = frozenset({"demonstrations", "reward"})
-IMITATES: frozenset[Need] = frozenset({"demonstrations"})
-REWARDED: frozenset[Need] = frozenset({"reward"})
-BASE_TEXTS: frozenset[Need] = frozenset({"base_texts"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def base_copy(settings: Any, sizes: Sizes) -> int:
     return 0 if sizes.has_base else sizes.weights
 
 
-def base_copy_with_beta(settings: Any, sizes: Sizes) -> int:
+def base_copy_for_kl(settings: Any, sizes: Sizes) -> int:
     """A second model for the base, for a KL term."""
     return base_copy(settings, sizes) if settings.beta else 0
 
@@ -80,48 +77,50 @@ def teacher(settings: Any, sizes: Sizes) -> int:
 
 
 def _objective(name: str, settings: type[TrlCommon], needs: frozenset[Need], **more: Any) -> LanguageObjective:
-    code = f"{METHODS}.{name}"
+    code = f"{_CODE}.{name}"
     return LanguageObjective(name, "language", "objective", settings, code, needs, **more)
 
 
 def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:
-    return MethodSpec(name, "language", "modifier", settings, f"{METHODS}.{name}", **more)
+    return MethodSpec(name, "language", "modifier", settings, f"{_CODE}.{name}", **more)
 
 
 # `dapo` counts tokens over the whole step, so that each term of `chord` and `gate` is divided by its own number of
 # them. On one batch it equals `dr_grpo` times max_completion_length / mean completion length, so mu means the same
 # whatever the lengths are.
-BY_TOKEN = SAMPLING | {"loss_type": "dapo"}
+_BY_TOKEN = _SAMPLING | {"loss_type": "dapo"}
 
-OBJECTIVES = (
+_OBJECTIVES = (
     _objective(
         "sft",
         LanguageSft,
-        IMITATES,
+        DEMONSTRATIONS,
         config="SFTConfig",
-        defaults=SHARED | {"per_device_train_batch_size": 16, "max_length": 1024},
+        defaults=LANGUAGE_DEFAULTS | {"per_device_train_batch_size": 16, "max_length": 1024},
     ),
-    _objective("rl", LanguageRl, REWARDED, defaults=SAMPLING | {"loss_type": "dr_grpo"}, copies=base_copy_with_beta),
-    _objective("chord", LanguageChord, BOTH, defaults=BY_TOKEN, copies=base_copy_with_beta),
-    _objective("gate", LanguageGate, BOTH, parent="rl", defaults=BY_TOKEN, copies=base_copy_with_beta),
-    # TRL holds the base for a KL term alone; `tilt` needs it and has none.
+    _objective("rl", LanguageRl, REWARD, defaults=_SAMPLING | {"loss_type": "dr_grpo"}, copies=base_copy_for_kl),
+    _objective("chord", LanguageChord, DEMONSTRATIONS | REWARD, defaults=_BY_TOKEN, copies=base_copy_for_kl),
+    _objective("gate", LanguageGate, DEMONSTRATIONS | REWARD, parent="rl", defaults=_BY_TOKEN, copies=base_copy_for_kl),
+    # TRL keeps the base only for a KL term; `tilt` needs it and has no such term.
     _objective(
         "tilt",
         LanguageTilt,
-        REWARDED,
-        defaults=SAMPLING | {"beta": 1.0},
+        REWARD,
+        defaults=_SAMPLING | {"beta": 1.0},
         has_own_loss=True,
         samples_exactly=True,
         copies=base_copy,
     ),
-    # Two are the fewest that TRL samples.
-    _objective("sdft", Sdft, IMITATES, defaults=SAMPLING | {"num_generations": 2}, has_own_loss=True, copies=teacher),
+    # TRL samples at least two.
+    _objective(
+        "sdft", Sdft, DEMONSTRATIONS, defaults=_SAMPLING | {"num_generations": 2}, has_own_loss=True, copies=teacher
+    ),
 )
 
 # The weights of `ewc` and `l2` come from a look at builtin:tiny (one seed, 50 steps of SFT at 2e-4 after a first task).
 # At `ewc_lambda` 10, 100 and 1000 the KL on the base's own skills was 0.370, 0.320 and 0.260 nats a token against SFT's
 # 0.377, and the new task's accuracy 0.43, 0.42 and 0.40 against 0.42; at `l2_lambda` 0.1 that was 0.22, at 0.01 0.32.
-MODIFIERS = (
+_MODIFIERS = (
     _modifier("replay", Replay),
     _modifier("kl", Kl, needs=BASE_TEXTS, defaults={"beta": 0.1}),
     _modifier("ewc", Ewc, needs=BASE_TEXTS, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
@@ -134,13 +133,13 @@ def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
     return Recipe(name, "language", objective, modifiers, **more)
 
 
-RECIPES = (
+_RECIPES = (
     _recipe(
         "rl_kl",
         "rl",
         defaults={"beta": 0.1},
         nonzero=frozenset({"beta"}),
-        summary="`rl` with the KL term that it has at a `beta` above 0.",
+        summary="`rl` with its own KL term, at a `beta` above 0.",
     ),
     _recipe(
         "eaft",
@@ -160,7 +159,7 @@ RECIPES = (
         "low_lr_sft",
         "sft",
         settings={"learning_rate_share": 0.1},
-        summary="SFT at a fraction of the learning rate that `sft` has here, or at the one that this section names "
+        summary="SFT at a fraction of the learning rate of `sft`, or at the rate that this section names "
         "(arXiv 2509.20758, 2609.35259).",
     ),
     _recipe("replay", "sft", "replay", summary="SFT with a share of the demonstrations of earlier stages mixed in."),
@@ -168,10 +167,10 @@ RECIPES = (
         "ewc",
         "sft",
         "ewc",
-        summary="SFT held to the weights that the stage began with, by their Fisher "
+        summary="SFT with a penalty on moving from the stage's first weights, by their Fisher "
         "information (EWC, arXiv 1612.00796).",
     ),
-    _recipe("l2", "sft", "l2", summary="SFT held to the weights that the stage began with, all alike."),
+    _recipe("l2", "sft", "l2", summary="SFT with a penalty on moving from the stage's first weights, all alike."),
     _recipe(
         "lora",
         "sft",
@@ -197,13 +196,12 @@ LANGUAGE = WorldSpec(
     model=CausalModel,
     tasks=(ReasoningGym, Dataset, PythonTask),
     settings=(TrlCommon, Generation),
-    methods=(*OBJECTIVES, *MODIFIERS),
-    recipes=RECIPES,
-    plugin="perdure.agent.worlds.language.plugin",
+    methods=(*_OBJECTIVES, *_MODIFIERS),
+    recipes=_RECIPES,
     build="perdure.curriculum.worlds.language.sources.build:build",
     paths="perdure.curriculum.worlds.language.paths:local_paths",
     library="perdure.curriculum.worlds.language.trl_fields",
-    takes="a language model reads text",
+    accepts="a language model reads text",
     demonstrations_from="from the data, or `demonstrations: module:function`",
     generic_prompts="perdure.curriculum.worlds.language.sources.prompts:load_prompts",
     default_schedule="constant_with_warmup",

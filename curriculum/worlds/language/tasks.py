@@ -1,4 +1,4 @@
-"""The tasks of the language world: one class a source, told apart by `type`."""
+"""The tasks of the language world: one class a source, distinguished by `type`."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -11,7 +11,6 @@ from perdure.curriculum.worlds.contract import Source
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
 DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Scalar = str | int | float | bool
-EXTRACTS_FROM_ANSWER = ("exact_match", "numeric", "multiple_choice", "math_verify")
 
 
 class RewardConfig(Frozen):
@@ -38,16 +37,16 @@ class RewardConfig(Frozen):
 
 
 class TextSource(Source):
-    """What every source of the language world has."""
+    """Fields of every source of the language world."""
 
     train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
-    heldout: Annotated[int, Field(ge=2, description="items to be examined on, never trained on")] = 100
+    heldout: Annotated[int, Field(ge=2, description="items to evaluate on, never trained on")] = 100
     demonstrations: Annotated[
         DottedPath | None, Field(description="`module:function(item) -> str` that writes the answer to imitate")
     ] = None
     reward: Annotated[
         RewardConfig | None,
-        Field(description="left out: the source's own verifier; a `dataset` has none and can then only be imitated"),
+        Field(description="default: the source's own verifier; a `dataset` has none and can then only be imitated"),
     ] = None
 
     @property
@@ -72,14 +71,14 @@ class ReasoningGym(TextSource):
 
     @model_validator(mode="after")
     def _seed_and_size_are_ours(self) -> "ReasoningGym":
-        taken = sorted({"seed", "size"} & set(self.config))
-        if taken:
-            raise ValueError(f"`config.{taken[0]}` is set by perdure; use `seed`, `train` and `heldout`")
+        reserved = sorted({"seed", "size"} & set(self.config))
+        if reserved:
+            raise ValueError(f"`config.{reserved[0]}` is set by perdure; use `seed`, `train` and `heldout`")
         return self
 
 
 class Dataset(TextSource):
-    """Anything that `datasets.load_dataset` takes, or one file of it."""
+    """Anything that `datasets.load_dataset` reads, or one file."""
 
     type: Literal["dataset"]
     path: Annotated[
@@ -90,9 +89,9 @@ class Dataset(TextSource):
     revision: Annotated[str | None, Field(description="branch, tag or commit on the hub; nothing local has one")] = None
     data_files: Annotated[str | list[str] | None, Field(description="as `load_dataset` takes it")] = None
     split: Annotated[str, Field(description="split to learn from; one file is one split, whatever its name")] = "train"
-    heldout_split: Annotated[
-        str | None, Field(description="split to be examined on; left out: items cut from `split`")
-    ] = None
+    heldout_split: Annotated[str | None, Field(description="split to evaluate on; default: items cut from `split`")] = (
+        None
+    )
     columns: Annotated[
         dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system"], str],
         Field(description="our name: theirs; dots reach inside: `choices.text`, `prompt.0.value`"),
@@ -155,9 +154,9 @@ class PythonTask(TextSource):
 
     @model_validator(mode="after")
     def _arguments_are_not_ours(self) -> "PythonTask":
-        taken = sorted({"seed", "train", "heldout"} & set(self.args))
-        if taken:
-            raise ValueError(f"`args.{taken[0]}` is given by perdure; use `seed`, `train` and `heldout`")
+        reserved = sorted({"seed", "train", "heldout"} & set(self.args))
+        if reserved:
+            raise ValueError(f"`args.{reserved[0]}` is given by perdure; use `seed`, `train` and `heldout`")
         return self
 
     @property

@@ -1,7 +1,7 @@
 """Checks what a curriculum says under `trl:` against the installed TRL, without importing TRL.
 
-TRL's configs are dataclasses; their fields are read from the source files, which takes some 50 ms where importing
-TRL takes ten seconds. Should the files ever lie elsewhere, TRL is imported after all.
+TRL's configs are dataclasses; their fields are read from the source files, which takes some 50 ms, while importing
+TRL takes ten seconds. If the files are not there, TRL is imported.
 """
 
 import ast
@@ -13,16 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Any
 
-from perdure.curriculum.file.candidate_methods import methods_of
+from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import Train
-from perdure.curriculum.worlds.contract import Method
-from perdure.curriculum.worlds.registry import sections, spec_of
+from perdure.curriculum.worlds.methods import Method
+from perdure.curriculum.worlds.registry import section_names, spec_of
 
-SOURCES = {
+CONFIG_FILES = {
     "SFTConfig": ("trl", "trainer/sft_config.py"),
     "GRPOConfig": ("trl", "trainer/grpo_config.py"),
     "_BaseConfig": ("trl", "trainer/base_config.py"),
@@ -31,7 +31,7 @@ SOURCES = {
 }
 """The file in which each class is defined."""
 
-OWNED = {
+RESERVED_FIELDS = {
     "output_dir": "the run folder is chosen with `--output-dir`",
     "seed": "it follows from `seed` at the top of the curriculum",
     "data_seed": "it follows from `seed` at the top of the curriculum",
@@ -49,14 +49,14 @@ OWNED = {
     "model_init_kwargs": "the model is described under `model`",
     "trust_remote_code": "it is set with `model.trust_remote_code`",
 }
-"""Fields that perdure sets itself, and where the user has a say instead."""
+"""Fields that perdure sets itself, and what to use instead."""
 
-REFUSED = {
-    "chat_template_path": "the tokenizer belongs to the model, which stays the same for the whole life",
-    "eos_token": "the tokenizer belongs to the model, which stays the same for the whole life",
-    "pad_token": "the tokenizer belongs to the model, which stays the same for the whole life",
+REFUSED_FIELDS = {
+    "chat_template_path": "the tokenizer belongs to the model, which stays the same for the whole run",
+    "eos_token": "the tokenizer belongs to the model, which stays the same for the whole run",
+    "pad_token": "the tokenizer belongs to the model, which stays the same for the whole run",
     "remove_unused_columns": "rewards need every column",
-    "sync_ref_model": "the reference is the original base and stays it",
+    "sync_ref_model": "the reference is always the original base",
     "push_to_hub": "publish the finished run instead",
     "deepspeed": "checkpoints are those of one process",
     "fsdp": "checkpoints are those of one process",
@@ -71,7 +71,7 @@ SCALE_REWARDS = ("group", "batch", "none")
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a config as its source declares it; `choices` is empty where the source does not list them."""
+    """A field of a config as its source declares it; `choices` is empty if the source does not list them."""
 
     annotation: str
     choices: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ KEY = "trl"
 
 
 def config_of(method: Method) -> str:
-    """TRL's config class that carries the method out."""
+    """TRL's config class for the method."""
     return str(method.objective.config)  # type: ignore[attr-defined]
 
 
@@ -107,13 +107,13 @@ def faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
 
 
 def _sections(document: Document, curriculum: Curriculum | None) -> Iterator[tuple[Path, Sequence[Method], bool]]:
-    """Each section with train settings: its path, the methods that read it, and whether they share it."""
+    """Each section of train settings: its path, the methods that read it, and whether they share it."""
     spec = spec_of("language")
     everyone = tuple(spec.method(name) for name in spec.names)
     stages = document.get(("stages",))
     used = None
     if curriculum is not None:
-        used = [tuple(map(spec.method, methods_of(curriculum, stage))) for stage in curriculum.stages]
+        used = [tuple(map(spec.method, candidate_methods(curriculum, stage))) for stage in curriculum.stages]
     known = {one.name: one for each in used for one in each} if used else {}
     shared: list[tuple[Path, Sequence[Method]]] = [(("train",), tuple(known.values()))]
     for index in range(len(stages) if isinstance(stages, list) else 0):
@@ -125,14 +125,14 @@ def _sections(document: Document, curriculum: Curriculum | None) -> Iterator[tup
 
 
 def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) -> str | None:
-    if key in OWNED:
-        return f"perdure sets this field itself; {OWNED[key]}"
-    if key in REFUSED:
-        return f"this field cannot be set: {REFUSED[key]}"
+    if key in RESERVED_FIELDS:
+        return f"perdure sets this field itself; {RESERVED_FIELDS[key]}"
+    if key in REFUSED_FIELDS:
+        return f"this field cannot be set: {REFUSED_FIELDS[key]}"
     parts = (part for method in methods for part in (method.objective, *method.modifiers))
     typed = next((part.name for part in parts if key in part.settings.model_fields), None)
     if typed is not None:
-        home = path if key in Train.model_fields or path[-1] in sections() else (*path, typed)
+        home = path if key in Train.model_fields or path[-1] in section_names() else (*path, typed)
         return f"this setting has its own key; write it as `{show_path((*home, key))}`"
     having = [one for one in methods if key in fields_of(config_of(one))]
     lacking = dict.fromkeys(config_of(one) for one in methods if one not in having)
@@ -142,33 +142,35 @@ def _key_fault(key: str, path: Path, methods: Sequence[Method], *, every: bool) 
     if having and len(methods) > 1:
         where = " or ".join(f"`{show_path((*path, name, KEY))}`" for name in _objectives(having))
         return f"{configs} of the installed TRL has no such field; write it under {where}"
-    known = {name for method in methods for name in fields_of(config_of(method))} - set(OWNED | REFUSED)
+    known = {name for method in methods for name in fields_of(config_of(method))} - set(
+        RESERVED_FIELDS | REFUSED_FIELDS
+    )
     return f"{configs} of the installed TRL has no such field{did_you_mean(key, sorted(known))}"
 
 
 def _objectives(methods: Sequence[Method]) -> list[str]:
-    """Their objectives, without those that take the sections of another one of them, too."""
+    """Their objectives, without those that also read the section of another one."""
     names = dict.fromkeys(one.objective.name for one in methods)
     parents = {one.objective.name: one.objective.parent for one in methods}
     return [name for name in names if parents[name] not in names]
 
 
-PLAIN = {"bool": "true or false", "int": "a whole number", "float": "a number", "None": "null"}
+PLAIN_TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "None": "null"}
 
 
 def _value_fault(key: str, value: Any, methods: Sequence[Method]) -> str | None:
-    """Refuse unlisted names, and all but numbers and switches for fields that are only such; leave the rest to TRL."""
+    """Refuses values that are not among a field's choices or not of its plain type; TRL checks the rest."""
     declared = [fields_of(config_of(method))[key] for method in methods if key in fields_of(config_of(method))]
     choices = declared[0].choices
     if choices and isinstance(value, str) and value not in choices:
         return f"must be {one_of(choices)}; got {show_value(value)}{did_you_mean(value, choices)}"
     kinds = [kind.strip() for kind in declared[0].annotation.split("|")]
-    if not set(kinds) <= set(PLAIN) or (value is None and "None" in kinds):
+    if not set(kinds) <= set(PLAIN_TYPES) or (value is None and "None" in kinds):
         return None
     right = isinstance(value, bool) if kinds[0] == "bool" else isinstance(value, int | float) and value is not True
     if (right and value is not False) or (value is False and "bool" in kinds):
         return None
-    return f"must be {' or '.join(PLAIN[kind] for kind in kinds)}; got {show_value(value)}"
+    return f"must be {' or '.join(PLAIN_TYPES[kind] for kind in kinds)}; got {show_value(value)}"
 
 
 def _choice_faults(document: Document, path: Path, methods: Sequence[Method]) -> Iterator[Fault]:
@@ -203,13 +205,15 @@ def fields_of(config: str) -> Mapping[str, Field]:
 
 
 def is_field(name: str) -> bool:
-    """Whether any method's config has a field of this name that a curriculum may set under `trl:`."""
-    return name not in OWNED | REFUSED and any(name in fields_of(config) for config in ("SFTConfig", "GRPOConfig"))
+    """True if any method's config has a field of this name that a curriculum may set under `trl:`."""
+    return name not in RESERVED_FIELDS | REFUSED_FIELDS and any(
+        name in fields_of(config) for config in ("SFTConfig", "GRPOConfig")
+    )
 
 
 @cache
 def schedulers() -> tuple[str, ...]:
-    """The names that `lr_scheduler_type` takes; empty if they cannot be read."""
+    """The values of `lr_scheduler_type`; empty if they cannot be read."""
     try:
         lines = _class("SchedulerType").body
     except (OSError, KeyError, SyntaxError):
@@ -236,7 +240,7 @@ def _class(name: str) -> ast.ClassDef:
     Raises:
         OSError, KeyError, SyntaxError: the installed package is laid out otherwise.
     """
-    package, file = SOURCES[name]
+    package, file = CONFIG_FILES[name]
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise OSError(f"{package} is not installed")
@@ -267,7 +271,8 @@ REFERENCE = """\
 
 `trl` takes any other field of the installed TRL's config by its own name: of `SFTConfig` under `sft` and what
 varies it, of `GRPOConfig` under the others. A field under the `trl` of `train` itself must exist for every method that
-a stage may come to use. What has a key of its own is refused under `trl`, and so are these, which perdure sets itself:
+a stage may come to use. Fields that have a key of their own are refused under `trl`, and so are these, which perdure
+sets itself:
 
 | field | instead |
 |---|---|
@@ -275,5 +280,7 @@ a stage may come to use. What has a key of its own is refused under `trl`, and s
 
 
 def reference() -> str:
-    """What `docs/curriculum.md` says of these fields."""
-    return REFERENCE + "\n".join(f"| `{field}` | {reason} |" for field, reason in (OWNED | REFUSED).items())
+    """The section of `docs/curriculum.md` on these fields."""
+    return REFERENCE + "\n".join(
+        f"| `{field}` | {reason} |" for field, reason in (RESERVED_FIELDS | REFUSED_FIELDS).items()
+    )

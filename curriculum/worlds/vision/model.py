@@ -9,7 +9,7 @@ from perdure.curriculum.worlds.contract import ModelSection
 
 
 class Pretrain(Frozen):
-    """How the base of the vision world is made, when a life begins: jointly on digits and clothes, by AdamW.
+    """Pretraining of the vision world's base at the start of a run: jointly on digits and clothes, by AdamW.
 
     A digit's label is drawn from all digits of its parity, a piece of clothing's is its class, as in RL's Razor (arXiv
     2509.04259). The paper gives the number of images and nothing more; the rest is chosen here, each with its reason.
@@ -29,8 +29,8 @@ class Pretrain(Frozen):
         float,
         Field(
             gt=0,
-            description="passes over these images; not in the paper: 10 leave the parity of a digit to be learned (its "
-            "right labels have some 82 % of the mass) and know the clothes nearly as well as these images allow",
+            description="passes over these images; not in the paper: after 10 the parity of a digit is not yet learned "
+            "(its right labels have some 82 % of the mass), the clothes nearly as well as these images allow",
         ),
     ] = 10
     lr_scheduler_type: Annotated[
@@ -78,7 +78,7 @@ class MlpModel(ModelSection):
     ] = "auto"
     threads: Annotated[int | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
     seed: Annotated[
-        int | None, Field(ge=0, lt=2**32, description="what the base follows from; `null`: the curriculum's seed")
+        int | None, Field(ge=0, lt=2**32, description="seed of the base; `null`: that of the curriculum")
     ] = None
 
     @property

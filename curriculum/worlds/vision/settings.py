@@ -13,7 +13,7 @@ class VisionSft(Common, Imitation):
     redraw: Annotated[
         bool | None,
         Field(
-            description="draw the labels of a writer who has a choice afresh in every pass, the default; `false` keeps "
+            description="draw the labels of a writer with a choice afresh in every pass, the default; `false` keeps "
             "the first draw"
         ),
     ] = None

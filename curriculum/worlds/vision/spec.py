@@ -1,6 +1,6 @@
 """The vision world, as a curriculum sees it: its model, its tasks, and one row a method.
 
-RL's Razor (arXiv 2509.04259) says of its toy only the learning rates, the two schedules and the epochs. The rest is
+RL's Razor (arXiv 2509.04259) gives only the learning rates, the two schedules and the epochs of its toy. The rest is
 chosen here: AdamW without weight decay and without clipping, as in its language-model experiments but for the clipping;
 64 images a step, so that a pass over a few thousand images has some fifty steps; groups of 8 samples, of ten possible
 answers; a warm-up over a tenth of the steps for `cosine`, none for `constant`, which is what those names mean in
@@ -10,7 +10,8 @@ transformers once `warmup_steps` is left at its default here. SimPO's two consta
 from typing import Any
 
 from perdure.curriculum.settings import L2, Common, Ewc, Kl, LowRank, Replay, Sampling
-from perdure.curriculum.worlds.contract import MethodSpec, Need, Recipe, WorldSpec
+from perdure.curriculum.worlds.contract import WorldSpec
+from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.settings import (
@@ -24,8 +25,8 @@ from perdure.curriculum.worlds.vision.settings import (
 )
 from perdure.curriculum.worlds.vision.tasks import Images
 
-METHODS = "perdure.agent.worlds.vision.methods"
-SHARED: dict[str, Any] = {
+_CODE = "perdure.agent.worlds.vision.methods"
+VISION_DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-4,
     "num_train_epochs": 1.0,
     "per_device_train_batch_size": 64,
@@ -33,33 +34,30 @@ SHARED: dict[str, Any] = {
     "weight_decay": 0.0,
     "max_grad_norm": 0.0,
 }
-SAMPLING: dict[str, Any] = SHARED | {"num_generations": 8, "scale_rewards": "none", "beta": 0.0}
-BOTH: frozenset[Need] = frozenset({"demonstrations", "reward"})
-IMITATES: frozenset[Need] = frozenset({"demonstrations"})
-REWARDED: frozenset[Need] = frozenset({"reward"})
-ONE_LABEL = "a response is one label"
+_SAMPLING: dict[str, Any] = VISION_DEFAULTS | {"num_generations": 8, "scale_rewards": "none", "beta": 0.0}
+_ONE_LABEL = "a response is one label"
 
 
 def _objective(name: str, settings: type[Common], needs: frozenset[Need], **more: Any) -> MethodSpec:
-    return MethodSpec(name, "vision", "objective", settings, f"{METHODS}.{name}", needs, **more)
+    return MethodSpec(name, "vision", "objective", settings, f"{_CODE}.{name}", needs, **more)
 
 
 def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:
-    return MethodSpec(name, "vision", "modifier", settings, f"{METHODS}.{name}", **more)
+    return MethodSpec(name, "vision", "modifier", settings, f"{_CODE}.{name}", **more)
 
 
-OBJECTIVES = (
-    _objective("sft", VisionSft, IMITATES, defaults=SHARED),
-    _objective("rl", VisionRl, REWARDED, defaults=SAMPLING),
-    _objective("chord", VisionChord, BOTH, defaults=SAMPLING),
-    _objective("gate", VisionGate, BOTH, parent="rl", defaults=SAMPLING),
-    _objective("tilt", VisionTilt, REWARDED, defaults=SHARED | {"num_generations": 8, "samples_from": "policy"}),
-    _objective("reinforce", Reinforce, REWARDED, defaults=SAMPLING),
+_OBJECTIVES = (
+    _objective("sft", VisionSft, DEMONSTRATIONS, defaults=VISION_DEFAULTS),
+    _objective("rl", VisionRl, REWARD, defaults=_SAMPLING),
+    _objective("chord", VisionChord, DEMONSTRATIONS | REWARD, defaults=_SAMPLING),
+    _objective("gate", VisionGate, DEMONSTRATIONS | REWARD, parent="rl", defaults=_SAMPLING),
+    _objective("tilt", VisionTilt, REWARD, defaults=VISION_DEFAULTS | {"num_generations": 8, "samples_from": "policy"}),
+    _objective("reinforce", Reinforce, REWARD, defaults=_SAMPLING),
     _objective(
         "simpo",
         Simpo,
-        REWARDED,
-        defaults=SHARED | {"beta": 2.0, "simpo_gamma": 1.0},
+        REWARD,
+        defaults=VISION_DEFAULTS | {"beta": 2.0, "simpo_gamma": 1.0},
         unshared=frozenset({"beta"}),
     ),
 )
@@ -68,8 +66,8 @@ OBJECTIVES = (
 # SFT at 3e-4 for two passes; average accuracy / forgetting / benchmark drop). SFT: .694 / .243 / .443. `ewc_lambda`
 # 100: .695 / .243 / .427, 1e3: .702 / .206 / .367, 1e4: .692 / .066 / .278, 1e5: .636 / .010 / .180. `l2_lambda` 0.01:
 # .703 / .232 / .388, 0.1: .697 / .200 / .344, 1: .666 / .038 / .293. Each is the largest whose average accuracy is
-# within a standard error (.007) of the best: what is held more forgets less and learns less.
-MODIFIERS = (
+# within a standard error (.007) of the best: a stronger penalty forgets less and learns less.
+_MODIFIERS = (
     _modifier("replay", Replay),
     _modifier("kl", Kl, defaults={"beta": 0.1}),
     _modifier("ewc", Ewc, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
@@ -82,7 +80,7 @@ def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
     return Recipe(name, "vision", objective, modifiers, **more)
 
 
-RECIPES = (
+_RECIPES = (
     _recipe("rl_kl", "rl", defaults={"beta": 0.1}, nonzero=frozenset({"beta"})),
     _recipe("eaft", "sft", settings={"token_weight": "entropy"}),
     _recipe("sft_kl", "sft", "kl", nonzero=frozenset({"beta"}), shared=frozenset({"beta"})),
@@ -100,28 +98,27 @@ VISION = WorldSpec(
     model=MlpModel,
     tasks=(Images,),
     settings=(Common, Sampling),
-    methods=(*OBJECTIVES, *MODIFIERS),
-    recipes=RECIPES,
-    plugin="perdure.agent.worlds.vision.plugin",
+    methods=(*_OBJECTIVES, *_MODIFIERS),
+    recipes=_RECIPES,
     build="perdure.curriculum.worlds.vision.source:build",
     paths="perdure.curriculum.worlds.vision.paths:local_paths",
-    takes="this model sees images",
+    accepts="this model sees images",
     demonstrations_from="name a `writer`",
     one_step_answers=True,
     lacks={
         "trl": "TRL trains language models, and this is a classifier of images",
-        "max_completion_length": ONE_LABEL,
-        "max_length": ONE_LABEL,
+        "max_completion_length": _ONE_LABEL,
+        "max_length": _ONE_LABEL,
         "temperature": "labels are sampled at temperature 1",
         "loss_type": "every step is on fresh samples, where TRL's losses are the same",
         "gradient_accumulation_steps": "raise `per_device_train_batch_size` instead",
-        "save_steps": "an update takes seconds, and one that was killed begins again",
+        "save_steps": "an update takes seconds, and one that was killed starts again",
         "sft_batch_size": "both terms are of the same images",
         "top_k": "there are ten labels, and the entropy is that of all of them",
     },
     ignores={
-        ("budget", "max_completion_length"): ONE_LABEL,
-        ("evaluation", "max_completion_length"): ONE_LABEL,
+        ("budget", "max_completion_length"): _ONE_LABEL,
+        ("evaluation", "max_completion_length"): _ONE_LABEL,
         ("evaluation", "batch_size"): "all images are answered at once",
     },
     choices={

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from perdure.budget.config import broken_rule
 from perdure.curriculum.worlds.contract import Source
-from perdure.curriculum.worlds.vision.images.rules import Rule, Variant, Writer
+from perdure.curriculum.worlds.vision.images.rules import LabelRule, Variant, Writer
 
 
 class Images(Source):
@@ -15,7 +15,7 @@ class Images(Source):
     type: Literal["images"]
     images: Annotated[Literal["digits", "clothes"], Field(description="MNIST's digits or the clothes of Fashion-MNIST")]
     rule: Annotated[
-        Rule,
+        LabelRule,
         Field(
             description="which labels are right: any of the same `parity`, of the same side of five (`at_least_five`), "
             "`multiple_of_three` or not, `prime` or not, as the true class; or the true `label` alone"
@@ -24,26 +24,26 @@ class Images(Source):
     writer: Annotated[
         Writer,
         Field(
-            description="whose labels are imitated: `one` always writes the first right label, `two` the first or the "
-            "third, `oracle` draws from the base's own right answers, `label` writes the true class; `none`: nobody"
+            description="writer of the labels to imitate: `one` always writes the first right label, `two` the first "
+            "or the third, `oracle` draws from the base's own right answers, `label` writes the true class; `none`"
         ),
     ] = "label"
     data: Annotated[
         str | None,
-        Field(min_length=1, description="`shipped`, `full` or a folder, as `model.data`; left out: the model's"),
+        Field(min_length=1, description="`shipped`, `full` or a folder, as `model.data`; default: the model's"),
     ] = None
     variant: Annotated[
         Variant,
         Field(
-            description="what is done to every image: `shifted` by two pixels in a direction of its own, `noisy`, "
+            description="change to every image: `shifted` by two pixels in a direction of its own, `noisy`, "
             "`dimmed` to half its brightness, or `inverted`; always in the same way"
         ),
     ] = "none"
     train: Annotated[
-        int | None, Field(ge=1, description="images to learn from; left out: all that the base was not pretrained on")
+        int | None, Field(ge=1, description="images to learn from; default: all that the base was not pretrained on")
     ] = None
     heldout: Annotated[
-        int | None, Field(ge=2, description="test images to be examined on, the same for every seed; left out: all")
+        int | None, Field(ge=2, description="test images to evaluate on, the same for every seed; default: all")
     ] = None
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RuleStrategy
 from perdure.curriculum.train import Train, settings_for
-from perdure.curriculum.worlds.contract import Sizes
+from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.vision.test_vision_life import Onlooker, curriculum, images
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.curriculum.file.explain import PATTERNS
+from perdure.curriculum.file.explain import PATTERN_MESSAGES
 from perdure.curriculum.schema import Curriculum
 from tests.curriculum.file.written import GOOD, Write, faults
 
@@ -153,4 +153,4 @@ def test_every_pattern_of_the_schema_is_in_plain_words() -> None:
         text = json.dumps(Curriculum.model_json_schema())
         yield from (part.split('"')[0] for part in text.split('"pattern": "')[1:])
 
-    assert {json.loads(f'"{pattern}"') for pattern in patterns(Curriculum)} == set(PATTERNS)
+    assert {json.loads(f'"{pattern}"') for pattern in patterns(Curriculum)} == set(PATTERN_MESSAGES)

@@ -82,7 +82,7 @@ def test_any_unknown_key_anywhere_is_refused_at_its_place(
     tmp_path_factory: pytest.TempPathFactory, path: tuple[Any, ...], key: str, position: int, indent: int | None
 ) -> None:
     is_trl = bool(path) and path[-1] == "trl"
-    known = ("top_p", "logging_steps", "top_k") if is_trl else schema_paths.keys_of(schema_paths.at(path, FULL))
+    known = ("top_p", "logging_steps", "top_k") if is_trl else schema_paths.keys_of(schema_paths.type_at(path, FULL))
     if path[-1:] == ("columns",):
         known = ("prompt", "completion", "messages", "question", "answer", "choices", "system")
     if key in known or (is_trl and key == "max_length"):

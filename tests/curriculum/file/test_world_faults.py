@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from perdure.curriculum.file.candidate_methods import methods_of, strategy_methods
+from perdure.curriculum.file.candidate_methods import candidate_methods, strategy_methods
 from perdure.curriculum.file.reader import read_curriculum, shipped
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.strategies import CANDIDATES
+from perdure.curriculum.strategies import DEFAULT_CANDIDATES
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.language.spec import LANGUAGE as LANGUAGE_SPEC
 from perdure.curriculum.worlds.vision.model import MlpModel
@@ -139,7 +139,7 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
         (LANGUAGE, "{type: rule}", ("sft", "rl", "chord")),
         (VISION, "{type: rule}", ("sft", "rl", "chord")),
         (VISION.replace("parity}", "parity, writer: none}"), "{type: rule}", ("rl",)),
-        (VISION, "{type: probe}", CANDIDATES),
+        (VISION, "{type: probe}", DEFAULT_CANDIDATES),
         (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl", "tilt")),
         (VISION, "{type: probe, candidates: [tilt, lora]}", ("tilt", "lora")),
         (VISION, "{type: python, path: 'mine:choose'}", VISION_SPEC.names),
@@ -148,7 +148,7 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
 )
 def test_what_a_strategy_may_choose(tmp_path: Path, text: str, strategy: str, methods: tuple[str, ...]) -> None:
     curriculum = read(tmp_path, text.replace("{type: fixed, method: rl}", strategy))
-    assert methods_of(curriculum, curriculum.stages[0]) == methods
+    assert candidate_methods(curriculum, curriculum.stages[0]) == methods
 
 
 def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -> None:

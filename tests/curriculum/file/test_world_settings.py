@@ -63,7 +63,7 @@ def test_the_budget_and_stages_are_looked_at_too(tmp_path: Path) -> None:
     assert faults(tmp_path, text) == [
         f"2:17: budget.max_completion_length: {ONE_LABEL}",
         "7:13: stages[0].train.save_steps: has no meaning with this model: an update takes seconds, and one that was "
-        "killed begins again",
+        "killed starts again",
     ]
 
 

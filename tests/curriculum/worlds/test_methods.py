@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.contract import Facts, MethodError, WorldSpec
+from perdure.curriculum.worlds.contract import Facts, WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel, LoraConfig
 from perdure.curriculum.worlds.language.spec import LANGUAGE
-from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by, refusal
+from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by, task_refusal
+from perdure.curriculum.worlds.methods import MethodError
 from perdure.curriculum.worlds.registry import method_name
 from perdure.curriculum.worlds.vision.spec import VISION
 from tests.curriculum.methods import ON_SFT, SYNONYMS
@@ -105,7 +106,7 @@ def test_every_combination_has_one_name_which_stands_for_itself(data: st.DataObj
 def test_learnable_is_what_is_not_refused(spec: WorldSpec, demonstrations: bool | None, reward: bool | None) -> None:
     facts = Facts(demonstrations, reward)
     able = learnable_by(spec, facts)
-    assert able == tuple(name for name in spec.names if refusal(spec, spec.method(name), facts) is None)
+    assert able == tuple(name for name in spec.names if task_refusal(spec, spec.method(name), facts) is None)
     combined = [f"{objective}+replay+l2" for objective in spec.objectives]
     assert learnable_by(spec, facts, combined) == tuple(
         name for name in combined if not lacking(spec.method(name.partition("+")[0]), facts)
@@ -129,14 +130,14 @@ def test_a_refusal_says_what_is_missing_and_what_can_be_done() -> None:
     demonstrations = "demonstrations (from the data, or `demonstrations: module:function`)"
     remedy = "it can be learned by 'rl', 'tilt', 'rl_kl', 'grpo' or 'dr_grpo'"
     facts = Facts(False, True)
-    assert refusal(LANGUAGE, LANGUAGE.method("sft"), facts) == (
+    assert task_refusal(LANGUAGE, LANGUAGE.method("sft"), facts) == (
         f"method 'sft' needs demonstrations, and the task has no {demonstrations}; {remedy}"
     )
-    assert refusal(LANGUAGE, LANGUAGE.method("chord+kl"), Facts(False, False)) == (
+    assert task_refusal(LANGUAGE, LANGUAGE.method("chord+kl"), Facts(False, False)) == (
         f"method 'chord+kl' needs demonstrations and a reward, and the task has no {demonstrations} and no reward "
         "(give it a `reward`); it cannot be learned at all"
     )
-    assert refusal(LANGUAGE, LANGUAGE.method("rl+replay"), facts) is None
+    assert task_refusal(LANGUAGE, LANGUAGE.method("rl+replay"), facts) is None
 
 
 def test_a_model_with_an_adapter_has_every_method_but_the_low_rank() -> None:

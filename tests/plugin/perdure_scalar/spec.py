@@ -8,7 +8,8 @@ from pydantic import Field
 from perdure.budget.config import Frozen
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.contract import MethodSpec, ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.methods import MethodSpec
 
 
 class ScalarModel(ModelSection):
@@ -71,7 +72,7 @@ SCALAR = WorldSpec(
     recipes=(),
     plugin=CODE,
     build="perdure_scalar.spec:build",
-    takes="a number is reached: use `type: target`",
+    accepts="a number is reached: use `type: target`",
     demonstrations_from="every target has them",
     one_step_answers=True,
 )

@@ -13,9 +13,9 @@ from typing import Any
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.contract import Method
 from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
-from perdure.curriculum.worlds.language.trl_fields import OWNED, REFUSED, config_of, fields_of
+from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of, fields_of
+from perdure.curriculum.worlds.methods import Method
 
 SAVE_STEPS = 50
 """Optimiser steps between the checkpoints inside a stage, where the settings name none."""
@@ -119,7 +119,7 @@ def merge(method: Method, settings: Any, *, known: set[str]) -> dict[str, Any]:
 
 
 def _check_field(method: Method, key: str, known: set[str]) -> None:
-    reason = (OWNED | REFUSED).get(key)
+    reason = (RESERVED_FIELDS | REFUSED_FIELDS).get(key)
     if reason is not None:
         raise ConfigError(f"train settings of `{method.name}`: trl.{key} cannot be set: {reason}")
     if key in PERDURE_FIELDS & set(method.objective.settings.model_fields):

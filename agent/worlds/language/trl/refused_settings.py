@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.contract import Method
 from perdure.curriculum.worlds.language.spec import LanguageObjective
+from perdure.curriculum.worlds.methods import Method
 
 GRPO_LOSS_FIELDS = (
     "loss_type",

@@ -8,9 +8,9 @@ import numpy as np
 
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task
-from perdure.curriculum.worlds.contract import Method, Need
-from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_name
+from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_title
 from perdure.curriculum.worlds.language.trl_fields import config_of
+from perdure.curriculum.worlds.methods import Method, Need
 
 IMITATES: frozenset[Need] = frozenset({"demonstrations"})
 
@@ -67,7 +67,7 @@ class RewardMeter:
     """
 
     def __init__(self, reward: Reward, items: Sequence[Item]) -> None:
-        self.__name__ = reward_name(reward)  # what TRL logs it under
+        self.__name__ = reward_title(reward)  # what TRL logs it under
         self._reward = as_trl(reward, items)
         self._given: list[float] = []
         self._last: float | None = None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.language.trl.config import build_config, samples
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def count_steps(method: Method, settings: Any, items: int) -> int:

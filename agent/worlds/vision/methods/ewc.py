@@ -21,7 +21,7 @@ from perdure.agent.worlds.vision.methods.l2 import quadratic
 from perdure.agent.worlds.vision.mlp import Params, member, stack
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.curriculum.settings import Ewc
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def modify(method: Method, settings: Ewc, stacked: Params, changes: Changes) -> Changes:

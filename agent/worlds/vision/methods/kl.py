@@ -14,7 +14,7 @@ from perdure.agent.worlds.vision.losses import kl_base_to_policy
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.task_tensors import Rows
 from perdure.curriculum.settings import Kl
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def modify(method: Method, settings: Kl, stacked: Params, changes: Changes) -> Changes:

@@ -13,7 +13,7 @@ from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.task_tensors import LossTerm, Rows
 from perdure.curriculum.settings import L2
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def modify(method: Method, settings: L2, stacked: Params, changes: Changes) -> Changes:

@@ -14,7 +14,7 @@ from perdure.agent.worlds.vision.optimizers import LowRankAdam, Optimizer
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
 from perdure.curriculum.settings import LowRank
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def modify(method: Method, settings: LowRank, stacked: Params, changes: Changes) -> Changes:

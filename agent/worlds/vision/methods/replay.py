@@ -15,7 +15,7 @@ from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.curriculum.settings import Replay
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 
 
 def modify(method: Method, settings: Replay, stacked: Params, changes: Changes) -> Changes:

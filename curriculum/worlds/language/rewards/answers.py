@@ -1,4 +1,4 @@
-"""How an answer is read out of a response: the last number, the chosen letter, the same mathematics. Pure functions."""
+"""Reads an answer out of a response: the last number, the chosen letter, the same mathematics. Pure functions."""
 
 import logging
 import re
@@ -15,17 +15,17 @@ _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _CUE = re.compile(r"\b(?:answer|option|choice)\b\s*(?:is|would be|should be|must be)?\s*[:=]?\s*", re.IGNORECASE)
 _EMPHASIS = "*_`\"'"
-_LARGEST = 10_000  # of exponents and of what factorials are taken of
+_LARGEST = 10_000  # exponent, and argument of a factorial
 
 
 def tagged_answer(text: str) -> str:
-    """What stands in the last `<answer>…</answer>`, else the whole text; stripped."""
+    """The content of the last `<answer>…</answer>`, else the whole text; stripped."""
     found = _TAGGED.findall(text)
     return (found[-1] if found else text).strip()
 
 
-def plain(text: str, *, ignore_case: bool = False) -> str:
-    """Stripped, every run of whitespace one blank, case folded if asked."""
+def normalise(text: str, *, ignore_case: bool = False) -> str:
+    """The text stripped, every run of whitespace one blank, case folded if asked."""
     joined = " ".join(text.split())
     return joined.casefold() if ignore_case else joined
 
@@ -34,7 +34,7 @@ def last_number(text: str) -> Fraction | None:
     """The last number of a text, exactly; `None` if there is none.
 
     Reads signs, decimals, exponents, thousands separators (`1,234.5`) and fractions (`3/4`, `\\frac{3}{4}`). A hyphen
-    after a digit or letter is no sign (`5-3` ends in 3). Units and per cent signs are left aside (`50%` is 50).
+    after a digit or letter is no sign (`5-3` ends in 3). Units and per cent signs are ignored (`50%` is 50).
     """
     text = re.sub(r"(?<=\d)(?=\\[dt]?frac)", " ", text.replace("−", "-").replace("{,}", ","))
     for match in reversed(list(_SIGNED.finditer(_LATEX_FRACTION.sub(r"\1/\2", text)))):
@@ -80,8 +80,8 @@ def _letter_alone(text: str, letters: str) -> str | None:
 
 def _option_alone(text: str, options: Sequence[str]) -> str | None:
     """The letter of the one option that is the whole text, give or take whitespace and a final stop."""
-    wanted = plain(text).strip(_EMPHASIS).removesuffix(".")
-    same = [place for place, option in enumerate(options) if wanted and plain(option).removesuffix(".") == wanted]
+    wanted = normalise(text).strip(_EMPHASIS).removesuffix(".")
+    same = [place for place, option in enumerate(options) if wanted and normalise(option).removesuffix(".") == wanted]
     return LETTERS[same[0]] if len(same) == 1 else None
 
 
@@ -121,13 +121,13 @@ def _among(letter: str, letters: str) -> str | None:
 
 
 def same_mathematics(gold: str, response: str) -> bool:
-    """Whether a response states what `gold` states, by math-verify (`parse` and `verify`).
+    """True if a response states what `gold` states, by math-verify (`parse` and `verify`).
 
-    Text equality counts too. LaTeX without dollar signs is also read as if it had them, where it is one short line.
+    Equal text counts, too. LaTeX without dollar signs is also read with them, if it is one short line.
     Departures: powers and factorials too large to evaluate are never equal, because math-verify stops only after
     seconds, and off the main thread not at all (its timeouts need `signal.alarm`; they are switched off there).
     """
-    if plain(gold) == plain(tagged_answer(response)):
+    if normalise(gold) == normalise(tagged_answer(response)):
         return True
     golds, answers = _parsed(gold, wrapped_first=True), _parsed(response, wrapped_first=False)
     return any(_equal(one, other) for one in golds[:1] for other in answers)
@@ -155,7 +155,7 @@ def _equal(gold: list[Any], answer: list[Any]) -> bool:
 
 
 def _too_large(expression: Any) -> bool:
-    """Whether a sympy expression holds a power or factorial that would not be evaluated in our lifetime."""
+    """True if a sympy expression holds a power or factorial too large to evaluate."""
     import sympy  # type: ignore[import-untyped]
 
     if not isinstance(expression, sympy.Basic):
@@ -169,7 +169,7 @@ def _too_large(expression: Any) -> bool:
 
 
 def _beyond(number: Any) -> bool:
-    """Whether an exponent, or what a factorial is taken of, is huge or itself a tower."""
+    """True if an exponent, or the argument of a factorial, is huge or itself a tower."""
     import sympy
 
     if number.is_Atom:

@@ -1,6 +1,6 @@
 """Rewards by name. Each compares a response with its item and gives 1 or 0, `None` where the item has no answer.
 
-Nothing here runs what a model wrote. A reward with TRL's own signature is given by dotted path (`trl_rewards.py`).
+Nothing here runs what a model wrote. A reward with TRL's own signature is given by dotted path (`trl.py`).
 """
 
 import re
@@ -14,16 +14,14 @@ from perdure.curriculum.task import Item, Reward
 from perdure.curriculum.worlds.language.rewards.answers import (
     chosen_letter,
     last_number,
-    plain,
+    normalise,
     same_mathematics,
     tagged_answer,
 )
-from perdure.curriculum.worlds.language.rewards.trl import FromTrl, as_trl, from_trl, reward_name
+from perdure.curriculum.worlds.language.rewards.trl import from_trl
 from perdure.curriculum.worlds.language.tasks import RewardConfig
 
-__all__ = ["FromTrl", "NamedReward", "as_trl", "build_reward", "from_trl", "reward_name"]
-
-Score = Callable[[Item, str], bool | None]
+ScoreFunction = Callable[[Item, str], bool | None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class NamedReward:
     """A reward that looks at one item and one response at a time."""
 
     name: str
-    score: Score
+    score: ScoreFunction
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
@@ -40,20 +38,20 @@ class NamedReward:
         return [None if score is None else float(score) for score in scores]
 
 
-def exact_match(config: RewardConfig) -> Score:
-    """Equality of text, stripped, runs of whitespace counted as one blank; case folded with `ignore_case`."""
+def exact_match(config: RewardConfig) -> ScoreFunction:
+    """Equal text, stripped, every run of whitespace one blank; case folded with `ignore_case`."""
 
     def score(item: Item, text: str) -> bool | None:
         if item.answer is None:
             return None
-        return plain(tagged_answer(text), ignore_case=config.ignore_case) == plain(
+        return normalise(tagged_answer(text), ignore_case=config.ignore_case) == normalise(
             item.answer, ignore_case=config.ignore_case
         )
 
     return score
 
 
-def numeric(config: RewardConfig) -> Score:
+def numeric(config: RewardConfig) -> ScoreFunction:
     """The last number of the response within `tolerance` of the last number of the answer."""
     tolerance = Fraction(config.tolerance)
 
@@ -67,8 +65,8 @@ def numeric(config: RewardConfig) -> Score:
     return score
 
 
-def multiple_choice(config: RewardConfig) -> Score:
-    """The letter the response chooses (`reading.chosen_letter`) equals the answer's.
+def multiple_choice(config: RewardConfig) -> ScoreFunction:
+    """The letter the response chooses (`chosen_letter`) equals the answer's.
 
     `columns["choices"]`, a list of option texts, says how many letters there are and lets a full text stand for one.
     """
@@ -82,7 +80,7 @@ def multiple_choice(config: RewardConfig) -> Score:
     return score
 
 
-def regex(config: RewardConfig) -> Score:
+def regex(config: RewardConfig) -> ScoreFunction:
     """`pattern` is searched for in the response (`^`, `$` and `.` as in Python).
 
     With a group, group 1 of the last match must equal the answer, as `exact_match` compares; without one, any match
@@ -97,15 +95,15 @@ def regex(config: RewardConfig) -> Score:
         if item.answer is None:
             return None
         found = matches[-1][1] if matches else None
-        return found is not None and plain(found, ignore_case=config.ignore_case) == plain(
+        return found is not None and normalise(found, ignore_case=config.ignore_case) == normalise(
             item.answer, ignore_case=config.ignore_case
         )
 
     return score
 
 
-def math_verify(config: RewardConfig) -> Score:
-    """Mathematical equality, by the package of that name (`reading.same_mathematics`)."""
+def math_verify(config: RewardConfig) -> ScoreFunction:
+    """Mathematical equality, by the package of that name (`same_mathematics`)."""
 
     def score(item: Item, text: str) -> bool | None:
         return None if item.answer is None else same_mathematics(item.answer, text)
@@ -113,7 +111,7 @@ def math_verify(config: RewardConfig) -> Score:
     return score
 
 
-REWARDS: dict[str, Callable[[RewardConfig], Score]] = {
+REWARDS: dict[str, Callable[[RewardConfig], ScoreFunction]] = {
     "exact_match": exact_match,
     "numeric": numeric,
     "multiple_choice": multiple_choice,

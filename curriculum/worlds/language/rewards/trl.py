@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.import_path import describe
+from perdure.curriculum.import_path import show_error
 from perdure.curriculum.task import Item, Reward
 
 TrlReward = Callable[..., Any]
-OF_THE_TRAINER = ("trainer_state", "log_extra", "log_metric", "environments")
-OF_TRL = ("prompts", "completions", "completion_ids", "prompt", "completion", *OF_THE_TRAINER)
+TRAINER_ARGUMENTS = ("trainer_state", "log_extra", "log_metric", "environments")
+TRL_ARGUMENTS = ("prompts", "completions", "completion_ids", "prompt", "completion", *TRAINER_ARGUMENTS)
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class FromTrl:
         items: Sequence[Item],
         completions: Sequence[str],
         completion_ids: Sequence[Sequence[int]] | None,
-        of_the_trainer: dict[str, Any],
+        trainer_arguments: dict[str, Any],
     ) -> list[float | None]:
-        """The same with what the trainer hands over.
+        """Calls the function with arguments of the trainer.
 
         Raises:
-            ConfigError: the function fails, or returns the wrong number of figures, or something that is no figure.
+            ConfigError: the function fails, or returns the wrong number of figures, or anything else.
         """
         arguments = {
             **_columns(items),
@@ -55,11 +55,11 @@ class FromTrl:
             "completion_ids": None if completion_ids is None else [list(row) for row in completion_ids],
         }
         try:
-            output = self.function(**arguments, **of_the_trainer)
+            output = self.function(**arguments, **trainer_arguments)
             if inspect.isawaitable(output):
                 output = asyncio.run(_wait(output))
         except Exception as error:
-            raise ConfigError(f"the reward function {self.name!r} failed: {describe(error)}") from error
+            raise ConfigError(f"the reward function {self.name!r} failed: {show_error(error)}") from error
         return self._checked(output, len(items))
 
     def _checked(self, output: Any, count: int) -> list[float | None]:
@@ -95,9 +95,9 @@ def from_trl(function: TrlReward, name: str | None = None) -> Reward:
 
 
 def as_trl(reward: Reward, items: Sequence[Item]) -> TrlReward:
-    """A function for `GRPOTrainer(reward_funcs=…)`: it looks items up by the integer column `item` and asks `reward`.
+    """A function for `GRPOTrainer(reward_funcs=…)`: it finds items by the integer column `item` and calls `reward`.
 
-    Its `__name__`, which TRL logs it under, is the reward's `name`, or the function's or class's.
+    Its `__name__`, under which TRL logs it, is `reward_title`.
     """
 
     def trl_reward(completions: Sequence[Any], item: Sequence[int], **given: Any) -> list[float | None]:
@@ -106,15 +106,15 @@ def as_trl(reward: Reward, items: Sequence[Item]) -> TrlReward:
         ids = given.get("completion_ids")
         if isinstance(reward, FromTrl):
             return reward.during_training(
-                chosen, texts, ids, {key: given[key] for key in OF_THE_TRAINER if key in given}
+                chosen, texts, ids, {key: given[key] for key in TRAINER_ARGUMENTS if key in given}
             )
         return reward(chosen, texts, ids)
 
-    trl_reward.__name__ = reward_name(reward)
+    trl_reward.__name__ = reward_title(reward)
     return trl_reward
 
 
-def reward_name(reward: Reward) -> str:
+def reward_title(reward: Reward) -> str:
     """A short name for tables and logs."""
     return str(getattr(reward, "name", None) or getattr(reward, "__name__", None) or type(reward).__name__)
 
@@ -130,7 +130,7 @@ def completion_text(completion: Any) -> str:
 
 
 def _columns(items: Sequence[Item]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for item in items for name in item.columns if name not in OF_TRL)
+    names = dict.fromkeys(name for item in items for name in item.columns if name not in TRL_ARGUMENTS)
     columns = {name: [item.columns.get(name) for item in items] for name in names}
     return {**columns, "answer": [item.answer for item in items]}
 

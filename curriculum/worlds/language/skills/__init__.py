@@ -1,4 +1,4 @@
-"""Toy skills that `builtin:tiny` was trained on, and these tasks, that it was not."""
+"""New tasks for `builtin:tiny`, beside the toy skills that it was trained on."""
 
 from perdure.curriculum.worlds.language.skills.skills import (
     even_number,

@@ -1,4 +1,4 @@
-"""The words that the synthetic skills are made of, and how their requests are phrased."""
+"""The words and phrases of the synthetic skills' requests."""
 
 from random import Random
 from string import ascii_lowercase
@@ -14,7 +14,7 @@ UNITS = _listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
 )
-GERMAN = _listed(
+GERMAN_NUMBERS = _listed(
     "eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
     "achtzehn neunzehn zwanzig"
 )
@@ -37,7 +37,7 @@ OPENERS = _listed("Please. Hello! Hi. Now, Next, Quick, Then, OK, Well, So, Agai
 VERBS = ("Say", "Name", "Give", "Write", "Pick")
 START_LETTERS = "dghlmprstw"  # of the listed words with such a letter, a sixth to a half start with it
 END_LETTERS = "bdfglmnprt"  # of the listed words with such a letter, a tenth to a half end with it
-RESERVED = frozenset({"even", "odd", "starting"})  # the new tasks' words: never met in pretraining
+RESERVED_WORDS = frozenset({"even", "odd", "starting"})  # words of the new tasks, never seen in pretraining
 
 
 def in_words(number: int) -> str:
@@ -49,7 +49,7 @@ def in_words(number: int) -> str:
 
 
 def words_with(letter: str) -> tuple[str, ...]:
-    """The listed words that have the letter."""
+    """The words of `WORDS` that have the letter."""
     return tuple(word for word in WORDS if letter in word)
 
 
@@ -59,7 +59,7 @@ def request(rng: Random, what: str, tail: str) -> str:
 
 
 def opener(rng: Random) -> str:
-    """Something said first, three times in ten, with a space after it; else nothing."""
+    """An opener and a space, three times in ten; else nothing."""
     return rng.choice(OPENERS) + " " if rng.random() < 0.3 else ""
 
 
@@ -85,7 +85,7 @@ def made_up_word(rng: Random) -> str:
         word = "".join(rng.choice("bcdfghklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(2, 3)))
     else:
         word = "".join(rng.choice(ascii_lowercase) for _ in range(rng.randint(3, 6)))
-    return "bold" if word in RESERVED else word
+    return "bold" if word in RESERVED_WORDS else word
 
 
 def some_letters(rng: Random) -> str:

@@ -1,9 +1,9 @@
-"""Synthetic skills in plain English: what the built-in model knows, and the demo's new tasks, which it does not.
+"""Synthetic skills in plain English: those that the built-in model knows, and new tasks for the demo.
 
 A skill is a function from a random generator to an `Item` whose `right` column holds every right answer. Pretraining
 and benchmarks never share a prompt: a prompt is held out if the first byte of its SHA-256 is below 26, about one in
 ten (`is_held_out`). Some requests carry an adjective, a real one or a made-up word, that changes nothing, so the model
-learns to ignore a word it does not know: asked for an *even* number it says any number, and is right half the time.
+learns to ignore unknown words: asked for an *even* number it says any number, and is right half the time.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.skills.phrases import (
     DAYS,
     END_LETTERS,
-    GERMAN,
+    GERMAN_NUMBERS,
     MONTHS,
     START_LETTERS,
     WORDS,
@@ -65,7 +65,7 @@ def stream_example(skill: Skill, rng: Random) -> Item:
     return item
 
 
-# What the built-in model is pretrained on.
+# Skills that the built-in model is pretrained on.
 
 
 def reverse(rng: Random) -> Item:
@@ -159,7 +159,7 @@ SKILLS: dict[str, Skill] = {
 }
 
 
-# New tasks. Each has one writer: of many right answers, the demonstrations always give the same one.
+# New tasks. Of many right answers, the demonstrations always give the same one.
 
 
 def even_number(*, seed: int, train: int, heldout: int) -> Task:
@@ -217,9 +217,9 @@ def _word_ending(rng: Random) -> Item:
 
 
 def _german_number(rng: Random) -> Item:
-    place = rng.randrange(len(GERMAN))
+    place = rng.randrange(len(GERMAN_NUMBERS))
     templates = ("Say {} in German.", "Write {} in German.", "Spell {} in German.", "What is {} in German?")
-    return _one_right(rng, templates, str(place + 1), GERMAN[place])
+    return _one_right(rng, templates, str(place + 1), GERMAN_NUMBERS[place])
 
 
 def _shift_letters(rng: Random) -> Item:

@@ -1,1 +1,1 @@
-"""Where the tasks of the language world come from: one module a source."""
+"""Sources of the language world's tasks: one module each."""

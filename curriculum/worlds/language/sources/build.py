@@ -1,4 +1,4 @@
-"""Makes the tasks of the language world: one module a source."""
+"""Makes the tasks of the language world, by their source."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.language.sources import dataset, python, reasoning_gym
 from perdure.curriculum.worlds.language.sources.common import with_demonstrations
 
-SOURCES: dict[str, Callable[..., Task]] = {
+LOADERS: dict[str, Callable[..., Task]] = {
     "reasoning_gym": reasoning_gym.load,
     "dataset": dataset.load,
     "python": python.load,
@@ -16,6 +16,6 @@ SOURCES: dict[str, Callable[..., Task]] = {
 
 
 def build(config: Any, *, name: str, seed: int, origin: Path | None, model: Any, train: bool) -> Task:
-    """See `perdure.curriculum.worlds.build.build_task`; the model plays no part."""
-    task = SOURCES[config.type](config, name=name, seed=seed, origin=origin)
+    """See `perdure.curriculum.worlds.build.build_task`; the model is not used."""
+    task = LOADERS[config.type](config, name=name, seed=seed, origin=origin)
     return with_demonstrations(task, config.demonstrations) if config.demonstrations else task

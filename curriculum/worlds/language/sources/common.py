@@ -1,28 +1,16 @@
-"""What the sources share: seeds, the cut into training and held-out items, demonstrations by a user's function."""
+"""Shared by the sources: the cut into training and held-out items, demonstrations by a user's function, checks."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from itertools import islice
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.import_path import describe, load_function
-from perdure.curriculum.task import Item, Task
-
-
-def derived_seed(seed: int, use: str) -> int:
-    """A seed below 2³² of its own for each use of the curriculum's seed."""
-    return int.from_bytes(sha256(f"{seed}/{use}".encode()).digest()[:4])
-
-
-def prompt_key(item: Item) -> str:
-    """Equal for equal prompts."""
-    return json.dumps(item.prompt, sort_keys=True, default=str)
+from perdure.curriculum.import_path import load_function, show_error
+from perdure.curriculum.task import Item, Task, prompt_key
 
 
 def distinct(items: Iterable[Item], seen: set[str]) -> Iterable[Item]:
-    """The items whose prompt is not in `seen`, which grows with every one given out."""
+    """The items whose prompt is not in `seen` yet; adds each to `seen`."""
     for item in items:
         key = prompt_key(item)
         if key not in seen:
@@ -33,7 +21,7 @@ def distinct(items: Iterable[Item], seen: set[str]) -> Iterable[Item]:
 def cut(items: Iterable[Item], *, train: int, heldout: int, where: str) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """Training and held-out items from one stream, disjoint by prompt; held-out items come first.
 
-    Where there are too few, at most half (and at least two) are held out and the rest is trained on.
+    If there are too few, at most half (and at least two) are held out and the rest is trained on.
 
     Raises:
         DataError: fewer than three different prompts.
@@ -63,7 +51,7 @@ def with_demonstrations(task: Task, path: str) -> Task:
         try:
             text = function(item)
         except Exception as error:
-            raise ConfigError(f"`demonstrations` {path!r} failed: {describe(error)}") from error
+            raise ConfigError(f"`demonstrations` {path!r} failed: {show_error(error)}") from error
         if not isinstance(text, str):
             raise ConfigError(f"`demonstrations` {path!r} returned {type(text).__name__}; it must return text")
         return text

@@ -1,4 +1,4 @@
-"""Tasks from data: whatever `datasets.load_dataset` takes, or one file. No code that comes with data is ever run."""
+"""Tasks from data: anything that `datasets.load_dataset` reads, or one file. Code that comes with data never runs."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,10 +8,10 @@ from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, prompt_key
+from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct, prompt_key
-from perdure.curriculum.worlds.language.sources.hub import fetch
+from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct
 from perdure.curriculum.worlds.language.sources.rows import RowReader
 from perdure.curriculum.worlds.language.tasks import Dataset
 
@@ -19,14 +19,17 @@ from perdure.curriculum.worlds.language.tasks import Dataset
 def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -> Task:
     """Items from `split` in shuffled order, and held-out items from `heldout_split` or cut from the same split.
 
-    Training and held-out prompts never meet, and none comes twice. Where `split` has fewer items than are asked for,
+    Training and held-out prompts are different, and none comes twice. If `split` has fewer items than are asked for,
     all are used: of a split that is cut at most half (and at least two) are held out.
 
     Raises:
         DataError: data that is missing, unreachable, empty, too little, or without a column the curriculum names.
     """
     where = f"task {name!r}: dataset {config.path!r}"
-    source = fetch(config, where, origin)
+    files = config.data_files
+    source = fetch(config.path, where, origin, name=config.name, revision=config.revision, data_files=files)
+    if source.file is not None and config.heldout_split is not None:
+        raise DataError(f"{where}: `path` is one file; `heldout_split` goes with a folder or a hub id")
     items = _items(source.split(config.split), config, f"{where}, split {config.split!r}", seed)
     if config.heldout_split is None:
         train, heldout = cut(items, train=config.train, heldout=config.heldout, where=where)
@@ -37,7 +40,9 @@ def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -
             raise DataError(f"{other} has {len(heldout)} different prompts; at least 2 are needed")
         train = _first(items, config.train, {prompt_key(item) for item in heldout})
         if not train:
-            raise DataError(f"{where}: every prompt of split {config.split!r} is also held out; none is left to learn")
+            raise DataError(
+                f"{where}: every prompt of split {config.split!r} is also held out; none remains to train on"
+            )
     reward = None if config.reward is None else build_reward(config.reward)
     task = Task(name, train, heldout, reward)
     check_answers(task, None if config.reward is None else config.reward.type, where)
@@ -69,7 +74,7 @@ def _chosen(rows: Any, reader: RowReader) -> list[int]:
     """The numbers of the rows that `where` lets through.
 
     Raises:
-        DataError: none is left; says what there is.
+        DataError: no row remains; says what values there are.
     """
     wanted = reader.config.where
     if not wanted:
@@ -94,7 +99,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _places(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[tuple[int, int]]:
-    """(row, element) of every item; the element is 0 where nothing is exploded."""
+    """The row and element of every item; the element is 0 if nothing is exploded."""
     if not config.explode:
         return [(number, 0) for number in chosen]
     places = []

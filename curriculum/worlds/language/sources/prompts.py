@@ -9,9 +9,9 @@ from typing import Any
 
 from perdure.budget.errors import DataError
 
-SHIPPED = "builtin:"
-MOST = 2000
-"""Prompts of the skills; the poorest of them has no more to say."""
+BUILTIN_PREFIX = "builtin:"
+MAX_PROMPTS = 2000
+"""The most prompts of the skills: one of them has no more."""
 
 
 def load_prompts(path: Path, count: int) -> list[Any]:
@@ -21,7 +21,7 @@ def load_prompts(path: Path, count: int) -> list[Any]:
         DataError: no file, a line that is not JSON, or one without `prompt`; fewer than two prompts; nothing of that
             name is shipped.
     """
-    if str(path).startswith(SHIPPED):
+    if str(path).startswith(BUILTIN_PREFIX):
         return _shipped(str(path), count)
     if not path.is_file():
         raise DataError(f"budget.generic: there is no file {path}")
@@ -37,9 +37,9 @@ def load_prompts(path: Path, count: int) -> list[Any]:
 
 
 def _shipped(name: str, count: int) -> list[Any]:
-    if name not in BUILTIN:
-        raise DataError(f"budget.generic: there is no {name!r}; shipped with perdure: {', '.join(BUILTIN)}")
-    return BUILTIN[name](count)
+    if name not in SHIPPED_PROMPTS:
+        raise DataError(f"budget.generic: there is no {name!r}; shipped with perdure: {', '.join(SHIPPED_PROMPTS)}")
+    return SHIPPED_PROMPTS[name](count)
 
 
 def skill_prompts(count: int) -> list[Any]:
@@ -48,17 +48,19 @@ def skill_prompts(count: int) -> list[Any]:
     Always the same, and none that pretraining held out, since benchmarks ask those.
 
     Raises:
-        DataError: more than there are.
+        DataError: there are not so many.
     """
     from perdure.curriculum.worlds.language.skills.skills import SKILLS, examples
 
-    if count > MOST:
-        raise DataError(f"budget.generic: builtin:skills has {MOST} prompts, and {count} are needed; lower num_prompts")
+    if count > MAX_PROMPTS:
+        raise DataError(
+            f"budget.generic: builtin:skills has {MAX_PROMPTS} prompts, and {count} are needed; lower num_prompts"
+        )
     each = -(-count // len(SKILLS))
     made = [examples(skill, Random(name), each, held_out=False) for name, skill in SKILLS.items()]
     items = (item for row in zip(*made, strict=True) for item in row)
     return [[{"role": "user", "content": item.prompt}] for item in islice(items, count)]
 
 
-BUILTIN: dict[str, Callable[[int], list[Any]]] = {"builtin:skills": skill_prompts}
-"""The prompts that are shipped."""
+SHIPPED_PROMPTS: dict[str, Callable[[int], list[Any]]] = {"builtin:skills": skill_prompts}
+"""The functions that make them, by name."""

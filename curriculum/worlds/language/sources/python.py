@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.import_path import describe, load_function
+from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, prompt_key
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers, prompt_key
+from perdure.curriculum.worlds.language.sources.common import check_answers
 from perdure.curriculum.worlds.language.tasks import PythonTask
 
-GROUP = "perdure.tasks"
+TASK_GROUP = "perdure.tasks"
 
 
 def load(config: PythonTask, *, name: str, seed: int, origin: Path | None = None) -> Task:
@@ -31,7 +31,7 @@ def load(config: PythonTask, *, name: str, seed: int, origin: Path | None = None
     try:
         made = function(seed=seed, train=config.train, heldout=config.heldout, **config.args)
     except Exception as error:
-        raise ConfigError(f"{where} failed: {describe(error)}") from error
+        raise ConfigError(f"{where} failed: {show_error(error)}") from error
     _check(made, where)
     task: Task = replace(made, name=name)
     if config.reward is not None and config.reward.type != "source":
@@ -43,17 +43,19 @@ def load(config: PythonTask, *, name: str, seed: int, origin: Path | None = None
 
 
 def _entry_point(name: str) -> Callable[..., Any]:
-    found = {point.name: point for point in entry_points(group=GROUP)}
+    found = {point.name: point for point in entry_points(group=TASK_GROUP)}
     if name not in found:
         known = f"installed: {', '.join(sorted(found))}" if found else "no package installs any"
         raise ConfigError(
-            f"no task {name!r} in the entry-point group {GROUP!r}{did_you_mean(name, found)} ({known}); "
+            f"no task {name!r} in the entry-point group {TASK_GROUP!r}{did_you_mean(name, found)} ({known}); "
             "a function of your own is named `module:function`"
         )
     try:
         return found[name].load()  # type: ignore[no-any-return]
     except Exception as error:
-        raise ConfigError(f"the entry point {name!r} of {GROUP!r} cannot be loaded: {describe(error)}") from error
+        raise ConfigError(
+            f"the entry point {name!r} of {TASK_GROUP!r} cannot be loaded: {show_error(error)}"
+        ) from error
 
 
 def _check(task: Any, where: str) -> None:

@@ -14,14 +14,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, derived_seed
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers, derived_seed, distinct
+from perdure.curriculum.worlds.language.sources.common import check_answers, distinct
 from perdure.curriculum.worlds.language.sources.verifier_guard import is_harmless
 from perdure.curriculum.worlds.language.tasks import ReasoningGym
 
-HASHED = frozenset({"isomorphic_strings", "knight_swap", "polynomial_multiplication", "ransom_note", "word_ladder"})
+HASH_SEED_DATASETS = frozenset(
+    {"isomorphic_strings", "knight_swap", "polynomial_multiplication", "ransom_note", "word_ladder"}
+)
 """Datasets that iterate over sets of strings: their items change with Python's hash seed."""
 
 
@@ -64,8 +66,8 @@ def _with_reward(task: Task, config: ReasoningGym, generator: Any, where: str) -
 class Verifier:
     """reasoning-gym's own verifier as a `Reward`: its graded score, or 1 from `success` on and else 0.
 
-    It sees what stands in `<answer>` tags, else the whole response, stripped. An answer on which it fails scores 0,
-    and so does one that it would evaluate as Python and that is more than a literal or plain arithmetic.
+    It sees the content of `<answer>` tags, else the whole response, stripped. An answer on which it fails scores 0, as
+    does one that it would evaluate as Python, unless that is a literal or plain arithmetic.
     """
 
     generator: Any
@@ -150,7 +152,7 @@ def _level(config: ReasoningGym, where: str) -> dict[str, Any]:
 
 
 def _check_hash_seed(datasets: list[str], where: str) -> None:
-    hashed = sorted(HASHED.intersection(datasets))
+    hashed = sorted(HASH_SEED_DATASETS.intersection(datasets))
     if hashed and os.environ.get("PYTHONHASHSEED", "random") == "random":
         raise ConfigError(
             f"{where}: the items of {hashed[0]!r} change with Python's hash seed, so a run could not be repeated or "
@@ -159,7 +161,7 @@ def _check_hash_seed(datasets: list[str], where: str) -> None:
 
 
 def _entries(generator: Any, count: int, where: str) -> Iterator[dict[str, Any]]:
-    """Up to `count` entries; one that a generator fails to make, as some do now and then, is left out."""
+    """Up to `count` entries; one that the generator fails to make, as some do, is skipped."""
     made = 0
     for index in range(count):
         try:
@@ -176,7 +178,7 @@ def _entries(generator: Any, count: int, where: str) -> Iterator[dict[str, Any]]
 
 @contextmanager
 def _seeded_globals(seed: int) -> Iterator[None]:
-    """Some generators draw from Python's and numpy's global generators: seed these, and put them back."""
+    """Seeds Python's and numpy's global generators, which some datasets draw from, and restores them."""
     import numpy as np
 
     python_state, numpy_state = random.getstate(), np.random.get_state()

@@ -1,4 +1,4 @@
-"""From a row of a dataset to an item: columns by dotted path, templates, chat messages, lettered options."""
+"""Turns rows of a dataset into items: columns by dotted path, templates, chat messages, lettered options."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from perdure.curriculum.task import Item, Messages
 from perdure.curriculum.worlds.language.rewards.answers import LETTERS
 from perdure.curriculum.worlds.language.tasks import Dataset
 
-Row = Mapping[str, Any]
+DatasetRow = Mapping[str, Any]
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
-ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names of ours
+SHAREGPT_ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's name: ours
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class RowReader:
     where: str
     columns: tuple[str, ...]
 
-    def item(self, row: Row, number: int) -> Item:
+    def item(self, row: DatasetRow, number: int) -> Item:
         """The item of one row.
 
         Raises:
-            DataError: a column that is not there or that holds something else than is asked of it.
+            DataError: a column is missing or holds a value of another kind.
         """
         place = f"{self.where}, row {number}"
         options = self._options(row, place)
@@ -42,12 +42,12 @@ class RowReader:
         return Item(prompt, answer=answer or completion, demonstration=completion or answer, columns=columns)
 
     def _their_name(self, ours: str) -> str | None:
-        """The path in the data of one of our columns: as mapped, or of the same name where there is one."""
+        """The path in the data of one of our columns: as mapped, or a column of the same name."""
         mapped: str | None = self.config.columns.get(ours)  # type: ignore[call-overload]
         return mapped if mapped is not None else (ours if ours in self.columns else None)
 
-    def value(self, row: Row, path: str, place: str) -> Any:
-        """What stands at a dotted path: keys inside maps, numbers inside lists; whole column names come first."""
+    def value(self, row: DatasetRow, path: str, place: str) -> Any:
+        """The value at a dotted path: keys inside maps, numbers inside lists; whole column names come first."""
         if path in row:
             return row[path]
         value: Any = row
@@ -59,7 +59,7 @@ class RowReader:
                 raise DataError(f"{place}: no column {part!r}{inside}{did_you_mean(part, missing)}{has}")
         return value
 
-    def _prompt(self, row: Row, options: list[str], place: str) -> tuple[Any, str | None]:
+    def _prompt(self, row: DatasetRow, options: list[str], place: str) -> tuple[Any, str | None]:
         """The prompt, and the last assistant turn if it came with the messages."""
         config = self.config
         if config.template is not None:
@@ -83,10 +83,10 @@ class RowReader:
             raise DataError(f"{place}: column {path!r} holds chat messages, and `chat` is false")
         return self._said(_text(value, f"{place}, column {path!r}"), row, place), None
 
-    def _said(self, text: str, row: Row, place: str) -> Any:
+    def _said(self, text: str, row: DatasetRow, place: str) -> Any:
         return self._with_system([{"role": "user", "content": text}], row, place) if self.config.chat else text
 
-    def _with_system(self, messages: Messages, row: Row, place: str) -> Messages:
+    def _with_system(self, messages: Messages, row: DatasetRow, place: str) -> Messages:
         path = self.config.columns.get("system")
         if path is None:
             return messages
@@ -95,7 +95,7 @@ class RowReader:
             *messages,
         ]
 
-    def _completion(self, row: Row, place: str) -> str | None:
+    def _completion(self, row: DatasetRow, place: str) -> str | None:
         path = self._their_name("completion")
         if path is None:
             return None
@@ -104,7 +104,7 @@ class RowReader:
             return _as_messages(value, where)[-1]["content"]
         return _text(value, where)
 
-    def _answer(self, row: Row, options: list[str], place: str) -> str | None:
+    def _answer(self, row: DatasetRow, options: list[str], place: str) -> str | None:
         path = self._their_name("answer")
         if path is None:
             return None
@@ -117,11 +117,11 @@ class RowReader:
             return _letter(value, options, self._labels(row, place))
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
-    def _choices(self, row: Row, place: str) -> Any:
+    def _choices(self, row: DatasetRow, place: str) -> Any:
         path = self._their_name("choices")
         return None if path is None else self.value(row, path, place)
 
-    def _options(self, row: Row, place: str) -> list[str]:
+    def _options(self, row: DatasetRow, place: str) -> list[str]:
         """The texts of the options: `choices` is a list, or a map with a list `text`; empty if there are none."""
         choices = self._choices(row, place)
         texts = choices.get("text") if isinstance(choices, Mapping) else choices
@@ -134,12 +134,12 @@ class RowReader:
             )
         return []
 
-    def _labels(self, row: Row, place: str) -> list[str]:
+    def _labels(self, row: DatasetRow, place: str) -> list[str]:
         choices = self._choices(row, place)
         labels = choices.get("label") if isinstance(choices, Mapping) else None
         return [str(label) for label in labels] if isinstance(labels, list) else []
 
-    def _fill(self, template: str, row: Row, options: list[str], place: str) -> str:
+    def _fill(self, template: str, row: DatasetRow, options: list[str], place: str) -> str:
         """The template with every `{column}` filled in; `{choices}` is the lettered list; `{{` and `}}` are braces."""
 
         mapped: dict[str, str] = {str(ours): theirs for ours, theirs in self.config.columns.items()}
@@ -158,7 +158,7 @@ class RowReader:
 
 
 def _step(value: Any, part: str) -> tuple[Any, list[str] | None]:
-    """One part of a path further: the value, or the names there are instead."""
+    """The value one part of a path further, or the names that are there instead."""
     if isinstance(value, Mapping):
         return (value[part], None) if part in value else (None, list(map(str, value)))
     if isinstance(value, list):
@@ -189,12 +189,12 @@ def _as_messages(value: Any, place: str) -> Messages:
         role, content = pair.get("role", pair.get("from")), pair.get("content", pair.get("value"))
         if not isinstance(role, str) or not isinstance(content, str):
             raise DataError(f"{place}: a message needs `role` and `content` (or `from` and `value`), both text")
-        messages.append({"role": ROLES.get(role, role), "content": content})
+        messages.append({"role": SHAREGPT_ROLES.get(role, role), "content": content})
     return messages
 
 
 def _split(messages: Messages, place: str) -> tuple[Messages, str | None]:
-    """What is asked, and the last turn if it is the assistant's."""
+    """The prompt, and the last turn if it is the assistant's."""
     if messages[-1]["role"] != "assistant":
         return messages, None
     if len(messages) == 1:

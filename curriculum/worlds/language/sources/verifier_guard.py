@@ -7,29 +7,29 @@ response must be a literal, or arithmetic over known names with powers that can 
 import ast
 from typing import Any
 
-EVALUATED = frozenset({"binary_matrix", "n_queens", "spiral_matrix", "string_insertion"})
-PARSED = frozenset(
+EVAL_DATASETS = frozenset({"binary_matrix", "n_queens", "spiral_matrix", "string_insertion"})
+PARSE_EXPR_DATASETS = frozenset(
     {"countdown", "intermediate_integration", "polynomial_multiplication", "puzzle24", "simple_integration"}
 )
 FUNCTIONS = frozenset(
     "sin cos tan sec csc cot asin acos atan sinh cosh tanh asinh acosh atanh exp log ln sqrt Abs Integral".split()  # noqa: SIM905
 )
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.UAdd, ast.USub)
-LONGEST = 1_000  # characters of arithmetic
-LARGEST_EXPONENT = 999
-LARGEST_POWER = 10_000  # of powers of powers
+MAX_CHARACTERS = 1_000  # characters of arithmetic
+MAX_EXPONENT = 999
+MAX_POWER = 10_000  # of powers of powers
 
 
 def is_harmless(dataset: str, answer: str, entry: dict[str, Any]) -> bool:
-    """Whether a response may be given to the verifier of a dataset."""
-    if dataset in EVALUATED:
+    """True if a response may be given to the verifier of a dataset."""
+    if dataset in EVAL_DATASETS:
         valid = entry.get("metadata", {}).get("valid_answers") or ()
         return answer in (entry["answer"], str(entry["answer"]).strip()) or answer in valid or is_literal(answer)
-    return dataset not in PARSED or is_arithmetic(answer)
+    return dataset not in PARSE_EXPR_DATASETS or is_arithmetic(answer)
 
 
 def is_literal(text: str) -> bool:
-    """Whether a text is a Python literal: numbers, text, lists and the like, with nothing to call."""
+    """True if a text is a Python literal: numbers, text, lists and the like, with nothing to call."""
     if len(text) > 10_000:
         return False
     try:
@@ -40,18 +40,18 @@ def is_literal(text: str) -> bool:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Whether a text is short arithmetic: numbers, one-letter names and `pi`, common functions, `+ - * / ( ) **`.
+    """True if a text is short arithmetic: numbers, one-letter names and `pi`, common functions, `+ - * / ( ) **`.
 
     An exponent is an integer of up to three digits, a fraction of such, or a letter; powers of powers are at most
     10,000 together, so that the value can be written out.
     """
-    if len(text) > LONGEST:
+    if len(text) > MAX_CHARACTERS:
         return False
     try:
         power = _power(ast.parse(text, mode="eval").body)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return False
-    return power <= LARGEST_POWER
+    return power <= MAX_POWER
 
 
 def _power(node: ast.expr) -> int:
@@ -78,7 +78,7 @@ def _power(node: ast.expr) -> int:
 
 def _exponent(node: ast.expr) -> int:
     match node:
-        case ast.Constant(value=int(value)) if value <= LARGEST_EXPONENT:
+        case ast.Constant(value=int(value)) if value <= MAX_EXPONENT:
             return max(1, value)
         case ast.Name(id=name) if len(name) == 1:
             return 1

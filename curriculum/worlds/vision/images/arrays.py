@@ -1,4 +1,4 @@
-"""From the items of an image task to the arrays that a network learns from.
+"""Arrays that a network learns from, made of the items of an image task.
 
 Axes: N items, F = 785 features, C = 10 classes.
 """
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from perdure.budget.errors import DataError
 from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.vision.images.observation import Observation, inputs_of_observations
-from perdure.curriculum.worlds.vision.images.rules import CLASSES, ORACLE
-
-__all__ = ["Arrays", "arrays_of", "inputs_of_observations"]
+from perdure.curriculum.worlds.vision.images.observation import ImageObservation, inputs_of_observations
+from perdure.curriculum.worlds.vision.images.rules import NUM_CLASSES, ORACLE
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,8 @@ class Arrays:
     """The items of a task, in order.
 
     `inputs_NF` holds pixels from 0 to 1 and the bit last; `correct_NC` which labels are right; `labels_N` the true
-    class; `choices_NC` the distribution that the writer draws a demonstration from, `None` where that is the oracle's,
-    which depends on the base, or where nobody writes (`writes` tells which).
+    class; `choices_NC` the distribution that the writer draws a demonstration from, `None` if that is the oracle's,
+    which depends on the base, or if there is no writer (`writes` is false).
     """
 
     inputs_NF: NDArray[np.float32]
@@ -39,7 +37,7 @@ def arrays_of(items: Sequence[Item]) -> Arrays:
     Raises:
         DataError: items of another kind, or items of several writers.
     """
-    if not items or not all(isinstance(item.prompt, Observation) for item in items):
+    if not items or not all(isinstance(item.prompt, ImageObservation) for item in items):
         raise DataError("the vision world learns from images: the task's `type` must be `images`")
     writers = [item.columns.get("writer") for item in items]
     kinds = {type(writer) for writer in writers}
@@ -61,7 +59,7 @@ def arrays_of(items: Sequence[Item]) -> Arrays:
 
 def _table(rows: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
     """True at the labels of each row: shape (N, C)."""
-    flat = [number * CLASSES + label for number, row in enumerate(rows) for label in row]
-    table_NC = np.zeros(len(rows) * CLASSES, np.bool_)
+    flat = [number * NUM_CLASSES + label for number, row in enumerate(rows) for label in row]
+    table_NC = np.zeros(len(rows) * NUM_CLASSES, np.bool_)
     table_NC[flat] = True
-    return table_NC.reshape(-1, CLASSES)
+    return table_NC.reshape(-1, NUM_CLASSES)

@@ -1,4 +1,4 @@
-"""Makes the images that ship with perdure, from what the README beside this file names:
+"""Makes the images that ship with perdure, from the files that the README beside this file names:
 
     python -m perdure.curriculum.worlds.vision.images.build MNIST_CSV FASHION_FOLDER OUT
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from perdure.curriculum.worlds.vision.images.idx import read_idx, write_idx
 from perdure.curriculum.worlds.vision.images.load import FOLDERS
-from perdure.curriculum.worlds.vision.images.rules import CLASSES
+from perdure.curriculum.worlds.vision.images.rules import NUM_CLASSES
 
-SEED = 2509
+SUBSET_SEED = 2509
 
 Labelled = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Images (N, 28, 28) and labels (N,)."""
@@ -26,14 +26,14 @@ Labelled = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 def build(mnist_csv: Path, fashion_folder: Path, out: Path) -> None:
     """Write the shipped subset.
 
-    Of MNIST, 4,000 images to learn from and 1,000 to be examined on; of Fashion-MNIST, 1,000 of its training set and
+    Of MNIST, 4,000 images to train on and 1,000 to evaluate on; of Fashion-MNIST, 1,000 of its training set and
     2,000 of its test set. Every class has the same share of each.
     """
     digits = read_digits(mnist_csv)
-    learned = stratified(digits[1], 400)
-    examined = np.setdiff1d(np.arange(len(digits[1])), learned)
-    _write(out / FOLDERS["digits"], "train", digits, learned)
-    _write(out / FOLDERS["digits"], "t10k", digits, _shuffled(examined))
+    train = stratified(digits[1], 400)
+    heldout = np.setdiff1d(np.arange(len(digits[1])), train)
+    _write(out / FOLDERS["digits"], "train", digits, train)
+    _write(out / FOLDERS["digits"], "t10k", digits, _shuffled(heldout))
     for part, each in (("train", 100), ("t10k", 200)):
         clothes = (
             read_idx(fashion_folder / f"{part}-images-idx3-ubyte.gz", 3),
@@ -52,11 +52,11 @@ def read_digits(file: Path) -> Labelled:
 def stratified(labels_N: NDArray[np.uint8], each: int) -> NDArray[np.int64]:
     """The rows of `each` images of every class, chosen and put in order at a fixed seed."""
     order_N = _shuffled(np.arange(len(labels_N)))
-    return _shuffled(np.concatenate([order_N[labels_N[order_N] == label][:each] for label in range(CLASSES)]))
+    return _shuffled(np.concatenate([order_N[labels_N[order_N] == label][:each] for label in range(NUM_CLASSES)]))
 
 
 def _shuffled(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return rows[np.random.RandomState(SEED).permutation(len(rows))]
+    return rows[np.random.RandomState(SUBSET_SEED).permutation(len(rows))]
 
 
 def _write(folder: Path, part: str, labelled: Labelled, rows: NDArray[np.int64]) -> None:

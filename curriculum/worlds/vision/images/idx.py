@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from perdure.budget.errors import DataError
 
 UNSIGNED_BYTES = 8
-MOST_ELEMENTS = 2**31
+MAX_ELEMENTS = 2**31
 
 
 def read_idx(file: Path, axes: int) -> NDArray[np.uint8]:
@@ -33,7 +33,7 @@ def read_idx(file: Path, axes: int) -> NDArray[np.uint8]:
     start = 4 + 4 * axes
     sizes = [int.from_bytes(data[at : at + 4], "big") for at in range(4, start, 4)]
     wanted = math.prod(sizes)
-    if len(data) < start or len(data) - start != wanted or wanted > MOST_ELEMENTS:
+    if len(data) < start or len(data) - start != wanted or wanted > MAX_ELEMENTS:
         raise DataError(
             f"{file}: cut off or damaged: it should hold {' x '.join(map(str, sizes))} bytes and holds "
             f"{max(0, len(data) - start)}; download it again"

@@ -1,4 +1,4 @@
-"""Brings the images here: the subset that ships with perdure, the whole sets from the hub, or a folder of IDX files.
+"""Loads the images: the subset that ships with perdure, the whole sets from the hub, or a folder of IDX files.
 
 Axes: N images, P = 784 pixels.
 """
@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.budget.errors import DataError
+from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.vision.images.idx import read_idx
 from perdure.curriculum.worlds.vision.images.observation import PIXELS
-from perdure.curriculum.worlds.vision.images.rules import CLASSES
+from perdure.curriculum.worlds.vision.images.rules import NUM_CLASSES
 
-Images = Literal["digits", "clothes"]
+ImageKind = Literal["digits", "clothes"]
 
-FOLDERS: dict[Images, str] = {"digits": "mnist", "clothes": "fashion-mnist"}
-HUB: dict[Images, str] = {"digits": "ylecun/mnist", "clothes": "zalando-datasets/fashion_mnist"}
+FOLDERS: dict[ImageKind, str] = {"digits": "mnist", "clothes": "fashion-mnist"}
+HUB_IDS: dict[ImageKind, str] = {"digits": "ylecun/mnist", "clothes": "zalando-datasets/fashion_mnist"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ImageSet:
 
 
 @cache
-def load_images(data: str, images: Images) -> ImageSet:
+def load_images(data: str, images: ImageKind) -> ImageSet:
     """The images of one kind, read once a process; the arrays are read-only.
 
     `data` is `shipped`, `full` (both sets whole, from the Hugging Face hub or its cache), or a folder with the IDX
@@ -44,7 +45,7 @@ def load_images(data: str, images: Images) -> ImageSet:
         DataError: files that are missing, cut off or of another kind, or a hub that cannot be reached.
     """
     if data == "full":
-        return _checked(*_hub(images, "train"), *_hub(images, "test"), where=HUB[images])
+        return _checked(*_hub(images, "train"), *_hub(images, "test"), where=HUB_IDS[images])
     root = Path(str(files("perdure.curriculum.worlds.vision.images") / "shipped")) if data == "shipped" else Path(data)
     folder = root / FOLDERS[images]
     return _checked(*_folder(folder, "train"), *_folder(folder, "t10k"), where=str(folder))
@@ -69,18 +70,14 @@ def _find(folder: Path, name: str, kind: str) -> Path:
     return found
 
 
-def _hub(images: Images, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _hub(images: ImageKind, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One split of a whole set, through `datasets.load_dataset`."""
-    from perdure.curriculum.worlds.language.sources.hub import fetch
-    from perdure.curriculum.worlds.language.tasks import Dataset
-
     remedy = (
         "`data: shipped` works without it; or download the IDX files on another machine and give the folder that holds "
         f"{' and '.join(f'{name}/' for name in FOLDERS.values())} as `data`"
     )
-    config = Dataset(type="dataset", path=HUB[images], split=split)
-    rows = fetch(config, f"`data: full`, {images}", None, remedy=remedy).split(split)
-    return from_rows(rows, HUB[images])
+    rows = fetch(HUB_IDS[images], f"`data: full`, {images}", remedy=remedy).split(split)
+    return from_rows(rows, HUB_IDS[images])
 
 
 def from_rows(rows: Any, where: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -118,7 +115,7 @@ def _checked(
             )
         if len(images) != len(labels):
             raise DataError(f"{where} holds {len(images)} images and {len(labels)} labels; download it again")
-        if len(labels) == 0 or labels.max() >= CLASSES:
+        if len(labels) == 0 or labels.max() >= NUM_CLASSES:
             raise DataError(f"{where}: labels must be 0 to 9; give the files of MNIST or Fashion-MNIST")
     return ImageSet(_flat(train_images), _frozen(train_labels), _flat(test_images), _frozen(test_labels))
 

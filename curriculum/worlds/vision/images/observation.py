@@ -1,4 +1,4 @@
-"""What a policy of the vision world is shown: an image, and the bit that says which of the two tasks is asked.
+"""The prompt of the vision world: an image, and the bit that says which of the two tasks is asked.
 
 Axes: N images, F = 785 features, 784 pixels row by row and then the bit.
 """
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 PIXELS = 784
 """28 rows of 28 pixels."""
 
-DIGITS = 1
-CLOTHES = -1
+DIGITS_BIT = 1
+CLOTHES_BIT = -1
 """The bit, as in RL's Razor (arXiv 2509.04259): +1 for digits, -1 for clothes."""
 
 
 @dataclass(frozen=True)
-class Observation:
+class ImageObservation:
     """One image: 784 bytes from 0 (background) to 255, row by row, and the bit of its task.
 
-    Its text names the pixels by their SHA-256, so that two different images never look alike to a fingerprint.
+    Its text names the pixels by their SHA-256, so that the fingerprints of different images differ.
 
     Raises:
         ValueError: another number of pixels, or another bit.
@@ -35,8 +35,8 @@ class Observation:
     def __post_init__(self) -> None:
         if len(self.pixels) != PIXELS:
             raise ValueError(f"an observation has {PIXELS} pixels; got {len(self.pixels)}")
-        if self.bit not in (DIGITS, CLOTHES):
-            raise ValueError(f"the bit of an observation is {DIGITS} or {CLOTHES}; got {self.bit}")
+        if self.bit not in (DIGITS_BIT, CLOTHES_BIT):
+            raise ValueError(f"the bit of an observation is {DIGITS_BIT} or {CLOTHES_BIT}; got {self.bit}")
 
     def __repr__(self) -> str:
         return f"<image {sha256(self.pixels).hexdigest()} bit {self.bit:+d}>"
@@ -49,7 +49,7 @@ def inputs_of(images_NP: NDArray[np.uint8], bit: int) -> NDArray[np.float32]:
     return _inputs(images_NP, np.float32(bit))
 
 
-def inputs_of_observations(observations: Sequence[Observation]) -> NDArray[np.float32]:
+def inputs_of_observations(observations: Sequence[ImageObservation]) -> NDArray[np.float32]:
     """Observations as inputs of a network: shape (N, 785)."""
     images_NP = np.frombuffer(b"".join(one.pixels for one in observations), np.uint8).reshape(-1, PIXELS)
     return _inputs(images_NP, np.fromiter((one.bit for one in observations), np.float32, len(observations)))

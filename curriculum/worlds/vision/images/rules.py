@@ -1,12 +1,12 @@
-"""Which labels are right for an image, given its true class, and who writes one down. Imports nothing heavy."""
+"""The right labels of an image, by its true class, and those that a writer demonstrates. Imports nothing heavy."""
 
 from typing import Literal
 
-CLASSES = 10
+NUM_CLASSES = 10
 
-Rule = Literal["parity", "at_least_five", "multiple_of_three", "prime", "label"]
+LabelRule = Literal["parity", "at_least_five", "multiple_of_three", "prime", "label"]
 
-RULES: dict[Rule, tuple[tuple[int, ...], ...]] = {
+LABEL_GROUPS: dict[LabelRule, tuple[tuple[int, ...], ...]] = {
     "parity": ((0, 2, 4, 6, 8), (1, 3, 5, 7, 9)),
     "at_least_five": ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9)),
     "multiple_of_three": ((0, 3, 6, 9), (1, 2, 4, 5, 7, 8)),
@@ -16,9 +16,9 @@ RULES: dict[Rule, tuple[tuple[int, ...], ...]] = {
 """Each rule sorts the ten classes into groups; every label of the true class's own group is right."""
 
 
-def right_labels(rule: Rule, label: int) -> list[int]:
+def right_labels(rule: LabelRule, label: int) -> list[int]:
     """The right labels for an image of class `label`, in ascending order."""
-    return next(list(group) for group in RULES[rule] if label in group)
+    return next(list(group) for group in LABEL_GROUPS[rule] if label in group)
 
 
 Writer = Literal["one", "two", "oracle", "label", "none"]
@@ -30,7 +30,7 @@ ORACLE = "oracle"
 
 
 def writer_labels(writer: Writer, right: list[int], label: int) -> list[int] | str | None:
-    """The labels that a writer chooses from, uniformly; `ORACLE` for the oracle, `None` where nobody writes.
+    """The labels that a writer chooses from, uniformly; `ORACLE` for the oracle, `None` for no writer.
 
     `one` gives the first right label (SFT-1 of RL's Razor, arXiv 2509.04259: even 0, odd 1), `two` the first or the
     third (SFT-2: even 0 or 4, odd 1 or 5), `label` the true class.

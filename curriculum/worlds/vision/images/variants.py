@@ -1,6 +1,6 @@
-"""Images changed in a fixed way, so that what the base can do is seen under further conditions.
+"""Images changed in a fixed way, to test the base under further conditions.
 
-What is drawn is drawn at a seed made of the image itself: an image changes alike wherever it stands.
+The seed of a random change is made of the image, which therefore always changes in the same way.
 Axes: N images, P = 784 pixels.
 """
 
@@ -16,10 +16,10 @@ from perdure.curriculum.worlds.vision.images.rules import Variant
 Image = NDArray[np.uint8]
 Generator: TypeAlias = np.random.RandomState
 
-STEPS = 2
-"""Pixels that `shifted` moves an image by."""
+SHIFT_PIXELS = 2
+"""The shift of `shifted`, in pixels."""
 
-NOISE = 64.0
+NOISE_DEVIATION = 64.0
 """Standard deviation of `noisy`, of 255."""
 
 
@@ -36,8 +36,8 @@ def varied(images_NP: NDArray[np.uint8], variant: Variant) -> NDArray[np.uint8]:
 
 
 def shifted(image: Image, generator: Generator) -> Image:
-    """Moved by two pixels up, down, left or right; background comes in, and what leaves is gone."""
-    axis, step = ((0, STEPS), (0, -STEPS), (1, STEPS), (1, -STEPS))[generator.randint(4)]
+    """Moved by two pixels up, down, left or right; background comes in."""
+    axis, step = ((0, SHIFT_PIXELS), (0, -SHIFT_PIXELS), (1, SHIFT_PIXELS), (1, -SHIFT_PIXELS))[generator.randint(4)]
     moved = np.roll(image, step, axis)
     edge = slice(None, step) if step > 0 else slice(step, None)
     moved[(edge, slice(None)) if axis == 0 else (slice(None), edge)] = 0
@@ -46,7 +46,7 @@ def shifted(image: Image, generator: Generator) -> Image:
 
 def noisy(image: Image, generator: Generator) -> Image:
     """Gaussian noise on every pixel, cut off at black and white."""
-    noise = generator.normal(0.0, NOISE, image.shape)
+    noise = generator.normal(0.0, NOISE_DEVIATION, image.shape)
     return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
 
 

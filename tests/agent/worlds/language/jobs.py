@@ -10,7 +10,7 @@ from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, Train, settings_for
-from perdure.curriculum.worlds.contract import Method
+from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task, with_base
 

@@ -7,7 +7,7 @@ import torch
 
 from perdure.agent.worlds.vision.mlp import Params, new_params, stack
 from perdure.agent.worlds.vision.policy import VisionPolicy
-from perdure.curriculum.worlds.vision.images.observation import DIGITS, Observation
+from perdure.curriculum.worlds.vision.images.observation import DIGITS_BIT, ImageObservation
 
 CPU = torch.device("cpu")
 
@@ -16,10 +16,10 @@ def params(seed: int = 0) -> Params:
     return stack([new_params([785, 8, 10], torch.Generator().manual_seed(seed))])
 
 
-def images(count: int) -> list[Observation]:
+def images(count: int) -> list[ImageObservation]:
     generator = torch.Generator().manual_seed(9)
     pixels = torch.randint(0, 256, (count, 784), generator=generator, dtype=torch.uint8)
-    return [Observation(bytes(row.tolist()), DIGITS) for row in pixels]
+    return [ImageObservation(bytes(row.tolist()), DIGITS_BIT) for row in pixels]
 
 
 def test_greedy_answers_are_the_likeliest_labels() -> None:
@@ -62,11 +62,11 @@ def test_a_policy_does_not_share_memory_with_what_it_took() -> None:
 def test_the_bit_changes_the_answer_of_the_network() -> None:
     policy = VisionPolicy(params(), CPU)
     pixels = images(1)[0].pixels
-    one, other = (policy.log_probabilities(policy.inputs([Observation(pixels, bit)])) for bit in (1, -1))
+    one, other = (policy.log_probabilities(policy.inputs([ImageObservation(pixels, bit)])) for bit in (1, -1))
     assert not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("bit", [0, 2])
 def test_a_bit_that_means_nothing_is_refused(bit: int) -> None:
     with pytest.raises(ValueError, match="bit"):
-        Observation(bytes(784), bit)
+        ImageObservation(bytes(784), bit)

@@ -7,7 +7,7 @@ import pytest
 
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.skills import skills
-from perdure.curriculum.worlds.language.skills.phrases import RESERVED
+from perdure.curriculum.worlds.language.skills.phrases import RESERVED_WORDS
 
 NEW_TASKS = (
     skills.even_number,
@@ -142,7 +142,7 @@ def test_german_number_names_the_number() -> None:
 def test_the_new_tasks_words_stay_out_of_pretraining() -> None:
     rng = Random(3)
     words = {word for _ in range(5000) for word in skills.say_word(rng).prompt.split()}
-    assert not words & RESERVED
+    assert not words & RESERVED_WORDS
 
 
 def test_too_many_prompts_are_refused() -> None:

@@ -9,7 +9,13 @@ from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.worlds.language.spec import LANGUAGE
-from perdure.curriculum.worlds.language.trl_fields import OWNED, REFUSED, config_of, fields_of, schedulers
+from perdure.curriculum.worlds.language.trl_fields import (
+    REFUSED_FIELDS,
+    RESERVED_FIELDS,
+    config_of,
+    fields_of,
+    schedulers,
+)
 from perdure.curriculum.worlds.vision.settings import Simpo
 
 CONFIGS = sorted({config_of(LANGUAGE.method(name)) for name in LANGUAGE.names})
@@ -54,7 +60,7 @@ def test_losses_are_those_that_trl_lists() -> None:
 
 
 def test_every_field_that_perdure_owns_is_one_of_trl() -> None:
-    assert set(OWNED | REFUSED) <= {name for config in CONFIGS for name in fields_of(config)}
+    assert set(RESERVED_FIELDS | REFUSED_FIELDS) <= {name for config in CONFIGS for name in fields_of(config)}
 
 
 OWN: dict[str, set[str]] = {

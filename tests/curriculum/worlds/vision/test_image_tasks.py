@@ -16,13 +16,13 @@ from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.vision.images.arrays import arrays_of
 from perdure.curriculum.worlds.vision.images.load import load_images
 from perdure.curriculum.worlds.vision.images.observation import (
-    CLOTHES,
-    DIGITS,
-    Observation,
+    CLOTHES_BIT,
+    DIGITS_BIT,
+    ImageObservation,
     inputs_of,
     inputs_of_observations,
 )
-from perdure.curriculum.worlds.vision.images.rules import RULES, Rule, right_labels, writer_labels
+from perdure.curriculum.worlds.vision.images.rules import LABEL_GROUPS, LabelRule, right_labels, writer_labels
 from perdure.curriculum.worlds.vision.images.split import pretraining_rows
 from perdure.curriculum.worlds.vision.images.variants import VARIANTS, varied
 from perdure.curriculum.worlds.vision.model import MlpModel, Pretrain
@@ -41,9 +41,9 @@ def task(seed: int = 0, model: MlpModel = MODEL, **settings: Any) -> Task:
 # Rules and writers
 
 
-@pytest.mark.parametrize("rule", get_args(Rule))
-def test_every_rule_sorts_the_ten_classes(rule: Rule) -> None:
-    assert sorted(label for group in RULES[rule] for label in group) == list(range(10))
+@pytest.mark.parametrize("rule", get_args(LabelRule))
+def test_every_rule_sorts_the_ten_classes(rule: LabelRule) -> None:
+    assert sorted(label for group in LABEL_GROUPS[rule] for label in group) == list(range(10))
     for label in range(10):
         right = right_labels(rule, label)
         assert label in right
@@ -60,7 +60,7 @@ def test_every_rule_sorts_the_ten_classes(rule: Rule) -> None:
         ("label", lambda label: label),
     ],
 )
-def test_a_label_is_right_where_the_rule_says_the_same_of_it(rule: Rule, holds: Any) -> None:
+def test_a_label_is_right_where_the_rule_says_the_same_of_it(rule: LabelRule, holds: Any) -> None:
     for label in range(10):
         assert right_labels(rule, label) == [other for other in range(10) if holds(other) == holds(label)]
 
@@ -83,12 +83,12 @@ def test_items_hold_what_the_contract_says() -> None:
     for item in (*made.train, *made.heldout):
         label, right = item.columns["label"], item.columns["correct"]
         assert right == [other for other in range(10) if other % 2 == label % 2]
-        assert item.prompt.bit == DIGITS
+        assert item.prompt.bit == DIGITS_BIT
         assert item.answer == str(right[0])
         assert item.columns["writer"] == [right[0], right[2]]
         assert item.demonstration in {str(right[0]), str(right[2])}
     assert len({item.demonstration for item in made.train}) == 4
-    assert all(item.prompt.bit == CLOTHES for item in task(images="clothes", rule="label").train)
+    assert all(item.prompt.bit == CLOTHES_BIT for item in task(images="clothes", rule="label").train)
 
 
 def test_images_and_labels_belong_together() -> None:
@@ -139,17 +139,19 @@ def test_two_images_never_have_the_same_fingerprint() -> None:
     made = task()
     first = made.train[0]
     changed = bytes([first.prompt.pixels[0] ^ 1]) + first.prompt.pixels[1:]
-    other = replace(made, train=(replace(first, prompt=Observation(changed, DIGITS)), *made.train[1:]))
-    bit = replace(made, train=(replace(first, prompt=Observation(first.prompt.pixels, CLOTHES)), *made.train[1:]))
+    other = replace(made, train=(replace(first, prompt=ImageObservation(changed, DIGITS_BIT)), *made.train[1:]))
+    bit = replace(
+        made, train=(replace(first, prompt=ImageObservation(first.prompt.pixels, CLOTHES_BIT)), *made.train[1:])
+    )
     assert len({made.fingerprint(), other.fingerprint(), bit.fingerprint()}) == 3
     assert len(str(first.prompt)) < 90
 
 
 def test_observations_that_are_none() -> None:
     with pytest.raises(ValueError, match="784 pixels; got 3"):
-        Observation(b"abc", DIGITS)
+        ImageObservation(b"abc", DIGITS_BIT)
     with pytest.raises(ValueError, match="1 or -1; got 0"):
-        Observation(bytes(784), 0)
+        ImageObservation(bytes(784), 0)
 
 
 def test_the_reward_is_one_for_every_right_label() -> None:
@@ -167,7 +169,7 @@ def test_too_many_images_are_refused() -> None:
         task(heldout=1001)
     with pytest.raises(DataError, match=r"model.pretrain.images is 4001, and of one kind there are 4000"):
         task(model=MlpModel(type="mlp", pretrain=Pretrain(images=4001)))
-    with pytest.raises(DataError, match=r"no image is left; lower `model.pretrain.images`"):
+    with pytest.raises(DataError, match=r"no image remains; lower `model.pretrain.images`"):
         task(model=MlpModel(type="mlp", pretrain=Pretrain(images=4000)))
 
 
@@ -238,10 +240,10 @@ def test_arrays_of_what_is_no_image() -> None:
 
 def test_inputs_by_both_ways_agree() -> None:
     images = load_images("shipped", "clothes").test_images[:5]
-    shown = [Observation(image.tobytes(), CLOTHES) for image in images]
-    assert np.array_equal(inputs_of(images, CLOTHES), inputs_of_observations(shown))
-    assert inputs_of(images, CLOTHES)[:, -1].tolist() == [-1] * 5
-    assert inputs_of(images, CLOTHES)[:, :-1].max() <= 1
+    shown = [ImageObservation(image.tobytes(), CLOTHES_BIT) for image in images]
+    assert np.array_equal(inputs_of(images, CLOTHES_BIT), inputs_of_observations(shown))
+    assert inputs_of(images, CLOTHES_BIT)[:, -1].tolist() == [-1] * 5
+    assert inputs_of(images, CLOTHES_BIT)[:, :-1].max() <= 1
 
 
 # Variants

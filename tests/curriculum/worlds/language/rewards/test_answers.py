@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.curriculum.worlds.language.rewards.answers import chosen_letter, last_number, plain, same_mathematics
+from perdure.curriculum.worlds.language.rewards.answers import chosen_letter, last_number, normalise, same_mathematics
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_mathematics_off_the_main_thread() -> None:
 
 
 def test_plain_folds_whitespace_and_case() -> None:
-    assert plain(" A\t b\n") == "A b"
-    assert plain(" A\t b\n", ignore_case=True) == "a b"
+    assert normalise(" A\t b\n") == "A b"
+    assert normalise(" A\t b\n", ignore_case=True) == "a b"

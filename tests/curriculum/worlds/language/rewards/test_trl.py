@@ -8,7 +8,8 @@ import pytest
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.language.rewards.named import as_trl, build_reward, from_trl
+from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.rewards.trl import as_trl, from_trl
 from perdure.curriculum.worlds.language.tasks import RewardConfig
 
 ITEMS = [

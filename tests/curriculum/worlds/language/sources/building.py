@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from perdure.curriculum.schema import TaskConfig
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Task, prompt_key
 from perdure.curriculum.worlds.build import build_task
-from perdure.curriculum.worlds.language.sources.common import prompt_key
 from tests.curriculum.methods import ON_SFT, SYNONYMS
 
 CONFIG: TypeAdapter[Any] = TypeAdapter(TaskConfig)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.language.sources.common import prompt_key
+from perdure.curriculum.task import Item, prompt_key
 from tests.curriculum.methods import check_task, learnable_by
 from tests.curriculum.worlds.language.sources.building import BY_REWARD, assert_disjoint, gym
 

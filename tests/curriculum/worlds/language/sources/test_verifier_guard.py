@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from perdure.curriculum.worlds.language.sources.verifier_guard import (
-    EVALUATED,
-    PARSED,
+    EVAL_DATASETS,
+    PARSE_EXPR_DATASETS,
     is_arithmetic,
     is_harmless,
     is_literal,
@@ -21,7 +21,7 @@ def test_every_verifier_that_evaluates_responses_is_guarded() -> None:
 
     evaluates = re.compile(r"(?<![.\w])eval\((?!entry)|parse_expr\(|sympify\(|exec\(")
     found = {name for name, (kind, _) in DATASETS.items() if evaluates.search(inspect.getsource(kind.score_answer))}
-    assert found == EVALUATED | PARSED
+    assert found == EVAL_DATASETS | PARSE_EXPR_DATASETS
 
 
 def test_guard_lets_answers_through_and_code_not(tmp_path: Path) -> None:

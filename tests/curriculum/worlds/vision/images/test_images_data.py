@@ -13,14 +13,14 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.worlds.vision import images as room
 from perdure.curriculum.worlds.vision.images.build import build, stratified
 from perdure.curriculum.worlds.vision.images.idx import read_idx, write_idx
-from perdure.curriculum.worlds.vision.images.load import FOLDERS, Images, from_rows, load_images
+from perdure.curriculum.worlds.vision.images.load import FOLDERS, ImageKind, from_rows, load_images
 from perdure.curriculum.worlds.vision.images.split import fixed_order, pretraining_rows
 
 SHIPPED = Path(str(room.__file__)).parent / "shipped"
 
 
 @pytest.mark.parametrize(("images", "train", "test"), [("digits", 4000, 1000), ("clothes", 1000, 2000)])
-def test_what_ships_is_as_the_readme_says(images: Images, train: int, test: int) -> None:
+def test_what_ships_is_as_the_readme_says(images: ImageKind, train: int, test: int) -> None:
     found = load_images("shipped", images)
     for pixels, labels, count in (
         (found.train_images, found.train_labels, train),

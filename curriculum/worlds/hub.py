@@ -1,4 +1,4 @@
-"""Brings a dataset here, a file, folder or hub id, through `datasets.load_dataset`; its errors say what to do."""
+"""Loads a dataset, a file, folder or hub id, by `datasets.load_dataset`; its errors say what to do."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.worlds.language.tasks import Dataset
 
 BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".json": ("json", {}),
@@ -20,10 +19,10 @@ BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".parquet": ("parquet", {}),
 }
 READERS = ("json", "csv", "parquet", "text", "arrow")
-"""Readers of `datasets`, which take the place of a path where `data_files` says what to read."""
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-SECONDS = 5.0  # to wait for the hub's first answer
-REMEDY = (
+"""Readers of `datasets` that stand in place of a path, with the files in `data_files`."""
+COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+HUB_TIMEOUT = 5.0  # to wait for the hub's first answer
+HUB_REMEDY = (
     "download it on another machine and give its folder or file as the task's `path`, for example with "
     "`--set stages.N.task.path=FOLDER` (N counts from 0)"
 )
@@ -31,13 +30,16 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Fetched:
-    """A dataset that can be reached, one split at a time."""
+    """A dataset, read one split at a time: a file, a folder, or what `path` names on the hub or as a reader."""
 
-    config: Dataset
+    path: str
     where: str
-    file: str | None
-    folder: Path | None
-    remedy: str = REMEDY
+    file: str | None = None
+    folder: Path | None = None
+    name: str | None = None
+    revision: str | None = None
+    data_files: str | list[str] | None = None
+    remedy: str = HUB_REMEDY
 
     def split(self, name: str) -> Any:
         """One split as a `datasets.Dataset`.
@@ -53,7 +55,7 @@ class Fetched:
 
     @property
     def _is_on_the_hub(self) -> bool:
-        return self.file is None and self.folder is None and self.config.path not in READERS
+        return self.file is None and self.folder is None and self.path not in READERS
 
     def _load(self, name: str) -> Any:
         from datasets import load_dataset
@@ -73,16 +75,13 @@ class Fetched:
             raise DataError(self._explain(error, name)) from error
 
     def _arguments(self, split: str) -> tuple[str, dict[str, Any]]:
-        config = self.config
         if self.file is not None:
             builder, options = BUILDERS[_suffix(self.file)]
             return builder, {"data_files": {split: self.file}, **options}
-        given = {"name": config.name, "data_files": config.data_files}
+        given = {"name": self.name, "data_files": self.data_files}
         if self.folder is not None:
             return str(self.folder), given
-        if config.path in READERS:
-            return config.path, given
-        return config.path, {**given, "revision": config.revision}
+        return self.path, given if self.path in READERS else {**given, "revision": self.revision}
 
     def _saved(self, name: str) -> Any:
         """The split of a folder that `save_to_disk` wrote, else `None`."""
@@ -108,7 +107,7 @@ class Fetched:
         from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
         try:
-            HfApi().dataset_info(self.config.path, revision=self.config.revision, timeout=SECONDS)
+            HfApi().dataset_info(self.path, revision=self.revision, timeout=HUB_TIMEOUT)
         except GatedRepoError as error:
             raise DataError(
                 f"{self.where} is gated on the hub: accept its terms there and log in with `hf auth login`"
@@ -126,7 +125,7 @@ class Fetched:
 
     def _unreachable(self) -> str:
         return (
-            f"the hub cannot be reached for {self.config.path!r} ({self.where}), and there is no copy of it in the "
+            f"the hub cannot be reached for {self.path!r} ({self.where}), and there is no copy of it in the "
             f"cache and no file or folder of that name here; {self.remedy}"
         )
 
@@ -135,7 +134,7 @@ class Fetched:
         unknown = re.match(r"Unknown split \"(.*?)\". Should be one of (\[.*?\])", message)
         if unknown:
             return self._no_split(split, re.findall(r"'([^']*)'", unknown[2]))
-        urls = [path for path in (self.config.path, *_listed(self.config.data_files)) if "://" in path]
+        urls = [path for path in (self.path, *_listed(self.data_files)) if "://" in path]
         if urls and isinstance(error, FileNotFoundError):
             return (
                 f"{self.where} cannot be loaded: {urls[0]} is not there or cannot be reached; download it and give the "
@@ -149,31 +148,40 @@ class Fetched:
         return f"{self.where} has no split {name!r}{did_you_mean(name, splits)} (it has {', '.join(splits)})"
 
 
-def fetch(config: Dataset, where: str, origin: Path | None, *, remedy: str = REMEDY) -> Fetched:
-    """Find out whether `path` is a file (here or a URL), a folder or a hub id. Nothing is read yet.
+def fetch(
+    path: str,
+    where: str,
+    origin: Path | None = None,
+    *,
+    name: str | None = None,
+    revision: str | None = None,
+    data_files: str | list[str] | None = None,
+    remedy: str = HUB_REMEDY,
+) -> Fetched:
+    """Finds out whether `path` is a file (here or a URL), a folder or a hub id. Nothing is read yet.
 
-    `remedy` is what to do where the hub cannot be reached.
+    `name`, `revision` and `data_files` are as `load_dataset` takes them; `remedy` says what to do if the hub cannot be
+    reached.
 
     Raises:
-        DataError: a path that leads nowhere, or a file of another kind than is read.
+        DataError: a path that leads nowhere, or a file of a kind that is not read.
     """
-    local = None if "://" in config.path else _find(config.path, origin)
+    local = None if "://" in path else _find(path, origin)
     if local is not None and local.is_dir():
-        return Fetched(config, where, None, local, remedy)
-    if local is not None or "://" in config.path:
-        if _suffix(config.path) not in BUILDERS:
+        return Fetched(path, where, None, local, name, revision, data_files, remedy)
+    if local is not None or "://" in path:
+        if _suffix(path) not in BUILDERS:
             raise DataError(f"{where}: a file must end in {', '.join(BUILDERS)}, plain or compressed")
-        if config.data_files is not None or config.heldout_split is not None:
-            extra = "data_files" if config.data_files is not None else "heldout_split"
-            raise DataError(f"{where}: `path` is one file; `{extra}` goes with a folder or a hub id")
-        return Fetched(config, where, str(local or config.path), None, remedy)
-    if _looks_like_a_path(config.path):
+        if data_files is not None:
+            raise DataError(f"{where}: `path` is one file; `data_files` goes with a folder or a hub id")
+        return Fetched(path, where, str(local or path), remedy=remedy)
+    if _looks_like_a_path(path):
         starts = [str(origin)] if origin is not None and origin.resolve() != Path.cwd() else []
-        tried = "" if Path(config.path).is_absolute() else f" (looked in {' and '.join([*starts, str(Path.cwd())])})"
-        raise DataError(f"{where}: there is no file or folder {config.path!r}{tried}")
-    if config.path in READERS and config.data_files is None:
-        raise DataError(f"{where}: {config.path!r} is a reader of files; say which by `data_files`")
-    return Fetched(config, where, None, None, remedy)
+        tried = "" if Path(path).is_absolute() else f" (looked in {' and '.join([*starts, str(Path.cwd())])})"
+        raise DataError(f"{where}: there is no file or folder {path!r}{tried}")
+    if path in READERS and data_files is None:
+        raise DataError(f"{where}: {path!r} is a reader of files; say which by `data_files`")
+    return Fetched(path, where, None, None, name, revision, data_files, remedy)
 
 
 def _find(path: str, origin: Path | None) -> Path | None:
@@ -189,7 +197,7 @@ def _looks_like_a_path(path: str) -> bool:
 def _suffix(path: str) -> str:
     """`.json` of a path or a URL, compressed or not."""
     name = Path(path.split("?", maxsplit=1)[0])
-    return (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix.lower()
+    return (name.with_suffix("") if name.suffix in COMPRESSION_SUFFIXES else name).suffix.lower()
 
 
 def _listed(files: str | list[str] | None) -> list[str]:
@@ -198,7 +206,7 @@ def _listed(files: str | list[str] | None) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars of `datasets` in the middle of the live table."""
+    """Hides the progress bars of `datasets`, which would break the live table."""
     from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     were_disabled = are_progress_bars_disabled()
