@@ -10,7 +10,7 @@ from torch import Tensor
 from perdure.agent.weights import digest, read_tensors, write_tensors
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.curriculum.worlds.vision.images.observation import inputs_of_observations
+from perdure.curriculum.worlds.vision.images.observation import ImageObservation, inputs_of_observations
 
 WEIGHTS = "model.safetensors"
 
