@@ -1,14 +1,15 @@
 """KL(π0 ‖ π) as a loss: exact over the vocabulary, base first, with gradient, on a few texts of the base a step.
 
-The same figure that `BaseTexts.measure` reads, on the same texts, in the same unit. Axes as there: R rows, one a
-position of a completion; H hidden, V vocabulary.
+The estimate of `BaseTexts.measure`, on the same texts, in the same unit. Axes as there: R rows, one a position of a
+completion; H hidden, V vocabulary.
 
 Memory: the policy's activations on the texts of a step are held for the backward pass, as in any training step. Logits
-are not: a chunk of rows is turned into logits, and again in the backward pass (`torch.utils.checkpoint`), so that
-however large the vocabulary is, those of one chunk are all that stand at once.
+are not: they are computed for a chunk of rows at a time, and again in the backward pass (`torch.utils.checkpoint`), so
+that only one chunk's are held at once, whatever the vocabulary.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,8 @@ from perdure.budget.divergence import kl_base_to_policy
 class BaseLoss:
     """The KL on `num_texts` texts a step, from several groups in equal parts.
 
-    Which texts a step takes follows from seed and step alone. The policy is in evaluation mode for it, as for a
-    reading: no dropout, and nothing drawn from the global generators.
+    The texts of a step follow from seed and step alone. The policy is in evaluation mode, as for a measurement: no
+    dropout, and nothing drawn from the global generators.
     """
 
     def __init__(self, base: BaseTexts, groups: Sequence[str], *, unit: Unit, num_texts: int, seed: int) -> None:
@@ -48,7 +49,7 @@ class BaseLoss:
         return total
 
     def _draw(self, step: int) -> tuple[Texts, Tensor]:
-        """The texts of a step, and what each of their rows counts."""
+        """The texts of a step, and the weight of each of their rows."""
         chosen = draw_texts(
             {name: len(self._base.texts[name].ids_ST) for name in self._groups},
             count=self._num_texts,
@@ -59,7 +60,7 @@ class BaseLoss:
         return joined(parts), row_weights([part.rows_S for part in parts], self._unit)
 
     def _kl(self, base_RH: Tensor, policy_RH: Tensor) -> Tensor:
-        """Forward KL of every row, a chunk at a time; the logits of a chunk are made anew in the backward pass."""
+        """Forward KL of every row, a chunk at a time; a chunk's logits are computed again in the backward pass."""
         chunk = self._base.chunk_rows
         parts = [
             checkpoint(
@@ -81,8 +82,19 @@ class BaseLoss:
         return kl_base_to_policy(base_CV, policy_CV)
 
 
+@dataclass(frozen=True)
+class Base:
+    """The original base beside a policy that has moved away from it: as texts, and as a loss."""
+
+    texts: BaseTexts
+
+    def loss(self, groups: Sequence[str], *, unit: Unit, num_texts: int, seed: int) -> BaseLoss:
+        """KL(π0 ‖ π) with its gradient on texts of these groups."""
+        return BaseLoss(self.texts, groups, unit=unit, num_texts=num_texts, seed=seed)
+
+
 def row_weights(rows_GS: Sequence[Sequence[int]], unit: Unit) -> Tensor:
-    """What each row's KL counts, [R], so that their weighted sum is the KL in `unit`; G groups, S texts in each.
+    """The weight of each row's KL, [R], so that the weighted sum is the KL in `unit`; G groups, S texts in each.
 
     A token: the mean over groups of all sums over all positions. A sequence: the mean over groups of the mean sum.
     """

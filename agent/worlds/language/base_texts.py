@@ -1,7 +1,7 @@
-"""The base's side of the KL, computed once: texts sampled from it, and what it thought at each of their positions.
+"""The base's side of the KL, computed once: texts sampled from it, and its hidden states at each position.
 
-Axes: S texts, T tokens, R rows (one a position of a completion, over all texts of a task), H hidden, V vocabulary.
-A reading costs one forward pass of the policy over the texts, and no second model: the base's last hidden states are
+Axes: S texts, T tokens, R rows (one a position of a completion, over all texts of a task), H hidden, V vocabulary. A
+measurement costs one forward pass of the policy over the texts, and no second model: the base's last hidden states are
 kept, and its output head turns them into log-probabilities again, a chunk of rows at a time.
 """
 
@@ -38,7 +38,7 @@ class Texts:
 
     @property
     def rows_S(self) -> list[int]:
-        """How many positions each text has: one for each token that the base added."""
+        """The number of positions of each text: one for each token that the base added."""
         return (self.lengths_S - self.prompt_lengths_S).tolist()
 
     def one_in(self, count: int) -> "Texts":
@@ -61,7 +61,7 @@ class Texts:
 
 
 def joined(parts: Sequence[Texts]) -> Texts:
-    """The texts of several groups, one after another; shorter ones are padded with 0, which nothing looks at."""
+    """The texts of several groups, one after another; shorter ones are padded with 0, which nothing reads."""
     width = max(part.ids_ST.shape[1] for part in parts)
     ids_ST = torch.cat([nn.functional.pad(part.ids_ST, (0, width - part.ids_ST.shape[1])) for part in parts])
     prompts_S = torch.cat([part.prompt_lengths_S for part in parts])
@@ -95,8 +95,8 @@ class BaseTexts:
     def measure(self, names: Sequence[str]) -> Measurement:
         """Forward KL, reverse KL, total variation and L2 at every position, summed a text. Changes nothing.
 
-        With several tasks each gives an equal part of its texts, so that a reading costs, and its standard error is,
-        about the same however many tasks there are.
+        Of several tasks each gives an equal part of its texts, so that the cost and the standard error of a measurement
+        hardly depend on the number of tasks.
         """
         with self.policy.inference_mode():
             groups = [self._measure_one(self.texts[name].one_in(len(names))) for name in names]
@@ -142,7 +142,7 @@ def sample_base_texts(
 ) -> BaseTexts:
     """Sample one text a prompt from the policy, which must be the base now, at temperature 1 without truncation.
 
-    Texts are ordered by the length of their prompts, so that a reading pads little.
+    Texts are ordered by the length of their prompts, so that a measurement pads little.
     """
     encoded_prompts = {name: sorted(map(policy.encode, some), key=len) for name, some in prompts.items()}
     with policy.inference_mode():
@@ -235,7 +235,7 @@ def save_base_texts(base: BaseTexts, folder: Path) -> None:
 
 
 def load_base_texts(policy: LanguagePolicy, names: Sequence[str], folder: Path) -> BaseTexts:
-    """What `save_base_texts` wrote; `names` in the order in which they were sampled."""
+    """Read what `save_base_texts` wrote; `names` in the order in which they were sampled."""
     texts = {name: Texts(**read_tensors(folder / f"texts-{index:02d}.safetensors")) for index, name in enumerate(names)}
     head = read_tensors(folder / "head.safetensors")
     head.pop("none", None)

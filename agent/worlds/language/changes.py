@@ -19,7 +19,7 @@ class Changes:
     optimizer: Callable[[Any], Any] | None = None
 
     def optimizers(self, config: Any) -> dict[str, Any]:
-        """The argument of TRL's trainers; nothing where the optimiser is TRL's."""
+        """The argument of TRL's trainers; empty where the optimiser is TRL's."""
         return {} if self.optimizer is None else {"optimizers": (self.optimizer(config), None)}
 
 
@@ -27,7 +27,7 @@ class Modifier(Protocol):
     """The module of a modifier."""
 
     modify: Callable[[UpdateJob, Any, Changes], Changes]
-    """The changes with its own, by the modifier's settings; called once, before the trainer is built."""
+    """The changes with the modifier's own added; called once, before the trainer is built."""
 
 
 def changes_of(job: UpdateJob) -> Changes:

@@ -60,9 +60,9 @@ def load_base(config: CausalModel) -> Any:
 
 
 def hub_answers(config: CausalModel) -> bool:
-    """Ask once and briefly for a hub's model; transformers itself would try for most of a minute.
+    """True where the hub answers within `HUB_SECONDS`; transformers itself would try for most of a minute.
 
-    Without an answer the model may still be in the local cache, and nothing else is looked for.
+    Without an answer only the local cache is read.
     """
     if config.model_name_or_path.startswith("builtin:") or Path(config.model_name_or_path).exists():
         return False
@@ -79,7 +79,7 @@ def hub_answers(config: CausalModel) -> bool:
 
 
 def resolve_path(name: str) -> str:
-    """Where a model is: `builtin:NAME` inside this package, everything else as it stands.
+    """The path of a model: `builtin:NAME` is inside this package, any other name is taken as it is.
 
     Raises:
         ModelError: no such built-in model.
@@ -140,7 +140,7 @@ def _load_tokenizer(config: CausalModel) -> Any:
 
 
 def _explain(config: CausalModel, error: Exception, part: str) -> ModelError:
-    """Tell a missing folder, a folder without the part, and a hub out of reach from one another."""
+    """Distinguish a missing folder, a folder without the part, and a hub out of reach."""
     name = config.model_name_or_path
     where = f"model.model_name_or_path: cannot load the {part} of {name!r}"
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -158,7 +158,7 @@ def _explain(config: CausalModel, error: Exception, part: str) -> ModelError:
 
 
 def _choose_threads(model: Any, config: CausalModel) -> None:
-    """One thread for small models: more of them cost more in waiting than they bring."""
+    """One thread for small models, which more threads slow down."""
     if config.threads == "auto":
         small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
         torch.set_num_threads(1 if small else os.cpu_count() or 1)

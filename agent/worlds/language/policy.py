@@ -26,15 +26,15 @@ class LanguagePolicy:
         self.model = model
         self.tokenizer = tokenizer
         self.base: Any = None
-        """The base beside it (`agent/worlds/language/base.py`), once its texts are there."""
+        """The base beside it (`base_loss.Base`), once its texts are sampled."""
         self.load_base: Callable[[], Any] | None = None
-        """Loads the original base once more, checked to be the same; with an adapter there is no need, and `None`."""
+        """Loads the original base a second time and checks that it is the same; `None` with an adapter."""
         self.frozen_digest = digest(frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
 
     @property
     def is_adapter(self) -> bool:
-        """Whether only a LoRA adapter is trained."""
+        """True where only a LoRA adapter is trained."""
         return hasattr(self.model, "peft_config")
 
     def respond(

@@ -1,9 +1,8 @@
 """Recovery: distil from the original base until the policy is back within its cap.
 
 AdamW on KL(π0 ‖ π) alone, exact over the vocabulary, on texts of the base on general prompts. After "On-Policy
-Distillation" (Thinking Machines, 2025), which brings back what a model could do before it was fine-tuned. Departures:
-the texts are the base's and the KL is forward, since that is what the budget counts; there they are the student's, and
-the KL is reverse.
+Distillation" (Thinking Machines, 2025), which restores what a model could do before it was fine-tuned. Departures: the
+texts are the base's and the KL is forward, as in the budget; there they are the student's, and the KL is reverse.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from perdure.agent.worlds.contract import Progress, Watch
-from perdure.agent.worlds.language.base import Base
+from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.config import RecoverConfig, Unit
 
@@ -29,7 +28,7 @@ def recover(
     seed: int,
     watch: Watch,
 ) -> int:
-    """See `World.recover`. The loss of a step that `watch` is told is the KL in nats a `unit` before the step."""
+    """See `World.recover`. The loss that `watch` gets is the KL in nats a `unit` before the step."""
     base: Base = policy.base
     loss = base.loss(groups, unit=unit, num_texts=config.num_prompts, seed=seed)
     trained = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]

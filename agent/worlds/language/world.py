@@ -11,7 +11,7 @@ import torch
 from perdure.agent.weights import blend
 from perdure.agent.worlds.base_prompts import RECOVER
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
-from perdure.agent.worlds.language.base import Base
+from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
@@ -29,8 +29,8 @@ from perdure.curriculum.worlds.methods import Sizes
 class LanguageWorld:
     """A causal language model that is trained by TRL and measured on texts of its base.
 
-    `base_id` (see `World.base_id`) is the hash of the base's weights. A fresh adapter is drawn from the seed and says
-    nothing of the base, so with LoRA it is left out.
+    `base_id` (see `World.base_id`) is the hash of the base's weights. A fresh adapter is drawn from the seed and is
+    not part of the base, so with LoRA it is not hashed.
     """
 
     kind = "language"

@@ -1,4 +1,4 @@
-"""What the built-in model can do, measured on prompts that its pretraining never saw; writes nothing itself."""
+"""Scores of the built-in model on prompts that its pretraining did not have; writes nothing itself."""
 
 import math
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def weights_hash(folder: Path) -> str:
 
 
 def held_out_items(skill: str, count: int) -> list[Item]:
-    """The skill's examination: always the same items, none of them in the pretraining stream."""
+    """The skill's evaluation set: always the same items, none of them in the pretraining stream."""
     return examples(SKILLS[skill], Random(f"held-out {skill}"), count, held_out=True)
 
 

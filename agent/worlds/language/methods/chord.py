@@ -2,9 +2,9 @@
 
     L = (1 - mu) L_GRPO + mu L_SFT
 
-Each term is a mean over its own tokens: L_GRPO over the step's completion tokens (TRL's `dapo`; see
-`trl/config.py` for how that relates to `dr_grpo`), L_SFT over the tokens of the step's demonstrations, each
-weighed by p (1 - p). mu falls by a half cosine over the stage, so that a policy first imitates and then explores.
+Each term is a mean over its own tokens: L_GRPO over the step's completion tokens (TRL's `dapo`; see `trl/config.py` for
+how that relates to `dr_grpo`), L_SFT over the tokens of the step's demonstrations, each weighed by p (1 - p). mu falls
+by a half cosine over the stage, so that a policy first imitates and then explores.
 
 Departures from the paper: it uses either the falling mu (CHORD-mu) or the token weight with a constant mu (CHORD-phi);
 here both are on by default, and `phi: false` or `mu_start` = `mu_end` give one of them. Advantages are not divided by
@@ -62,7 +62,7 @@ class ChordTrainer(RlTrainer):
         return chosen[done :: self.current_gradient_accumulation_steps], tokens
 
     def imitation(self, model: Any, share: tuple[list[Demonstration], int]) -> Tensor:
-        """The SFT term of some demonstrations, divided by the answer tokens of the whole step; a scalar."""
+        """The SFT term of these demonstrations, divided by the answer tokens of the whole step; a scalar."""
         chosen, tokens = share
         if not chosen:
             return torch.zeros((), device=self.accelerator.device)

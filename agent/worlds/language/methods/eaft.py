@@ -2,12 +2,12 @@
 
     L = - sum_t h_t ln π(y_t) / tokens,    h_t = H(top-k of π at t, made to sum to 1) / ln k,    no gradient through h
 
-Where the policy is sure of its next token the weight is near 0: a demonstration that contradicts it there pulls little,
-and that is where SFT forgets most. Where it is unsure the token is learned as in SFT. k is 20, as in the paper.
+Where the policy is sure of its next token the weight is near 0, so that a demonstration which contradicts it there has
+little effect; there SFT forgets most. Where it is unsure the token is learned as in SFT. k is 20, as in the paper.
 
-What may depart: whether the paper makes the k probabilities sum to 1 before it takes their entropy could not be
-confirmed; here they are made to. The divisor is the number of tokens, as in SFT, so the weights lower the effective
-rate; the logits of a micro-batch's answers stand whole, which TRL's own SFT avoids: lower `per_device_train_batch_size`
+Possible departure: here the k probabilities are made to sum to 1 before their entropy is computed; whether the paper
+does so could not be confirmed. The divisor is the number of tokens, as in SFT, so the weights lower the effective rate;
+the logits of a micro-batch's answers are held whole, which TRL's own SFT avoids: lower `per_device_train_batch_size`
 where the vocabulary is large.
 """
 
@@ -22,7 +22,7 @@ from perdure.agent.worlds.losses import entropy_weights
 
 
 class EaftTrainer(SftTrainer):
-    """`sft` with weighed tokens."""
+    """SFT with a weight for each token."""
 
     top_k: int
 
@@ -47,7 +47,7 @@ def eaft_loss(logits_NV: Tensor, labels_N: Tensor, *, top_k: int, tokens: Any) -
 
 
 def weighing(top_k: int) -> Callable[..., EaftTrainer]:
-    """What makes such a trainer."""
+    """A constructor of `EaftTrainer` with this `top_k`."""
 
     def make(**arguments: Any) -> EaftTrainer:
         trainer = EaftTrainer(**arguments)

@@ -10,10 +10,10 @@ positions. Tokens drawn from the policy, and not those of the data, are what mak
 et al., arXiv 1905.12558); to second order ½ (θ-θ*)ᵀ F (θ-θ*) is then a KL in nats a token, which gives `ewc_lambda` its
 unit.
 
-The texts stand for what is to be kept: half of them texts of the base, half demonstrations of earlier tasks, as far as
-there are any. Departures from the paper: one quadratic around the stage's own start, over all that came before, where
-the paper adds one a task; and the positions of a text are conditioned on the text as it is, so a squared sum over
-positions estimates the sum of their Fisher informations.
+Half of the texts are texts of the base, half are demonstrations of earlier tasks, as far as there are any. Departures
+from the paper: one quadratic around the stage's own start, for everything before it, where the paper adds one a task;
+and the positions of a text are conditioned on the text as it is, so a squared sum over positions estimates the sum of
+their Fisher informations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ Text = tuple[list[int], int]
 
 
 def modify(job: UpdateJob, settings: Ewc, changes: Changes) -> Changes:
-    """The penalty more. A resumed update finds the same Fisher information."""
+    """Add the penalty. A resumed update computes the same Fisher information."""
     assert settings.ewc_lambda is not None, "a default stands in the method's row"
     purpose = derive(job.seed, "ewc")
 
@@ -48,7 +48,7 @@ def modify(job: UpdateJob, settings: Ewc, changes: Changes) -> Changes:
 
 
 def texts(job: UpdateJob, *, count: int, seed: int) -> Iterator[Text]:
-    """At most `count` texts of what is to be kept, drawn at the seed: the base's own, and earlier demonstrations."""
+    """At most `count` texts, drawn at the seed: the base's own, and earlier demonstrations."""
     groups = [job.policy.base.texts.texts[name] for name in job.texts]
     own = [
         (ids_T[: int(end)].tolist(), int(start))

@@ -10,9 +10,8 @@ the advantages of unsolved prompts at 0, a mean over the tokens of all samples (
 means by token; see `trl/config.py`). Where all are unsolved it is `sft`, where none is it is `rl`.
 
 Departures from the paper: its gate compares a prompt's share of right samples with a threshold, which here is always 0;
-its reward is 1 or 0, where a graded one needs `success_reward`; the RL term is that of this house (see
-`rl.py`). With `beta` above 0 the KL term covers all samples. A prompt for none of whose samples the
-reward is defined counts as unsolved.
+its reward is 1 or 0, where a graded one needs `success_reward`; the RL term is that of `rl.py`. With `beta` above 0 the
+KL term covers all samples. A prompt for none of whose samples the reward is defined counts as unsolved.
 
 Memory: that of `rl`, and beside the samples of a batch at most as many demonstrations.
 """
@@ -30,8 +29,8 @@ from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, attach_demonstrations
 from perdure.curriculum.worlds.language.settings import LanguageGate
 
-NOBODY = -1
-"""In the place of an item's number: this row brings no demonstration."""
+NO_ITEM = -1
+"""In place of an item's number: this row adds no demonstration."""
 
 
 class GateTrainer(RowTrainer):
@@ -45,22 +44,22 @@ class GateTrainer(RowTrainer):
         unsolved_P = unsolved(output["rewards"].view(-1, self.num_generations), self.settings.success_reward)
         unsolved_B = unsolved_P.repeat_interleave(self.num_generations)
         output["advantages"] = output["advantages"].masked_fill(unsolved_B, 0.0)
-        # The first row of an unsolved prompt brings its demonstration, so that it is learned once, wherever rows go.
+        # The first row of an unsolved prompt has its demonstration, so that it is learned once, wherever rows go.
         first_B = torch.arange(len(inputs), device=unsolved_B.device) % self.num_generations == 0
-        output["imitated"] = output["item"].masked_fill(~(unsolved_B & first_B), NOBODY)
+        output["imitated"] = output["item"].masked_fill(~(unsolved_B & first_B), NO_ITEM)
         tokens = sum(len(ids) - start for ids, start in self._chosen(output["imitated"]))
         output["imitation_scale"] = unsolved_P.float().mean() / max(tokens, 1)
         return output
 
     def _chosen(self, imitated_B: Tensor) -> list[Demonstration]:
-        return [self.demonstrations[number] for number in imitated_B.tolist() if number != NOBODY]
+        return [self.demonstrations[number] for number in imitated_B.tolist() if number != NO_ITEM]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         loss: Tensor = super()._compute_loss(model, inputs)
         chosen = self._chosen(inputs["imitated"])
         if not chosen:
             return loss
-        scale = self.settings.sft_weight * self.of_whole_window() * inputs["imitation_scale"]
+        scale = self.settings.sft_weight * self.window_factor() * inputs["imitation_scale"]
         loss += scale * self.imitation(model, chosen)
         return loss
 
@@ -75,7 +74,7 @@ class GateTrainer(RowTrainer):
 
 
 def update(job: UpdateJob) -> Outcome:
-    """Train `job.policy.model` in place on the demonstrations of prompts that it fails, and by RL on the others.
+    """Train `job.policy.model` in place on the demonstrations of unsolved prompts, and by RL on the others.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
 

@@ -3,10 +3,10 @@
     L + beta · KL(π0 ‖ π)
 
 The KL is forward, base first, exact over the vocabulary, on texts of the base, in the budget's unit: the quantity that
-the monitor reads, on other texts. With SFT (the recipe `sft_kl`) it is the supervised twin of the KL term of RL from
+the monitor measures, on other texts. With SFT (the recipe `sft_kl`) it is the supervised twin of the KL term of RL from
 human feedback (Ziegler et al., arXiv 1909.08593), which is reverse and on the policy's samples, and of distillation
-from the old model on its own outputs (Learning without Forgetting, arXiv 1606.09282), which takes the new task's
-inputs, as `budget.prompts: task` does here.
+from the old model on its own outputs (Learning without Forgetting, arXiv 1606.09282), which uses the new task's inputs,
+as `budget.prompts: task` does here.
 """
 
 from dataclasses import replace
@@ -18,11 +18,11 @@ from perdure.agent.worlds.language.methods.terms import KlTerm, kl_loss
 from perdure.curriculum.settings import Kl
 
 PURPOSE = "sft_kl"
-"""The purpose of its draws, which are those of the method that the term was first part of."""
+"""The purpose from which its seed is derived; changing it changes results."""
 
 
 def modify(job: UpdateJob, settings: Kl, changes: Changes) -> Changes:
-    """The term more.
+    """Add the term.
 
     Raises:
         ConfigError: there are no texts of the base.

@@ -12,7 +12,7 @@ def imitation_loss(logps_BT: Tensor, mask_BT: Tensor, *, tokens: int, phi: bool)
     """The negative log-likelihood of demonstration tokens, summed and divided by `tokens`; a scalar.
 
     With `phi` each token is weighed by p (1 - p), without gradient: p = exp(logp) is the policy's own probability of
-    the token, so tokens that it is sure of or finds absurd pull little (CHORD-phi).
+    the token, so tokens that it is sure of, or finds very unlikely, have little weight (CHORD-phi).
 
     Raises:
         ValueError: the shapes differ.
@@ -32,10 +32,10 @@ def chord_loss(grpo: Tensor, imitation: Tensor, weight: float) -> Tensor:
 
 
 def demonstration_indices(step: int, *, batch_size: int, total: int, seed: int) -> list[int]:
-    """Which of `total` demonstrations go into the SFT term of `step`.
+    """The indices, below `total`, of the demonstrations in the SFT term of `step`.
 
-    The demonstrations are gone through in a fresh random order each time round; the choice depends on nothing but the
-    arguments, so that a resumed stage makes the same one.
+    Every pass over the demonstrations has a new random order, which depends on the arguments alone, so that a resumed
+    stage has the same one.
     """
     positions = range(step * batch_size, (step + 1) * batch_size)
     rounds = sorted({position // total for position in positions})
@@ -50,9 +50,9 @@ def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:
 
     Args:
         log_ratios_PG: ln ρ of every sample by the policy that it was drawn from; 0 where that is the base.
-        rewards_PG: what the reward gave; NaN (it gave nothing) and what is not above 0 have no part in the target.
+        rewards_PG: of every sample; NaN (undefined) and values not above 0 have no part in the target.
 
-    A prompt without a success has weights 0, and so has a sample whose log-ratio is NaN.
+    A prompt without a success has weights 0; so does a sample whose log-ratio is NaN.
 
     Raises:
         ValueError: the shapes differ.
@@ -68,14 +68,14 @@ def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:
 
 
 def unsolved(rewards_PG: Tensor, success: float) -> Tensor:
-    """Which prompts have no sample whose reward reaches `success` (NaN never does): bool [P]."""
+    """True for prompts without a sample whose reward reaches `success` (NaN never does): bool [P]."""
     return ~(rewards_PG >= success).any(-1)
 
 
 def weighted_cross_entropy(logps_BT: Tensor, mask_BT: Tensor, weights_B: Tensor) -> Tensor:
     """-Σ_i w_i ln π(y_i|x_i), of whole answers: their tokens' log-probabilities are summed, not averaged; a scalar.
 
-    Rows of weight 0 count for nothing, whatever their log-probabilities are.
+    Rows of weight 0 do not count, whatever their log-probabilities are.
     """
     logps_B = (logps_BT * mask_BT).sum(-1)
     return -(weights_B * logps_B).masked_fill(weights_B == 0, 0.0).sum()

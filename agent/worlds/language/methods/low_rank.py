@@ -1,13 +1,13 @@
-"""The modifier `low_rank`: updates of low rank for every weight matrix (LoRA, arXiv 2106.09685), merged as it goes.
+"""The modifier `low_rank`: updates of low rank for every weight matrix (LoRA, arXiv 2106.09685), merged at every step.
 
     W = W0 + (lora_alpha / r) · B A
 
 Each linear layer but the output head is trained through its factors, from the stage's own start W0; embeddings, norms
-and biases stay as they are. The merged weights are written back after every step, so that the monitor, snapshots, a
-penalty and checkpoints see ordinary weights, and every stage may add an update of its own.
+and biases stay as they are. The merged weights are written back after every step, so that the monitor, snapshots,
+penalties and checkpoints see ordinary weights, and every stage can add an update of its own.
 
-Departure: it saves no memory, since the gradient of W is there whole. To train an adapter over an untouched base, set
-`model.lora`, with which every objective is LoRA already. Gradient clipping is of the factors, as it is with an adapter.
+Departure: it saves no memory, since the gradient of W is computed whole. To train an adapter over a frozen base, set
+`model.lora`, with which every objective is LoRA already. The factors' gradients are clipped, as with an adapter.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.settings import LowRank
 
 PURPOSE = "lora"
-"""The purpose of its draws, which are those of the method that it was first part of."""
+"""The purpose from which its seed is derived; changing it changes results."""
 
 
 def modify(job: UpdateJob, settings: LowRank, changes: Changes) -> Changes:

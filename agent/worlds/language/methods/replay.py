@@ -1,13 +1,13 @@
-"""The modifier `replay`: a share of what is trained on comes from the tasks of earlier stages.
+"""The modifier `replay`: a share of the training items comes from the tasks of earlier stages.
 
 Experience replay (Rolnick et al., arXiv 1811.11682): a share `replay_ratio` of the items are of earlier tasks, in equal
-parts, drawn once at the seed, and shuffled with the new ones. What imitates learns their demonstrations; what samples
-is asked their prompts, and each task's own reward judges. Even a hundredth can be enough. At the first stage there is
-nothing to replay.
+parts, drawn once at the seed, and shuffled with the new ones. SFT learns their demonstrations; RL samples for their
+prompts, and each task's own reward judges. Even a hundredth can be enough. At the first stage there is nothing to
+replay.
 
-Departures: a buffer is not needed, since the tasks are still there; every new item is kept, so that a pass over the
-mixture is longer than one over the task by 1 / (1 - replay_ratio) (give `max_steps` for equal work); earlier tasks that
-lack what the objective needs are left out.
+Departures: there is no buffer, since the tasks are still there; every new item is kept, so that a pass over the mixture
+is longer than one over the task by 1 / (1 - replay_ratio) (give `max_steps` for equal work); earlier tasks without what
+the objective needs are not replayed.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def mixture(job: UpdateJob, *, ratio: float, seed: int) -> Task:
 
 
 class RewardByTask:
-    """The reward of a mixture: each item is judged by its own task's reward. Items are told apart as objects."""
+    """The reward of a mixture: each item is judged by its own task's reward. Items are distinguished as objects."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._rewards: dict[int, Reward] = {

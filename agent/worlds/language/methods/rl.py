@@ -6,9 +6,9 @@ its reference is the original base: the policy with its adapter off under LoRA, 
 the policy loads (`load_base`) and checks to be the base.
 
 Departures from TRL: the reference is not loaded by the model's name, which may stand for another revision or for what
-has changed since, and a reference adapter that starts at the stage's weights is never made; a reward that is NaN or
-infinite takes no part in the gradient but is reported, a policy whose logits are not finite ends the update, each pass
-over the data is in the order it would have had if the stage had not been resumed, checkpoints are perdure's own
+has changed since, and there is no reference adapter that starts at the stage's weights; a reward that is NaN or
+infinite is reported but has no part in the gradient, a policy whose logits are not finite ends the update, a resumed
+stage passes over the data in the order that it would have had uninterrupted, checkpoints are perdure's own
 (`agent/worlds/language/trl/checkpoint.py`), and no usage figures are sent anywhere.
 """
 
@@ -35,17 +35,17 @@ from perdure.curriculum.task import Item, Task
 
 
 class RlTrainer(GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer, told where checkpoints are read from and when they can be taken."""
+    """TRL's trainer with perdure's checkpoints and terms."""
 
     step_losses: StepLosses
     terms: Terms = Terms()
 
     def may_save(self) -> bool:
-        """A checkpoint can be taken once every sampled batch has been used up; what is sampled is not saved."""
+        """A checkpoint can be written once every sampled batch is used up, since samples are not saved."""
         return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted. The step's first brings the terms beside the loss."""
+        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms."""
         share: Tensor = super().training_step(*args, **kwargs)
         self.step_losses.add(share)
         self.terms.add(self)
@@ -104,8 +104,8 @@ def train(
 ) -> Outcome:
     """Train `job.policy.model` in place with a trainer of `trainer_class`.
 
-    `configure` gives the trainer what it needs further, by the task that is trained on, which modifiers may have
-    changed. A task without a reward is given one of 0; then no mean of it is reported.
+    `configure` sets the trainer's own attributes, from the task as modifiers have changed it. A task without a reward
+    gets one of 0, and then no mean reward is reported.
 
     Raises:
         ConfigError: TRL refuses the settings, or the method needs a reward and the task has none.

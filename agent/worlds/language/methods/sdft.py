@@ -1,18 +1,18 @@
-"""SDFT: the policy that is shown the demonstration teaches itself, on its own samples (Shenfeld et al., 2601.19897).
+"""SDFT: the policy, given the demonstration, teaches itself, on its own samples (Shenfeld et al., 2601.19897).
 
-The student answers the prompt as it stands. The teacher is the same model, told the demonstration beside the prompt
+The student answers the prompt as it is. The teacher is the same model, given the demonstration beside the prompt
 (`teacher_template`); its weights are an exponential moving average of the student's (`teacher_decay`), which begins
 with the policy at the start of the stage and is part of every checkpoint. On the student's answers y:
 
     L = mean over tokens t of Σ_v p_v (ln p_v - ln q_v),    p = student(· | x, y_<t),    q = teacher(· | x, d, y_<t)
 
 the reverse KL, exact over the vocabulary at temperature 1, its gradient by the student's distributions alone (not
-through the sampling). The mean is over the tokens that are sampled together. No reward is asked.
+through the sampling). The mean is over the tokens that are sampled together. No reward is used.
 
 Departures from the paper: two answers a prompt and step, the fewest that TRL's sampler draws (`trl: {num_generations:
-…}` for more); the teacher is told in a single template for text and messages (in the last message), not in
-one made for each data set; no token of the answer is left out of the loss; the average is kept in float32, since in
-bfloat16 a hundredth of a step would vanish.
+…}` for more); there is one teacher template for text and messages (in the last message), not one for each data set; the
+loss has every token of the answer; the average is kept in float32, since in bfloat16 a hundredth of a step would
+vanish.
 
 Memory: beside that of `rl`, 4 bytes for every weight that is trained (with a LoRA adapter those of the adapter alone;
 in a bfloat16 model 2 more while the teacher runs), and the logits of a batch's answers twice, [B, T, V].
@@ -38,13 +38,13 @@ from perdure.curriculum.worlds.language.settings import Sdft
 
 
 class SdftTrainer(RowTrainer):
-    """`rl`'s sampling with the divergence from a teacher for a loss."""
+    """The sampling of `rl`, with the divergence from a teacher as the loss."""
 
     teacher_prompts: Sequence[list[int]]
     teacher: dict[str, Tensor]
 
     def own_state(self) -> dict[str, Tensor]:
-        """What a checkpoint has to keep beside the optimiser: the teacher's weights."""
+        """The state that a checkpoint keeps beside the optimiser's: the teacher's weights."""
         return self.teacher
 
     def take_own_state(self, state: dict[str, Tensor]) -> None:
@@ -60,7 +60,7 @@ class SdftTrainer(RowTrainer):
         rows = zip(student_BTV, teacher_BTV, mask_BT, strict=True)
         # Row by row, and again in the backward pass: the softmax of a whole batch would be several times its logits.
         total = torch.stack([recomputed(reverse_kl, *row, use_reentrant=False) for row in rows]).sum()
-        loss: Tensor = total * self.of_whole_window() / inputs["num_items_in_batch"].clamp(min=1.0)
+        loss: Tensor = total * self.window_factor() / inputs["num_items_in_batch"].clamp(min=1.0)
         return loss
 
     @torch.no_grad()
@@ -80,8 +80,8 @@ class SdftTrainer(RowTrainer):
             model.train()
 
 
-class Following(TrainerCallback):  # type: ignore[misc]
-    """Lets the teacher follow the student after every optimiser step."""
+class TeacherUpdate(TrainerCallback):  # type: ignore[misc]
+    """Updates the teacher's moving average after every optimiser step."""
 
     def __init__(self, trainer: SdftTrainer, decay: float) -> None:
         self.trainer, self.decay = trainer, decay
@@ -114,16 +114,16 @@ def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def teacher_prompt(template: str, item: Item) -> Any:
-    """What the teacher is asked: the item's prompt, or its last message, put into `template` with the demonstration."""
+    """The teacher's prompt: the item's, or its last message, put into `template` with the demonstration."""
     prompt = item.prompt
 
-    def told(text: str) -> str:
+    def filled(text: str) -> str:
         parts = {"{prompt}": text, "{demonstration}": item.demonstration or ""}
         return re.sub(r"\{prompt\}|\{demonstration\}", lambda match: parts[match[0]], template)
 
     if isinstance(prompt, str):
-        return told(prompt)
-    return [*prompt[:-1], {**prompt[-1], "content": told(prompt[-1]["content"])}]
+        return filled(prompt)
+    return [*prompt[:-1], {**prompt[-1], "content": filled(prompt[-1]["content"])}]
 
 
 def encode_prompt(tokenizer: Any, prompt: Any) -> list[int]:
@@ -135,10 +135,10 @@ def encode_prompt(tokenizer: Any, prompt: Any) -> list[int]:
 
 
 def update(job: UpdateJob) -> Outcome:
-    """Train `job.policy.model` in place to answer as it does when it is shown the demonstration.
+    """Train `job.policy.model` in place to answer as it does when given the demonstration.
 
     Resumes from the newest checkpoint in `folder/checkpoints`; bit-for-bit repeatable at a seed, resumed or not.
-    `Progress.reward` is that of the samples where the task has a reward, which the method itself has no use for.
+    `Progress.reward` is that of the samples where the task has a reward; the method itself does not use it.
 
     Raises:
         ConfigError: TRL refuses the settings.
@@ -153,6 +153,6 @@ def update(job: UpdateJob) -> Outcome:
             encode_prompt(policy.tokenizer, teacher_prompt(settings.teacher_template, item)) for item in task.train
         ]
         trainer.teacher = {name: tensor.float().clone() for name, tensor in trainable(policy.model).items()}
-        trainer.add_callback(Following(trainer, settings.teacher_decay))
+        trainer.add_callback(TeacherUpdate(trainer, settings.teacher_decay))
 
     return train(job, SdftTrainer, configure)

@@ -23,17 +23,17 @@ from perdure.budget.errors import DataError
 
 
 class SftTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer, told where checkpoints are read from."""
+    """TRL's trainer with perdure's checkpoints and terms."""
 
     step_losses: StepLosses
     terms: Terms = Terms()
 
     def may_save(self) -> bool:
-        """A checkpoint can be taken between any two steps."""
+        """A checkpoint can be written between any two steps."""
         return True
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted. The step's first brings the terms beside the loss."""
+        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms."""
         share: Tensor = super().training_step(*args, **kwargs)
         self.step_losses.add(share)
         self.terms.add(self)
@@ -87,7 +87,7 @@ def update(job: UpdateJob) -> Outcome:
 
 
 def trainer_for(settings: Any) -> Callable[..., SftTrainer]:
-    """What makes the trainer: with `token_weight: entropy` the one that weighs tokens."""
+    """The trainer's constructor: with `token_weight: entropy` that of the trainer which weighs tokens."""
     if settings.token_weight != "entropy":
         return SftTrainer
     from perdure.agent.worlds.language.methods.eaft import weighing

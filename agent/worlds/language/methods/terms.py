@@ -1,8 +1,8 @@
 """Terms beside a method's loss: each adds its gradient by a backward pass of its own, once an optimiser step.
 
-Because they go round the method's loss, any method may have them: SFT, the samplers, and hybrids of the two. With
-gradient accumulation they come with the first batch of a step and count once. They draw no random numbers from the
-global generators, so a method samples and shuffles as it does without them.
+They do not touch the method's loss, so any objective can have them. With gradient accumulation they are added with the
+first batch of a step and count once. They draw no random numbers from the global generators, so a method samples and
+shuffles as it does without them.
 """
 
 from abc import ABC, abstractmethod
@@ -21,14 +21,14 @@ Backward = Callable[[Tensor], None]
 """Adds the gradient of a scalar to the parameters, scaled as the trainer's own."""
 
 NUM_TEXTS = 8
-"""Texts of the base in a step of a term that has no other number."""
+"""Texts of the base in a step of a term whose settings name no number."""
 
 
 class Term(ABC):
-    """Something added to the loss."""
+    """A term of the loss."""
 
-    def begin(self) -> None:  # noqa: B027  (nor anything to begin with)
-        """Called before the first step, with the weights that the stage began with, be it resumed or not."""
+    def begin(self) -> None:  # noqa: B027  (most terms do nothing here)
+        """Called before the first step, with the weights that the stage began with, resumed or not."""
 
     @abstractmethod
     def add(self, step: int, backward: Backward) -> Tensor:
@@ -51,7 +51,7 @@ class KlTerm(Term):
 
 
 class Penalty(Term):
-    """The same with a weight that a controller steers: it is told the KL that the step's gradient was taken at."""
+    """`KlTerm` with a weight that a controller steers by the KL of each step's texts."""
 
     def __init__(self, loss: Any, controller: Controller) -> None:
         self._loss, self._controller = loss, controller
@@ -72,8 +72,8 @@ class Penalty(Term):
 class Quadratic(Term):
     """`weight / 2 · sum_i F_i (θ_i - θ*_i)²` over the trained parameters; θ* are those that the stage began with.
 
-    `importance` gives F by name when the stage begins; without it every F_i is 1. One parameter tensor is gone through
-    at a time, so that the term needs no memory beside F and θ*.
+    `importance` gives F by name when the stage begins; without it every F_i is 1. The parameters are
+    handled one at a time, so that the term needs no memory beside F and θ*.
     """
 
     def __init__(
@@ -127,17 +127,17 @@ class Terms:
         return None if self._controller is None else self._controller.weight
 
     def put_back(self, weight: float | None) -> None:
-        """Take the weight that a checkpoint kept."""
+        """Restore the weight from a checkpoint."""
         if self._controller is not None and weight is not None:
             self._controller.weight = weight
 
     def begin(self) -> None:
-        """Tell every term that the stage begins."""
+        """Begin every term."""
         for term in self._terms:
             term.begin()
 
     def add(self, trainer: Any) -> None:
-        """Add every term's gradient and its share of the loss, unless this optimiser step has them already."""
+        """Add every term's gradient and its part of the loss, once an optimiser step."""
         step = trainer.state.global_step
         if self._done == step:
             return
@@ -146,7 +146,7 @@ class Terms:
             trainer.step_losses.add(term.add(step, trainer.accelerator.backward))
 
     def steer(self) -> None:
-        """Tell every term that the optimiser has stepped."""
+        """Steer every term after the optimiser's step."""
         for term in self._terms:
             term.steer()
 
@@ -155,7 +155,7 @@ def terms_of(job: UpdateJob, more: Sequence[Term] = ()) -> Terms:
     """The terms of an update: the budget's penalty, if there is one, and the modifiers' own.
 
     Raises:
-        ConfigError: a penalty, and no texts of the base to take it on.
+        ConfigError: a penalty, and no texts of the base.
     """
     controller = job.controller
     if controller is None:

@@ -1,8 +1,7 @@
 """tilt: fit the KL-minimal correct policy q* ∝ π0·R by fresh samples that the reward verifies, with no oracle.
 
-Whenever a prompt comes round, in every pass anew, it is answered `num_generations` times; q* weighs the answers by
-w ∝ R·π0/π, made to sum to 1 a prompt (self-normalised importance sampling, ratios of whole answers), and the loss is
-cross-entropy to them:
+In every pass, each prompt is answered `num_generations` times; q* weighs the answers by w ∝ R·π0/π, made to sum to 1 a
+prompt (self-normalised importance sampling, ratios of whole answers), and the loss is cross-entropy to them:
 
     L = -1/P Σ_prompts Σ_i w_i ln π(y_i | x) / max_completion_length
 
@@ -11,13 +10,13 @@ and one below 0 as 0. The constant divisor is that of `rl` (Dr. GRPO), whose ste
 advantages: a learning rate and a clipping norm mean the same for both. There is no ratio to clip, and samples that are
 used for several steps (`steps_per_generation`, `num_iterations`) stay right, since q* does not depend on the policy.
 
-With `samples_from: base` the base answers, likewise in every pass anew; its right answers are q* already, so that
-their weights are equal. It finds what the base finds and no more, but with weights that never degenerate.
+With `samples_from: base` the base answers, again in every pass; its right answers are distributed as q* already, so
+that their weights are equal. It finds only what the base finds, but its weights never degenerate.
 
-Why q*: docs/theory.md. The same method for a classifier: vision/methods/tilt.py. Departures from that one: there
-an image is answered once at the start of a pass, here a prompt when its batch comes, so that the samples are fresher.
-The weights are right at sampling temperature 1 without truncation alone, so other values are refused; and with long
-answers π0/π spreads over orders of magnitude, so that one sample may take all the weight of its prompt.
+Why q*: docs/theory.md. The same method for a classifier: vision/methods/tilt.py. Departures from that one: there an
+image is answered once at the start of a pass, here a prompt when its batch comes, so that the samples are fresher. The
+weights are right at sampling temperature 1 without truncation alone, so other values are refused; and with long answers
+π0/π spreads over orders of magnitude, so that one sample may have all the weight of its prompt.
 
 Memory: with a LoRA adapter that of `rl`, the base being the model with its adapter off; else a second copy of the model
 (2 bytes a weight in bfloat16, 4 in float32), loaded and checked as `rl` says.
@@ -38,7 +37,7 @@ from perdure.curriculum.task import Task
 
 
 class TiltTrainer(RowTrainer):
-    """`rl`'s sampling with weights towards q* in place of advantages."""
+    """The sampling of `rl`, with weights towards q* in place of advantages."""
 
     model: Any
     model_wrapped: Any

@@ -101,11 +101,11 @@ def _resume_state(trainer: Any) -> dict[str, Any]:
 
 
 ENTROPY_CONTROL = ("entropy_coef", "_last_world_entropy")
-"""What TRL's adaptive entropy bonus carries from step to step."""
+"""The state of TRL's adaptive entropy bonus."""
 
 
 def is_finished(checkpoint: Path) -> bool:
-    """Whether a checkpoint is the last step's, so that only the weights are left to load."""
+    """True for the checkpoint of the last step, of which only the weights are loaded."""
     return bool(json.loads((checkpoint / STATE).read_text())["finished"])
 
 
@@ -121,7 +121,7 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
 
 
 def load_optimizer(trainer: Any, checkpoint: Path) -> None:
-    """Put the optimiser, the scheduler, the penalty's weight and what hangs on them back as they were then."""
+    """Restore the optimiser, the scheduler, the penalty's weight and the method's own state."""
     state = _read_resume_state(checkpoint)
     trainer.optimizer.load_state_dict(state["optimizer"])
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
@@ -135,7 +135,7 @@ def load_optimizer(trainer: Any, checkpoint: Path) -> None:
 
 
 def load_generators(checkpoint: Path) -> None:
-    """Put the global generators back as they were after the checkpoint's step."""
+    """Restore the global generators' states after the checkpoint's step."""
     set_generator_states(_read_resume_state(checkpoint)["generators"])
 
 

@@ -1,6 +1,6 @@
 """From train settings to the config object of TRL's trainer, before anything is trained.
 
-The defaults and their reasons stand in `curriculum/worlds/language/spec.py`.
+The defaults and their reasons are in `curriculum/worlds/language/spec.py`.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ PROMPTS_PER_STEP = 8
 
 
 def samples(method: Method) -> bool:
-    """Whether the method samples completions, and so is carried out by TRL's GRPOTrainer."""
+    """True where the method samples completions, with TRL's GRPOTrainer."""
     return config_of(method) == "GRPOConfig"
 
 
@@ -36,7 +36,7 @@ def config_for(job: UpdateJob) -> Any:
 
 
 def build_config(method: Method, settings: Any, *, folder: Path, seed: int, device_type: str, dtype: str | Any) -> Any:
-    """TRL's `SFTConfig` or `GRPOConfig` for one stage; touches no file, so every stage can be checked at the start.
+    """TRL's `SFTConfig` or `GRPOConfig` for one stage; touches no file, so that every stage can be checked in advance.
 
     Order, from weakest: the method's defaults, `settings.trl`, the typed settings, what perdure sets itself.
     Weights train in `dtype`; on CUDA bfloat16 weights also run under bfloat16 autocast and activations are
@@ -64,7 +64,7 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
 
 
 def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) -> dict[str, Any]:
-    """What the device decides, and what keeps TRL quiet; the user's own `values` win over it."""
+    """The fields that depend on the device, and those that silence TRL; the user's own `values` win."""
     fields = {
         "bf16": not on_cpu and "bfloat16" in dtype and not values.get("fp16"),
         "activation_checkpointing": not on_cpu,
@@ -76,7 +76,7 @@ def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) 
 
 
 def _owned(folder: Path, seed: int, on_cpu: bool) -> dict[str, Any]:
-    """What perdure sets itself, over everything."""
+    """The fields that perdure sets itself, over everything else."""
     return {
         "output_dir": str(folder),
         "seed": seed,
@@ -133,7 +133,7 @@ def _check_field(method: Method, key: str, known: set[str]) -> None:
 
 
 def _check(config: Any) -> None:
-    """What TRL would only refuse once it trains.
+    """Refuse what TRL would only refuse once it trains.
 
     Raises:
         ValueError, ImportError, RuntimeError: in TRL's words where it has some.

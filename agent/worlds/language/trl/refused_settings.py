@@ -1,4 +1,4 @@
-"""What the on-policy methods cannot have of TRL's settings: fields that would do nothing, or make them wrong."""
+"""Settings of TRL that the on-policy methods refuse: without effect on them, or making them wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ GRPO_LOSS_FIELDS = (
     "use_adaptive_entropy",
     "beta",
 )
-"""Fields of GRPOConfig that are read by its loss, which `tilt` and `sdft` replace by their own."""
+"""Fields of GRPOConfig that only its loss reads, which `tilt` and `sdft` replace."""
 
 EXACT_SAMPLING: Mapping[str, Any] = {
     "temperature": 1.0,
@@ -35,15 +35,15 @@ EXACT_SAMPLING: Mapping[str, Any] = {
     "generation_kwargs": None,
     "use_vllm": False,
 }
-"""The settings at which TRL samples from the very distribution whose log-probabilities are taken."""
+"""The settings at which TRL samples from the distribution whose log-probabilities it computes."""
 
 
 def check_sampling(method: Method, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Refuse what a method cannot have.
+    """Refuse settings that a method cannot have.
 
     Args:
-        given: what the user wrote under `trl`.
-        values: all that TRL's config is to be made of.
+        given: the user's `trl` settings.
+        values: all fields of TRL's config.
 
     Raises:
         ConfigError: a field without effect; too few samples; for `tilt`, sampling from another distribution.

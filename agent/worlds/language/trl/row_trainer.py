@@ -1,4 +1,4 @@
-"""What the methods share that sample and look at single answers: rows that know their item, and demonstrations."""
+"""The trainer of objectives that need each row's item, and their demonstrations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +12,10 @@ from perdure.curriculum.task import Task
 
 
 class RowTrainer(RlTrainer):
-    """`rl` whose batches say of each row which training item it answers (`item`) and what it was given (`rewards`).
+    """`rl` whose batches hold each row's training item (`item`) and reward (`rewards`).
 
-    TRL shuffles the rows of a batch and deals them out to steps; whatever has the rows as its first dimension goes
-    with them. Until then the `num_generations` rows of a prompt stand one after another.
+    TRL shuffles the rows of a batch and splits them into steps, and with them every tensor whose first dimension is the
+    rows. Before that the `num_generations` rows of a prompt are consecutive.
     """
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
@@ -29,13 +29,13 @@ class RowTrainer(RlTrainer):
         output["rewards"] = self._rewards_B
         return output
 
-    def of_whole_window(self) -> float:
-        """What a sum over a step's rows has to be multiplied by so that it is one over all rows sampled together."""
+    def window_factor(self) -> float:
+        """The factor that turns a sum over a step's rows into one over all rows sampled together."""
         return float(self.args.steps_per_generation / self.current_gradient_accumulation_steps)
 
 
 def attach_demonstrations(job: UpdateJob) -> Callable[[Any, Task], None]:
-    """What gives a trainer its settings and the task's demonstrations as tokens (see `rl.train`).
+    """A function that sets a trainer's settings and the task's demonstrations as tokens (see `rl.train`).
 
     The function that it returns raises ModelError where the chat template does not end the answer.
     """

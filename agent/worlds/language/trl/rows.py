@@ -1,4 +1,4 @@
-"""Between a task and what TRL's trainers read: rows, rewards, demonstrations as tokens."""
+"""A task as TRL's trainers read it: rows, rewards, demonstrations as tokens."""
 
 import math
 from collections.abc import Sequence
@@ -60,10 +60,10 @@ def prompt_rows(items: Sequence[Item]) -> list[dict[str, Any]]:
 
 
 class RewardMeter:
-    """TRL's reward function over a task's own reward, which also tells the mean of what it gave since last asked.
+    """A task's reward as TRL's reward function, with the mean since it was last asked for.
 
     TRL hides NaN (its means skip it) and would turn an infinite reward into an enormous gradient. Both are reported
-    here as they are, and given to TRL as `None`: no part of the gradient.
+    here as they are, and passed to TRL as `None`, so that they have no part in the gradient.
     """
 
     def __init__(self, reward: Reward, items: Sequence[Item]) -> None:
@@ -73,7 +73,7 @@ class RewardMeter:
         self._last: float | None = None
 
     def __call__(self, **arguments: Any) -> list[float | None]:
-        """One figure a completion, for `GRPOTrainer(reward_funcs=…)`."""
+        """One reward a completion, for `GRPOTrainer(reward_funcs=…)`."""
         values = self._reward(**arguments)
         self._given += [float(value) for value in values if value is not None]
         return [float(value) if value is not None and math.isfinite(value) else None for value in values]
@@ -142,7 +142,7 @@ def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
 def recalled(earlier: Sequence[Task], needs: frozenset[Need], *, count: int, seed: int) -> list[Item]:
     """At most `count` items of earlier tasks, in equal parts, drawn at the seed; none twice.
 
-    Tasks that lack what is needed of them are left out.
+    Tasks that lack one of the `needs` are skipped.
     """
     tasks = [task for task in earlier if can_replay(task, needs)]
     generator = np.random.default_rng(seed)
@@ -155,13 +155,13 @@ def recalled(earlier: Sequence[Task], needs: frozenset[Need], *, count: int, see
 
 
 def can_replay(task: Task, needs: frozenset[Need]) -> bool:
-    """Whether an earlier task has items with a demonstration each, and a reward, as far as they are needed."""
+    """True where an earlier task has items, and demonstrations and a reward as far as they are needed."""
     demonstrated = "demonstrations" not in needs or all(item.demonstration is not None for item in task.train)
     return bool(task.train) and demonstrated and ("reward" not in needs or task.reward is not None)
 
 
 def check_replay(method: Method, task: Task, earlier: Sequence[Task]) -> None:
-    """Refuse to replay prompts of another form where the method samples: TRL reads text or messages, not both.
+    """Refuse to replay prompts of another form where the method samples, since TRL then reads only one form.
 
     Raises:
         DataError: an earlier task asks by text and this one by messages, or the other way round.

@@ -1,4 +1,4 @@
-"""How many optimiser steps TRL makes of a stage, told from its settings."""
+"""The number of optimiser steps that TRL makes in a stage, from its settings."""
 
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ def count_steps(method: Method, settings: Any, items: int) -> int:
 
     A pass of a method that samples is over when every prompt was asked once, whole rounds only; each round of samples
     is used for `steps_per_generation` steps before accumulation, `num_iterations` times over. A pass of the others ends
-    with a batch that may be smaller. `replay`, whose pass holds items of earlier stages too, takes a few steps more.
+    with a batch that may be smaller. `replay`, whose pass has items of earlier stages too, makes a few steps more.
 
     Raises:
         ConfigError: settings that TRL refuses.

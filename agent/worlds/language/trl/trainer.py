@@ -1,4 +1,4 @@
-"""What the methods share around TRL's trainers: silence, progress, stopping, checkpoints, and leaving no trace."""
+"""Everything around a TRL trainer: silence, progress, stopping, checkpoints, and restoring the model's other state."""
 
 import copy
 import gc
@@ -23,11 +23,11 @@ from perdure.budget.errors import ConfigError, PerdureError
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft")
 
 MeanReward = Callable[[], float | None] | None
-"""Tells the mean reward of what was sampled last; `None` where nothing is sampled."""
+"""The mean reward of the last samples; `None` where nothing is sampled."""
 
 
 class NonFiniteLogitsError(ArithmeticError):
-    """The policy gives NaN or infinity where a token is to be sampled; only a broken policy does."""
+    """The policy's logits are NaN or infinite where a token is to be sampled."""
 
 
 class StepLosses:
@@ -48,7 +48,7 @@ class StepLosses:
 
 
 class StepEnd(TrainerCallback):  # type: ignore[misc]
-    """After every optimiser step: steer the terms, tell the watch, then stop or, when it is due, write a checkpoint."""
+    """After every optimiser step: steer the terms, call the watch, then stop or, when it is due, write a checkpoint."""
 
     def __init__(self, trainer: Any, folder: Path, watch: Watch, every: int, mean_reward: MeanReward) -> None:
         self.trainer, self.folder, self.watch, self.every = trainer, folder, watch, every
@@ -101,9 +101,8 @@ def run(
 ) -> Outcome:
     """Train the job's policy with the trainer that `build` makes, from the newest checkpoint in its folder.
 
-    `terms` are added to the trainer's loss.
-    A policy whose logits are NaN or infinite when RL is to sample is reported to the watch as a step with NaN loss and
-    reward, which was not taken, and ends the update.
+    `terms` are added to the trainer's loss. A policy whose logits are NaN or infinite when RL is to sample ends the
+    update, and is reported to the watch as a step with NaN loss and reward, which was not made.
 
     Raises:
         ConfigError: TRL refuses to build the trainer, or the device's memory is too small for the settings.
@@ -127,7 +126,7 @@ def run(
 
 
 def _built(build: Callable[[], Any]) -> Any:
-    """The trainer, or TRL's refusal as the user's fault."""
+    """The trainer; TRL's refusal becomes a ConfigError."""
     try:
         return build()
     except PerdureError:
@@ -137,7 +136,7 @@ def _built(build: Callable[[], Any]) -> Any:
 
 
 def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
-    """Train to the last step, or to where the watch ends it, and take from the trainer all that it holds."""
+    """Train to the last step, or until the watch ends it, then release the trainer."""
     step_end.saved = 0 if resume is None else checkpoint.step_of(resume)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(step_end)
@@ -159,10 +158,10 @@ def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
 
 
 def _release(trainer: Any) -> None:
-    """Let go of whatever the trainer holds: the optimiser, a reference, a teacher; after this it is good for nothing.
+    """Drop all that the trainer holds (the optimiser, a reference, a teacher); it cannot be used afterwards.
 
-    Trainer, callbacks and accelerator refer to each other in circles, and a traceback may still refer to the trainer,
-    so its attributes are taken from it rather than waited for.
+    Its attributes are cleared, since trainer, callbacks and accelerator refer to each other in circles, and a traceback
+    may still refer to the trainer.
     """
     accelerator, handler = trainer.accelerator, trainer.callback_handler
     handler.optimizer = handler.lr_scheduler = None
@@ -172,7 +171,7 @@ def _release(trainer: Any) -> None:
 
 @contextmanager
 def young_heap() -> Iterator[None]:
-    """Let garbage collection look only at what is made inside: the libraries' millions of objects take it a second."""
+    """Keep garbage collection to objects made inside: going through the libraries' millions costs a second."""
     gc.freeze()
     try:
         yield
@@ -207,7 +206,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def no_trace(model: Any, tokenizer: Any) -> Iterator[None]:
-    """Whatever is done to the model inside, only its weights have changed after.
+    """Restore everything of the model but its weights.
 
     TRL and accelerate replace `forward`, add hooks, and write token ids into the configurations. All attributes and
     hooks of all modules, the configurations, the tokenizer's padding, the mode, `requires_grad`, and the global

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.language.methods.gate import GateTrainer
-from perdure.agent.worlds.language.methods.sdft import Following, SdftTrainer, encode_prompt, teacher_prompt
+from perdure.agent.worlds.language.methods.sdft import SdftTrainer, TeacherUpdate, encode_prompt, teacher_prompt
 from perdure.agent.worlds.language.methods.tilt import TiltTrainer
 from perdure.agent.worlds.language.trl.rows import encode_demonstration
 from perdure.agent.worlds.language.trl.trainer import StepLosses
@@ -229,7 +229,7 @@ def test_the_teacher_is_the_moving_average_of_the_student() -> None:
     steps: list[dict[str, Tensor]] = []
     average = {name: tensor.clone() for name, tensor in trainer.teacher.items()}
 
-    class Seen(Following):
+    class Seen(TeacherUpdate):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
             steps.append({name: tensor.clone() for name, tensor in trainable(policy.model).items()})
             return control

@@ -10,7 +10,7 @@ import torch
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Outcome, SaveAndStop
-from perdure.agent.worlds.language.base import Base
+from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.plugin import check, import_method
 from perdure.agent.worlds.language.policy import LanguagePolicy

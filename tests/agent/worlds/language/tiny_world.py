@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
-from perdure.agent.worlds.language.base import Base
+from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.curriculum.task import Item, Task
