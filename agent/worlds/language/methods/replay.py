@@ -42,13 +42,14 @@ def mixture(job: UpdateJob, *, ratio: float, seed: int) -> Task:
 
 
 class RewardByTask:
-    """The reward of a mixture: each item is judged by its own task's reward. Items are distinguished as objects."""
+    """The reward of a mixture: each item is judged by its own task's reward, by none where that task has none.
+
+    Items are distinguished as objects.
+    """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self._rewards: dict[int, Reward] = {
-            id(item): task.reward for task in tasks if task.reward is not None for item in task.train
-        }
-        self._held = [item for task in tasks for item in task.train]  # so that no number is given to another object
+        self._rewards: dict[int, Reward | None] = {id(item): task.reward for task in tasks for item in task.train}
+        self._items = [item for task in tasks for item in task.train]  # so that no number is given to another object
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
@@ -56,10 +57,10 @@ class RewardByTask:
         """See `Reward`."""
         found: list[float | None] = [None] * len(items)
         rewards = [self._rewards[id(item)] for item in items]
-        for reward in dict.fromkeys(map(id, rewards)):
-            places = [place for place, one in enumerate(rewards) if id(one) == reward]
+        for reward in {id(one): one for one in rewards if one is not None}.values():
+            places = [place for place, one in enumerate(rewards) if one is reward]
             ids = None if completion_ids is None else [completion_ids[place] for place in places]
-            mine = rewards[places[0]]([items[place] for place in places], [completions[place] for place in places], ids)
-            for place, value in zip(places, mine, strict=True):
+            values = reward([items[place] for place in places], [completions[place] for place in places], ids)
+            for place, value in zip(places, values, strict=True):
                 found[place] = value
         return found
