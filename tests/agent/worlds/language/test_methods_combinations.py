@@ -217,7 +217,7 @@ EQUALS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("recipe", "own", "name", "same"), EQUALS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("recipe", "own", "name", "same"), EQUALS, ids=str)
 def test_a_recipe_is_its_combination_to_the_bit(
     recipe: str, own: dict[str, Any], name: str, same: dict[str, Any], tmp_path: Path
 ) -> None:
