@@ -1,14 +1,71 @@
-"""Writing to a reader that may leave, as in `perdure show RUN | head`."""
+"""Printing, for every command: on a terminal or off one, as JSON, and to a reader that may leave."""
 
+import json
+import logging
+import math
 import os
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from perdure.cli.views.symbols import ASCII, UNBOUNDED, Symbols, symbols_for
+
+
+def on_terminal(console: Console) -> bool:
+    """True where a panel can be drawn again and again in place."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def symbols_and_width(console: Console) -> tuple[Symbols, int]:
+    """What a report may be written with: the terminal's own; off a terminal ASCII, however wide."""
+    return (symbols_for(console.encoding), console.width) if on_terminal(console) else (ASCII, UNBOUNDED)
+
+
+def print_lines(lines: Iterable[Text], console: Console) -> None:
+    """Print lines; off a terminal without a style, one line each."""
+    terminal = on_terminal(console)
+    for line in lines:
+        if terminal:
+            console.print(line)
+        else:
+            console.file.write(line.plain.rstrip() + "\n")
+
+
+def json_text(value: Any) -> str:
+    """`value` as indented JSON; numbers that are not finite become `null`."""
+    return json.dumps(without_nan(value), allow_nan=False, indent=1)
+
+
+def without_nan(value: Any) -> Any:
+    """`value` with `None` for every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(part) for part in value]
+    return value
+
+
+@contextmanager
+def phase_status() -> Iterator[Callable[[str], object]]:
+    """A function that shows the current phase on stderr, where that is a terminal; the line is gone afterwards."""
+    console = Console(stderr=True, highlight=False)
+    if not on_terminal(console):
+        yield lambda phase: None
+        return
+    with console.status("") as status:
+        yield lambda phase: status.update(Text(phase))
 
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """Inside, a reader that closes its end of the pipe is no fault: what is still to be written goes nowhere."""
+    """Inside, a reader that closes the pipe, as in `perdure show RUN | head`, is no fault: the rest goes nowhere."""
     try:
         yield
         sys.stdout.flush()
@@ -16,3 +73,13 @@ def reader_may_leave() -> Iterator[None]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def silence_libraries() -> None:
+    """Keep libraries from writing into the live view; perdure itself checks what they warn of."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)

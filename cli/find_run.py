@@ -1,4 +1,4 @@
-"""Finding a run or a sweep on the disk, for every command that takes one; and reading a run."""
+"""Runs and sweeps on the disk: found by path or by name, and read."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
-from perdure.agent.run.lock import is_held
 from perdure.agent.run.state import RunState, read_state
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
@@ -16,25 +15,25 @@ SWEEPS = Path("sweeps")
 
 
 def locate(name: Path) -> RunFolder | SweepFolder | None:
-    """The run or the sweep at a path, or of that name under `runs/` or `sweeps/`, if there is one. A path wins.
+    """The run or the sweep at a path, else that of this name in `runs/` or `sweeps/`, if there is one.
 
     Raises:
-        RunError: there are both a run and a sweep of that name.
+        RunError: a run and a sweep have that name.
     """
-    here = _held(name)
+    here = _folder_at(name)
     if here is not None:
         return here
-    found = [one for one in (_held(place / name) for place in (RUNS, SWEEPS)) if one is not None]
+    found = [one for one in (_folder_at(place / name) for place in (RUNS, SWEEPS)) if one is not None]
     if len(found) > 1:
         raise RunError(f"{name} is the name of two: say {' or '.join(str(one.path) for one in found)}")
     return found[0] if found else None
 
 
-def find(name: Path) -> RunFolder | SweepFolder:
-    """What `locate` finds.
+def find_folder(name: Path) -> RunFolder | SweepFolder:
+    """The run or the sweep that `locate` finds.
 
     Raises:
-        RunError: as `locate`; or there is nothing of that name.
+        RunError: as `locate`; or nothing has that name.
     """
     found = locate(name)
     if found is not None:
@@ -45,12 +44,12 @@ def find(name: Path) -> RunFolder | SweepFolder:
 
 
 def find_run(name: Path) -> Path:
-    """The folder of a run that has a journal; found as by `find`.
+    """The folder of a run that has a journal, found as by `find_folder`.
 
     Raises:
-        RunError: as `find`; or it is a sweep, or a run without a journal.
+        RunError: as `find_folder`; or it is a sweep, or a run without a journal.
     """
-    found = find(name)
+    found = find_folder(name)
     if isinstance(found, SweepFolder):
         raise RunError(f"{found.path} is a sweep and no run; see it with: perdure show {found.path}")
     if not found.journal.is_file():
@@ -60,7 +59,7 @@ def find_run(name: Path) -> Path:
     return found.path
 
 
-def _held(path: Path) -> RunFolder | SweepFolder | None:
+def _folder_at(path: Path) -> RunFolder | SweepFolder | None:
     run, sweep = RunFolder(path), SweepFolder(path)
     if run.journal.is_file() or run.description.is_file():
         return run
@@ -69,7 +68,7 @@ def _held(path: Path) -> RunFolder | SweepFolder | None:
 
 def _suggestion(name: Path) -> str:
     around = [path for place in {name.parent, RUNS, SWEEPS, name} if place.is_dir() for path in place.iterdir()]
-    names = {path.name: path for path in around if _held(path) is not None}
+    names = {path.name: path for path in around if _folder_at(path) is not None}
     close = get_close_matches(name.name, names, n=1)
     if close:
         return f"; did you mean {names[close[0]]}?"
@@ -77,15 +76,10 @@ def _suggestion(name: Path) -> str:
 
 
 def read_run(folder: Path) -> tuple[RunState, list[Event]]:
-    """The state of a run, and the events it was read from.
+    """The state of a run, and its events.
 
     Raises:
         RunError: the journal cannot be read.
     """
     events = list(read_journal(folder / "journal.jsonl"))
     return read_state(events), events
-
-
-def in_use(folder: Path) -> bool:
-    """True while a process holds the run (`perdure.agent.run.folder.locked`)."""
-    return is_held(folder)

@@ -1,4 +1,4 @@
-"""The command line: one declaration a verb. Each verb's own file is imported only when it is called."""
+"""The command line: each verb's options. The verb's own file is imported only when it is called."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ Set = Annotated[
 Plain = Annotated[bool, typer.Option("--plain", help="log lines instead of the live view")]
 Target = Annotated[
     float | None,
-    typer.Option("--target-accuracy", metavar="SHARE", help="in place of the curriculum's budget.target_accuracy"),
+    typer.Option("--target-accuracy", metavar="SHARE", help="override the curriculum's budget.target_accuracy"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object")]
 
@@ -58,13 +58,13 @@ def _root(
     pass
 
 
-@app.command()
-def run(
+@app.command("run")
+def _run(
     file: File,
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", metavar="DIR", help="the run's folder; default: a fresh one in runs/")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="in place of the curriculum's seed")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="override the curriculum's seed")] = None,
     set_: Set = None,
     target_accuracy: Target = None,
     plain: Plain = False,
@@ -73,14 +73,14 @@ def run(
         typer.Option("--strict", help="exit 4 before any training if a stage cannot reach its target in the budget"),
     ] = False,
 ) -> None:
-    """Live the life that a curriculum describes."""
-    from perdure.cli.commands.run import run as verb
+    """Run a curriculum."""
+    from perdure.cli.commands.run import run_command
 
-    verb(file, output_dir, seed, set_ or [], target_accuracy, plain=plain, strict=strict)
+    run_command(file, output_dir, seed, set_ or [], target_accuracy, plain=plain, strict=strict)
 
 
-@app.command()
-def plan(
+@app.command("plan")
+def _plan(
     file: File,
     set_: Set = None,
     target_accuracy: Target = None,
@@ -89,58 +89,58 @@ def plan(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Price a life before it is lived: KL, time, disk, memory."""
-    from perdure.cli.commands.plan import plan as verb
+    """Price a run before it begins: KL, time, disk, memory."""
+    from perdure.cli.commands.plan import plan_command
 
-    verb(file, set_ or [], target_accuracy, strict, json)
+    plan_command(file, set_ or [], target_accuracy, strict, json)
 
 
-@app.command()
-def sweep(
+@app.command("sweep")
+def _sweep(
     file: Annotated[str, typer.Argument(metavar="FILE", help="a sweep: a YAML file, or the name of a shipped one")],
     output_dir: Annotated[
         Path | None,
         typer.Option("--output-dir", metavar="DIR", help="the sweep's folder; default: a fresh one in sweeps/"),
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option("--seed", help="in place of the sweep's seeds; may be repeated")
+        list[int] | None, typer.Option("--seed", help="override the sweep's seeds; may be repeated")
     ] = None,
     set_: Set = None,
     plain: Plain = False,
     json: Json = False,
 ) -> None:
-    """Live a curriculum many times, with some of its fields varied."""
-    from perdure.cli.commands.sweep import sweep as verb
+    """Run a curriculum many times, with some of its fields varied."""
+    from perdure.cli.commands.sweep import sweep_command
 
-    verb(file, output_dir, seed or [], set_ or [], plain, json)
+    sweep_command(file, output_dir, seed or [], set_ or [], plain, json)
 
 
-@app.command()
-def resume(run: RunOrSweep, plain: Plain = False) -> None:
+@app.command("resume")
+def _resume(run: RunOrSweep, plain: Plain = False) -> None:
     """Go on with a run or a sweep that was stopped or killed."""
-    from perdure.cli.commands.run import resume as verb
+    from perdure.cli.commands.resume import resume_command
 
-    verb(run, plain)
+    resume_command(run, plain)
 
 
-@app.command()
-def watch(run: Run, plain: Plain = False) -> None:
+@app.command("watch")
+def _watch(run: Run, plain: Plain = False) -> None:
     """Follow a run from another terminal."""
-    from perdure.cli.commands.watch import watch as verb
+    from perdure.cli.commands.watch import watch_command
 
-    verb(run, plain)
+    watch_command(run, plain)
 
 
-@app.command()
-def show(run: RunOrSweep, json: Json = False) -> None:
+@app.command("show")
+def _show(run: RunOrSweep, json: Json = False) -> None:
     """Print the table of a run or of a sweep, finished or not."""
-    from perdure.cli.commands.sweep import show as verb
+    from perdure.cli.commands.show import show_command
 
-    verb(run, json)
+    show_command(run, json)
 
 
-@app.command()
-def law(
+@app.command("law")
+def _law(
     paths: Annotated[
         list[Path], typer.Argument(metavar="RUN|SWEEP", help="run folders, sweep folders, .parquet files")
     ],
@@ -160,25 +160,25 @@ def law(
     json: Json = False,
 ) -> None:
     """Fit forgetting against KL over the checkpoints of runs and sweeps."""
-    from perdure.cli.commands.law import law as verb
+    from perdure.cli.commands.law import law_command
 
-    verb(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)
-
-
-@app.command()
-def validate(file: File, set_: Set = None, json: Json = False) -> None:
-    """Check a curriculum; load nothing, write nothing."""
-    from perdure.cli.commands.validate import validate as verb
-
-    verb(file, set_ or [], json)
+    law_command(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)
 
 
-@app.command()
-def sample() -> None:
-    """Print a commented curriculum that works as it is."""
-    from perdure.cli.commands.sample import sample as verb
+@app.command("validate")
+def _validate(file: File, set_: Set = None, json: Json = False) -> None:
+    """Check a curriculum; load no model, write nothing."""
+    from perdure.cli.commands.validate import validate_command
 
-    verb()
+    validate_command(file, set_ or [], json)
+
+
+@app.command("sample")
+def _sample() -> None:
+    """Print a commented curriculum that runs as it is."""
+    from perdure.cli.commands.sample import sample_command
+
+    sample_command()
 
 
 if __name__ == "__main__":

@@ -1,29 +1,22 @@
-"""`perdure law RUN|SWEEP…`: fits forgetting against KL, and says how far the fit can be trusted."""
+"""`perdure law RUN|SWEEP…`: fits forgetting against KL and reports how far the fit can be trusted."""
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from perdure.budget.errors import ConfigError, RunError
-from perdure.cli.console import reader_may_leave
+from perdure.cli.console import json_text, phase_status, print_lines, reader_may_leave, symbols_and_width
 from perdure.cli.errors import printable
 from perdure.cli.find_run import locate
-from perdure.cli.views.live import on_terminal
-from perdure.cli.views.symbols import ASCII, glyphs_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from perdure.agent.law_data.findings import Findings
 
 
-def law(
+def law_command(
     paths: Sequence[Path],
     accuracies: Sequence[float],
     methods: Sequence[str],
@@ -31,12 +24,12 @@ def law(
     output_dir: Path | None,
     save: Path | None,
 ) -> None:
-    """Print the law of the checkpoints in `paths`; write plots to `output_dir` and the law for a monitor to `save`.
+    """Print the law of the checkpoints in `paths`; write plots to `output_dir` and the law to `save`.
 
     Raises:
-        RunError: what is to be pooled is missing, damaged or does not belong together; a file cannot be written.
-        DataError: too few checkpoints or runs, or a forward KL that is the same everywhere.
-        ConfigError: an accuracy that is no share, or a method that no point is of.
+        RunError: a path is missing, damaged or cannot be pooled with the others; a file cannot be written.
+        DataError: there are too few checkpoints or runs, or their forward KL is all the same.
+        ConfigError: an accuracy is no share, or no checkpoint is of one of `methods`.
     """
     wrong = [accuracy for accuracy in accuracies if not 0 < accuracy <= 1]
     if wrong:
@@ -44,47 +37,36 @@ def law(
     from perdure.agent.law_data.dataset import read_dataset, select_methods
     from perdure.agent.law_data.findings import compute_findings
 
-    with _telling() as say:
-        say("reading the checkpoints")
+    with phase_status() as report:
+        report("reading the checkpoints")
         dataset = read_dataset([_find(path) for path in paths])
-        findings = compute_findings(select_methods(dataset, methods) if methods else dataset, accuracies, say)
+        findings = compute_findings(select_methods(dataset, methods) if methods else dataset, accuracies, report)
     written = _write(findings, output_dir, save)
     with reader_may_leave():
         _print(findings, as_json)
-    for words in written:
-        print(printable(words), file=sys.stderr)
+    for line in written:
+        print(printable(line), file=sys.stderr)
 
 
 def _find(path: Path) -> Path:
-    """The run or sweep of that path or name, and else the path itself: a table, or what the reader will refuse."""
+    """The run or sweep of this path or name, else the path itself: a table, or what the reader will refuse."""
     found = locate(path)
     return path if found is None else found.path
 
 
-@contextmanager
-def _telling() -> "Iterator[Callable[[str], object]]":
-    """Says on a terminal what goes on, beside the output; nothing elsewhere."""
-    console = Console(stderr=True, highlight=False)
-    if not on_terminal(console):
-        yield lambda words: None
-        return
-    with console.status("") as status:
-        yield lambda words: status.update(Text(words))
-
-
 def _write(findings: "Findings", output_dir: Path | None, save: Path | None) -> list[str]:
-    """Write what is asked for; says what was written."""
-    said = []
+    """Write the plots and the law that are asked for; a line for each."""
+    lines = []
     try:
         if save is not None:
             _save(findings, save)
-            said.append(f"wrote the law to {save}; name it under `budget.law` in a curriculum")
+            lines.append(f"wrote the law to {save}; name it under `budget.law` in a curriculum")
         if output_dir is not None:
             names = [path.name for path in _write_folder(findings, output_dir)]
-            said.append(f"wrote {', '.join(names)} to {output_dir}")
+            lines.append(f"wrote {', '.join(names)} to {output_dir}")
     except OSError as error:
         raise RunError(f"cannot write {error.filename or save or output_dir}: {error.strerror or error}") from error
-    return said
+    return lines
 
 
 def _save(findings: "Findings", path: Path) -> None:
@@ -103,28 +85,22 @@ def _write_folder(findings: "Findings", folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw_all(findings, folder)
-    text = json.dumps(law_object(findings), allow_nan=False, indent=1) + "\n"
-    write_atomic(folder / "report.json", text.encode())
+    write_atomic(folder / "report.json", f"{json_text(law_object(findings))}\n".encode())
     return [*drawn, folder / "report.json"]
 
 
 def _print(findings: "Findings", as_json: bool) -> None:
-    """On a terminal with a plot; off one plain text, however wide; or one JSON object."""
+    """Print the report, on a terminal with a plot; or one JSON object."""
     if as_json:
         from perdure.cli.law.as_json import law_object
 
-        print(json.dumps(law_object(findings), allow_nan=False, indent=1))
+        print(json_text(law_object(findings)))
         return
-    from perdure.cli.law.page import page
+    from perdure.cli.law.report import law_report
     from perdure.cli.law.terminal_plot import terminal_plot
-    from perdure.cli.law.text_table import Form
+    from perdure.cli.views.text_table import Form
 
     console = Console(file=sys.stdout, highlight=False)
-    if not on_terminal(console):
-        for line in page(findings, Form(ASCII)):
-            print(line.plain.rstrip())
-        return
-    glyphs = glyphs_for(console.encoding)
-    plot = [] if glyphs.ascii else terminal_plot(findings, console.width)
-    for line in page(findings, Form(glyphs, console.width), plot):
-        console.print(line)
+    form = Form(*symbols_and_width(console))
+    plot = [] if form.symbols.ascii else terminal_plot(findings, form.width)
+    print_lines(law_report(findings, form, plot), console)

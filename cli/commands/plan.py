@@ -1,56 +1,56 @@
-"""`perdure plan FILE`: what a life would take, before it is lived. Nothing is written but to a temporary folder."""
+"""`perdure plan FILE`: prices a run before it begins. It writes nothing but a temporary folder."""
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
-from rich.status import Status
 
 from perdure.agent.run.events import Event
-from perdure.cli.commands.run import quieten, targeted
-from perdure.cli.commands.show import UNBOUNDED, strict
-from perdure.cli.console import reader_may_leave
-from perdure.cli.views.live import on_terminal
-from perdure.cli.views.symbols import ASCII, glyphs_for
+from perdure.cli.commands.run import target_override
+from perdure.cli.console import (
+    json_text,
+    phase_status,
+    print_lines,
+    reader_may_leave,
+    silence_libraries,
+    symbols_and_width,
+)
 
 
-def plan(file: str, overrides: Sequence[str], target: float | None, refuse: bool, as_json: bool) -> None:
-    """Price the life that a curriculum describes; `target` is its `budget.target_accuracy` instead of the file's.
+def plan_command(file: str, overrides: Sequence[str], target: float | None, strict: bool, as_json: bool) -> None:
+    """Price the run of a curriculum; `target` overrides the file's `budget.target_accuracy`.
 
     Raises:
-        GateError: `refuse`, and a stage cannot reach its target within the budget; said after the plan is printed.
-        ConfigError: `refuse`, and nothing can be priced.
+        GateError: `strict`, and a stage cannot reach its target within the budget; the plan is printed first.
+        ConfigError: `strict`, and nothing can be priced.
         PerdureError: whatever `perdure run` would refuse.
     """
     from perdure.curriculum.file.reader import read_curriculum
 
-    read = read_curriculum(file, [*overrides, *targeted(target)])
-    quieten()
-    if refuse:
+    read = read_curriculum(file, [*overrides, *target_override(target)])
+    silence_libraries()
+    if strict:
         from perdure.agent.prices import refuse_unpriced
 
         refuse_unpriced(read.curriculum)
-    with TemporaryDirectory(prefix="perdure-plan-") as folder, Phases() as view:
-        from perdure.agent.planning.plan import plan as plan_life
+    with TemporaryDirectory(prefix="perdure-plan-") as folder, phase_status() as show:
+        from perdure.agent.planning.plan import plan
 
-        found = plan_life(read.curriculum, Path(folder), view)
+        found = plan(read.curriculum, Path(folder), PhaseView(show))
     from perdure.agent.planning.report import plan_object
-    from perdure.cli.views.plan_page import page
+    from perdure.cli.views.plan_report import plan_report
 
     console = Console(file=sys.stdout, highlight=False)
-    terminal = on_terminal(console)
     with reader_may_leave():
         if as_json:
-            print(json.dumps(strict(plan_object(found)), allow_nan=False, indent=1))
+            print(json_text(plan_object(found)))
         else:
-            width = console.width if terminal else UNBOUNDED
-            for line in page(read.source.stem, found, glyphs_for(console.encoding) if terminal else ASCII, width):
-                console.print(line) if terminal else print(line.plain.rstrip())
-    if refuse:
+            print_lines(plan_report(read.source.stem, found, *symbols_and_width(console)), console)
+    if strict:
         from perdure.agent.prices import refusal
         from perdure.budget.errors import GateError
 
@@ -59,31 +59,18 @@ def plan(file: str, overrides: Sequence[str], target: float | None, refuse: bool
             raise GateError(fault)
 
 
-class Phases:
-    """Says on stderr what is being measured, where that is a terminal; the line is gone afterwards."""
+@dataclass(frozen=True)
+class PhaseView:
+    """Shows the phases of a plan, which has no events."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._status = Status("", console=self._console) if on_terminal(self._console) else None
-
-    def __enter__(self) -> "Phases":
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+    show: Callable[[str], object]
 
     def past(self, events: Iterable[Event]) -> None:
-        """A plan has no past."""
+        """Nothing."""
 
     def event(self, event: Event) -> None:
-        """A plan has no events."""
+        """Nothing."""
 
     def progress(self, progress: dict[str, Any]) -> None:
-        """What goes on."""
-        if self._status is not None:
-            from rich.text import Text
-
-            self._status.update(Text(str(progress.get("phase", ""))))
+        """Show the phase."""
+        self.show(str(progress.get("phase", "")))

@@ -3,6 +3,6 @@
 from perdure.curriculum.file.sample import sample_curriculum
 
 
-def sample() -> None:
-    """Print a curriculum that works as it is, for `perdure sample > mine.yaml`."""
+def sample_command() -> None:
+    """Print a curriculum that runs as it is, for `perdure sample > mine.yaml`."""
     print(sample_curriculum(), end="")

@@ -1,27 +1,26 @@
-"""`perdure sweep`, and `resume` and `show` where they are given a sweep's folder."""
+"""`perdure sweep FILE`: runs a curriculum many times, with some of its fields varied."""
 
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
 
 from perdure.agent.run.folder import fresh_path
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
-from perdure.cli.console import reader_may_leave
+from perdure.cli.commands.show import print_sweep
+from perdure.cli.console import silence_libraries
 from perdure.cli.errors import USER
-from perdure.cli.find_run import SWEEPS, find
+from perdure.cli.find_run import SWEEPS
 
 
-def sweep(
+def sweep_command(
     file: str, output_dir: Path | None, seeds: Sequence[int], overrides: Sequence[str], plain: bool, as_json: bool
 ) -> None:
-    """Carry out every cell of a sweep, in a fresh folder or in that of the same sweep begun before.
+    """Run every cell of a sweep, in a fresh folder or in that of the same sweep, begun before.
 
     Raises:
         Exit: with 1, where every cell failed.
@@ -34,8 +33,8 @@ def sweep(
     _run(begin_sweep(read, output_dir or fresh_path(SWEEPS, read.name)), plain=plain, as_json=as_json)
 
 
-def resume(folder: SweepFolder, plain: bool) -> None:
-    """Go on with a sweep: the cells that are left, and those that failed."""
+def resume_sweep(folder: SweepFolder, plain: bool) -> None:
+    """Go on with a sweep: the cells still to run, and those that failed."""
     from perdure.agent.sweep.summary import sweep_object
 
     found = sweep_object(folder)
@@ -45,34 +44,16 @@ def resume(folder: SweepFolder, plain: bool) -> None:
     _run(folder, plain=plain, as_json=False)
 
 
-def show(path: Path, as_json: bool) -> None:
-    """Print the table of a run or of a sweep, finished or not.
-
-    Raises:
-        RunError: there is none, or it cannot be read.
-    """
-    found = find(path)
-    if not isinstance(found, SweepFolder):
-        from perdure.cli.commands.show import show as show_run
-
-        show_run(found.path, as_json)
-        return
-    from perdure.agent.sweep.summary import sweep_object
-
-    _print(sweep_object(found), as_json)
-
-
 def _run(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
-    """The bar goes to stderr where stdout is for JSON alone."""
+    """Run the cells, then print the table. With `as_json` the progress goes to stderr."""
     from perdure.agent.sweep.summary import sweep_object
     from perdure.agent.sweep.sweep import executors, read_plan, run_sweep
-    from perdure.cli.commands.run import quieten
     from perdure.cli.views.sweep_progress import SweepView
 
-    quieten()
+    silence_libraries()
     # A process that was killed leaves a semaphore behind; Python's tracker of them would write that to the terminal.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # lives then save their state, as after Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # runs then save their state, as after Ctrl-C
     console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
     try:
         with lock_sweep(folder), SweepView(console, plain=plain) as view:
@@ -81,20 +62,9 @@ def _run(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
         print(f"stopped; go on with: perdure resume {folder.path}", file=sys.stderr)
         raise
     found = sweep_object(folder)
-    _print(found, as_json)
+    print_sweep(found, as_json)
     if not as_json:
         print(f"sweep folder: {folder.path}")
     if not found["finished"]:
         print("no cell finished", file=sys.stderr)
         raise typer.Exit(USER)
-
-
-def _print(found: dict[str, Any], as_json: bool) -> None:
-    from perdure.cli.commands.show import strict
-    from perdure.cli.views.sweep_page import print_page
-
-    with reader_may_leave():
-        if as_json:
-            print(json.dumps(strict(found), allow_nan=False, indent=1))
-        else:
-            print_page(found, Console(file=sys.stdout, highlight=False))

@@ -1,4 +1,4 @@
-"""`perdure validate FILE`: says that a curriculum can be carried out, or every fault with its place."""
+"""`perdure validate FILE`: says that a curriculum can be run, or every fault with its place."""
 
 import json
 from collections.abc import Sequence
@@ -13,14 +13,15 @@ from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
 from perdure.curriculum.messages import show_path
 
 
-def validate(file: str, overrides: Sequence[str], as_json: bool) -> None:
-    """Print one line for a good curriculum, or with `as_json` the resolved curriculum or `{"errors": [...]}`.
+def validate_command(file: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Print a good curriculum in one line; with `as_json`, resolved, or its faults as `{"errors": [...]}`.
 
     Raises:
-        CurriculumError: the faults, unless they were printed as JSON; the exit code is 1 either way.
+        CurriculumError: the faults, without `as_json`.
+        Exit: with 1, where they were printed as JSON.
     """
     if not as_json:
-        print(printable(summary(_read(file, overrides))))
+        print(printable(_summary(_read(file, overrides))))
         return
     try:
         print(_read(file, overrides).curriculum.model_dump_json(indent=2))
@@ -30,7 +31,7 @@ def validate(file: str, overrides: Sequence[str], as_json: bool) -> None:
 
 
 def _read(file: str, overrides: Sequence[str]) -> ReadCurriculum:
-    """The curriculum, and that a strategy of the user's own, where it names one, can be made."""
+    """The curriculum; a strategy of the user's own is made once, to check it."""
     read = read_curriculum(file, overrides)
     if read.curriculum.strategy.type == "python":
         from perdure.agent.strategies.python import check_strategy
@@ -39,7 +40,7 @@ def _read(file: str, overrides: Sequence[str]) -> ReadCurriculum:
     return read
 
 
-def summary(read: ReadCurriculum) -> str:
+def _summary(read: ReadCurriculum) -> str:
     """`demo: 3 stages (…); methods possible: …; benchmarks: …`."""
     curriculum = read.curriculum
     stages, budget = curriculum.stages, curriculum.budget

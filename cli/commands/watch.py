@@ -1,4 +1,4 @@
-"""`perdure watch RUN`: the view of a run that another process lives, from its journal and its progress file."""
+"""`perdure watch RUN`: the view of another process's run, from its journal and its progress file."""
 
 import json
 import sys
@@ -12,9 +12,10 @@ from rich.console import Console
 
 from perdure.agent.run.events import Event
 from perdure.agent.run.journal import read_line
+from perdure.agent.run.lock import is_held
 from perdure.budget.errors import RunError
-from perdure.cli.find_run import find_run, in_use, read_run
-from perdure.cli.views.format import duration
+from perdure.cli.find_run import find_run, read_run
+from perdure.cli.views.format import format_duration
 from perdure.cli.views.live import LiveView
 
 POLL = 0.25
@@ -23,12 +24,12 @@ SILENT_AFTER = 60.0
 ENDED = ("finished", "interrupted", "refused")
 
 
-def watch(run: Path, plain: bool, console: Console | None = None) -> None:
-    """Follow a run until it ends or nobody runs it any more. Only reads: the run never notices.
+def watch_command(run: Path, plain: bool, console: Console | None = None) -> None:
+    """Follow a run until it ends or no process runs it. The run never notices.
 
     Raises:
         RunError: there is no such run, or its journal cannot be read.
-        SystemExit: 130 after Ctrl-C, which leaves the run as it is.
+        SystemExit: 130 after Ctrl-C; the run goes on.
     """
     folder = find_run(run)
     read_run(folder)
@@ -39,13 +40,13 @@ def watch(run: Path, plain: bool, console: Console | None = None) -> None:
 
 
 def _follow(folder: Path, view: LiveView) -> None:
-    """Feed the view until the run has ended or is gone, then say how to go on with it."""
+    """Update the view until the run has ended or its process is gone, then say how to go on."""
     tail = Tail(folder / "journal.jsonl")
     gone = False
     with view:
         _catch_up(view, tail.read())
         while not gone and view.state.record.status not in ENDED:
-            gone = _look(folder, view)
+            gone = _show_progress(folder, view)
             time.sleep(0 if gone else POLL)
             for event in tail.read():
                 view.event(event)
@@ -57,7 +58,7 @@ def _follow(folder: Path, view: LiveView) -> None:
 
 
 def _catch_up(view: LiveView, events: list[Event]) -> None:
-    """What is already past goes into the view at once; log lines still tell it all."""
+    """Put past events into the view at once; as log lines, one by one."""
     if view.log is None:
         view.past(events)
         return
@@ -65,19 +66,19 @@ def _catch_up(view: LiveView, events: list[Event]) -> None:
         view.event(event)
 
 
-def _look(folder: Path, view: LiveView) -> bool:
-    """Show the progress of the moment. True once the run is silent and no process holds it."""
+def _show_progress(folder: Path, view: LiveView) -> bool:
+    """Show the current progress. True once the run is silent and no process holds it."""
     progress = read_progress(folder)
     if progress and progress.get("time", 0) >= (view.state.last or 0) - SILENT_AFTER:
         view.progress(progress)
     silent = time.time() - max(progress.get("time", 0), view.state.last or 0)
-    gone = silent > DEAD_AFTER and not in_use(folder)
-    view.note(f"no news for {duration(silent)}" if silent > SILENT_AFTER and not gone else "", gone=gone)
+    gone = silent > DEAD_AFTER and not is_held(folder)
+    view.note(f"no news for {format_duration(silent)}" if silent > SILENT_AFTER and not gone else "", gone=gone)
     return gone
 
 
 def read_progress(folder: Path) -> Mapping[str, Any]:
-    """The progress of the moment; empty where there is none."""
+    """The current progress; empty where there is none."""
     try:
         progress = json.loads((folder / "progress.json").read_text())
     except (OSError, ValueError):
@@ -87,7 +88,7 @@ def read_progress(folder: Path) -> Mapping[str, Any]:
 
 @dataclass
 class Tail:
-    """Reads on in a journal from where the last read ended; half a line is left for the next."""
+    """Reads a journal on from the end of the last read; half a line waits for the next."""
 
     path: Path
     offset: int = 0

@@ -1,4 +1,4 @@
-"""What `perdure law --json` prints: one object with everything that the report tells, and the curves themselves."""
+"""The object that `perdure law --json` prints: the whole report, and the curves themselves."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,16 +8,15 @@ from perdure.budget.law.curves import Powers
 from perdure.budget.law.fit import Fit
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
-from perdure.cli.commands.show import strict
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 
 def law_object(findings: Findings) -> dict[str, Any]:
-    """Plain values; `None` for what is not known. Forgetting, retention and coverage are fractions, KL is in nats."""
+    """Plain values; `None` or NaN where not known. Forgetting, retention and coverage are fractions, KL is in nats."""
     points = findings.points
-    found = {
-        "format": FORMAT,
+    return {
+        "format": FORMAT_VERSION,
         "sources": findings.dataset.sources,
         "notes": findings.dataset.notes,
         "world": points.world,
@@ -48,11 +47,10 @@ def law_object(findings: Findings) -> dict[str, Any]:
             for accuracy, spent in zip(findings.accuracies, findings.excess_at, strict=True)
         ],
     }
-    return dict(strict(found))
 
 
 def _curve(fit: Fit) -> dict[str, Any]:
-    """The fit and its curve: `powers` are the coefficients of 1, KL, KL² …, `knots` where straight parts meet."""
+    """The fit and its curve: `powers` are the coefficients of 1, KL, KL² …; at `knots` straight parts meet."""
     about = asdict(fit)
     del about["curve"]
     if isinstance(fit.curve.basis, Powers):

@@ -1,12 +1,12 @@
-"""Words and figures of `perdure law`: the same in the report, in the plots and in the terminal's plot."""
+"""Labels and figures of `perdure law`: the same in the report and in all plots."""
 
 from collections.abc import Mapping
 
 from perdure.budget.law.resample import Interval
-from perdure.cli.views.format import points
+from perdure.cli.views.format import format_points
 from perdure.curriculum.worlds.registry import one_step_answers
 
-PREDICTORS: Mapping[str, str] = {
+PREDICTOR_LABELS: Mapping[str, str] = {
     "kl_base_to_policy": "forward KL",
     "kl_policy_to_base": "reverse KL",
     "total_variation": "total variation",
@@ -29,13 +29,13 @@ PLACES: Mapping[str, str] = {
 }
 
 
-def predictor_words(name: str) -> str:
-    """`forward KL`, on whichever inputs."""
-    return PREDICTORS.get(name.removesuffix("_old"), name)
+def predictor_label(name: str) -> str:
+    """`forward KL`, whatever the inputs."""
+    return PREDICTOR_LABELS.get(name.removesuffix("_old"), name)
 
 
 def interval(found: Interval | None, digits: int = 3) -> str:
-    """`0.983 [0.982, 0.985]`; `n/a` for what cannot be told, no interval where none can be."""
+    """`0.983 [0.982, 0.985]`; `n/a` and no interval where they are not known."""
     if found is None or found.value is None:
         return "n/a"
     if found.low is None or found.high is None:
@@ -44,16 +44,16 @@ def interval(found: Interval | None, digits: int = 3) -> str:
 
 
 def interval_points(found: Interval) -> str:
-    """The same of a share, in points: `65.5 [64.1, 66.8]`."""
+    """A share and its interval in points: `65.5 [64.1, 66.8]`."""
     if found.value is None:
         return "n/a"
     if found.low is None or found.high is None:
-        return points(found.value)
-    return f"{points(found.value)} [{points(found.low)}, {points(found.high)}]"
+        return format_points(found.value)
+    return f"{format_points(found.value)} [{format_points(found.low)}, {format_points(found.high)}]"
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """A figure with so many decimals, never `-0.000`."""
+    """A figure with `digits` decimals, never `-0.000`."""
     return "n/a" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
@@ -63,5 +63,5 @@ def percent(share: float) -> str:
 
 
 def kl_label(unit: str, world: str) -> str:
-    """The name of the KL axis; nats alone where one token is the whole answer."""
+    """The label of the KL axis; nats alone where a token is the whole answer."""
     return "forward KL, nats" if one_step_answers(world) else f"forward KL, nats a {unit}"

@@ -1,6 +1,6 @@
-"""The figures of `perdure law`, as PNG and as SVG. The same findings give the same bytes.
+"""The plots of `perdure law`, as PNG and as SVG. The same findings give the same bytes.
 
-Drawn without pyplot, so that no window system is asked for and nothing global is left behind.
+Drawn without pyplot, which needs a window system and changes global state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from perdure.budget.law.points import FORWARD_KL, Points
 from perdure.budget.law.resample import UNKNOWN
 from perdure.budget.law.rivals import Rival
 from perdure.budget.law.saved import Law
-from perdure.cli.law.labels import PLACES, kl_label, percent, predictor_words
+from perdure.cli.law.labels import PLACES, kl_label, percent, predictor_label
 from perdure.cli.views.symbols import clean
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#8c6d31", "#4d4d4d", "#b30000")
-"""Okabe and Ito's, which most colour-blind readers can tell apart, and four more; then the markers change."""
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#8c6d31", "#4d4d4d", "#b30000")
+"""Okabe and Ito's, which most colour-blind readers can distinguish, and four more; then the markers change."""
 MARKERS = ("o", "^", "s", "D")
 STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "perdure",
@@ -42,15 +42,16 @@ STYLE: Mapping[str, Any] = {
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
 }
-NONE: Mapping[str, Mapping[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}}
-"""What is left out of the files, so that they are the same tomorrow."""
-FEW = 400
-MANY = 2000
-"""With more points than this the clouds are pixels in the SVG too, which would else be megabytes."""
+OMITTED_METADATA: Mapping[str, Mapping[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}}
+"""Metadata that the files omit, so that they are the same tomorrow."""
+LARGE_POINTS = 400
+"""Up to this many points are drawn large."""
+VECTOR_POINTS = 2000
+"""More points than this are pixels in the SVG too, which would else have megabytes."""
 
 
 def draw_all(findings: Findings, folder: Path) -> list[Path]:
-    """Write `law`, `frontier` and `predictors`, each as .png and .svg. Returns the paths.
+    """Write `law`, `frontier` and `predictors`, each as .png and .svg; the paths.
 
     Raises:
         OSError: a file cannot be written.
@@ -61,16 +62,16 @@ def draw_all(findings: Findings, folder: Path) -> list[Path]:
         for name, draw in figures.items():
             figure = draw(findings)
             FigureCanvasAgg(figure)
-            for kind, left_out in NONE.items():
+            for kind, omitted in OMITTED_METADATA.items():
                 path = folder / f"{name}.{kind}"
                 with atomic_path(path, durable=False) as partial:
-                    figure.savefig(partial, format=kind, dpi=160, metadata=left_out)
+                    figure.savefig(partial, format=kind, dpi=160, metadata=omitted)
                 written.append(path)
     return written
 
 
 def law_figure(findings: Findings) -> Figure:
-    """Forgetting against forward KL, on a linear and on a logarithmic axis: points, three curves and the interval."""
+    """Forgetting against forward KL, on a linear and on a logarithmic axis: checkpoints, curves and the interval."""
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     points = findings.points
@@ -110,7 +111,7 @@ def _band(axes: Axes, law: Law, kl_G: NDArray[np.float64]) -> None:
 
 def _cloud(axes: Axes, findings: Findings, x_P: NDArray[np.float64], y_P: NDArray[np.float64]) -> None:
     """One colour and marker a method, the same in every figure; the fewer the points, the larger."""
-    size, alpha = (9, 0.45) if len(x_P) > FEW else (18, 0.8)
+    size, alpha = (9, 0.45) if len(x_P) > LARGE_POINTS else (18, 0.8)
     for index, method in enumerate(findings.methods):
         chosen_P = (findings.points.method == method) & np.isfinite(x_P) & np.isfinite(y_P)
         axes.scatter(
@@ -121,14 +122,14 @@ def _cloud(axes: Axes, findings: Findings, x_P: NDArray[np.float64], y_P: NDArra
             marker=_marker(index),
             alpha=alpha,
             linewidths=0,
-            rasterized=len(x_P) > MANY,
+            rasterized=len(x_P) > VECTOR_POINTS,
             zorder=2,
             label=_label(method),
         )
 
 
 def frontier_figure(findings: Findings) -> Figure:
-    """Retention against accuracy with every method's frontiers, one a seed; and, if known, KL against its floor."""
+    """Retention against accuracy with each method's frontiers, one a seed; and, where known, KL against its floor."""
     floor_P = floors(findings.points)
     known = bool((np.isfinite(floor_P) & (floor_P > 0)).any())
     figure = Figure(figsize=(10.5, 4.6) if known else (7, 4.6), layout="constrained")
@@ -157,7 +158,7 @@ def _retention(axes: Axes, findings: Findings) -> None:
 
 
 def _exponential(axes: Axes, frontier: Frontier, colour: str, width: float) -> None:
-    """The exponential where there is one, else the Pareto points joined."""
+    """The frontier's exponential; where there is none, its Pareto points, joined."""
     if frontier.exponential is None:
         accuracy, retention = frontier.accuracy, frontier.retention
     else:
@@ -168,7 +169,7 @@ def _exponential(axes: Axes, frontier: Frontier, colour: str, width: float) -> N
 
 
 def _from_the_frontiers(axes: Axes, findings: Findings) -> None:
-    """Accuracies below the lowest frontier are left out: what has learnt nothing fills the picture with nothing."""
+    """Omit accuracies below the lowest frontier, where nothing was learned."""
     starts = [one.exponential.start for one in findings.frontiers if one.exponential is not None]
     ends = [one.accuracy[-1] for one in findings.frontiers]
     if starts and ends:
@@ -177,7 +178,7 @@ def _from_the_frontiers(axes: Axes, findings: Findings) -> None:
 
 
 def _above_floor(axes: Axes, findings: Findings, floor_P: NDArray[np.float64]) -> None:
-    """KL against the least KL for the right answers that a checkpoint gives; below the diagonal nothing can lie."""
+    """KL against the least KL for a checkpoint's rate of right answers; no point can lie below the diagonal."""
     kl_P = findings.points.predictors[FORWARD_KL]
     _cloud(axes, findings, np.where(floor_P > 0, floor_P, np.nan), np.where(kl_P > 0, kl_P, np.nan))
     low, high = _ends(floor_P)
@@ -189,7 +190,7 @@ def _above_floor(axes: Axes, findings: Findings, floor_P: NDArray[np.float64]) -
 
 
 def predictors_figure(findings: Findings) -> Figure:
-    """R² of every predictor with its interval, grouped by where it is measured; forward KL is the line."""
+    """The R² of every predictor with its interval, grouped by the inputs; the line is forward KL."""
     groups = [(place, [r for r in findings.rivals if r.place == place and r.standings]) for place in PLACES]
     groups = [(place, sorted(rivals, key=_upwards)) for place, rivals in groups if rivals]
     rows = sum(len(rivals) for _, rivals in groups)
@@ -216,7 +217,7 @@ def _dots(axes: Axes, rivals: Sequence[Rival]) -> None:
                 axes.plot([r2.low, r2.high], [place + shift] * 2, color=colour, linewidth=1.2)
             if r2.value is not None:
                 axes.plot([r2.value], [place + shift], marker, color=colour, markersize=5, label=f"{kind} fit")
-    axes.set_yticks(range(len(rivals)), [predictor_words(rival.predictor) for rival in rivals])
+    axes.set_yticks(range(len(rivals)), [predictor_label(rival.predictor) for rival in rivals])
     axes.set_ylim(-0.6, len(rivals) - 0.4)
     axes.set_xlim(-0.02, 1.02)
 
@@ -228,14 +229,14 @@ def _r2(rival: Rival) -> float:
 
 
 def _ends(kl_P: NDArray[np.float64]) -> tuple[float, float]:
-    """Where a logarithmic axis begins and ends: the few that have hardly moved must not take up half of it."""
+    """The ends of a logarithmic axis: the few checkpoints that hardly moved must not fill half of it."""
     seen_P = kl_P[np.isfinite(kl_P) & (kl_P > 0)]
     high = float(seen_P.max())
     return max(float(np.quantile(seen_P, 0.02, method="lower")), high * 1e-4), high
 
 
 def _logarithmic(axes: Axes, name: Literal["x", "y"], low: float, high: float) -> None:
-    """Plain figures at the powers of ten; over a short range at 2 and 5 too."""
+    """Plain figures at powers of ten; over a short range at 2 and 5 too."""
     axes.set(**{f"{name}scale": "log", f"{name}lim": (low / 1.2, high * 1.3)})
     axis = axes.xaxis if name == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
@@ -255,16 +256,16 @@ def _legend(figure: Figure, panels: Sequence[Axes], place: str = "outside right 
 
 
 def _upwards(rival: Rival) -> tuple[float, bool]:
-    """By R², forward KL above its equals."""
+    """By R²; forward KL stands above its equals."""
     return round(_r2(rival), 6), rival.predictor == FORWARD_KL
 
 
 def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
+    return PALETTE[index % len(PALETTE)]
 
 
 def _marker(index: int) -> str:
-    return MARKERS[index // len(COLOURS) % len(MARKERS)]
+    return MARKERS[index // len(PALETTE) % len(MARKERS)]
 
 
 def _label(method: str) -> str:

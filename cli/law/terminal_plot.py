@@ -1,4 +1,4 @@
-"""The law in the terminal: forgetting against forward KL, a colour a method, and the curve that never falls."""
+"""The plot of the law in the terminal: forgetting against forward KL, a colour a method, and the monotone fit."""
 
 import numpy as np
 from rich.text import Text
@@ -8,9 +8,9 @@ from perdure.budget.law.points import FORWARD_KL
 from perdure.cli.law.labels import kl_label
 from perdure.cli.views.symbols import clean
 
-COLOURS = ("blue", "red", "green", "magenta", "cyan", "yellow")
+TERMINAL_COLOURS = ("blue", "red", "green", "magenta", "cyan", "yellow")
 HEIGHT = 18
-MOST = 100
+MAX_WIDTH = 100
 MARGIN = 2
 
 
@@ -23,11 +23,11 @@ def terminal_plot(findings: Findings, width: int) -> list[Text]:
     kl_P, forgetting_P = findings.points.predictors[FORWARD_KL], 100 * findings.points.forgetting
     figure = plotext.figure
     figure.clear()
-    figure.plot_size(min(width - MARGIN, MOST), HEIGHT)
+    figure.plot_size(min(width - MARGIN, MAX_WIDTH), HEIGHT)
     figure.theme("simple")
     for index, method in enumerate(findings.methods):
         chosen_P = (findings.points.method == method) & np.isfinite(kl_P) & np.isfinite(forgetting_P)
-        marker = plotext.marker("braille", COLOURS[index % len(COLOURS)])
+        marker = plotext.marker("braille", TERMINAL_COLOURS[index % len(TERMINAL_COLOURS)])
         if chosen_P.any():
             figure.draw(figure.signal(kl_P[chosen_P].tolist(), forgetting_P[chosen_P].tolist(), marker=marker))
     kl_G = np.linspace(np.nanmin(kl_P[np.isfinite(kl_P)]), np.nanmax(kl_P[np.isfinite(kl_P)]), 4 * width)
@@ -40,11 +40,14 @@ def terminal_plot(findings: Findings, width: int) -> list[Text]:
 
 
 def _legend(findings: Findings, width: int) -> list[Text]:
-    """What is on the x axis and which colour is which method, in as many lines as it takes."""
+    """The label of the x axis and the colour of each method, in as many lines as needed."""
     label = kl_label(findings.points.unit, findings.points.world)
     lines = [Text(f"  {label}   ", style="dim")]
     entries = [("━ monotone fit", "white")]
-    entries += [(f"● {clean(name)}", COLOURS[index % len(COLOURS)]) for index, name in enumerate(findings.methods)]
+    entries += [
+        (f"● {clean(name)}", TERMINAL_COLOURS[index % len(TERMINAL_COLOURS)])
+        for index, name in enumerate(findings.methods)
+    ]
     for words, colour in entries:
         entry = Text(f"{words}  ", style=colour)
         if lines[-1].cell_len + entry.cell_len > width and lines[-1].plain.strip():

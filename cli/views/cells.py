@@ -1,4 +1,4 @@
-"""The figures of the retention table, taken apart: one cell a score, one column a task or benchmark."""
+"""The scores of the retention table: a cell each, a column for each task and benchmark."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,14 @@ from rich.cells import cell_len
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
-from perdure.cli.views.format import finite
-from perdure.cli.views.symbols import Glyphs, clean
+from perdure.cli.views.format import is_finite
+from perdure.cli.views.symbols import Symbols, clean
 
 ALPHA = 0.05
+"""The level of a significant change."""
 
 
-class Change(Protocol):
+class PairedTest(Protocol):
     """A paired test against the base (`perdure.agent.run.report.changes`)."""
 
     @property
@@ -26,12 +27,13 @@ class Change(Protocol):
     def p_value(self) -> float | None: ...
 
 
-Changes = Mapping[tuple[int, str], Change]
+PairedTests = Mapping[tuple[int, str], PairedTest]
+"""By stage and score."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A score, taken apart so that a column can be set flush: `72`, `+14`, `▲`."""
+class ScoreCell:
+    """A score in parts, so that a column can be set flush: `72`, `+14`, `▲`."""
 
     value: str
     change: str = ""
@@ -40,55 +42,57 @@ class Cell:
 
     @property
     def thin(self) -> bool:
-        """True if there is too little data for a figure."""
+        """True where there is too little data for a figure."""
         return self.value.startswith("n/a")
 
 
 @dataclass(frozen=True)
-class Column:
-    """A task or a benchmark; `stage` is the one that learns it, `None` for a benchmark."""
+class ScoreColumn:
+    """A task, with the `stage` that learns it, or a benchmark (`None`)."""
 
     name: str
     stage: int | None
     title: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ScoreCell, ...]
 
     @cached_property
     def widths(self) -> tuple[int, int, int]:
-        """Cells of the terminal for the value, for the change and for the mark."""
-        told = [cell for cell in self.cells if not cell.thin]
-        value = max((cell_len(cell.value) for cell in told), default=0)
-        change = max((cell_len(cell.change) for cell in told), default=0)
-        return value, change, max((cell_len(cell.mark) for cell in told), default=0)
+        """Terminal cells for the value, for the change and for the mark."""
+        known = [cell for cell in self.cells if not cell.thin]
+        value = max((cell_len(cell.value) for cell in known), default=0)
+        change = max((cell_len(cell.change) for cell in known), default=0)
+        return value, change, max((cell_len(cell.mark) for cell in known), default=0)
 
     @cached_property
     def body(self) -> int:
-        """Width of the widest cell."""
+        """The width of the widest cell."""
         value, change, mark = self.widths
         thin = max((cell_len(cell.value) for cell in self.cells if cell.thin), default=0)
         return max(value + (change + 1 if change else 0) + mark, thin)
 
 
-def cell(record: RunState, row: StageState, name: str, changes: Changes, glyphs: Glyphs, percent: bool) -> Cell:
-    """The cell of one stage and one score; `…` while it is still to come."""
+def cell(
+    record: RunState, row: StageState, name: str, changes: PairedTests, symbols: Symbols, percent: bool
+) -> ScoreCell:
+    """The cell of one stage and one score; a dot while it is still to come."""
     score = row.scores.get(name)
     if score is None:
-        return Cell(glyphs.none, style="dim")
-    if score.n < 2 or not finite(score.value):
-        return Cell(f"n/a (n={score.n})", style="dim")
+        return ScoreCell(symbols.none, style="dim")
+    if score.n < 2 or not is_finite(score.value):
+        return ScoreCell(f"n/a (n={score.n})", style="dim")
     scale = 100 if percent else 1
     value = _number(score.value * scale, percent)
     base = record.row(0)
     before = None if row.stage == 0 or base is None else base.scores.get(name)
-    if before is None or before.n < 2 or not finite(before.value):
-        return Cell(value)
+    if before is None or before.n < 2 or not is_finite(before.value):
+        return ScoreCell(value)
     test = changes.get((row.stage, name))
-    difference = test.difference if test is not None and finite(test.difference) else score.value - before.value
+    difference = test.difference if test is not None and is_finite(test.difference) else score.value - before.value
     change = _number(difference * scale, percent, sign=True)
     if test is None or test.p_value is None or not test.p_value < ALPHA or difference == 0:
-        return Cell(value, change, style="dim")
+        return ScoreCell(value, change, style="dim")
     better = difference > 0
-    return Cell(value, change, glyphs.better if better else glyphs.worse, "green" if better else "red")
+    return ScoreCell(value, change, symbols.better if better else symbols.worse, "green" if better else "red")
 
 
 def _number(value: float, percent: bool, sign: bool = False) -> str:
@@ -101,18 +105,18 @@ def _number(value: float, percent: bool, sign: bool = False) -> str:
 
 
 def columns(
-    record: RunState, names: Sequence[str], rows: Sequence[StageState], changes: Changes, glyphs: Glyphs
-) -> list[Column]:
+    record: RunState, names: Sequence[str], rows: Sequence[StageState], changes: PairedTests, symbols: Symbols
+) -> list[ScoreColumn]:
     """The columns `names` with the cells of `rows`."""
     stages = {name: stage for stage, name in enumerate(record.tasks, 1)}
     result = []
     for name in names:
         percent = _is_share([row.scores[name] for row in rows if name in row.scores])
-        cells = tuple(cell(record, row, name, changes, glyphs, percent) for row in rows)
-        result.append(Column(name, stages.get(name), clean(name, glyphs), cells))
+        cells = tuple(cell(record, row, name, changes, symbols, percent) for row in rows)
+        result.append(ScoreColumn(name, stages.get(name), clean(name, symbols), cells))
     return result
 
 
 def _is_share(scores: Sequence[Estimate]) -> bool:
-    """Scores in [0, 1] are printed in percent; anything else, such as a perplexity, as it is."""
-    return all(not finite(score.value) or 0 <= score.value <= 1 for score in scores)
+    """True where all scores are in [0, 1], to be printed in percent; a perplexity is printed as it is."""
+    return all(not is_finite(score.value) or 0 <= score.value <= 1 for score in scores)

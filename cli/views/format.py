@@ -1,4 +1,4 @@
-"""Figures and events as words: the same in the live view, in the log lines and in `perdure show`."""
+"""Figures as text: the same in the live view, in log lines and in reports."""
 
 import math
 from collections.abc import Mapping
@@ -11,14 +11,15 @@ from perdure.budget.figures import figure, format_pair
 from perdure.budget.monitor import Forecast
 
 USUAL_LEVEL = 0.95
+"""Of an interval whose level goes without saying."""
 
 
-def finite(value: float | None) -> bool:
-    """True for a number; a journal may hold NaN or nothing."""
+def is_finite(value: float | None) -> bool:
+    """True for a finite number; a journal may hold NaN or nothing."""
     return value is not None and math.isfinite(value)
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """`1:42`, `2:03:04`, `n/a`."""
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
         return "n/a"
@@ -27,57 +28,58 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def estimate(value: Estimate, sign: str = "±", shown: str | None = None) -> str:
-    """`0.213 ± 0.010`, with `shown` for the figure; `n/a (n=1)` where a single item cannot carry an estimate."""
-    if value.n < 2 or not finite(value.value):
+def format_estimate(value: Estimate, sign: str = "±", shown: str | None = None) -> str:
+    """`0.213 ± 0.010`, or `shown` for the figure; `n/a (n=1)` where there is too little data."""
+    if value.n < 2 or not is_finite(value.value):
         return f"n/a (n={value.n})"
     error = "" if value.stderr is None else f" {sign} {figure(value.stderr)}"
     return (shown or figure(value.value)) + error
 
 
 def share_of_cap(reading: Measured) -> float:
-    """What is held against the cap, over the cap; infinite where it is no number."""
-    return reading.upper_bound / reading.cap if finite(reading.upper_bound) and reading.cap > 0 else math.inf
+    """The KL that counts against the cap, over the cap; infinite where it is no number."""
+    return reading.upper_bound / reading.cap if is_finite(reading.upper_bound) and reading.cap > 0 else math.inf
 
 
-def kl_words(reading: Measured, sign: str = "±") -> str:
+def format_kl(reading: Measured, sign: str = "±") -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = reading.kl
     cap, shown, most = format_pair(reading.cap, value.value, reading.upper_bound)
-    words = estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
+    words = format_estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
     return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{reading.unit}"
 
 
 def bounded(reading: Measured) -> bool:
-    """Whether another figure than the KL is held against the cap: the upper end of its interval."""
-    return finite(reading.upper_bound) and reading.upper_bound != reading.kl.value
+    """True where the upper end of the KL's interval counts against the cap, and not the KL itself."""
+    return is_finite(reading.upper_bound) and reading.upper_bound != reading.kl.value
 
 
-def predicted_words(predicted: Forecast) -> str:
-    """`predicted forgetting 3.1 points [1.8, 4.9]`, and what it lacks: `(71.4 % interval, fitted on other prompts)`."""
-    words = f"predicted forgetting {points(predicted.value)} points [{points(predicted.low)}, {points(predicted.high)}]"
-    lacks = [f"{round(100 * predicted.level, 1):g} % interval"] if predicted.level < USUAL_LEVEL else []
-    lacks += ["fitted on other prompts"] if predicted.other_prompts else []
-    words += f" ({', '.join(lacks)})" if lacks else ""
-    return words if predicted.inside else f"{words}, outside the range the law was fitted on"
+def format_forecast(predicted: Forecast) -> str:
+    """`predicted forgetting 3.1 points [1.8, 4.9]`; caveats follow: `(71.4 % interval, fitted on other prompts)`."""
+    value, low, high = map(format_points, (predicted.value, predicted.low, predicted.high))
+    caveats = [f"{round(100 * predicted.level, 1):g} % interval"] if predicted.level < USUAL_LEVEL else []
+    caveats += ["fitted on other prompts"] if predicted.other_prompts else []
+    end = f" ({', '.join(caveats)})" if caveats else ""
+    end += "" if predicted.inside else ", outside the range the law was fitted on"
+    return f"predicted forgetting {value} points [{low}, {high}]{end}"
 
 
-def law_words(record: RunState, row: StageState) -> str:
-    """What the law expected at the newest reading of a stage and, once it is scored, what was measured."""
+def format_law(record: RunState, row: StageState) -> str:
+    """The law's forecast at the newest reading of a stage and, once it is scored, the forgetting measured."""
     reading = last_reading(row)
     if reading is None or reading.predicted_forgetting is None or row.stage == 0:
         return ""
     measured = record.drop(row, reading.predicted_forgetting.benchmarks) if reading.final else None
-    words = predicted_words(reading.predicted_forgetting)
+    words = format_forecast(reading.predicted_forgetting)
     if measured is None:
         return words
     fitted = reading.predicted_forgetting.benchmarks
     on = f" on {', '.join(fitted)}" if set(record.benchmarks) - set(fitted) else ""
-    return f"{words}; measured {points(measured)}{on}"
+    return f"{words}; measured {format_points(measured)}{on}"
 
 
-def points(share: float) -> str:
-    """A share in points, hundredths of the whole: `3.1`; `n/a` for no number."""
+def format_points(share: float) -> str:
+    """A share in points (hundredths): `3.1`; `n/a` for no number."""
     return f"{round(100 * share, 1) + 0.0:.1f}" if math.isfinite(share) else "n/a"
 
 
@@ -86,42 +88,39 @@ def last_reading(row: StageState) -> Measured | None:
     return row.readings[-1] if row.readings else None
 
 
-def state_words(row: StageState, reading: Measured) -> str:
-    """What to call the state that a reading is of: `step 40`; of the end also `projected` or `after recovery`.
-
-    Such an end is reached from the update's last step, whose own reading is told beside it.
-    """
+def name_state(row: StageState, reading: Measured) -> str:
+    """The name of the state that a reading measured: `step 40`; at the end also `projected` or `after recovery`."""
     moved = [event.action for event in row.interventions if event.action != "stop" and not event.undone]
     last = moved[-1] if reading.final and moved else ""
-    return REACHED.get(last, f"step {reading.step}")
+    return END_NAMES.get(last, f"step {reading.step}")
 
 
-REACHED = {"project": "projected", "recover": "after recovery"}
-"""The ends of a stage that no step of it led to, by the last intervention that moved the policy: `stop` does not."""
+END_NAMES = {"project": "projected", "recover": "after recovery"}
+"""The ends of a stage that no step led to, by the last intervention that moved the policy (`stop` does not)."""
 
 
-def cap_words(row: StageState) -> str:
-    """`0.500 of the life's 1.000 nats/token`, where the stage was allowed less than the life."""
-    life = next((reading for reading in row.readings if reading.entry), None)
-    if life is None or row.cap is None or not row.cap < life.cap:
+def format_cap(row: StageState) -> str:
+    """`0.500 of the run's 1.000 nats/token`, where the stage's cap is below the run's."""
+    entry = next((reading for reading in row.readings if reading.entry), None)
+    if entry is None or row.cap is None or not row.cap < entry.cap:
         return ""
-    asked = "" if row.share is None else f"; the strategy asked for {percent(row.share)} of what was left"
-    most, cap = format_pair(life.cap, row.cap)
-    return f"{cap} of the life's {most} nats/{life.unit}{asked}"
+    asked = "" if row.share is None else f"; the strategy asked for {format_percent(row.share)} of the budget left"
+    most, cap = format_pair(entry.cap, row.cap)
+    return f"{cap} of the run's {most} nats/{entry.unit}{asked}"
 
 
-def penalty_words(row: StageState) -> str:
-    """`weight 0.213 at the last reading`, of the KL term in the loss; nothing without one."""
+def format_penalty(row: StageState) -> str:
+    """`weight 0.213 at the last reading`: the KL term's in the loss; nothing without one."""
     weights = [reading.penalty_weight for reading in row.readings if reading.penalty_weight is not None]
     return f"weight {figure(weights[-1])} at the last reading" if weights else ""
 
 
-def percent(share: float | None) -> str:
+def format_percent(share: float | None) -> str:
     """`37 %`; `n/a` for no number."""
     return "n/a" if share is None or not math.isfinite(share) else f"{100 * share:.0f} %"
 
 
-def evidence_words(evidence: Mapping[str, Any], sign: str = "±") -> str:
+def format_evidence(evidence: Mapping[str, Any], sign: str = "±") -> str:
     """`pass@8 0.620 ± 0.050, demonstrations yes, budget left 1.000`, whatever the strategy measured."""
     facts = {str(name): value for name, value in evidence.items() if value != []}
     return ", ".join(f"{name.replace('_', ' ')} {_fact(value, sign)}" for name, value in facts.items())
@@ -136,9 +135,9 @@ def _fact(value: Any, sign: str) -> str:
         case float():
             return figure(value)
         case {"value": int() | float() as mean, "stderr": stderr, "n": n}:
-            return estimate(Estimate(mean, stderr, n), sign)
+            return format_estimate(Estimate(mean, stderr, n), sign)
         case dict():
-            return "{" + evidence_words(value, sign) + "}"
+            return "{" + format_evidence(value, sign) + "}"
         case _:
             listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
             return " and ".join(value) if listed else str(value)

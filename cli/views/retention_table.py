@@ -1,9 +1,8 @@
 """The retention table: rows are stages (0 is the base), columns are the tasks and, behind a rule, the benchmarks.
 
-A cell is the score in percent and its change since the base, `72 +14▲`. The mark says that a paired test against the
-base, item by item, found the change significant (p < 0.05); colour says the same again. The task just learned is
-underlined. Where the terminal is too narrow or too low, columns around the current stage and the newest rows are
-kept, and what is hidden is counted.
+A cell is the score in percent and its change since the base, `72 +14▲`. The mark and the colour say that a paired
+test against the base, item by item, is significant (p < 0.05). The task just learned is underlined. A terminal that is
+too narrow or too low shows the columns around the current stage and the newest rows, and counts what it hides.
 """
 
 from collections.abc import Sequence
@@ -14,68 +13,82 @@ from rich.text import Text
 
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.cells import Changes, Column, columns
+from perdure.cli.views.cells import PairedTests, ScoreColumn, columns
 from perdure.cli.views.format import last_reading, share_of_cap
-from perdure.cli.views.symbols import Glyphs, clean, shorten
+from perdure.cli.views.symbols import Symbols, clean, shorten
 
 GAP = 2
-LEAST = 3  # cells that the narrowest column takes, with its gap
+MIN_COLUMN = 3
+"""Cells of the narrowest column of scores, with its gap."""
 MARK = {"rollback": "undo", "stop": "stop", "broken": "broken", "project": "projected", "recover": "recovered"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """The lines of a table, and what of it is not shown (empty if all of it is)."""
+    """The lines of a table, and what is hidden (empty where all is shown)."""
 
     lines: tuple[Text, ...]
     hidden: str = ""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What stands left of the columns: stage, method, KL; and the widths all lines share."""
+class StageColumn:
+    """A column left of the scores, with a text for each stage."""
 
-    rows: tuple[StageState, ...]
-    labels: tuple[str, ...]
-    methods: tuple[str, ...]
-    kls: tuple[tuple[str, str], ...]
-    head: tuple[str, str, str]
-
-    @property
-    def widths(self) -> tuple[int, int, int]:
-        parts = (self.labels, self.methods, [kl for kl, _ in self.kls])
-        label, method, kl = (max(map(cell_len, (*part, title))) for part, title in zip(parts, self.head, strict=True))
-        return label, method, kl
+    title: str
+    texts: Sequence[Text]
+    right: bool = False
 
     @property
     def width(self) -> int:
-        return sum(self.widths) + 2 * GAP
+        return max(cell_len(self.title), *(text.cell_len for text in self.texts), 0)
+
+    def add_to(self, line: Text, text: Text) -> None:
+        """Append a text at the width of the column."""
+        space = " " * (self.width - text.cell_len)
+        line.append(space if self.right else "").append_text(text).append("" if self.right else space)
 
 
-def frame(record: RunState, rows: Sequence[StageState], current: int | None, width: int, glyphs: Glyphs) -> Frame:
-    """Names of stages get at most a fifth of the width."""
+@dataclass(frozen=True)
+class Frame:
+    """The stages and the columns left of their scores."""
+
+    rows: Sequence[StageState]
+    columns: tuple[StageColumn, ...]
+
+    @property
+    def width(self) -> int:
+        return sum(column.width + GAP for column in self.columns) - GAP
+
+
+def frame(rows: Sequence[StageState], current: int | None, width: int, symbols: Symbols) -> Frame:
+    """The left part of the table; a new column is a line here. Names of stages get at most a fifth of `width`."""
     digits = len(str(max((row.stage for row in rows), default=0)))
     room = max(width // 5 - digits - 3, 5)
-    labels = tuple(
-        f"{glyphs.here if row.stage == current else ' '}{row.stage:>{digits}} "
-        + shorten("base" if row.stage == 0 else clean(row.name, glyphs), room, glyphs)
-        for row in rows
+    columns = (
+        StageColumn(" stage", [_label(row, row.stage == current, digits, room, symbols) for row in rows]),
+        StageColumn("method", [_method(row, symbols) for row in rows]),
+        StageColumn("KL", [_kl(row, symbols) for row in rows], right=True),
     )
-    methods = tuple(_method(row, glyphs) for row in rows)
-    return Frame(tuple(rows), labels, methods, tuple(_kl(row, glyphs) for row in rows), (" stage", "method", "KL"))
+    return Frame(rows, columns)
 
 
-def _method(row: StageState, glyphs: Glyphs) -> str:
-    marks = "".join(getattr(glyphs, MARK.get(event.action, "broken")) for event in row.interventions)
-    method = shorten(clean(row.method, glyphs), 10, glyphs) if row.method else glyphs.none
-    return f"{method} {marks}" if marks else method
+def _label(row: StageState, current: bool, digits: int, room: int, symbols: Symbols) -> Text:
+    name = "base" if row.stage == 0 else clean(row.name, symbols)
+    return Text(f"{symbols.here if current else ' '}{row.stage:>{digits}} {shorten(name, room, symbols)}")
 
 
-def _kl(row: StageState, glyphs: Glyphs) -> tuple[str, str]:
+def _method(row: StageState, symbols: Symbols) -> Text:
+    marks = "".join(getattr(symbols, MARK.get(event.action, "broken")) for event in row.interventions)
+    method = shorten(clean(row.method, symbols), 10, symbols) if row.method else symbols.none
+    return Text(f"{method} {marks}" if marks else method)
+
+
+def _kl(row: StageState, symbols: Symbols) -> Text:
     reading = last_reading(row)
     if reading is None:
-        return ("0", "dim") if row.stage == 0 else (glyphs.none, "dim")
-    return figure(reading.kl.value), kl_style(share_of_cap(reading))
+        return Text(symbols.none if row.stage else "0", style="dim")
+    return Text(figure(reading.kl.value), style=kl_style(share_of_cap(reading)))
 
 
 def kl_style(share: float) -> str:
@@ -83,8 +96,8 @@ def kl_style(share: float) -> str:
     return "green" if share < 0.8 else "yellow" if share <= 1 else "red"
 
 
-def layout(shown: Sequence[Column], room: int) -> list[int] | None:
-    """The width of each column within `room` cells, titles cut as little as needed; `None` if they cannot fit."""
+def layout(shown: Sequence[ScoreColumn], room: int) -> list[int] | None:
+    """The width of each column within `room` cells, titles cut as little as needed; `None` where they cannot fit."""
     bodies = [column.body for column in shown]
     titles = [cell_len(column.title) for column in shown]
     rule = GAP if _has_rule(shown) else 0
@@ -95,22 +108,22 @@ def layout(shown: Sequence[Column], room: int) -> list[int] | None:
     return None
 
 
-def _has_rule(shown: Sequence[Column]) -> bool:
+def _has_rule(shown: Sequence[ScoreColumn]) -> bool:
     return any(column.stage is None for column in shown) and any(column.stage is not None for column in shown)
 
 
 def nearest(record: RunState, focus: int, most: int) -> list[str]:
-    """At most `most` tasks around that of stage `focus`, earlier ones first, and at most `most` benchmarks."""
+    """At most `most` tasks around that of stage `focus`, the nearest first, and at most `most` benchmarks."""
     middle = min(max(focus - 1, 0), max(len(record.tasks) - 1, 0))
     order = sorted(range(len(record.tasks)), key=lambda index: abs(index - middle) - (0.5 if index < middle else 0))
     return [*(record.tasks[index] for index in order[:most]), *record.benchmarks[:most]]
 
 
-def window(near: Sequence[Column], room: int) -> list[Column]:
-    """As many columns as fit, from `near` which has the nearest task first; a third of them for benchmarks."""
+def window(near: Sequence[ScoreColumn], room: int) -> list[ScoreColumn]:
+    """As many columns as fit, from `near`, the nearest task first; a third of them benchmarks."""
     tasks = [column for column in near if column.stage is not None]
     marks = [column for column in near if column.stage is None]
-    for count in range(min(len(near), max(room // LEAST, 1)), 0, -1):
+    for count in range(min(len(near), max(room // MIN_COLUMN, 1)), 0, -1):
         few = min(len(marks), max(1, count // 3, count - len(tasks))) if count > 1 or not tasks else 0
         shown = [*sorted(tasks[: count - few], key=lambda column: column.stage or 0), *marks[:few]]
         if layout(shown, room) is not None:
@@ -119,7 +132,7 @@ def window(near: Sequence[Column], room: int) -> list[Column]:
 
 
 def fold_rows(rows: Sequence[StageState], height: int | None) -> tuple[list[StageState], int]:
-    """The rows that fit into `height` lines: the base and the newest; and how many between them are folded."""
+    """The rows that fit into `height` lines, the base and the newest; and how many between them are folded."""
     if height is None or len(rows) <= max(height, 2):
         return list(rows), 0
     newest = max(height - 2, 1)
@@ -129,99 +142,97 @@ def fold_rows(rows: Sequence[StageState], height: int | None) -> tuple[list[Stag
 
 def retention_table(
     record: RunState,
-    changes: Changes,
-    glyphs: Glyphs,
+    changes: PairedTests,
+    symbols: Symbols,
     width: int,
     height: int | None = None,
     current: int | None = None,
     rows: Sequence[StageState] | None = None,
 ) -> Table:
-    """The table within `width` cells and `height` lines (`None`: as many as it takes), `current` stage marked."""
+    """The table within `width` cells and `height` lines (`None`: all), with the `current` stage marked."""
     rows, folded = fold_rows(record.rows if rows is None else rows, None if height is None else height - 2)
-    left = frame(record, rows, current, width, glyphs)
+    left = frame(rows, current, width, symbols)
     room = width - left.width
     newest = current or max((row.stage for row in rows), default=0)
-    names = nearest(record, newest, max(room // LEAST, 1))
-    shown = window(columns(record, names, rows, changes, glyphs), room)
+    names = nearest(record, newest, max(room // MIN_COLUMN, 1))
+    shown = window(columns(record, names, rows, changes, symbols), room)
     tasks = sum(column.stage is not None for column in shown)
-    hidden = hidden_words(len(record.tasks) - tasks, len(record.benchmarks) - len(shown) + tasks)
-    return Table(tuple(draw(left, shown, room, glyphs, folded)), hidden)
+    hidden = count_hidden(len(record.tasks) - tasks, len(record.benchmarks) - len(shown) + tasks)
+    return Table(tuple(table_lines(left, shown, room, symbols, folded)), hidden)
 
 
-def table_blocks(record: RunState, changes: Changes, glyphs: Glyphs, width: int) -> list[tuple[Text, ...]]:
-    """The whole table, in as many blocks below each other as `width` asks for."""
-    left = frame(record, record.rows, None, width, glyphs)
-    rest = columns(record, (*record.tasks, *record.benchmarks), record.rows, changes, glyphs)
+def table_blocks(record: RunState, changes: PairedTests, symbols: Symbols, width: int) -> list[tuple[Text, ...]]:
+    """The whole table, in as many blocks below each other as `width` needs."""
+    left = frame(record.rows, None, width, symbols)
+    rest = columns(record, (*record.tasks, *record.benchmarks), record.rows, changes, symbols)
     blocks: list[tuple[Text, ...]] = []
     room = width - left.width
     while rest or not blocks:
-        count = next((n for n in range(min(len(rest), room // LEAST), 1, -1) if layout(rest[:n], room) is not None), 1)
-        blocks.append(tuple(draw(left, rest[:count], room, glyphs, 0)))
+        count = next(
+            (n for n in range(min(len(rest), room // MIN_COLUMN), 1, -1) if layout(rest[:n], room) is not None), 1
+        )
+        blocks.append(tuple(table_lines(left, rest[:count], room, symbols, 0)))
         rest = rest[count:]
     return blocks
 
 
-def hidden_words(tasks: int, benchmarks: int) -> str:
+def count_hidden(tasks: int, benchmarks: int) -> str:
     """`4 tasks and 2 benchmarks`, or nothing."""
     counts = ((tasks, "task"), (benchmarks, "benchmark"))
     return " and ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n)
 
 
-def draw(left: Frame, shown: Sequence[Column], room: int, glyphs: Glyphs, folded: int) -> list[Text]:
+def table_lines(left: Frame, shown: Sequence[ScoreColumn], room: int, symbols: Symbols, folded: int) -> list[Text]:
     """Title line, rule, one line a row; a line for folded rows below the base."""
     widths = layout(shown, room) or [column.body for column in shown]
-    lines = [_titles(left, shown, widths, glyphs), _rule(left, shown, widths, glyphs)]
+    lines = [_titles(left, shown, widths, symbols), _rule(left, shown, widths, symbols)]
     for index, row in enumerate(left.rows):
-        lines.append(_line(left, index, shown, widths, glyphs))
+        lines.append(_line(left, index, shown, widths, symbols))
         if folded and index == (0 if row.stage == 0 else -1):
-            lines.append(Text(f"  {glyphs.more} {folded} earlier stages folded", style="dim"))
+            lines.append(Text(f"  {symbols.more} {folded} earlier stages folded", style="dim"))
     return lines
 
 
-def _separator(shown: Sequence[Column], index: int) -> bool:
+def _separator(shown: Sequence[ScoreColumn], index: int) -> bool:
     return index > 0 and shown[index].stage is None and shown[index - 1].stage is not None
 
 
-def _titles(left: Frame, shown: Sequence[Column], widths: Sequence[int], glyphs: Glyphs) -> Text:
-    label, method, kl = left.widths
-    line = Text(
-        f"{left.head[0]:<{label}}{' ' * GAP}{left.head[1]:<{method}}{' ' * GAP}{left.head[2]:>{kl}}", style="bold"
-    )
-    for index, (column, width) in enumerate(zip(shown, widths, strict=True)):
+def _titles(left: Frame, shown: Sequence[ScoreColumn], widths: Sequence[int], symbols: Symbols) -> Text:
+    line = Text(style="bold")
+    for index, column in enumerate(left.columns):
+        line.append(" " * GAP if index else "")
+        column.add_to(line, Text(column.title))
+    for index, (score, width) in enumerate(zip(shown, widths, strict=True)):
         if _separator(shown, index):
-            line.append(" " * GAP + glyphs.wall, style="dim not bold")
-        title = shorten(column.title, width, glyphs)
+            line.append(" " * GAP + symbols.wall, style="dim not bold")
+        title = shorten(score.title, width, symbols)
         line.append(" " * (GAP - _separator(shown, index) + width - cell_len(title)) + title)
     return line
 
 
-def _rule(left: Frame, shown: Sequence[Column], widths: Sequence[int], glyphs: Glyphs) -> Text:
-    line = glyphs.rule * left.width
+def _rule(left: Frame, shown: Sequence[ScoreColumn], widths: Sequence[int], symbols: Symbols) -> Text:
+    line = symbols.rule * left.width
     for index, width in enumerate(widths):
-        wall = glyphs.rule * GAP + glyphs.cross if _separator(shown, index) else glyphs.rule
-        line += wall + glyphs.rule * (GAP - 1 + width)
+        wall = symbols.rule * GAP + symbols.cross if _separator(shown, index) else symbols.rule
+        line += wall + symbols.rule * (GAP - 1 + width)
     return Text(line, style="dim")
 
 
-def _line(left: Frame, index: int, shown: Sequence[Column], widths: Sequence[int], glyphs: Glyphs) -> Text:
-    label, method, kl = left.widths
-    row, (figure_, style) = left.rows[index], left.kls[index]
-    line = Text(_pad(left.labels[index], label) + " " * GAP + _pad(left.methods[index], method) + " " * GAP)
-    line.append(" " * (kl - cell_len(figure_)) + figure_, style=style)
-    for place, (column, width) in enumerate(zip(shown, widths, strict=True)):
+def _line(left: Frame, index: int, shown: Sequence[ScoreColumn], widths: Sequence[int], symbols: Symbols) -> Text:
+    line = Text()
+    for place, column in enumerate(left.columns):
+        line.append(" " * GAP if place else "")
+        column.add_to(line, column.texts[index])
+    for place, (score, width) in enumerate(zip(shown, widths, strict=True)):
         if _separator(shown, place):
-            line.append(" " * GAP + glyphs.wall, style="dim")
+            line.append(" " * GAP + symbols.wall, style="dim")
         line.append(" " * (GAP - _separator(shown, place)))
-        line.append_text(_cell_text(column, index, width, learned=column.stage == row.stage))
+        line.append_text(_cell_text(score, index, width, learned=score.stage == left.rows[index].stage))
     return line
 
 
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text))
-
-
-def _cell_text(column: Column, index: int, width: int, learned: bool) -> Text:
-    """The parts flush right, each at the width of its column; the value of the task just learned underlined."""
+def _cell_text(column: ScoreColumn, index: int, width: int, learned: bool) -> Text:
+    """The parts of a cell, flush right at the widths of its column; the value of a task just learned is underlined."""
     one = column.cells[index]
     if one.thin:
         return Text(" " * (width - cell_len(one.value)) + one.value, style=one.style)

@@ -1,4 +1,4 @@
-"""What the view knows: the record, the progress of the moment, the tests against the base, and some times."""
+"""The state of a view: the run's own, its progress, the paired tests against the base, and times."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,14 +7,15 @@ from typing import Any
 
 from perdure.agent.run.events import Event, Finished, Interrupted, Refused, Resumed, Scored, Started
 from perdure.agent.run.state import RunState, StageState, fold
-from perdure.cli.views.cells import Change
+from perdure.cli.views.cells import PairedTests
 
-Progress = Mapping[str, Any]
+ProgressReport = Mapping[str, Any]
+"""The current progress of a run, as in its `progress.json`."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """The first step seen of a stage, and when: a resumed stage does not begin at step 0."""
+class StepPace:
+    """The first step seen of a stage, and its time: a resumed stage does not begin at step 0."""
 
     stage: int
     step: int
@@ -23,33 +24,34 @@ class Pace:
 
 @dataclass(frozen=True)
 class State:
-    """A life as seen now.
+    """A run as seen now.
 
-    `spent` are the seconds it was alive up to its last event, at `last`; the time between a stop and a resume is not
-    counted (as in `perdure.agent.run.state.active_seconds`). `note` is a line about its
-    process; `gone`: there is none.
+    Attributes:
+        spent: the seconds it was active up to its last event, at `last` (as `perdure.agent.run.state.active_seconds`).
+        note: a line about its process.
+        gone: it has no process.
     """
 
     title: str = ""
     record: RunState = field(default_factory=RunState)
-    progress: Progress = field(default_factory=dict)
-    changes: Mapping[tuple[int, str], Change] = field(default_factory=dict)
+    progress: ProgressReport = field(default_factory=dict)
+    changes: PairedTests = field(default_factory=dict)
     spent: float = 0.0
     last: float | None = None
-    pace: Pace | None = None
+    pace: StepPace | None = None
     note: str = ""
     gone: bool = False
 
     @property
     def stage(self) -> int:
-        """The stage in hand: the one that progress names, else the newest of the record."""
+        """The current stage: the one that the progress names, else the newest of the run."""
         named = self.progress.get("stage")
         newest = max((row.stage for row in self.record.rows), default=0)
         return named if isinstance(named, int) else newest
 
     @property
     def row(self) -> StageState:
-        """The row of the stage in hand, perhaps still empty."""
+        """The state of the current stage, perhaps still empty."""
         found = self.record.row(self.stage)
         return found or StageState(self.stage, str(self.progress.get("name") or self.name_of(self.stage)))
 
@@ -62,13 +64,13 @@ class State:
         return self.record.tasks[stage - 1] if 0 < stage <= self.stages else "base"
 
     def elapsed(self, now: float | None = None) -> float:
-        """Seconds alive so far: up to `now` while it runs, up to the last event otherwise."""
+        """Seconds active so far: up to `now` while it runs, else up to the last event."""
         if now is None or self.last is None or self.record.status != "running" or self.gone:
             return self.spent
         return self.spent + max(now - self.last, 0.0)
 
-    def left(self) -> float | None:
-        """Seconds that the training of this stage still takes, at its pace since the first step seen."""
+    def remaining(self) -> float | None:
+        """Seconds of training to the end of this stage, at the pace since the first step seen."""
         step, steps, time = (self.progress.get(name) for name in ("step", "max_steps", "time"))
         if self.pace is None or not isinstance(step, int) or not isinstance(steps, int) or time is None:
             return None
@@ -77,7 +79,7 @@ class State:
 
 
 def with_event(state: State, event: Event, run_folder: Path | None = None) -> State:
-    """The state after one more event; a new score is tested against the base if its per-item files are at hand."""
+    """The state after one more event; a new score is tested against the base where its per-item files are there."""
     passed = 0.0 if state.last is None or isinstance(event, Resumed) else event.time - state.last
     record = _named(fold(state.record, event))
     state = replace(state, title=state.title or record.run, record=record, spent=state.spent + passed, last=event.time)
@@ -92,25 +94,25 @@ def with_event(state: State, event: Event, run_folder: Path | None = None) -> St
 
 
 def with_events(state: State, events: Iterable[Event], run_folder: Path | None = None) -> State:
-    """The state after what happened before; the tests are made once, at the end."""
+    """The state after past events; the tests are made once, at the end."""
     for event in events:
         state = with_event(state, event)
     return replace(state, changes=paired_tests(state.record, run_folder)) if run_folder is not None else state
 
 
-def with_progress(state: State, progress: Progress) -> State:
-    """The state with a newer progress; the pace starts anew with the stage, or where training went back."""
+def with_progress(state: State, progress: ProgressReport) -> State:
+    """The state with newer progress; the pace starts anew with the stage, or where training went back."""
     stage, step, time = (progress.get(name) for name in ("stage", "step", "time"))
     pace = state.pace
     training = progress.get("phase") == "training"
     if training and isinstance(stage, int) and isinstance(step, int) and time is not None:
         begins = pace is None or pace.stage != stage or step < pace.step
-        pace = Pace(stage, step, time) if begins else pace
+        pace = StepPace(stage, step, time) if begins else pace
     return replace(state, progress=progress, pace=pace)
 
 
 def _named(record: RunState) -> RunState:
-    """The record with the names of stages that have only been read so far, taken from the order of the tasks."""
+    """The record with names, by the order of the tasks, for stages without a decision so far."""
     if all(row.name for row in record.rows):
         return record
     names = ("base", *record.tasks)
@@ -121,7 +123,7 @@ def _named(record: RunState) -> RunState:
 
 
 def _only(record: RunState, stage: int, name: str) -> RunState:
-    """The record cut down to the base and to one score, so that a test reads two files and no more."""
+    """The record of the base and of one score, so that a test reads no more than two files."""
     rows = tuple(
         replace(
             row,
@@ -134,8 +136,8 @@ def _only(record: RunState, stage: int, name: str) -> RunState:
     return replace(record, rows=rows)
 
 
-def paired_tests(record: RunState, run_folder: Path) -> Mapping[tuple[int, str], Change]:
-    """The paired tests against the base. A view must not end a run: where the files cannot be read there are none."""
+def paired_tests(record: RunState, run_folder: Path) -> PairedTests:
+    """The paired tests against the base; none where files cannot be read, since a view must not end a run."""
     from perdure.agent.run.report import changes
 
     try:

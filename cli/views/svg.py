@@ -1,4 +1,4 @@
-"""`python -m perdure.cli.views.svg RUN FILE.svg`: the final view of a run as a picture, for the README."""
+"""`python -m perdure.cli.views.svg RUN FILE.svg`: the final view of a run as SVG, for the README."""
 
 import io
 import re
@@ -18,8 +18,8 @@ from perdure.cli.views.symbols import UNICODE
 WIDTH = 100
 
 
-def picture(folder: Path, title: str, width: int = WIDTH) -> str:
-    """The final view as SVG; the same run gives the same bytes, and looking at it fetches no fonts from elsewhere."""
+def run_svg(folder: Path, title: str, width: int = WIDTH) -> str:
+    """The final view as SVG; the same run gives the same bytes, and a browser fetches no fonts for it."""
     record, events = read_run(folder)
     state = with_events(State(), events, folder)
     lines = final(state, metric_estimates(record, folder), UNICODE, width)
@@ -32,13 +32,13 @@ def picture(folder: Path, title: str, width: int = WIDTH) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the picture; the exit code."""
+    """Write the file; the exit code."""
     if len(arguments) != 2:
         print("usage: python -m perdure.cli.views.svg RUN FILE.svg", file=sys.stderr)
         return 2
     try:
         folder = find_run(Path(arguments[0]))
-        Path(arguments[1]).write_text(picture(folder, f"perdure show {folder.name}"), encoding="utf-8")
+        Path(arguments[1]).write_text(run_svg(folder, f"perdure show {folder.name}"), encoding="utf-8")
     except (PerdureError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

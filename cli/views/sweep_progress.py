@@ -1,4 +1,4 @@
-"""What is seen of a sweep while it runs: a bar with the time left on a terminal, a log line a cell anywhere else."""
+"""The progress of a sweep: a bar with the time left on a terminal, a log line a cell elsewhere."""
 
 import math
 import time
@@ -13,15 +13,14 @@ from rich.text import Text
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.sweep import SweepPlan
 from perdure.budget.figures import figure
-from perdure.cli.console import reader_may_leave
-from perdure.cli.views.format import duration
-from perdure.cli.views.live import on_terminal
-from perdure.cli.views.sweep_page import cell_words, reason_words
-from perdure.cli.views.symbols import ASCII, clean, glyphs_for
+from perdure.cli.console import on_terminal, reader_may_leave
+from perdure.cli.views.format import format_duration
+from perdure.cli.views.sweep_report import name_cell, one_line
+from perdure.cli.views.symbols import ASCII, clean, symbols_for
 
 
-class Pace:
-    """How fast cells are done, and so how long the others take. Cells that were done before do not count."""
+class SweepPace:
+    """The pace of the cells, and the time left by it. Cells finished before do not count."""
 
     def __init__(self, total: int, before: int, clock: Callable[[], float]) -> None:
         self.total, self.done, self.failed = total, before, 0
@@ -29,13 +28,13 @@ class Pace:
         self._begun = self._last = clock()
 
     def count(self, *, failed: bool) -> None:
-        """One more cell is over."""
+        """Count a cell that finished or failed."""
         self.done += 1
         self.failed += failed
         self._last = self._clock()
 
-    def left(self) -> float | None:
-        """Seconds, by the mean time between two cells so far; `None` before the first."""
+    def remaining(self) -> float | None:
+        """Seconds left, by the mean time between two cells so far; `None` before the first."""
         now = self.done - self._before
         if not now:
             return None
@@ -44,11 +43,11 @@ class Pace:
 
 
 class SweepView:
-    """Shows a sweep as it goes on."""
+    """Shows the progress of a sweep."""
 
     def __init__(self, console: Console, *, plain: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
-        self._pace = Pace(0, 0, clock)
+        self._pace = SweepPace(0, 0, clock)
         self._bar = None if plain or not on_terminal(console) else _bar(console, lambda: self._pace)
 
     def __enter__(self) -> "SweepView":
@@ -63,57 +62,57 @@ class SweepView:
             self._bar.stop()
 
     def begin(self, plan: SweepPlan, done: int) -> None:
-        """The sweep is about to go on; `done` of its cells are finished."""
-        self._pace = Pace(len(plan.cells), done, self._clock)
+        """Show that the sweep begins or goes on; `done` of its cells are finished."""
+        self._pace = SweepPace(len(plan.cells), done, self._clock)
         if self._bar is not None:
-            title = clean(plan.name, glyphs_for(self._console.encoding))
+            title = clean(plan.name, symbols_for(self._console.encoding))
             self._bar.add_task(title, total=len(plan.cells), completed=done, failed="")
         else:
             before = f", {done} finished before" if done else ""
             self._say(f"sweep {plan.name}: {len(plan.cells)} cells{before}")
 
     def cell(self, outcome: FinishedCell | FailedCell) -> None:
-        """One cell is over."""
+        """Show a cell that finished or failed."""
         failed = isinstance(outcome, FailedCell)
         self._pace.count(failed=failed)
         if self._bar is not None:
-            told = f"{self._pace.failed} failed" if self._pace.failed else ""
-            self._bar.update(self._bar.task_ids[0], completed=self._pace.done, failed=told)
+            count = f"{self._pace.failed} failed" if self._pace.failed else ""
+            self._bar.update(self._bar.task_ids[0], completed=self._pace.done, failed=count)
         else:
-            place = f"{self._pace.done} of {self._pace.total}, {duration(self._pace.left())} left"
-            self._say(f"{outcome_words(outcome)}; {place}")
+            place = f"{self._pace.done} of {self._pace.total}, {format_duration(self._pace.remaining())} left"
+            self._say(f"{describe_outcome(outcome)}; {place}")
 
-    def _say(self, words: str) -> None:
+    def _say(self, text: str) -> None:
         with reader_may_leave():
-            self._console.file.write(f"{datetime.now():%H:%M:%S} {clean(words, ASCII)}\n")
+            self._console.file.write(f"{datetime.now():%H:%M:%S} {clean(text, ASCII)}\n")
             self._console.file.flush()
 
 
-def outcome_words(outcome: FinishedCell | FailedCell) -> str:
+def describe_outcome(outcome: FinishedCell | FailedCell) -> str:
     """`cell 0007 (arm sft-1, seed 0): accuracy 0.948, forgetting 0.120, KL 1.203`, or why it failed."""
     cell = outcome.cell
-    name = cell_words(cell.id, cell.values, cell.seed)
+    name = name_cell(cell.id, cell.values, cell.seed)
     if isinstance(outcome, FailedCell):
-        return f"{name} FAILED: {reason_words(outcome.reason)}"
+        return f"{name} FAILED: {one_line(outcome.reason)}"
     last = outcome.rows[-1]
     figures = {"accuracy": "accuracy", "forgetting": "forgetting", "KL": "kl_base_to_policy"}
-    told = ", ".join(f"{word} {figure(float(last.get(column, math.nan)))}" for word, column in figures.items())
-    return f"{name}: {told}"
+    listed = ", ".join(f"{word} {figure(float(last.get(column, math.nan)))}" for word, column in figures.items())
+    return f"{name}: {listed}"
 
 
 class _TimeLeft(ProgressColumn):
-    """rich's own estimate looks at the last few ticks; cells come many at a time, so this one looks at all of them."""
+    """The time left by all cells so far: cells come many at a time, and rich's own estimate uses the last few."""
 
-    def __init__(self, pace: Callable[[], Pace]) -> None:
+    def __init__(self, pace: Callable[[], SweepPace]) -> None:
         super().__init__()
         self._pace = pace
 
     def render(self, task: Task) -> Text:
-        left = self._pace().left()
-        return Text("" if left is None else f"{duration(left)} left", style="cyan")
+        seconds = self._pace().remaining()
+        return Text("" if seconds is None else f"{format_duration(seconds)} left", style="cyan")
 
 
-def _bar(console: Console, pace: Callable[[], Pace]) -> Progress:
+def _bar(console: Console, pace: Callable[[], SweepPace]) -> Progress:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

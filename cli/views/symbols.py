@@ -1,4 +1,4 @@
-"""The characters that the terminal view draws with, and how any text is made safe to draw."""
+"""The characters that every view draws with, and text made safe to draw."""
 
 import math
 import unicodedata
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+UNBOUNDED = 100_000
+"""The width of a report off a terminal."""
+
 
 @dataclass(frozen=True)
-class Glyphs:
+class Symbols:
     """One character for each thing drawn; `levels` are eight heights, lowest first."""
 
     levels: str
@@ -36,13 +39,13 @@ class Glyphs:
         return self.levels.isascii()
 
 
-UNICODE = Glyphs("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "↤", "✚", "±")
-ASCII = Glyphs("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "/", "+", "+/-")
+UNICODE = Symbols("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "↤", "✚", "±")
+ASCII = Symbols("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "/", "+", "+/-")
 
 
-def glyphs_for(encoding: str) -> Glyphs:
+def symbols_for(encoding: str) -> Symbols:
     """Unicode where the encoding can carry it, ASCII where it cannot."""
-    everything = "".join(str(glyph) for glyph in vars(UNICODE).values())
+    everything = "".join(str(symbol) for symbol in vars(UNICODE).values())
     try:
         everything.encode(encoding)
     except (UnicodeError, LookupError):
@@ -50,16 +53,16 @@ def glyphs_for(encoding: str) -> Glyphs:
     return UNICODE
 
 
-def clean(text: object, glyphs: Glyphs = UNICODE) -> str:
-    """`text` on one line, without control characters; in ASCII if `glyphs` are, what is not of it escaped.
+def clean(text: object, symbols: Symbols = UNICODE) -> str:
+    """`text` on one line, without control characters; in ASCII where `symbols` are ASCII, the rest escaped.
 
-    Terminal escape sequences, newlines, marks that reverse the writing and lone surrogates are written out as
-    `\\x1b` and the like: a name or an answer of the model can neither colour the screen nor move the cursor.
+    Escape sequences, newlines, marks that reverse the writing and lone surrogates are written out, as `\\x1b`: a name
+    or an answer of the model can neither colour the screen nor move the cursor.
     """
     safe = "".join(
         char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escape(char) for char in str(text)
     )
-    if not glyphs.ascii:
+    if not symbols.ascii:
         return safe
     return safe.replace(UNICODE.plus_minus, ASCII.plus_minus).encode("ascii", "backslashreplace").decode()
 
@@ -68,8 +71,8 @@ def _escape(char: str) -> str:
     return " " if char == "\u00a0" else char.encode("unicode_escape").decode()
 
 
-def shorten(text: str, width: int, glyphs: Glyphs) -> str:
-    """`text` in at most `width` terminal cells: its head, an ellipsis and its tail, which tell numbered names apart."""
+def shorten(text: str, width: int, symbols: Symbols) -> str:
+    """`text` in at most `width` terminal cells: its head, an ellipsis and its tail, where numbered names differ."""
     if cell_len(text) <= width:
         return text
     if width <= 3:
@@ -79,28 +82,28 @@ def shorten(text: str, width: int, glyphs: Glyphs) -> str:
     end = text[-tail:] if tail else ""
     while cell_len(end) > tail:
         end = end[1:]
-    return f"{head}{glyphs.more}{end}"
+    return f"{head}{symbols.more}{end}"
 
 
-def spark(values: Sequence[float], width: int, glyphs: Glyphs, low: float | None = None) -> str:
+def spark(values: Sequence[float], width: int, symbols: Symbols, low: float | None = None) -> str:
     """The last `width` values as heights between `low` (default: the least value) and the greatest one."""
     shown = list(values)[-width:] if width > 0 else []
     finite = [value for value in shown if math.isfinite(value)]
     if not finite:
-        return glyphs.broken * len(shown)
+        return symbols.broken * len(shown)
     bottom = min(finite) if low is None else min(low, *finite)
-    span = max(finite) / 2 - bottom / 2  # halves: the whole may be greater than any number
-    top = len(glyphs.levels) - 1
+    span = max(finite) / 2 - bottom / 2  # halves: the whole may overflow
+    top = len(symbols.levels) - 1
     return "".join(
-        glyphs.levels[round((value / 2 - bottom / 2) / span * top) if span > 0 else 0]
+        symbols.levels[round((value / 2 - bottom / 2) / span * top) if span > 0 else 0]
         if math.isfinite(value)
-        else glyphs.broken
+        else symbols.broken
         for value in shown
     )
 
 
-def bar(share: float, width: int, glyphs: Glyphs) -> tuple[str, str]:
+def bar(share: float, width: int, symbols: Symbols) -> tuple[str, str]:
     """The filled and the empty part of a bar; a share that is no number, or above 1, fills it."""
     part = min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0
     filled = min(int(part * width + 0.5), width)
-    return glyphs.full * filled, glyphs.rest * (width - filled)
+    return symbols.full * filled, symbols.rest * (width - filled)

@@ -8,7 +8,7 @@ from rich.text import Text
 from perdure.agent.run.events import from_json
 from perdure.agent.run.state import RunState, read_state
 from perdure.cli.views.state import State, with_events, with_progress
-from tests.cli.journals import Line, life, progress
+from tests.cli.journals import Line, progress, whole_run
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def state_of(events: list[Line], **now: object) -> State:
 
 
 def up_to(kind: str, stage: int, nth: int = 0) -> list[Line]:
-    """The life up to and with the `nth` event of a kind in a stage."""
-    events = life()
+    """The run up to and with the `nth` event of a kind in a stage."""
+    events = whole_run()
     places = [i for i, event in enumerate(events) if event["event"] == kind and event.get("stage") == stage]
     return events[: places[nth] + 1]
 

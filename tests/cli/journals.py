@@ -1,4 +1,4 @@
-"""Realistic journals to draw: a life of three stages with a rollback, a NaN, thin data and a resumed process."""
+"""Realistic journals to draw: a run of three stages with a rollback, a NaN, thin data and a resumed process."""
 
 import json
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ def decision(at: Clock, stage: int, name: str, method: str, reason: str) -> Line
     return at("decision", stage=stage, name=name, method=method, reason=reason, evidence=evidence)
 
 
-def life() -> list[Line]:
-    """A whole life: stage 1 undisturbed, stage 2 rolled back and interrupted, stage 3 broken by a NaN."""
+def whole_run() -> list[Line]:
+    """A whole run: stage 1 uninterrupted, stage 2 rolled back and interrupted, stage 3 broken by a NaN."""
     at = Clock()
     names = (*((name, "task") for name in TASKS), *((name, "benchmark") for name in BENCHMARKS))
     events = [at("started", run="demo", tasks=list(TASKS), benchmarks=list(BENCHMARKS))]
@@ -92,7 +92,7 @@ def life() -> list[Line]:
 
 
 def ending(at: Clock, stage: int) -> list[Line]:
-    """How each stage of `life` ends: well; killed, resumed and rolled back; broken."""
+    """How each stage of `whole_run` ends: well; killed, resumed and rolled back; broken."""
     if stage == 1:
         return [reading(at, 1, 60, 0.213, final=True)]
     if stage == 2:
@@ -108,7 +108,7 @@ def intervention(at: Clock, stage: int, action: str, reason: str, target: str) -
     return at("intervention", stage=stage, step=40, action=action, reason=reason, target=target)
 
 
-def long_life(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_") -> list[Line]:
+def long_run(stages: int, benchmarks: int = 6, name: str = "reasoning_gym_task_") -> list[Line]:
     """Many stages and many columns."""
     at = Clock()
     tasks = tuple(f"{name}{stage}" for stage in range(1, stages + 1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.views.plan_page import bytes_words, span_words
+from perdure.cli.views.plan_report import format_bytes, format_span
 from tests.cli.commands.test_validate import perdure
 
 LIFE = """\
@@ -96,10 +96,10 @@ def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
     ("count", "words"), [(None, "n/a"), (999, "999 B"), (13_800_000, "13.8 MB"), (2e12, "2.0 TB"), (2_500, "2.5 kB")]
 )
 def test_bytes(count: float | None, words: str) -> None:
-    assert bytes_words(count) == words
+    assert format_bytes(count) == words
 
 
 def test_spans() -> None:
-    assert span_words((130.2, 130.9)) == "2:10"
-    assert span_words((130, 220)) == "2:10 to 3:40"
-    assert span_words(None) == "n/a"
+    assert format_span((130.2, 130.9)) == "2:10"
+    assert format_span((130, 220)) == "2:10 to 3:40"
+    assert format_span(None) == "n/a"

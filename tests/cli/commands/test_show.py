@@ -9,26 +9,29 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from perdure.agent.run.lock import is_held
 from perdure.agent.run.report import metric_estimates
 from perdure.budget.errors import RunError
-from perdure.cli.commands.show import hanging, page, print_page, show, strict
-from perdure.cli.find_run import in_use, read_run
+from perdure.cli.commands.show import show_command
+from perdure.cli.console import print_lines, symbols_and_width, without_nan
+from perdure.cli.find_run import read_run
+from perdure.cli.views.run_report import hanging, run_report
 from perdure.cli.views.state import State, with_events
 from perdure.cli.views.svg import main as picture
 from perdure.cli.views.symbols import UNICODE
 from tests.cli.drawn import seen
-from tests.cli.journals import Line, estimate, life, long_life, write_run
+from tests.cli.journals import Line, estimate, long_run, whole_run, write_run
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "scipy", "reasoning_gym")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return write_run(tmp_path / "demo", life())
+    return write_run(tmp_path / "demo", whole_run())
 
 
 def shown(run: Path, capsys: pytest.CaptureFixture[str], *, as_json: bool = False) -> str:
-    show(run, as_json)
+    show_command(run, as_json)
     return capsys.readouterr().out
 
 
@@ -70,7 +73,7 @@ def test_json_is_one_strict_object(run: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_no_figure_becomes_null(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    events = [*life()[:1], {"event": "score", "time": 1.0, "stage": 0, "name": "even", "kind": "task"}]
+    events = [*whole_run()[:1], {"event": "score", "time": 1.0, "stage": 0, "name": "even", "kind": "task"}]
     events[1] |= {"value": float("nan"), "stderr": None, "n": 0, "file": "none"}
     run = write_run(tmp_path / "demo", [events[0]])
     with (run / "journal.jsonl").open("a") as file:
@@ -78,13 +81,14 @@ def test_no_figure_becomes_null(tmp_path: Path, capsys: pytest.CaptureFixture[st
     whole = strictly(shown(run, capsys, as_json=True))
     assert isinstance(whole, dict)
     assert whole["rows"][0]["scores"]["even"]["value"] is None
-    assert strict({"a": [float("inf"), 1.5, True]}) == {"a": [None, 1.5, True]}
+    assert without_nan({"a": [float("inf"), 1.5, True]}) == {"a": [None, 1.5, True]}
 
 
 def test_every_column_on_a_narrow_terminal(tmp_path: Path) -> None:
-    state = seen(long_life(9))
+    state = seen(long_run(9))
     file = io.StringIO()
-    print_page(state, {}, Console(file=file, force_terminal=True, width=60, color_system=None, highlight=False))
+    console = Console(file=file, force_terminal=True, width=60, color_system=None, highlight=False)
+    print_lines(run_report(state, {}, *symbols_and_width(console)), console)
     rows = [line for line in file.getvalue().splitlines() if line.startswith(" 0 base")]
     # 15 columns, each with the base's figure: a row of a block is stage, name, method, KL and its figures.
     assert sum(len(row.replace("│", " ").split()) - 4 for row in rows) == 15
@@ -107,7 +111,7 @@ def test_what_is_wider_than_the_terminal_goes_on_below_its_beginning() -> None:
 def test_a_page_at_80_columns_has_no_line_that_the_terminal_must_break(run: Path) -> None:
     record, events = read_run(run)
     state = with_events(State(), events, run)
-    narrow, wide = (page(state, metric_estimates(record, run), UNICODE, width) for width in (80, 400))
+    narrow, wide = (run_report(state, metric_estimates(record, run), UNICODE, width) for width in (80, 400))
     assert all(line.cell_len <= 80 for line in narrow)
     # nothing of the stages' facts is lost: the same words in the same order
     assert _facts(narrow) == _facts(wide)
@@ -128,15 +132,15 @@ def test_every_prefix_can_be_shown(run: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_run_that_nobody_runs_is_not_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = write_run(tmp_path / "demo", life()[:20])
+    run = write_run(tmp_path / "demo", whole_run()[:20])
     assert shown(run, capsys).startswith("demo - 1 of 3 stages - not running - ")
 
 
 def test_evidence_of_any_shape_is_one_line() -> None:
     evidence = {"pass_at_k": 0.5, "k": 8, "more": {"a": [1, None]}, "rate": estimate(0.5, None, 1), "evil": "\x1b[2J\n"}
-    events: list[Line] = life()[:7]
-    events.append(next(e for e in life() if e["event"] == "decision") | {"evidence": evidence})
-    lines = [line.plain for line in page(seen(events), {}, UNICODE, 200)]
+    events: list[Line] = whole_run()[:7]
+    events.append(next(e for e in whole_run() if e["event"] == "decision") | {"evidence": evidence})
+    lines = [line.plain for line in run_report(seen(events), {}, UNICODE, 200)]
     assert "  evidence  pass at k 0.500, k 8, more {a [1, None]}, rate n/a (n=1), evil \\x1b[2J\\n" in lines
 
 
@@ -148,7 +152,7 @@ def test_a_damaged_journal_is_the_users_to_mend(tmp_path: Path, text: str, fault
     run = write_run(tmp_path / "demo", [])
     (run / "journal.jsonl").write_text(text)
     with pytest.raises(RunError, match=fault):
-        show(run, as_json=False)
+        show_command(run, as_json=False)
 
 
 def test_half_a_line_is_not_read(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,15 +163,15 @@ def test_half_a_line_is_not_read(run: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nobody_holds_a_run_without_a_lock(run: Path) -> None:
-    assert not in_use(run)
+    assert not is_held(run)
 
 
 def test_reader_may_leave_and_nothing_heavy_is_imported(tmp_path: Path) -> None:
     run = write_run(tmp_path / "long", [])
-    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in long_life(60)))
+    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in long_run(60)))
     code = (
-        "import sys; from pathlib import Path; from perdure.cli.commands.show import show\n"
-        f"show(Path({str(run)!r}), False); sys.stderr.write(str([m for m in {HEAVY!r} if m in sys.modules]))"
+        "import sys; from pathlib import Path; from perdure.cli.commands.show import show_command\n"
+        f"show_command(Path({str(run)!r}), False); sys.stderr.write(str([m for m in {HEAVY!r} if m in sys.modules]))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

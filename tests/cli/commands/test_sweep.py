@@ -15,8 +15,8 @@ from rich.console import Console
 
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.sweep import SweepPlan
-from perdure.cli.views.sweep_page import cell_words, mean_words, page
-from perdure.cli.views.sweep_progress import Pace, SweepView
+from perdure.cli.views.sweep_progress import SweepPace, SweepView
+from perdure.cli.views.sweep_report import format_mean, name_cell, sweep_report
 from perdure.cli.views.symbols import ASCII, UNICODE
 from tests.agent.sweep.doubles import provenance, read, train
 from tests.agent.sweep.language import read_language
@@ -148,17 +148,17 @@ def test_on_a_terminal_there_is_a_bar(tmp_path: Path) -> None:
 
 def test_the_time_left_is_told_from_this_session_alone() -> None:
     now = [0.0]
-    pace = Pace(10, 4, lambda: now[0])
-    assert pace.left() is None
+    pace = SweepPace(10, 4, lambda: now[0])
+    assert pace.remaining() is None
     now[0] = 20.0
     pace.count(failed=False)
     pace.count(failed=True)
     # Two cells in 20 s, four are left: 40 s; 15 s later there are 25 left, and never less than none.
-    assert pace.left() == 40
+    assert pace.remaining() == 40
     now[0] = 35.0
-    assert pace.left() == 25
+    assert pace.remaining() == 25
     now[0] = 1000.0
-    assert pace.left() == 0
+    assert pace.remaining() == 0
     assert (pace.done, pace.failed) == (6, 1)
 
 
@@ -170,7 +170,7 @@ def found(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_page_of_a_sweep() -> None:
-    lines = [line.plain for line in page(found(), ASCII)]
+    lines = [line.plain for line in sweep_report(found(), ASCII)]
     assert lines[:4] == [
         "grid - 3 of 3 cells finished - finished",
         "",
@@ -181,7 +181,7 @@ def test_the_page_of_a_sweep() -> None:
 
 def test_failures_are_listed_and_what_is_too_long_is_counted() -> None:
     failed = [{"cell": f"{n:04d}", "seed": 0, "values": {"arm": "\x1b[1mx"}, "reason": "it\nbroke"} for n in range(25)]
-    lines = [line.plain for line in page(found(failed=failed, methods=[]), UNICODE)]
+    lines = [line.plain for line in sweep_report(found(failed=failed, methods=[]), UNICODE)]
     assert lines[0] == "grid · 3 of 3 cells finished · 25 failed · finished"
     assert "  cell 0000 (arm \\x1b[1mx, seed 0): it broke" in lines
     assert "  and 5 more" in lines
@@ -197,8 +197,8 @@ def test_failures_are_listed_and_what_is_too_long_is_counted() -> None:
     ],
 )
 def test_few_runs_are_never_a_confident_figure(mean: dict[str, Any], words: str) -> None:
-    assert mean_words(mean) == words
+    assert format_mean(mean) == words
 
 
 def test_a_cell_is_told_by_its_values() -> None:
-    assert cell_words("0007", {"rate": 3e-06, "lora": {"r": 8}}, 2) == "cell 0007 (rate 3e-06, lora {'r': 8}, seed 2)"
+    assert name_cell("0007", {"rate": 3e-06, "lora": {"r": 8}}, 2) == "cell 0007 (rate 3e-06, lora {'r': 8}, seed 2)"

@@ -83,7 +83,8 @@ def test_a_strategy_of_ones_own_is_made_as_a_run_would_and_needs_no_torch(good: 
     done = perdure("validate", "good.yaml", "--set", own, cwd=good)
     assert (done.returncode, done.stderr) == (0, "")
     code = (
-        "from perdure.cli.commands.validate import validate; validate('good.yaml', [sys.argv[1]], False); "
+        "from perdure.cli.commands.validate import validate_command as validate; "
+        "validate('good.yaml', [sys.argv[1]], False); "
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert perdure(own, cwd=good, code=code).stdout.endswith("\n[]\n")

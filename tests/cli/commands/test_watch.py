@@ -12,27 +12,27 @@ from rich.console import Console
 
 from perdure.agent.run.events import Finished, Resumed
 from perdure.agent.run.folder import RunFolder, locked
+from perdure.agent.run.lock import is_held
 from perdure.budget.errors import RunError
-from perdure.cli.commands.watch import Tail, read_progress, watch
-from perdure.cli.find_run import in_use
-from tests.cli.journals import life, progress, write_run
+from perdure.cli.commands.watch import Tail, read_progress, watch_command
+from tests.cli.journals import progress, whole_run, write_run
 
 
 def watched(run: Path, *, terminal: bool = False) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, height=30, color_system=None)
-    watch(run, plain=False, console=console)
+    watch_command(run, plain=False, console=console)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def test_a_finished_run_is_shown_and_left(tmp_path: Path) -> None:
-    text = watched(write_run(tmp_path / "demo", life()), terminal=True)
+    text = watched(write_run(tmp_path / "demo", whole_run()), terminal=True)
     assert "3 of 3 stages · finished" in text
     assert "+51▲" in text
     assert "resume" not in text
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
-    events = life()
+    events = whole_run()
     cut = next(i for i, event in enumerate(events) if event["event"] == "interrupted")
     run = write_run(tmp_path / "demo", events[: cut + 1])
     assert watched(run).endswith(f"interrupted; go on with: perdure resume {run}\n")
@@ -40,7 +40,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_killed_run_is_not_waited_for(tmp_path: Path, terminal: bool) -> None:
-    run = write_run(tmp_path / "demo", life()[:20])
+    run = write_run(tmp_path / "demo", whole_run()[:20])
     (run / "progress.json").write_text(json.dumps(progress()))
     text = watched(run, terminal=terminal)
     assert "not running (killed?); go on with: perdure resume" in text.replace("\n", " ")
@@ -49,7 +49,7 @@ def test_a_killed_run_is_not_waited_for(tmp_path: Path, terminal: bool) -> None:
 
 def test_a_living_run_is_followed_to_its_end(tmp_path: Path) -> None:
     """The events are years old, so that only the lock says that the run is alive."""
-    events = life()
+    events = whole_run()
     run = write_run(tmp_path / "demo", events)
     (run / "journal.jsonl").write_text(json.dumps(events[0]) + "\n")
     held = threading.Event()
@@ -65,18 +65,18 @@ def test_a_living_run_is_followed_to_its_end(tmp_path: Path) -> None:
     runner = threading.Thread(target=live)
     runner.start()
     held.wait()
-    assert in_use(run)
+    assert is_held(run)
     lines = watched(run).splitlines()
     runner.join()
-    assert not in_use(run)
+    assert not is_held(run)
     assert len([line for line in lines if "training" not in line]) == len(events)
     assert lines[-1].endswith("finished in 2:51")
 
 
 def test_ctrl_c_leaves_the_run_as_it_is(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "demo", life()[:20])
+    run = write_run(tmp_path / "demo", whole_run()[:20])
     before = (run / "journal.jsonl").read_bytes()
-    code = f"from pathlib import Path; from perdure.cli.commands.watch import watch; watch(Path({str(run)!r}), True)"
+    code = f"from perdure.cli.commands.watch import Path, watch_command; watch_command(Path({str(run)!r}), True)"
     with (
         locked(RunFolder(run)),
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
@@ -97,7 +97,7 @@ def test_ctrl_c_leaves_the_run_as_it_is(tmp_path: Path) -> None:
 
 def test_no_run_to_watch(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
-        watch(tmp_path / "none", plain=True)
+        watch_command(tmp_path / "none", plain=True)
 
 
 def test_tail_waits_for_the_end_of_a_line(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ from perdure.agent.run.events import Event
 from perdure.budget.law.frontier import RetentionAt
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.saved import load_law
-from perdure.cli.commands.law import law
+from perdure.cli.commands.law import law_command
 from perdure.cli.errors import DONE, USER, guarded
-from perdure.cli.law.page import page
 from perdure.cli.law.plots import draw_all
+from perdure.cli.law.report import law_report
 from perdure.cli.law.terminal_plot import terminal_plot
-from perdure.cli.law.text_table import Form
 from perdure.cli.views.symbols import ASCII, UNICODE
+from perdure.cli.views.text_table import Form
 from tests.cli.journals import Clock, commit, estimate, scores, write_run
 
 ABOUT = {"format": 1, "world": "vision", "base_id": "b1", "unit": "token", "prompts": "task", "sweep": "s"}
@@ -65,7 +65,7 @@ def findings(table: Path) -> Findings:
 
 
 def told(findings: Findings, form: Form | None = None) -> list[str]:
-    return [line.plain.rstrip() for line in page(findings, form or Form(ASCII))]
+    return [line.plain.rstrip() for line in law_report(findings, form or Form(ASCII))]
 
 
 def test_the_report_tells_all(findings: Findings) -> None:
@@ -138,7 +138,7 @@ def test_a_terminal_too_narrow_for_a_plot(findings: Findings) -> None:
 
 
 def test_off_a_terminal_plain_text_without_a_plot(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    law([table], [0.95], [], False, None, None)
+    law_command([table], [0.95], [], False, None, None)
     said = capsys.readouterr()
     assert said.out.isascii()
     assert "forgetting, points" not in said.out
@@ -147,7 +147,7 @@ def test_off_a_terminal_plain_text_without_a_plot(table: Path, capsys: pytest.Ca
 
 
 def test_json_is_one_strict_object(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    law([table], [0.95], [], True, None, None)
+    law_command([table], [0.95], [], True, None, None)
     found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (found["points"], found["runs"], found["benchmarks"]) == (48, 12, ["fashion"])
     assert found["base_score"] == pytest.approx(0.7)
@@ -167,7 +167,7 @@ def test_json_is_one_strict_object(table: Path, capsys: pytest.CaptureFixture[st
 
 def test_the_saved_law_predicts(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new" / "law.json"
-    law([table], [], [], False, None, path)
+    law_command([table], [], [], False, None, path)
     saved = load_law(path)
     assert saved.predict(1.0).value == pytest.approx(0.12)
     assert (saved.world, saved.base, saved.benchmarks, saved.prompts) == ("vision", "b1", ("fashion",), "task")
@@ -175,7 +175,7 @@ def test_the_saved_law_predicts(table: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_what_is_written_is_the_same_twice(findings: Findings, table: Path, tmp_path: Path) -> None:
-    law([table], findings.accuracies, [], True, tmp_path / "one", None)
+    law_command([table], findings.accuracies, [], True, tmp_path / "one", None)
     (tmp_path / "two").mkdir()
     drawn = draw_all(findings, tmp_path / "two")
     assert {path.name for path in drawn} == {
@@ -191,11 +191,11 @@ def test_what_is_written_is_the_same_twice(findings: Findings, table: Path, tmp_
 def test_too_few_runs_for_an_interval_still_give_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bare = [{key: value for key, value in row.items() if key != "mass"} for row in rows(("sft",), runs=3)]
     path = write_table(tmp_path / "t.parquet", bare)
-    law([path], [0.95], [], False, None, None)
+    law_command([path], [0.95], [], False, None, None)
     text = capsys.readouterr().out
     assert "n/a: a law to save needs at least 6 runs" in text
     assert "n/a: the probability of a right answer is not known" in text
-    assert guarded(lambda: law([path], [0.95], [], False, None, tmp_path / "law.json")) == USER
+    assert guarded(lambda: law_command([path], [0.95], [], False, None, tmp_path / "law.json")) == USER
     assert "there is no law to save" in capsys.readouterr().err
     assert not (tmp_path / "law.json").exists()
 
@@ -212,7 +212,7 @@ def test_what_no_law_can_be_fitted_to(
     change: Any, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_table(tmp_path / "t.parquet", [change(row) for row in rows()])
-    assert guarded(lambda: law([path], [0.95], [], False, None, None)) == USER
+    assert guarded(lambda: law_command([path], [0.95], [], False, None, None)) == USER
     said = capsys.readouterr()
     assert fault in said.err
     assert (said.out, said.err.count("\n")) == ("", 1)
@@ -220,13 +220,13 @@ def test_what_no_law_can_be_fitted_to(
 
 @pytest.mark.parametrize("accuracy", [0.0, -1.0, 95.0, float("nan")])
 def test_an_accuracy_is_a_share(accuracy: float, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(lambda: law([table], [accuracy], [], False, None, None)) == USER
+    assert guarded(lambda: law_command([table], [accuracy], [], False, None, None)) == USER
     assert "--accuracy: a share between 0 and 1" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_to(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert guarded(lambda: law([table], [], [], False, tmp_path / "file" / "out", None)) == USER
+    assert guarded(lambda: law_command([table], [], [], False, tmp_path / "file" / "out", None)) == USER
     assert "cannot write" in capsys.readouterr().err
 
 
@@ -235,9 +235,9 @@ def test_runs_and_sweeps_go_by_name_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "sweeps" / "one" / "results.parquet", rows())
-    law([Path("one")], [], [], True, None, None)
+    law_command([Path("one")], [], [], True, None, None)
     assert json.loads(capsys.readouterr().out)["sources"] == [str(Path("sweeps/one/results.parquet"))]
-    assert guarded(lambda: law([Path("none")], [], [], True, None, None)) == USER
+    assert guarded(lambda: law_command([Path("none")], [], [], True, None, None)) == USER
     assert "none does not exist" in capsys.readouterr().err
 
 
@@ -246,7 +246,7 @@ def test_an_unfinished_sweep_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         some = [row for row in rows() if row["cell"] == f"c{run}"]
         write_table(tmp_path / "s" / "cells" / f"c{run}.parquet", some)
     (tmp_path / "s" / "sweep.json").write_text(json.dumps({"cells": [{}] * 20}))
-    law([tmp_path / "s"], [], [], False, None, None)
+    law_command([tmp_path / "s"], [], [], False, None, None)
     assert f"  note        {tmp_path / 's'} is not finished: 12 of 20 cells so far" in capsys.readouterr().out
 
 
@@ -264,7 +264,7 @@ def language_run(number: int) -> list[Event]:
 
 def test_a_law_of_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = [write_run(tmp_path / f"r{number}", language_run(number)) for number in range(8)]
-    law(folders, [0.8], [], True, None, None)
+    law_command(folders, [0.8], [], True, None, None)
     found = json.loads(capsys.readouterr().out)
     assert (found["world"], found["base"], found["unit"], found["methods"]) == ("language", "abc", "token", ["sft"])
     assert found["curves"]["line"]["powers"] == pytest.approx([0.0, 0.1])
@@ -275,7 +275,7 @@ def test_a_law_of_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_terminal_gets_colours_and_a_plot(findings: Findings) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=90, highlight=False)
-    for line in page(findings, Form(UNICODE, 90), terminal_plot(findings, 90)):
+    for line in law_report(findings, Form(UNICODE, 90), terminal_plot(findings, 90)):
         console.print(line)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "┤" in text
@@ -303,7 +303,7 @@ def with_seeds(tmp_path: Path) -> Path:
 
 def test_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = with_seeds(tmp_path)
-    law([path], [0.95], [], False, None, None)
+    law_command([path], [0.95], [], False, None, None)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "the law of 122 checkpoints of 26 runs and 2 methods in 2 seeds"
     head = next(line for line in lines if line.startswith("  curve"))
@@ -317,7 +317,7 @@ def test_several_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     sft = next(line for line in lines[at + 2 : at + 4] if line.startswith("  sft"))
     assert "42.5 [36.1, 48.9]" in sft
     assert "2 of 2" in sft
-    law([path], [0.95], [], True, tmp_path / "out", None)
+    law_command([path], [0.95], [], True, tmp_path / "out", None)
     found = json.loads(capsys.readouterr().out)
     assert found["seeds"] == 2
     assert {one["seed"] for one in found["frontiers"]} == {"0", "1"}

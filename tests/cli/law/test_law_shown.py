@@ -12,12 +12,12 @@ from rich.console import Console
 from perdure.agent.run.events import from_json
 from perdure.agent.run.report import run_object
 from perdure.budget.monitor import Forecast
-from perdure.cli.commands.show import show
-from perdure.cli.views.format import points, predicted_words
+from perdure.cli.commands.show import show_command
+from perdure.cli.views.format import format_forecast, format_points
 from perdure.cli.views.live import LiveView, final, live
 from perdure.cli.views.symbols import ASCII, UNICODE
 from tests.cli.drawn import folded, plain, seen
-from tests.cli.journals import Line, life, write_run
+from tests.cli.journals import Line, whole_run, write_run
 
 WORDS = "predicted forgetting 3.1 points [1.8, 4.9]"
 
@@ -28,13 +28,13 @@ def forecast(**fields: Any) -> dict[str, Any]:
 
 
 def foretold(**fields: Any) -> list[Line]:
-    """A life in which every reading carries a forecast."""
+    """A run in which every reading carries a forecast."""
     law = {"predicted_forgetting": forecast(**fields)}
-    return [event | (law if event["event"] == "reading" else {}) for event in life()]
+    return [event | (law if event["event"] == "reading" else {}) for event in whole_run()]
 
 
 def before(kind: str, stage: int) -> list[Line]:
-    """The life up to the first event of a kind in a stage."""
+    """The run up to the first event of a kind in a stage."""
     events = foretold()
     return events[: next(i for i, event in enumerate(events) if event["event"] == kind and event["stage"] == stage)]
 
@@ -44,15 +44,15 @@ def expected(**fields: Any) -> Forecast:
 
 
 def test_words_of_a_forecast() -> None:
-    assert predicted_words(expected()) == WORDS
-    assert predicted_words(expected(inside=False)) == f"{WORDS}, outside the range the law was fitted on"
+    assert format_forecast(expected()) == WORDS
+    assert format_forecast(expected(inside=False)) == f"{WORDS}, outside the range the law was fitted on"
     few = expected(level=5 / 7)
-    assert predicted_words(few) == f"{WORDS} (71.4 % interval)"
-    assert predicted_words(replace(few, level=0.95, other_prompts=True)) == f"{WORDS} (fitted on other prompts)"
-    assert predicted_words(replace(few, inside=False, other_prompts=True)) == (
+    assert format_forecast(few) == f"{WORDS} (71.4 % interval)"
+    assert format_forecast(replace(few, level=0.95, other_prompts=True)) == f"{WORDS} (fitted on other prompts)"
+    assert format_forecast(replace(few, inside=False, other_prompts=True)) == (
         f"{WORDS} (71.4 % interval, fitted on other prompts), outside the range the law was fitted on"
     )
-    assert [points(share) for share in (0.0271, -0.0001, float("nan"))] == ["2.7", "0.0", "n/a"]
+    assert [format_points(share) for share in (0.0271, -0.0001, float("nan"))] == ["2.7", "0.0", "n/a"]
 
 
 def test_the_pane_shows_it_below_the_kl_and_then_the_measurement() -> None:
@@ -84,7 +84,7 @@ def test_it_is_never_wider_than_the_terminal(width: int) -> None:
 
 
 def test_without_a_law_there_is_no_line() -> None:
-    assert "law " not in plain(live(seen(life()), 0.0, UNICODE, 100, 30))
+    assert "law " not in plain(live(seen(whole_run()), 0.0, UNICODE, 100, 30))
 
 
 def test_log_lines_tell_it() -> None:
@@ -102,18 +102,18 @@ def test_log_lines_tell_it() -> None:
 
 def test_show_tells_it_of_every_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "demo", foretold())
-    show(run, as_json=False)
+    show_command(run, as_json=False)
     text = capsys.readouterr().out
     assert f"  law       {WORDS}; measured 1.0" in text
     # arith 0.88 to 0.72, copy 0.97 to 0.95
     assert f"  law       {WORDS}; measured 9.0" in text
-    show(run, as_json=True)
+    show_command(run, as_json=True)
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["predicted_forgetting"] for row in rows] == [None, *[forecast()] * 3]
 
 
 def test_an_old_journal_has_no_forecast(tmp_path: Path) -> None:
-    record = folded(life())
+    record = folded(whole_run())
     assert [row["predicted_forgetting"] for row in run_object(record, tmp_path)["rows"]] == [None] * 4
     readings = [reading for row in record.rows for reading in row.readings]
     assert all(reading.predicted_forgetting is None for reading in readings)
@@ -121,14 +121,14 @@ def test_an_old_journal_has_no_forecast(tmp_path: Path) -> None:
 
 
 def test_the_record_keeps_further_divergences() -> None:
-    reading = next(event for event in life() if event["event"] == "reading")
+    reading = next(event for event in whole_run() if event["event"] == "reading")
     value = {"value": 0.4, "stderr": 0.1, "n": 9}
     record = folded([reading | {"kl_policy_to_base_per_token": value, "unknown_per_token": value}])
     assert record.rows[0].readings[0].predictors == {"kl_base_to_policy": 0.0, "kl_policy_to_base": 0.4}
 
 
 def test_a_drop_needs_every_score() -> None:
-    record = folded(life())
+    record = folded(whole_run())
     assert record.drop(record.rows[1], ["arith"]) == pytest.approx(0.02)
     assert record.drop(record.rows[1], ["arith", "missing"]) is None
     assert record.drop(record.rows[1], []) is None

@@ -3,14 +3,14 @@
 import pytest
 
 from perdure.budget.figures import figure
-from perdure.cli.views.format import duration
+from perdure.cli.views.format import format_duration
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0:00"), (102.9, "1:42"), (7384, "2:03:04"), (None, "n/a"), (float("inf"), "n/a")]
 )
 def test_durations(seconds: float | None, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(

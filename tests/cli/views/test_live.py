@@ -12,10 +12,10 @@ from rich.console import Console
 from perdure.agent.run.events import from_json
 from perdure.cli.views.live import LiveView, final, live
 from perdure.cli.views.state import with_progress
-from perdure.cli.views.symbols import ASCII, UNICODE, Glyphs
+from perdure.cli.views.symbols import ASCII, UNICODE, Symbols
 from perdure.eval.metrics import MetricEstimate
 from tests.cli.drawn import plain, seen, state_of, up_to
-from tests.cli.journals import START, life, long_life, progress, write_run
+from tests.cli.journals import START, long_run, progress, whole_run, write_run
 
 
 def test_live_view_tells_all_of_a_stage() -> None:
@@ -33,18 +33,18 @@ def test_live_view_tells_all_of_a_stage() -> None:
     assert "▸2 sort   sft ↺" in text
 
 
-@given(st.integers(0, len(life())), st.integers(40, 200), st.integers(5, 60), st.sampled_from([UNICODE, ASCII]))
+@given(st.integers(0, len(whole_run())), st.integers(40, 200), st.integers(5, 60), st.sampled_from([UNICODE, ASCII]))
 @settings(max_examples=80, deadline=None)
-def test_any_prefix_fits_any_terminal(count: int, width: int, height: int, glyphs: Glyphs) -> None:
-    state = seen(life()[:count])
+def test_any_prefix_fits_any_terminal(count: int, width: int, height: int, symbols: Symbols) -> None:
+    state = seen(whole_run()[:count])
     scoring = {"phase": "scoring", "stage": 3, "time": START}
     for now in (state, with_progress(state, progress()), with_progress(state, scoring)):
-        pane = live(now, START + 500, glyphs, width, height)
-        assert len(pane) <= height
-        for line in [*pane, *final(now, {"forgetting": MetricEstimate(0.1, 0.1, 0.0, 0.2)}, glyphs, width)]:
+        panel = live(now, START + 500, symbols, width, height)
+        assert len(panel) <= height
+        for line in [*panel, *final(now, {"forgetting": MetricEstimate(0.1, 0.1, 0.0, 0.2)}, symbols, width)]:
             assert line.cell_len <= width
             assert "\n" not in line.plain
-            assert glyphs is UNICODE or line.plain.isascii()
+            assert symbols is UNICODE or line.plain.isascii()
 
 
 @given(st.text(min_size=1, max_size=70), st.integers(40, 120))
@@ -53,7 +53,7 @@ def test_any_prefix_fits_any_terminal(count: int, width: int, height: int, glyph
 @example("\x1b[31mx\n\r\t\u202e", 40)
 @settings(max_examples=60, deadline=None)
 def test_names_are_drawn_as_they_are(name: str, width: int) -> None:
-    events = long_life(3, name=name)
+    events = long_run(3, name=name)
     console = Console(file=io.StringIO(), width=width, force_terminal=False, highlight=False)
     state = state_of(events, stage=3, name=name, detail=name)
     for line in [*live(state, START, UNICODE, width, 30), *final(state, {}, UNICODE, width)]:
@@ -66,7 +66,7 @@ def test_names_are_drawn_as_they_are(name: str, width: int) -> None:
 def test_a_terminal_gets_the_final_table_once(tmp_path: Path) -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=80, height=24, color_system=None)
-    events = life()
+    events = whole_run()
     with LiveView("demo", plain=False, console=console, run_folder=write_run(tmp_path / "demo", events)) as view:
         for event in events:
             view.event(from_json(event))
@@ -85,12 +85,12 @@ def test_a_terminal_gets_the_final_table_once(tmp_path: Path) -> None:
 def test_what_is_kept_between_refreshes_is_never_old() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30, color_system=None)
     view = LiveView("demo", plain=False, console=console)
-    for event in life():
+    for event in whole_run():
         view.event(from_json(event))
         view.progress(progress(stage=event.get("stage", 0)))
         for _ in range(2):
             with console.capture() as shown:
-                console.print(view.pane)
+                console.print(view.panel)
             fresh = live(view.state, START, UNICODE, 90, 29)
             assert shown.get().splitlines()[1:] == [line.plain for line in fresh][1:]
 
@@ -100,7 +100,7 @@ def test_nothing_is_left_of_a_run_that_never_began() -> None:
     view = LiveView("demo", plain=False, console=Console(file=file, force_terminal=True, width=80, height=24))
     with pytest.raises(ValueError, match="no such model"), view:
         raise ValueError("no such model")
-    assert view.pane.closing == []
+    assert view.panel.closing == []
 
 
 def test_a_crash_is_not_called_running() -> None:
@@ -108,4 +108,4 @@ def test_a_crash_is_not_called_running() -> None:
     with pytest.raises(RuntimeError), view:
         view.past(map(from_json, up_to("decision", 2)))
         raise RuntimeError
-    assert "1 of 3 stages · not running" in plain(view.pane.closing or [])
+    assert "1 of 3 stages · not running" in plain(view.panel.closing or [])

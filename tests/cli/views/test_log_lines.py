@@ -7,12 +7,12 @@ from rich.console import Console
 from perdure.agent.run.events import from_json
 from perdure.cli.views.live import LiveView
 from tests.cli.drawn import up_to
-from tests.cli.journals import life, progress
+from tests.cli.journals import progress, whole_run
 
 
 def test_off_a_terminal_one_line_an_event() -> None:
     file = io.StringIO()
-    events = life()
+    events = whole_run()
     with LiveView("demo", plain=False, console=Console(file=file, width=40)) as view:
         for event in events:
             view.event(from_json(event))
@@ -33,7 +33,7 @@ def test_off_a_terminal_one_line_an_event() -> None:
 def test_plain_on_a_terminal_has_no_escape_codes() -> None:
     file = io.StringIO()
     with LiveView("demo", plain=True, console=Console(file=file, force_terminal=True)) as view:
-        for event in life():
+        for event in whole_run():
             view.event(from_json(event))
     assert "\x1b" not in file.getvalue()
 

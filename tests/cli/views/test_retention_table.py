@@ -8,11 +8,11 @@ from perdure.cli.views.live import final, live
 from perdure.cli.views.retention_table import fold_rows, kl_style, table_blocks
 from perdure.cli.views.symbols import ASCII, UNICODE
 from tests.cli.drawn import plain, state_of, styles
-from tests.cli.journals import START, life, long_life
+from tests.cli.journals import START, long_run, whole_run
 
 
 def test_cells_carry_change_and_significance() -> None:
-    lines = final(state_of(life()), {}, UNICODE, 100)
+    lines = final(state_of(whole_run()), {}, UNICODE, 100)
     row = next(line.plain for line in lines if line.plain.startswith(" 2 sort"))
     # Base 21, 45, 0, 88, 97; after stage 2: 70, 81, 2, 72, 95. Significant from 6 points on.
     assert row.split() == [
@@ -41,7 +41,7 @@ def test_cells_carry_change_and_significance() -> None:
 
 
 def test_signs_survive_without_colour_and_in_ascii() -> None:
-    lines = final(state_of(life()), {}, ASCII, 100)
+    lines = final(state_of(whole_run()), {}, ASCII, 100)
     row = next(line.plain for line in lines if line.plain.startswith(" 2 sort"))
     assert row.split() == [
         "2",
@@ -78,7 +78,7 @@ def test_kl_is_coloured_by_its_share(share: float, style: str) -> None:
 
 
 def test_many_stages_fit_and_what_is_hidden_is_counted() -> None:
-    state = state_of(long_life(120), stage=120, name="last")
+    state = state_of(long_run(120), stage=120, name="last")
     lines = live(state, START, UNICODE, 80, 24)
     text = plain(lines)
     titles = next(line.plain for line in lines if line.plain.startswith(" stage"))
@@ -93,7 +93,7 @@ def test_many_stages_fit_and_what_is_hidden_is_counted() -> None:
 
 
 def test_show_leaves_no_column_out() -> None:
-    state = state_of(long_life(12))
+    state = state_of(long_run(12))
     blocks = table_blocks(state.record, state.changes, UNICODE, 80)
     titles = [column for block in blocks for column in block[0].plain.replace("│", " ").split()[3:]]
     assert len(titles) == 12 + 6

@@ -5,12 +5,12 @@ import pytest
 from perdure.agent.run.events import Resumed
 from perdure.cli.views.state import with_event, with_progress
 from tests.cli.drawn import seen, state_of, up_to
-from tests.cli.journals import START, TASKS, life, progress
+from tests.cli.journals import START, TASKS, progress, whole_run
 
 
 def test_time_between_stop_and_resume_is_not_counted() -> None:
     # An event every 2 s: 4 s up to the stop, a night, 6 s after the resume.
-    events = life()[:3]
+    events = whole_run()[:3]
     last = events[-1]["time"]
     later = last + 1e4
     events += [{"event": "resumed", "time": later}, events[1] | {"time": later + 6}]
@@ -22,8 +22,8 @@ def test_a_resumed_stage_is_timed_from_where_it_went_on() -> None:
     # Steps 40 to 50 in 10 s, so 50 more take 50 s; from step 0 it would be 10 s.
     for step in (40, 50):
         state = with_progress(state, progress(step=step))
-    assert state.left() == pytest.approx(50)
-    assert with_event(state, Resumed(time=START)).left() is None
+    assert state.remaining() == pytest.approx(50)
+    assert with_event(state, Resumed(time=START)).remaining() is None
 
 
 def test_names_of_stages_come_from_the_curriculum_until_decided() -> None:

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from perdure.cli.views.symbols import ASCII, UNICODE, Glyphs, bar, clean, glyphs_for, shorten, spark
+from perdure.cli.views.symbols import ASCII, UNICODE, Symbols, bar, clean, shorten, spark, symbols_for
 
 
 @pytest.mark.parametrize(
-    ("encoding", "glyphs"), [("utf-8", UNICODE), ("ascii", ASCII), ("latin-1", ASCII), ("?", ASCII)]
+    ("encoding", "symbols"), [("utf-8", UNICODE), ("ascii", ASCII), ("latin-1", ASCII), ("?", ASCII)]
 )
-def test_glyphs_follow_the_encoding(encoding: str, glyphs: Glyphs) -> None:
-    assert glyphs_for(encoding) is glyphs
+def test_glyphs_follow_the_encoding(encoding: str, symbols: Symbols) -> None:
+    assert symbols_for(encoding) is symbols
 
 
 @given(st.lists(st.floats(), max_size=80), st.integers(0, 60))

@@ -1,4 +1,4 @@
-"""Tables of the report of `perdure law`."""
+"""Tables of the reports of `perdure law` and `perdure plan`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,36 +6,34 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from perdure.cli.views.symbols import Glyphs, clean, shorten
+from perdure.cli.views.symbols import UNBOUNDED, Symbols, clean, shorten
 
-UNBOUNDED = 100_000
-
-Line = tuple[str, ...]
+TableRow = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Form:
-    """The characters to write with, and how wide a table may be."""
+    """The characters to write with, and the width of the page."""
 
-    glyphs: Glyphs
+    symbols: Symbols
     width: int = UNBOUNDED
 
     @property
     def square(self) -> str:
-        """R squared."""
-        return "R2" if self.glyphs.ascii else "R²"
+        """R squared, in these characters."""
+        return "R2" if self.symbols.ascii else "R²"
 
 
 def table(
-    head: Line, rows: Sequence[Line | str], form: Form, aligned: str, optional: Sequence[int] = ()
+    head: TableRow, rows: Sequence[TableRow | str], form: Form, aligned: str, optional: Sequence[int] = ()
 ) -> Iterator[Text]:
-    """A title line and rows, two spaces between columns; a row that is one text stands by itself.
+    """A title line and rows, two spaces between columns; a row that is a text stands by itself.
 
-    Where it is too wide, the `optional` columns go, the first one first.
+    A table that is too wide omits `optional` columns, in their order.
     """
     longest = max(form.width // 3, 24)
     cells = [
-        tuple(shorten(clean(cell, form.glyphs), longest, form.glyphs) for cell in row)
+        tuple(shorten(clean(cell, form.symbols), longest, form.symbols) for cell in row)
         for row in rows
         if not isinstance(row, str)
     ]
@@ -53,7 +51,7 @@ def table(
             yield Text("  " + _line(next(drawn), shown, widths, aligned))
 
 
-def _line(cells: Line, shown: Sequence[int], widths: Sequence[int], aligned: str) -> str:
+def _line(cells: TableRow, shown: Sequence[int], widths: Sequence[int], aligned: str) -> str:
     padded = []
     for index in shown:
         space = " " * (widths[index] - cell_len(cells[index]))

@@ -12,46 +12,47 @@ from perdure.budget.law.points import FORWARD_KL
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
 from perdure.budget.law.saved import Coverage, Law
-from perdure.cli.law.labels import PLACES, fixed, interval, interval_points, kl_label, percent, predictor_words
-from perdure.cli.law.retention import excess, retention
-from perdure.cli.law.text_table import Form, Line, table
-from perdure.cli.views.format import points
-from perdure.cli.views.symbols import Glyphs, clean
+from perdure.cli.law.labels import PLACES, fixed, interval, interval_points, kl_label, percent, predictor_label
+from perdure.cli.law.retention import excess_section, retention_section
+from perdure.cli.views.format import format_points
+from perdure.cli.views.symbols import Symbols, clean
+from perdure.cli.views.text_table import Form, TableRow, table
 
-RANKED_BY = "quadratic"
+RANKING_FIT = "quadratic"
+"""The fit whose R² ranks predictors."""
 
 
-def page(findings: Findings, form: Form, plot: Sequence[Text] = ()) -> list[Text]:
-    """Everything, a section after another; `plot` stands below the curves."""
+def law_report(findings: Findings, form: Form, plot: Sequence[Text] = ()) -> list[Text]:
+    """All sections; `plot` stands below the curves."""
     sections = [
-        [*about(findings, form.glyphs)],
-        [*curves(findings, form), *([Text(""), *plot] if plot else [])],
-        [*predictors(findings, form)],
-        [*methods(findings, form)],
-        [*reliability(findings)],
-        *([*retention(findings, accuracy, form)] for accuracy in findings.accuracies),
-        [*excess(findings, form)],
+        [*_about(findings, form.symbols)],
+        [*_curves(findings, form), *([Text(""), *plot] if plot else [])],
+        [*_predictors(findings, form)],
+        [*_methods(findings, form)],
+        [*_reliability(findings)],
+        *([*retention_section(findings, accuracy, form)] for accuracy in findings.accuracies),
+        [*excess_section(findings, form)],
     ]
     return [line for section in sections for line in (*section, Text(""))][:-1]
 
 
-def about(findings: Findings, glyphs: Glyphs) -> Iterator[Text]:
-    """What was pooled."""
+def _about(findings: Findings, symbols: Symbols) -> Iterator[Text]:
+    """The pooled data."""
     found, names = findings.points, findings.methods
     counts = f"{_count(len(found), 'checkpoint')} of {_count(findings.runs, 'run')} and {_count(len(names), 'method')}"
     counts += f" in {findings.seeds} seeds" if findings.seeds > 1 else ""
-    yield Text(clean(f"the law of {counts}", glyphs), style="bold")
-    yield _fact("methods", ", ".join(names), glyphs)
-    base = "" if findings.base_score is None else f", on which the base scores {points(findings.base_score)} %"
-    yield _fact("forgetting", f"mean drop of {', '.join(findings.dataset.benchmarks)}{base}", glyphs)
-    yield _fact("KL", f"{_kl(findings)}, on the prompts called `{found.prompts}`", glyphs)
-    yield _fact("base", f"{found.base} ({found.world} world)", glyphs)
+    yield Text(clean(f"the law of {counts}", symbols), style="bold")
+    yield _fact("methods", ", ".join(names), symbols)
+    base = "" if findings.base_score is None else f", on which the base scores {format_points(findings.base_score)} %"
+    yield _fact("forgetting", f"mean drop of {', '.join(findings.dataset.benchmarks)}{base}", symbols)
+    yield _fact("KL", f"{_kl(findings)}, on the prompts called `{found.prompts}`", symbols)
+    yield _fact("base", f"{found.base} ({found.world} world)", symbols)
     for note in findings.dataset.notes:
-        yield Text.assemble(("  note        ", "dim"), (clean(note, glyphs), "yellow"))
+        yield Text.assemble(("  note        ", "dim"), (clean(note, symbols), "yellow"))
 
 
-def _fact(name: str, words: str, glyphs: Glyphs) -> Text:
-    return Text.assemble((f"  {name:<12}", "dim"), clean(words, glyphs))
+def _fact(name: str, words: str, symbols: Symbols) -> Text:
+    return Text.assemble((f"  {name:<12}", "dim"), clean(words, symbols))
 
 
 def _kl(findings: Findings) -> str:
@@ -62,8 +63,8 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def curves(findings: Findings, form: Form) -> Iterator[Text]:
-    """R² of the three curves."""
+def _curves(findings: Findings, form: Form) -> Iterator[Text]:
+    """The R² of the three curves."""
     yield Text("forgetting by forward KL", style="bold")
     seeds = findings.seeds > 1
     head = ("curve", form.square, "on held-out runs", *(["on held-out seeds"] * seeds), "on held-out methods")
@@ -87,11 +88,11 @@ def curves(findings: Findings, form: Form) -> Iterator[Text]:
         yield Text(f"  {_count(dropped, 'checkpoint')} without a finite KL and forgetting left out", style="dim")
 
 
-def predictors(findings: Findings, form: Form) -> Iterator[Text]:
-    """Forward KL among its rivals, best first in each place."""
+def _predictors(findings: Findings, form: Form) -> Iterator[Text]:
+    """Forward KL among its rivals, the best first, by the inputs they are measured on."""
     yield Text("what predicts forgetting", style="bold")
-    head = ("predictor", "rank", f"{form.square}, {RANKED_BY}", "held-out", "less forward KL", "monotone")
-    rows: list[Line | str] = []
+    head = ("predictor", "rank", f"{form.square}, {RANKING_FIT}", "held-out", "less forward KL", "monotone")
+    rows: list[TableRow | str] = []
     for place, words in PLACES.items():
         here = [rival for rival in findings.rivals if rival.place == place]
         known = sorted((rival for rival in here if rival.missing is None), key=_order)
@@ -103,17 +104,17 @@ def predictors(findings: Findings, form: Form) -> Iterator[Text]:
 
 
 def _order(rival: Rival) -> tuple[float, float]:
-    """By rank; those without one after them by R²."""
-    standing = rival.standings.get(RANKED_BY)
+    """By rank; those without a rank follow by R²."""
+    standing = rival.standings.get(RANKING_FIT)
     if standing is None:
         return math.inf, math.inf
     return standing.rank or math.inf, -(standing.fit.r2.value or 0.0)
 
 
-def _rival_line(rival: Rival) -> Line:
-    by_paper, by_monotone = rival.standings.get(RANKED_BY), rival.standings.get("monotone")
+def _rival_line(rival: Rival) -> TableRow:
+    by_paper, by_monotone = rival.standings.get(RANKING_FIT), rival.standings.get("monotone")
     return (
-        f"  {predictor_words(rival.predictor)}",
+        f"  {predictor_label(rival.predictor)}",
         _rank(by_paper),
         "n/a" if by_paper is None else interval(by_paper.fit.r2),
         "n/a" if by_paper is None else fixed(_value(by_paper.fit.held_out_runs)),
@@ -123,12 +124,12 @@ def _rival_line(rival: Rival) -> Line:
 
 
 def _missing(rivals: Sequence[Rival], place: str, words: str) -> Iterator[Text]:
-    """Those without a fit, one line a reason."""
+    """The predictors without a fit, a line a reason."""
     here = [rival for rival in rivals if rival.place == place]
     for reason in dict.fromkeys(rival.missing for rival in here if rival.missing is not None):
-        names = [predictor_words(rival.predictor) for rival in here if rival.missing == reason]
-        told = "all" if len(names) == len(here) else ", ".join(names)
-        yield Text(f"  {words.split(' (', maxsplit=1)[0]}, {reason}: {told}", style="dim")
+        names = [predictor_label(rival.predictor) for rival in here if rival.missing == reason]
+        which = "all" if len(names) == len(here) else ", ".join(names)
+        yield Text(f"  {words.split(' (', maxsplit=1)[0]}, {reason}: {which}", style="dim")
 
 
 def _rank(standing: Standing | None) -> str:
@@ -143,18 +144,20 @@ def _value(found: Interval | None) -> float | None:
 
 def _verdicts(findings: Findings, square: str) -> Iterator[Text]:
     words = {"first": "first", "tied": "tied for first", "behind": "behind another", None: "undecided (too few runs)"}
-    said = ", ".join(f"{words[verdict(findings.rivals, kind)]} by the {kind} fit" for kind in ("quadratic", "monotone"))
-    yield Text(f"  forward KL is {said}", style="dim")
+    verdicts = ", ".join(
+        f"{words[verdict(findings.rivals, kind)]} by the {kind} fit" for kind in ("quadratic", "monotone")
+    )
+    yield Text(f"  forward KL is {verdicts}", style="dim")
     if any(standing.tied for rival in findings.rivals for standing in rival.standings.values()):
-        yield Text(f"  tied: {square} cannot be told from that of forward KL on the same checkpoints", style="dim")
+        yield Text(f"  tied: the interval of the difference in {square} to forward KL holds zero", style="dim")
 
 
-def methods(findings: Findings, form: Form) -> Iterator[Text]:
-    """Each method against the common curve."""
+def _methods(findings: Findings, form: Form) -> Iterator[Text]:
+    """The offset of each method from the common curve."""
     common = findings.common
     off = [method.method for method in common.methods if method.off]
     answer = {None: "n/a (too few runs a method)", True: "none is off it", False: f"off it: {', '.join(off)}"}
-    yield Text(clean(f"one curve for all methods? {answer[common.one_curve]}", form.glyphs), style="bold")
+    yield Text(clean(f"one curve for all methods? {answer[common.one_curve]}", form.symbols), style="bold")
     head = ("method", "checkpoints", "runs", "off the curve, points", "p (Holm)")
     rows = [
         (
@@ -171,8 +174,8 @@ def methods(findings: Findings, form: Form) -> Iterator[Text]:
     yield Text(f"  {form.square} on held-out runs: {one} with one curve for all, {each} with one for each", style="dim")
 
 
-def reliability(findings: Findings) -> Iterator[Text]:
-    """How far the interval can be trusted."""
+def _reliability(findings: Findings) -> Iterator[Text]:
+    """The coverage of the prediction's interval."""
     yield Text("the prediction and its interval", style="bold")
     law = findings.law
     if law is None:
@@ -187,16 +190,16 @@ def reliability(findings: Findings) -> Iterator[Text]:
         yield Text(f"  {_covered(law.coverage_methods, 'runs of a method that was held out')}")
     for kl_value in _examples(law):
         found = law.predict(kl_value)
-        words = f"{points(found.value)} points [{points(found.low)}, {points(found.high)}]"
+        words = f"{format_points(found.value)} points [{format_points(found.low)}, {format_points(found.high)}]"
         yield Text(f"  at KL {figure(kl_value)}: predicted forgetting {words}", style="dim")
 
 
 def _covered(coverage: Coverage, where: str) -> str:
     bounds = ""
     if coverage.low is not None and coverage.high is not None:
-        bounds = f" [{points(coverage.low)}, {points(coverage.high)}]"
+        bounds = f" [{format_points(coverage.low)}, {format_points(coverage.high)}]"
     counts = f"{_count(coverage.points, 'checkpoint')} of {coverage.runs}"
-    return f"it covered {points(coverage.covered)} %{bounds} of {counts} {where}"
+    return f"it covered {format_points(coverage.covered)} %{bounds} of {counts} {where}"
 
 
 def _examples(law: Law) -> list[float]:

@@ -1,0 +1,151 @@
+"""A plan as text: the price of each stage, the cost of each method, and the run as a whole."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
+from perdure.agent.planning.timing import STEPS
+from perdure.agent.prices import SAMPLES, rate_interval
+from perdure.budget.figures import figure, format_pair
+from perdure.budget.price import StagePrice
+from perdure.cli.views.format import format_duration
+from perdure.cli.views.symbols import Symbols, clean
+from perdure.cli.views.text_table import Form, table
+
+PRICE_COLUMNS = ("stage", "base rate", "target", "floor", "95 %", "need", "left", "fits")
+COST_COLUMNS = ("stage", "method", "steps", "a step", "time", "checkpoint", "memory", "as in")
+
+PROMPT_NAMES = {"seen": "prompts of the tasks seen", "task": "the stage's own prompts", "generic": "generic prompts"}
+
+
+def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iterator[Text]:
+    """All lines. Tables wider than `width` omit columns; the terminal wraps other text."""
+    budget, form = plan.curriculum.budget, Form(symbols, width)
+    count = len(plan.stages)
+    facts = (
+        name,
+        f"{count} stage{'' if count == 1 else 's'}",
+        f"at most {budget.kl:g} nats/{budget.unit} on {PROMPT_NAMES[budget.prompts]}",
+        f"allocation {budget.allocation}",
+    )
+    yield Text(clean(f" {symbols.dot} ".join(facts), symbols), style="bold")
+    yield Text("")
+    yield from table(PRICE_COLUMNS, [_price(one) for one in plan.prices], form, "lrrrrrrl", optional=(4,))
+    yield from _refusals(plan, symbols)
+    yield Text("")
+    yield from _costs(plan, form)
+    for stage in plan.stages:
+        for cost in stage.methods:
+            if cost.fault is not None:
+                yield Text(clean(f"{stage.price.name} by {cost.method}: {cost.fault}", symbols), style="yellow")
+    yield Text("")
+    yield from _whole(plan, symbols)
+    yield Text("")
+    yield from (Text(clean(line, symbols), style="dim") for line in _notes(plan))
+
+
+def format_span(seconds: Span | None) -> str:
+    """`2:10`, or `2:10 to 3:40` where methods differ."""
+    if seconds is None:
+        return "n/a"
+    low, high = format_duration(seconds[0]), format_duration(seconds[1])
+    return low if low == high else f"{low} to {high}"
+
+
+def format_bytes(count: float | None) -> str:
+    """`3.4 MB`, in powers of a thousand."""
+    if count is None:
+        return "n/a"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"[{ends[0]:.2f}, {ends[1]:.2f}]"
+
+
+def _price(price: StagePrice) -> tuple[str, ...]:
+    interval = price.floor_interval
+    rate = price.base_rate
+    left, need = format_pair(price.remaining_kl, price.required_kl)
+    return (
+        f"{price.stage} {price.name}",
+        "n/a" if rate is None else f"{figure(rate.value)} {_interval(rate_interval(rate))}",
+        "none" if price.target is None else f"{price.target:g}",
+        figure(price.floor),
+        "" if interval is None else _interval(interval),
+        need,
+        left,
+        "" if price.target is None else "n/a" if price.required_kl is None else "yes" if price.fits else "NO",
+    )
+
+
+def _refusals(plan: LifePlan, symbols: Symbols) -> Iterator[Text]:
+    for price in plan.prices:
+        if price.refusal is not None:
+            yield Text(clean(f"  {price.refusal}", symbols), style="bold red")
+    if all(price.target is None for price in plan.prices):
+        hint = "  no target, so no floor: set budget.target_accuracy, or give --target-accuracy 0.9"
+        yield Text(hint, style="yellow")
+
+
+def _costs(plan: LifePlan, form: Form) -> Iterator[Text]:
+    """A row for each method of each stage; the column `as in` only where a trial stands in for another stage's."""
+    rows = [_cost(stage, cost, index == 0) for stage in plan.stages for index, cost in enumerate(stage.methods)]
+    shown = len(COST_COLUMNS) - (not any(row[-1] for row in rows))
+    yield from table(COST_COLUMNS[:shown], [row[:shown] for row in rows], form, "llrrrrrl", optional=(5,))
+
+
+def _cost(stage: StagePlan, cost: MethodCost, first: bool) -> tuple[str, ...]:
+    timing, total = cost.timing, None if cost.memory is None else cost.memory.total
+    whole = None if cost.seconds is None else cost.seconds + stage.around
+    return (
+        f"{stage.price.stage} {stage.price.name}" if first else "",
+        cost.method,
+        "n/a" if timing is None else str(timing.steps),
+        "n/a" if timing is None else f"{figure(timing.seconds_a_step)} s",
+        format_duration(whole),
+        "n/a" if timing is None else format_bytes(timing.checkpoint_bytes) if timing.checkpoint_bytes else "none",
+        format_bytes(total),
+        "" if cost.as_in is None else cost.as_in,
+    )
+
+
+def _whole(plan: LifePlan, symbols: Symbols) -> Iterator[Text]:
+    disk = plan.disk
+    parts = f"base {format_bytes(disk.base)}, each stage {format_bytes(disk.policy)}"
+    facts = (
+        ("time", f"{format_span(plan.seconds)}, of which {format_duration(plan.base_seconds)} with the base"),
+        ("disk", f"{format_bytes(disk.kept)} at the end ({parts}), {format_bytes(disk.most)} at most"),
+        ("memory", f"{format_bytes(plan.memory)} at most, activations aside"),
+    )
+    for name, fact in facts:
+        yield Text.assemble((f"  {name:<8}", "dim"), clean(fact, symbols))
+
+
+def _notes(plan: LifePlan) -> Iterator[str]:
+    budget = plan.curriculum.budget
+    prompts = min(price.base_rate.n for price in plan.prices if price.base_rate is not None)
+    if any(price.target is not None for price in plan.prices):
+        yield (
+            "floor: the least KL, in nats an answer on the stage's own prompts, that raises the base's rate of right "
+            "answers, sampled at temperature 1, to the target (95 %: at the ends of the rate's interval)"
+        )
+        if plan.curriculum.evaluation.temperature == 0:
+            yield "the scorecard is greedy (evaluation.temperature: 0): its accuracy can cost less than the floor"
+        yield (
+            f"need, left: the KL from the base, in nats/{budget.unit} on {PROMPT_NAMES[budget.prompts]}, at the end "
+            "of the stage: the least that keeps all targets; the most allowed if earlier stages take just theirs"
+        )
+    yield (
+        f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} answers to {prompts} prompts each), "
+        f"a reading, a batch of every column of the scorecard, {STEPS} steps of each method from the base, file sizes"
+    )
+    yield (
+        "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage), "
+        "memory (weights, gradients, optimiser, copies, largest logits)"
+    )

@@ -1,0 +1,147 @@
+"""A run as text: title, table, each stage fact by fact, metrics."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from perdure.agent.run.events import Measured
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.figures import figure, format_pair
+from perdure.cli.views import panels
+from perdure.cli.views.describe import describe_decision, describe_intervention, describe_price
+from perdure.cli.views.format import (
+    bounded,
+    format_cap,
+    format_duration,
+    format_estimate,
+    format_evidence,
+    format_kl,
+    format_law,
+    format_penalty,
+    last_reading,
+    name_state,
+)
+from perdure.cli.views.live import legend, place, status
+from perdure.cli.views.retention_table import MARK, table_blocks
+from perdure.cli.views.state import State
+from perdure.cli.views.symbols import Symbols, clean
+
+if TYPE_CHECKING:
+    from perdure.eval.metrics import MetricEstimate
+
+MIN_TEXT = 20
+"""Cells of a fact, at least, however narrow the terminal."""
+
+MEANING = {
+    "rollback": "rolled back",
+    "stop": "stopped at the cap",
+    "broken": "broken, rolled back",
+    "project": "projected to the cap",
+    "recover": "recovered from the base",
+}
+"""The legend of each intervention."""
+
+LISTS = ("readings", "evidence")
+"""Facts that are lists, whose items stay whole."""
+
+
+def run_report(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbols, width: int) -> list[Text]:
+    """All lines; a fact wider than `width` goes on below its beginning."""
+    facts = (state.title, place(state), status(state), format_duration(state.elapsed()))
+    title = clean(f" {symbols.dot} ".join(facts), symbols)
+    lines = [Text(title, style="bold"), *_refusal(state.record, symbols, width), Text("")]
+    if not state.record.rows:
+        return [*lines, Text("nothing has been scored yet")]
+    for block in table_blocks(state.record, state.changes, symbols, width):
+        lines += [*block, Text("")]
+    lines += [*legend(symbols, width), *marks_line(state.record, symbols), Text("")]
+    begun = {row.stage for row in state.record.rows}
+    to_come = (StageState(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
+    for row in (*state.record.rows, *to_come):
+        lines += _stage(state.record, row, symbols, width)
+    summary = panels.metric_lines(metrics, width, symbols)
+    return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
+
+
+def _refusal(record: RunState, symbols: Symbols, width: int) -> list[Text]:
+    """Why a strict run was refused; nothing for any other."""
+    reasons = [line.strip() for line in record.refusal.splitlines()] if record.status == "refused" else []
+    return [line for reason in reasons for line in hanging("  ", clean(reason, symbols), width)]
+
+
+def marks_line(record: RunState, symbols: Symbols) -> list[Text]:
+    """The legend of the marks that stand behind methods in the table."""
+    actions = {event.action for row in record.rows for event in row.interventions}
+    marks = [f"{getattr(symbols, mark)} {MEANING[action]}" for action, mark in MARK.items() if action in actions]
+    return [Text(", ".join(marks), style="dim")] if marks else []
+
+
+def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> list[Text]:
+    """All that is known of one stage, fact by fact."""
+    sign = symbols.plus_minus
+    reading = last_reading(row)
+    price = next((one for one in record.prices if one.stage == row.stage), None)
+    facts = [
+        ("price", "" if price is None else describe_price(price, sign)),
+        ("method", describe_decision(row)),
+        ("evidence", format_evidence(row.evidence, sign)),
+        ("KL", format_kl(reading, sign) + _other_unit(reading, sign) if reading else ""),
+        ("cap", format_cap(row)),
+        ("penalty", format_penalty(row)),
+        ("law", format_law(record, row)),
+        ("readings", format_readings(row)),
+        *(("monitor", describe_intervention(event, row)) for event in row.interventions),
+        ("took", _took(row)),
+        ("weights", row.weights_sha256 or ""),
+    ]
+    title = Text(clean("base" if row.stage == 0 else f"stage {row.stage}: {row.name}", symbols), style="bold")
+    blocks = [hanging(f"  {name:<10}", clean(fact, symbols), width, name in LISTS) for name, fact in facts if fact]
+    return [title, *(line for lines in blocks for line in lines), Text("")]
+
+
+def hanging(label: str, text: str, width: int, listed: bool = False) -> list[Text]:
+    """A dim label and a text; where that is wider than `width` it goes on below its beginning.
+
+    It is broken at spaces, a list (`listed`) after its commas only; the terminal breaks what has neither.
+    """
+    room, lines = max(width - len(label), MIN_TEXT), [""]
+    for part in re.split("(?<=, )" if listed else "(?<= )", text):
+        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > room:
+            lines.append("")
+        lines[-1] += part
+    margins = [label, *[" " * len(label)] * (len(lines) - 1)]
+    return [Text.assemble((margin, "dim"), line.rstrip()) for margin, line in zip(margins, lines, strict=True)]
+
+
+def _took(row: StageState) -> str:
+    if row.committed:
+        return f"{format_duration(row.seconds)}, {row.steps} steps"
+    return "not finished" if row.readings or row.method else "not begun"
+
+
+def _other_unit(reading: Measured, sign: str) -> str:
+    by_token = reading.unit == "sequence"
+    other = reading.kl_per_token if by_token else reading.kl_per_sequence
+    return f"; {format_estimate(other, sign)} nats/{'token' if by_token else 'sequence'}"
+
+
+def format_readings(row: StageState) -> str:
+    """`start 0.100, 20: 0.180, 40: 0.610 above the cap, end (projected) 0.498`, in the unit that the cap counts."""
+    return ", ".join(_name(row, reading) + _kl(reading) for reading in row.readings)
+
+
+def _name(row: StageState, reading: Measured) -> str:
+    if reading.entry:
+        return "start "
+    return f"end ({name_state(row, reading)}) " if reading.final else f"{reading.step}: "
+
+
+def _kl(reading: Measured) -> str:
+    """`0.260`, `0.610 above the cap`, with a `confidence` `0.490 (at most 0.510) above the cap`."""
+    if reading.within:
+        return figure(reading.kl.value)
+    _, value, most = format_pair(reading.cap, reading.kl.value, reading.upper_bound)
+    return f"{value} (at most {most}) above the cap" if bounded(reading) else f"{value} above the cap"
