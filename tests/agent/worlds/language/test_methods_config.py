@@ -11,7 +11,7 @@ from perdure.agent.worlds.language.plugin import check
 from perdure.agent.worlds.language.trl.config import build_config
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
-from perdure.curriculum.worlds.language.spec import OBJECTIVES
+from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.tiny_world import toy_task
 
@@ -86,7 +86,7 @@ def test_refused_with_the_method(name: str, given: dict[str, Any], words: str) -
 
 def test_every_setting_is_carried_out() -> None:
     """Each typed setting is a field of TRL's config, has a default, or is one of ours."""
-    for objective in OBJECTIVES:
+    for objective in spec_of("language").objectives.values():
         config = config_of(objective.name)
         for name in set(objective.settings.model_fields) - PERDURE_FIELDS:
             assert hasattr(config, name), name
