@@ -9,7 +9,7 @@ from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.file.world_faults import world_of
 
-PLACE = ("budget", "law")
+LAW_PATH = ("budget", "law")
 
 
 def law_faults(document: Document) -> list[Fault]:
@@ -17,18 +17,20 @@ def law_faults(document: Document) -> list[Fault]:
 
     `local_paths` reports a missing file; the base is compared once the model is loaded.
     """
-    name = document.get(PLACE)
+    name = document.get(LAW_PATH)
     if not isinstance(name, str) or not (name.startswith(BUILTIN) or Path(name).is_file()):
         return []
     try:
         law = load_law(law_path(name))
     except ConfigError as error:
-        return [Fault(document.place(PLACE), PLACE, str(error).removeprefix("budget.law: "))]
+        return [Fault(document.place(LAW_PATH), LAW_PATH, str(error).removeprefix("budget.law: "))]
     here = world_of(document)
     if here is None or law.world == here.name:
         return []
     return [
         Fault(
-            document.place(PLACE), PLACE, f"the law is of the {law.world} world, and the model of the {here.name} world"
+            document.place(LAW_PATH),
+            LAW_PATH,
+            f"the law is of the {law.world} world, and the model of the {here.name} world",
         )
     ]

@@ -18,7 +18,7 @@ from perdure.agent.setup import start
 from perdure.agent.trial import TrialRunner, at_full_rate
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.language.settings import LanguageSft
+from perdure.curriculum.worlds.language.spec import LanguageSft
 from tests.agent.killing import life as tiny_life
 from tests.agent.killing import save_base
 from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum

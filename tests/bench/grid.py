@@ -20,7 +20,7 @@ from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.registry import spec_of
 from perdure.curriculum.worlds.vision.model import MlpModel
-from perdure.curriculum.worlds.vision.settings import VisionSft
+from perdure.curriculum.worlds.vision.spec import VisionSft
 from tests.bench.figures import Figure, Options, Report, Series, Target, against, alone
 from tests.bench.plain import train_one_by_one
 from tests.bench.processes import perdure, run

@@ -25,7 +25,7 @@ from perdure.curriculum.worlds.vision.images.observation import CLOTHES_BIT, DIG
 from perdure.curriculum.worlds.vision.images.rules import LabelRule, right_labels
 from perdure.curriculum.worlds.vision.images.split import pretraining_rows
 from perdure.curriculum.worlds.vision.model import MlpModel
-from perdure.curriculum.worlds.vision.settings import VisionSft
+from perdure.curriculum.worlds.vision.spec import VisionSft
 
 CLASSES = 10
 FEATURES = 785

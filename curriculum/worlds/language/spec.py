@@ -8,24 +8,108 @@ completions of 8 prompts a step and not 64. All other defaults are TRL's own.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from perdure.curriculum.settings import L2, Ewc, Kl, LowRank, Replay
+from pydantic import Field, field_validator
+
+from perdure.curriculum.settings import (
+    L2,
+    Common,
+    Ewc,
+    Gated,
+    Imitation,
+    Kl,
+    LowRank,
+    Mixture,
+    Replay,
+    Sampling,
+    Tilting,
+)
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
-from perdure.curriculum.worlds.language.settings import (
-    Generation,
-    LanguageChord,
-    LanguageGate,
-    LanguageRl,
-    LanguageSft,
-    LanguageTilt,
-    Sdft,
-    TrlCommon,
-)
-from perdure.curriculum.worlds.language.tasks import Dataset, PythonTask, ReasoningGym
+from perdure.curriculum.worlds.language.tasks import TEXT_SOURCES
 from perdure.curriculum.worlds.methods import BASE_TEXTS, DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe, Sizes
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
+
+
+class TrlCommon(Common):
+    """Settings of all of TRL's trainers."""
+
+    gradient_accumulation_steps: Annotated[int | None, Field(ge=1, description="batches a step")] = None
+    save_steps: Annotated[int | None, Field(ge=1, description="steps between checkpoints inside a stage")] = None
+    trl: Annotated[dict[str, Any], Field(description="any other field of TRL's config, by its own name")] = {}
+
+
+class Generation(Sampling):
+    """Settings of the objectives that sample completions."""
+
+    max_completion_length: Annotated[int | None, Field(ge=1, description="tokens a completion")] = None
+    temperature: Annotated[float | None, Field(gt=0, description="sampling temperature")] = None
+
+
+class LanguageSft(TrlCommon, Imitation):
+    """Supervised fine-tuning (TRL's SFTTrainer in the language world)."""
+
+    max_length: Annotated[int | None, Field(ge=2, description="tokens of prompt and answer together")] = None
+    top_k: Annotated[
+        int, Field(ge=2, description="likeliest tokens that count in the entropy of `token_weight: entropy`")
+    ] = 20
+
+
+class LanguageRl(TrlCommon, Generation):
+    """Reinforcement learning (TRL's GRPOTrainer in the language world, GRPO in the vision world)."""
+
+    loss_type: Annotated[str | None, Field(description="TRL's loss; perdure's default is `dr_grpo`")] = None
+    scale_rewards: Annotated[
+        str | bool | None,
+        Field(description="TRL's advantage scaling; default `none`; in the vision world `none` or `group`"),
+    ] = None
+
+
+class LanguageChord(LanguageRl, Mixture):
+    """SFT and RL terms in one loss (CHORD, arXiv 2508.11408)."""
+
+    sft_batch_size: Annotated[int, Field(ge=1, description="demonstrations in the SFT term of a step")] = 8
+
+
+class LanguageGate(LanguageRl, Gated):
+    """SFT on prompts where no sample succeeds, RL on the others (the gate of HPT, arXiv 2509.04419)."""
+
+
+class LanguageTilt(TrlCommon, Tilting):
+    """Fits q* ∝ π0·R, the KL-minimal correct policy, by fresh samples that the reward verifies."""
+
+    max_completion_length: Annotated[int | None, Field(ge=1, description="tokens a completion")] = None
+
+
+class Sdft(TrlCommon):
+    """Self-distillation: the policy that is shown the demonstration teaches itself on its own samples (SDFT).
+
+    SDFT is arXiv 2601.19897 (language world).
+    """
+
+    max_completion_length: Annotated[int | None, Field(ge=1, description="tokens a completion")] = None
+    temperature: Annotated[float | None, Field(gt=0, description="sampling temperature")] = None
+    teacher_decay: Annotated[
+        float, Field(ge=0, le=1, description="the teacher's weights are a moving average with this decay; 1: fixed")
+    ] = 0.99
+    teacher_template: Annotated[
+        str, Field(description="prompt of the teacher; `{prompt}` and `{demonstration}` stand for the item's")
+    ] = "{prompt}\nOne good answer is: {demonstration}\nNow answer in your own words."
+
+    @field_validator("teacher_template")
+    @classmethod
+    def _shows_both(cls, template: str) -> str:
+        if not all(part in template for part in ("{prompt}", "{demonstration}")):
+            raise ValueError("`teacher_template` needs `{prompt}` and `{demonstration}`")
+        return template
+
+
+PERDURE_FIELDS = frozenset({"trl", "save_steps", *Imitation.model_fields, "top_k"}).union(
+    *(set(cls.model_fields) - set(LanguageRl.model_fields) for cls in (LanguageChord, LanguageGate, LanguageTilt, Sdft))
+)
+"""Settings that TRL does not have, or that perdure carries out itself."""
+
 
 _CODE = "perdure.agent.worlds.language.methods"
 LANGUAGE_DEFAULTS: dict[str, Any] = {
@@ -194,7 +278,7 @@ _RECIPES = (
 LANGUAGE = WorldSpec(
     name="language",
     model=CausalModel,
-    tasks=(ReasoningGym, Dataset, PythonTask),
+    tasks=TEXT_SOURCES,
     settings=(TrlCommon, Generation),
     methods=(*_OBJECTIVES, *_MODIFIERS),
     recipes=_RECIPES,

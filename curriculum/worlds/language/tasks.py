@@ -1,7 +1,7 @@
 """The tasks of the language world: one class a source, distinguished by `type`."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,9 @@ class RewardConfig(Frozen):
 class TextSource(Source):
     """Fields of every source of the language world."""
 
+    LOADER: ClassVar[str]
+    """`module:function` that makes the task."""
+
     train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
     heldout: Annotated[int, Field(ge=2, description="items to evaluate on, never trained on")] = 100
     demonstrations: Annotated[
@@ -56,6 +59,8 @@ class TextSource(Source):
 
 class ReasoningGym(TextSource):
     """A procedural dataset of reasoning-gym, with its own verifier."""
+
+    LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.reasoning_gym:load"
 
     type: Literal["reasoning_gym"]
     dataset: Annotated[str, Field(description="a reasoning-gym dataset, such as `chain_sum`")]
@@ -79,6 +84,8 @@ class ReasoningGym(TextSource):
 
 class Dataset(TextSource):
     """Anything that `datasets.load_dataset` reads, or one file."""
+
+    LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.dataset:load"
 
     type: Literal["dataset"]
     path: Annotated[
@@ -142,6 +149,8 @@ class Dataset(TextSource):
 class PythonTask(TextSource):
     """A function that returns a `Task`: `module:function(*, seed, train, heldout, **args)`."""
 
+    LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.python:load"
+
     type: Literal["python"]
     path: Annotated[
         str,
@@ -162,3 +171,6 @@ class PythonTask(TextSource):
     @property
     def may_reward(self) -> bool | None:
         return True if self.reward is not None and self.reward.type != "source" else None
+
+
+TEXT_SOURCES = (ReasoningGym, Dataset, PythonTask)

@@ -24,7 +24,7 @@ from perdure.agent.worlds.language.methods.losses import chord_loss, demonstrati
 from perdure.agent.worlds.language.methods.rl import RlTrainer, train
 from perdure.agent.worlds.language.trl.row_trainer import attach_demonstrations
 from perdure.agent.worlds.losses import mu
-from perdure.curriculum.worlds.language.settings import LanguageChord
+from perdure.curriculum.worlds.language.spec import LanguageChord
 
 Demonstration = tuple[list[int], int]
 """The tokens of prompt and answer, and how many of them are the prompt's."""

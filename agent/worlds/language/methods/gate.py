@@ -27,7 +27,7 @@ from perdure.agent.worlds.language.methods.chord import Demonstration, answer_lo
 from perdure.agent.worlds.language.methods.losses import imitation_loss, unsolved
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, attach_demonstrations
-from perdure.curriculum.worlds.language.settings import LanguageGate
+from perdure.curriculum.worlds.language.spec import LanguageGate
 
 NO_ITEM = -1
 """In place of an item's number: this row adds no demonstration."""

@@ -34,7 +34,7 @@ from perdure.agent.worlds.language.methods.losses import reverse_kl
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.language.settings import Sdft
+from perdure.curriculum.worlds.language.spec import Sdft
 
 
 class SdftTrainer(RowTrainer):

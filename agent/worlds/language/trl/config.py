@@ -13,7 +13,7 @@ from typing import Any
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
+from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
 from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of, fields_of
 from perdure.curriculum.worlds.methods import Method
 

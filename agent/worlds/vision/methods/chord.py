@@ -12,7 +12,7 @@ from perdure.agent.worlds.vision.losses import cross_entropy, token_weights
 from perdure.agent.worlds.vision.methods import rl, sft
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import VisionChord
+from perdure.curriculum.worlds.vision.spec import VisionChord
 
 
 def begin_pass(

@@ -15,7 +15,7 @@ from perdure.agent.worlds.vision.methods import rl, sft
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import VisionGate
+from perdure.curriculum.worlds.vision.spec import VisionGate
 
 
 def begin_pass(

@@ -11,7 +11,7 @@ from perdure.agent.worlds.vision.losses import by_class, policy_gradient
 from perdure.agent.worlds.vision.methods.rl import sample
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import Reinforce
+from perdure.curriculum.worlds.vision.spec import Reinforce
 
 
 def begin_pass(

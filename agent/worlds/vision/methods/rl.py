@@ -14,7 +14,7 @@ from perdure.agent.worlds.vision.losses import advantages, by_class, kl_policy_t
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import Reinforce, VisionRl
+from perdure.curriculum.worlds.vision.spec import Reinforce, VisionRl
 
 
 def begin_pass(

@@ -22,7 +22,7 @@ from perdure.agent.worlds.losses import entropy_weights
 from perdure.agent.worlds.vision.losses import cross_entropy
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import VisionSft
+from perdure.curriculum.worlds.vision.spec import VisionSft
 
 
 def begin_pass(

@@ -13,7 +13,7 @@ from perdure.agent.worlds.vision.losses import simpo
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import Simpo
+from perdure.curriculum.worlds.vision.spec import Simpo
 
 
 def begin_pass(tensors: TaskTensors, settings: Simpo, rngs: Rngs, log_MNC: Callable[[], Tensor], before: Rows) -> Rows:

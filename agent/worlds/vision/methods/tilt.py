@@ -20,7 +20,7 @@ from perdure.agent.worlds.vision.losses import cross_entropy
 from perdure.agent.worlds.vision.rngs import Rngs, counts
 from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
-from perdure.curriculum.worlds.vision.settings import VisionTilt
+from perdure.curriculum.worlds.vision.spec import VisionTilt
 
 LEAST_MASS = 1e-30
 """Keeps 0/0 from making a target out of nothing."""

@@ -26,8 +26,7 @@ def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -
         DataError: data that is missing, unreachable, empty, too little, or without a column the curriculum names.
     """
     where = f"task {name!r}: dataset {config.path!r}"
-    files = config.data_files
-    source = fetch(config.path, where, origin, name=config.name, revision=config.revision, data_files=files)
+    source = fetch(config.path, where, origin, **config.model_dump(include={"name", "revision", "data_files"}))
     if source.file is not None and config.heldout_split is not None:
         raise DataError(f"{where}: `path` is one file; `heldout_split` goes with a folder or a hub id")
     items = _items(source.split(config.split), config, f"{where}, split {config.split!r}", seed)
@@ -43,9 +42,10 @@ def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -
             raise DataError(
                 f"{where}: every prompt of split {config.split!r} is also held out; none remains to train on"
             )
-    reward = None if config.reward is None else build_reward(config.reward)
-    task = Task(name, train, heldout, reward)
-    check_answers(task, None if config.reward is None else config.reward.type, where)
+    if config.reward is None:
+        return Task(name, train, heldout)
+    task = Task(name, train, heldout, build_reward(config.reward))
+    check_answers(task, config.reward.type, where)
     return task
 
 

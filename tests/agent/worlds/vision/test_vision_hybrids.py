@@ -18,7 +18,7 @@ from perdure.agent.worlds.vision.schedule import Plan, default, plan_for
 from perdure.agent.worlds.vision.task_tensors import StepIndex, TaskTensors
 from perdure.agent.worlds.vision.training import descend, log_probabilities, train
 from perdure.curriculum.settings import L2, Ewc, Kl
-from perdure.curriculum.worlds.vision.settings import VisionGate, VisionRl, VisionSft
+from perdure.curriculum.worlds.vision.spec import VisionGate, VisionRl, VisionSft
 from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, tensors, trained
 from tests.curriculum.methods import ON_SFT, method_of, settings_of
 

@@ -6,8 +6,7 @@ from transformers import get_scheduler
 
 from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.vision.settings import VisionRl, VisionSft
-from perdure.curriculum.worlds.vision.spec import VISION
+from perdure.curriculum.worlds.vision.spec import VISION, VisionRl, VisionSft
 
 SFT, RL = VISION.method("sft"), VISION.method("rl")
 

@@ -16,7 +16,7 @@ from perdure.curriculum.worlds.language.trl_fields import (
     fields_of,
     schedulers,
 )
-from perdure.curriculum.worlds.vision.settings import Simpo
+from perdure.curriculum.worlds.vision.spec import Simpo
 
 CONFIGS = sorted({config_of(LANGUAGE.method(name)) for name in LANGUAGE.names})
 
