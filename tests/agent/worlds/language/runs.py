@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Outcome, Progress
@@ -25,7 +26,7 @@ COMBINATIONS = (
 METHODS = (*spec_of("language").names, *COMBINATIONS)
 """Every objective and recipe, and some combinations."""
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8}
-SAMPLES: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}
+SAMPLING: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}
 SECTIONS: dict[str, Any] = {
     "gate": {"success_reward": 0.3},
     "sdft": {"teacher_template": "{prompt} like {demonstration}?", "teacher_decay": 0.8},
@@ -36,7 +37,7 @@ SECTIONS: dict[str, Any] = {
 
 def small(name: str, **more: Any) -> MethodSettings:
     """Settings of a method: 16 items make 2 steps a pass for what imitates and 8 for what samples."""
-    return settings_of(name, **(QUICK | SAMPLES | SECTIONS | more))
+    return settings_of(name, **(QUICK | SAMPLING | SECTIONS | more))
 
 
 def based(folder: Path, seed: int = 0) -> TinyPolicy:
@@ -89,7 +90,11 @@ class Run:
 
     @property
     def digest(self) -> str:
-        return digest(trainable(self.policy.model))
+        return digest(self.weights)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return trainable(self.policy.model)
 
     @property
     def losses(self) -> list[float]:

@@ -21,7 +21,7 @@ from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import job_of, method_of, settings_of
 from tests.agent.worlds.language.on_policy import PLAIN, move
-from tests.agent.worlds.language.runs import QUICK, SAMPLES, based, end, loader, small
+from tests.agent.worlds.language.runs import QUICK, SAMPLING, based, end, loader, small
 from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny_policy, toy_task, with_base
 
 SAMPLERS = ("rl", "chord", "gate", "tilt", "sdft")
@@ -176,7 +176,7 @@ def test_ewc_holds_what_samples_near_the_base(tmp_path: Path) -> None:
     kls = []
     for name in ("rl", "rl+ewc"):
         policy = with_base(tiny_policy())
-        settings = settings_of(name, **QUICK, **SAMPLES, max_steps=6, ewc={"ewc_lambda": 1e5, "fisher_items": 12})
+        settings = settings_of(name, **QUICK, **SAMPLING, max_steps=6, ewc={"ewc_lambda": 1e5, "fisher_items": 12})
         end(name, settings, toy_task(16), tmp_path / name, policy, texts=BASE_GROUPS)  # type: ignore[arg-type]
         kls.append(per_token(policy.base.texts.measure(BASE_GROUPS).kl_base_to_policy).value)
     assert kls[1] < 0.8 * kls[0]

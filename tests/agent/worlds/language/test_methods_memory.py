@@ -11,13 +11,13 @@ from torch import Tensor
 from perdure.agent.worlds.contract import SaveAndStop
 from perdure.agent.worlds.language.methods.sdft import SdftTrainer
 from perdure.curriculum.train import MethodSettings
-from tests.agent.worlds.language.jobs import settings_of, with_objective
-from tests.agent.worlds.language.on_policy import QUICK, SAMPLING, SMALL, Run, based
+from tests.agent.worlds.language.jobs import settings_of
+from tests.agent.worlds.language.runs import QUICK, SAMPLING, Run, based, small
 from tests.agent.worlds.language.tiny_world import TinyPolicy
 
 RL = settings_of("rl", **QUICK, **SAMPLING, beta=0.1, max_steps=1)
 L2 = settings_of("l2", **QUICK, max_steps=2)
-SDFT = with_objective(SMALL["sdft"], max_steps=1)
+SDFT = small("sdft", max_steps=1)
 
 
 def every(kind: type[Any]) -> list[Any]:

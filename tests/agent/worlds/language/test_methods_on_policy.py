@@ -20,18 +20,13 @@ from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import settings_of
 from tests.agent.worlds.language.on_policy import (
     PLAIN,
-    QUICK,
-    SAMPLING,
-    SDFT,
-    SMALL,
     answer_logp,
-    based,
-    end,
     move,
     same,
     sampled,
     sampler,
 )
+from tests.agent.worlds.language.runs import QUICK, SAMPLING, based, end, small
 from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_lora_policy, tiny_policy, toy_task
 
 
@@ -50,7 +45,7 @@ def test_the_weights_are_those_of_base_and_policy(lora: bool, tmp_path: Path) ->
     policy = tiny_lora_policy() if lora else based(tmp_path)
     move(policy, 0.1)
     task = replace(toy_task(16), reward=has_vowel)
-    trainer = sampler(TiltTrainer, "tilt", policy, SMALL["tilt"], task)
+    trainer = sampler(TiltTrainer, "tilt", policy, small("tilt"), task)
     output = sampled(trainer, [3, 7, 8], 4)
     rewards_PG = output["rewards"].view(3, 4)
     assert 0 < rewards_PG.sum() < 12
@@ -76,7 +71,7 @@ def test_samples_from_the_base_are_the_bases_and_of_equal_weight(lora: bool, tmp
         policy = tiny_lora_policy() if lora else based(tmp_path)
         if moved:
             move(policy, 0.2)
-        trainer = sampler(TiltTrainer, "tilt", policy, SMALL["tilt"], task)
+        trainer = sampler(TiltTrainer, "tilt", policy, small("tilt"), task)
         trainer.from_base, trainer.beta = True, 0.0
         windows.append(sampled(trainer, [3, 7], 4))
         assert trainer.model is policy.model
@@ -89,7 +84,7 @@ def test_samples_from_the_base_are_the_bases_and_of_equal_weight(lora: bool, tmp
 def test_tilt_at_the_base_with_all_right_is_sft_on_the_samples(tmp_path: Path) -> None:
     """Where policy and base are one every sample of a prompt weighs 1/4; the divisor is the longest answer's length."""
     policy, task = based(tmp_path / "base"), replace(toy_task(2), reward=always)
-    trainer = sampler(TiltTrainer, "tilt", policy, SMALL["tilt"], task)
+    trainer = sampler(TiltTrainer, "tilt", policy, small("tilt"), task)
     output = sampled(trainer, [0, 1], 4)
     assert output["weights"].tolist() == pytest.approx([0.25] * 8, abs=1e-5)
     trainer.current_gradient_accumulation_steps = 1
@@ -108,24 +103,22 @@ def test_gate_with_every_prompt_unsolved_is_sft_on_the_demonstrations(tmp_path: 
     shared = PLAIN | {"max_steps": 2}
     sizes = {"num_generations": 2, "max_completion_length": 4, "per_device_train_batch_size": 32}
     gated = settings_of("gate", **shared, **sizes, gate={"success_reward": 2})
-    ours, losses = end("gate", gated, toy_task(16), tmp_path / "gate")
-    theirs, sft = end(
-        "sft", settings_of("sft", **shared, per_device_train_batch_size=16), toy_task(16), tmp_path / "sft"
-    )
-    assert losses == pytest.approx(sft, rel=1e-4)
-    assert same(ours, theirs, trainable(tiny_policy().model))
+    gate = end("gate", gated, toy_task(16), tmp_path / "gate")
+    sft = end("sft", settings_of("sft", **shared, per_device_train_batch_size=16), toy_task(16), tmp_path / "sft")
+    assert gate.losses == pytest.approx(sft.losses, rel=1e-4)
+    assert same(gate.weights, sft.weights, trainable(tiny_policy().model))
 
 
 def test_gate_with_every_prompt_solved_is_rl_bit_for_bit(tmp_path: Path) -> None:
     shared = QUICK | SAMPLING | {"max_steps": 3}
-    gate, _ = end("gate", settings_of("gate", **shared, gate={"success_reward": 0}), toy_task(16), tmp_path / "gate")
-    rl, _ = end("rl", settings_of("rl", **shared, rl={"loss_type": "dapo"}), toy_task(16), tmp_path / "rl")
-    assert digest(gate) == digest(rl) != digest(trainable(tiny_policy().model))
+    gate = end("gate", settings_of("gate", **shared, gate={"success_reward": 0}), toy_task(16), tmp_path / "gate")
+    rl = end("rl", settings_of("rl", **shared, rl={"loss_type": "dapo"}), toy_task(16), tmp_path / "rl")
+    assert gate.digest == rl.digest != digest(trainable(tiny_policy().model))
 
 
 def test_gate_takes_each_unsolved_demonstration_once_and_no_advantage_of_its_samples() -> None:
     policy, task = tiny_policy(), toy_task(16)
-    settings = SMALL["gate"]
+    settings = small("gate")
     trainer = sampler(GateTrainer, "gate", policy, settings, task)
     trainer.settings = settings.objective
     trainer.demonstrations = [encode_demonstration(policy.tokenizer, item) for item in task.train]
@@ -156,8 +149,8 @@ def test_gate_is_the_same_however_its_batch_is_dealt_out(tmp_path: Path) -> None
             gradient_accumulation_steps=parts,
         )
         ends.append(end("gate", settings, toy_task(16), tmp_path / str(number)))
-    assert ends[0][1] == pytest.approx(ends[1][1], rel=1e-3)
-    assert same(ends[0][0], ends[1][0], trainable(tiny_policy().model))
+    assert ends[0].losses == pytest.approx(ends[1].losses, rel=1e-3)
+    assert same(ends[0].weights, ends[1].weights, trainable(tiny_policy().model))
 
 
 def test_rl_kl_is_rl_with_a_beta(tmp_path: Path) -> None:
@@ -168,7 +161,7 @@ def test_rl_kl_is_rl_with_a_beta(tmp_path: Path) -> None:
         ("rl", settings_of("rl", **shared)),
     ]
     digests = [
-        digest(end(method, settings, toy_task(16), tmp_path / str(number), tiny_lora_policy())[0])
+        end(method, settings, toy_task(16), tmp_path / str(number), tiny_lora_policy()).digest
         for number, (method, settings) in enumerate(kinds)
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -188,7 +181,7 @@ def taught(policy: TinyPolicy, settings: MethodSettings, task: Task) -> Any:
 @pytest.mark.parametrize("chat", [True, False])
 def test_sdft_is_the_mean_divergence_from_the_model_that_is_shown_the_answer(chat: bool) -> None:
     policy, task = tiny_policy(), toy_task(4, chat=chat)
-    trainer = taught(policy, settings_of("sdft", **QUICK, sdft=SDFT), task)
+    trainer = taught(policy, small("sdft"), task)
     output = sampled(trainer, [1, 3], 2)
     move(policy)  # the student goes on, the teacher stays
     loss = trainer._compute_loss(policy.model, output)
@@ -218,14 +211,14 @@ def test_sdft_is_the_mean_divergence_from_the_model_that_is_shown_the_answer(cha
 def test_a_teacher_that_is_shown_nothing_new_teaches_nothing() -> None:
     task = toy_task(4)
     items = tuple(replace(item, demonstration="") for item in task.train)
-    settings = settings_of("sdft", **QUICK, sdft=SDFT | {"teacher_template": "{prompt}{demonstration}"})
+    settings = small("sdft", sdft={"teacher_template": "{prompt}{demonstration}"})
     trainer = taught(tiny_policy(), settings, replace(task, train=items))
     assert abs(trainer._compute_loss(trainer.model, sampled(trainer, [0, 2], 2)).item()) < 1e-7
 
 
 def test_the_teacher_is_the_moving_average_of_the_student() -> None:
     policy, task = tiny_policy(), toy_task(16)
-    trainer = taught(policy, settings_of("sdft", **QUICK, sdft=SDFT, max_steps=3), task)
+    trainer = taught(policy, small("sdft", max_steps=3), task)
     steps: list[dict[str, Tensor]] = []
     average = {name: tensor.clone() for name, tensor in trainer.teacher.items()}
 

@@ -13,7 +13,8 @@ from perdure.agent.worlds.language.methods.sdft import encode_prompt, teacher_pr
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.curriculum.task import Task
 from tests.agent.worlds.language.jobs import settings_of
-from tests.agent.worlds.language.on_policy import SDFT, Run, based, end, move
+from tests.agent.worlds.language.on_policy import move
+from tests.agent.worlds.language.runs import SECTIONS, Run, based, end
 from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy, toy_task
 
 
@@ -88,15 +89,15 @@ def test_what_the_policy_does_when_it_is_shown_the_answer_it_learns_to_do_withou
     """A model that says "z", and "e" where it is told "like e", is taught by itself to say "e"."""
     policy, task = tiny_policy(), toy_task(8)
     items = tuple(replace(item, demonstration="e") for item in task.train)
-    told = tuple(replace(item, prompt=teacher_prompt(SDFT["teacher_template"], item)) for item in items)
+    told = tuple(replace(item, prompt=teacher_prompt(SECTIONS["sdft"]["teacher_template"], item)) for item in items)
     both = told + tuple(replace(item, demonstration="z") for item in items)
     shared: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "per_device_train_batch_size": 16}
     end("sft", settings_of("sft", **shared, max_steps=60), replace(task, train=both), tmp_path / "sft", policy)
     assert share_of_e(policy, [item.prompt for item in told]) > 0.9
     prompts = [item.prompt for item in items]
     assert share_of_e(policy, prompts) < 0.1
-    own = SDFT | {"max_completion_length": 1, "teacher_decay": decay}
+    own = SECTIONS["sdft"] | {"max_completion_length": 1, "teacher_decay": decay}
     settings = settings_of("sdft", **shared, max_steps=8, sdft=own)
-    _, losses = end("sdft", settings, replace(task, train=items, reward=None), tmp_path / "sdft", policy)
+    run = end("sdft", settings, replace(task, train=items, reward=None), tmp_path / "sdft", policy)
     assert share_of_e(policy, prompts) > 0.9
-    assert losses[-1] < 0.01 * losses[0]
+    assert run.losses[-1] < 0.01 * run.losses[0]
