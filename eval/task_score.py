@@ -58,9 +58,15 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
 
 
 def scorer_name(task: Task) -> str:
-    """The name of the function that scores the task; its settings do not change within a run."""
+    """The name of the function that scores the task; its settings do not change within a run.
+
+    A reward whose class was moved keeps its name as `scorer_name`, so that fingerprints of earlier versions hold.
+    """
     if task.reward is None:
         return "exact match to the demonstration"
+    own: str | None = getattr(task.reward, "scorer_name", None)
+    if own is not None:
+        return own
     named = task.reward if hasattr(task.reward, "__qualname__") else type(task.reward)
     return f"{named.__module__}.{named.__qualname__}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ def load(config: Images, *, name: str, seed: int, model: MlpModel, train: bool =
 
 class RightLabel:
     """The reward of an image task: 1 where the response is the number of a right label, else 0."""
+
+    scorer_name: ClassVar[str] = "perdure.curriculum.sources.images.RightLabel"
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None

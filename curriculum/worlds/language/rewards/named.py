@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function
@@ -27,6 +28,8 @@ ScoreFunction = Callable[[Item, str], bool | None]
 @dataclass(frozen=True)
 class NamedReward:
     """A reward that looks at one item and one response at a time."""
+
+    scorer_name: ClassVar[str] = "perdure.curriculum.rewards.named.NamedReward"
 
     name: str
     score: ScoreFunction

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import show_error
@@ -24,6 +24,8 @@ class FromTrl:
     Outside training `trainer_state` is a fresh one, the two loggers do nothing, and `completion_ids` is `None` if the
     caller has none. NaN and `None` are passed on.
     """
+
+    scorer_name: ClassVar[str] = "perdure.curriculum.rewards.trl.FromTrl"
 
     function: TrlReward
     name: str

@@ -53,6 +53,9 @@ def right_answer(
     return [float(text.strip() in item.columns["right"]) for item, text in zip(items, completions, strict=True)]
 
 
+right_answer.scorer_name = "perdure.curriculum.skills.right_answer"  # type: ignore[attr-defined]
+
+
 def examples(skill: Skill, rng: Random, count: int, *, held_out: bool) -> list[Item]:
     """`count` items with different prompts, all held out from pretraining or all not."""
     return _distinct(skill, rng, count, lambda prompt: is_held_out(prompt) == held_out)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -69,6 +69,8 @@ class Verifier:
     It sees the content of `<answer>` tags, else the whole response, stripped. An answer on which it fails scores 0, as
     does one that it would evaluate as Python, unless that is a literal or plain arithmetic.
     """
+
+    scorer_name: ClassVar[str] = "perdure.curriculum.sources.reasoning_gym.Verifier"
 
     generator: Any
     name: str
