@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perdure.agent.worlds.language.methods.sft import SftTrainer
+from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.losses import entropy_weights
 
 

@@ -5,51 +5,19 @@ Departures from TRL's defaults: see `trl/config.py`; nothing is packed, checkpoi
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from torch import Tensor
-from trl import SFTTrainer
 
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.changes import changes_of
-from perdure.agent.worlds.language.methods.terms import Terms, terms_of
-from perdure.agent.worlds.language.trl import checkpoint
+from perdure.agent.worlds.language.methods.eaft import weighing
+from perdure.agent.worlds.language.methods.terms import terms_of
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows, token_rows
+from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.language.trl.trainer import StepLosses, run
 from perdure.budget.errors import DataError
-
-
-class SftTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with perdure's checkpoints and terms."""
-
-    step_losses: StepLosses
-    terms: Terms = Terms()
-
-    def may_save(self) -> bool:
-        """A checkpoint can be written between any two steps."""
-        return True
-
-    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms."""
-        share: Tensor = super().training_step(*args, **kwargs)
-        self.step_losses.add(share)
-        self.terms.add(self)
-        return share
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        checkpoint.load_weights(self.model, Path(resume_from_checkpoint))
-
-    def _load_optimizer_and_scheduler(self, folder: str | None) -> None:
-        checkpoint.load_optimizer(self, Path(str(folder)))
-
-    def _load_rng_state(self, folder: str | None) -> None:
-        checkpoint.load_generators(Path(str(folder)))
-
-    def _send_telemetry(self) -> None:
-        pass
 
 
 def update(job: UpdateJob) -> Outcome:
@@ -90,6 +58,4 @@ def trainer_for(settings: Any) -> Callable[..., SftTrainer]:
     """The trainer's constructor: with `token_weight: entropy` that of the trainer which weighs tokens."""
     if settings.token_weight != "entropy":
         return SftTrainer
-    from perdure.agent.worlds.language.methods.eaft import weighing
-
     return weighing(settings.top_k)

@@ -11,9 +11,9 @@ from datasets import Dataset
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.language.methods.eaft import eaft_loss
-from perdure.agent.worlds.language.methods.sft import SftTrainer
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import demonstration_rows, token_rows
+from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.losses import entropy_weights
 from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import after, job_of, settings_of

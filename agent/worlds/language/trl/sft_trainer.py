@@ -1,0 +1,41 @@
+"""TRL's SFTTrainer, made to note losses, add terms and read perdure's checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from trl import SFTTrainer
+
+from perdure.agent.worlds.language.methods.terms import Terms
+from perdure.agent.worlds.language.trl import checkpoint
+from perdure.agent.worlds.language.trl.trainer import StepLosses
+
+
+class SftTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer with perdure's checkpoints and terms."""
+
+    step_losses: StepLosses
+    terms: Terms = Terms()
+
+    def may_save(self) -> bool:
+        """A checkpoint can be written between any two steps."""
+        return True
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms."""
+        share: Tensor = super().training_step(*args, **kwargs)
+        self.step_losses.add(share)
+        self.terms.add(self)
+        return share
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint.load_weights(self.model, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, folder: str | None) -> None:
+        checkpoint.load_optimizer(self, Path(str(folder)))
+
+    def _load_rng_state(self, folder: str | None) -> None:
+        checkpoint.load_generators(Path(str(folder)))
+
+    def _send_telemetry(self) -> None:
+        pass
