@@ -1,7 +1,6 @@
 """The plan of the code: imports run downwards and in no circle, and only a world imports a world."""
 
 import ast
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -23,23 +22,16 @@ def file_of(module: str) -> str | None:
     return found[0] if module.startswith("perdure.") and found else None
 
 
-def imported(file: str, *, functions: bool) -> set[str]:
-    """The files that a file imports, also for types alone; with `functions`, inside functions too."""
+def imported(file: str) -> set[str]:
+    """The files that a file imports, also for types alone and inside functions."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     found = set()
-    for node in _nodes(tree, functions):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {file_of(name.name) for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {file_of(f"{node.module}.{name.name}") or file_of(node.module) for name in node.names}
     return {name for name in found if name is not None}
-
-
-def _nodes(node: ast.AST, functions: bool) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _nodes(child, functions)
 
 
 def world_of(file: str) -> str | None:
@@ -53,7 +45,7 @@ def test_the_worlds_are_found() -> None:
 
 
 def test_no_file_imports_in_a_circle() -> None:
-    graph = {file: imported(file, functions=False) - {file} for file in files()}
+    graph = {file: imported(file) - {file} for file in files()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -65,7 +57,7 @@ def test_rooms_import_downwards() -> None:
     upwards = [
         (file, other)
         for file in files()
-        for other in imported(file, functions=True)
+        for other in imported(file)
         if rank[other.split("/")[0]] > rank[file.split("/")[0]]
     ]
     assert upwards == []
@@ -75,7 +67,7 @@ def test_only_a_world_imports_a_world() -> None:
     found = {
         (file, other)
         for file in files()
-        for other in imported(file, functions=True)
+        for other in imported(file)
         if world_of(other) is not None and world_of(file) != world_of(other)
     }
     assert found == set()

@@ -7,11 +7,5 @@ from gymnasium.envs.registration import register, registry
 
 ID = "Stream-v0"
 
-
-def register_stream() -> None:
-    """Register the environment with gymnasium, if it is not registered."""
-    if ID not in registry:
-        register(id=ID, entry_point="perdure.agent.environment.stream:Stream")
-
-
-register_stream()
+if ID not in registry:
+    register(id=ID, entry_point="perdure.agent.environment.stream:Stream")

@@ -2,14 +2,13 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from perdure.agent.life import Life
-from perdure.agent.run.events import Event
+from perdure.agent.run.log import NullView
 from perdure.agent.seeds import derive
 from perdure.agent.setup import start
 from perdure.agent.worlds.contract import World
@@ -21,19 +20,6 @@ from perdure.curriculum.strategies import StrategyConfig
 
 MEMORY_FOLDER = Path("/dev/shm")
 """A folder in memory, on systems that have one."""
-
-
-class NullView:
-    """A view that shows nothing."""
-
-    def past(self, events: Iterable[Event]) -> None:
-        """See `View`."""
-
-    def event(self, event: Event) -> None:
-        """See `View`."""
-
-    def progress(self, progress: dict[str, Any]) -> None:
-        """See `View`."""
 
 
 class Episodes:

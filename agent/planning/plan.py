@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, most_snapshots
 from perdure.agent.planning.timing import size_of
-from perdure.agent.planning.trials import Trial, cost_of, try_all
+from perdure.agent.planning.trials import cost_of, try_all
 from perdure.agent.prices import SAMPLES, base_rate, price_stages, text_lengths
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
@@ -51,6 +51,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view)
     answers = SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks)
+    checkpoint = max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
     stages = []
     for index, price in enumerate(prices):
         costs = tuple(cost_of(ready, index, method, trials, reading_seconds) for method in ready.methods[index])
@@ -60,7 +61,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
     return LifePlan(
         curriculum=curriculum,
         stages=tuple(stages),
-        disk=replace(disk, checkpoint=_largest_checkpoint(trials)),
+        disk=replace(disk, checkpoint=checkpoint),
         base_seconds=base_seconds + rate_seconds * any(one.target is not None for one in prices) + scoring_seconds,
         reading_seconds=reading_seconds,
         scoring_seconds=scoring_seconds,
@@ -89,10 +90,6 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
     snapshots = most_snapshots(ready.curriculum.budget)
     return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots)
-
-
-def _largest_checkpoint(trials: list[Trial]) -> int:
-    return max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
 
 
 def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], an_answer: float) -> float:

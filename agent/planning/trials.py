@@ -54,15 +54,13 @@ def cost_of(ready: Ready, index: int, method: str, trials: list[Trial], reading_
     as_in = None if own else ready.tasks[trial.stage].name
     if trial.timing is None:
         return MethodCost(method, as_in=as_in, fault=trial.fault)
-    timing = trial.timing if own else replace(trial.timing, steps=_steps(ready, index, method))
-    readings = timing.steps // ready.curriculum.budget.every + 2
+    curriculum, timing = ready.curriculum, trial.timing
+    if not own:
+        steps = method_steps(curriculum, curriculum.stages[index], ready.tasks[index], method)
+        timing = replace(timing, steps=steps)
+    readings = timing.steps // curriculum.budget.every + 2
     seconds = timing.setup_seconds + timing.steps * timing.seconds_a_step + readings * reading_seconds
     return MethodCost(method, timing, seconds, trial.memory, as_in)
-
-
-def _steps(ready: Ready, index: int, method: str) -> int:
-    curriculum = ready.curriculum
-    return method_steps(curriculum, curriculum.stages[index], ready.tasks[index], method)
 
 
 def _try(ready: Ready, index: int, name: str, folder: Path) -> Trial:

@@ -28,6 +28,19 @@ class View(Protocol):
     def progress(self, progress: dict[str, Any]) -> None: ...
 
 
+class NullView:
+    """A view that shows nothing."""
+
+    def past(self, events: Iterable[Event]) -> None:
+        pass
+
+    def event(self, event: Event) -> None:
+        pass
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        pass
+
+
 class RunLogger:
     """Journals what happened, keeps the state of the run, and shows both to the view.
 

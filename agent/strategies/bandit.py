@@ -25,7 +25,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from perdure.agent.run.state import RunState, StageState
+from perdure.agent.run.state import RunState
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.agent.strategies.probe import (
@@ -121,7 +121,10 @@ class Bandit:
         kind = str(evidence["kind"])
         values = stage_values(situation.record, evidence, kind)
         beliefs = {method: posterior(priors[method], [v for name, v in values if name == method]) for method in arms}
-        drawn = {method: sample_belief(beliefs[method], derive(situation.seed, "draw", method)) for method in arms}
+        drawn = {
+            method: Random(derive(situation.seed, "draw", method)).gauss(belief.mean, belief.sd)
+            for method, belief in beliefs.items()
+        }
         chosen = max(arms, key=lambda method: drawn[method])
         figures = {
             method: {**known.get(method, {}), **_belief_figures(priors[method], beliefs[method], drawn[method])}
@@ -162,14 +165,10 @@ def posterior(prior: Belief, values: Sequence[float]) -> Belief:
     return belief
 
 
-def sample_belief(belief: Belief, seed: int) -> float:
-    """One reproducible draw."""
-    return Random(seed).gauss(belief.mean, belief.sd)
-
-
 def journaled_priors(record: RunState, kind: str) -> dict[str, Belief]:
     """The priors by method in the journaled decisions of the kind."""
-    found = {one.method: one.figures for row in record.rows if is_kind(row, kind) for one in row.candidates}
+    rows = [row for row in record.rows if row.evidence.get("kind") == kind]
+    found = {one.method: one.figures for row in rows for one in row.candidates}
     return {
         method: Belief(figures["prior_mean"], figures["prior_sd"])
         for method, figures in found.items()
@@ -179,12 +178,8 @@ def journaled_priors(record: RunState, kind: str) -> dict[str, Belief]:
 
 def ruled_out(record: RunState, kind: str) -> set[str]:
     """The candidates whose trial broke or whose stage would have been too slow: they are not tried again."""
-    return {method for row in record.rows if is_kind(row, kind) for method in row.evidence.get("ruled_out", ())}
-
-
-def is_kind(row: StageState, kind: str) -> bool:
-    """True if a bandit decided the stage as one of the kind."""
-    return row.evidence.get("kind") == kind
+    rows = [row for row in record.rows if row.evidence.get("kind") == kind]
+    return {method for row in rows for method in row.evidence.get("ruled_out", ())}
 
 
 def stage_values(record: RunState, evidence: Mapping[str, Any], kind: str) -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.run.folder import read_json
-from perdure.agent.run.lock import held, is_held
+from perdure.agent.run.lock import held
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, write_atomic
 
@@ -95,11 +95,6 @@ def lock_sweep(folder: SweepFolder) -> AbstractContextManager[None]:
         RunError: on entering, if another process holds the lock.
     """
     return held(folder.path, "perdure show")
-
-
-def is_sweep_locked(folder: SweepFolder) -> bool:
-    """True while a process holds the lock."""
-    return is_held(folder.path)
 
 
 def clear_leftovers(folder: SweepFolder) -> None:

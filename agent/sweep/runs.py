@@ -3,14 +3,15 @@
 import math
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import Event, Started
+from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder, locked
 from perdure.agent.run.journal import read_journal
+from perdure.agent.run.log import NullView
 from perdure.agent.run.state import RunState, StageState, read_state
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.figures import run_figures
@@ -40,19 +41,6 @@ class _RunJob:
     folder: SweepFolder
 
 
-class _NoView:
-    """Shows nothing: a sweep shows its cells, not their steps."""
-
-    def past(self, events: Iterable[Event]) -> None:
-        pass
-
-    def event(self, event: Event) -> None:
-        pass
-
-    def progress(self, progress: dict[str, Any]) -> None:
-        pass
-
-
 def run_cell(job: _RunJob) -> FinishedCell:
     """Start or resume the run of one cell and read its rows; a finished run is only read.
 
@@ -60,17 +48,18 @@ def run_cell(job: _RunJob) -> FinishedCell:
         PerdureError: any error that ends a run.
     """
     run = RunFolder(job.folder.run(job.cell.id))
-    if not _is_finished(run):
+    if not run.journal.exists() or read_state(read_journal(run.journal)).status != "finished":
         from perdure.agent.loop import run_curriculum
         from perdure.agent.setup import resume, start
 
         if run.description.exists():
             with locked(run):
-                run_curriculum(resume(run.path, _NoView()))
+                run_curriculum(resume(run.path, NullView()))
         else:
-            life = start(_on_one_thread(job.cell.curriculum), run.path, _NoView())
+            life = start(_on_one_thread(job.cell.curriculum), run.path, NullView())
             with locked(run):
-                _copy_scores(job.folder.scores, run.path / "scores")
+                for file in job.folder.scores.glob("*.jsonl"):  # named by weights, data and settings, with a checksum
+                    shutil.copyfile(file, run.path / "scores" / file.name)
                 run_curriculum(life)
     _share_base_scores(run, job.folder.scores)
     return finished_run(job.cell, run.path)
@@ -123,21 +112,11 @@ def _row(cell: Cell, record: RunState, stage: StageState, *, final: bool) -> dic
     }
 
 
-def _is_finished(run: RunFolder) -> bool:
-    return run.journal.exists() and read_state(read_journal(run.journal)).status == "finished"
-
-
 def _on_one_thread(curriculum: Curriculum) -> Curriculum:
     """The curriculum with `threads: auto` as 1, so that results do not depend on the number of processes."""
     if curriculum.model.threads != "auto":
         return curriculum
     return curriculum.model_copy(update={"model": curriculum.model.model_copy(update={"threads": 1})})
-
-
-def _copy_scores(source: Path, target: Path) -> None:
-    """Copy scores of other cells. Files are named by weights, data and settings, and carry a checksum."""
-    for file in source.glob("*.jsonl"):
-        shutil.copyfile(file, target / file.name)
 
 
 def _share_base_scores(run: RunFolder, target: Path) -> None:

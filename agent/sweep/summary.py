@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from perdure.agent.run.folder import read_json
-from perdure.agent.sweep.folder import SweepFolder, is_sweep_locked, read_description
+from perdure.agent.run.lock import is_held
+from perdure.agent.sweep.folder import SweepFolder, read_description
 from perdure.budget.significance import student
 
 LEVEL = 0.95
@@ -57,7 +58,11 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     table = collect(folder, list(cells), described["name"])
     final_rows = [] if table is None else table.filter(table["final"]).to_pylist()
     finished = sum(folder.rows(cell).exists() for cell in cells)
-    failed = [_failure(folder, cell) for id, cell in cells.items() if is_failed(folder, id)]
+    failed = [
+        _failure(folder, cell)
+        for id, cell in cells.items()
+        if folder.failure(id).exists() and not folder.rows(id).exists()
+    ]
     return {
         "sweep": described["name"],
         "folder": str(folder.path),
@@ -74,11 +79,6 @@ def by_method(rows: Sequence[Mapping[str, Any]]) -> list[MethodMeans]:
     """The means of each method, in the order of the sweep, from the last row of each run."""
     names = dict.fromkeys(str(row["method"]) for row in rows)
     return [_method_means(name, [row for row in rows if row["method"] == name]) for name in names]
-
-
-def is_failed(folder: SweepFolder, cell: str) -> bool:
-    """True if a cell failed when it was last tried."""
-    return folder.failure(cell).exists() and not folder.rows(cell).exists()
 
 
 def mean_over_runs(values: Sequence[float]) -> Mean:
@@ -112,7 +112,7 @@ def _failure(folder: SweepFolder, cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _status(folder: SweepFolder, *, waiting: int, finished: int) -> str:
-    if is_sweep_locked(folder):
+    if is_held(folder.path):
         return "running"
     complete = not waiting and (folder.results.exists() or not finished)
     return "finished" if complete else "interrupted"

@@ -17,7 +17,6 @@ from perdure.agent.sweep.folder import (
     read_description,
     write_description,
 )
-from perdure.agent.sweep.stacks import Trainer
 from perdure.agent.worlds.registry import plugin_of
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
@@ -134,17 +133,16 @@ def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> li
     single = list(cells)
     for world in dict.fromkeys(cell.curriculum.world for cell in cells):
         trainer = plugin_of(world).stack_trainer
-        stacked = [] if trainer is None else [cell for cell in single if _can_stack(trainer, world, cell)]
-        if trainer is not None and stacked:
+        if trainer is None:
+            continue
+        of_world = [cell for cell in single if cell.curriculum.world == world]
+        stacked = [cell for cell in of_world if trainer.key(cell.curriculum) is not None]
+        if stacked:
             size = GPU_STACK_SIZE if uses_gpu(stacked) else STACK_SIZE
             stacks = StackExecutor(trainer, plan.checkpoints, _processes(plan, stacked), folder.log, size)
             found.append((stacks, stacked))
             single = [cell for cell in single if cell not in stacked]
     return [*found, *([(RunExecutor(folder, _processes(plan, single)), single)] if single else [])]
-
-
-def _can_stack(trainer: Trainer, world: str, cell: Cell) -> bool:
-    return cell.curriculum.world == world and trainer.key(cell.curriculum) is not None
 
 
 def _cuda() -> bool:

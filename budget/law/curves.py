@@ -10,6 +10,7 @@ is all that a saved law stores. Beyond its knots it is flat, where a quadratic m
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,16 +117,9 @@ class CurveKind:
     fewest: int
 
 
-def line_basis(x_P: NDArray[np.float64]) -> Powers:
-    return _powers(x_P, 1)
-
-
-def quadratic_basis(x_P: NDArray[np.float64]) -> Powers:
-    return _powers(x_P, 2)
-
-
-def falling_basis(x_P: NDArray[np.float64]) -> Ramps:
-    return replace(ramp_basis(x_P), falls=True)
+def powers_basis(x_P: NDArray[np.float64], degree: int) -> Powers:
+    """Powers of the values, centred and scaled by their deviation."""
+    return Powers(float(x_P.mean()), float(x_P.std()) or 1.0, degree)
 
 
 def ramp_basis(x_P: NDArray[np.float64]) -> Ramps:
@@ -148,16 +142,16 @@ def ramp_basis(x_P: NDArray[np.float64]) -> Ramps:
 
 
 CURVES: Mapping[str, CurveKind] = {
-    "quadratic": CurveKind(quadratic_basis, 4),
+    "quadratic": CurveKind(partial(powers_basis, degree=2), 4),
     "monotone": CurveKind(ramp_basis, 4),
-    "line": CurveKind(line_basis, 3),
+    "line": CurveKind(partial(powers_basis, degree=1), 3),
 }
 """The curves of the law: `a + b·KL + c·KL²` (the paper's), linear between knots and never falling, `a + b·KL`."""
 
 FALLING = "falling"
 """The monotone curve that never rises, for a predictor that is large if little changed."""
 
-_ALL = {**CURVES, FALLING: CurveKind(falling_basis, 4)}
+_ALL = {**CURVES, FALLING: CurveKind(lambda x_P: replace(ramp_basis(x_P), falls=True), 4)}
 
 
 def curve_kind(name: str) -> CurveKind:
@@ -207,7 +201,3 @@ def run_moments(
 ) -> Moments:
     """The moments of each run in a basis, about the mean forgetting, which keeps the sums of squares exact."""
     return moments_of(basis.columns(x_P), y_P - y_P.mean(), run_P, runs)
-
-
-def _powers(x_P: NDArray[np.float64], degree: int) -> Powers:
-    return Powers(float(x_P.mean()), float(x_P.std()) or 1.0, degree)

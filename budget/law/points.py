@@ -1,7 +1,7 @@
 """The checkpoints of many runs that the law is fitted on, as arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,15 +111,8 @@ class Points:
             raise ValueError(f"a mask of {len(self)} points must be bool of that shape, got {mask.dtype} {mask.shape}")
         arrays = {name: getattr(self, name)[mask] for name in (*_TEXTS, *_FIGURES)}
         predictors = {name: column[mask] for name, column in self.predictors.items()}
-        return Points(
-            **arrays,
-            predictors=predictors,
-            world=self.world,
-            base=self.base,
-            unit=self.unit,
-            prompts=self.prompts,
-            seed=None if self.seed is None else self.seed[mask],
-        )
+        seed = None if self.seed is None else self.seed[mask]
+        return replace(self, **arrays, predictors=predictors, seed=seed)
 
 
 def _check(name: str, column: Any, shape: tuple[int, ...], kind: str, wanted: str) -> None:

@@ -1,6 +1,6 @@
 """The checkpoints that one predictor can be fitted on, with numbered runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,15 +72,14 @@ def sample_of(points: Points, predictor: str, mask_P: NDArray[np.bool_] | None =
 def subset(sample: Sample, mask_P: NDArray[np.bool_]) -> Sample:
     """A part of a sample, with its runs numbered anew."""
     names, run_P = np.unique(sample.run_P[mask_P], return_inverse=True)
-    return Sample(
-        predictor=sample.predictor,
+    return replace(
+        sample,
         x_P=sample.x_P[mask_P],
         y_P=sample.y_P[mask_P],
         run_P=run_P,
         method_P=sample.method_P[mask_P],
         seed_P=sample.seed_P[mask_P],
         runs=len(names),
-        dropped=sample.dropped,
     )
 
 

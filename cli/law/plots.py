@@ -119,7 +119,7 @@ def _cloud(axes: Axes, findings: Findings, x_P: NDArray[np.float64], y_P: NDArra
             y_P[chosen_P],
             s=size,
             color=_colour(index),
-            marker=_marker(index),
+            marker=MARKERS[index // len(PALETTE) % len(MARKERS)],
             alpha=alpha,
             linewidths=0,
             rasterized=len(x_P) > VECTOR_POINTS,
@@ -192,7 +192,11 @@ def _above_floor(axes: Axes, findings: Findings, floor_P: NDArray[np.float64]) -
 def predictors_figure(findings: Findings) -> Figure:
     """The R² of every predictor with its interval, grouped by the inputs; the line is forward KL."""
     groups = [(place, [r for r in findings.rivals if r.place == place and r.standings]) for place in PLACES]
-    groups = [(place, sorted(rivals, key=_upwards)) for place, rivals in groups if rivals]
+    groups = [
+        (place, sorted(rivals, key=lambda one: (round(_r2(one), 6), one.predictor == FORWARD_KL)))
+        for place, rivals in groups
+        if rivals
+    ]
     rows = sum(len(rivals) for _, rivals in groups)
     figure = Figure(figsize=(7.5, 1.6 + 0.26 * (rows + len(groups))), layout="constrained")
     heights = [len(rivals) + 0.4 for _, rivals in groups]
@@ -255,17 +259,8 @@ def _legend(figure: Figure, panels: Sequence[Axes], place: str = "outside right 
             handle.set(alpha=1, sizes=[22])
 
 
-def _upwards(rival: Rival) -> tuple[float, bool]:
-    """By R²; forward KL stands above its equals."""
-    return round(_r2(rival), 6), rival.predictor == FORWARD_KL
-
-
 def _colour(index: int) -> str:
     return PALETTE[index % len(PALETTE)]
-
-
-def _marker(index: int) -> str:
-    return MARKERS[index // len(PALETTE) % len(MARKERS)]
 
 
 def _label(method: str) -> str:

@@ -9,7 +9,6 @@ from typing import Protocol
 from rich.cells import cell_len
 
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
 from perdure.cli.views.format import is_finite
 from perdure.cli.views.symbols import Symbols, clean
@@ -111,12 +110,8 @@ def columns(
     stages = {name: stage for stage, name in enumerate(record.tasks, 1)}
     result = []
     for name in names:
-        percent = _is_share([row.scores[name] for row in rows if name in row.scores])
+        scores = [row.scores[name].value for row in rows if name in row.scores]
+        percent = all(0 <= one <= 1 for one in scores if is_finite(one))  # a perplexity is printed as it is
         cells = tuple(cell(record, row, name, changes, symbols, percent) for row in rows)
         result.append(ScoreColumn(name, stages.get(name), clean(name, symbols), cells))
     return result
-
-
-def _is_share(scores: Sequence[Estimate]) -> bool:
-    """True where all scores are in [0, 1], to be printed in percent; a perplexity is printed as it is."""
-    return all(not is_finite(score.value) or 0 <= score.value <= 1 for score in scores)

@@ -100,16 +100,13 @@ def layout(shown: Sequence[ScoreColumn], room: int) -> list[int] | None:
     """The width of each column within `room` cells, titles cut as little as needed; `None` where they cannot fit."""
     bodies = [column.body for column in shown]
     titles = [cell_len(column.title) for column in shown]
-    rule = GAP if _has_rule(shown) else 0
+    kinds = {column.stage is None for column in shown}
+    rule = GAP if len(kinds) > 1 else 0
     for limit in range(max(4, *titles, 4), 3, -1):
         widths = [max(body, min(title, limit)) for body, title in zip(bodies, titles, strict=True)]
         if sum(widths) + GAP * len(widths) + rule <= room:
             return widths
     return None
-
-
-def _has_rule(shown: Sequence[ScoreColumn]) -> bool:
-    return any(column.stage is None for column in shown) and any(column.stage is not None for column in shown)
 
 
 def nearest(record: RunState, focus: int, most: int) -> list[str]:

@@ -55,11 +55,8 @@ def _table(head: Sequence[str], found: Sequence[Sequence[str]], symbols: Symbols
 
 def _row(line: Mapping[str, Any], group: str | None) -> tuple[str, ...]:
     means = line[group].values() if group else (line[key] for key in ("accuracy", "forgetting", "kl"))
-    return (line["method"], _runs(line), *map(format_mean, means))
-
-
-def _runs(line: Mapping[str, Any]) -> str:
-    return f"{line['runs']} ({line['broken']} broken)" if line["broken"] else str(line["runs"])
+    runs = f"{line['runs']} ({line['broken']} broken)" if line["broken"] else str(line["runs"])
+    return (line["method"], runs, *map(format_mean, means))
 
 
 def format_mean(mean: Mapping[str, Any]) -> str:

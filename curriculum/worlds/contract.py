@@ -3,6 +3,7 @@
 A `WorldSpec` names code by its path; it imports neither that code nor torch.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
@@ -15,7 +16,7 @@ from perdure.curriculum.worlds.methods import Method, MethodError, MethodSpec, R
 
 
 class ModelSection(Frozen):
-    """The section of a base model; the class of a world adds `type` and fields of its own."""
+    """The section of a base model; the class of a world adds `type`, fields of its own and `title`."""
 
     WORLD: ClassVar[str]
     AUTO_IS_GPU: ClassVar[bool] = False
@@ -32,9 +33,9 @@ class ModelSection(Frozen):
         return self.WORLD
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """The model in a few words."""
-        raise NotImplementedError
 
     def drawn_from(self, seed: int) -> int | None:
         """The seed of the base in a run of this seed; `None`: every run has the same base."""

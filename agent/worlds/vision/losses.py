@@ -12,7 +12,8 @@ from perdure.budget.divergence import expected_log_ratio
 
 def cross_entropy(log_MBC: Tensor, targets_MBC: Tensor) -> Tensor:
     """`-sum_c target_c log p_c`, the mean over images; an image without a target counts as 0. Shape (M,)."""
-    _same_shape(log_MBC, targets_MBC)
+    if log_MBC.shape != targets_MBC.shape:
+        raise ValueError(f"shapes differ: {tuple(log_MBC.shape)} and {tuple(targets_MBC.shape)}")
     return -(targets_MBC * log_MBC).sum(-1).mean(-1)
 
 
@@ -79,8 +80,3 @@ def token_weights(log_MBC: Tensor) -> Tensor:
 
 def _at(log_MBC: Tensor, labels_MB: Tensor) -> Tensor:
     return log_MBC.gather(-1, labels_MB[..., None])[..., 0]
-
-
-def _same_shape(one: Tensor, other: Tensor) -> None:
-    if one.shape != other.shape:
-        raise ValueError(f"shapes differ: {tuple(one.shape)} and {tuple(other.shape)}")

@@ -59,7 +59,10 @@ class Measures:
     def take(self, stacked: Params) -> list[Figures]:
         """Every figure of every model of the stack as it is now; NaN for a model whose weights are not finite."""
         finite_M = torch.stack([tensor.isfinite().flatten(1).all(1) for tensor in stacked.values()]).all(0)
-        sound = {name: _where(finite_M, tensor, self._base[name]) for name, tensor in stacked.items()}
+        sound = {
+            name: torch.where(finite_M.view(-1, *[1] * (tensor.dim() - 1)), tensor, self._base[name])
+            for name, tensor in stacked.items()
+        }
         views = {one.name: view(sound, one) for one in (self._new, *self._benchmarks)}
         columns = self._scores(views) | self._predictors(sound, views)
         table = {
@@ -161,7 +164,3 @@ def _activations(base: EvalOutputs, now: EvalOutputs) -> dict[str, Tensor]:
     base_ND, now_MND = base.units_MNH[0, :ACTIVATION_ITEMS], now.units_MNH[:, :ACTIVATION_ITEMS]
     moved = activation_change(base_ND, now_MND, neighbours=min(NEIGHBOURS, len(base_ND) - 1))
     return {"activation_l1": moved.l1_M, "activation_l2": moved.l2_M, "activation_cknna": 1 - moved.cknna_M}
-
-
-def _where(chosen_M: Tensor, these: Tensor, those: Tensor) -> Tensor:
-    return torch.where(chosen_M.view(-1, *[1] * (these.dim() - 1)), these, those)

@@ -66,7 +66,7 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     check_learnable(material.task, method, first.spec)
     plans = [plan_for(method, _settings(one, method).objective, len(material.tensors.inputs_NF)) for one in curricula]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in material.base.items()}
-    due = _due(plans[0].steps, checkpoints)
+    due = {max(1, round(plans[0].steps * number / checkpoints)) for number in range(1, checkpoints + 1)}
     rows: list[list[CellRow]] = [[] for _ in curricula]
 
     def after_step(step: Step) -> bool:
@@ -107,14 +107,9 @@ class _SharedData:
 
 def _shared_key(curriculum: Curriculum) -> str:
     """Everything that base, task and benchmarks depend on, as JSON: the curriculum without its train settings."""
-    bare = curriculum.model_copy(
-        update={"train": type(curriculum.train)(), "stages": [_bare(stage) for stage in curriculum.stages]}
-    )
+    stages = [one.model_copy(update={"train": type(one.train)(), "method": None}) for one in curriculum.stages]
+    bare = curriculum.model_copy(update={"train": type(curriculum.train)(), "stages": stages})
     return bare.model_dump_json(exclude={"strategy", "budget"})
-
-
-def _bare(stage: Any) -> Any:
-    return stage.model_copy(update={"train": type(stage.train)(), "method": None})
 
 
 @lru_cache(maxsize=4)  # as many bases as a sweep has in hand at a time (agent/sweep/stacks.py)
@@ -132,11 +127,6 @@ def _shared_data(key: str) -> _SharedData:
     new, known_NF = eval_set_of(task, device), known_inputs(model).to(device)
     measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)
     return _SharedData(base, task, prepared.fingerprints, tensors_of(task, base, known_NF), measures)
-
-
-def _due(steps: int, checkpoints: int) -> set[int]:
-    """Evenly spaced steps, the last of which is the last."""
-    return {max(1, round(steps * number / checkpoints)) for number in range(1, checkpoints + 1)}
 
 
 def _method(curriculum: Curriculum) -> Method | None:
