@@ -23,45 +23,19 @@ FORMULAS = {
     "forgetting": "mean_{j<T} (max_{j<=i<T} R[i,j] - R[T,j])",
     "benchmark_drop": "mean_b (B[0,b] - B[T,b])",
 }
-
-
-def average_accuracy(R: ArrayLike) -> float | None:
-    """Mean score on the learned tasks after the last stage: `mean_{j<=T} R[T, j]`."""
-    return _scalar(_average_accuracy(_done(_matrix(R))))
-
-
-def backward_transfer(R: ArrayLike) -> float | None:
-    """Effect of later stages on earlier tasks: `mean_{j<T} (R[T, j] - R[j, j])`; negative is forgetting."""
-    return _scalar(_backward_transfer(_done(_matrix(R))))
-
-
-def forward_transfer(R: ArrayLike) -> float | None:
-    """Effect of earlier stages on tasks not yet learned: `mean_{j>1} (R[j-1, j] - R[0, j])`."""
-    return _scalar(_forward_transfer(_done(_matrix(R))))
-
-
-def forgetting(R: ArrayLike) -> float | None:
-    """Drop from the best: `mean_{j<T} (max_{j<=i<T} R[i, j] - R[T, j])`; negative if the last stage helped."""
-    return _scalar(_forgetting(_done(_matrix(R))))
-
-
-def benchmark_drops(B: ArrayLike) -> list[float | None]:
-    """Drop of each benchmark from the base, `B[0, b] - B[t, b]`, with t the last measured row."""
-    drops = _drops(_up_to_last(_matrix(B)))
-    return [_scalar(drop) for drop in drops]
-
-
-def benchmark_drop(B: ArrayLike) -> float | None:
-    """Mean over benchmarks of `B[0, b] - B[t, b]`."""
-    return _scalar(_mean(_drops(_up_to_last(_matrix(B)))))
+"""Backward transfer is negative where later stages spoil earlier tasks, forgetting where the last stage helped them."""
 
 
 def all_metrics(R: ArrayLike, B: ArrayLike | None = None) -> dict[str, float | None]:
-    """The metrics of `FORMULAS`, by name."""
-    names = ("average_accuracy", "backward_transfer", "forward_transfer", "forgetting")
-    functions = (average_accuracy, backward_transfer, forward_transfer, forgetting)
-    values = {name: function(R) for name, function in zip(names, functions, strict=True)}
-    return values | {"benchmark_drop": None if B is None else benchmark_drop(B)}
+    """The metrics of `FORMULAS`, by name.
+
+    Raises:
+        ValueError: a matrix without two dimensions.
+    """
+    values = {name: _scalar(function(trim(_matrix(R)))) for name, (trim, function) in _TASK_METRICS.items()}
+    for name, (trim, function) in _BENCHMARK_METRICS.items():
+        values[name] = None if B is None else _scalar(function(trim(_matrix(B))))
+    return values
 
 
 @dataclass(frozen=True)
@@ -107,11 +81,7 @@ def metrics_with_intervals(
 
 
 def _matrix(R: ArrayLike) -> Array:
-    """`R` as floats, `None` as NaN.
-
-    Raises:
-        ValueError: not two-dimensional.
-    """
+    """`R` as floats, `None` as NaN."""
     matrix = np.array(R, dtype=float)
     if matrix.ndim != 2:
         raise ValueError(f"a retention matrix has two dimensions, not {matrix.ndim}")

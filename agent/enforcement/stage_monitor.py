@@ -14,10 +14,7 @@ from perdure.budget.penalty import Controller
 
 
 class StageMonitor:
-    """Holds one stage to its cap while it is updated. What becomes of one that ends above it: `end_of_stage.py`.
-
-    The cap is that of the run until `set_cap` says which is the stage's.
-    """
+    """Holds one stage to its cap, the run's until `set_cap`, while it is updated; its end: `end_of_stage.py`."""
 
     def __init__(self, life: Life, number: int, name: str) -> None:
         self.life, self.stage, self.name = life, number, name

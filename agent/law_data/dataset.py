@@ -22,10 +22,7 @@ from perdure.budget.law.points import Points
 
 @dataclass(frozen=True, eq=False)
 class LawDataset:
-    """The points of all sources, and notes about single sources.
-
-    `base_score` is the mean over the points of their base's mean score on the benchmarks; NaN if one is unknown.
-    """
+    """The points and notes of all sources; `base_score`: the bases' mean on the benchmarks over points, or NaN."""
 
     points: Points
     benchmarks: tuple[str, ...]

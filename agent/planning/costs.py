@@ -14,10 +14,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class MethodCost:
-    """The cost of a stage by one method; `None` where `fault` says why it is not known.
-
-    `seconds` are those of training with its readings. `as_in` names the stage whose trial stands for this one's.
-    """
+    """A stage's cost by a method (`seconds`: training and readings; `as_in`: the stage tried), or the `fault`."""
 
     method: str
     timing: Timing | None = None
@@ -29,10 +26,7 @@ class MethodCost:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage: its price in KL, and what each method that may be chosen would take.
-
-    `around` are the seconds that the stage takes whatever the method: deciding, saving and scoring.
-    """
+    """A stage: its KL price, the cost of each possible method, and the seconds `around` (deciding, saving, scoring)."""
 
     price: StagePrice
     methods: tuple[MethodCost, ...]

@@ -127,10 +127,7 @@ def _closing(gap: float, seen: float, times: float) -> float:
 
 
 def growth(trial: TrialResult) -> float:
-    """The power of the steps with which the KL grew from the middle of the trial to its end, clipped to 1 … 2.
-
-    1 without a middle, or if the KL did not rise.
-    """
+    """The power of the steps with which the KL grew after the middle of the trial, 1 … 2; 1 if unknown or falling."""
     half = trial.steps // 2
     if trial.kl_midway is None or not half or half == trial.steps:
         return 1.0

@@ -1,7 +1,4 @@
-"""Weights in the losses of every world, as pure functions.
-
-`mu` is of CHORD (Zhang et al., arXiv 2508.11408), the weights by entropy of EAFT (arXiv 2601.02151).
-"""
+"""Weights in the losses of every world: `mu` of CHORD (arXiv 2508.11408), by entropy of EAFT (arXiv 2601.02151)."""
 
 import math
 

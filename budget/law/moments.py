@@ -82,10 +82,7 @@ def moments_of(
 
 
 def solve(moments: Moments, *, non_negative: bool) -> Solution:
-    """Least squares with a free intercept (profiled out by centring), coefficients ≥ 0 if `non_negative`.
-
-    Of equally good solutions it is the one of (nearly) least norm.
-    """
+    """Least squares of (nearly) least norm with a free intercept, by centring; `non_negative`: coefficients ≥ 0."""
     x_BF, y_B = moments.x_RF / moments.n_R[:, None], moments.y_R / moments.n_R
     products_BFF = moments.xx_RFF - moments.n_R[:, None, None] * x_BF[:, :, None] * x_BF[:, None, :]
     cross_BF = moments.xy_RF - moments.n_R[:, None] * x_BF * y_B[:, None]

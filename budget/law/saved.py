@@ -24,10 +24,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Prediction:
-    """The predicted forgetting of a checkpoint of a new run, and its interval, as fractions.
-
-    `inside` is false if the KL is above the range of the law; the values are then those at its end.
-    """
+    """Forgetting predicted for a new run, as fractions; those at the end of the law's range if not `inside` it."""
 
     value: float
     low: float

@@ -22,21 +22,20 @@ B = [[0.9, 0.5], [0.8, 0.6], [0.7, 0.5], [0.7, 0.6]]
 
 def test_three_stages_by_hand() -> None:
     # (0.6 + 0.9 + 0.8) / 3
-    assert m.average_accuracy(R) == pytest.approx(2.3 / 3)
+    assert m.all_metrics(R)["average_accuracy"] == pytest.approx(2.3 / 3)
     # task 1: 0.6 - 0.8 = -0.2; task 2: 0.9 - 0.7 = 0.2
-    assert m.backward_transfer(R) == pytest.approx(0.0)
+    assert m.all_metrics(R)["backward_transfer"] == pytest.approx(0.0)
     # task 1: max(0.8, 0.9) - 0.6 = 0.3; task 2: max(0.7) - 0.9 = -0.2
-    assert m.forgetting(R) == pytest.approx(0.05)
+    assert m.all_metrics(R)["forgetting"] == pytest.approx(0.05)
     # task 2: R[1,2] - R[0,2] = 0.1; task 3: R[2,3] - R[0,3] = 0.2
-    assert m.forward_transfer(R) == pytest.approx(0.15)
+    assert m.all_metrics(R)["forward_transfer"] == pytest.approx(0.15)
     # 0.9 - 0.7 = 0.2 and 0.5 - 0.6 = -0.1
-    assert m.benchmark_drops(B) == pytest.approx([0.2, -0.1])
-    assert m.benchmark_drop(B) == pytest.approx(0.05)
+    assert m.all_metrics(R, B)["benchmark_drop"] == pytest.approx(0.05)
 
 
 def test_the_base_does_not_count_as_a_best() -> None:
     # task 1 was 0.9 at the base, 0.5 when learned, 0.4 at the end: forgotten is 0.5 - 0.4, not 0.9 - 0.4
-    assert m.forgetting([[0.9, 0.0], [0.5, 0.0], [0.4, 0.0]]) == pytest.approx(0.1)
+    assert m.all_metrics([[0.9, 0.0], [0.5, 0.0], [0.4, 0.0]])["forgetting"] == pytest.approx(0.1)
 
 
 def test_a_life_of_two_stages_done_of_three_is_a_life_of_two() -> None:
@@ -44,14 +43,15 @@ def test_a_life_of_two_stages_done_of_three_is_a_life_of_two() -> None:
     two = [row[:2] for row in R[:3]]
     assert m.all_metrics(partial, [*B[:3], [NAN] * 2]) == m.all_metrics(two, B[:3])
     # (0.9 + 0.7) / 2; task 1: 0.9 - 0.8; task 2: R[1,2] - R[0,2]
-    assert m.average_accuracy(partial) == pytest.approx(0.8)
-    assert m.backward_transfer(partial) == pytest.approx(0.1)
-    assert m.forward_transfer(partial) == pytest.approx(0.1)
+    assert m.all_metrics(partial)["average_accuracy"] == pytest.approx(0.8)
+    assert m.all_metrics(partial)["backward_transfer"] == pytest.approx(0.1)
+    assert m.all_metrics(partial)["forward_transfer"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("matrix", [[[0.1]], [[0.1], [0.9]], [[0.1, 0.2], [0.5, 0.2], [NAN, NAN]]])
 def test_one_stage_has_no_transfer_and_no_forgetting(matrix: list[list[float]]) -> None:
-    assert m.backward_transfer(matrix) is m.forward_transfer(matrix) is m.forgetting(matrix) is None
+    values = m.all_metrics(matrix)
+    assert values["backward_transfer"] is values["forward_transfer"] is values["forgetting"] is None
 
 
 def test_the_base_alone_has_no_metric() -> None:
@@ -64,14 +64,14 @@ def test_a_term_that_was_not_measured_is_left_out() -> None:
     gap = np.array(R)
     gap[1, 0] = NAN
     # task 1 has no R[1,1]: backward transfer is task 2's 0.9 - 0.7 alone; its best is R[2,1] = 0.9
-    assert m.backward_transfer(gap) == pytest.approx(0.2)
-    assert m.forgetting(gap) == pytest.approx((0.3 - 0.2) / 2)
-    assert m.benchmark_drops([[None, 0.5], [0.1, 0.4]]) == [None, pytest.approx(0.1)]
+    assert m.all_metrics(gap)["backward_transfer"] == pytest.approx(0.2)
+    assert m.all_metrics(gap)["forgetting"] == pytest.approx((0.3 - 0.2) / 2)
+    assert m.all_metrics(R, [[None, 0.5], [0.1, 0.4]])["benchmark_drop"] == pytest.approx(0.1)
 
 
 def test_a_matrix_has_two_dimensions() -> None:
     with pytest.raises(ValueError, match="two dimensions"):
-        m.forgetting([0.1, 0.2])
+        m.all_metrics([0.1, 0.2])["forgetting"]
 
 
 def test_every_metric_has_a_formula() -> None:
@@ -87,7 +87,7 @@ def lives(draw: st.DrawFn) -> np.ndarray:
 @given(lives())
 def test_forgetting_is_at_least_minus_backward_transfer(life: np.ndarray) -> None:
     # the best since learning is at least the score when learned
-    assert m.forgetting(life) >= -m.backward_transfer(life) - 1e-12
+    assert m.all_metrics(life)["forgetting"] >= -m.all_metrics(life)["backward_transfer"] - 1e-12
 
 
 @given(lives(), st.floats(0, 1))

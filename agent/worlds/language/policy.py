@@ -17,10 +17,7 @@ Tokens = list[int]
 
 
 class LanguagePolicy:
-    """A model that is trained in place. With LoRA the base is this same model with its adapter off.
-
-    `frozen_digest` is the SHA-256 of the weights that no update changes: with LoRA those of the base, adapter aside.
-    """
+    """A model trained in place; `frozen_digest` is the SHA-256 of what no update changes (LoRA: the base)."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model

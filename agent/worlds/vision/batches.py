@@ -1,7 +1,4 @@
-"""Samples the images of each step for a stack of models, and draws for them once a pass.
-
-Axes as in `task_tensors.py`.
-"""
+"""Samples the images of each step for a stack of models, and draws for them once a pass; axes: `task_tensors.py`."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,10 +12,7 @@ from perdure.curriculum.settings import Common
 
 
 class BatchSampler:
-    """Deals the images `first` … `first + count - 1` to every model, each in an order of its own.
-
-    An order is drawn when fewer images are left than are asked for; the few that are left are not dealt.
-    """
+    """Deals the images `first` … `first + count - 1` in an order for each model, drawn anew where too few are left."""
 
     def __init__(self, rngs: Rngs, first: int, count: int) -> None:
         self._rngs, self._first, self._count = rngs, first, count

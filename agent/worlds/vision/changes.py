@@ -16,11 +16,6 @@ from perdure.curriculum.worlds.methods import Method
 MakeOptimizer = Callable[[Params, Sequence[Plan], Rngs], Optimizer]
 
 
-def whole_weights(stacked: Params, plans: Sequence[Plan], rngs: Rngs) -> Optimizer:
-    """The optimiser of all weights."""
-    return WholeWeights(stacked, plans)
-
-
 @dataclass(frozen=True)
 class Changes:
     """The tensors that the objective learns from, the terms added to its loss, and its optimiser.
@@ -30,7 +25,7 @@ class Changes:
 
     tensors: TaskTensors
     terms: tuple[LossTerm, ...] = ()
-    optimizer: MakeOptimizer = whole_weights
+    optimizer: MakeOptimizer = lambda stacked, plans, rngs: WholeWeights(stacked, plans)
     replay_ratio: float = 0.0
 
 

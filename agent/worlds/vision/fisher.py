@@ -1,7 +1,4 @@
-"""The diagonal Fisher information of a base: how much its answers hang on each weight.
-
-Axes: N images, C classes, H units.
-"""
+"""The diagonal Fisher information of a base. Axes: N images, C classes, H units."""
 
 import torch
 from torch import Tensor

@@ -1,7 +1,7 @@
 """The losses of the vision world: pure functions of logits and of what was drawn, one figure a model.
 
 Axes: M models, B images, G samples, C classes. Log-probabilities are natural, so losses are in nats where they are
-divergences. Every loss is a mean over images, and gradients flow through `log_MBC` alone.
+divergences. Every loss but a KL is a mean over images, and gradients flow through `log_MBC` alone.
 """
 
 import torch
@@ -44,22 +44,12 @@ def by_class(labels_MBG: Tensor, values_MBG: Tensor, classes: int) -> Tensor:
 
 
 def kl_policy_to_base(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
-    """Reverse KL, exact over the classes, the mean over images in nats: shape (M,)."""
-    return kl_policy_to_base_by_image(log_MBC, base_log_MBC).mean(-1)
-
-
-def kl_policy_to_base_by_image(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
-    """The same of each image: shape (M, B)."""
+    """Reverse KL of each image, exact over the classes, in nats: shape (M, B)."""
     return expected_log_ratio(log_MBC.exp(), log_MBC, base_log_MBC)
 
 
 def kl_base_to_policy(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
-    """Forward KL, base first, exact over the classes, the mean over images in nats: shape (M,)."""
-    return kl_base_to_policy_by_image(log_MBC, base_log_MBC).mean(-1)
-
-
-def kl_base_to_policy_by_image(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
-    """The same of each image: shape (M, B)."""
+    """Forward KL of each image, base first, exact over the classes, in nats: shape (M, B)."""
     return expected_log_ratio(base_log_MBC.exp(), base_log_MBC, log_MBC)
 
 

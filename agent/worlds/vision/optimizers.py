@@ -1,7 +1,4 @@
-"""One step of AdamW for a stack of models, each with a learning rate of its own.
-
-Axes: M models, F features in, H units out, R the rank of an update.
-"""
+"""AdamW for a stack of models with learning rates of their own. Axes: M models, F inputs, H units, R rank."""
 
 import math
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import draw_texts
-from perdure.agent.worlds.vision.losses import kl_base_to_policy, kl_base_to_policy_by_image
+from perdure.agent.worlds.vision.losses import kl_base_to_policy
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
@@ -38,7 +38,7 @@ class KlPenalty:
         with torch.set_grad_enabled(weight > 0):
             inputs_BF, base_log_BC, share_B = self._drawn(step)
             log_MBC = shared_forward(leaves, inputs_BF).log_softmax(-1)
-            kl_M = (kl_base_to_policy_by_image(log_MBC, base_log_BC.expand_as(log_MBC)) * share_B).sum(-1)
+            kl_M = (kl_base_to_policy(log_MBC, base_log_BC.expand_as(log_MBC)) * share_B).sum(-1)
         self._kl = float(kl_M.detach())
         return weight * kl_M if weight else torch.zeros_like(kl_M)
 
@@ -75,4 +75,4 @@ class Distillation:
         self, log_MBC: Tensor, rows: Rows, settings: Common, rngs: Rngs, index: StepIndex
     ) -> tuple[Tensor, Tensor | None]:
         """The KL, nats an image."""
-        return kl_base_to_policy(log_MBC, rows["base_log"]), None
+        return kl_base_to_policy(log_MBC, rows["base_log"]).mean(-1), None

@@ -11,7 +11,7 @@ from perdure.agent.setup import differences
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import Estimate
 from perdure.curriculum.schema import Environment
-from perdure.eval.metrics import average_accuracy, benchmark_drop
+from perdure.eval.metrics import all_metrics
 from tests.agent.environment.toy import toy
 
 
@@ -53,10 +53,9 @@ def test_the_rewards_of_a_life_are_the_rise_of_accuracy_less_the_benchmark_drop(
         ).reward(Environment())
         for stage in range(stages)
     )
-    accuracy = average_accuracy(table[:, :stages])
+    found = all_metrics(table[:, :stages], table[:, stages:] if benchmarks else None)
+    accuracy, drop = found["average_accuracy"], found["benchmark_drop"] or 0.0
     assert accuracy is not None
-    drop = benchmark_drop(table[:, stages:]) if benchmarks else 0.0
-    assert drop is not None
     assert total == pytest.approx(accuracy - table[0, :stages].mean() - drop)
 
 

@@ -116,10 +116,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
 def encode(
     tokenizer: PreTrainedTokenizerFast, items: Sequence[Item], per_row: int = 4
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Token ids, positions and labels, each [row, time]; a row packs `per_row` examples, each from position 0.
-
-    Labels are -100 outside the answers.
-    """
+    """Token ids, positions (from 0 in each of a row's `per_row` examples) and labels (-100: no loss): [row, time]."""
     prompts = tokenizer([f"{BOS}{USER}{item.prompt}{ASSISTANT}" for item in items]).input_ids
     answers = tokenizer([f"{item.demonstration}{END}" for item in items]).input_ids
     pairs = list(zip(prompts, answers, strict=True))

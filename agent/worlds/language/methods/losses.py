@@ -1,7 +1,4 @@
-"""Losses and weights of samples of the language world, as pure functions.
-
-CHORD's are of Zhang et al., "On-Policy RL Meets Off-Policy Experts" (2508.11408).
-"""
+"""Losses and weights of samples in the language world: pure functions. CHORD: Zhang et al., arXiv 2508.11408."""
 
 import numpy as np
 import torch

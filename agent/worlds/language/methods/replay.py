@@ -42,10 +42,7 @@ def mixture(job: UpdateJob, *, ratio: float, seed: int) -> Task:
 
 
 class RewardByTask:
-    """The reward of a mixture: each item is judged by its own task's reward, by none where that task has none.
-
-    Items are distinguished as objects.
-    """
+    """The reward of a mixture: each item, told apart as an object, is judged by its own task's reward, if any."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._rewards: dict[int, Reward | None] = {id(item): task.reward for task in tasks for item in task.train}

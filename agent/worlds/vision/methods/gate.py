@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.vision.losses import cross_entropy, kl_policy_to_base_by_image
+from perdure.agent.worlds.vision.losses import cross_entropy, kl_policy_to_base
 from perdure.agent.worlds.vision.methods import rl, sft
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
@@ -34,6 +34,6 @@ def loss(
     practised_MBC = rl.sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1])
     loss_M = cross_entropy(log_MBC, torch.where(solved_MB1, practised_MBC, settings.sft_weight * rows["targets"]))
     if beta := float(default("gate", settings, "beta")):
-        kl_MB = kl_policy_to_base_by_image(log_MBC, rows["base_log"])
+        kl_MB = kl_policy_to_base(log_MBC, rows["base_log"])
         loss_M = loss_M + beta * (kl_MB * solved_MB1[..., 0]).mean(-1)
     return loss_M, rewards_MBG.mean((-1, -2))

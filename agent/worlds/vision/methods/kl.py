@@ -23,6 +23,6 @@ def modify(method: Method, settings: Kl, stacked: Params, changes: Changes) -> C
     beta = settings.beta
 
     def term(leaves: Params, step: int, log_MBC: Tensor, rows: Rows) -> Tensor:
-        return beta * kl_base_to_policy(log_MBC, rows["base_log"])
+        return beta * kl_base_to_policy(log_MBC, rows["base_log"]).mean(-1)
 
     return replace(changes, terms=(*changes.terms, term))

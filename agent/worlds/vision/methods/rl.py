@@ -29,7 +29,7 @@ def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, rngs: Rngs, index: Ste
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
     loss_M = policy_gradient(log_MBC, sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1]))
     if beta := float(default("rl", settings, "beta")):
-        loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"])
+        loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"]).mean(-1)
     return loss_M, rewards_MBG.mean((-1, -2))
 
 

@@ -1,7 +1,4 @@
-"""Arrays that a network learns from, made of the items of an image task.
-
-Axes: N items, F = 785 features, C = 10 classes.
-"""
+"""Arrays for a network, of the items of an image task. Axes: N items, F = 785 features, C = 10 classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
