@@ -8,7 +8,7 @@ SOURCES := $(sort $(foreach kind,$(KINDS),$(shell find agent budget cli curricul
 
 .PHONY: demo test check bench tiny picture reference theory clean
 
-demo: $(STAMP)  ## live a short life on the built-in model
+demo: $(STAMP)  ## run a short curriculum on the built-in model
 	$(BIN)/perdure run demo
 
 test: check  ## everything that CI checks

@@ -36,14 +36,14 @@ def row(arm: str, seed: int, **more: Any) -> dict[str, Any]:
     return dict.fromkeys(RUN_FIGURES, 0.5) | known | more
 
 
-def test_an_arm_lives_a_seed_once() -> None:
+def test_an_arm_runs_a_seed_once() -> None:
     rows = [row("sft", 0), row("sft", 1), row("rl", 0)]
     refuse_twice("one", rows)
-    with pytest.raises(DataError, match=r"stream 'one': rl at seed 0 \(3 lives\), sft at seed 1 \(2 lives\)\. An arm"):
+    with pytest.raises(DataError, match=r"stream 'one': rl at seed 0 \(3 runs\), sft at seed 1 \(2 runs\)\. An arm"):
         refuse_twice("one", [*rows, row("rl", 0), row("sft", 1), row("rl", 0)])
 
 
-def test_a_mean_over_fewer_lives_says_so() -> None:
+def test_a_mean_over_fewer_runs_says_so() -> None:
     assert words(Mean(0.25, 0.2, 0.3, 3), 3) == "0.250 [0.200, 0.300]"
     assert words(Mean(0.25, 0.2, 0.3, 3), 4) == "0.250 [0.200, 0.300] (n 3)"
     assert words(Mean(0.25, None, None, 1), 2) == "0.250 (n 1)"

@@ -1,4 +1,4 @@
-"""A whole life of a language model in a process of its own, which others kill. Importing it imports all libraries."""
+"""A whole run of a language model in a process of its own, which others kill. Importing it imports all libraries."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def save_base(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def life(base: Path, **changes: Any) -> Curriculum:
+def tiny_stream(base: Path, **changes: Any) -> Curriculum:
     """Three stages, one by each method, readings and checkpoints at different steps, and a benchmark."""
     task = {"type": "python", "path": "tests.agent.killing:toy"}
     return Curriculum.model_validate(
@@ -68,7 +68,7 @@ def life(base: Path, **changes: Any) -> Curriculum:
     )
 
 
-def live_or_resume(curriculum: Curriculum, path: Path) -> None:
+def start_or_resume(curriculum: Curriculum, path: Path) -> None:
     """What `perdure run` and `perdure resume` do, without a terminal."""
     torch.set_num_threads(1)
     begun = resume(path, Nobody()) if path.exists() else start(curriculum, path, Nobody())

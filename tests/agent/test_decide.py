@@ -1,4 +1,4 @@
-"""Decisions: what is journaled, what is refused, and that a resumed life keeps those it made."""
+"""Decisions: what is journaled, what is refused, and that a resumed run keeps those it made."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
-from tests.agent.scalar_life import Killed, Onlooker, a_life, outcome, record_of, row_of
+from tests.agent.scalar_run import Killed, Onlooker, outcome, record_of, row_of, scalar_run
 from tests.agent.scalar_world import scalar_task
 from tests.agent.strategies.situations import Trials, curriculum, situation
 from tests.plugin.perdure_scalar.world import ScalarWorld
@@ -48,7 +48,7 @@ def decisions(path: Path) -> list[Decided]:
 
 
 def test_a_decision_is_journaled_with_its_candidates_share_and_cap(tmp_path: Path) -> None:
-    run_curriculum(a_life(tmp_path / "run", config(), ScalarWorld(), strategy=Turns()))
+    run_curriculum(scalar_run(tmp_path / "run", config(), ScalarWorld(), strategy=Turns()))
     first = decisions(tmp_path / "run")[0]
     # half of what is left of a budget of 1 at a KL of 0
     assert first.cap == 0.5
@@ -57,8 +57,8 @@ def test_a_decision_is_journaled_with_its_candidates_share_and_cap(tmp_path: Pat
     assert row_of(record_of(tmp_path / "run"), 1).share == 0.5
 
 
-def test_killed_after_any_event_a_life_keeps_its_decisions(tmp_path: Path) -> None:
-    run_curriculum(a_life(tmp_path / "whole", config(), ScalarWorld(), strategy=Turns()))
+def test_killed_after_any_event_a_run_keeps_its_decisions(tmp_path: Path) -> None:
+    run_curriculum(scalar_run(tmp_path / "whole", config(), ScalarWorld(), strategy=Turns()))
     undisturbed = outcome(record_of(tmp_path / "whole"))
     events = list(read_journal(tmp_path / "whole" / "journal.jsonl"))
     made = [number for number, event in enumerate(events, 1) if isinstance(event, Decided)]
@@ -66,8 +66,8 @@ def test_killed_after_any_event_a_life_keeps_its_decisions(tmp_path: Path) -> No
         path = tmp_path / f"cut{cut}"
         strategy = Turns()
         with pytest.raises(Killed):
-            run_curriculum(a_life(path, config(), ScalarWorld(), Onlooker(cry_at=cut), strategy))
-        run_curriculum(a_life(path, config(), ScalarWorld(), strategy=strategy))
+            run_curriculum(scalar_run(path, config(), ScalarWorld(), Onlooker(cry_at=cut), strategy))
+        run_curriculum(scalar_run(path, config(), ScalarWorld(), strategy=strategy))
         assert strategy.asked == 3
         assert outcome(record_of(path)) == undisturbed
         assert len(decisions(path)) == 3
@@ -87,7 +87,7 @@ def dies_at(cut: int) -> Callable[[int], None]:
 def test_a_probe_that_was_killed_decides_again_as_it_would_have(tmp_path: Path) -> None:
     probe = config({"type": "probe", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1}, budget={"kl": 3.0})
     probe = probe.model_copy(update={"train": probe.train.model_copy(update={"max_steps": 16})})
-    run_curriculum(a_life(tmp_path / "whole", probe, ScalarWorld(), strategy=make_strategy(probe)))
+    run_curriculum(scalar_run(tmp_path / "whole", probe, ScalarWorld(), strategy=make_strategy(probe)))
     undisturbed = record_of(tmp_path / "whole")
     assert all(row.evidence["trial_steps"] == 4 for row in undisturbed.rows[1:])
     # the stage has 16 steps, of which the trials took 4
@@ -97,8 +97,8 @@ def test_a_probe_that_was_killed_decides_again_as_it_would_have(tmp_path: Path) 
     for cut in (1, 4, 5, 11, 16):
         path, world = tmp_path / f"cut{cut}", ScalarWorld(dies_at(cut))
         with pytest.raises(Killed):
-            run_curriculum(a_life(path, probe, world, strategy=make_strategy(probe)))
-        run_curriculum(a_life(path, probe, ScalarWorld(), strategy=make_strategy(probe)))
+            run_curriculum(scalar_run(path, probe, world, strategy=make_strategy(probe)))
+        run_curriculum(scalar_run(path, probe, ScalarWorld(), strategy=make_strategy(probe)))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert [row.method for row in record_of(path).rows] == [row.method for row in undisturbed.rows]
 
@@ -107,7 +107,7 @@ def test_with_trials_that_do_not_count_the_stage_is_as_long_as_without(tmp_path:
     about = {"type": "probe", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1, "trials_count": False}
     probe = config(about, budget={"kl": 3.0})
     probe = probe.model_copy(update={"train": probe.train.model_copy(update={"max_steps": 16})})
-    run_curriculum(a_life(tmp_path / "run", probe, ScalarWorld(), strategy=make_strategy(probe)))
+    run_curriculum(scalar_run(tmp_path / "run", probe, ScalarWorld(), strategy=make_strategy(probe)))
     record = record_of(tmp_path / "run")
     assert [(row.evidence["trial_steps"], row.steps, row.steps_spent) for row in record.rows[1:]] == [(4, 16, 0)] * 3
 
@@ -115,7 +115,7 @@ def test_with_trials_that_do_not_count_the_stage_is_as_long_as_without(tmp_path:
 def test_a_bandit_that_was_killed_goes_on_with_what_it_knew(tmp_path: Path) -> None:
     bandit = config({"type": "bandit", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1}, budget={"kl": 3.0})
     bandit = bandit.model_copy(update={"train": bandit.train.model_copy(update={"max_steps": 8})})
-    run_curriculum(a_life(tmp_path / "whole", bandit, ScalarWorld(), strategy=make_strategy(bandit)))
+    run_curriculum(scalar_run(tmp_path / "whole", bandit, ScalarWorld(), strategy=make_strategy(bandit)))
     undisturbed = record_of(tmp_path / "whole")
     # the policy's number is 0.6 at no stage's beginning, so that every stage is of the kind without success
     paid = [row.evidence.get("paid") for row in undisturbed.rows[1:]]
@@ -125,8 +125,8 @@ def test_a_bandit_that_was_killed_goes_on_with_what_it_knew(tmp_path: Path) -> N
     for cut in cuts:
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            run_curriculum(a_life(path, bandit, ScalarWorld(), Onlooker(cry_at=cut), make_strategy(bandit)))
-        run_curriculum(a_life(path, bandit, ScalarWorld(), strategy=make_strategy(bandit)))
+            run_curriculum(scalar_run(path, bandit, ScalarWorld(), Onlooker(cry_at=cut), make_strategy(bandit)))
+        run_curriculum(scalar_run(path, bandit, ScalarWorld(), strategy=make_strategy(bandit)))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert [known(row) for row in record_of(path).rows] == [known(row) for row in undisturbed.rows]
 
@@ -142,7 +142,7 @@ def test_the_stages_own_method_wins_and_no_strategy_is_asked(tmp_path: Path) -> 
     own = config()
     own = own.model_copy(update={"stages": [stage.model_copy(update={"method": "rl"}) for stage in own.stages]})
     strategy = Turns()
-    run_curriculum(a_life(tmp_path / "run", own, ScalarWorld(), strategy=strategy))
+    run_curriculum(scalar_run(tmp_path / "run", own, ScalarWorld(), strategy=strategy))
     assert strategy.asked == 0
     assert {event.method for event in decisions(tmp_path / "run")} == {"rl"}
     assert decisions(tmp_path / "run")[0].reason == "the stage names it"

@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: the resumed life ends with the same weights, scores and readings."""
+"""`kill -9` at random moments: the resumed run ends with the same weights, scores and readings."""
 
 import multiprocessing
 import random
@@ -11,7 +11,7 @@ import pytest
 from perdure.agent.run.events import Resumed, Started
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, active_seconds, read_state
-from tests.agent.killing import life, live_or_resume, save_base
+from tests.agent.killing import save_base, start_or_resume, tiny_stream
 
 KILLS = 10
 pytestmark = pytest.mark.xdist_group("kill")
@@ -37,15 +37,15 @@ def outcome(record: RunState) -> list[Any]:
 
 
 def begins(path: Path) -> int:
-    """How often the life in `path` was begun or taken up."""
+    """How often the run in `path` was begun or taken up."""
     journal = path / "journal.jsonl"
     return sum(isinstance(event, Started | Resumed) for event in read_journal(journal)) if journal.exists() else 0
 
 
 def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:
-    """Live on for some seconds from the first sign of life, then be killed. True if the life was over before."""
+    """Live on for some seconds from the first sign of run, then be killed. True if the run was over before."""
     before = begins(path)
-    process = processes.Process(target=live_or_resume, args=(curriculum, path))
+    process = processes.Process(target=start_or_resume, args=(curriculum, path))
     process.start()
     while process.is_alive() and begins(path) == before:
         time.sleep(0.01)
@@ -60,7 +60,7 @@ def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:
 
 def test_ten_random_kills(tmp_path: Path, processes: Any) -> None:
     save_base(tmp_path / "base")
-    curriculum = life(tmp_path / "base")
+    curriculum = tiny_stream(tmp_path / "base")
     assert lives(processes, curriculum, tmp_path / "whole", 300)
     whole = record_of(tmp_path / "whole")
     seconds = active_seconds(read_journal(tmp_path / "whole" / "journal.jsonl"))

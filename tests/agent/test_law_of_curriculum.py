@@ -17,8 +17,8 @@ from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.vision.model import MlpModel
-from tests.agent.scalar_life import Onlooker, a_life
-from tests.agent.scalar_life import curriculum as scalar_curriculum
+from tests.agent.scalar_run import Onlooker, scalar_run
+from tests.agent.scalar_run import curriculum as scalar_curriculum
 from tests.budget.laws import a_law
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
@@ -72,7 +72,7 @@ def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, str], m
         law_for(curriculum(str(tmp_path / "law.json")), Here())
 
 
-def test_the_base_of_a_vision_life_is_told_by_its_recipe(tmp_path: Path) -> None:
+def test_the_base_of_a_vision_run_is_told_by_its_recipe(tmp_path: Path) -> None:
     save_law(LAW, tmp_path / "law.json")
     given = curriculum(str(tmp_path / "law.json")).model_copy(update={"model": MlpModel(type="mlp", seed=3)})
     with pytest.raises(ConfigError, match="mlp of 512 and 256 hidden units pretrained on shipped images, is base-2"):
@@ -97,9 +97,9 @@ def test_shipped_laws_go_by_name(tmp_path: Path) -> None:
     assert law_path("some/law.json") == Path("some/law.json")
 
 
-def test_every_reading_of_a_life_is_journaled_with_its_forecast(tmp_path: Path) -> None:
+def test_every_reading_of_a_run_is_journaled_with_its_forecast(tmp_path: Path) -> None:
     world, config = ScalarWorld(), scalar_curriculum(stages=1)
-    life = a_life(tmp_path / "run", config, world, Onlooker())
+    life = scalar_run(tmp_path / "run", config, world, Onlooker())
     run_curriculum(replace(life, monitor=Monitor(config.budget, world.measure, LAW)))
     row = read_state(read_journal(tmp_path / "run" / "journal.jsonl")).rows[1]
     found = [reading.predicted_forgetting for reading in row.readings]

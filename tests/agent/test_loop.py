@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
-from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum, in_memory, lived, outcome, record_of, row_of
+from tests.agent.scalar_run import (
+    Killed,
+    Onlooker,
+    curriculum,
+    in_memory,
+    outcome,
+    record_of,
+    row_of,
+    run_through,
+    scalar_run,
+)
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
@@ -21,8 +31,8 @@ def tmp_path() -> Iterator[Path]:
         yield folder
 
 
-def test_a_life_within_its_budget(tmp_path: Path) -> None:
-    record = lived(tmp_path / "run", curriculum())
+def test_a_run_within_its_budget(tmp_path: Path) -> None:
+    record = run_through(tmp_path / "run", curriculum())
     # six steps of 0.1 a stage: weights 0.6 and 1.2, so KL 0.36 and 1.44; the second is above the cap of 1
     # and goes back to the last good reading: step 4, weight 1.0, where 1.0 ** 2 may round to just within 1
     assert record.status == "finished"
@@ -38,10 +48,10 @@ def test_a_life_within_its_budget(tmp_path: Path) -> None:
 
 
 def test_observe_and_stop_keep_what_they_reach(tmp_path: Path) -> None:
-    observed = lived(tmp_path / "observe", curriculum(enforce="observe", kl=0.1))
+    observed = run_through(tmp_path / "observe", curriculum(enforce="observe", kl=0.1))
     assert row_of(observed, 1).steps == 6
     assert not row_of(observed, 1).interventions
-    stopped = lived(tmp_path / "stop", curriculum(enforce="stop", kl=0.1))
+    stopped = run_through(tmp_path / "stop", curriculum(enforce="stop", kl=0.1))
     # readings at steps 2 (0.04) and 4 (0.16): ends at 4, and stage 2 has nothing left to begin with
     assert row_of(stopped, 1).steps == 4
     assert row_of(stopped, 2).steps == 0
@@ -50,8 +60,8 @@ def test_observe_and_stop_keep_what_they_reach(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("enforce", ["observe", "stop", "rollback"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_broken_loss_goes_back_and_the_life_goes_on(tmp_path: Path, enforce: str, bad: float) -> None:
-    record = lived(tmp_path / "run", curriculum(enforce=enforce), lambda step: bad if step == 5 else None)
+def test_a_broken_loss_goes_back_and_the_run_goes_on(tmp_path: Path, enforce: str, bad: float) -> None:
+    record = run_through(tmp_path / "run", curriculum(enforce=enforce), lambda step: bad if step == 5 else None)
     # broken at step 5, last good reading at step 4: weight 0.4
     assert row_of(record, 1).interventions[0].action == "broken"
     assert row_of(record, 1).interventions[0].target == "step 4"
@@ -67,7 +77,7 @@ def test_weights_that_turn_nan_end_at_the_base(tmp_path: Path) -> None:
         world.policy.weight = math.nan
 
     world.on_step = poison
-    run_curriculum(a_life(tmp_path / "run", config, world))
+    run_curriculum(scalar_run(tmp_path / "run", config, world))
     record = record_of(tmp_path / "run")
     assert row_of(record, 1).interventions[0].target == "the base"
     assert world.policy.weight == 0
@@ -83,25 +93,25 @@ def test_weights_that_turn_nan_end_at_the_base(tmp_path: Path) -> None:
 def test_rollback_never_ends_above_the_cap(rate: float, cap: float, every: int, prompts: str) -> None:
     config = curriculum(3, rate=rate, kl=cap, every=every, prompts=prompts)
     with in_memory() as folder:
-        record = lived(folder / "run", config)
+        record = run_through(folder / "run", config)
     assert all(row.readings[-1].kl_per_token.value <= cap for row in record.rows)
 
 
 def test_killed_after_any_event_and_resumed_it_comes_to_the_same(tmp_path: Path) -> None:
     config = curriculum()
-    undisturbed = lived(tmp_path / "whole", config)
+    undisturbed = run_through(tmp_path / "whole", config)
     events = len(list(read_journal(tmp_path / "whole" / "journal.jsonl")))
     for cut in range(2, events):
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            run_curriculum(a_life(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
-        record = lived(path, config)
+            run_curriculum(scalar_run(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
+        record = run_through(path, config)
         assert outcome(record) == outcome(undisturbed), f"killed after event {cut}"
 
 
 def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     config = curriculum(1)
-    undisturbed = lived(tmp_path / "whole", config)
+    undisturbed = run_through(tmp_path / "whole", config)
     for cut in range(1, 7):
 
         def die(step: int, cut: int = cut) -> None:
@@ -110,18 +120,18 @@ def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> No
 
         path = tmp_path / f"cut{cut}"
         with pytest.raises(Killed):
-            run_curriculum(a_life(path, config, ScalarWorld(die), Onlooker()))
+            run_curriculum(scalar_run(path, config, ScalarWorld(die), Onlooker()))
         world = ScalarWorld()
-        run_curriculum(a_life(path, config, world))
+        run_curriculum(scalar_run(path, config, world))
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert world.steps_done == (6 if cut <= 3 else 3)
 
 
 def test_ctrl_c_saves_at_the_end_of_the_step(tmp_path: Path) -> None:
     config = curriculum(1)
-    undisturbed = lived(tmp_path / "whole", config)
+    undisturbed = run_through(tmp_path / "whole", config)
     world = ScalarWorld()
-    life = a_life(tmp_path / "run", config, world)
+    life = scalar_run(tmp_path / "run", config, world)
 
     def press(step: int) -> None:
         if step == 4:
@@ -132,6 +142,6 @@ def test_ctrl_c_saves_at_the_end_of_the_step(tmp_path: Path) -> None:
         run_curriculum(life)
     assert record_of(tmp_path / "run").status == "interrupted"
     world = ScalarWorld()
-    run_curriculum(a_life(tmp_path / "run", config, world))
+    run_curriculum(scalar_run(tmp_path / "run", config, world))
     assert world.steps_done == 2
     assert outcome(record_of(tmp_path / "run")) == outcome(undisturbed)

@@ -28,7 +28,7 @@ from perdure.eval.scorecard import Scorecard
 from perdure.eval.statistics import wilson
 from tests.agent.scalar_world import near
 from tests.agent.test_loop import Onlooker
-from tests.agent.worlds.vision import test_vision_life as vision_life
+from tests.agent.worlds.vision import test_vision_run as vision_run
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
@@ -125,7 +125,7 @@ def task_of(name: str, answer: str) -> Task:
     return Task(name, items[:3], items[3:], near)
 
 
-def a_life(path: Path, config: Curriculum, answers: Sequence[str], *, strict: bool = False) -> Life:
+def scalar_run(path: Path, config: Curriculum, answers: Sequence[str], *, strict: bool = False) -> Life:
     tasks = tuple(task_of(stage.name, answer) for stage, answer in zip(config.stages, answers, strict=True))
     fresh = not path.exists()
     folder = create(path, {}) if fresh else RunFolder(path)
@@ -155,7 +155,7 @@ def record_of(path: Path) -> RunState:
 def test_prices_are_journaled_once(tmp_path: Path) -> None:
     # The policy's number is 0.0 now, which is right for the first task alone.
     config = curriculum((0.9, None, 0.9))
-    begin(a_life(tmp_path / "run", config, ["0.0", "0.0", "1.0"]))
+    begin(scalar_run(tmp_path / "run", config, ["0.0", "0.0", "1.0"]))
     prices = record_of(tmp_path / "run").prices
     assert [(one.stage, one.name, one.target) for one in prices] == [(1, "task0", 0.9), (3, "task2", 0.9)]
     assert [one.base_rate.value for one in prices] == [1.0, 0.0]
@@ -164,29 +164,29 @@ def test_prices_are_journaled_once(tmp_path: Path) -> None:
     assert prices[1].required_kl == pytest.approx(2.30259 / 3, abs=1e-5)
     assert prices[1].floor_interval is not None and prices[1].floor_interval[1] == pytest.approx(2.30259, abs=1e-5)
     lines = (tmp_path / "run" / "journal.jsonl").read_text()
-    begin(a_life(tmp_path / "run", config, ["0.0", "0.0", "1.0"]))
+    begin(scalar_run(tmp_path / "run", config, ["0.0", "0.0", "1.0"]))
     assert (tmp_path / "run" / "journal.jsonl").read_text() == lines
 
 
 def test_no_target_no_price(tmp_path: Path) -> None:
-    begin(a_life(tmp_path / "run", curriculum((None,)), ["1.0"], strict=True))
+    begin(scalar_run(tmp_path / "run", curriculum((None,)), ["1.0"], strict=True))
     assert record_of(tmp_path / "run").prices == ()
 
 
 def test_a_price_that_a_kill_lost_is_told_again(tmp_path: Path) -> None:
     config = curriculum()
-    begin(a_life(tmp_path / "run", config, ["0.0", "1.0"]))
+    begin(scalar_run(tmp_path / "run", config, ["0.0", "1.0"]))
     whole = record_of(tmp_path / "run").prices
     journal = tmp_path / "run" / "journal.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:-1]))
     assert len(record_of(tmp_path / "run").prices) == 1
-    begin(a_life(tmp_path / "run", config, ["0.0", "1.0"]))
+    begin(scalar_run(tmp_path / "run", config, ["0.0", "1.0"]))
     assert record_of(tmp_path / "run").prices == whole
 
 
-def test_a_strict_life_ends_before_any_training(tmp_path: Path) -> None:
+def test_a_strict_run_ends_before_any_training(tmp_path: Path) -> None:
     config = curriculum(prompts="task")
-    life = a_life(tmp_path / "run", config, ["1.0", "1.0"], strict=True)
+    life = scalar_run(tmp_path / "run", config, ["1.0", "1.0"], strict=True)
     with pytest.raises(GateError) as caught:
         begin(life)
     lines = str(caught.value).splitlines()
@@ -198,7 +198,7 @@ def test_a_strict_life_ends_before_any_training(tmp_path: Path) -> None:
     assert (record.status, len(record.prices), len(record.rows)) == ("refused", 2, 1)
     assert record.refusal == str(caught.value)
     with pytest.raises(GateError):
-        begin(a_life(tmp_path / "run", config, ["1.0", "1.0"], strict=True))
+        begin(scalar_run(tmp_path / "run", config, ["1.0", "1.0"], strict=True))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_strict_is_about_one_target_at_least() -> None:
     refuse_unpriced(curriculum((None, 0.9)))
 
 
-def test_a_life_of_which_nothing_can_be_told_is_refused() -> None:
+def test_a_run_of_which_nothing_can_be_told_is_refused() -> None:
     config = curriculum((0.9, None), prompts="task")
     told = price_stages(config, {1: rate(0.8)}, {"task0": (3, 3), "task1": (3, 3)})
     assert refusal(config, told) is None
@@ -235,25 +235,25 @@ def test_floor_gives_nothing_to_a_task_that_is_known() -> None:
 
 
 @pytest.mark.parametrize("event", [1, 3, 5])
-def test_a_strict_life_that_is_killed_is_strict_when_it_goes_on(tmp_path: Path, event: int) -> None:
+def test_a_strict_run_that_is_killed_is_strict_when_it_goes_on(tmp_path: Path, event: int) -> None:
     # Begun, a score of the base, the row of the base: all before the price of its one stage.
     budget = {"kl": 1e-4, "every": 3, "num_prompts": 40, "target_accuracy": 0.99}
-    config = vision_life.curriculum(budget=budget, stages=[{"name": "parity", "task": vision_life.images()}])
+    config = vision_run.curriculum(budget=budget, stages=[{"name": "parity", "task": vision_run.images()}])
     path = tmp_path / "run"
-    with pytest.raises(vision_life.Killed):
-        run_curriculum(start(config, path, vision_life.Onlooker(stop_at=event), strict=True))
+    with pytest.raises(vision_run.Killed):
+        run_curriculum(start(config, path, vision_run.Onlooker(stop_at=event), strict=True))
     assert record_of(path).prices == ()
     if event == 3:
         (path / "journal.jsonl").unlink()  # killed before its first line was written
     for _ in range(2):
         with pytest.raises(GateError, match="stage 1 needs at least"):
-            run_curriculum(resume(path, vision_life.Onlooker()))
+            run_curriculum(resume(path, vision_run.Onlooker()))
     assert not list((path / "stages").iterdir())
     assert read_json(path / "run.json")["strict"] is True
 
 
-def test_of_a_life_that_is_not_strict_nothing_is_said(tmp_path: Path) -> None:
-    config = vision_life.curriculum(stages=[{"name": "parity", "task": vision_life.images()}])
-    life = start(config, tmp_path / "run", vision_life.Onlooker())
+def test_of_a_run_that_is_not_strict_nothing_is_said(tmp_path: Path) -> None:
+    config = vision_run.curriculum(stages=[{"name": "parity", "task": vision_run.images()}])
+    life = start(config, tmp_path / "run", vision_run.Onlooker())
     assert not life.strict and "strict" not in read_json(tmp_path / "run" / "run.json")
-    assert not resume(tmp_path / "run", vision_life.Onlooker()).strict
+    assert not resume(tmp_path / "run", vision_run.Onlooker()).strict

@@ -19,9 +19,8 @@ from perdure.agent.trial import TrialRunner, at_full_rate
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.language.spec import LanguageSft
-from tests.agent.killing import life as tiny_life
-from tests.agent.killing import save_base
-from tests.agent.scalar_life import Killed, Onlooker, a_life, curriculum
+from tests.agent.killing import save_base, tiny_stream
+from tests.agent.scalar_run import Killed, Onlooker, curriculum, scalar_run
 from tests.agent.worlds.language.jobs import settings_of
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
@@ -37,7 +36,7 @@ def files(folder: RunFolder) -> list[str]:
 
 
 def scalar(path: Path, world: ScalarWorld) -> tuple[Life, TrialRunner]:
-    life = a_life(path, curriculum(train={"max_steps": 20}), world)
+    life = scalar_run(path, curriculum(train={"max_steps": 20}), world)
     return life, fork_of(life)
 
 
@@ -60,7 +59,7 @@ def test_a_trial_in_the_world_of_one_number(tmp_path: Path) -> None:
 
 def test_a_trial_measures_what_the_earlier_tasks_lose(tmp_path: Path) -> None:
     world = ScalarWorld()
-    life = a_life(tmp_path / "run", curriculum(train={"max_steps": 20}), world)
+    life = scalar_run(tmp_path / "run", curriculum(train={"max_steps": 20}), world)
     assert fork_of(life).attempt("sft", 2, 64, 3).lost is None
     world.policy.weight = 0.6
     # task0's answer is 0.6 and task1's 1.2; 6 steps go from the one to the other
@@ -72,7 +71,7 @@ def test_a_trial_measures_what_the_earlier_tasks_lose(tmp_path: Path) -> None:
 
 def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path) -> None:
     world = ScalarWorld()
-    life = a_life(tmp_path / "run", curriculum(train={"max_steps": 20}), world)
+    life = scalar_run(tmp_path / "run", curriculum(train={"max_steps": 20}), world)
     world.policy.weight = 0.6
     fork = fork_of(life, 2)
     assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
@@ -84,7 +83,7 @@ def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path)
 
 
 def test_earlier_tasks_count_in_equal_parts_also_where_one_has_few_items(tmp_path: Path) -> None:
-    life = a_life(tmp_path / "run", curriculum(3, train={"max_steps": 20}), ScalarWorld())
+    life = scalar_run(tmp_path / "run", curriculum(3, train={"max_steps": 20}), ScalarWorld())
     first, second, third = life.tasks
     item = first.train[0]
     # ten items of the first, three of the second; the policy, at 0, has the first alone right
@@ -142,7 +141,7 @@ def test_killed_in_a_trial_it_is_made_again_with_the_same_result(tmp_path: Path)
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "checkpoints" / "last.json").write_text("[3, 0.3, null]")
     world = ScalarWorld()
-    resumed = a_life(tmp_path / "cut", life.curriculum, world)
+    resumed = scalar_run(tmp_path / "cut", life.curriculum, world)
     again = TrialRunner(resumed, 1, fork.stage, fork.task, fork.cap, 0.0).attempt("sft", 6, 64, 3)
     assert (again.after, again.kl, again.steps) == (whole.after, whole.kl, whole.steps)
     assert not folder.exists() and world.policy.weight == 0
@@ -202,7 +201,7 @@ def test_a_trial_leaves_no_trace_in_the_language_world(tmp_path: Path) -> None:
     save_base(tmp_path / "base")
     task = {"type": "python", "path": "tests.agent.killing:toy"}
     stages = [{"name": "only", "task": task}]
-    life = start(tiny_life(tmp_path / "base", stages=stages), tmp_path / "run", Onlooker())
+    life = start(tiny_stream(tmp_path / "base", stages=stages), tmp_path / "run", Onlooker())
     begin(life)
     fork = fork_of(life)
     policy, left = life.world.policy.fingerprint(), files(life.folder)

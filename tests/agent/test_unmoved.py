@@ -15,7 +15,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
 from perdure.curriculum.file.reader import read_curriculum
-from tests.agent.scalar_life import Onlooker
+from tests.agent.scalar_run import Onlooker
 from tests.bench.unmoved import cells
 
 KL: dict[str, list[float]] = {

@@ -1,8 +1,8 @@
 """Methods and strategies against each other over several streams: `python -m tests.bench.contest SWEEP…`, as Markdown.
 
 Each SWEEP is one stream's, and several of one name are pooled: the arms are methods, those named in `STRATEGIES` are
-strategies, and every arm has lived the same seeds, each once. A seed is the unit of every interval (Student's, 95 %),
-and two arms are compared seed by seed. A mean over fewer lives than the arm's says over how many.
+strategies, and every arm has run the same seeds, each once. A seed is the unit of every interval (Student's, 95 %),
+and two arms are compared seed by seed. A mean over fewer runs than the arm's says over how many.
 """
 
 import sys
@@ -27,7 +27,7 @@ Stream = Mapping[str, Seeds]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The last row of every life of a sweep that is done, and in it `learned`, the mean of R[j, j] over its stages."""
+    """The last row of every run of a sweep that is done, and in it `learned`, the mean of R[j, j] over its stages."""
     folder = SweepFolder(path)
     described = read_description(folder)
     table = collect(folder, [cell["id"] for cell in described["cells"]], described["name"])
@@ -36,7 +36,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def learned(rows: Sequence[Mapping[str, Any]], cell: str) -> float:
-    """The mean over the stages of a life of the accuracy on the stage's own task, right after it."""
+    """The mean over the stages of a run of the accuracy on the stage's own task, right after it."""
     own = [row["accuracy"] for row in rows if row["cell"] == cell]
     return float(sum(own) / len(own))
 
@@ -50,13 +50,13 @@ def scores(rows: Sequence[Mapping[str, Any]], what: str = SCORE) -> Stream:
 
 
 def refuse_twice(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a stream in which an arm has lived a seed more than once: no figure says which of the lives it is.
+    """Refuse a stream in which an arm has run a seed more than once: no figure says which of the runs it is.
 
     Raises:
         DataError: it has; each such arm and seed is named.
     """
-    lived = Counter((str(row["method"]), int(row["seed"])) for row in rows)
-    twice = [f"{arm} at seed {seed} ({count} lives)" for (arm, seed), count in sorted(lived.items()) if count > 1]
+    counts = Counter((str(row["method"]), int(row["seed"])) for row in rows)
+    twice = [f"{arm} at seed {seed} ({count} runs)" for (arm, seed), count in sorted(counts.items()) if count > 1]
     if twice:
         raise DataError(
             f"stream {name!r}: {', '.join(twice)}. An arm may live a seed once: name a sweep once, and leave out one "
@@ -69,9 +69,9 @@ def difference(one: Seeds, other: Seeds) -> Mean:
     return mean_over_runs([one[seed] - other[seed] for seed in one if seed in other])
 
 
-def less(one: Seeds, other: Seeds, lives: int | None = None) -> str:
-    """The difference in words, with its number where it is below `lives`, or the seeds of the arm that has more."""
-    return words(difference(one, other), max(len(one), len(other)) if lives is None else lives)
+def less(one: Seeds, other: Seeds, runs: int | None = None) -> str:
+    """The difference in words, with its number where it is below `runs`, or the seeds of the arm that has more."""
+    return words(difference(one, other), max(len(one), len(other)) if runs is None else runs)
 
 
 def best_fixed(stream: Stream) -> str:
@@ -83,7 +83,7 @@ def best_fixed(stream: Stream) -> str:
 
 
 def over_streams(streams: Sequence[Stream]) -> Stream:
-    """The mean over streams of each arm that lived in all of them, by the seeds that all have."""
+    """The mean over streams of each arm that run in all of them, by the seeds that all have."""
     arms = [arm for arm in streams[0] if all(arm in stream for stream in streams)]
     return {
         arm: {
@@ -95,17 +95,17 @@ def over_streams(streams: Sequence[Stream]) -> Stream:
     }
 
 
-def words(figure: Mean, lives: int) -> str:
-    """`0.948 [0.931, 0.965]`; with `(n 3)` where only three of the `lives` tell it, `n/a` where none does."""
+def words(figure: Mean, runs: int) -> str:
+    """`0.948 [0.931, 0.965]`; with `(n 3)` where only three of the `runs` tell it, `n/a` where none does."""
     if figure.value is None:
         return "n/a"
     interval = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
-    return f"{figure.value:.3f}{interval}{f' (n {figure.n})' if figure.n < lives else ''}"
+    return f"{figure.value:.3f}{interval}{f' (n {figure.n})' if figure.n < runs else ''}"
 
 
 def stream_page(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One stream: the table of all arms by falling average accuracy, and its strategies against the best fixed one."""
-    head = ["arm", "n", *(one.replace("_", " ") for one in RUN_FIGURES), "learned"]
+    head = ["arm", "n", *(one.replace("life", "run").replace("_", " ") for one in RUN_FIGURES), "learned"]
     lines = [f"### {name}", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     table = sorted(by_method(rows), key=lambda line: -(line.lives[SCORE].value or 0.0))
     for line in table:

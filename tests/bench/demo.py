@@ -1,4 +1,4 @@
-"""The demo: a whole life on the built-in model."""
+"""The demo: a whole run on the built-in model."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""The simulator as an environment: how many stages and lives one thread lives in a second."""
+"""The simulator as an environment: how many stages and runs one thread runs in a second."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CURRICULUM = "stream-gym"
 
 
 @dataclass(frozen=True)
-class LifeTimes:
+class RunTimes:
     """Seconds of a reset, and of each stage after it."""
 
     reset: float
@@ -22,28 +22,28 @@ class LifeTimes:
 
 
 def measure(_: Options) -> Report:
-    """As many lives as there are methods, after one that loads the libraries and makes the base."""
+    """As many runs as there are methods, after one that loads the libraries and makes the base."""
     torch.set_num_threads(1)
     env = gymnasium.make("perdure.agent.environment:Stream-v0", curriculum=CURRICULUM)
     methods: tuple[str, ...] = env.unwrapped.methods  # type: ignore[attr-defined]
-    timed_life(env, len(methods))
-    lives = [timed_life(env, index) for index in range(len(methods))]
+    timed_run(env, len(methods))
+    runs = [timed_run(env, index) for index in range(len(methods))]
     env.close()
-    stages = Series(tuple(len(life.stages) / sum(life.stages) for life in lives), "/s")
-    whole = Series(tuple(1 / (life.reset + sum(life.stages)) for life in lives), "/s")
-    number = len(lives[0].stages)
+    stages = Series(tuple(len(one.stages) / sum(one.stages) for one in runs), "/s")
+    whole = Series(tuple(1 / (one.reset + sum(one.stages)) for one in runs), "/s")
+    number = len(runs[0].stages)
     # Half a second a stage, and as much for a reset.
     figures = (
         alone("stages", stages, Target("at least", 2, "/s")),
-        alone(f"lives of {number} stages", whole, Target("at least", 2 / (number + 1), "/s")),
+        alone(f"runs of {number} stages", whole, Target("at least", 2 / (number + 1), "/s")),
     )
     return Report(figures, (_note(methods),))
 
 
-def timed_life(env: gymnasium.Env[Any, Any], index: int) -> LifeTimes:
-    """A life at the seed `index`. Its stages take the methods in turn, from that one on, and all of the budget left.
+def timed_run(env: gymnasium.Env[Any, Any], index: int) -> RunTimes:
+    """A run at the seed `index`. Its stages take the methods in turn, from that one on, and all of the budget left.
 
-    Over as many lives as there are methods, each stage is lived once by each.
+    Over as many runs as there are methods, each stage is run once by each.
     """
     stream: Any = env.unwrapped
     last = time.perf_counter()
@@ -54,13 +54,13 @@ def timed_life(env: gymnasium.Env[Any, Any], index: int) -> LifeTimes:
         last = time.perf_counter()
         _, _, over, _, _ = env.step(action)
         stages.append(time.perf_counter() - last)
-    return LifeTimes(reset, tuple(stages))
+    return RunTimes(reset, tuple(stages))
 
 
 def _note(methods: tuple[str, ...]) -> str:
     return (
-        f"`gymnasium.make` on `{CURRICULUM}`, by one thread, in {len(methods)} lives after a first one. Each stage is "
-        f"lived once by each method ({', '.join(methods)}), or by another where that method cannot learn it. A life "
+        f"`gymnasium.make` on `{CURRICULUM}`, by one thread, in {len(methods)} runs after a first one. Each stage is "
+        f"run once by each method ({', '.join(methods)}), or by another where that method cannot learn it. A run "
         "includes its reset, in which the tasks are built and the base is scored; a stage includes its training, "
         "readings, scores and files."
     )

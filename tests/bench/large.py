@@ -9,9 +9,9 @@ from typing import Any
 from perdure.curriculum.worlds.build import build_task
 from tests.bench.bare import count_parameters
 from tests.bench.figures import Options
-from tests.bench.lives import StageTimes
 from tests.bench.material import STAGE, bare_arguments, bare_rows, large_curriculum, save_large_model
 from tests.bench.processes import run_json
+from tests.bench.runs import StageTimes
 
 STEPS = 21
 """A reading and a snapshot come after step 20, the default."""
@@ -47,13 +47,13 @@ def train_both(options: Options, *, train: dict[str, Any], budget: dict[str, Any
         if options.model is None:
             save_large_model(model)
         curriculum = large_curriculum(model.absolute(), options.threads, train, budget)
-        lived = run_json(
-            ["-m", "tests.bench.lives"],
+        run_through = run_json(
+            ["-m", "tests.bench.runs"],
             {"curriculum": curriculum.model_dump(mode="json"), "folder": str(folder / "run")},
             folder,
         )
-        peak = lived.pop("peak")
-        times = StageTimes(**lived)
+        peak = run_through.pop("peak")
+        times = StageTimes(**run_through)
         bare = run_json([Path(__file__).with_name("bare.py")], _bare_job(curriculum, times.threads, folder), folder)
         weights = "random weights" if options.model is None else "the weights given"
         name = f"{count_parameters(model) / 1e6:.0f} M parameters, {weights}"

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from perdure.budget.config import BudgetConfig
 from tests.bench.figures import Figure, Options, Report, Series, Target, against
 from tests.bench.large import large_pair
-from tests.bench.lives import StageTimes, timed_life
 from tests.bench.material import tiny_curriculum
+from tests.bench.runs import StageTimes, timed_run
 from tests.bench.small import SIZES, small_pairs
 
 METHODS: tuple[str, ...] = ("sft", "rl", "chord")
@@ -26,7 +26,7 @@ NOTE = (
 
 def measure(options: Options) -> Report:
     """The built-in model by every method, and a large one by SFT."""
-    figures = [_figure(f"{method}, builtin:tiny", small_pairs(method).lives) for method in METHODS]
+    figures = [_figure(f"{method}, builtin:tiny", small_pairs(method).runs) for method in METHODS]
     figures.append(_figure("sft, builtin:tiny, third task", [_third_stage()]))
     pair = large_pair(options)
     return Report((*figures, _figure(f"sft, {pair.name}", [pair.times])), (NOTE,))
@@ -35,10 +35,10 @@ def measure(options: Options) -> Report:
 def _third_stage() -> StageTimes:
     curriculum = tiny_curriculum("sft", steps=SIZES["sft"].steps, earlier=("shift_letters", "word_starting"))
     with TemporaryDirectory() as scratch:
-        return timed_life(curriculum, Path(scratch) / "run")
+        return timed_run(curriculum, Path(scratch) / "run")
 
 
-def _figure(name: str, lives: Sequence[StageTimes]) -> Figure:
-    intervals = [interval for life in lives for interval in life.intervals(BUDGET.every)]
+def _figure(name: str, runs: Sequence[StageTimes]) -> Figure:
+    intervals = [interval for one in runs for interval in one.intervals(BUDGET.every)]
     monitor, training = zip(*intervals, strict=True)
     return against(name, Series(monitor, "s"), Series(training, "s"), TARGET)

@@ -51,8 +51,8 @@ def measure(_: Options) -> Report:
 def _note(scores: dict[str, Any], preparing: float) -> str:
     listed = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
     return (
-        "perdure's side is what one scorecard costs within a life: the model is in memory and the tasks are prepared, "
-        f"which takes {preparing:.1f} s once a life, the import of lm-eval included. The other side is one call of "
+        "perdure's side is what one scorecard costs within a run: the model is in memory and the tasks are prepared, "
+        f"which takes {preparing:.1f} s once a run, the import of lm-eval included. The other side is one call of "
         f"`python -m lm_eval`, with the same batch size ({BATCH}), offline. The scores were equal: {listed}."
     )
 

@@ -16,8 +16,8 @@ from perdure.agent.worlds.language.loading import load_policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.build import build_task
 from tests.bench.bare import digest, train
-from tests.bench.lives import StageTimes, timed_life
 from tests.bench.material import STAGE, bare_arguments, bare_rows, tiny_curriculum
+from tests.bench.runs import StageTimes, timed_run
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SmallPairs:
     """Seconds of the bare script's updates and the times of perdure's; `chord` has no bare script."""
 
     bare: tuple[float, ...]
-    lives: tuple[StageTimes, ...]
+    runs: tuple[StageTimes, ...]
     same_weights: bool
 
 
@@ -45,7 +45,7 @@ def small_pairs(method: str) -> SmallPairs:
     """Train both, first one and then the other."""
     size = SIZES[method]
     curriculum = tiny_curriculum(method, steps=size.steps)
-    bare, lives, hashes = [], [], set()
+    bare, runs, hashes = [], [], set()
     for _ in range(size.repeats):
         with TemporaryDirectory() as scratch:
             if method != "chord":
@@ -53,9 +53,9 @@ def small_pairs(method: str) -> SmallPairs:
                 bare.append(seconds)
                 hashes.add(sha256)
             gc.collect()
-            lives.append(timed_life(curriculum, Path(scratch) / "run"))
-            hashes.add(lives[-1].sha256)
-    return SmallPairs(tuple(bare), tuple(lives), len(hashes) == 1)
+            runs.append(timed_run(curriculum, Path(scratch) / "run"))
+            hashes.add(runs[-1].sha256)
+    return SmallPairs(tuple(bare), tuple(runs), len(hashes) == 1)
 
 
 def _bare(curriculum: Curriculum, method: str, folder: Path) -> tuple[float, str]:

@@ -23,7 +23,7 @@ def measure(options: Options) -> Report:
     figures, same = [], []
     for method in METHODS:
         pairs = small_pairs(method)
-        figures.append(_figure(f"{method}, builtin:tiny", [life.update for life in pairs.lives], pairs.bare))
+        figures.append(_figure(f"{method}, builtin:tiny", [one.update for one in pairs.runs], pairs.bare))
         same.append(pairs.same_weights)
     pair = large_pair(options)
     figures.append(_figure(f"sft, {pair.name}", [pair.times.update], [pair.bare_seconds]))

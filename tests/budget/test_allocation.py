@@ -15,7 +15,7 @@ def cap(allocation: str = "greedy", *, kl: float = 1.0, fraction: float = 0.5, *
     return stage_cap(config, **({"spent": 0.2, "stage": 2, "stages": 5} | more))  # type: ignore[arg-type]
 
 
-def test_greedy_is_the_cap_of_the_life() -> None:
+def test_greedy_is_the_cap_of_the_run() -> None:
     assert cap("greedy") == 1.0
 
 
@@ -53,7 +53,7 @@ def test_the_share_of_a_strategy_overrules() -> None:
 
 
 @pytest.mark.parametrize("spent", [1.0, 1.5, math.inf, math.nan])
-def test_where_nothing_is_left_it_is_the_cap_of_the_life(spent: float) -> None:
+def test_where_nothing_is_left_it_is_the_cap_of_the_run(spent: float) -> None:
     assert cap("even", spent=spent) == 1.0
 
 
@@ -69,7 +69,7 @@ positive = st.floats(1e-300, 1e300)
     share=st.none() | st.floats(-1, 2),
     floors=st.lists(st.none() | st.floats(0, 1e300), max_size=20),
 )
-def test_never_above_the_life_and_never_below_what_is_spent(
+def test_never_above_the_run_and_never_below_what_is_spent(
     allocation: str,
     kl: float,
     fraction: float,

@@ -109,7 +109,7 @@ def test_a_state_above_the_cap_is_accepted_where_the_cap_is_not_held(enforce: st
     assert not monitor.accepts(read(math.inf, enforce=enforce)[1])
 
 
-def test_the_cap_of_a_stage_holds_in_place_of_that_of_the_life() -> None:
+def test_the_cap_of_a_stage_holds_in_place_of_that_of_the_run() -> None:
     monitor, reading = read(0.5)
     assert (reading.cap, reading.left) == (1.0, 0.5)
     held = monitor.read(7, ["a", "b"], 0.4)

@@ -88,7 +88,7 @@ def test_what_is_left_by_hand() -> None:
     assert stage_caps(budget(allocation="remaining", fraction=0.5), [0.2, 0.3], floors[:2]) == pytest.approx(
         [0.5, 0.55]
     )
-    # More was needed before than there is: nothing is left, and the cap is that of the life.
+    # More was needed before than there is: nothing is left, and the cap is that of the run.
     assert stage_caps(budget(), [5.0, 4.0], floors[:2]) == [1.0, 1.0]
 
 

@@ -80,7 +80,7 @@ def test_zipped_axes_go_side_by_side(write: Write) -> None:
     ]
 
 
-def test_without_seeds_or_axes_there_is_the_curriculums_own_life(write: Write) -> None:
+def test_without_seeds_or_axes_there_is_the_curriculums_own_run(write: Write) -> None:
     (cell,) = read_sweep(write("curriculum: base.yaml\n"), ["seed=7"]).cells
     assert (cell.seed, cell.curriculum.seed, dict(cell.values), cell.arm) == (7, 7, {}, None)
 
@@ -237,7 +237,7 @@ def test_there_are_as_many_points_as_the_lengths_say(lengths: list[int], seeds: 
 
 
 def test_an_axis_may_cross_a_switch_with_what_hangs_on_it(write: Write) -> None:
-    """`penalty` has no effect beside `stop`, and a product of both is lived all the same."""
+    """`penalty` has no effect beside `stop`, and a product of both is run all the same."""
     before, _, _ = GRID.partition("axes:")
     text = before + (
         "axes:\n  - {path: budget.enforce, values: [stop, [penalty, project]]}\n"

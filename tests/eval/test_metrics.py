@@ -1,4 +1,4 @@
-"""The metrics of a life, derived by hand, and what must hold for every matrix."""
+"""The metrics of a run, derived by hand, and what must hold for every matrix."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_the_base_does_not_count_as_a_best() -> None:
     assert m.all_metrics([[0.9, 0.0], [0.5, 0.0], [0.4, 0.0]])["forgetting"] == pytest.approx(0.1)
 
 
-def test_a_life_of_two_stages_done_of_three_is_a_life_of_two() -> None:
+def test_a_run_of_two_stages_done_of_three_is_a_run_of_two() -> None:
     partial = [*R[:3], [NAN] * 3]
     two = [row[:2] for row in R[:3]]
     assert m.all_metrics(partial, [*B[:3], [NAN] * 2]) == m.all_metrics(two, B[:3])
@@ -79,28 +79,28 @@ def test_every_metric_has_a_formula() -> None:
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> np.ndarray:
+def matrices(draw: st.DrawFn) -> np.ndarray:
     stages = draw(st.integers(2, 5))
     return draw(arrays(float, (stages + 1, stages), elements=st.floats(0, 1)))
 
 
-@given(lives())
-def test_forgetting_is_at_least_minus_backward_transfer(life: np.ndarray) -> None:
+@given(matrices())
+def test_forgetting_is_at_least_minus_backward_transfer(matrix: np.ndarray) -> None:
     # the best since learning is at least the score when learned
-    assert m.all_metrics(life)["forgetting"] >= -m.all_metrics(life)["backward_transfer"] - 1e-12
+    assert m.all_metrics(matrix)["forgetting"] >= -m.all_metrics(matrix)["backward_transfer"] - 1e-12
 
 
-@given(lives(), st.floats(0, 1))
-def test_a_life_in_which_nothing_changes(life: np.ndarray, level: float) -> None:
-    still = np.full_like(life, level)
+@given(matrices(), st.floats(0, 1))
+def test_a_run_in_which_nothing_changes(matrix: np.ndarray, level: float) -> None:
+    still = np.full_like(matrix, level)
     values = m.all_metrics(still, still)
     assert values.pop("average_accuracy") == pytest.approx(level)
     assert list(values.values()) == pytest.approx([0, 0, 0, 0])
 
 
-@given(lives())
-def test_one_added_to_every_score_moves_only_the_average(life: np.ndarray) -> None:
-    before, after = m.all_metrics(life, life), m.all_metrics(life + 1, life + 1)
+@given(matrices())
+def test_one_added_to_every_score_moves_only_the_average(matrix: np.ndarray) -> None:
+    before, after = m.all_metrics(matrix, matrix), m.all_metrics(matrix + 1, matrix + 1)
     assert after.pop("average_accuracy") == pytest.approx(before.pop("average_accuracy") + 1)
     assert list(after.values()) == pytest.approx(list(before.values()), abs=1e-9)
 

@@ -23,9 +23,8 @@ from perdure.agent.setup import resume, start
 from perdure.budget.estimate import Estimate
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.registry import spec_of
-from tests.agent.killing import life as killed_life
-from tests.agent.killing import save_base
-from tests.agent.scalar_life import Always, Killed, Onlooker, a_life, curriculum, in_memory, record_of
+from tests.agent.killing import save_base, tiny_stream
+from tests.agent.scalar_run import Always, Killed, Onlooker, curriculum, in_memory, record_of, scalar_run
 from tests.agent.worlds.language.tiny_world import toy_task
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
@@ -89,7 +88,7 @@ def held_again(life: Life, record: RunState) -> None:
 
 @dataclass(frozen=True)
 class Stream:
-    """A random life in the world of one number; it is killed after these many events, once or more."""
+    """A random run in the world of one number; it is killed after these many events, once or more."""
 
     methods: tuple[str | None, ...]
     rate: float
@@ -150,7 +149,7 @@ def streams(draw: st.DrawFn, enforce: Any) -> Stream:
     )
 
 
-def lived_through(begin: Callable[[Onlooker], Life], cuts: Sequence[int]) -> Life:
+def run_through_kills(begin: Callable[[Onlooker], Life], cuts: Sequence[int]) -> Life:
     """Killed after so many events, as often as there are cuts that it comes to, and taken up again each time."""
     for cut in (*cuts, None):
         life = begin(Onlooker(cut))
@@ -169,7 +168,9 @@ def test_no_stage_of_a_random_stream_ends_above_its_cap(enforce: Any) -> None:
     def holds(stream: Stream) -> None:
         with in_memory() as folder:
             path, always = folder / "run", Always(share=stream.share)
-            life = lived_through(lambda view: a_life(path, stream.config, stream.world, view, always), stream.cuts)
+            life = run_through_kills(
+                lambda view: scalar_run(path, stream.config, stream.world, view, always), stream.cuts
+            )
             held_again(life, record_of(path))
 
     holds()
@@ -212,7 +213,7 @@ def vision_curricula(draw: st.DrawFn) -> Curriculum:
 @given(vision_curricula(), st.lists(st.integers(2, 40), max_size=2))
 def test_no_stage_of_the_vision_world_ends_above_its_cap(config: Curriculum, cuts: list[int]) -> None:
     with in_memory() as folder:
-        life = lived_through(lambda view: begun(config, folder / "run", view), cuts)
+        life = run_through_kills(lambda view: begun(config, folder / "run", view), cuts)
         held_again(life, record_of(folder / "run"))
 
 
@@ -249,7 +250,7 @@ def test_no_stage_of_the_language_world_ends_above_its_cap(
 ) -> None:
     toy = {"type": "python", "path": "tests.agent.killing:toy", "args": {"size": 8}}
     pairs = enumerate(zip(methods, rates, strict=True))
-    config = killed_life(
+    config = tiny_stream(
         base,
         model={"model_name_or_path": str(base), "device": "cpu", "lora": lora},
         budget={
@@ -269,7 +270,7 @@ def test_no_stage_of_the_language_world_ends_above_its_cap(
         benchmarks=[],
     )
     with in_memory() as folder:
-        life = lived_through(lambda view: begun(config, folder / "run", view), cuts)
+        life = run_through_kills(lambda view: begun(config, folder / "run", view), cuts)
         record = record_of(folder / "run")
         held_again(life, record)
         # or the test would show nothing

@@ -1,4 +1,4 @@
-"""What a stage of a life may take, from its journal's prices and the reading that it is entered with."""
+"""What a stage of a run may take, from its journal's prices and the reading that it is entered with."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from perdure.agent.run.state import RunState
 from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Reading
 from perdure.budget.price import StagePrice
-from tests.agent.scalar_life import curriculum
+from tests.agent.scalar_run import curriculum
 
 
 def entered(kl: float, bound: float) -> Reading:

@@ -47,7 +47,7 @@ def test_a_race_is_a_table(tmp_path: Path) -> None:
     assert len(race_table(found)) == 2 + len(found)
 
 
-def test_the_best_value_stands_first_and_differences_are_of_the_same_life() -> None:
+def test_the_best_value_stands_first_and_differences_are_of_the_same_run() -> None:
     def ended(value: float) -> RaceResult:
         return RaceResult(value, 0.5, 0.0, 0.1, 1.0)
 

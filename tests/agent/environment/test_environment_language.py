@@ -8,14 +8,14 @@ import pytest
 from perdure.agent.environment.stream import Stream
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
-from tests.agent.killing import life, save_base
+from tests.agent.killing import save_base, tiny_stream
 
 pytestmark = pytest.mark.xdist_group("trl")
 
 
-def test_a_life_of_a_language_model_is_an_episode(tmp_path: Path) -> None:
+def test_a_run_of_a_language_model_is_an_episode(tmp_path: Path) -> None:
     save_base(tmp_path / "base")
-    curriculum = life(tmp_path / "base")
+    curriculum = tiny_stream(tmp_path / "base")
     env = Stream(curriculum, methods=["rl", "sft"], folder=tmp_path)
     ends = []
     for _ in range(2):
@@ -31,21 +31,21 @@ def test_a_life_of_a_language_model_is_an_episode(tmp_path: Path) -> None:
     assert info["method"] == "sft"
 
 
-def test_a_fresh_adapter_is_that_of_the_life_and_not_of_the_one_before(tmp_path: Path) -> None:
-    # An adapter is drawn from the life's seed, and the base without it is the same for all.
+def test_a_fresh_adapter_is_that_of_the_run_and_not_of_the_one_before(tmp_path: Path) -> None:
+    # An adapter is drawn from the run's seed, and the base without it is the same for all.
     save_base(tmp_path / "base")
     model = {"model_name_or_path": str(tmp_path / "base"), "device": "cpu", "lora": {"r": 2, "lora_alpha": 4}}
-    curriculum = life(tmp_path / "base", model=model, benchmarks=[])
+    curriculum = tiny_stream(tmp_path / "base", model=model, benchmarks=[])
     curriculum = curriculum.model_copy(update={"stages": curriculum.stages[:1]})
 
-    def lived(env: Stream, seed: int, name: str) -> list[str | None]:
+    def run_through(env: Stream, seed: int, name: str) -> list[str | None]:
         env.reset(seed=seed, options={"keep": tmp_path / name})
         env.step(np.array([0, 2]))
         return [row.weights_sha256 for row in read_state(read_journal(tmp_path / name / "journal.jsonl")).rows]
 
     env = Stream(curriculum, methods=["sft"], folder=tmp_path)
-    one, two = lived(env, 1, "one"), lived(env, 2, "two")
+    one, two = run_through(env, 1, "one"), run_through(env, 2, "two")
     fresh = Stream(curriculum, methods=["sft"], folder=tmp_path)
-    assert two == lived(fresh, 2, "fresh")
+    assert two == run_through(fresh, 2, "fresh")
     assert one[0] != two[0]
-    assert lived(env, 1, "again") == one
+    assert run_through(env, 1, "again") == one

@@ -1,4 +1,4 @@
-"""What a stage is worth, by hand; and that the rewards of a life add up to what they are said to add up to."""
+"""What a stage is worth, by hand; and that the rewards of a run add up to what they are said to add up to."""
 
 import numpy as np
 import pytest
@@ -34,14 +34,14 @@ def test_gain_and_forgetting_are_told_apart() -> None:
     assert parts.reward(weights(2, 3, 4)) == pytest.approx(1 / 3 - 0.3 + 0.2)
 
 
-def test_a_life_without_benchmarks_drops_none() -> None:
+def test_a_run_without_benchmarks_drops_none() -> None:
     found = reward_parts(scores(a=0.0), scores(a=1.0), earlier=[], later=["a"], benchmarks=[])
     values = (found.gain, found.forgetting, found.benchmark_drop)
     assert found == RewardParts(1.0, 0.0, 0.0) or values == (1.0, 0.0, 0.0)
 
 
 @given(st.integers(1, 5), st.integers(0, 3), st.integers(0, 10**6))
-def test_the_rewards_of_a_life_are_the_rise_of_accuracy_less_the_benchmark_drop(
+def test_the_rewards_of_a_run_are_the_rise_of_accuracy_less_the_benchmark_drop(
     stages: int, benchmarks: int, seed: int
 ) -> None:
     table = np.random.default_rng(seed).random((stages + 1, stages + benchmarks))

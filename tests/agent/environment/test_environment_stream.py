@@ -36,7 +36,7 @@ def env(tmp_path: Path) -> Iterator[Stream]:
     made.close()
 
 
-def lived(
+def run_through(
     env: Stream, seed: int, actions: Sequence[tuple[int, int]] = ACTIONS, **options: Any
 ) -> tuple[list[ObservationVector], list[float], list[dict[str, Any]]]:
     observation, info = env.reset(seed=seed, options=options)
@@ -57,15 +57,15 @@ def test_it_keeps_the_contract_of_gymnasium(env: Stream) -> None:
     check_env(env)
 
 
-def test_the_same_seed_and_actions_give_the_same_life_whatever_was_lived_before(env: Stream, tmp_path: Path) -> None:
-    first, first_rewards, first_told = lived(env, 3)
-    lived(env, 4, [(2, 2), (2, 2), (2, 2)])
+def test_the_same_seed_and_actions_give_the_same_run_whatever_was_run_before(env: Stream, tmp_path: Path) -> None:
+    first, first_rewards, first_told = run_through(env, 3)
+    run_through(env, 4, [(2, 2), (2, 2), (2, 2)])
     for again in (env, Stream(toy(), methods=METHODS, folder=tmp_path)):
-        seen, rewards, told = lived(again, 3)
+        seen, rewards, told = run_through(again, 3)
         np.testing.assert_array_equal(np.stack(seen), np.stack(first))
         assert rewards == first_rewards
         assert [one["scores"] for one in told] == [one["scores"] for one in first_told]
-    other, _, _ = lived(env, 5)
+    other, _, _ = run_through(env, 5)
     assert not np.array_equal(np.stack(other), np.stack(first))
 
 
@@ -85,7 +85,7 @@ class Repeating:
 def test_an_episode_is_a_run(env: Stream, tmp_path: Path) -> None:
     # The same decisions by a strategy in a run end with the same weights, and the strategy sees what a learner saw.
     SEEN.clear()
-    seen, _, _ = lived(env, 3, keep=tmp_path / "kept")
+    seen, _, _ = run_through(env, 3, keep=tmp_path / "kept")
     strategy = PythonStrategy(type="python", path=f"{__name__}:Repeating")
     run_curriculum(Episodes().start(episode(with_strategy(strategy, toy()), 3, shuffle=False), tmp_path / "run"))
     kept, run = record_of(tmp_path / "kept"), record_of(tmp_path / "run")
@@ -97,7 +97,7 @@ def test_an_episode_is_a_run(env: Stream, tmp_path: Path) -> None:
 
 
 def test_the_observation_says_what_happened(env: Stream, tmp_path: Path) -> None:
-    seen, rewards, told = lived(env, 3, keep=tmp_path / "kept")
+    seen, rewards, told = run_through(env, 3, keep=tmp_path / "kept")
     rows = record_of(tmp_path / "kept").rows
     entries = [dict(zip(NAMES, map(float, one), strict=True)) for one in seen]
     assert told[0]["names"] == tuple(NAMES)
@@ -116,7 +116,7 @@ def test_the_observation_says_what_happened(env: Stream, tmp_path: Path) -> None
 
 
 def test_a_method_that_cannot_learn_the_task_is_replaced_and_noted(env: Stream, tmp_path: Path) -> None:
-    _, _, told = lived(env, 3, keep=tmp_path / "kept")
+    _, _, told = run_through(env, 3, keep=tmp_path / "kept")
     assert [one["method"] for one in told[1:]] == ["sft", "rl", "rl"]
     assert [one["replaced"] for one in told[1:]] == [None, None, "sft"]
     masks = [one["action_mask"] for one in told]
@@ -130,15 +130,15 @@ def test_a_method_that_cannot_learn_the_task_is_replaced_and_noted(env: Stream, 
 
 
 def test_the_weights_of_the_reward_are_the_curriculums_and_arguments_win(env: Stream, tmp_path: Path) -> None:
-    _, _, told = lived(env, 3)
+    _, _, told = run_through(env, 3)
     own = toy(environment={"gain_weight": 2.0, "forgetting_weight": 9.0})
     weighted = Stream(own, methods=METHODS, folder=tmp_path, forgetting_weight=0.5, benchmark_weight=3)
-    _, rewards, _ = lived(weighted, 3)
+    _, rewards, _ = run_through(weighted, 3)
     expected = [2 * one["gain"] - 0.5 * one["forgetting"] - 3 * one["benchmark_drop"] for one in told[1:]]
     assert rewards == pytest.approx(expected)
 
 
-def test_a_shuffled_life_has_an_order_of_its_own(tmp_path: Path) -> None:
+def test_a_shuffled_run_has_an_order_of_its_own(tmp_path: Path) -> None:
     env = Stream(toy(), methods=METHODS, folder=tmp_path, shuffle=True)
     orders = [env.reset(seed=seed)[1]["stages"] for seed in range(6)]
     assert len(set(orders)) > 1
@@ -157,7 +157,7 @@ def test_no_run_folder_stays_unless_it_is_kept(env: Stream, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_a_kept_life_that_was_not_finished_says_why_it_cannot_go_on(env: Stream, tmp_path: Path) -> None:
+def test_a_kept_run_that_was_not_finished_says_why_it_cannot_go_on(env: Stream, tmp_path: Path) -> None:
     env.reset(seed=3, options={"keep": tmp_path / "kept"})
     env.step(np.array([0, 2]))
     env.close()
@@ -169,7 +169,7 @@ def test_a_kept_life_that_was_not_finished_says_why_it_cannot_go_on(env: Stream,
 def test_what_makes_no_sense_is_refused(env: Stream, tmp_path: Path) -> None:
     with pytest.raises(ResetNeeded):
         env.step(np.array([0, 0]))
-    lived(env, 0)
+    run_through(env, 0)
     with pytest.raises(ResetNeeded):
         env.step(np.array([0, 0]))
     with pytest.raises(ConfigError, match="keep"):
@@ -186,7 +186,7 @@ def test_what_makes_no_sense_is_refused(env: Stream, tmp_path: Path) -> None:
         Stream(toy(), methods=["sft"], folder=tmp_path).reset(seed=0)
 
 
-def test_the_shipped_curriculum_is_what_is_lived_where_none_is_named() -> None:
+def test_the_shipped_curriculum_is_what_is_run_where_none_is_named() -> None:
     env = Stream()
     assert env.action_space == MultiDiscrete([7, 3])
     shipped = read_curriculum("stream-gym", ["budget.kl=0.1"]).curriculum

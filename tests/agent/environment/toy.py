@@ -1,4 +1,4 @@
-"""A stream that is lived in a moment: a small base, three stages of a few steps, one of them without demonstrations."""
+"""A stream that is run in a moment: a small base, three stages of a few steps, one of them without demonstrations."""
 
 from typing import Any
 

@@ -52,7 +52,7 @@ def commit(stage: int, name: str, method: str) -> Line:
 
 
 def events(**started: Any) -> list[Line]:
-    """A life of two stages; the second one is not committed."""
+    """A run of two stages; the second one is not committed."""
     first: Line = {"event": "started", "time": 0, "run": "r", "tasks": ["a", "b"], "benchmarks": ["y", "z"]}
     scores = [score(0, "y", 0.8), score(0, "z", 0.6), score(1, "y", 0.7), score(1, "z", 0.3), score(1, "a", 0.9)]
     others = {"kl_policy_to_base_per_token": value(0.4), "total_variation_per_token": value(0.2)}

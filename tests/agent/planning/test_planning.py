@@ -1,4 +1,4 @@
-"""A plan of a small life in the vision world: what it holds, and that it changes nothing."""
+"""A plan of a small run in the vision world: what it holds, and that it changes nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeSt
 from perdure.curriculum.train import Train, settings_for
 from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.registry import spec_of
-from tests.agent.worlds.vision.test_vision_life import Onlooker, curriculum, images
+from tests.agent.worlds.vision.test_vision_run import Onlooker, curriculum, images
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_memory_by_hand(method: str, settings: dict[str, Any], sizes: Sizes, tot
     assert memory_of(parsed, train, sizes, logits=7).total == total
 
 
-def test_what_cannot_be_timed_makes_the_life_unknown(planned: LifePlan) -> None:
+def test_what_cannot_be_timed_makes_the_run_unknown(planned: LifePlan) -> None:
     from dataclasses import replace
 
     stage = replace(planned.stages[0], methods=(MethodCost("rl", fault="no room"),))

@@ -45,7 +45,7 @@ def score_event(folder: Path, stage: int, name: str, right: int) -> dict[str, An
 
 
 def life(folder: Path, stages: int = 2) -> RunState:
-    """A life of two stages, of which `stages` are done."""
+    """A run of two stages, of which `stages` are done."""
     events: list[dict[str, Any]] = [
         {"event": "started", "run": "r", "tasks": ["a", "b"], "benchmarks": ["z"], "time": 0}
     ]
@@ -61,7 +61,7 @@ def life(folder: Path, stages: int = 2) -> RunState:
     return read_state(map(from_json, events))
 
 
-def test_the_object_of_a_whole_life(tmp_path: Path) -> None:
+def test_the_object_of_a_whole_run(tmp_path: Path) -> None:
     found = run_object(life(tmp_path), tmp_path)
     json.dumps(found, allow_nan=False)
     assert (found["run"], found["tasks"], found["benchmarks"], found["weights_sha256"]) == (
@@ -123,7 +123,7 @@ def test_the_unit_of_the_budget_decides_the_standard_error(tmp_path: Path) -> No
     assert run_object(read_state(map(from_json, events)))["rows"][0]["kl_stderr"] == 0.04
 
 
-def test_a_life_that_has_only_begun(tmp_path: Path) -> None:
+def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     nothing = run_object(RunState(), tmp_path)
     assert (nothing["rows"], nothing["weights_sha256"]) == ([], None)
     assert set(nothing["metrics"].values()) == set(nothing["metric_intervals"].values()) == {None}
@@ -161,7 +161,7 @@ def test_figures_that_are_no_numbers_are_null(tmp_path: Path) -> None:
     assert row["scores"]["a"] == {"value": None, "stderr": None, "n": 0}
 
 
-def test_why_a_strict_life_was_refused_and_whether_it_went_on(tmp_path: Path) -> None:
+def test_why_a_strict_run_was_refused_and_whether_it_went_on(tmp_path: Path) -> None:
     assert run_object(life(tmp_path))["refusal"] is None
     reason = "stage 3 needs at least 0.298 nats, 0.100 remain (c)"
     refused = fold(life(tmp_path, stages=0), Refused(reason=reason))

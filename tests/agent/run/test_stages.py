@@ -6,13 +6,13 @@ from pathlib import Path
 
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.stages import SavedStage, saved_stage
-from tests.agent.scalar_life import a_life, curriculum, outcome, record_of
+from tests.agent.scalar_run import curriculum, outcome, record_of, scalar_run
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 def test_a_run_of_schema_1_goes_on(tmp_path: Path) -> None:
     config = curriculum(2, enforce=["penalty", "project"], kl=0.25)
-    run_curriculum(a_life(tmp_path / "new", config, ScalarWorld()))
+    run_curriculum(scalar_run(tmp_path / "new", config, ScalarWorld()))
     assert saved_stage(tmp_path / "new/stages") is None
     saved = saved_stage(tmp_path / "new/stages/01-task0")
     assert saved is not None and (saved.name, saved.method, saved.steps) == ("task0", "sft", 6)
@@ -28,7 +28,7 @@ def test_a_run_of_schema_1_goes_on(tmp_path: Path) -> None:
     (older / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
     assert saved_stage(older / "stages/01-task0") == saved
 
-    run_curriculum(a_life(older, config, ScalarWorld()))
+    run_curriculum(scalar_run(older, config, ScalarWorld()))
     assert outcome(record_of(older)) == outcome(record_of(tmp_path / "new"))
     assert saved_stage(older / "stages/02-task1") == saved_stage(tmp_path / "new/stages/02-task1")
 

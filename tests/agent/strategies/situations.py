@@ -1,4 +1,4 @@
-"""Situations with trials out of a table: no model, no life."""
+"""Situations with trials out of a table: no model, no run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -57,7 +57,7 @@ def read(kl: float, *, final: bool = False) -> Measured:
 
 
 def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2), steps: int = 6) -> StageState:
-    """A stage that was lived by a decision, from one KL to another, as its journal has it."""
+    """A stage that was run by a decision, from one KL to another, as its journal has it."""
     return StageState(
         stage,
         TASKS[stage - 1],

@@ -111,9 +111,9 @@ def test_nothing_is_tried_with_what_is_not_there() -> None:
     table = Trials({"sft": {}, "rl": {}})
     decision = probe().choose(situation(config(), table, entry=reading(1.5)))
     assert "no budget" in decision.reason and not table.asked
-    # `recover` may bring it down again, so that the stage is lived all the same
-    lived = config(budget={"kl": 1.0, "enforce": ["rollback", "recover"], "generic": "builtin:skills"})
-    probe().choose(situation(lived, table, entry=reading(1.5)))
+    # `recover` may bring it down again, so that the stage is run all the same
+    recovering = config(budget={"kl": 1.0, "enforce": ["rollback", "recover"], "generic": "builtin:skills"})
+    probe().choose(situation(recovering, table, entry=reading(1.5)))
     assert len(table.asked) == 2
 
 

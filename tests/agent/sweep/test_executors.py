@@ -51,16 +51,16 @@ def test_whether_models_are_on_a_gpu(tmp_path: Path, text: str, device: str, the
     assert uses_gpu(cells(tmp_path, text, device), lambda: there) is expected
 
 
-def test_stacks_and_lives_are_decided_on_apart(tmp_path: Path) -> None:
-    # The first of each pair can be stacked; the second is stopped by its budget, and has to be a life.
-    stacked_cpu, life_cpu = cells(tmp_path, VISION, "auto", ENFORCED)
-    stacked_gpu, life_gpu = cells(tmp_path, VISION, "cuda", ENFORCED)
+def test_stacks_and_runs_are_decided_on_apart(tmp_path: Path) -> None:
+    # The first of each pair can be stacked; the second is stopped by its budget, and has to be a run.
+    stacked_cpu, run_cpu = cells(tmp_path, VISION, "auto", ENFORCED)
+    stacked_gpu, run_gpu = cells(tmp_path, VISION, "cuda", ENFORCED)
     folder = SweepFolder(tmp_path)
     many = _cores()
     for stacked, life, in_stacks, chunk, alone in (
-        (stacked_cpu, life_cpu, many, STACK_SIZE, many),
-        (stacked_gpu, life_cpu, 1, GPU_STACK_SIZE, many),
-        (stacked_cpu, life_gpu, many, STACK_SIZE, 1),
+        (stacked_cpu, run_cpu, many, STACK_SIZE, many),
+        (stacked_gpu, run_cpu, 1, GPU_STACK_SIZE, many),
+        (stacked_cpu, run_gpu, many, STACK_SIZE, 1),
     ):
         found = executors(folder, SweepPlan("grid", 2, "auto", (stacked, life)), [life, stacked])
         assert found == [

@@ -1,4 +1,4 @@
-"""What a whole life came to, from a journal written by hand."""
+"""What a whole run came to, from a journal written by hand."""
 
 import math
 from typing import Any
@@ -44,7 +44,7 @@ def curriculum(temperature: float) -> Curriculum:
     )
 
 
-def test_figures_of_a_life() -> None:
+def test_figures_of_a_run() -> None:
     found = run_figures(record(), curriculum(1.0))
     # (0.7 + 0.8) / 2; a fell from its best, 0.9, to 0.7; the benchmark from 0.8 to 0.6; three rows of two seconds
     assert found["average_accuracy"] == pytest.approx(0.75)

@@ -1,4 +1,4 @@
-"""Cells as lives in run folders: dead processes, bad data, lives taken up, and what they share."""
+"""Cells as runs in run folders: dead processes, bad data, runs taken up, and what they share."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.xdist_group("trl")
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]:
-    """One worker and four cells: lived, dead, failed, and lived again."""
+    """One worker and four cells: run, dead, failed, and run again."""
     path = tmp_path_factory.mktemp("language")
     folder = begin_sweep(read_language(path, SWEEP), path / "sweep")
     found = {outcome.cell.id: outcome for outcome in RunExecutor(folder, 1).run(read_plan(folder).cells)}
@@ -45,7 +45,7 @@ def test_a_dead_process_and_bad_data_cost_their_own_cell_alone(
     assert "no such luck" in reasons["0003"]
 
 
-def test_a_life_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]) -> None:
+def test_a_run_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]) -> None:
     folder, found = swept
     outcome = found["0001"]
     assert isinstance(outcome, FinishedCell)
@@ -76,7 +76,7 @@ def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, F
     base = read_state(read_journal(folder.run("0001") / "journal.jsonl")).rows[0]
     names = {Path(file).name for file in base.score_files.values()}
     assert {file.name for file in folder.scores.iterdir()} == names
-    # The second life took them over before it began: its files of the base are the shared ones, to the second.
+    # The second run took them over before it began: its files of the base are the shared ones, to the second.
     for name in names:
         assert (folder.run("0004") / "scores" / name).read_bytes() == (folder.scores / name).read_bytes()
     second = folder.run("0004") / "scores"
@@ -84,7 +84,7 @@ def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, F
     assert shared < min(file.stat().st_mtime for file in second.iterdir() if file.name not in names)
 
 
-def test_lives_run_on_one_thread_unless_the_curriculum_says_otherwise(
+def test_runs_run_on_one_thread_unless_the_curriculum_says_otherwise(
     swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]],
 ) -> None:
     folder, _ = swept
@@ -95,7 +95,7 @@ def test_lives_run_on_one_thread_unless_the_curriculum_says_otherwise(
     assert _on_one_thread(own) is own
 
 
-def test_a_life_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Path) -> None:
+def test_a_run_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Path) -> None:
     sweep = read_language(tmp_path, SWEEP.replace("[well, die, fail, better]", "[well]"))
     folder = begin_sweep(sweep, tmp_path / "sweep")
     (cell,) = read_plan(folder).cells

@@ -8,7 +8,7 @@ import pytest
 from perdure.cli.views.plan_report import format_bytes, format_span
 from tests.cli.commands.test_validate import perdure
 
-LIFE = """\
+RUN = """\
 model: {type: mlp, hidden_sizes: [16], pretrain: {images: 60, num_train_epochs: 2}}
 budget: {kl: 0.01, num_prompts: 20, every: 4, target_accuracy: 0.99}
 strategy: {type: fixed, method: sft}
@@ -20,12 +20,12 @@ stages:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "life.yaml").write_text(LIFE)
+    (tmp_path / "run.yaml").write_text(RUN)
     return tmp_path
 
 
 def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
-    done = perdure("plan", "life.yaml", "--target-accuracy", "0.5", cwd=folder)
+    done = perdure("plan", "run.yaml", "--target-accuracy", "0.5", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == ("life - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
@@ -33,11 +33,11 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     assert lines[3].split()[:2] == ["1", "fives"]
     assert any(line.split()[:3] == ["1", "fives", "sft"] for line in lines)
     assert any(line.startswith("  memory") for line in lines)
-    assert sorted(path.name for path in folder.iterdir()) == ["life.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["run.yaml"]
 
 
 def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
-    done = perdure("plan", "life.yaml", "--strict", "--json", cwd=folder)
+    done = perdure("plan", "run.yaml", "--strict", "--json", cwd=folder)
     assert done.returncode == 4
     found = json.loads(done.stdout)
     (stage,) = found["stages"]
@@ -46,7 +46,7 @@ def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
 
 
 def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
-    done = perdure("run", "life.yaml", "--strict", cwd=folder)
+    done = perdure("run", "run.yaml", "--strict", cwd=folder)
     assert done.returncode == 4
     assert "WARNING: stage 1 needs at least" in done.stdout
     assert "stage 1 needs at least" in done.stderr and "without --strict" in done.stderr
@@ -68,27 +68,27 @@ def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
 
 
 def test_a_run_takes_the_target_that_a_plan_takes(folder: Path) -> None:
-    done = perdure("run", "life.yaml", "--target-accuracy", "0.995", "--strict", cwd=folder)
+    done = perdure("run", "run.yaml", "--target-accuracy", "0.995", "--strict", cwd=folder)
     assert done.returncode == 4 and "target 0.995" in done.stdout
     begun = json.loads((folder / "runs/life-1/run.json").read_text())["curriculum"]["budget"]
     assert begun["target_accuracy"] == 0.995
-    done = perdure("run", "life.yaml", "--target-accuracy", "1.5", cwd=folder)
+    done = perdure("run", "run.yaml", "--target-accuracy", "1.5", cwd=folder)
     assert done.returncode == 1 and "--set budget.target_accuracy: " in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])
 def test_strict_about_nothing_is_refused_before_anything_is_loaded(folder: Path, verb: str) -> None:
-    done = perdure(verb, "life.yaml", "--strict", "--set", "budget.target_accuracy=null", cwd=folder)
+    done = perdure(verb, "run.yaml", "--strict", "--set", "budget.target_accuracy=null", cwd=folder)
     assert done.returncode == 1
     assert "set budget.target_accuracy, or that of a stage" in done.stderr and "Traceback" not in done.stderr
-    assert sorted(path.name for path in folder.iterdir()) == ["life.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["run.yaml"]
 
 
 def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
-    done = perdure("plan", "life.yaml", "--set", "budget.kl=0", cwd=folder)
+    done = perdure("plan", "run.yaml", "--set", "budget.kl=0", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "--set budget.kl: budget.kl: must be greater than 0; got 0\n"
-    done = perdure("plan", "life.yaml", "--target-accuracy", "1.5", cwd=folder)
+    done = perdure("plan", "run.yaml", "--target-accuracy", "1.5", cwd=folder)
     assert done.returncode == 1 and "budget.target_accuracy" in done.stderr
 
 

@@ -231,7 +231,7 @@ def test_glyphs_of_interventions_in_the_table() -> None:
     assert next(line.plain for line in lines if line.plain.startswith(" 1 even")).split()[3] == "✚↤"
 
 
-def test_a_stage_that_cannot_fit_is_warned_of_while_the_life_goes_on() -> None:
+def test_a_stage_that_cannot_fit_is_warned_of_while_the_run_goes_on() -> None:
     at = Clock()
     events = [*whole_run()[:7], price(at, 3, "chain", 0.298, 0.1)]
     for height, width in ((24, 80), (12, 40)):

@@ -1,4 +1,4 @@
-"""Whole lives of the language world under each way to hold the budget: no stage ends above its cap, whatever it did."""
+"""Whole runs of the language world under each way to hold the budget: no stage ends above its cap, whatever it did."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, read_state
-from tests.agent.killing import life, live_or_resume, save_base
+from tests.agent.killing import save_base, start_or_resume, tiny_stream
 
 TASK = {"type": "python", "path": "tests.agent.killing:toy"}
 STAGES = [
@@ -17,7 +17,7 @@ STAGES = [
 CAP = 0.01
 
 
-def lived(folder: Path, enforce: Any, **changes: Any) -> RunState:
+def run_through(folder: Path, enforce: Any, **changes: Any) -> RunState:
     base = folder / "base"
     save_base(base)
     prompts = folder / "prompts.jsonl"
@@ -26,7 +26,7 @@ def lived(folder: Path, enforce: Any, **changes: Any) -> RunState:
     if "recover" in enforce:
         budget |= {"generic": str(prompts), "recover": {"max_steps": 20, "num_prompts": 4, "learning_rate": 3e-3}}
     changes = {"budget": budget, "stages": STAGES, "benchmarks": []} | changes
-    live_or_resume(life(base, **changes), folder / "run")
+    start_or_resume(tiny_stream(base, **changes), folder / "run")
     return read_state(read_journal(folder / "run" / "journal.jsonl"))
 
 
@@ -40,8 +40,8 @@ def lived(folder: Path, enforce: Any, **changes: Any) -> RunState:
 )
 def test_no_stage_is_committed_above_its_cap(enforce: list[str], lora: Any, tmp_path: Path) -> None:
     model = {"model_name_or_path": str(tmp_path / "base"), "device": "cpu", "lora": lora}
-    train = life(tmp_path).train.model_dump() | {"learning_rate": 3e-2}
-    record = lived(tmp_path, enforce, model=model, train=train)
+    train = tiny_stream(tmp_path).train.model_dump() | {"learning_rate": 3e-2}
+    record = run_through(tmp_path, enforce, model=model, train=train)
     rows = [row for row in record.rows if row.committed]
     assert [row.name for row in rows] == ["base", "one", "two"]
     assert max(row.readings[-1].kl_per_token.value for row in rows) <= CAP

@@ -14,7 +14,7 @@ from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.language.world import LanguageWorld
 from perdure.budget.config import RecoverConfig
 from perdure.budget.estimate import per_token
-from tests.agent.killing import life, save_base
+from tests.agent.killing import save_base, tiny_stream
 from tests.agent.worlds.language.tiny_world import toy_task
 
 BUDGET = {"kl": 0.04, "num_prompts": 4, "max_completion_length": 6, "enforce": ["rollback", "recover"]}
@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> Callable[..., LanguageWorld]:
 
     def make(name: str, **model: Any) -> LanguageWorld:
         where = {"model_name_or_path": str(tmp_path / "model"), "device": "cpu"} | model
-        curriculum = life(tmp_path / "model", model=where, budget=BUDGET | {"generic": str(prompts)})
+        curriculum = tiny_stream(tmp_path / "model", model=where, budget=BUDGET | {"generic": str(prompts)})
         made = LanguageWorld(curriculum)
         groups = base_prompts(curriculum, [toy_task(8)])
         assert groups[RECOVER] == [f"after {letter}?" for letter in "efgh"]

@@ -9,11 +9,11 @@ import torch
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.language.world import LanguageWorld
 from perdure.budget.errors import ModelError
-from tests.agent.killing import life, save_base
+from tests.agent.killing import save_base, tiny_stream
 
 
 def world(base: Path, seed: int, **model: Any) -> LanguageWorld:
-    return LanguageWorld(life(base, seed=seed, model={"model_name_or_path": str(base), "device": "cpu"} | model))
+    return LanguageWorld(tiny_stream(base, seed=seed, model={"model_name_or_path": str(base), "device": "cpu"} | model))
 
 
 @pytest.mark.parametrize("lora", [None, {"r": 4}])

@@ -1,4 +1,4 @@
-"""Whole lives of a tiny language model, in this process: the budget held, faults survived, resumes refused."""
+"""Whole runs of a tiny language model, in this process: the budget held, faults survived, resumes refused."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from perdure.agent.setup import resume, start
 from perdure.budget.errors import ConfigError, DataError, ModelError, PerdureError, RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
-from tests.agent.killing import Nobody, life, save_base
+from tests.agent.killing import Nobody, save_base, tiny_stream
 from tests.agent.worlds.language.tiny_world import toy_task
 
 TOY = {"type": "python", "path": "tests.agent.killing:toy"}
@@ -42,7 +42,7 @@ def nan_reward(*, seed: int, train: int, heldout: int) -> Task:
     return replace(task, reward=reward)
 
 
-def lived(curriculum: Curriculum, path: Path) -> RunState:
+def run_through(curriculum: Curriculum, path: Path) -> RunState:
     torch.set_num_threads(1)
     run_curriculum(start(curriculum, path, Nobody()))
     return read_state(read_journal(path / "journal.jsonl"))
@@ -56,19 +56,19 @@ def test_absurd_learning_rates_never_end_above_the_cap(base: Path, tmp_path: Pat
     ]
     model = {"model_name_or_path": str(base), "device": "cpu", "lora": lora}
     budget = {"kl": 0.004, "every": 2, "num_prompts": 4, "max_completion_length": 6}
-    record = lived(life(base, stages=stages, model=model, budget=budget), tmp_path / "run")
+    record = run_through(tiny_stream(base, stages=stages, model=model, budget=budget), tmp_path / "run")
     assert record.status == "finished"
     for row in record.rows:
         assert row.readings[-1].kl_per_token.value <= row.readings[-1].cap
     assert {event.action for row in record.rows for event in row.interventions} >= {"rollback"}
 
 
-def test_a_reward_that_turns_nan_ends_the_stage_and_the_life_goes_on(base: Path, tmp_path: Path) -> None:
+def test_a_reward_that_turns_nan_ends_the_stage_and_the_run_goes_on(base: Path, tmp_path: Path) -> None:
     stages = [
-        {"name": "bad", "method": "rl", "task": {"type": "python", "path": "tests.agent.test_life:nan_reward"}},
+        {"name": "bad", "method": "rl", "task": {"type": "python", "path": "tests.agent.test_run:nan_reward"}},
         {"name": "good", "method": "sft", "task": TOY},
     ]
-    record = lived(life(base, stages=stages), tmp_path / "run")
+    record = run_through(tiny_stream(base, stages=stages), tmp_path / "run")
     bad, good = record.rows[1:]
     assert bad.interventions[0].action == "broken"
     assert "reward" in bad.interventions[0].reason
@@ -76,9 +76,9 @@ def test_a_reward_that_turns_nan_ends_the_stage_and_the_life_goes_on(base: Path,
     assert good.committed and good.weights_sha256 != bad.weights_sha256
 
 
-def test_the_same_seed_lives_the_same_life_and_another_does_not(base: Path, tmp_path: Path) -> None:
+def test_the_same_seed_runs_the_same_run_and_another_does_not(base: Path, tmp_path: Path) -> None:
     one, same, other = (
-        lived(life(base, seed=seed, budget={"kl": 9.0}), tmp_path / name)
+        run_through(tiny_stream(base, seed=seed, budget={"kl": 9.0}), tmp_path / name)
         for seed, name in [(0, "one"), (0, "same"), (1, "other")]
     )
     assert [row.weights_sha256 for row in one.rows] == [row.weights_sha256 for row in same.rows]
@@ -90,7 +90,9 @@ def test_generic_prompts(base: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": f"tell me {n}"}) + "\n" for n in range(4)))
     budget = {"kl": 0.5, "prompts": "generic", "generic": str(prompts), "num_prompts": 4, "every": 2}
-    record = lived(life(base, stages=[{"name": "a", "method": "sft", "task": TOY}], budget=budget), tmp_path / "run")
+    record = run_through(
+        tiny_stream(base, stages=[{"name": "a", "method": "sft", "task": TOY}], budget=budget), tmp_path / "run"
+    )
     assert 0 < record.rows[1].readings[-1].kl_per_token.value <= 0.5
 
 
@@ -108,11 +110,11 @@ TASKLESS = {"type": "python", "path": "tests.agent.killing:nothing_there"}
         ({"train": {"per_device_train_batch_size": 7, "num_generations": 4}}, ConfigError, "divi"),
     ],
 )
-def test_what_cannot_be_lived_is_refused_and_nothing_is_written(
+def test_what_cannot_be_run_is_refused_and_nothing_is_written(
     base: Path, tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        start(life(base, **changes), tmp_path / "run", Nobody())
+        start(tiny_stream(base, **changes), tmp_path / "run", Nobody())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +122,7 @@ def test_a_resume_names_what_differs(base: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(base, model)
     path = tmp_path / "run"
-    short = life(model, stages=[{"name": "a", "method": "sft", "task": TOY}])
+    short = tiny_stream(model, stages=[{"name": "a", "method": "sft", "task": TOY}])
     start(short, path, Nobody())
     description = json.loads((path / "run.json").read_text())
 

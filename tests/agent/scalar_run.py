@@ -1,4 +1,4 @@
-"""Lives in the world of one number, and those who look on or kill them."""
+"""Runs in the world of one number, and those who look on or kill them."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ from tests.plugin.perdure_scalar.world import ScalarWorld
 
 @contextmanager
 def in_memory() -> Iterator[Path]:
-    """A folder that is no disk's where the system has such a one: every event of a life is synced, which takes time."""
+    """A folder that is no disk's where the system has such a one: every event of a run is synced, which takes time."""
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
@@ -80,7 +80,7 @@ def curriculum(stages: int = 2, rate: float = 0.1, train: Mapping[str, Any] | No
     )
 
 
-def a_life(
+def scalar_run(
     path: Path, config: Curriculum, world: ScalarWorld, view: Onlooker | None = None, strategy: Any = None
 ) -> Life:
     items = 4 if needs_terms(config) else 2  # half of them for the term
@@ -106,8 +106,8 @@ def a_life(
     )
 
 
-def lived(path: Path, config: Curriculum, on_step: Callable[[int], float | None] = lambda step: None) -> RunState:
-    run_curriculum(a_life(path, config, ScalarWorld(on_step)))
+def run_through(path: Path, config: Curriculum, on_step: Callable[[int], float | None] = lambda step: None) -> RunState:
+    run_curriculum(scalar_run(path, config, ScalarWorld(on_step)))
     return record_of(path)
 
 
@@ -122,7 +122,7 @@ def row_of(record: RunState, stage: int) -> StageState:
 
 
 def outcome(record: RunState) -> Any:
-    """What a life came to, without its times."""
+    """What a run came to, without its times."""
     return [
         (row.name, row.steps, row.cap, row.readings, row.scores, row.ends, row.weights_sha256) for row in record.rows
     ]

@@ -1,6 +1,6 @@
-"""Lives whose every second is accounted for.
+"""Runs whose every second is accounted for.
 
-As a script, `python -m tests.bench.lives JOB.json`, it lives one in a process of its own and prints one JSON object.
+As a script, `python -m tests.bench.runs JOB.json`, it runs one in a process of its own and prints one JSON object.
 """
 
 import json
@@ -101,8 +101,8 @@ class Nobody:
         pass
 
 
-def timed_life(curriculum: Curriculum, folder: Path) -> StageTimes:
-    """A whole life, from loading the model to the last score; the times are those of its last stage."""
+def timed_run(curriculum: Curriculum, folder: Path) -> StageTimes:
+    """A whole run, from loading the model to the last score; the times are those of its last stage."""
     import torch
 
     life = start(curriculum, folder, Nobody())
@@ -113,9 +113,9 @@ def timed_life(curriculum: Curriculum, folder: Path) -> StageTimes:
 
 
 def main() -> None:
-    """Live the life that a file describes."""
+    """Live the run that a file describes."""
     job = json.loads(Path(sys.argv[1]).read_text())
-    times = timed_life(Curriculum.model_validate(job["curriculum"]), Path(job["folder"]))
+    times = timed_run(Curriculum.model_validate(job["curriculum"]), Path(job["folder"]))
     print(json.dumps(asdict(times) | {"peak": peak_megabytes()}))
 
 

@@ -1,4 +1,4 @@
-"""Lives in the vision world: the loop, the monitor and the scorecard are the ones that exist."""
+"""Runs in the vision world: the loop, the monitor and the scorecard are the ones that exist."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.curriculum.methods import settings_of
 
 
 class Onlooker:
-    """A view that stops the life at its n-th event."""
+    """A view that stops the run at its n-th event."""
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.left = stop_at
@@ -76,7 +76,7 @@ def curriculum(**changes: Any) -> Curriculum:
     )
 
 
-def lived(path: Path, begin: Callable[[], Any]) -> RunState:
+def run_through(path: Path, begin: Callable[[], Any]) -> RunState:
     run_curriculum(begin())
     return read_state(read_journal(path / "journal.jsonl"))
 
@@ -86,8 +86,8 @@ def facts(record: RunState) -> list[Any]:
     return [(row.weights_sha256, row.scores, row.readings) for row in record.rows]
 
 
-def test_a_life_ends_and_says_what_it_kept(tmp_path: Path) -> None:
-    record = lived(tmp_path / "run", lambda: start(curriculum(), tmp_path / "run", Onlooker()))
+def test_a_run_ends_and_says_what_it_kept(tmp_path: Path) -> None:
+    record = run_through(tmp_path / "run", lambda: start(curriculum(), tmp_path / "run", Onlooker()))
     assert record.status == "finished"
     assert [row.method for row in record.rows] == [None, "rl", "sft", "tilt"]
     assert all(set(row.scores) == {"parity", "fives", "threes", "fashion"} for row in record.rows)
@@ -98,11 +98,11 @@ def test_a_life_ends_and_says_what_it_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("event", [1, 3, 8, 12, 15, 20, 24, 30, 34])
-def test_a_life_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
-    whole = lived(tmp_path / "whole", lambda: start(curriculum(), tmp_path / "whole", Onlooker()))
+def test_a_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
+    whole = run_through(tmp_path / "whole", lambda: start(curriculum(), tmp_path / "whole", Onlooker()))
     with pytest.raises(Killed):
         run_curriculum(start(curriculum(), tmp_path / "killed", Onlooker(stop_at=event)))
-    assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
+    assert facts(run_through(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
 LOOKING_BACK = (("gate", "replay", "ewc"), ("rl", "chord+replay+kl", "rl+ewc"))
@@ -122,19 +122,19 @@ def held(methods: tuple[str, ...]) -> Curriculum:
 
 @pytest.mark.parametrize("methods", LOOKING_BACK)
 @pytest.mark.parametrize("event", [8, 14, 17, 23, 30])
-def test_a_held_life_that_is_killed_ends_as_if_it_had_not_been(
+def test_a_held_run_that_is_killed_ends_as_if_it_had_not_been(
     tmp_path: Path, event: int, methods: tuple[str, ...]
 ) -> None:
-    whole = lived(tmp_path / "whole", lambda: start(held(methods), tmp_path / "whole", Onlooker()))
+    whole = run_through(tmp_path / "whole", lambda: start(held(methods), tmp_path / "whole", Onlooker()))
     assert [row.method for row in whole.rows] == [None, *methods]
     assert all(row.readings[-1].kl_per_token.value <= 0.2 for row in whole.rows)
     with pytest.raises(Killed):
         run_curriculum(start(held(methods), tmp_path / "killed", Onlooker(stop_at=event)))
-    assert facts(lived(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
+    assert facts(run_through(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
 
 
 @pytest.mark.parametrize("method", [*VISION.names, *COMBINATIONS])
-def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: str) -> None:
+def test_a_cell_of_a_sweep_is_the_run_it_stands_for(tmp_path: Path, method: str) -> None:
     """The same base, task, update and measurement, to the last digit of every score."""
     changes: dict[str, Any] = {
         "strategy": {"type": "fixed", "method": method},
@@ -146,7 +146,7 @@ def test_a_cell_of_a_sweep_is_the_life_it_stands_for(tmp_path: Path, method: str
         for rate in (3e-3, 1e-3)
     )
     assert stack_key(one) == stack_key(other) is not None
-    record = lived(tmp_path / "run", lambda: start(one, tmp_path / "run", Onlooker()))
+    record = run_through(tmp_path / "run", lambda: start(one, tmp_path / "run", Onlooker()))
     rows = train_cells([other, one], 2)[1]
     assert train_cells([one], 2) == [rows], "not only nearly"
     assert [row["step"] for row in rows] == [5, 10]
@@ -173,7 +173,7 @@ def test_cells_that_cannot_be_stacked() -> None:
 
 def test_an_absurd_learning_rate_never_ends_above_the_cap(tmp_path: Path) -> None:
     train = {"learning_rate": 1e30, "max_steps": 6, "per_device_train_batch_size": 32}
-    record = lived(tmp_path / "run", lambda: start(curriculum(train=train), tmp_path / "run", Onlooker()))
+    record = run_through(tmp_path / "run", lambda: start(curriculum(train=train), tmp_path / "run", Onlooker()))
     assert all(row.readings[-1].kl_per_token.value <= 0.3 for row in record.rows)
     assert {event.action for row in record.rows for event in row.interventions} >= {"broken"}
 
@@ -208,6 +208,6 @@ def test_progress_has_losses_rewards_and_rates(tmp_path: Path) -> None:
 
 def test_auto_decides_here_too(tmp_path: Path) -> None:
     auto = {"type": "rule", "num_prompts": 8, "k": 4}
-    record = lived(tmp_path / "run", lambda: start(curriculum(strategy=auto), tmp_path / "run", Onlooker()))
+    record = run_through(tmp_path / "run", lambda: start(curriculum(strategy=auto), tmp_path / "run", Onlooker()))
     assert record.rows[1].method in VISION.names
     assert record.rows[1].evidence["pass_at_k"] > 0
