@@ -28,7 +28,7 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     done = perdure("plan", "run.yaml", "--target-accuracy", "0.5", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == ("life - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
+    assert lines[0] == ("run - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
     assert lines[2].split() == ["stage", "base", "rate", "target", "floor", "95", "%", "need", "left", "fits"]
     assert lines[3].split()[:2] == ["1", "fives"]
     assert any(line.split()[:3] == ["1", "fives", "sft"] for line in lines)
@@ -50,19 +50,19 @@ def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
     assert done.returncode == 4
     assert "WARNING: stage 1 needs at least" in done.stdout
     assert "stage 1 needs at least" in done.stderr and "without --strict" in done.stderr
-    assert not list((folder / "runs/life-1/stages").iterdir())
-    shown = perdure("show", "runs/life-1", cwd=folder).stdout
-    assert shown.startswith("life-1 - 0 of 1 stages - refused - ") and "  Raise budget.kl or lower the target" in shown
+    assert not list((folder / "runs/run-1/stages").iterdir())
+    shown = perdure("show", "runs/run-1", cwd=folder).stdout
+    assert shown.startswith("run-1 - 0 of 1 stages - refused - ") and "  Raise budget.kl or lower the target" in shown
     assert "  price     base rate" in shown and "  took      not begun" in shown
-    journal = folder / "runs/life-1/journal.jsonl"
+    journal = folder / "runs/run-1/journal.jsonl"
     before = journal.read_bytes()
-    resumed = perdure("resume", "runs/life-1", cwd=folder)
+    resumed = perdure("resume", "runs/run-1", cwd=folder)
     assert (resumed.returncode, resumed.stdout, resumed.stderr) == (4, "", done.stderr)
     assert journal.read_bytes() == before
-    watched = perdure("watch", "runs/life-1", cwd=folder).stdout.splitlines()[-1]
-    assert watched[9:] == "refused, nothing was trained; see why with: perdure show runs/life-1"
-    assert not list((folder / "runs/life-1/stages").iterdir())
-    found = json.loads(perdure("show", "runs/life-1", "--json", cwd=folder).stdout)
+    watched = perdure("watch", "runs/run-1", cwd=folder).stdout.splitlines()[-1]
+    assert watched[9:] == "refused, nothing was trained; see why with: perdure show runs/run-1"
+    assert not list((folder / "runs/run-1/stages").iterdir())
+    found = json.loads(perdure("show", "runs/run-1", "--json", cwd=folder).stdout)
     assert found["status"] == "refused"
     assert [(price["stage"], price["fits"]) for price in found["prices"]] == [(1, False)]
 
@@ -70,7 +70,7 @@ def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
 def test_a_run_takes_the_target_that_a_plan_takes(folder: Path) -> None:
     done = perdure("run", "run.yaml", "--target-accuracy", "0.995", "--strict", cwd=folder)
     assert done.returncode == 4 and "target 0.995" in done.stdout
-    begun = json.loads((folder / "runs/life-1/run.json").read_text())["curriculum"]["budget"]
+    begun = json.loads((folder / "runs/run-1/run.json").read_text())["curriculum"]["budget"]
     assert begun["target_accuracy"] == 0.995
     done = perdure("run", "run.yaml", "--target-accuracy", "1.5", cwd=folder)
     assert done.returncode == 1 and "--set budget.target_accuracy: " in done.stderr
