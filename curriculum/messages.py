@@ -50,3 +50,10 @@ def one_of(choices: Sequence[str]) -> str:
     """`'a', 'b' or 'c'`."""
     quoted = [repr(choice) for choice in choices]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def one_line(error: BaseException) -> str:
+    """The text of another library's error on one line of at most 300 characters; what cannot be printed is escaped."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return shown if len(shown) <= 300 else shown[:299] + "…"

@@ -53,7 +53,8 @@ def describe_event(state: State, event: Event) -> str:
     match event:
         case events.Started():
             tasks, marks = ", ".join(event.tasks), ", ".join(event.benchmarks)
-            return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}"
+            base = f"; base {event.resolved['base']}" if "base" in event.resolved else ""
+            return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}{base}"
         case events.Finished():
             return f"finished in {format_duration(event.seconds)}"
         case events.StageEvent():

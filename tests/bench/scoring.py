@@ -59,7 +59,7 @@ def _note(scores: dict[str, Any], preparing: float) -> str:
 
 def _command(names: list[str], tasks: Path) -> tuple[float, dict[str, float]]:
     """Wall time and scores of lm-eval's own command."""
-    from perdure.agent.worlds.language.loading import resolve_path
+    from perdure.agent.worlds.language.hub import resolve_path
 
     model = f"pretrained={resolve_path('builtin:tiny')},dtype=float32"
     with TemporaryDirectory() as scratch:

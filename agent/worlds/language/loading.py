@@ -1,20 +1,24 @@
 """From `model_name_or_path` to a policy in memory."""
 
 import os
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from perdure.agent.seeds import seeded
+from perdure.agent.worlds.language.adapter import layers_of, merged
+from perdure.agent.worlds.language.hub import has_file
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.pretrained import (
+    load_tokenizer,
+    load_weights,
+    refuse_foreign_tokens,
+    refuse_unusable,
+)
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel, LoraConfig
 
 SMALL = 20_000_000
-HUB_SECONDS = 10
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}"
     "{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
@@ -27,10 +31,16 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
     """Load model and tokenizer; with LoRA, put one fresh adapter on it (its down-projection is drawn from `seed`).
 
     Raises:
-        ModelError: nothing there, no tokenizer, no safetensors, the hub out of reach, or a device that is missing.
+        ModelError: nothing there, no tokenizer, no safetensors, weights or tokens that are not the model's, the hub
+            out of reach, or a device that is missing.
     """
-    tokenizer = _load_tokenizer(config)
+    layers = layers_of(config)
+    tokenizer = load_tokenizer(next((one for one in layers if has_file(one, "tokenizer_config.json")), layers[-1]))
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
     model = load_base(config)
+    refuse_foreign_tokens(config.model_name_or_path, tokenizer, model)
+    refuse_unusable(config.model_name_or_path, model)
     _choose_threads(model, config)
     if config.lora is not None:
         with seeded(seed):
@@ -39,59 +49,17 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
 
 
 def load_base(config: CausalModel) -> Any:
-    """The base model alone, on its device, in evaluation mode.
+    """The base model alone, on its device, in evaluation mode. An adapter is merged into the base that it names.
 
     Raises:
         ModelError: as `load_policy`.
     """
     device = choose_device(config.device)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            resolve_path(config.model_name_or_path),
-            revision=config.revision,
-            dtype=choose_dtype(config.dtype, device),
-            trust_remote_code=config.trust_remote_code,
-            use_safetensors=True,
-            local_files_only=not hub_answers(config),
-        )
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        raise _explain(config, error, "model") from error
+    *adapters, base = layers_of(config)
+    model = load_weights(base, choose_dtype(config.dtype, device))
+    for adapter in reversed(adapters):
+        model = merged(model, adapter)
     return model.to(device).eval()
-
-
-def hub_answers(config: CausalModel) -> bool:
-    """True where the hub answers within `HUB_SECONDS`; transformers itself would try for most of a minute.
-
-    Without an answer only the local cache is read.
-    """
-    if config.model_name_or_path.startswith("builtin:") or Path(config.model_name_or_path).exists():
-        return False
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        HfApi().model_info(config.model_name_or_path, revision=config.revision, timeout=HUB_SECONDS)
-    except HfHubHTTPError:
-        return True
-    except Exception:  # no network, a name the hub cannot have, a proxy that refuses: all mean that it gave nothing
-        return False
-    return True
-
-
-def resolve_path(name: str) -> str:
-    """The path of a model: `builtin:NAME` is inside this package, any other name is taken as it is.
-
-    Raises:
-        ModelError: no such built-in model.
-    """
-    if not name.startswith("builtin:"):
-        return name
-    shipped = Path(str(files("perdure.agent.worlds.language.builtin_model")))
-    folder = shipped / name.removeprefix("builtin:")
-    if not (folder / "config.json").is_file():
-        known = ", ".join(sorted(f"builtin:{path.parent.name}" for path in shipped.glob("*/config.json")))
-        raise ModelError(f"model.model_name_or_path: there is no {name!r}; shipped with perdure: {known}")
-    return str(folder)
 
 
 def choose_device(name: str) -> torch.device:
@@ -116,45 +84,6 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _load_tokenizer(config: CausalModel) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            resolve_path(config.model_name_or_path),
-            revision=config.revision,
-            trust_remote_code=config.trust_remote_code,
-            local_files_only=not hub_answers(config),
-        )
-    except (OSError, ValueError, RuntimeError, ImportError, TypeError, AttributeError, KeyError) as error:
-        raise _explain(config, error, "tokenizer") from error
-    if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f"model.model_name_or_path: the tokenizer of {config.model_name_or_path!r} has no end-of-sequence token"
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    return tokenizer
-
-
-def _explain(config: CausalModel, error: Exception, part: str) -> ModelError:
-    """Distinguish a missing folder, a folder without the part, and a hub out of reach."""
-    name = config.model_name_or_path
-    where = f"model.model_name_or_path: cannot load the {part} of {name!r}"
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    folder = Path(resolve_path(name))
-    if folder.is_dir() and part == "tokenizer" and not list(folder.glob("*token*")):
-        return ModelError(f"{where}: that folder has no tokenizer (tokenizer.json); save the model's tokenizer into it")
-    if folder.is_dir():
-        return ModelError(f"{where} from that folder: {first_line}")
-    if name.startswith(("/", "./", "../", "~")):
-        return ModelError(f"{where}: there is no such folder")
-    return ModelError(
-        f"{where}: no folder of that name, and the hub could not give it ({first_line}). Without a network, give "
-        "the path of a local folder (config.json, model.safetensors, tokenizer.json), or builtin:tiny"
-    )
 
 
 def _choose_threads(model: Any, config: CausalModel) -> None:

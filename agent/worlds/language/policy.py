@@ -126,13 +126,14 @@ class LanguagePolicy:
 
     @contextmanager
     def inference_mode(self) -> Iterator[None]:
-        """Evaluation mode and key-value cache inside; everything as it was after."""
+        """Evaluation mode, key-value cache and plain generation inside; everything as it was after."""
         modes = [(module, module.training) for module in self.model.modules()]
         had_cache = self.model.config.use_cache
         self.model.eval()
         self.model.config.use_cache = True
         try:
-            yield
+            with plain_generation(self.model):
+                yield
         finally:
             for module, training in modes:
                 module.training = training
@@ -158,6 +159,23 @@ class LanguagePolicy:
             no_repeat_ngram_size=0,
             **({"do_sample": False} | sampling),
         )
+
+
+@contextmanager
+def plain_generation(model: Any) -> Iterator[None]:
+    """Set aside, inside, all that the model's generation_config says but its special tokens.
+
+    `generate` takes from there whatever its caller leaves open: beams, forbidden tokens, truncations. Texts would no
+    longer be drawn from the distribution that the KL is of.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own = inner.generation_config
+    tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    inner.generation_config = GenerationConfig(**{name: getattr(own, name) for name in tokens})
+    try:
+        yield
+    finally:
+        inner.generation_config = own
 
 
 def _up_to_end(row: Tokens, ends: Sequence[int]) -> Tokens:

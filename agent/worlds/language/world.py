@@ -11,6 +11,7 @@ import torch
 from perdure.agent.weights import blend
 from perdure.agent.worlds.base_prompts import RECOVER
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
+from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.worlds.language.loading import load_base, load_policy
@@ -30,7 +31,8 @@ class LanguageWorld:
     """A causal language model that is trained by TRL and measured on texts of its base.
 
     `base_id` (see `World.base_id`) is the hash of the base's weights. A fresh adapter is drawn from the seed and is
-    not part of the base, so with LoRA it is not hashed.
+    not part of the base, so with LoRA it is not hashed. Where the model named is an adapter, the base is that adapter
+    merged into its own base, and `resolved` says so.
     """
 
     kind = "language"
@@ -39,6 +41,7 @@ class LanguageWorld:
         assert isinstance(curriculum.model, CausalModel), "a curriculum of the language world"
         self._curriculum = curriculum
         self._model = curriculum.model
+        self._layers = [one.model_name_or_path for one in layers_of(self._model)]
         self.policy = load_policy(self._model, seed=curriculum.seed)
         self._base: BaseTexts | None = None
         self._fingerprint = self.policy.fingerprint()
@@ -51,7 +54,8 @@ class LanguageWorld:
         """See `World.resolved`."""
         model = self.policy.model
         threads = torch.get_num_threads() if model.device.type == "cpu" else 0
-        return {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
+        found = {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
+        return found | ({"base": " merged into ".join(self._layers)} if len(self._layers) > 1 else {})
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""

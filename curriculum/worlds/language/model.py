@@ -25,7 +25,12 @@ class CausalModel(ModelSection):
     AUTO_IS_GPU: ClassVar[bool] = True
 
     type: Annotated[Literal["causal_lm"], Field(description="a causal language model; the default")] = "causal_lm"
-    model_name_or_path: Annotated[str, Field(description="a hub id, a local folder, or `builtin:tiny`", min_length=1)]
+    model_name_or_path: Annotated[
+        str,
+        Field(
+            description="a hub id, a local folder, or `builtin:tiny`; an adapter is merged into its base", min_length=1
+        ),
+    ]
     revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from perdure.agent.worlds.contract import Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.language.methods.terms import Terms
+from perdure.agent.worlds.language.policy import plain_generation
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import save_steps
 from perdure.budget.errors import ConfigError, PerdureError
@@ -118,7 +119,7 @@ def run(
         checkpoint.load_weights(policy.model, resume)
         terms.put_back(checkpoint.penalty_weight(resume))
         return Outcome(steps=checkpoint.step_of(resume), ended="completed")
-    with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer):
+    with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer), plain_generation(policy.model):
         trainer = _built(build)
         trainer.terms = terms
         terms.begin()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from perdure.agent.worlds.language.loading import load_policy, resolve_path
+from perdure.agent.worlds.language.hub import resolve_path
+from perdure.agent.worlds.language.loading import load_policy
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel
