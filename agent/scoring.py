@@ -19,9 +19,8 @@ def measure_base(life: Life) -> None:
         ModelError: the KL of the base to itself is not a number.
     """
     life.logger.phase("measuring the base", stage=0, name="base", stages=len(life.stages))
-    life.world.prepare_base(
-        base_prompts(life.curriculum, life.tasks), life.folder.base, seed=derive(life.curriculum.seed, "base")
-    )
+    prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined)
+    life.world.prepare_base(prompts, life.folder.base, seed=derive(life.curriculum.seed, "base"))
     row = life.logger.state.row(0)
     if row is None or not row.committed:
         reading = life.monitor.read(0, [task.name for task in life.tasks])

@@ -17,9 +17,9 @@ from perdure.agent.run.folder import RunFolder, check_free, create, open_folder,
 from perdure.agent.run.interrupt import Interrupt
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.log import RunLogger, View
-from perdure.agent.seeds import derive
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
+from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
@@ -30,8 +30,8 @@ from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.build import build_task, check_learnable
-from perdure.eval.benchmarks import BenchmarkSet, prepare_benchmarks, refuse_trained_on
+from perdure.curriculum.worlds.build import check_learnable
+from perdure.eval.benchmarks import BenchmarkSet, examined_by, prepare_benchmarks
 from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
 
@@ -110,13 +110,15 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
     base_prompts(curriculum, tasks)
     view.progress({"phase": "loading the libraries"})
-    refuse_settings(
-        curriculum, [_trained_on(curriculum, *one) for one in zip(curriculum.stages, tasks, strict=True)], methods
-    )
+    _refuse_settings(curriculum, tasks, methods)
     strategy = make_strategy(curriculum)
     view.progress({"phase": "reading the benchmarks"})
     benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
-    refuse_trained_on(benchmarks, tasks)
+    apart = keep_apart(curriculum, tasks, benchmarks)
+    if apart != tasks:
+        tasks = apart
+        _refuse_settings(curriculum, tasks, methods)
+    base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
     view.progress({"phase": "loading the model"})
     world = make(curriculum)
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
@@ -155,19 +157,6 @@ def law_fingerprint(law: Law) -> str:
     return sha256(json.dumps(asdict(law), sort_keys=True).encode()).hexdigest()
 
 
-def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
-    """The task of each stage. Raises as `build_task`."""
-    return tuple(
-        build_task(
-            stage.task,
-            name=stage.name,
-            seed=derive(curriculum.seed, "task", stage.name),
-            model=curriculum.model,
-        )
-        for stage in curriculum.stages
-    )
-
-
 def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[str]:
     """The methods that a stage may come to use, now that its data is known."""
     own = stage.method or (curriculum.strategy.method if isinstance(curriculum.strategy, FixedStrategy) else None)
@@ -176,6 +165,11 @@ def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Seque
     method = curriculum.method(own)
     check_learnable(task, method, curriculum.spec)
     return [method.name]
+
+
+def _refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[str]]) -> None:
+    trained_on = [_trained_on(curriculum, *one) for one in zip(curriculum.stages, tasks, strict=True)]
+    refuse_settings(curriculum, trained_on, methods)
 
 
 def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:

@@ -1,13 +1,16 @@
 """Tasks: the contract that task sources fill and that updates, scorecards and monitors read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol
 
 Messages = list[dict[str, str]]
+
+REPEATED, EXAMINED = "repeated", "examined"
+"""Reasons for which a source leaves an item out: its prompt came before; its question is examined somewhere."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,16 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Training items, held-out items, and a reward (`None`: the task can only be imitated)."""
+    """Training items, held-out items, and a reward (`None`: the task can only be imitated).
+
+    `left_out` counts the items of the source that were not taken, by the reason (`REPEATED`, `EXAMINED`).
+    """
 
     name: str
     train: tuple[Item, ...]
     heldout: tuple[Item, ...]
     reward: Reward | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def has_demonstrations(self) -> bool:
@@ -70,3 +77,25 @@ def derived_seed(seed: int, use: str) -> int:
 def prompt_key(item: Item) -> str:
     """A text that is equal for equal prompts."""
     return json.dumps(item.prompt, sort_keys=True, default=str)
+
+
+def question(prompt: Any) -> str:
+    """The question of a prompt: two items with the same one are the same item, whatever their answers are.
+
+    It is the text with every run of whitespace one blank; of messages the turns without the system's, and of one turn
+    its text. Another kind of prompt says it by an attribute `identity`, else it is its JSON.
+    """
+    if isinstance(prompt, str):
+        return " ".join(prompt.split())
+    if isinstance(prompt, list) and prompt and all(isinstance(turn, Mapping) for turn in prompt):
+        turns = [turn for turn in prompt if turn.get("role") != "system"] or prompt
+        said = [question(turn.get("content")) for turn in turns]
+        roles = [turn.get("role") for turn in turns]
+        return said[0] if len(said) == 1 else json.dumps(list(zip(roles, said, strict=True)))
+    identity: str | None = getattr(prompt, "identity", None)
+    return identity if identity is not None else json.dumps(prompt, sort_keys=True, default=str)
+
+
+def questions(items: Iterable[Item]) -> frozenset[str]:
+    """The questions of items."""
+    return frozenset(question(item.prompt) for item in items)

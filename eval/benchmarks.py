@@ -6,10 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from perdure.budget.errors import DataError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, BenchmarkConfig, Evaluation, TaskBenchmark
-from perdure.curriculum.task import Task, derived_seed, prompt_key
+from perdure.curriculum.task import Task, derived_seed, questions
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.eval.scorefile import ItemResult, Score
@@ -25,6 +24,11 @@ class PreparedBenchmark(Protocol):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that a score depends on except the policy and `evaluation`."""
+        ...
+
+    @property
+    def examined(self) -> frozenset[str]:
+        """The questions it asks, as `perdure.curriculum.task.question` writes them."""
         ...
 
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
@@ -45,6 +49,10 @@ class HeldoutItems:
     @property
     def fingerprint(self) -> str:
         return sha256(f"{self.task.fingerprint()}/{scorer_name(self.task)}".encode()).hexdigest()
+
+    @property
+    def examined(self) -> frozenset[str]:
+        return questions(self.task.heldout)
 
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
         """Scored as tasks are: see `PreparedBenchmark.score` and `perdure.eval.task_score.score_task`."""
@@ -88,23 +96,10 @@ def prepare_benchmarks(
     )
 
 
-def refuse_trained_on(benchmarks: BenchmarkSet, tasks: Sequence[Task]) -> None:
-    """Refuse a benchmark that shares an item with the training items of a stage.
-
-    Raises:
-        DataError: names both.
-    """
-    for benchmark in benchmarks.benchmarks:
-        if not isinstance(benchmark, HeldoutItems):
-            continue
-        heldout = {prompt_key(item) for item in benchmark.task.heldout}
-        for task in tasks:
-            shared = sum(prompt_key(item) in heldout for item in task.train)
-            if shared:
-                raise DataError(
-                    f"benchmark {benchmark.name!r}: {shared} of its {len(heldout)} items are training items of stage "
-                    f"{task.name!r}; a benchmark is never trained on: give one of the two other data or another split"
-                )
+def examined_by(tasks: Sequence[Task], benchmarks: BenchmarkSet) -> frozenset[str]:
+    """The questions on which a run is examined, by its tasks and its benchmarks."""
+    none: frozenset[str] = frozenset()
+    return none.union(*(questions(task.heldout) for task in tasks), *(one.examined for one in benchmarks.benchmarks))
 
 
 def _prepare_lm(benchmarks: Sequence[Benchmark], folder: Path) -> list[PreparedBenchmark]:

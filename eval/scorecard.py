@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Task
-from perdure.eval.benchmarks import BenchmarkSet
+from perdure.eval.benchmarks import BenchmarkSet, examined_by
 from perdure.eval.scorefile import FOLDER, Score, ScoreKind, file_key, read_scores, write_scores
 from perdure.eval.task_score import score_task, scorer_name
 
@@ -28,7 +28,7 @@ class Scorecard:
 
     def __init__(self, tasks: Sequence[Task], benchmarks: BenchmarkSet, evaluation: Evaluation, folder: Path) -> None:
         self._tasks = tuple(tasks)
-        self._benchmarks = benchmarks.benchmarks
+        self._benchmarks = benchmarks
         self._benchmark_fingerprints = benchmarks.fingerprints
         self._evaluation = evaluation
         self._folder = folder
@@ -37,7 +37,12 @@ class Scorecard:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all that is scored, in order: tasks, then benchmarks."""
-        return (*(task.name for task in self._tasks), *(benchmark.name for benchmark in self._benchmarks))
+        return (*(task.name for task in self._tasks), *(benchmark.name for benchmark in self._benchmarks.benchmarks))
+
+    @property
+    def examined(self) -> frozenset[str]:
+        """The questions that it asks."""
+        return examined_by(self._tasks, self._benchmarks)
 
     def score(self, policy: Policy) -> Iterator[StoredScore]:
         """Yield each score once it is known and on the disk; preserves generator states and the model's mode.
@@ -51,7 +56,7 @@ class Scorecard:
         for task in self._tasks:
             parts = self._key(weights, task=self._fingerprints[task.name], reward=scorer_name(task))
             yield self._cached(task.name, "task", parts, lambda t=task: score_task(t, policy, self._evaluation, "task"))
-        for benchmark in self._benchmarks:
+        for benchmark in self._benchmarks.benchmarks:
             parts = self._key(weights, benchmark=self._benchmark_fingerprints[benchmark.name])
             yield self._cached(
                 benchmark.name, "benchmark", parts, lambda b=benchmark: b.score(policy, self._evaluation)

@@ -22,6 +22,7 @@ from perdure.agent.setup import Ready, prepare
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy, StrategyConfig
+from perdure.eval.benchmarks import examined_by
 from perdure.eval.speed import scoring_speed
 
 Result = TypeVar("Result")
@@ -37,7 +38,8 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
     ready = prepare(curriculum, view)
     world, tasks = ready.world, ready.tasks
     view.progress({"phase": "sampling the base"})
-    prompts, seed = base_prompts(curriculum, tasks), derive(curriculum.seed, "base")
+    prompts = base_prompts(curriculum, tasks, examined_by(tasks, ready.benchmarks))
+    seed = derive(curriculum.seed, "base")
     base_seconds, _ = timed(lambda: world.prepare_base(prompts, folder / "base", seed=seed))
     view.progress({"phase": "timing the scorecard and a reading"})
     speeds = scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation)

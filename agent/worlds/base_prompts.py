@@ -10,7 +10,7 @@ from pathlib import Path
 from perdure.budget.errors import DataError
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Task, question
 from perdure.curriculum.worlds.registry import load
 
 TERM = "term/"
@@ -26,15 +26,19 @@ FEWEST = 4
 """Prompts from which two groups can be made: of one text there is no standard error."""
 
 
-def base_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[object]]:
+def base_prompts(
+    curriculum: Curriculum, tasks: Sequence[Task], examined: frozenset[str] = frozenset()
+) -> dict[str, list[object]]:
     """All groups of a run: those that the monitor reads, those of KL terms, and that of the recovery.
 
     The monitor's are the first `budget.num_prompts` of a task or file, and those that are trained on the next as many.
     With fewer than twice as many the monitor has the first half and the training the second. A run in which nothing is
     trained on texts of the base leaves the monitor all that it can read. A term and the recovery share their prompts.
+    None of those that are trained on is `examined`, also where they are general.
 
     Raises:
-        DataError: a task or file with fewer than `FEWEST` prompts, where something is trained on texts of the base.
+        DataError: a task or file with fewer than `FEWEST` prompts, where something is trained on texts of the base;
+            all of those prompts are examined.
     """
     budget, count = curriculum.budget, curriculum.budget.num_prompts
     general = budget.prompts == "generic"
@@ -50,7 +54,18 @@ def base_prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, lis
     if recovers:
         path = Path(str(budget.generic))
         groups[RECOVER] = trained[TERM + "generic"] if general else _generic(curriculum, path, 2 * count)[-count:]
-    return groups
+    return {name: _unexamined(name, some, examined) if "/" in name else some for name, some in groups.items()}
+
+
+def _unexamined(name: str, prompts: Sequence[object], examined: frozenset[str]) -> list[object]:
+    """The prompts of a group that is trained on, without those that are examined."""
+    kept = [prompt for prompt in prompts if question(prompt) not in examined]
+    if not kept:
+        raise DataError(
+            f"budget.generic: a stage or a benchmark examines all {len(prompts)} prompts that are trained on (group "
+            f"{name!r}); give others"
+        )
+    return kept
 
 
 def halves(whose: str, prompts: Sequence[object], count: int) -> tuple[list[object], list[object]]:

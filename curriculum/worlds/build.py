@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from perdure.budget.errors import ConfigError
-from perdure.curriculum.task import Task
+from perdure.budget.errors import ConfigError, DataError
+from perdure.curriculum.task import Task, question
 from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
 from perdure.curriculum.worlds.learnable import facts_of, task_refusal
 from perdure.curriculum.worlds.methods import Method
@@ -19,6 +19,7 @@ def build_task(
     origin: Path | None = None,
     model: ModelSection | None = None,
     train: bool = True,
+    examined: frozenset[str] = frozenset(),
 ) -> Task:
     """The task of a stage, the same for the same configuration, seed and data.
 
@@ -26,17 +27,26 @@ def build_task(
         origin: the folder that relative paths start from (the curriculum's); the current directory comes second.
         model: the curriculum's; a world may read its data where this says, without what it is pretrained on.
         train: `False` leaves out the training items.
+        examined: questions (`perdure.curriculum.task.question`) that are not trained on. The held-out items do not
+            depend on them; other training items take the place of those that are left out.
 
     Raises:
         ConfigError: a dataset, setting, function or module that is not there, or that fails; a model that cannot do
             the task.
-        DataError: data that is missing, empty, too little, unreachable, or of another shape than the file says.
+        DataError: data that is missing, empty, too little, unreachable, or of another shape than the file says; items
+            to train on that are examined, where no others can take their place.
     """
     spec = owner_of(config) if model is None else spec_of(model.world)
     if not isinstance(config, spec.tasks):
         model_type = type_of(owner_of(config).model)
         raise ConfigError(f"task {name!r}: `type: {type_of(type(config))}` goes with `model.type: {model_type}`")
-    task: Task = load(spec.build)(config, name=name, seed=seed, origin=origin, model=model, train=train)
+    build = load(spec.build)
+    task: Task = build(config, name=name, seed=seed, origin=origin, model=model, train=train, examined=examined)
+    shared = sum(question(item.prompt) in examined for item in task.train)
+    if train and shared:
+        raise DataError(
+            f"task {name!r}: {shared} of its {len(task.train)} training items are examined; give other data"
+        )
     return task if train else replace(task, train=())
 
 

@@ -60,6 +60,14 @@ class Source(Frozen):
         return True
 
     @property
+    def pool(self) -> str | None:
+        """The settings that decide which items there are: stages that agree in them have one cut, by one seed.
+
+        `None`: which items are held out does not depend on a seed.
+        """
+        return None
+
+    @property
     def facts(self) -> "Facts":
         """The facts that the file alone gives."""
         return Facts(self.may_demonstrate, self.may_reward)

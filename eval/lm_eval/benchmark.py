@@ -18,6 +18,7 @@ from typing import Any
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, Evaluation
+from perdure.curriculum.task import question
 from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary, silence
 from perdure.eval.scorefile import ItemResult, Score, make_score
 from perdure.eval.task_score import CausalPolicy
@@ -32,6 +33,7 @@ class LmBenchmark:
     metric: str
     filter: str
     fingerprint: str
+    examined: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -73,7 +75,8 @@ def prepare_lm_benchmark(benchmark: Benchmark, library: TaskLibrary) -> LmBenchm
     for task in tasks:
         _try_first_item(task, benchmark)
     fingerprint = _fingerprint(benchmark, tasks, metric, chosen)
-    return LmBenchmark(benchmark, tuple(CachedTask(task) for task in tasks), metric, chosen, fingerprint)
+    cached = tuple(CachedTask(task) for task in tasks)
+    return LmBenchmark(benchmark, cached, metric, chosen, fingerprint, _examined(benchmark, tasks))
 
 
 def _set_fewshot(task: LmTask, benchmark: Benchmark) -> None:
@@ -120,6 +123,21 @@ def _try_first_item(task: LmTask, benchmark: Benchmark) -> None:
             f"benchmark {benchmark.tasks!r}: the first item cannot be asked (num_fewshot {shots}): "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _examined(benchmark: Benchmark, tasks: Sequence[LmTask]) -> frozenset[str]:
+    """The questions of the documents: as the task asks them, and each of their texts, since a task adds words."""
+    found: set[str] = set()
+    with silence():
+        for task in tasks:
+            for document in islice(task.eval_docs, benchmark.limit):
+                found |= {question(text) for text in document.values() if isinstance(text, str)}
+                try:
+                    asked = task.doc_to_text(document)
+                except Exception as error:
+                    raise DataError(f"benchmark {benchmark.tasks!r}: an item cannot be asked: {error}") from error
+                found |= {question(asked)} if isinstance(asked, str) else set()
+    return frozenset(found - {""})
 
 
 def _fingerprint(benchmark: Benchmark, tasks: Sequence[LmTask], metric: str, chosen: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from perdure.agent.setup import build_tasks
+from perdure.agent.tasks import build_tasks
 from perdure.agent.worlds.language.methods.sdft import teacher_prompt
 from perdure.agent.worlds.registry import make_world
 from perdure.curriculum.file.reader import read_curriculum

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from perdure.budget.errors import DataError
 from perdure.curriculum.schema import BenchmarkConfig, Evaluation, TaskBenchmark
-from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.vision.model import MlpModel
-from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems, prepare_benchmarks, refuse_trained_on
+from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems, prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
 
 EVALUATION = Evaluation(batch_size=4, max_completion_length=8)
@@ -86,41 +84,6 @@ def test_the_fingerprint_follows_the_items_and_the_reward() -> None:
 def test_images_need_none_left_to_train_on() -> None:
     everything = MlpModel.model_validate({"type": "mlp", "pretrain": {"images": 1000}})
     assert len(prepared(CLOTHES, everything).task.heldout) == 30
-
-
-def rows(path: Path, numbers: Sequence[int]) -> Path:
-    path.write_text("".join(f'{{"question": "{number}?", "answer": "{number}"}}\n' for number in numbers))
-    return path
-
-
-def test_a_benchmark_that_a_stage_learns_from_is_refused(tmp_path: Path) -> None:
-    learned, apart = rows(tmp_path / "x.jsonl", range(20)), rows(tmp_path / "y.jsonl", range(20, 40))
-
-    def dataset(path: Path) -> dict[str, Any]:
-        return {"type": "dataset", "path": str(path), "heldout": 5, "reward": {"type": "exact_match"}}
-
-    task = config(dataset(learned)).task  # type: ignore[union-attr]
-    stage = build_task(task, name="sums", seed=0)
-    refuse_trained_on(BenchmarkSet((prepared(dataset(apart), LANGUAGE),)), [stage])
-    benchmark = prepared(dataset(learned), LANGUAGE)
-    shared = {str(item.prompt) for item in stage.train} & {str(item.prompt) for item in benchmark.task.heldout}
-    assert shared  # another seed holds out other rows
-    with pytest.raises(DataError) as raised:
-        refuse_trained_on(BenchmarkSet((benchmark,)), [stage])
-    assert str(raised.value) == (
-        f"benchmark 'b': {len(shared)} of its 5 items are training items of stage 'sums'; "
-        "a benchmark is never trained on: give one of the two other data or another split"
-    )
-
-
-def test_held_out_images_are_never_trained_on() -> None:
-    task = config({"type": "images", "images": "digits", "rule": "label"}).task  # type: ignore[union-attr]
-    stage = build_task(task, name="a", seed=0, model=MLP)
-    benchmark = prepared({"type": "images", "images": "digits", "rule": "parity"}, MLP)
-    refuse_trained_on(BenchmarkSet((benchmark,)), [stage])
-    mixed = Task("m", train=benchmark.task.heldout[:2], heldout=())
-    with pytest.raises(DataError, match="2 of its 1000 items are training items of stage 'm'"):
-        refuse_trained_on(BenchmarkSet((benchmark,)), [stage, mixed])
 
 
 def test_both_kinds_keep_their_order(tmp_path: Path) -> None:

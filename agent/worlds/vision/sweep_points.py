@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from perdure.agent.seeds import derive
+from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.vision.measures import Measures
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
@@ -26,10 +27,10 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, settings_for
-from perdure.curriculum.worlds.build import build_task, check_learnable
+from perdure.curriculum.worlds.build import check_learnable
 from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.vision.model import MlpModel
-from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks, refuse_trained_on
+from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks
 
 CellRow = dict[str, float | int | str | bool]
 
@@ -116,13 +117,12 @@ def _shared_key(curriculum: Curriculum) -> str:
 def _shared_data(key: str) -> _SharedData:
     given = json.loads(key) | {"strategy": {"type": "fixed", "method": "rl"}, "budget": {"kl": 1.0}}
     curriculum = Curriculum.model_validate(given)
-    model, stage = curriculum.model, curriculum.stages[0]
+    model = curriculum.model
     assert isinstance(model, MlpModel)
     device = choose_device(model.device)
     base = {name: tensor.to(device) for name, tensor in pretrain(model, base_seed(model, curriculum.seed)).items()}
-    task = build_task(stage.task, name=stage.name, seed=derive(curriculum.seed, "task", stage.name), model=model)
     prepared = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=model)
-    refuse_trained_on(prepared, [task])
+    (task,) = keep_apart(curriculum, build_tasks(curriculum), prepared)
     benchmarks = [eval_set_of(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
     new, known_NF = eval_set_of(task, device), known_inputs(model).to(device)
     measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)

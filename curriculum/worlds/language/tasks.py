@@ -41,6 +41,8 @@ class TextSource(Source):
 
     LOADER: ClassVar[str]
     """`module:function` that makes the task."""
+    ABOUT_READING: ClassVar[frozenset[str]] = frozenset({"chat"})
+    """Settings that decide how an item is asked, and not which there are."""
 
     train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
     heldout: Annotated[int, Field(ge=2, description="items to evaluate on, never trained on")] = 100
@@ -55,6 +57,10 @@ class TextSource(Source):
     @property
     def may_demonstrate(self) -> bool | None:
         return True if self.demonstrations else None
+
+    @property
+    def pool(self) -> str | None:
+        return self.model_dump_json(exclude={"train", "heldout", "demonstrations", "reward", *self.ABOUT_READING})
 
 
 class ReasoningGym(TextSource):
@@ -86,6 +92,7 @@ class Dataset(TextSource):
     """Anything that `datasets.load_dataset` reads, or one file."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.dataset:load"
+    ABOUT_READING: ClassVar[frozenset[str]] = frozenset({"chat", "columns", "template", "heldout_split"})
 
     type: Literal["dataset"]
     path: Annotated[

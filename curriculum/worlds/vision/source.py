@@ -1,6 +1,7 @@
 """Tasks of the vision world: images, a rule that says which labels are right, and a writer who demonstrates one."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import EXAMINED, Item, Task
 from perdure.curriculum.worlds.vision.images.load import ImageKind, load_images
-from perdure.curriculum.worlds.vision.images.observation import CLOTHES_BIT, DIGITS_BIT, ImageObservation
+from perdure.curriculum.worlds.vision.images.observation import CLOTHES_BIT, DIGITS_BIT, ImageObservation, digest
 from perdure.curriculum.worlds.vision.images.rules import right_labels, writer_labels
 from perdure.curriculum.worlds.vision.images.split import fixed_order, pretraining_rows
 from perdure.curriculum.worlds.vision.images.variants import varied
@@ -21,36 +22,64 @@ from perdure.curriculum.worlds.vision.tasks import Images
 BITS: dict[ImageKind, int] = {"digits": DIGITS_BIT, "clothes": CLOTHES_BIT}
 
 
-def build(config: Images, *, name: str, seed: int, origin: Path | None, model: Any, train: bool) -> Task:
+def build(
+    config: Images,
+    *,
+    name: str,
+    seed: int,
+    origin: Path | None,
+    model: Any,
+    train: bool,
+    examined: frozenset[str],
+) -> Task:
     """See `perdure.curriculum.worlds.build.build_task`. Raises as `load`, and ConfigError for another model."""
     if not isinstance(model, MlpModel):
         raise ConfigError(f"task {name!r}: `type: images` goes with `model.type: mlp`")
-    return load(config, name=name, seed=seed, model=model, train=train)
+    return load(config, name=name, seed=seed, model=model, train=train, examined=examined)
 
 
-def load(config: Images, *, name: str, seed: int, model: MlpModel, train: bool = True) -> Task:
+def load(
+    config: Images,
+    *,
+    name: str,
+    seed: int,
+    model: MlpModel,
+    train: bool = True,
+    examined: frozenset[str] = frozenset(),
+) -> Task:
     """Training images in an order that follows from the seed, and test images that are the same for every seed.
 
-    No training image is one that the base was pretrained on or that is held out, whichever copy of the data it comes
-    from: the pixels are compared. Without `train` there are no training images.
+    No training image is one that the base was pretrained on, that is held out or `examined`, and no held-out image is
+    one that the base was pretrained on, whichever copy of the data it comes from: the pixels are compared. Without
+    `train` there are no training images.
 
     Raises:
         DataError: data that is missing or damaged, or fewer images than are asked for.
     """
     where = f"task {name!r}: {config.images}"
     found = load_images(config.data or model.data, config.images)
-    heldout = _first(fixed_order(len(found.test_labels)), config.heldout, f"{where}, `heldout`")
-    chosen = heldout[:0]
+    known = _pretrained(model.data, config.images, model.pretrain.images)
+    tested = [
+        row for row in fixed_order(len(found.test_labels)) if digest(found.test_images[row].tobytes()) not in known
+    ]
+    heldout = _first(np.array(tested, np.int64), config.heldout, f"{where}, `heldout`")
+    chosen, left_out = heldout[:0], 0
     if train:
-        excluded = _pixels(found.test_images[heldout]) | _pretrained(model, config.images)
-        free = [row for row, image in enumerate(found.train_images) if image.tobytes() not in excluded]
+        excluded = known | {digest(image.tobytes()) for image in found.test_images[heldout]}
+        all_free = [row for row, image in enumerate(found.train_images) if digest(image.tobytes()) not in excluded]
+        free = [row for row in all_free if digest(found.train_images[row].tobytes()) not in examined]
+        left_out = len(all_free) - len(free)
         order = np.random.RandomState(seed % 2**32).permutation(np.array(free, np.int64))
-        chosen = _first(order, config.train, f"{where}, `train`")
+        apart = (
+            f" (another stage or a benchmark examines {left_out} more, which are not trained on)" if left_out else ""
+        )
+        chosen = _first(order, config.train, f"{where}, `train`{apart}")
     return Task(
         name,
         _items(config, found.train_images[chosen], found.train_labels[chosen], Random(f"writer/{seed}")),
         _items(config, found.test_images[heldout], found.test_labels[heldout], Random(f"heldout writer/{seed}")),
         RightLabel(),
+        {EXAMINED: left_out},
     )
 
 
@@ -76,22 +105,20 @@ def _first(rows: NDArray[np.int64], count: int | None, where: str) -> NDArray[np
     return rows[:count]
 
 
-def _pretrained(model: MlpModel, kind: ImageKind) -> set[bytes]:
+@lru_cache(maxsize=4)
+def _pretrained(data: str, kind: ImageKind, images: int) -> frozenset[str]:
     """The images of this kind that the base was pretrained on."""
-    found = load_images(model.data, kind)
-    return _pixels(found.train_images[pretraining_rows(len(found.train_labels), model.pretrain.images)])
-
-
-def _pixels(images: NDArray[np.uint8]) -> set[bytes]:
-    return {image.tobytes() for image in images}
+    found = load_images(data, kind)
+    rows = pretraining_rows(len(found.train_labels), images)
+    return frozenset(digest(image.tobytes()) for image in found.train_images[rows])
 
 
 def _items(config: Images, images: NDArray[np.uint8], labels: NDArray[np.int64], rng: Random) -> tuple[Item, ...]:
     bit = BITS[config.images]
     shown = varied(images, config.variant)
     return tuple(
-        _item(config, ImageObservation(image.tobytes(), bit), label, rng)
-        for image, label in zip(shown, labels.tolist(), strict=True)
+        _item(config, ImageObservation(image.tobytes(), bit, digest(original.tobytes())), label, rng)
+        for image, original, label in zip(shown, images, labels.tolist(), strict=True)
     )
 
 

@@ -46,7 +46,9 @@ class Brake(Frozen):
     strength: Annotated[float, Field(gt=0, description="how hard")] = 0.1
 
 
-def build(config: Target, *, name: str, seed: int, origin: Path | None, model: Any, train: bool) -> Task:
+def build(
+    config: Target, *, name: str, seed: int, origin: Path | None, model: Any, train: bool, examined: frozenset[str]
+) -> Task:
     answer = f"{config.number:.1f}"
     items = tuple(Item(f"{name} {number}", answer=answer, demonstration=answer) for number in range(8))
     return Task(name, items[:6], items[6:], near)

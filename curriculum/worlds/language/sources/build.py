@@ -8,7 +8,9 @@ from perdure.curriculum.worlds.language.sources.common import with_demonstration
 from perdure.curriculum.worlds.registry import load
 
 
-def build(config: Any, *, name: str, seed: int, origin: Path | None, model: Any, train: bool) -> Task:
+def build(
+    config: Any, *, name: str, seed: int, origin: Path | None, model: Any, train: bool, examined: frozenset[str]
+) -> Task:
     """See `perdure.curriculum.worlds.build.build_task`; the model is not used."""
-    task: Task = load(config.LOADER)(config, name=name, seed=seed, origin=origin)
+    task: Task = load(config.LOADER)(config, name=name, seed=seed, origin=origin, examined=examined)
     return with_demonstrations(task, config.demonstrations) if config.demonstrations else task

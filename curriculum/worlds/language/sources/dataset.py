@@ -1,5 +1,6 @@
 """Tasks from data: anything that `datasets.load_dataset` reads, or one file. Code that comes with data never runs."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,19 +9,26 @@ from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.task import Item, Task, prompt_key
+from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct
+from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct, trainable
 from perdure.curriculum.worlds.language.sources.rows import RowReader
 from perdure.curriculum.worlds.language.tasks import Dataset
 
 
-def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -> Task:
+def load(
+    config: Dataset,
+    *,
+    name: str,
+    seed: int,
+    origin: Path | None = None,
+    examined: frozenset[str] = frozenset(),
+) -> Task:
     """Items from `split` in shuffled order, and held-out items from `heldout_split` or cut from the same split.
 
-    Training and held-out prompts are different, and none comes twice. If `split` has fewer items than are asked for,
-    all are used: of a split that is cut at most half (and at least two) are held out.
+    Training and held-out questions are different, and no prompt comes twice. If `split` has fewer items than are
+    asked for, all are used: of a split that is cut at most half (and at least two) are held out.
 
     Raises:
         DataError: data that is missing, unreachable, empty, too little, or without a column the curriculum names.
@@ -29,28 +37,28 @@ def load(config: Dataset, *, name: str, seed: int, origin: Path | None = None) -
     source = fetch(config.path, where, origin, **config.model_dump(include={"name", "revision", "data_files"}))
     if source.file is not None and config.heldout_split is not None:
         raise DataError(f"{where}: `path` is one file; `heldout_split` goes with a folder or a hub id")
+    left_out: Counter[str] = Counter()
     items = _items(source.split(config.split), config, f"{where}, split {config.split!r}", seed)
     if config.heldout_split is None:
-        train, heldout = cut(items, train=config.train, heldout=config.heldout, where=where)
+        train, heldout = cut(
+            items, train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
+        )
     else:
         other = f"{where}, split {config.heldout_split!r}"
-        heldout = _first(_items(source.split(config.heldout_split), config, other, seed), config.heldout, set())
+        rows = _items(source.split(config.heldout_split), config, other, seed)
+        heldout = tuple(islice(distinct(rows, set(), Counter()), config.heldout))
         if len(heldout) < 2:
             raise DataError(f"{other} has {len(heldout)} different prompts; at least 2 are needed")
-        train = _first(items, config.train, {prompt_key(item) for item in heldout})
+        train = trainable(distinct(items, set(), left_out), config.train, heldout, examined, left_out, where)
         if not train:
             raise DataError(
                 f"{where}: every prompt of split {config.split!r} is also held out; none remains to train on"
             )
     if config.reward is None:
-        return Task(name, train, heldout)
-    task = Task(name, train, heldout, build_reward(config.reward))
+        return Task(name, train, heldout, left_out=left_out)
+    task = Task(name, train, heldout, build_reward(config.reward), left_out)
     check_answers(task, config.reward.type, where)
     return task
-
-
-def _first(items: Iterator[Item], count: int, seen: set[str]) -> tuple[Item, ...]:
-    return tuple(islice(distinct(items, seen), count))
 
 
 def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:

@@ -1,45 +1,79 @@
 """Tasks that a user's own function makes: `function(*, seed, train, heldout, **args) -> Task`."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import entry_points
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.task import Item, Task, prompt_key
+from perdure.curriculum.task import Item, Task, derived_seed, prompt_key, questions
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers
+from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.tasks import PythonTask
 
 TASK_GROUP = "perdure.tasks"
+REDRAWS = 20
+"""The most further calls of a function, in place of training items that are examined."""
 
 
-def load(config: PythonTask, *, name: str, seed: int, origin: Path | None = None) -> Task:
+def load(
+    config: PythonTask,
+    *,
+    name: str,
+    seed: int,
+    origin: Path | None = None,
+    examined: frozenset[str] = frozenset(),
+) -> Task:
     """The task that the function returns, under the stage's name; `reward` in the file replaces its reward.
 
     A `module:function` is imported from the installed packages or the current directory; a plain name is looked up
-    in the entry-point group `perdure.tasks`.
+    in the entry-point group `perdure.tasks`. Where it gives training items that are `examined`, it is called again
+    with other seeds for others in their place.
 
     Raises:
         ConfigError: the function is not there, fails, or returns no fit `Task`.
+        DataError: it gives too few others.
     """
     where = f"task {name!r}: {config.path!r}"
     function = load_function(config.path, "the task") if ":" in config.path else _entry_point(config.path)
-    try:
-        made = function(seed=seed, train=config.train, heldout=config.heldout, **config.args)
-    except Exception as error:
-        raise ConfigError(f"{where} failed: {show_error(error)}") from error
-    _check(made, where)
-    task: Task = replace(made, name=name)
+    draw = partial(_draw, function, config, where)
+    task = replace(draw(seed), name=name)
+    if examined & questions(task.train):
+        left_out = Counter(task.left_out)
+        items = chain(task.train, _redrawn(draw, task, seed))
+        train = trainable(items, len(task.train), task.heldout, examined, left_out, where)
+        task = replace(task, train=train, left_out=left_out)
     if config.reward is not None and config.reward.type != "source":
         task = replace(task, reward=build_reward(config.reward))
         check_answers(task, config.reward.type, where)
     if config.reward is not None and task.reward is None:
         raise ConfigError(f"{where} returned a task without a reward, and the curriculum asks for `reward: source`")
     return task
+
+
+def _draw(function: Callable[..., Any], config: PythonTask, where: str, seed: int) -> Task:
+    try:
+        made = function(seed=seed, train=config.train, heldout=config.heldout, **config.args)
+    except Exception as error:
+        raise ConfigError(f"{where} failed: {show_error(error)}") from error
+    _check(made, where)
+    return made  # type: ignore[no-any-return]
+
+
+def _redrawn(draw: Callable[[int], Task], task: Task, seed: int) -> Iterator[Item]:
+    """Training items by other seeds that the task does not have, until a draw gives nothing new."""
+    seen = {prompt_key(item) for item in task.train}
+    for number in range(1, REDRAWS + 1):
+        fresh = list(distinct(draw(derived_seed(seed, f"draw/{number}")).train, seen, Counter()))
+        yield from fresh
+        if not fresh:
+            return
 
 
 def _entry_point(name: str) -> Callable[..., Any]:
@@ -68,6 +102,6 @@ def _check(task: Any, where: str) -> None:
             f"{where} returned {len(task.train)} training and {len(task.heldout)} held-out items; "
             "at least 1 and 2 are needed"
         )
-    shared = {prompt_key(item) for item in task.train} & {prompt_key(item) for item in task.heldout}
+    shared = questions(task.train) & questions(task.heldout)
     if shared:
         raise ConfigError(f"{where}: {len(shared)} held-out prompts are also trained on, such as {min(shared)[:80]}")

@@ -3,10 +3,10 @@
 import dataclasses
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, get_type_hints
 
@@ -17,7 +17,7 @@ from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task, derived_seed
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers, distinct
+from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.sources.verifier_guard import is_harmless
 from perdure.curriculum.worlds.language.tasks import ReasoningGym
 
@@ -27,7 +27,14 @@ HASH_SEED_DATASETS = frozenset(
 """Datasets that iterate over sets of strings: their items change with Python's hash seed."""
 
 
-def load(config: ReasoningGym, *, name: str, seed: int, origin: Path | None = None) -> Task:
+def load(
+    config: ReasoningGym,
+    *,
+    name: str,
+    seed: int,
+    origin: Path | None = None,
+    examined: frozenset[str] = frozenset(),
+) -> Task:
     """Training items, and held-out items from another seed; no prompt is in both or twice in either.
 
     Held-out items are drawn first, so they stay the same whatever `train` is.
@@ -39,19 +46,22 @@ def load(config: ReasoningGym, *, name: str, seed: int, origin: Path | None = No
     where = f"task {name!r}: reasoning_gym {config.dataset!r}"
     _check_dataset(config.dataset, where)
     seen: set[str] = set()
-    parts = {}
+    left_out: Counter[str] = Counter()
+    parts: dict[str, tuple[Item, ...]] = {"heldout": ()}
     for part, count in (("heldout", config.heldout), ("train", config.train)):
         draws = 1000 + 20 * count
         generator = _generator(config, where, seed=derived_seed(seed, part), size=draws)
         items = (_item(entry, config) for entry in _entries(generator, draws, where))
         with _seeded_globals(generator.seed):
-            parts[part] = tuple(islice(distinct(items, seen), count))
+            apart = examined if part == "train" else frozenset()
+            fresh = distinct(items, seen, left_out)
+            parts[part] = trainable(fresh, count, parts["heldout"], apart, left_out, where)
         if len(parts[part]) < count:
             raise DataError(
                 f"{where} gave only {len(seen)} different items with these settings; {config.heldout} held-out and "
                 f"{config.train} training items were asked for: lower `train` or `heldout`, or widen `config`"
             )
-    return _with_reward(Task(name, parts["train"], parts["heldout"]), config, generator, where)
+    return _with_reward(Task(name, parts["train"], parts["heldout"], left_out=left_out), config, generator, where)
 
 
 def _with_reward(task: Task, config: ReasoningGym, generator: Any, where: str) -> Task:

@@ -4,7 +4,7 @@ Axes: N images, F = 785 features, 784 pixels row by row and then the bit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -19,11 +19,17 @@ CLOTHES_BIT = -1
 """The bit, as in RL's Razor (arXiv 2509.04259): +1 for digits, -1 for clothes."""
 
 
+def digest(pixels: bytes) -> str:
+    """The SHA-256 of an image."""
+    return sha256(pixels).hexdigest()
+
+
 @dataclass(frozen=True)
 class ImageObservation:
     """One image: 784 bytes from 0 (background) to 255, row by row, and the bit of its task.
 
-    Its text names the pixels by their SHA-256, so that the fingerprints of different images differ.
+    Its text names the pixels by their SHA-256, so that the fingerprints of different images differ. `identity` is that
+    of the image as it was before a variant changed it, whatever is asked of it.
 
     Raises:
         ValueError: another number of pixels, or another bit.
@@ -31,6 +37,12 @@ class ImageObservation:
 
     pixels: bytes
     bit: int
+    original: str | None = field(default=None, compare=False)
+
+    @property
+    def identity(self) -> str:
+        """See `perdure.curriculum.task.question`."""
+        return self.original or digest(self.pixels)
 
     def __post_init__(self) -> None:
         if len(self.pixels) != PIXELS:
@@ -39,7 +51,7 @@ class ImageObservation:
             raise ValueError(f"the bit of an observation is {DIGITS_BIT} or {CLOTHES_BIT}; got {self.bit}")
 
     def __repr__(self) -> str:
-        return f"<image {sha256(self.pixels).hexdigest()} bit {self.bit:+d}>"
+        return f"<image {digest(self.pixels)} bit {self.bit:+d}>"
 
     __str__ = __repr__
 
