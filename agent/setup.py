@@ -222,9 +222,14 @@ def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:
     found = [line for key in now for line in differences(key, before.get(key), now[key])]
     if found:
         listed = "\n  ".join(found)
+        items = any(line.startswith("data.") for line in found)
         raise RunError(
             f"this run cannot go on as it began, since these differ:\n  {listed}\n"
-            "Put them back as they were, or start a new run"
+            + (
+                "`data` has the hashes of items: a file has changed, or its cut into training and held-out items\n"
+                * items
+            )
+            + "Put them back as they were, or start a new run"
         )
 
 
