@@ -19,13 +19,21 @@ class Item:
 
     `prompt` is text or chat messages in the language world, an observation elsewhere. `answer` is the reference that
     a reward compares with, `demonstration` one full response to imitate; either may be missing. `columns` holds
-    everything else from the source; a reward sees it.
+    everything else from the source; a reward sees it. Where several answers are right, `answers` are all of them, the
+    first of which is `answer`. `gold` is what the source has in place of `answer`, if that is not the same text.
     """
 
     prompt: Any
     answer: str | None = None
     demonstration: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    gold: Any = None
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """Every answer that is right; empty where none is known."""
+        return self.answers or (() if self.answer is None else (self.answer,))
 
 
 class Reward(Protocol):

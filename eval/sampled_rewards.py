@@ -10,6 +10,7 @@ from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Evaluation, Stage
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
+from perdure.eval.task_score import matches_demonstration
 
 
 def set_aside(task: Task, num_prompts: int) -> tuple[Task, tuple[Item, ...]]:
@@ -71,10 +72,7 @@ def item_means(rewards: Sequence[Sequence[float | None]]) -> list[float]:
 
 def _rewards(task: Task, items: Sequence[Item], texts: Sequence[str]) -> list[float | None]:
     if task.reward is None:
-        return [
-            None if item.demonstration is None else float(text.strip() == item.demonstration.strip())
-            for item, text in zip(items, texts, strict=True)
-        ]
+        return [matches_demonstration(*pair) for pair in zip(items, texts, strict=True)]
     try:
         return task.reward(items, texts)
     except PerdureError:

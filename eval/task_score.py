@@ -74,10 +74,7 @@ def scorer_name(task: Task) -> str:
 def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:
     """One reward per item; `None`: it does not apply."""
     if task.reward is None:
-        return [
-            None if item.demonstration is None else float(completion.strip() == item.demonstration.strip())
-            for item, completion in zip(task.heldout, completions, strict=True)
-        ]
+        return [matches_demonstration(*pair) for pair in zip(task.heldout, completions, strict=True)]
     try:
         rewards = task.reward(task.heldout, completions)
         return [None if reward is None else float(reward) for _, reward in zip(completions, rewards, strict=True)]
@@ -87,6 +84,12 @@ def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:
         raise ConfigError(
             f"the reward of task {task.name!r} failed on its held-out items: {type(error).__name__}: {error}"
         ) from error
+
+
+def matches_demonstration(item: Item, completion: str) -> float | None:
+    """1 for the demonstration or another right answer, surrounding blanks ignored; `None` without a demonstration."""
+    texts = {one.strip() for one in (item.demonstration, *item.answers) if one is not None}
+    return None if item.demonstration is None else float(completion.strip() in texts)
 
 
 class _Identity(NamedTuple):

@@ -120,12 +120,28 @@ class Dataset(TextSource):
     explode: Annotated[
         list[str], Field(description="list columns of equal length; every element becomes a row of its own")
     ] = []
+    answer_is: Annotated[
+        Literal["index", "letter", "text"] | None,
+        Field(
+            description="how `answer` says which of `choices` is right; default: the one way in which all answers of "
+            "the file can be read, or a label of `choices`"
+        ),
+    ] = None
+    first_index: Annotated[
+        Literal[0, 1] | None, Field(description="the first option's number, for `answer_is: index`")
+    ] = None
     chat: Annotated[bool, Field(description="text prompts become a user's chat message; `false`: plain text")] = True
 
     @model_validator(mode="after")
     def _a_dataset_has_no_verifier(self) -> "Dataset":
         if self.reward is not None and self.reward.type == "source":
             raise ValueError("a dataset has no verifier of its own; give another `reward.type`, or `reward.path`")
+        return self
+
+    @model_validator(mode="after")
+    def _an_index_has_a_beginning(self) -> "Dataset":
+        if self.first_index is not None and self.answer_is != "index":
+            raise ValueError("`first_index` goes with `answer_is: index`")
         return self
 
     @model_validator(mode="after")

@@ -120,6 +120,11 @@ def _among(letter: str, letters: str) -> str | None:
     return letter if letter in letters else None
 
 
+def has_mathematics(text: str) -> bool:
+    """True if math-verify reads anything in a text."""
+    return bool(_parsed(text, wrapped_first=True))
+
+
 def same_mathematics(gold: str, response: str) -> bool:
     """True if a response states what `gold` states, by math-verify (`parse` and `verify`).
 

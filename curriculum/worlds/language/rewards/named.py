@@ -1,4 +1,4 @@
-"""Rewards by name. Each compares a response with its item and gives 1 or 0, `None` where the item has no answer.
+"""Rewards by name. Each compares a response with its item's right answers and gives 1 or 0, `None` where it has none.
 
 Nothing here runs what a model wrote. A reward with TRL's own signature is given by dotted path (`trl.py`).
 """
@@ -45,10 +45,9 @@ def exact_match(config: RewardConfig) -> ScoreFunction:
     """Equal text, stripped, every run of whitespace one blank; case folded with `ignore_case`."""
 
     def score(item: Item, text: str) -> bool | None:
-        if item.answer is None:
-            return None
-        return normalise(tagged_answer(text), ignore_case=config.ignore_case) == normalise(
-            item.answer, ignore_case=config.ignore_case
+        found = normalise(tagged_answer(text), ignore_case=config.ignore_case)
+        return (
+            any(found == normalise(one, ignore_case=config.ignore_case) for one in item.right) if item.right else None
         )
 
     return score
@@ -59,11 +58,11 @@ def numeric(config: RewardConfig) -> ScoreFunction:
     tolerance = Fraction(config.tolerance)
 
     def score(item: Item, text: str) -> bool | None:
-        wanted = None if item.answer is None else last_number(item.answer)
-        if wanted is None:
+        wanted = [number for one in item.right if (number := last_number(one)) is not None]
+        if not wanted:
             return None
         found = last_number(tagged_answer(text))
-        return found is not None and abs(found - wanted) <= tolerance
+        return found is not None and any(abs(found - one) <= tolerance for one in wanted)
 
     return score
 
@@ -75,18 +74,27 @@ def multiple_choice(config: RewardConfig) -> ScoreFunction:
     """
 
     def score(item: Item, text: str) -> bool | None:
-        options = item.columns.get("choices") or ()
-        options = [str(option) for option in options] if isinstance(options, (list, tuple)) else ()
-        wanted = None if item.answer is None else chosen_letter(item.answer, options)
-        return None if wanted is None else chosen_letter(text, options) == wanted
+        wanted = right_letters(item)
+        return chosen_letter(text, _options(item)) in wanted if wanted else None
 
     return score
+
+
+def right_letters(item: Item) -> set[str]:
+    """The letters of an item's right options, as far as its answers say any."""
+    found = (chosen_letter(one, _options(item)) for one in item.right)
+    return {letter for letter in found if letter is not None}
+
+
+def _options(item: Item) -> list[str]:
+    options = item.columns.get("choices") or ()
+    return [str(option) for option in options] if isinstance(options, (list, tuple)) else []
 
 
 def regex(config: RewardConfig) -> ScoreFunction:
     """`pattern` is searched for in the response (`^`, `$` and `.` as in Python).
 
-    With a group, group 1 of the last match must equal the answer, as `exact_match` compares; without one, any match
+    With a group, group 1 of the last match must equal an answer, as `exact_match` compares; without one, any match
     is success.
     """
     pattern = re.compile(config.pattern or "", re.IGNORECASE if config.ignore_case else 0)
@@ -95,12 +103,11 @@ def regex(config: RewardConfig) -> ScoreFunction:
         matches = list(pattern.finditer(text))
         if not pattern.groups:
             return bool(matches)
-        if item.answer is None:
+        if not item.right:
             return None
         found = matches[-1][1] if matches else None
-        return found is not None and normalise(found, ignore_case=config.ignore_case) == normalise(
-            item.answer, ignore_case=config.ignore_case
-        )
+        wanted = {normalise(one, ignore_case=config.ignore_case) for one in item.right}
+        return found is not None and normalise(found, ignore_case=config.ignore_case) in wanted
 
     return score
 
@@ -109,7 +116,7 @@ def math_verify(config: RewardConfig) -> ScoreFunction:
     """Mathematical equality, by the package of that name (`same_mathematics`)."""
 
     def score(item: Item, text: str) -> bool | None:
-        return None if item.answer is None else same_mathematics(item.answer, text)
+        return any(same_mathematics(one, text) for one in item.right) if item.right else None
 
     return score
 

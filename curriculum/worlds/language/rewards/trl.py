@@ -20,9 +20,9 @@ class FromTrl:
     """A reward function with TRL's signature as a `Reward`.
 
     It is called as `GRPOTrainer` calls it: chat prompts come with completions `[{"role": "assistant", "content": …}]`,
-    text prompts with text; every column of the items is a list, `answer` among them (`None` where an item lacks it).
-    Outside training `trainer_state` is a fresh one, the two loggers do nothing, and `completion_ids` is `None` if the
-    caller has none. NaN and `None` are passed on.
+    text prompts with text; every column of the items is a list, `answer` among them as the source has it (`None` where
+    an item lacks it). Outside training `trainer_state` is a fresh one, the two loggers do nothing, and `completion_ids`
+    is `None` if the caller has none. NaN and `None` are passed on.
     """
 
     scorer_name: ClassVar[str] = "perdure.curriculum.rewards.trl.FromTrl"
@@ -134,7 +134,7 @@ def completion_text(completion: Any) -> str:
 def _columns(items: Sequence[Item]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for item in items for name in item.columns if name not in TRL_ARGUMENTS)
     columns = {name: [item.columns.get(name) for item in items] for name in names}
-    return {**columns, "answer": [item.answer for item in items]}
+    return {**columns, "answer": [item.answer if item.gold is None else item.gold for item in items]}
 
 
 def _as_trl_completion(item: Item, text: str) -> Any:

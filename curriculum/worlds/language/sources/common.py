@@ -1,13 +1,15 @@
 """Shared by the sources: the cut into training and held-out items, demonstrations by a user's function, checks."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.task import EXAMINED, REPEATED, Item, Task, prompt_key, question, questions
+from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
+from perdure.curriculum.worlds.language.rewards.named import right_letters
 
 
 def distinct(items: Iterable[Item], seen: set[str], left_out: Counter[str]) -> Iterator[Item]:
@@ -110,12 +112,13 @@ def with_demonstrations(task: Task, path: str) -> Task:
 
 
 def check_answers(task: Task, reward_type: str | None, where: str) -> None:
-    """Refuse answers that the reward cannot read: there must be one, and it must be right by its own measure.
+    """Refuse answers that the reward cannot read, and demonstrations none of which is right by the reward.
 
     Raises:
-        DataError: an item without an answer, or with one in which the reward finds no number or letter.
+        DataError: an item without an answer; one in whose answers the reward finds no number, letter or mathematics;
+            demonstrations that are not the answers, and all wrong.
     """
-    if task.reward is None or reward_type not in ("exact_match", "numeric", "multiple_choice", "math_verify"):
+    if task.reward is None or reward_type not in READABLE:
         return
     items = (*task.train, *task.heldout)
     missing = [item for item in items if item.answer is None]
@@ -124,9 +127,29 @@ def check_answers(task: Task, reward_type: str | None, where: str) -> None:
             f"{where}: reward {reward_type!r} compares with the answer, and {len(missing)} of {len(items)} items have "
             "none; say where it is with `columns.answer`"
         )
-    for item, score in zip(items, task.reward(items, [item.answer or "" for item in items]), strict=True):
-        if score != 1.0:
-            sought = {"numeric": "number", "multiple_choice": "option's letter or text"}.get(reward_type, "text")
-            raise DataError(
-                f"{where}: reward {reward_type!r} finds no {sought} in the answer {str(item.answer)[:80]!r}"
-            )
+    sought, readable = READABLE[reward_type]
+    for item in items:
+        wrong_kind = next((one for one in item.right if not isinstance(one, str)), None)
+        if wrong_kind is not None or not readable(item):
+            shown = str(item.answer if wrong_kind is None else wrong_kind)[:80]
+            raise DataError(f"{where}: reward {reward_type!r} finds no {sought} in the answer {shown!r}")
+    shown_items = [item for item in items if item.demonstration not in (None, item.answer)][:CHECKED]
+    texts = [item.demonstration or "" for item in shown_items]
+    if shown_items and not any(task.reward(shown_items, texts)):
+        raise DataError(
+            f"{where}: none of {len(texts)} demonstrations is right by reward {reward_type!r}, such as "
+            f"{texts[0][:80]!r} where the answer is {str(shown_items[0].answer)[:80]!r}; give another reward or "
+            "another `columns.answer`"
+        )
+
+
+CHECKED = 100
+"""The most demonstrations that a reward is tried on."""
+
+READABLE: dict[str, tuple[str, Callable[[Item], object]]] = {
+    "exact_match": ("text", lambda item: item.answer),
+    "numeric": ("number", lambda item: any(last_number(one) is not None for one in item.right)),
+    "multiple_choice": ("option's letter or text", right_letters),
+    "math_verify": ("mathematics", lambda item: any(map(has_mathematics, item.right))),
+}
+"""What a reward looks for in the answers of an item, and whether it is there."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct, trainable
+from perdure.curriculum.worlds.language.sources.golds import MOST_ROWS, find_reading
 from perdure.curriculum.worlds.language.sources.rows import RowReader
 from perdure.curriculum.worlds.language.tasks import Dataset
 
@@ -72,10 +74,16 @@ def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
     reader = RowReader(config, where, tuple(rows.column_names))
     places = _places(rows, _chosen(rows, reader), config, where)
     Random(f"dataset/{seed}").shuffle(places)
-    for number, element in places:
+
+    def row_at(number: int, element: int) -> dict[str, Any]:
         row = dict(rows[number])
-        row |= {column: row[column][element] for column in config.explode}
-        yield reader.item(row, number)
+        return row | {column: row[column][element] for column in config.explode}
+
+    if reader.chooses:
+        answers = [one for place in places[:MOST_ROWS] for one in reader.choices(row_at(*place))]
+        reader = replace(reader, reading=find_reading(config, answers, where))
+    for number, element in places:
+        yield reader.item(row_at(number, element), number)
 
 
 def _chosen(rows: Any, reader: RowReader) -> list[int]:

@@ -10,6 +10,7 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Messages
 from perdure.curriculum.worlds.language.rewards.answers import LETTERS
+from perdure.curriculum.worlds.language.sources.golds import Choice, Reading
 from perdure.curriculum.worlds.language.tasks import Dataset
 
 DatasetRow = Mapping[str, Any]
@@ -24,6 +25,7 @@ class RowReader:
     config: Dataset
     where: str
     columns: tuple[str, ...]
+    reading: Reading | None = None
 
     def item(self, row: DatasetRow, number: int) -> Item:
         """The item of one row.
@@ -35,11 +37,16 @@ class RowReader:
         options = self._options(row, place)
         prompt, spoken = self._prompt(row, options, place)
         completion = self._completion(row, place) or spoken
-        answer = self._answer(row, options, place)
+        gold, golds = self._golds(row, place)
+        answers = tuple(self._answer(one, options, row, place) for one in golds)
+        answer = answers[0] if answers else None
         columns = {name: value for name, value in row.items() if name not in ("prompt", "completion", "messages")}
         if options:
             columns["choices"] = options
-        return Item(prompt, answer=answer or completion, demonstration=completion or answer, columns=columns)
+        several = answers if len(answers) > 1 else ()
+        return Item(
+            prompt, answer or completion, completion or answer, columns, several, None if gold == answer else gold
+        )
 
     def _their_name(self, ours: str) -> str | None:
         """The path in the data of one of our columns: as mapped, or a column of the same name."""
@@ -104,18 +111,37 @@ class RowReader:
             return _as_messages(value, where)[-1]["content"]
         return _text(value, where)
 
-    def _answer(self, row: DatasetRow, options: list[str], place: str) -> str | None:
+    def _golds(self, row: DatasetRow, place: str) -> tuple[Any, list[Any]]:
+        """The cell of the answer, and the right answers in it: several if it is a list of texts or numbers."""
         path = self._their_name("answer")
-        if path is None:
-            return None
-        value = self.value(row, path, place)
-        if value is None or value == "":
-            if "answer" in self.config.columns:
-                raise DataError(f"{place}: column {path!r} is empty, and `columns.answer` names it")
-            return None
-        if options and self.config.reward is not None and self.config.reward.type == "multiple_choice":
-            return _letter(value, options, self._labels(row, place))
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        value = None if path is None else self.value(row, path, place)
+        is_list = isinstance(value, list) and not any(isinstance(one, (list, Mapping)) for one in value)
+        golds = [one for one in (value if is_list else [value]) if one is not None and one != ""]
+        if not golds and "answer" in self.config.columns:
+            raise DataError(f"{place}: column {path!r} is empty, and `columns.answer` names it")
+        return value, golds
+
+    def _answer(self, gold: Any, options: list[str], row: DatasetRow, place: str) -> str:
+        if not self.chooses:
+            return gold if isinstance(gold, str) else json.dumps(gold, ensure_ascii=False, default=str)
+        found = self.reading(Choice(gold, options, self._labels(row, place))) if self.reading else None
+        if found is None:
+            raise DataError(f"{place}: the answer {str(gold)[:80]!r} says none of the {len(options)} options")
+        return LETTERS[found]
+
+    @property
+    def chooses(self) -> bool:
+        """True if an answer is the letter of one of the options."""
+        by_letter = self.config.reward is not None and self.config.reward.type == "multiple_choice"
+        return self._their_name("choices") is not None and (by_letter or self.config.answer_is is not None)
+
+    def choices(self, row: DatasetRow) -> list[Choice]:
+        """The right answers of a row among its options; none of a row that cannot be read."""
+        try:
+            options, labels = self._options(row, self.where), self._labels(row, self.where)
+            return [Choice(gold, options, labels) for gold in self._golds(row, self.where)[1]]
+        except DataError:
+            return []
 
     def _choices(self, row: DatasetRow, place: str) -> Any:
         path = self._their_name("choices")
@@ -200,18 +226,6 @@ def _split(messages: Messages, place: str) -> tuple[Messages, str | None]:
     if len(messages) == 1:
         raise DataError(f"{place}: the messages hold an answer and nothing before it")
     return messages[:-1], messages[-1]["content"]
-
-
-def _letter(value: Any, options: list[str], labels: list[str]) -> str:
-    """The letter of an answer given as a label, an option's text, or a place counted from 0."""
-    shown = str(value)
-    if shown in labels:
-        return LETTERS[labels.index(shown)]
-    if options.count(shown) == 1 and shown not in LETTERS:
-        return LETTERS[options.index(shown)]
-    if shown.isdigit() and int(shown) < len(options):
-        return LETTERS[int(shown)]
-    return shown
 
 
 def _kind(value: Any) -> str:

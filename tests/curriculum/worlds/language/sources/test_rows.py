@@ -86,19 +86,101 @@ def test_the_shape_of_sciknoweval(tmp_path: Path) -> None:
         data(path, columns={"prompt": "prompt.defualt"})
 
 
+PQR = ["p", "q", "r"]
+
+
+def chosen(path: Path, choices: Any, golds: list[Any], **more: Any) -> list[str]:
+    """The letters of the answers in the order of `golds`, which repeat over twelve rows."""
+    rows = [{"question": f"{a}?", "choices": choices, "gold": golds[a % len(golds)]} for a in range(12)]
+    reward = {"reward": {"type": "multiple_choice"}}
+    task = data(write_rows(path / "mc.json", rows), columns={"answer": "gold"}, train=9, **(reward | more))
+    found = {int(item.prompt[0]["content"][:-1]) % len(golds): item.answer for item in (*task.train, *task.heldout)}
+    return [str(found[place]) for place in range(len(golds))]
+
+
 @pytest.mark.parametrize(
-    ("choices", "answer"),
+    ("choices", "golds", "more", "letters"),
     [
-        (["p", "q", "r"], 1),  # a place, from 0
-        (["p", "q", "r"], "q"),  # the text
-        ({"text": ["p", "q", "r"], "label": ["1", "2", "3"]}, "2"),  # a label that is no letter
-        ({"text": ["p", "q", "r"], "label": ["A", "B", "C"]}, "B"),
+        (PQR, ["q", "r"], {}, ["B", "C"]),  # the text
+        (PQR, ["B", "a"], {}, ["B", "A"]),
+        (PQR, [0, 1], {}, ["A", "B"]),  # none is below 0, so they begin there
+        (PQR, ["1", "3"], {}, ["A", "C"]),  # three options have no fourth, so they begin at 1
+        (PQR, [1, 2], {"answer_is": "index", "first_index": 0}, ["B", "C"]),
+        (PQR, [1, 2], {"answer_is": "index", "first_index": 1}, ["A", "B"]),
+        (["B", "A"], ["B", "A"], {"answer_is": "text"}, ["A", "B"]),
+        (["B", "A"], ["B", "A"], {"answer_is": "letter"}, ["B", "A"]),
+        (["1", "0"], [0, 1], {}, ["A", "B"]),  # a number is an index, also where a text is like it
+        ({"text": PQR, "label": ["1", "2", "3"]}, ["2"], {}, ["B"]),  # a label that is no letter
+        ({"text": PQR, "label": ["A", "B", "C"]}, ["B"], {}, ["B"]),
+        (PQR, [1, 2], {"answer_is": "index", "first_index": 0, "reward": None}, ["B", "C"]),
     ],
 )
-def test_answers_to_multiple_choice_become_letters(tmp_path: Path, choices: Any, answer: Any) -> None:
-    rows = [{"question": f"{a}?", "choices": choices, "gold": answer} for a in range(12)]
-    task = data(write_rows(tmp_path / "mc.json", rows), columns={"answer": "gold"}, reward={"type": "multiple_choice"})
-    assert {item.answer for item in task.train} == {"B"}
+def test_answers_to_multiple_choice_become_letters(
+    tmp_path: Path, choices: Any, golds: list[Any], more: Any, letters: list[str]
+) -> None:
+    assert chosen(tmp_path, choices, golds, **more) == letters
+
+
+@pytest.mark.parametrize(
+    ("choices", "golds", "more", "message"),
+    [
+        (
+            PQR,
+            [1, 2],
+            {},
+            r"can be read in 2 ways: .*first_index: 0` makes it '[qr]', .*first_index: 1` makes it '[pq]'",
+        ),
+        (PQR, [1, 2], {"answer_is": "index"}, "say which"),
+        (["B", "A"], ["B"], {}, r"'B' can be read in 2 ways: `answer_is: text` .* 'B', `answer_is: letter` .* 'A'"),
+        (["2", "3", "1"], ["1", "2"], {}, "can be read in 3 ways: `answer_is: text`"),
+        (PQR, [0, 3], {}, r"'3' is no option of p, q, r when read by `answer_is: index`"),
+        (PQR, ["q", "s"], {}, r"'s' is no option of p, q, r when read by `answer_is: text`, by which 6 of 12"),
+        (PQR, [0, 1], {"answer_is": "letter"}, "when read by `answer_is: letter`, by which 0 of 12"),
+    ],
+)
+def test_an_answer_that_can_be_read_otherwise_is_not_guessed(
+    tmp_path: Path, choices: Any, golds: list[Any], more: Any, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        chosen(tmp_path, choices, golds, **more)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_any_of_several_golds_is_right(suffix: str, tmp_path: Path, own: str) -> None:
+    rows = [{"question": f"{a}?", "answer": [f"{a}", f"{a}.5", "x"]} for a in range(12)]
+    path = write_rows(tmp_path / f"rows{suffix}", rows)
+    for name, answer, texts in (
+        ("exact_match", "x", ["x", "{a}", "{a}.5", "['x']"]),
+        ("numeric", "{a}.5", ["{a}", "is {a}.5", "{a}.50", "1e6"]),
+        ("math_verify", "{a}", ["${a}$", "{a}.5", "x", "1000001"]),
+        ("regex", "x", ["<{a}>", "<x>", "<{a}.5>", "<y>"]),
+    ):
+        reward = {"type": name} | ({"pattern": "<(.*)>"} if name == "regex" else {})
+        task = data(path, reward=reward)
+        item = task.train[0]
+        first = item.prompt[0]["content"][:-1]
+        assert (item.answer, item.demonstration) == (first, first), answer
+        assert item.right == (first, f"{first}.5", "x")
+        assert task.reward is not None
+        assert task.reward([item] * 4, [text.format(a=first) for text in texts]) == [1.0, 1.0, 1.0, 0.0]
+    task = data(path, reward={"path": f"{own}:several"})
+    assert task.reward is not None
+    assert task.reward(task.train[:2], ["", ""]) == [3.0, 3.0]  # the column as it is
+    letters = [{"question": f"{a}?", "choices": PQR, "answer": ["p", "r"]} for a in range(12)]
+    task = data(write_rows(tmp_path / f"mc{suffix}", letters), reward={"type": "multiple_choice"})
+    assert task.reward is not None
+    assert task.reward([task.train[0]] * 3, ["A", "B", "(C)"]) == [1.0, 0.0, 1.0]
+
+
+def test_answers_are_checked_against_something_else(tmp_path: Path) -> None:
+    rows = [{"question": f"{a}?", "answer": str(a), "completion": f"Let me see: {a}"} for a in range(12)]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    assert data(path, reward={"type": "numeric"}).train[0].demonstration is not None
+    with pytest.raises(DataError, match=r"none of 9 demonstrations is right by reward 'exact_match', such as 'Let me"):
+        data(path, reward=MATCH)
+    prose = [{"question": f"{a}?", "answer": "see\nthe solution"} for a in range(12)]
+    with pytest.raises(DataError, match=r"reward 'math_verify' finds no mathematics in the answer 'see"):
+        data(write_rows(tmp_path / "prose.jsonl", prose), reward={"type": "math_verify"})
 
 
 def test_the_shape_of_math_500(tmp_path: Path) -> None:
