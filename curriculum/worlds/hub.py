@@ -1,7 +1,7 @@
 """Loads a dataset, a file, folder or hub id, by `datasets.load_dataset`; its errors say what to do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.worlds.splits import read_split, reader_of
+from perdure.curriculum.worlds.tables import Rows, TypedRows
 
 BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".json": ("json", {}),
@@ -47,8 +49,27 @@ class Fetched:
         Raises:
             DataError: it cannot be loaded, there is no such split, or the split is empty.
         """
-        with _quiet():
-            rows = self._load(name)
+        return self._filled(name, self._load)
+
+    def rows(self, name: str) -> Rows:
+        """One split, every cell as its file says it: see `worlds.tables`.
+
+        Raises:
+            DataError: see `split`; a line that cannot be read.
+        """
+        rows: Rows = self._filled(name, self._rows)
+        return rows
+
+    def _filled(self, name: str, read: Callable[[str], Any]) -> Any:
+        try:
+            with _quiet(), _offline(self._is_on_the_hub and not self._hub_answers()):
+                rows = read(name)
+        except (ConnectionError, TimeoutError) as error:
+            raise DataError(self._unreachable()) from error
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(self._explain(error, name)) from error
         if len(rows) == 0:
             raise DataError(f"{self.where}: split {name!r} is empty")
         return rows
@@ -64,15 +85,20 @@ class Fetched:
         if saved is not None:
             return saved
         path, arguments = self._arguments(name)
-        try:
-            with _offline(self._is_on_the_hub and not self._hub_answers()):
-                return load_dataset(path, split=name, **arguments)
-        except (ConnectionError, TimeoutError) as error:
-            raise DataError(self._unreachable()) from error
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(self._explain(error, name)) from error
+        return load_dataset(path, split=name, **arguments)
+
+    def _rows(self, name: str) -> Rows:
+        from datasets import load_dataset_builder
+
+        saved = self._saved(name)
+        if saved is not None:
+            return TypedRows(saved)
+        path, arguments = self._arguments(name)
+        builder = load_dataset_builder(path, **arguments)
+        reader = reader_of(builder.config, self.where)
+        if reader is None:
+            return TypedRows(self._load(name))
+        return read_split(name, builder.config.data_files, reader)
 
     def _arguments(self, split: str) -> tuple[str, dict[str, Any]]:
         if self.file is not None:

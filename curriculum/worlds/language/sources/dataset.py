@@ -40,14 +40,14 @@ def load(
     if source.file is not None and config.heldout_split is not None:
         raise DataError(f"{where}: `path` is one file; `heldout_split` goes with a folder or a hub id")
     left_out: Counter[str] = Counter()
-    items = _items(source.split(config.split), config, f"{where}, split {config.split!r}", seed)
+    items = _items(source.rows(config.split), config, f"{where}, split {config.split!r}", seed)
     if config.heldout_split is None:
         train, heldout = cut(
             items, train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
         )
     else:
         other = f"{where}, split {config.heldout_split!r}"
-        rows = _items(source.split(config.heldout_split), config, other, seed)
+        rows = _items(source.rows(config.heldout_split), config, other, seed)
         heldout = tuple(islice(distinct(rows, set(), Counter()), config.heldout))
         if len(heldout) < 2:
             raise DataError(f"{other} has {len(heldout)} different prompts; at least 2 are needed")
@@ -76,7 +76,7 @@ def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
     Random(f"dataset/{seed}").shuffle(places)
 
     def row_at(number: int, element: int) -> dict[str, Any]:
-        row = dict(rows[number])
+        row: dict[str, Any] = rows[number]
         return row | {column: row[column][element] for column in config.explode}
 
     if reader.chooses:
@@ -95,23 +95,42 @@ def _chosen(rows: Any, reader: RowReader) -> list[int]:
     wanted = reader.config.where
     if not wanted:
         return list(range(len(rows)))
-    heads = [column for column in rows.column_names if any(f"{path}.".startswith(f"{column}.") for path in wanted)]
     seen: dict[str, set[str]] = {path: set() for path in wanted}
+    missing: dict[str, DataError] = {}
     chosen = []
-    for number, row in enumerate(rows.select_columns(heads or rows.column_names[:1])):
-        values = {path: reader.value(row, path, f"{reader.where}, row {number}: `where`") for path in wanted}
-        for path, value in values.items():
-            seen[path].add(str(value))
-        if all(value in _as_list(wanted[path]) for path, value in values.items()):
+    for number in range(len(rows)):
+        row, values = rows[number], {}
+        for path in wanted:
+            try:
+                values[path] = reader.value(row, path, f"{reader.where}, row {number}: `where`")
+                seen[path].add(str(values[path]))
+            except DataError as error:  # a map inside a row may lack a key that others have
+                values[path] = None
+                missing.setdefault(path, error)
+        if all(_is_one_of(value, wanted[path]) for path, value in values.items()):
             chosen.append(number)
+    nowhere = next((path for path in missing if not seen[path]), None)
+    if nowhere is not None:
+        raise missing[nowhere]
     if not chosen:
         found = "; ".join(f"{path} is {', '.join(sorted(values)[:12])}" for path, values in seen.items())
         raise DataError(f"{reader.where}: no row is as `where` says; in the rows {found}")
     return chosen
 
 
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _is_one_of(value: Any, wanted: Any) -> bool:
+    """True if a cell has one of the values; a cell of text also has the value that it spells: `3`, `True`."""
+    many = wanted if isinstance(wanted, list) else [wanted]
+    return value in many or (isinstance(value, str) and any(_spells(value, one) for one in many))
+
+
+def _spells(text: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return text.casefold() == str(value).casefold()
+    try:
+        return isinstance(value, (int, float)) and float(text) == value
+    except ValueError:
+        return False
 
 
 def _places(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[tuple[int, int]]:

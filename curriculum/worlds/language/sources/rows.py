@@ -1,15 +1,16 @@
 """Turns rows of a dataset into items: columns by dotted path, templates, chat messages, lettered options."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from perdure.budget.errors import DataError
+from perdure.budget.json_lines import plain
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Messages
 from perdure.curriculum.worlds.language.rewards.answers import LETTERS
+from perdure.curriculum.worlds.language.sources.cells import cell_text, is_gap
 from perdure.curriculum.worlds.language.sources.golds import Choice, Reading
 from perdure.curriculum.worlds.language.tasks import Dataset
 
@@ -40,7 +41,9 @@ class RowReader:
         gold, golds = self._golds(row, place)
         answers = tuple(self._answer(one, options, row, place) for one in golds)
         answer = answers[0] if answers else None
-        columns = {name: value for name, value in row.items() if name not in ("prompt", "completion", "messages")}
+        columns = {
+            name: plain(value) for name, value in row.items() if name not in ("prompt", "completion", "messages")
+        }
         if options:
             columns["choices"] = options
         several = answers if len(answers) > 1 else ()
@@ -70,11 +73,15 @@ class RowReader:
         """The prompt, and the last assistant turn if it came with the messages."""
         config = self.config
         if config.template is not None:
-            return self._said(self._fill(config.template, row, options, place), row, place), None
+            filled = _text(self._fill(config.template, row, options, place), f"{place}: the filled `template`")
+            return self._said(filled, row, place), None
         asks_for_text = "prompt" in config.columns or "question" in config.columns
         messages = None if asks_for_text else self._their_name("messages")
         if messages is not None:
-            return _split(_as_messages(self.value(row, messages, place), f"{place}, column {messages!r}"), place)
+            said, answer = _split(
+                _as_messages(self.value(row, messages, place), f"{place}, column {messages!r}"), place
+            )
+            return self._with_system(said, row, place), answer
         path = config.columns.get("prompt") or config.columns.get("question")
         path = path or self._their_name("prompt") or self._their_name("question")
         if path is None:
@@ -94,13 +101,15 @@ class RowReader:
         return self._with_system([{"role": "user", "content": text}], row, place) if self.config.chat else text
 
     def _with_system(self, messages: Messages, row: DatasetRow, place: str) -> Messages:
+        """The messages after a system turn with the text of `columns.system`; none where the cell is empty."""
         path = self.config.columns.get("system")
-        if path is None:
+        value = None if path is None else self.value(row, path, place)
+        if is_gap(value) or (isinstance(value, str) and not value.strip()):
             return messages
-        return [
-            {"role": "system", "content": _text(self.value(row, path, place), f"{place}, column {path!r}")},
-            *messages,
-        ]
+        if messages[0]["role"] == "system" and messages[0]["content"] != value:
+            raise DataError(f"{place}: the messages begin with a system turn, and `columns.system` gives another one")
+        rest = messages[1:] if messages[0]["role"] == "system" else messages
+        return [{"role": "system", "content": _text(value, f"{place}, column {path!r}")}, *rest]
 
     def _completion(self, row: DatasetRow, place: str) -> str | None:
         path = self._their_name("completion")
@@ -116,15 +125,15 @@ class RowReader:
         path = self._their_name("answer")
         value = None if path is None else self.value(row, path, place)
         is_list = isinstance(value, list) and not any(isinstance(one, (list, Mapping)) for one in value)
-        golds = [one for one in (value if is_list else [value]) if one is not None and one != ""]
+        golds = [one for one in (value if is_list else [value]) if not is_gap(one)]
         if not golds and "answer" in self.config.columns:
             raise DataError(f"{place}: column {path!r} is empty, and `columns.answer` names it")
-        return value, golds
+        return plain(value), golds
 
     def _answer(self, gold: Any, options: list[str], row: DatasetRow, place: str) -> str:
         if not self.chooses:
-            return gold if isinstance(gold, str) else json.dumps(gold, ensure_ascii=False, default=str)
-        found = self.reading(Choice(gold, options, self._labels(row, place))) if self.reading else None
+            return cell_text(gold, f"{place}, column {self._their_name('answer')!r}")
+        found = self.reading(Choice(plain(gold), options, self._labels(row, place))) if self.reading else None
         if found is None:
             raise DataError(f"{place}: the answer {str(gold)[:80]!r} says none of the {len(options)} options")
         return LETTERS[found]
@@ -139,7 +148,7 @@ class RowReader:
         """The right answers of a row among its options; none of a row that cannot be read."""
         try:
             options, labels = self._options(row, self.where), self._labels(row, self.where)
-            return [Choice(gold, options, labels) for gold in self._golds(row, self.where)[1]]
+            return [Choice(plain(gold), options, labels) for gold in self._golds(row, self.where)[1]]
         except DataError:
             return []
 
@@ -152,7 +161,7 @@ class RowReader:
         choices = self._choices(row, place)
         texts = choices.get("text") if isinstance(choices, Mapping) else choices
         if isinstance(texts, list) and len(texts) <= len(LETTERS):
-            return [str(text) for text in texts]
+            return [cell_text(text, f"{place}, `choices`") for text in texts]
         if "choices" in self.config.columns:
             raise DataError(
                 f"{place}: column {self.config.columns['choices']!r} is no list of up to {len(LETTERS)} options "
@@ -178,7 +187,7 @@ class RowReader:
                 return "\n".join(f"{letter}) {text}" for letter, text in zip(LETTERS, options, strict=False))
             path = mapped.get(name, name)
             value = self.value(row, path, f"{place}: `template`")
-            return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            return "" if is_gap(value) else cell_text(value, f"{place}, column {path!r}")
 
         return _FIELD.sub(filled, template)
 

@@ -229,3 +229,22 @@ def test_a_dataset_without_a_prompt(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [{"text": str(a)} for a in range(12)])
     with pytest.raises(DataError, match=r"no column `prompt`, `question` or `messages`: .* there are text"):
         data(path)
+
+
+def test_a_system_cell_is_a_turn_in_front_or_none(tmp_path: Path) -> None:
+    cells = ["Be short.", "", "  ", None]
+    turns = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]
+    rows = [
+        {"messages": [{**turns[0], "content": f"u{n}"}, turns[1]], "q": f"u{n}", "s": cells[n % 4]} for n in range(12)
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    for prompt in ({}, {"prompt": "q"}):
+        task = data(path, columns={"system": "s", **prompt}, train=10, heldout=2)
+        for item in (*task.train, *task.heldout):
+            number = int(item.prompt[-1]["content"][1:])
+            roles = [message["role"] for message in item.prompt]
+            assert roles == (["system", "user"] if number % 4 == 0 else ["user"])
+    for row in rows:
+        row["messages"] = [{"role": "system", "content": "Be long."}, *row["messages"]]
+    with pytest.raises(DataError, match="begin with a system turn, and `columns.system` gives another one"):
+        data(write_rows(tmp_path / "two.jsonl", rows), columns={"system": "s"}, train=10, heldout=2)

@@ -1,0 +1,146 @@
+"""Rows of data files, every cell as the file says it.
+
+`datasets` guesses a type for every column of a JSON or CSV file: `02109` becomes 2109, `True` true, 10**20 1e+20, a day
+a timestamp. So these files are read here: a CSV's cells are text, and JSON keeps its own types.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from perdure.budget.errors import DataError
+from perdure.budget.json_lines import Written, decode, pieces, read_json, read_object
+
+Cells = dict[str, Any]
+NARROW = ("float16", "float32")
+
+
+class Rows(Protocol):
+    """Rows with named columns; a column that a row lacks is `None`."""
+
+    column_names: list[str]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: Any, /) -> Cells: ...
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """One row of a JSON or CSV file; a JSON line is parsed when it is asked for."""
+
+    source: str
+    line: int
+    content: bytes | Cells
+
+    def cells(self) -> Cells:
+        """Its cells by column."""
+        if isinstance(self.content, bytes):
+            return read_object(self.content, self.source, self.line)
+        return self.content
+
+
+class TextRows:
+    """Rows of JSON or CSV files.
+
+    Raises:
+        DataError: a line of JSON that cannot be read.
+    """
+
+    def __init__(self, rows: Sequence[TextRow]) -> None:
+        self.column_names = list(dict.fromkeys(name for row in rows for name in row.cells()))
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: int) -> Cells:
+        return {**dict.fromkeys(self.column_names), **self._rows[number].cells()}
+
+
+class TypedRows:
+    """Rows of a `datasets.Dataset`, such as a parquet file's, whose columns have types.
+
+    A number of 16 or 32 bits is `Written` with as many digits as it has: 0.1, where a `float` would say
+    0.10000000149011612.
+    """
+
+    def __init__(self, rows: Any) -> None:
+        self.column_names: list[str] = rows.column_names
+        self._rows = rows
+        dtypes = {name: getattr(feature, "dtype", None) for name, feature in rows.features.items()}
+        self._narrow = {name: dtype for name, dtype in dtypes.items() if dtype in NARROW}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: int) -> Cells:
+        import numpy as np
+
+        row = dict(self._rows[number])
+        for name, dtype in self._narrow.items():
+            if row[name] is not None:
+                row[name] = Written(str(np.dtype(dtype).type(row[name])), row[name])
+        return row
+
+
+def json_rows(path: Path, source: str, field: str | None = None) -> Iterator[TextRow]:
+    """The rows of a JSON file: one object a line, or a list of objects or texts; with `field` that list of an object.
+
+    Raises:
+        DataError: it cannot be read, or holds no rows.
+    """
+    data = path.read_bytes()
+    if field is None and not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+        for line, piece in pieces(data):
+            yield TextRow(source, line, piece)
+        return
+    values = read_json(data, source)
+    if field is not None:
+        values = values.get(field) if isinstance(values, dict) else None
+    for number, value in enumerate(values if isinstance(values, list) else [None], 1):
+        row = {"text": value} if isinstance(value, str) else value
+        if not isinstance(row, dict):
+            raise DataError(f"{source}: element {number} of the list is no object; every row must be one")
+        yield TextRow(source, 1, row)
+
+
+def csv_rows(
+    path: Path, source: str, delimiter: str = ",", quotechar: str = '"', names: Sequence[str] | None = None
+) -> Iterator[TextRow]:
+    """The rows of a CSV file; the first line that is not blank names the columns, unless `names` does.
+
+    A column without a name is `Unnamed: 0` (its place, from 0), as pandas calls it. A row may end early.
+
+    Raises:
+        DataError: quotes that do not close, two columns of one name, a row with more cells than there are columns.
+    """
+    text = decode(path.read_bytes(), source)
+    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
+    columns = list(names) if names else None
+    for line, cells in _records(text, source, delimiter, quotechar):
+        if columns is None:
+            columns = [name or f"Unnamed: {place}" for place, name in enumerate(cells)]
+            twice = next((name for name in columns if columns.count(name) > 1), None)
+            if twice is not None:
+                raise DataError(f"{source}:{line}: two columns are called {twice!r}; rename one")
+        elif len(cells) > len(columns):
+            raise DataError(f"{source}:{line}: this row has {len(cells)} cells, and there are {len(columns)} columns")
+        else:
+            yield TextRow(source, line, dict(zip(columns, cells, strict=False)))
+
+
+def _records(text: str, source: str, delimiter: str, quotechar: str) -> Iterable[tuple[int, list[str]]]:
+    """The first line and the cells of every record that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quotechar, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{source}:{line}: this is not CSV: {error}; a quote inside quotes is written twice") from None
