@@ -246,5 +246,5 @@ def test_a_system_cell_is_a_turn_in_front_or_none(tmp_path: Path) -> None:
             assert roles == (["system", "user"] if number % 4 == 0 else ["user"])
     for row in rows:
         row["messages"] = [{"role": "system", "content": "Be long."}, *row["messages"]]
-    with pytest.raises(DataError, match="begin with a system turn, and `columns.system` gives another one"):
+    with pytest.raises(DataError, match=r"begin with a system turn, and `columns.system` gives another one"):
         data(write_rows(tmp_path / "two.jsonl", rows), columns={"system": "s"}, train=10, heldout=2)
