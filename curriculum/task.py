@@ -7,7 +7,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol
 
-Messages = list[dict[str, str]]
+Message = dict[str, Any]
+Messages = list[Message]
 
 REPEATED, EXAMINED = "repeated", "examined"
 """Reasons for which a source leaves an item out: its prompt came before; its question is examined somewhere."""
@@ -20,7 +21,9 @@ class Item:
     `prompt` is text or chat messages in the language world, an observation elsewhere. `answer` is the reference that
     a reward compares with, `demonstration` one full response to imitate; either may be missing. `columns` holds
     everything else from the source; a reward sees it. Where several answers are right, `answers` are all of them, the
-    first of which is `answer`. `gold` is what the source has in place of `answer`, if that is not the same text.
+    first of which is `answer`. `gold` is what the source has in place of `answer`, if that is not the same text. `turn`
+    is what the demonstrated chat message has beside its text, such as `tool_calls`, until the world has made text of it
+    (`World.fitted`). The first message of a prompt may hold `tools`, which the chat template is given.
     """
 
     prompt: Any
@@ -29,6 +32,7 @@ class Item:
     columns: Mapping[str, Any] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
     gold: Any = None
+    turn: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def right(self) -> tuple[str, ...]:
@@ -73,6 +77,7 @@ class Task:
         digest = sha256()
         for item in (*self.train, None, *self.heldout):
             row = None if item is None else [item.prompt, item.answer, item.demonstration, dict(item.columns)]
+            row = [*row, dict(item.turn)] if row and item is not None and item.turn else row
             digest.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
         return digest.hexdigest()
 

@@ -107,7 +107,7 @@ class Dataset(TextSource):
         None
     )
     columns: Annotated[
-        dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system"], str],
+        dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system", "tools"], str],
         Field(description="our name: theirs; dots reach inside: `choices.text`, `prompt.0.value`"),
     ] = {}
     template: Annotated[
@@ -130,6 +130,10 @@ class Dataset(TextSource):
     first_index: Annotated[
         Literal[0, 1] | None, Field(description="the first option's number, for `answer_is: index`")
     ] = None
+    ignore_keys: Annotated[
+        list[str],
+        Field(description="keys of chat messages that are not read, such as `timestamp`; also the column `tools`"),
+    ] = []
     chat: Annotated[bool, Field(description="text prompts become a user's chat message; `false`: plain text")] = True
 
     @model_validator(mode="after")
@@ -160,8 +164,8 @@ class Dataset(TextSource):
             raise ValueError(f"`columns.{given[0]}` and `columns.{given[1]}` both say what the prompt is; keep one")
         if "template" in given and {"prompt", "messages"} & set(given):
             raise ValueError(f"`template` and `columns.{given[0]}` both say what the prompt is; keep one")
-        if not self.chat and {"messages", "system"} & set(self.columns):
-            raise ValueError("`chat: false` goes with plain text prompts, not with `messages` or `system`")
+        if not self.chat and {"messages", "system", "tools"} & set(self.columns):
+            raise ValueError("`chat: false` goes with plain text prompts, not with `messages`, `system` or `tools`")
         return self
 
     @property

@@ -2,21 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.budget.json_lines import plain
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.task import Item, Messages
+from perdure.curriculum.task import Item, Message, Messages
 from perdure.curriculum.worlds.language.rewards.answers import LETTERS
 from perdure.curriculum.worlds.language.sources.cells import cell_text, is_gap
+from perdure.curriculum.worlds.language.sources.chat import (
+    Conversation,
+    kind,
+    read_messages,
+    read_tools,
+    split,
+    without_weights,
+)
 from perdure.curriculum.worlds.language.sources.golds import Choice, Reading
 from perdure.curriculum.worlds.language.tasks import Dataset
 
 DatasetRow = Mapping[str, Any]
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
-SHAREGPT_ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's name: ours
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,10 @@ class RowReader:
         """
         place = f"{self.where}, row {number}"
         options = self._options(row, place)
-        prompt, spoken = self._prompt(row, options, place)
-        completion = self._completion(row, place) or spoken
+        said = self._conversation(row, options, place)
+        spoken = self._completion(row, place) or said.answer
+        turn = {key: value for key, value in (spoken or {}).items() if key not in ("role", "content")}
+        text = None if spoken is None else spoken["content"]
         gold, golds = self._golds(row, place)
         answers = tuple(self._answer(one, options, row, place) for one in golds)
         answer = answers[0] if answers else None
@@ -46,9 +55,14 @@ class RowReader:
         }
         if options:
             columns["choices"] = options
-        several = answers if len(answers) > 1 else ()
         return Item(
-            prompt, answer or completion, completion or answer, columns, several, None if gold == answer else gold
+            said.prompt,
+            answer=answer or text or None,
+            demonstration=(text if turn else text or answer) if said.learned else None,
+            columns=columns,
+            answers=answers if len(answers) > 1 else (),
+            gold=None if gold == answer else gold,
+            turn=turn if said.learned else {},
         )
 
     def _their_name(self, ours: str) -> str | None:
@@ -69,19 +83,18 @@ class RowReader:
                 raise DataError(f"{place}: no column {part!r}{inside}{did_you_mean(part, missing)}{has}")
         return value
 
-    def _prompt(self, row: DatasetRow, options: list[str], place: str) -> tuple[Any, str | None]:
-        """The prompt, and the last assistant turn if it came with the messages."""
+    def _conversation(self, row: DatasetRow, options: list[str], place: str) -> Conversation:
+        """The prompt, and the answer if it came with the messages."""
         config = self.config
         if config.template is not None:
             filled = _text(self._fill(config.template, row, options, place), f"{place}: the filled `template`")
-            return self._said(filled, row, place), None
+            return self._said(filled, row, place)
         asks_for_text = "prompt" in config.columns or "question" in config.columns
         messages = None if asks_for_text else self._their_name("messages")
         if messages is not None:
-            said, answer = _split(
-                _as_messages(self.value(row, messages, place), f"{place}, column {messages!r}"), place
-            )
-            return self._with_system(said, row, place), answer
+            where = f"{place}, column {messages!r}"
+            said = split(read_messages(self.value(row, messages, place), where, config.ignore_keys), where)
+            return replace(said, prompt=self._complete(said.prompt, row, place))
         path = config.columns.get("prompt") or config.columns.get("question")
         path = path or self._their_name("prompt") or self._their_name("question")
         if path is None:
@@ -89,16 +102,28 @@ class RowReader:
                 f"{self.where} has no column `prompt`, `question` or `messages`: map one by `columns.prompt` or write "
                 f"a `template`; there are {', '.join(self.columns)}"
             )
-        value = self.value(row, path, place)
-        if isinstance(value, list):
-            messages_read = _as_messages(value, f"{place}, column {path!r}")
-            if self.config.chat:
-                return self._with_system(messages_read, row, place), None
-            raise DataError(f"{place}: column {path!r} holds chat messages, and `chat` is false")
-        return self._said(_text(value, f"{place}, column {path!r}"), row, place), None
+        value, where = self.value(row, path, place), f"{place}, column {path!r}"
+        if not isinstance(value, list):
+            return self._said(_text(value, where), row, place)
+        read = without_weights(read_messages(value, where, config.ignore_keys), where)
+        if not config.chat:
+            raise DataError(f"{where} holds chat messages, and `chat` is false")
+        return Conversation(self._complete(read, row, place))
 
-    def _said(self, text: str, row: DatasetRow, place: str) -> Any:
-        return self._with_system([{"role": "user", "content": text}], row, place) if self.config.chat else text
+    def _said(self, text: str, row: DatasetRow, place: str) -> Conversation:
+        if not self.config.chat:
+            return Conversation(text)
+        tools = "tools" in self.config.columns  # a column of that name goes with messages alone, as in TRL
+        return Conversation(self._complete([{"role": "user", "content": text}], row, place, tools=tools))
+
+    def _complete(self, messages: Messages, row: DatasetRow, place: str, *, tools: bool = True) -> Messages:
+        """The messages with the system turn and the tools that stand in columns of their own."""
+        messages = self._with_system(messages, row, place)
+        path = self._their_name("tools") if tools and "tools" not in self.config.ignore_keys else None
+        found = [] if path is None else read_tools(self.value(row, path, place), f"{place}, column {path!r}")
+        if found and "tools" in messages[0]:
+            raise DataError(f"{place}: the first message has `tools`, and the column {path!r} gives others")
+        return [{**messages[0], "tools": found}, *messages[1:]] if found else messages
 
     def _with_system(self, messages: Messages, row: DatasetRow, place: str) -> Messages:
         """The messages after a system turn with the text of `columns.system`; none where the cell is empty."""
@@ -111,14 +136,19 @@ class RowReader:
         rest = messages[1:] if messages[0]["role"] == "system" else messages
         return [{"role": "system", "content": _text(value, f"{place}, column {path!r}")}, *rest]
 
-    def _completion(self, row: DatasetRow, place: str) -> str | None:
+    def _completion(self, row: DatasetRow, place: str) -> Message | None:
         path = self._their_name("completion")
         if path is None:
             return None
         value, where = self.value(row, path, place), f"{place}, column {path!r}"
-        if isinstance(value, list):
-            return _as_messages(value, where)[-1]["content"]
-        return _text(value, where)
+        if not isinstance(value, list):
+            return {"role": "assistant", "content": _text(value, where)}
+        messages = without_weights(read_messages(value, where, self.config.ignore_keys), where, learned=0)
+        if len(messages) > 1 or messages[0]["role"] != "assistant":
+            raise DataError(
+                f"{where}: the answer to learn is one turn of the assistant; put turns before it into `prompt`"
+            )
+        return messages[0]
 
     def _golds(self, row: DatasetRow, place: str) -> tuple[Any, list[Any]]:
         """The cell of the answer, and the right answers in it: several if it is a list of texts or numbers."""
@@ -208,35 +238,7 @@ def _text(value: Any, place: str) -> str:
         inside = ""
         if isinstance(value, Mapping):
             inside = f"; reach inside with a dot, one of {', '.join(map(str, value))}"
-        raise DataError(f"{place} holds {_kind(value)}, not text{inside}")
+        raise DataError(f"{place} holds {kind(value)}, not text{inside}")
     if not value.strip():
         raise DataError(f"{place} is empty")
     return value
-
-
-def _as_messages(value: Any, place: str) -> Messages:
-    """Chat messages as `{role, content}`; also read from ShareGPT's `{from, value}`."""
-    if not isinstance(value, list) or not value:
-        raise DataError(f"{place} holds {_kind(value)}, not a list of chat messages")
-    messages = []
-    for message in value:
-        pair = message if isinstance(message, Mapping) else {}
-        role, content = pair.get("role", pair.get("from")), pair.get("content", pair.get("value"))
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise DataError(f"{place}: a message needs `role` and `content` (or `from` and `value`), both text")
-        messages.append({"role": SHAREGPT_ROLES.get(role, role), "content": content})
-    return messages
-
-
-def _split(messages: Messages, place: str) -> tuple[Messages, str | None]:
-    """The prompt, and the last turn if it is the assistant's."""
-    if messages[-1]["role"] != "assistant":
-        return messages, None
-    if len(messages) == 1:
-        raise DataError(f"{place}: the messages hold an answer and nothing before it")
-    return messages[:-1], messages[-1]["content"]
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "a map", list: "a list", int: "a number", float: "a number", bool: "true or false", str: "text"}
-    return "nothing" if value is None else kinds.get(type(value), type(value).__name__)

@@ -204,7 +204,7 @@ def test_the_shape_of_math_500(tmp_path: Path) -> None:
         ({"columns": {"answer": "solution"}}, r"no column 'solution'.* \(there are question, answer, n, empty, chat\)"),
         ({"template": "{qestion}"}, "`template`: no column 'qestion'; did you mean 'question'"),
         ({"columns": {"question": "n"}}, "column 'n' holds a number, not text"),
-        ({"columns": {"messages": "chat"}}, "column 'chat': a message needs `role` and `content`"),
+        ({"columns": {"messages": "chat"}}, "column 'chat', message 1: a message needs `role` and `content`"),
         ({"columns": {"messages": "question"}}, "column 'question' holds text, not a list of chat messages"),
         ({"columns": {"question": "empty"}}, "column 'empty' is empty"),
         ({"columns": {"answer": "empty"}}, "column 'empty' is empty, and `columns.answer` names it"),
