@@ -121,6 +121,7 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
     view.progress({"phase": "loading the model"})
     world = make(curriculum)
+    tasks, benchmarks = world.fitted(tasks), benchmarks.fitted(world.fitted)
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
 
 

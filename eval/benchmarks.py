@@ -1,6 +1,6 @@
 """Benchmarks: skills of the base, loaded before a run begins, measured and never trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -69,6 +69,11 @@ class BenchmarkSet:
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of each benchmark by name."""
         return {benchmark.name: benchmark.fingerprint for benchmark in self.benchmarks}
+
+    def fitted(self, fit: Callable[[Sequence[Task]], tuple[Task, ...]]) -> "BenchmarkSet":
+        """The set with the items of tasks as a policy takes them."""
+        fitting = (HeldoutItems(*fit([one.task])) if isinstance(one, HeldoutItems) else one for one in self.benchmarks)
+        return BenchmarkSet(tuple(fitting))
 
 
 def prepare_benchmarks(

@@ -106,6 +106,10 @@ class World(Protocol):
         """Automatic choices that decide the last bits of a result, such as the device and the threads."""
         ...
 
+    def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """The tasks as the policy takes them. Raises ModelError: what it cannot take."""
+        ...
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """Compute the base's side of the KL into `folder`, or read it from there. The policy is the base now."""
         ...

@@ -19,6 +19,7 @@ from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, World
 from perdure.budget.monitor import Measurement, Monitor
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.task import Task
 from tests.bench.bare import digest, peak_megabytes
 
 
@@ -53,6 +54,9 @@ class TimedWorld:
     @property
     def policy(self) -> Policy:
         return self._world.policy
+
+    def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        return self._world.fitted(tasks)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         self._world.prepare_base(prompts, folder, seed=seed)

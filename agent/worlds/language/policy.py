@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 
 from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
+from perdure.agent.worlds.language.conversations import render
 
 Tokens = list[int]
 
@@ -60,7 +61,7 @@ class LanguagePolicy:
         """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn."""
         if isinstance(prompt, str):
             return list(self.tokenizer(prompt)["input_ids"])
-        text = self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        text = render(self.tokenizer, prompt, add_generation_prompt=True, tokenize=False)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     @torch.no_grad()

@@ -14,15 +14,18 @@ from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
+from perdure.agent.worlds.language.conversations import fitted
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.recover import recover
+from perdure.agent.worlds.language.trl.rows import end_tokens
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.methods import Sizes
 
@@ -56,6 +59,12 @@ class LanguageWorld:
         threads = torch.get_num_threads() if model.device.type == "cpu" else 0
         found = {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
         return found | ({"base": " merged into ".join(self._layers)} if len(self._layers) > 1 else {})
+
+    def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """See `World.fitted`. Calls of tools and reasoning that are learned become text."""
+        model, tokenizer = self.policy.model, self.policy.tokenizer
+        ends = tokenizer.convert_ids_to_tokens(sorted(end_tokens(model, tokenizer)))
+        return tuple(fitted(tokenizer, task, ends) for task in tasks)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""

@@ -26,6 +26,7 @@ from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.settings import Common
+from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.vision.model import MlpModel
@@ -57,6 +58,10 @@ class VisionWorld:
         """See `World.resolved`."""
         threads = torch.get_num_threads() if self._device.type == "cpu" else 0
         return {"device": str(self._device), "threads": str(threads)}
+
+    def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """See `World.fitted`. Items are pictures, and fit as they are."""
+        return tuple(tasks)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep."""

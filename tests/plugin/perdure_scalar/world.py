@@ -65,6 +65,9 @@ class ScalarWorld:
     def resolved(self) -> dict[str, str]:
         return {}
 
+    def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        return tuple(tasks)
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         folder.mkdir(exist_ok=True)
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.changes import changes_of
+from perdure.agent.worlds.language.conversations import has_more, render
 from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import config_for
@@ -50,6 +50,12 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         self.step_losses.add(share)
         self.terms.add(self)
         return share
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
+        if not has_more(prompts):
+            return super()._tokenize_prompts(prompts)
+        how = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+        return [render(self.processing_class, prompt, **how)["input_ids"] for prompt in prompts], None, {}
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         if self.use_vllm:
@@ -142,13 +148,12 @@ def build_sampler(
     Raises:
         ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found, or no longer the same.
     """
-    rows = Dataset.from_list(prompt_rows(task.train))
     beta, config.beta = config.beta, 0.0  # with another TRL would make a reference of its own
     trainer = trainer_class(
         model=policy.model,
         reward_funcs=[meter],
         args=config,
-        train_dataset=rows,
+        train_dataset=prompt_rows(task.train),
         processing_class=policy.tokenizer,
         **more,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from perdure.agent.worlds.language.conversations import has_more, render
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task
 from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_title
@@ -54,9 +55,14 @@ def _completion(item: Item) -> Any:
     return text if isinstance(item.prompt, str) else [{"role": "assistant", "content": text}]
 
 
-def prompt_rows(items: Sequence[Item]) -> list[dict[str, Any]]:
-    """TRL's prompt-only rows, with each item's number so that a reward finds the item again."""
-    return [{"prompt": item.prompt, "item": number} for number, item in enumerate(items)]
+def prompt_rows(items: Sequence[Item]) -> Any:
+    """TRL's prompt-only rows, a `datasets.Dataset`, with each item's number so that a reward finds the item again."""
+    from datasets import Dataset, Features, Json, List, Value
+
+    rows = [{"prompt": item.prompt, "item": number} for number, item in enumerate(items)]
+    if has_more([item.prompt for item in items]):  # as JSON, else each message would get every other one's keys
+        return Dataset.from_list(rows, features=Features({"prompt": List(Json()), "item": Value("int64")}))
+    return Dataset.from_list(rows)
 
 
 class RewardMeter:
@@ -105,9 +111,7 @@ def encode_demonstration(tokenizer: Any, item: Item) -> tuple[list[int], int]:
 
 
 def _render(tokenizer: Any, messages: Any, *, add_generation_prompt: bool) -> list[int]:
-    rendered = tokenizer.apply_chat_template(
-        messages, tokenize=True, return_dict=True, add_generation_prompt=add_generation_prompt
-    )
+    rendered = render(tokenizer, messages, tokenize=True, return_dict=True, add_generation_prompt=add_generation_prompt)
     return list(rendered["input_ids"])
 
 

@@ -1,0 +1,120 @@
+"""Chat messages and the model's chat template: every part of a message is written, or refused by its name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from perdure.budget.errors import ModelError
+from perdure.curriculum.task import Item, Messages, Task
+
+LOOKED_AT = 20
+"""Items that are rendered with and without a key, to see whether the template writes it."""
+REASONING = ("reasoning_content", "reasoning", "thinking")
+"""Keys that templates leave out of earlier turns on purpose."""
+PLAIN_KEYS = ("role", "content")
+PLAIN_ROLES = ("user", "assistant")
+
+
+def render(tokenizer: Any, messages: Messages, **more: Any) -> Any:
+    """`apply_chat_template`, which is given the `tools` that the first message holds."""
+    tools = messages[0].get("tools")
+    if tools is not None:
+        messages = [{key: value for key, value in messages[0].items() if key != "tools"}, *messages[1:]]
+        more["tools"] = tools
+    return tokenizer.apply_chat_template(messages, **more)
+
+
+def _rendered(tokenizer: Any, messages: Messages) -> str:
+    try:
+        return str(render(tokenizer, messages, tokenize=False))
+    except Exception as error:  # a template raises whatever it likes, `raise_exception` among them
+        shown = repr(" ".join(str(error).split())[:200])
+        raise ModelError(f"the model's chat template cannot write a conversation of the data: {shown}") from error
+
+
+def has_more(prompts: Sequence[Any]) -> bool:
+    """True if a message of a prompt has more than a role and its text."""
+    return any(
+        key not in PLAIN_KEYS for prompt in prompts if not isinstance(prompt, str) for one in prompt for key in one
+    )
+
+
+def fitted(tokenizer: Any, task: Task, ends: Sequence[str]) -> Task:
+    """The task with demonstrations that are all text: calls and reasoning as the chat template writes them.
+
+    `ends` are the texts of the tokens that end an answer.
+
+    Raises:
+        ModelError: the template leaves out a part of a message, or cannot be followed.
+    """
+    _refuse_left_out(tokenizer, task)
+    train, heldout = (
+        tuple(_as_text(tokenizer, item, ends, task.name) if item.turn else item for item in items)
+        for items in (task.train, task.heldout)
+    )
+    return replace(task, train=train, heldout=heldout)
+
+
+def _as_text(tokenizer: Any, item: Item, ends: Sequence[str], name: str) -> Item:
+    """The item with its demonstrated turn as text; trained on, it gives the same tokens as the turn."""
+    keys = " and ".join(f"`{key}`" for key in item.turn)
+    asked = render(tokenizer, item.prompt, tokenize=False, add_generation_prompt=True)
+    whole = render(tokenizer, _whole(item), tokenize=False)
+    text = whole[len(asked) :]
+    end = max((text.rfind(end) for end in ends), default=-1)
+    written = replace(item, demonstration=text[:end] if end >= 0 else text, turn={})
+    if not whole.startswith(asked) or render(tokenizer, _whole(written), tokenize=False) != whole:
+        raise ModelError(
+            f"task {name!r}: the chat template writes {keys} of the turn to learn in a way that cannot be sampled as "
+            "one text; write it into `content` as the model is to answer, or name the key in the task's `ignore_keys`"
+        )
+    return written
+
+
+def _whole(item: Item) -> Messages:
+    return [*item.prompt, {"role": "assistant", "content": item.demonstration or "", **item.turn}]
+
+
+def _refuse_left_out(tokenizer: Any, task: Task) -> None:
+    conversations = [
+        _whole(item) if item.turn else item.prompt
+        for item in (*task.train, *task.heldout)
+        if not isinstance(item.prompt, str)
+    ]
+    keys = dict.fromkeys(key for one in conversations for turn in one for key in turn if key not in PLAIN_KEYS)
+    for key in keys:
+        purpose = key in REASONING and key in str(tokenizer.chat_template)
+        if not purpose and not _writes(tokenizer, conversations, partial(_without_key, key)):
+            raise ModelError(
+                f"task {task.name!r}: the model's chat template leaves out {key!r} of a message, so that the model "
+                "would not see it; take a model whose template writes it, or name it in the task's `ignore_keys`"
+            )
+    for role in dict.fromkeys(turn["role"] for one in conversations for turn in one if turn["role"] not in PLAIN_ROLES):
+        if not _writes(tokenizer, conversations, partial(_without_role, role)):
+            raise ModelError(
+                f"task {task.name!r}: the model's chat template leaves out turns of role {role!r}, so that the model "
+                "would not see them; take a model whose template writes them, or put them into other turns"
+            )
+
+
+def _without_key(key: str, messages: Messages) -> Messages:
+    return [{name: value for name, value in turn.items() if name != key} for turn in messages]
+
+
+def _without_role(role: str, messages: Messages) -> Messages:
+    return [turn for turn in messages if turn["role"] != role]
+
+
+def _writes(tokenizer: Any, conversations: Sequence[Messages], without: Callable[[Messages], Messages]) -> bool:
+    """True if a conversation reads otherwise without the part; of those that have it the first few are looked at."""
+    having = ((one, less) for one in conversations if (less := without(one)) != one)
+    for whole, less in islice(having, LOOKED_AT):
+        said = _rendered(tokenizer, whole)
+        try:
+            if not less or _rendered(tokenizer, less) != said:
+                return True
+        except ModelError:  # it cannot do without the part
+            return True
+    return False

@@ -1,0 +1,103 @@
+"""Every part of a chat message reaches the chat template, or is refused by its name."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from perdure.agent.worlds.language.conversations import fitted, has_more, render
+from perdure.agent.worlds.language.methods.rl import RlTrainer
+from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.trl.rows import encode_demonstration, prompt_rows
+from perdure.budget.errors import ModelError
+from perdure.curriculum.task import Item, Task
+from tests.agent.worlds.language.on_policy import sampler
+from tests.agent.worlds.language.runs import small
+from tests.agent.worlds.language.tiny_world import share_of_vowels, tiny_policy, tiny_tokenizer, toy_task
+
+TOOLS = [{"type": "function", "function": {"name": "add"}}]
+CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+WITH_TOOLS = (
+    "{{ bos_token }}{% if tools %}tools {% for tool in tools %}{{ tool.function.name }} {% endfor %}{% endif %}"
+    "{% for message in messages %}{% if message.role == 'assistant' %}<|assistant|>"
+    "{% if message.reasoning_content and loop.last %}:{{ message.reasoning_content }}:{% endif %}{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}call {{ call.function.name }}{% endfor %}<|end|>"
+    "{% elif message.role in ['user', 'tool'] %}<|user|>{{ message.content }}{{ message.name }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+USER = {"role": "user", "content": "a"}
+
+
+def tokenizer_of(template: str | None = None) -> Any:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template or tokenizer.chat_template
+    return tokenizer
+
+
+def task_of(*prompt: dict[str, Any], turn: dict[str, Any] | None = None) -> Task:
+    item = Item(list(prompt), demonstration="b", turn=turn or {})
+    return Task("toy", (item, item), (item, item))
+
+
+def test_calls_tools_and_names_reach_the_template() -> None:
+    prompt = [
+        {**USER, "tools": TOOLS},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "1", "name": "add"},
+    ]
+    tokenizer = tokenizer_of(WITH_TOOLS)
+    task = fitted(tokenizer, task_of(*prompt), ["<|end|>"])
+    said = "<s>tools add <|user|>a<|assistant|>call add<|end|><|user|>1add<|assistant|>"
+    policy = LanguagePolicy(tiny_policy().model, tokenizer)
+    assert policy.encode(task.train[0].prompt) == tokenizer(said)["input_ids"]
+    tokens, start = encode_demonstration(tokenizer, task.train[0])
+    assert tokens == tokenizer(f"{said}b<|end|>")["input_ids"]
+    assert start == len(tokenizer(said)["input_ids"])
+    trainer = sampler(RlTrainer, "rl", tiny_policy(), small("rl"), toy_task(8))
+    trainer.processing_class = tokenizer
+    rows = prompt_rows([*task.train, Item([USER])])
+    assert rows[0]["prompt"] == prompt
+    ids = trainer._tokenize_prompts(rows["prompt"][:])[0]
+    assert ids == [policy.encode(prompt), policy.encode(prompt), policy.encode([USER])]
+    assert has_more([prompt]) and not has_more([[USER], "a"])
+
+
+def test_a_demonstrated_turn_becomes_the_text_that_the_template_writes() -> None:
+    tokenizer = tokenizer_of(WITH_TOOLS)
+    turn = {"reasoning_content": "r", "tool_calls": [CALL]}
+    for item in fitted(tokenizer, task_of(USER, turn=turn), ["<|end|>"]).train:
+        assert (item.demonstration, item.turn) == (":r:bcall add", {})
+        assert (
+            encode_demonstration(tokenizer, item)[0]
+            == tokenizer("<s><|user|>a<|assistant|>:r:bcall add<|end|>").input_ids
+        )
+    trimmed = tokenizer_of(WITH_TOOLS.replace("{{ message.content }}{% for", "{{ message.content[:2] }}{% for"))
+    with pytest.raises(ModelError, match=r"writes `reasoning_content` and `tool_calls` of the turn to learn in a way"):
+        fitted(trimmed, task_of(USER, turn=turn), ["<|end|>"])
+
+
+@pytest.mark.parametrize(
+    ("template", "message", "refused"),
+    [
+        (None, {**USER, "tools": TOOLS}, "leaves out 'tools' of a message"),
+        (None, {**USER, "name": "x"}, "leaves out 'name' of a message"),
+        (None, {"role": "assistant", "content": "", "tool_calls": [CALL]}, "leaves out 'tool_calls' of a message"),
+        (None, {"role": "assistant", "content": "b", "reasoning_content": "x"}, "leaves out 'reasoning_content'"),
+        (WITH_TOOLS, {**USER, "timestamp": 3}, "leaves out 'timestamp' of a message"),
+        (WITH_TOOLS, {"role": "system", "content": "x"}, "leaves out turns of role 'system'"),
+        (WITH_TOOLS, {"role": "assistant", "content": "b", "tool_calls": [3]}, "cannot write a conversation"),
+        ("{{ raise_exception('no \x1b[31m tools') }}", {**USER, "name": "x"}, r"cannot write .*'no \\x1b\[31m tools'"),
+    ],
+)
+def test_what_the_template_leaves_out_is_refused(template: str | None, message: Any, refused: str) -> None:
+    with pytest.raises(ModelError, match=refused):
+        fitted(tokenizer_of(template), task_of(USER, message, USER), ["<|end|>"])
+
+
+def test_what_a_template_leaves_out_of_earlier_turns_on_purpose_is_no_fault() -> None:
+    thought = {"role": "assistant", "content": "b", "reasoning_content": "x"}
+    task = task_of(USER, thought, USER)
+    assert fitted(tokenizer_of(WITH_TOOLS), task, ["<|end|>"]) == task
+    plain = replace(toy_task(3), reward=share_of_vowels)
+    assert fitted(tiny_tokenizer(), plain, ["<|end|>"]) == plain
+    assert render(tiny_tokenizer(), [USER], tokenize=False) == "<s><|user|>a"
