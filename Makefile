@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 KINDS := py yaml json jsonl gz
 SOURCES := $(sort $(foreach kind,$(KINDS),$(shell find agent budget cli curriculum eval -name '*.$(kind)')))
 
-.PHONY: demo test check bench tiny picture reference theory clean
+.PHONY: demo test check bench faults tiny picture reference theory clean
 
 demo: $(STAMP)  ## run a short curriculum on the built-in model
 	$(BIN)/perdure run demo
@@ -22,6 +22,9 @@ check: $(STAMP)
 
 bench: $(STAMP)  ## measure, print, and write the figures into docs/experiments.md
 	$(BIN)/python -m tests.bench
+
+faults: $(STAMP)  ## try faults against perdure, and count what held (docs/reliability.md)
+	$(BIN)/python -m tests.faults
 
 tiny: $(STAMP)  ## train builtin:tiny again, from nothing
 	$(BIN)/python -m perdure.agent.worlds.language.builtin_model.pretrain
