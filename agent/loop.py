@@ -12,7 +12,7 @@ from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.life import Life
 from perdure.agent.prices import price
 from perdure.agent.run.events import Finished, Interrupted
-from perdure.agent.run.stages import SavedStage, commit_stage, resume_stage, save_stage, saved_stage
+from perdure.agent.run.stages import SavedStage, commit_stage, resume_stage, save_stage, taken_up
 from perdure.agent.scoring import measure_base, score, score_ends
 from perdure.agent.update import update
 from perdure.agent.worlds.contract import Outcome, SaveAndStop
@@ -31,7 +31,7 @@ def run_curriculum(life: Life) -> None:
             begin(life)
             for number, stage, task in life.stages:
                 if life.folder.stage(number, stage.name).exists():
-                    resume_stage(life, number, stage)
+                    resume_stage(life, number)
                 else:
                     run_stage(life, number, stage, task)
             life.logger.log(Finished(seconds=life.logger.active_seconds()))
@@ -48,13 +48,7 @@ def begin(life: Life) -> None:
 
 def run_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
     """Learn the task, score the policy, commit the stage."""
-    folder = life.folder.partial_stage(number, stage.name)
-    folder.mkdir(exist_ok=True)
-    saved = saved_stage(folder)
-    if saved is None:
-        saved = learn(life, number, stage, task)
-    else:
-        life.world.policy.restore(folder / "policy")
+    saved = taken_up(life, number, stage) or learn(life, number, stage, task)
     score_ends(life, number, stage.name)
     score(life, number, stage.name)
     commit_stage(life, number, saved)
@@ -71,6 +65,4 @@ def learn(life: Life, number: int, stage: Stage, task: Task) -> SavedStage:
     if monitor.has_budget(entry):
         outcome = update(life, decision, monitor)
     end_stage(monitor, decision.method, outcome)
-    saved = SavedStage(stage.name, decision.method, outcome.steps, monitor.penalty_weight)
-    save_stage(life, number, saved)
-    return saved
+    return save_stage(life, number, SavedStage(stage.name, decision.method, outcome.steps, monitor.penalty_weight))

@@ -4,11 +4,12 @@ from typing import Any
 
 from perdure.agent.enforcement.projection import line_of
 from perdure.agent.life import Life
-from perdure.agent.run.events import EndScored, Measured, Scored
+from perdure.agent.run.events import BaseSaved, EndScored, Measured, Scored
 from perdure.agent.run.stages import BASE, log_commit
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import base_prompts
-from perdure.budget.errors import ModelError
+from perdure.budget.errors import ModelError, RunError
+from perdure.budget.files import first_damaged, hashes, remove
 from perdure.eval.scorefile import Score
 
 
@@ -19,8 +20,7 @@ def measure_base(life: Life) -> None:
         ModelError: the KL of the base to itself is not a number.
     """
     life.logger.phase("measuring the base", stage=0, name="base", stages=len(life.stages))
-    prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined)
-    life.world.prepare_base(prompts, life.folder.base, seed=derive(life.curriculum.seed, "base"))
+    prepare_base(life)
     row = life.logger.state.row(0)
     if row is None or not row.committed:
         reading = life.monitor.read(0, [task.name for task in life.tasks])
@@ -29,6 +29,26 @@ def measure_base(life: Life) -> None:
         life.logger.log(Measured(**vars(reading), stage=0, entry=False, final=True))
         score(life, 0, BASE.name)
         log_commit(life, 0, BASE)
+
+
+def prepare_base(life: Life) -> None:
+    """Let the world compute its base's side of the KL, or read it; files that are damaged are made again.
+
+    Raises:
+        RunError: what is made in place of damaged files is not what the run began with.
+    """
+    folder, kept = life.folder.base, life.logger.state.base_files
+    row = life.logger.state.row(0)
+    fault = None if kept is None else first_damaged(folder, kept)
+    of_older_version = kept is None and row is not None and row.committed
+    if folder.exists() and (fault is not None or (kept is None and not of_older_version)):
+        remove(folder)
+    prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined)
+    life.world.prepare_base(prompts, folder, seed=derive(life.curriculum.seed, "base"))
+    if kept is None:
+        life.logger.log(BaseSaved(files=hashes(folder)))
+    elif fault is not None and hashes(folder) != kept:
+        raise RunError(f"{fault}, and what this machine makes in its place is other than it was: start a new run")
 
 
 def score(life: Life, number: int, name: str) -> None:

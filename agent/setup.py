@@ -12,11 +12,13 @@ from typing import Any
 from perdure.agent.decide import possible_methods
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
-from perdure.agent.run.events import SCHEMA, Resumed, Started, from_json, to_json
-from perdure.agent.run.folder import RunFolder, check_free, create, open_folder, read_json
+from perdure.agent.run.check import check_kinds, check_stages, redo
+from perdure.agent.run.events import ABOUT_A_LINE, SCHEMA, Resumed, Started, to_json
+from perdure.agent.run.folder import RunFolder, check_free, create, open_folder
 from perdure.agent.run.interrupt import Interrupt
-from perdure.agent.run.journal import read_journal
 from perdure.agent.run.log import RunLogger, View
+from perdure.agent.run.record import read_begun, read_record
+from perdure.agent.run.state import RunState
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
 from perdure.agent.tasks import build_tasks, keep_apart
@@ -71,17 +73,23 @@ def start(
     return replace(_life(ready, folder, logger), strict=strict)
 
 
-def resume(path: Path, view: View) -> Life:
-    """The run in an existing folder, from where it stopped; strict if it was started so.
+def resume(path: Path, view: View, *, redo_from: int | None = None) -> Life:
+    """The run in an existing folder, from where it stopped or from stage `redo_from`; strict if it was started so.
 
     Raises:
-        RunError: no run there, or what it was begun with is no longer the same (the difference is named).
+        RunError: no run there, a damaged one, or what it was begun with is no longer the same (the difference is
+            named).
         PerdureError: as `start`.
     """
     folder = open_folder(path)
-    begun = _begun_with(folder)
-    curriculum = Curriculum.model_validate(read_json(folder.description)["curriculum"])
+    check_kinds(folder)
+    state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
+    begun, curriculum = read_begun(folder, events)
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
+    names = [stage.name for stage in curriculum.stages]
+    if redo_from is not None:
+        state = redo(folder, names, state, redo_from)
+    check_stages(folder, names, state)
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
     _refuse_differences(begun, description(now))
@@ -202,20 +210,12 @@ def _started(run: str, ready: Ready, strict: bool) -> Started:
 
 def description(started: Started) -> dict[str, Any]:
     """The content of `run.json`: all that must be the same when the run is resumed."""
-    return {name: value for name, value in to_json(started).items() if name not in ("event", "time", "schema")}
+    return {name: value for name, value in to_json(started).items() if name not in (*ABOUT_A_LINE, "schema")}
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of every library that decides the weights."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-
-
-def _begun_with(folder: RunFolder) -> Started:
-    """The journal's first event; that of `run.json` where the run was killed before it was written."""
-    first = next(read_journal(folder.journal), None) if folder.journal.exists() else None
-    found = first or from_json({"event": "started"} | read_json(folder.description))
-    assert isinstance(found, Started)
-    return found
 
 
 def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:

@@ -1,13 +1,20 @@
-"""Atomic writes: a file exists whole or not at all. Standard library only, for every room."""
+"""Files that survive kills and power cuts: whole or absent, under durable names. Standard library only."""
 
 import errno
+import glob
+import hashlib
 import os
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers for "no space": a full disk, the user's quota, the size limit of a file."""
+
+LEFTOVERS = ("*.partial", ".tmp??????")
+"""Names of temporary files that a kill leaves behind: perdure's own, and those of safetensors."""
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True, shared: bool = False) -> None:
@@ -27,33 +34,148 @@ def atomic_path(path: Path, *, durable: bool = True, shared: bool = False) -> It
     Args:
         path: the file to write; its folder must exist.
         durable: wait until content and name are on the disk, so that they survive a power cut.
-        shared: other processes may write the same file: each has a temporary file of its own, which a kill leaves
-            behind.
+        shared: other processes may write the same file: each has a temporary file of its own.
+
+    Raises:
+        OSError: the system cannot write it; the error names `path`.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.partial")
-    try:
-        yield partial
+    with naming(path):
+        try:
+            yield partial
+            if durable:
+                sync(partial)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
         if durable:
-            sync(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    if durable:
-        sync(path.parent)
+            sync(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder under a temporary name: renamed to `path` when the block ends, with a durable name, or removed.
+
+    What an earlier one of that name left behind is removed first.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    make_folder(path.parent)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        remove(leftover)
+    try:
+        make_folder(partial)
+        yield partial
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system that names no file, or that safetensors tells as text, name this one.
+
+    Raises:
+        OSError: in its place.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = error_number(error)
+        if number is None or (isinstance(error, OSError) and error.filename is not None):
+            raise
+        words = error.strerror if isinstance(error, OSError) else os.strerror(number)
+        raise OSError(number, words, str(path)) from error
 
 
 def sync(path: Path) -> None:
     """Wait until the content of a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with naming(path):
+            os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def is_full_disk(error: BaseException) -> bool:
-    """True if an error reports a full disk; safetensors says so only in its text."""
+def sync_all(folder: Path) -> None:
+    """Wait until a folder and everything in it are on the disk, the names too."""
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, with names that survive a power cut; it may exist.
+
+    Raises:
+        OSError: such as a file in its place.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove temporary files and folders that a kill left in a folder; a folder that is not there has none."""
+    for leftover in [path for pattern in LEFTOVERS for path in folder.glob(pattern)]:
+        remove(leftover)
+
+
+def keep_only(folder: Path, kept: Collection[str]) -> None:
+    """Remove every file in a folder and below that is not `kept`, by its path from the folder, and empty folders."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in kept:
+            path.unlink()
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file in a folder and below, by its path from there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the content of a file, as it is read from the disk."""
+    with path.open("rb") as file, naming(path):
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def first_damaged(folder: Path, expected: Mapping[str, str]) -> str | None:
+    """What is wrong with the first file in `folder` that has not its expected SHA-256; `None`: nothing."""
+    for name, digest in expected.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{path} is missing"
+        try:
+            if sha256_of(path) != digest:
+                return f"{path} is not what was written (its SHA-256 differs)"
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
+    return None
+
+
+def error_number(error: BaseException) -> int | None:
+    """The system's number of an error; safetensors tells it only in its text. `None`: the system did not raise it."""
     if isinstance(error, OSError):
-        return error.errno in NO_SPACE
-    is_safetensors = type(error).__name__ == "SafetensorError"
-    return is_safetensors and any(f"(os error {number})" in str(error) for number in NO_SPACE)
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
+    return None if found is None else int(found[1])
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """True if an error reports a full disk."""
+    return error_number(error) in NO_SPACE

@@ -1,18 +1,17 @@
 """Printing, for every command: on a terminal or off one, as JSON, and to a reader that may leave."""
 
-import json
 import logging
-import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from perdure.budget import plain_json
 from perdure.cli.views.symbols import ASCII, UNBOUNDED, Symbols, symbols_for
 
 
@@ -38,18 +37,7 @@ def print_lines(lines: Iterable[Text], console: Console) -> None:
 
 def json_text(value: Any) -> str:
     """`value` as indented JSON; numbers that are not finite become `null`."""
-    return json.dumps(without_nan(value), allow_nan=False, indent=1)
-
-
-def without_nan(value: Any) -> Any:
-    """`value` with `None` for every number that is not finite."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(part) for part in value]
-    return value
+    return plain_json.json_text(value, indent=1)
 
 
 @contextmanager

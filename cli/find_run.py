@@ -5,8 +5,8 @@ from pathlib import Path
 
 from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder
-from perdure.agent.run.journal import read_journal
-from perdure.agent.run.state import RunState, read_state
+from perdure.agent.run.record import read_record
+from perdure.agent.run.state import RunState
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
 
@@ -81,5 +81,4 @@ def read_run(folder: Path) -> tuple[RunState, list[Event]]:
     Raises:
         RunError: the journal cannot be read.
     """
-    events = list(read_journal(folder / "journal.jsonl"))
-    return read_state(events), events
+    return read_record(RunFolder(folder))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.agent.run.interrupt import end_in_words
 from perdure.cli.errors import guarded
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object")]
 
 def main() -> None:
     """The entry point of the `perdure` command."""
+    end_in_words()
     sys.exit(guarded(lambda: app(prog_name="perdure")))
 
 
@@ -116,11 +118,17 @@ def _sweep(
 
 
 @app.command("resume")
-def _resume(run: RunOrSweep, plain: Plain = False) -> None:
+def _resume(
+    run: RunOrSweep,
+    plain: Plain = False,
+    redo_from: Annotated[
+        int | None, typer.Option("--redo-from", metavar="N", help="run stage N and all later ones again")
+    ] = None,
+) -> None:
     """Go on with a run or a sweep that was stopped or killed."""
     from perdure.cli.commands.resume import resume_command
 
-    resume_command(run, plain)
+    resume_command(run, plain, redo_from)
 
 
 @app.command("watch")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perdure.budget.files import write_atomic
+from perdure.budget.plain_json import json_text, without_nan
 
 FORMAT = 1
 FOLDER = "scores"
@@ -80,13 +81,15 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
         OSError: such as a full disk; then nothing is written.
     """
     body = "".join(
-        json.dumps({"id": item.id, "score": item.score, **item.details}, default=str) + "\n" for item in items
+        json.dumps(without_nan({"id": item.id, "score": item.score, **item.details}), allow_nan=False, default=str)
+        + "\n"
+        for item in items
     )
     header = {
         "format": FORMAT,
         "name": score.name,
         "kind": score.kind,
-        "value": None if math.isnan(score.value) else score.value,
+        "value": score.value,
         "stderr": score.stderr,
         "n": score.n,
         "dropped": score.dropped,
@@ -96,7 +99,7 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
         "items_sha256": sha256(body.encode()).hexdigest(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (json.dumps(header) + "\n" + body).encode(), shared=True)
+    write_atomic(path, (json_text(header) + "\n" + body).encode(), shared=True)
 
 
 def read_scores(path: Path) -> ScoreFile | None:

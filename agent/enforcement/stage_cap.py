@@ -33,7 +33,10 @@ def controller_for(life: Life, number: int, cap: float) -> Controller | None:
     budget = life.curriculum.budget
     if not budget.enforces("penalty"):
         return None
-    before = None
+    weight = None
     if number > 1:
+        row = life.logger.state.row(number - 1)
         before = saved_stage(life.folder.stage(number - 1, life.curriculum.stages[number - 2].name))
-    return Controller(budget.penalty, cap, None if before is None else before.penalty_weight)
+        known = (row, before)
+        weight = next((one.penalty_weight for one in known if one is not None and one.penalty_weight is not None), None)
+    return Controller(budget.penalty, cap, weight)

@@ -7,8 +7,11 @@ from typing import Any
 from perdure.agent.life import Life
 from perdure.agent.run.events import Intervened, Measured
 from perdure.agent.run.folder import read_json, write_json
+from perdure.agent.run.stages import restore_stage, run_again
 from perdure.agent.worlds.contract import Progress, SaveAndStop
+from perdure.budget.errors import RunError
 from perdure.budget.figures import format_pair
+from perdure.budget.files import sha256_of
 from perdure.budget.monitor import Action, Reading
 from perdure.budget.penalty import Controller
 
@@ -70,12 +73,11 @@ class StageMonitor:
 
     def states(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
         """The states to go back to, latest first and the base last: a name, the step of this stage, and how."""
-        if self._good.exists():
-            step = int(read_json(self._good.with_suffix(".json"))["step"])
+        step = self._good_step()
+        if step is not None:
             yield f"step {step}", step, lambda: self.world.restore_snapshot(self._good)
-        for number, stage, _ in reversed(self.life.stages[: self.stage - 1]):
-            policy = self.life.folder.stage(number, stage.name) / "policy"
-            yield f"the end of stage {number}", 0, lambda policy=policy: self.world.policy.restore(policy)  # type: ignore[misc]
+        for number in range(self.stage - 1, 0, -1):
+            yield f"the end of stage {number}", 0, lambda number=number: restore_stage(self.life, number)  # type: ignore[misc]
         yield "the base", 0, self.world.become_base
 
     def measure(self, step: int) -> Reading:
@@ -95,7 +97,21 @@ class StageMonitor:
 
     def _keep(self, step: int) -> None:
         self.world.snapshot(self._good)
-        write_json(self._good.with_suffix(".json"), {"step": step})
+        write_json(self._good.with_suffix(".json"), {"step": step, "sha256": sha256_of(self._good)})
+
+    def _good_step(self) -> int | None:
+        """The step of the last good state of this stage; `None` where there is none.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        about = self._good.with_suffix(".json")
+        if not about.exists() or not self._good.exists():
+            return None
+        found = read_json(about)
+        if not isinstance(found.get("step"), int) or found.get("sha256", "") not in ("", sha256_of(self._good)):
+            raise RunError(run_again(self.life.folder.path, self.stage, f"{self._good} is not what was written"))
+        return int(found["step"])
 
 
 def describe(reading: Reading) -> str:

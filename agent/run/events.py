@@ -1,7 +1,9 @@
 """The events of a journal, a dataclass a kind, and the one place where a line of it becomes one.
 
-A line is a JSON object: `event` (its name in `KINDS`), `time` (seconds since 1970) and the fields of the kind, some of
-them under an older name (`ON_DISK`). A field that has its default is left out. Stage 0 is the base.
+A line is a JSON object: `event` (its name in `KINDS`), `time` (seconds since 1970), `clock` (seconds of a clock that
+nobody sets, to be compared within one process) and the fields of the kind, some of them under an older name
+(`ON_DISK`). A field that has its default is left out; a number that is not finite is `null`, and `not_finite` says
+which (`budget/plain_json.py`). Stage 0 is the base.
 """
 
 import math
@@ -16,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from perdure.budget.errors import RunError
 from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Action, Reading
+from perdure.budget.plain_json import from_words, with_words
 from perdure.budget.price import StagePrice
 from perdure.curriculum.worlds.registry import default_world
 
@@ -27,11 +30,22 @@ def _now() -> float:
     return round(time.time(), 3)
 
 
+def _clock() -> float:
+    return round(time.monotonic(), 3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened in a run, when it is made. Events are equal whatever their times."""
 
     time: float = field(default_factory=_now, compare=False)
+    clock: float | None = field(default_factory=_clock, compare=False)
+
+    def seconds_since(self, before: "Event") -> float:
+        """Seconds from an earlier event of the same process, never negative: the time of day may be set back."""
+        if self.clock is not None and before.clock is not None:
+            return max(self.clock - before.clock, 0.0)
+        return max(self.time - before.time, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +92,22 @@ class Finished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaseSaved(Event):
+    """The base's side of the KL is in the folder `base`: the SHA-256 of each file."""
+
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageEvent(Event):
     """Something that happened in a stage."""
 
     stage: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redone(StageEvent):
+    """The user asked that this stage and all later ones be run again: what was said of them no longer counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +238,8 @@ class Committed(StageEvent):
 KINDS: dict[str, type[Event]] = {
     "started": Started,
     "resumed": Resumed,
+    "base": BaseSaved,
+    "redo": Redone,
     "price": Priced,
     "decision": Decided,
     "reading": Measured,
@@ -224,6 +252,9 @@ KINDS: dict[str, type[Event]] = {
     "finished": Finished,
 }
 
+ABOUT_A_LINE = ("event", "time", "clock")
+"""The fields of a line that are no part of what happened."""
+
 ON_DISK = {"upper_bound": "bound", "required_kl": "need", "remaining_kl": "left"}
 """Fields that have another name in the journal."""
 
@@ -234,7 +265,7 @@ def to_json(event: Event) -> dict[str, Any]:
     usual = {one.name for one in fields(event) if getattr(event, one.name) == one.default}
     row = {ON_DISK.get(name, name): value for name, value in asdict(event).items() if name not in usual}
     more = {"within": event.within} if isinstance(event, Measured) else {}
-    return {"event": kind, "time": event.time} | row | more
+    return with_words({"event": kind, "time": event.time} | row | more)
 
 
 def from_json(line: Mapping[str, Any]) -> Event:
@@ -242,9 +273,9 @@ def from_json(line: Mapping[str, Any]) -> Event:
 
     Raises:
         RunError: a later version wrote it.
-        KeyError, TypeError, ValueError: it is no line of a journal.
+        LookupError, TypeError, ValueError: it is no line of a journal.
     """
-    row = _completed(line)
+    row = _completed(from_words(line))
     if row.get("schema", SCHEMA) > SCHEMA:
         raise RunError(f"a later perdure wrote it (schema {row['schema']}; this one reads up to {SCHEMA})")
     names = {key: name for name, key in ON_DISK.items()}
@@ -278,7 +309,7 @@ OLDER: dict[str, dict[str, Any]] = {
 
 def _completed(line: Mapping[str, Any]) -> dict[str, Any]:
     """A line with what those of schema 1 may lack. One of a resumed run may be of either."""
-    row = OLDER.get(line["event"], {}) | dict(line)
+    row = {"clock": None} | OLDER.get(line["event"], {}) | dict(line)
     match row["event"]:
         case "started":
             row["world"] = row.get("world") or default_world().name

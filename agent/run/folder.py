@@ -2,15 +2,24 @@
 
 import json
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.run.lock import held
-from perdure.budget.errors import DiskFullError, RunError
-from perdure.budget.files import is_full_disk, sync, write_atomic
+from perdure.budget.errors import DiskFullError, PerdureError, RunError
+from perdure.budget.files import (
+    NO_SPACE,
+    error_number,
+    is_full_disk,
+    make_folder,
+    new_folder,
+    sync,
+    sync_all,
+    write_atomic,
+)
+from perdure.budget.plain_json import from_words, with_words
 
 
 class RunFolder:
@@ -59,14 +68,12 @@ def create(path: Path, description: dict[str, Any]) -> RunFolder:
         RunError: something of that name is there, or the place cannot be written to.
     """
     check_free(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        (partial / "stages").mkdir(parents=True)
-        (partial / "scores").mkdir()
-        write_json(partial / "run.json", description)
-        partial.rename(path)
+        with new_folder(path) as partial:
+            make_folder(partial / "stages")
+            make_folder(partial / "scores")
+            write_json(partial / "run.json", description)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         if is_full_disk(error):
             raise
         raise RunError(f"cannot make the run folder {path}: {error.strerror}") from error
@@ -96,37 +103,48 @@ def locked(folder: RunFolder) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def full_disk_explained(folder: RunFolder) -> Iterator[None]:
-    """Turn "no space left", from Python or from safetensors, into one message.
+def disk_explained(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses in a folder, from Python or from safetensors, into one message.
 
     Raises:
-        DiskFullError: in place of what was raised inside.
+        DiskFullError: there is no space.
+        RunError: any other error of the system about a file in the folder.
     """
     try:
         yield
+    except PerdureError:
+        raise
     except Exception as error:
-        if not is_full_disk(error):
+        number, named = error_number(error), getattr(error, "filename", None)
+        after = f"Nothing that was committed is lost: {{}}, then go on with: perdure resume {folder}"
+        if number in NO_SPACE:
+            raise DiskFullError(f"no space left for {folder}. {after.format('free some space')}") from error
+        if number is None or named is None or not Path(str(named)).absolute().is_relative_to(folder.absolute()):
             raise
-        raise DiskFullError(
-            f"no space left for {folder.path}. Nothing that was committed is lost: free some space, then go on with: "
-            f"perdure resume {folder.path}"
-        ) from error
+        raise RunError(f"{named}: {os.strerror(number)}. {after.format('mend this')}") from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that is there whole or not at all, and on the disk."""
-    write_atomic(path, json.dumps(value, indent=1).encode())
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object that is there whole or not at all, and on the disk."""
+    write_atomic(path, json.dumps(with_words(value), indent=1, allow_nan=False).encode())
 
 
-def read_json(path: Path) -> Any:
-    """The object that `write_json` wrote."""
-    return json.loads(path.read_text())
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that `write_json` wrote.
+
+    Raises:
+        RunError: it cannot be read, or is no JSON object.
+    """
+    try:
+        return from_words(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path} is damaged, it is no JSON object: {error}") from error
 
 
 def commit_folder(partial: Path, final: Path) -> None:
-    """Make a folder final: sync its files, then one rename."""
-    for file in partial.rglob("*"):
-        if file.is_file():
-            sync(file)
+    """Make a folder final: sync all that is in it, then one rename."""
+    sync_all(partial)
     partial.rename(final)
     sync(final.parent)

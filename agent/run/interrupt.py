@@ -1,9 +1,38 @@
-"""Ctrl-C, heard at a moment when the work can be saved."""
+"""Signals that end a run, heard at a moment when the work can be saved."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+
+def endings() -> list[signal.Signals]:
+    """The signals, besides Ctrl-C's, that ask a process to end."""
+    return [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+
+
+def end_in_words() -> None:
+    """From now on a signal that ends this process says so and counts as Ctrl-C, also before a run has begun."""
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
+        print(f"ended by {signal.Signals(number).name}", file=sys.stderr)
+        raise KeyboardInterrupt
+
+    for number in endings():
+        signal.signal(number, heard)
+
+
+def leave_terminal() -> None:
+    """Write nowhere what would go to a terminal, since it has hung up and each write would fail."""
+    for stream in (1, 2):
+        if os.isatty(stream):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
 
 
 class Interrupt:
@@ -24,15 +53,17 @@ class Interrupt:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen for SIGINT and SIGTERM; only in the main thread of a process."""
-        before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Listen for SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP; only in a process's main thread."""
+        before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, *endings())}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _heard(self, _number: int, _frame: FrameType | None) -> None:
+    def _heard(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
         if self.requested or not self._can_wait:
             raise KeyboardInterrupt
         self.requested = True

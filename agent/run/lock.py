@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from perdure.budget.errors import RunError
@@ -15,13 +15,15 @@ def held(folder: Path, look_on: str) -> Iterator[None]:
     """Hold a folder; `look_on` is the command that others may use meanwhile.
 
     Raises:
-        RunError: another process has it.
+        RunError: another process has it, or it cannot be written to.
     """
-    with (folder / NAME).open("w") as file:
+    with ExitStack() as opened:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(opened.enter_context((folder / NAME).open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RunError(f"{folder} is in use by another process; look on with: {look_on}") from error
+        except OSError as error:
+            raise RunError(f"{folder} cannot be written to by this user, or now: {error.strerror} ({NAME})") from error
         yield
 
 

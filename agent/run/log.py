@@ -1,6 +1,5 @@
 """The one place from which a run is logged and shown."""
 
-import json
 import os
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.run.state import RunState, active_seconds, fold, read_state
 from perdure.budget.files import write_atomic
+from perdure.budget.plain_json import json_text
 
 HISTORY = 60
 SHOWN_EVERY = 0.12
@@ -47,7 +47,7 @@ class RunLogger:
     What merely goes on (steps, losses) is no event: it goes to the view and to `progress.json`, a few times a second.
     """
 
-    def __init__(self, folder: RunFolder, view: View, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: RunFolder, view: View, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
         self.state = RunState()
         self._view = view
@@ -74,7 +74,7 @@ class RunLogger:
     def phase(self, phase: str, *, detail: str = "", **fields: Any) -> None:
         """Something begins: `phase` with, where a stage begins, its number, name and method."""
         if fields.get("stage") != self._now.get("stage"):
-            self._now = {"stage_started": self._clock()}
+            self._now = {"stage_started": time.time()}
             self._losses.clear()
             self._rewards.clear()
         self._now |= {"phase": phase, "detail": detail, **fields}
@@ -98,9 +98,9 @@ class RunLogger:
             "loss": list(self._losses),
             "reward": list(self._rewards),
             "pid": os.getpid(),
-            "time": now,
+            "time": time.time(),
         }
         self._view.progress(progress)
         if force or now - self._written >= WRITTEN_EVERY:
             self._written = now
-            write_atomic(self.folder.progress, json.dumps(progress).encode(), durable=False)
+            write_atomic(self.folder.progress, json_text(progress).encode(), durable=False)

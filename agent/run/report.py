@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import Intervened, to_json
+from perdure.agent.run.events import ABOUT_A_LINE, Intervened, to_json
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
@@ -165,7 +165,7 @@ def _row(row: StageState) -> dict[str, Any]:
 
 def _intervention(event: Intervened) -> dict[str, Any]:
     """All that the journal says of it but where and when."""
-    return {name: value for name, value in to_json(event).items() if name not in ("event", "time", "stage")}
+    return {name: value for name, value in to_json(event).items() if name not in (*ABOUT_A_LINE, "stage")}
 
 
 def _price(price: StagePrice) -> dict[str, Any]:

@@ -1,72 +1,179 @@
-"""Stages on the disk: the policy that a stage ends with, its commit, and what a resumed run restores."""
+"""Stages on the disk: the policy that a stage ends with, its commit, and what a resumed run takes up, once verified."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from perdure.agent.life import Life
 from perdure.agent.run.events import Committed
 from perdure.agent.run.folder import commit_folder, read_json, write_json
+from perdure.budget.errors import RunError
+from perdure.budget.files import clear_leftovers, first_damaged, hashes, keep_only, make_folder, naming, sync_all
 from perdure.curriculum.schema import Stage
 
 STAGE_FILE, STAGE_FILE_1 = "stage.json", "settled.json"
 """The file of a stage whose policy is saved; the second is its name in schema 1."""
+POLICY = "policy"
 
 
 @dataclass(frozen=True)
 class SavedStage:
-    """A stage whose policy is saved; `penalty_weight` is the last of the KL term in the loss, where there was one."""
+    """A stage whose policy is saved.
+
+    `penalty_weight` is the last of the KL term in the loss, where there was one. `files` are the SHA-256 of every file
+    that is taken up again, and `weights_sha256` is the policy's fingerprint; runs of older versions say neither.
+    """
 
     name: str
     method: str | None
     steps: int
     penalty_weight: float | None = None
+    weights_sha256: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def policy_files(self) -> dict[str, str]:
+        """The `files` that a commit keeps."""
+        return {name: digest for name, digest in self.files.items() if name.startswith(f"{POLICY}/")}
 
 
 BASE = SavedStage("base", None, 0)
 
 
 def saved_stage(folder: Path) -> SavedStage | None:
-    """The stage saved in a folder; `None` while its policy is not saved."""
+    """The stage saved in a folder; `None` while its policy is not saved.
+
+    Raises:
+        RunError: the file that says so cannot be read.
+    """
     found = [folder / name for name in (STAGE_FILE, STAGE_FILE_1) if (folder / name).exists()]
-    return SavedStage(**read_json(found[0])) if found else None
+    if not found:
+        return None
+    try:
+        return TypeAdapter(SavedStage).validate_python(read_json(found[0]))
+    except ValidationError as error:
+        raise RunError(f"{found[0]} is damaged: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
 
 
-def save_stage(life: Life, number: int, saved: SavedStage) -> None:
-    """Write the policy that the stage ends with; from here on a kill costs no training."""
+def save_stage(life: Life, number: int, saved: SavedStage) -> SavedStage:
+    """Write the policy that the stage ends with, then vouch for it; from here on a kill costs no training."""
     life.logger.phase("saving", stage=number, name=saved.name)
     partial = life.folder.partial_stage(number, saved.name)
-    shutil.rmtree(partial / "policy", ignore_errors=True)
-    life.world.policy.save(partial / "policy")
+    policy = partial / POLICY
+    _forget(partial)
+    shutil.rmtree(policy, ignore_errors=True)
+    with naming(policy):
+        life.world.policy.save(policy)
+    sync_all(partial)
+    files = {name: digest for name, digest in hashes(partial).items() if not name.startswith("checkpoints/")}
+    saved = replace(saved, weights_sha256=life.world.policy.fingerprint(), files=files)
     write_json(partial / STAGE_FILE, asdict(saved))
+    return saved
 
 
 def commit_stage(life: Life, number: int, saved: SavedStage) -> None:
-    """Commit the folder of a stage without what its update left behind, and journal that it is done."""
+    """Read the policy back, commit the folder with nothing else in it, and journal that the stage is done."""
     life.logger.phase("saving", stage=number, name=saved.name)
     partial = life.folder.partial_stage(number, saved.name)
-    shutil.rmtree(partial / "checkpoints", ignore_errors=True)
-    for leftover in [*partial.glob("*.safetensors*"), *partial.glob("good.json*")]:
-        leftover.unlink()
+    kept = saved.policy_files or {f"{POLICY}/{name}" for name in hashes(partial / POLICY)}
+    keep_only(partial, {STAGE_FILE, STAGE_FILE_1, *kept})
+    take_up(life, number, partial, replace(saved, files=saved.policy_files))
     commit_folder(partial, life.folder.stage(number, saved.name))
     log_commit(life, number, saved)
 
 
-def resume_stage(life: Life, number: int, stage: Stage) -> None:
+def take_up(life: Life, number: int, folder: Path, saved: SavedStage) -> None:
+    """Make the policy the one that is saved in a stage's folder, which must be what was written.
+
+    Raises:
+        RunError: it is not, or cannot be read; what the policy is then is not said.
+    """
+    fault = first_damaged(folder, saved.files)
+    if fault is None:
+        try:
+            life.world.policy.restore(folder / POLICY)
+        except Exception as error:  # a damaged file makes libraries raise anything
+            fault = f"{folder / POLICY} cannot be read: {str(error).splitlines()[:1]}"
+        else:
+            right = saved.weights_sha256 in (None, life.world.policy.fingerprint())
+            fault = None if right else f"{folder / POLICY} holds other weights than the stage ended with"
+    if fault is not None:
+        raise RunError(run_again(life.folder.path, number, fault))
+
+
+def run_again(run: Path, number: int, fault: str) -> str:
+    """The message about a stage that cannot be taken up."""
+    return (
+        f"{fault}. Stage {number} cannot be taken up; run it and all later ones again with: "
+        f"perdure resume {run} --redo-from {number}"
+    )
+
+
+def restore_stage(life: Life, number: int) -> SavedStage:
+    """Make the policy that of a committed stage; stage 0 is the base.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    if number == 0:
+        life.world.become_base()
+        return BASE
+    folder = life.folder.stage(number, life.curriculum.stages[number - 1].name)
+    saved, row = saved_stage(folder), life.logger.state.row(number)
+    if saved is None:
+        raise RunError(run_again(life.folder.path, number, f"{folder / STAGE_FILE} is missing"))
+    known = saved.weights_sha256 if row is None or row.weights_sha256 is None else row.weights_sha256
+    take_up(life, number, folder, replace(saved, files=saved.policy_files, weights_sha256=known))
+    return saved
+
+
+def resume_stage(life: Life, number: int) -> None:
     """Restore the policy of a stage that was committed before, and make sure that the journal says so."""
-    folder = life.folder.stage(number, stage.name)
-    following = life.folder.stage(number + 1, life.curriculum.stages[number].name) if number < len(life.tasks) else None
     row = life.logger.state.row(number)
-    committed = row is not None and row.committed
-    if not committed or following is None or not following.exists():
-        life.world.policy.restore(folder / "policy")
-    saved = saved_stage(folder)
-    if not committed and saved is not None:
-        log_commit(life, number, saved)
+    if row is None or not row.committed:
+        log_commit(life, number, restore_stage(life, number))
+    elif not any(life.folder.stage(later, stage.name).exists() for later, stage, _ in life.stages[number:]):
+        restore_stage(life, number)
+
+
+def taken_up(life: Life, number: int, stage: Stage) -> SavedStage | None:
+    """The stage that was saved and not committed before, its policy restored; `None` if there is none.
+
+    One that is damaged counts as absent: it is trained again, from the end of the stage before.
+    """
+    partial = life.folder.partial_stage(number, stage.name)
+    make_folder(partial)
+    clear_leftovers(partial)
+    with suppress(RunError):
+        saved = saved_stage(partial)
+        if saved is not None:
+            take_up(life, number, partial, saved)
+        return saved
+    _forget(partial)
+    restore_stage(life, number - 1)
+    return None
 
 
 def log_commit(life: Life, number: int, saved: SavedStage) -> None:
     """Journal that a stage is done; the policy is the one it ended with."""
-    seconds = life.logger.active_seconds(number)
-    weights = life.world.policy.fingerprint()
-    life.logger.log(Committed(stage=number, seconds=seconds, weights_sha256=weights, **asdict(saved)))
+    life.logger.log(
+        Committed(
+            stage=number,
+            name=saved.name,
+            method=saved.method,
+            steps=saved.steps,
+            penalty_weight=saved.penalty_weight,
+            seconds=life.logger.active_seconds(number),
+            weights_sha256=life.world.policy.fingerprint(),
+        )
+    )
+
+
+def _forget(partial: Path) -> None:
+    """Vouch for nothing in a folder any longer."""
+    for name in (STAGE_FILE, STAGE_FILE_1):
+        (partial / name).unlink(missing_ok=True)

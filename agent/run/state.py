@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from perdure.agent.run.events import (
+    BaseSaved,
     Candidate,
     Committed,
     Decided,
@@ -16,6 +17,7 @@ from perdure.agent.run.events import (
     Intervened,
     Measured,
     Priced,
+    Redone,
     Refused,
     Resumed,
     Scored,
@@ -52,6 +54,7 @@ class StageState:
     steps: int = 0
     seconds: float | None = None
     weights_sha256: str | None = None
+    penalty_weight: float | None = None
 
     @property
     def committed(self) -> bool:
@@ -60,7 +63,7 @@ class StageState:
 
 @dataclass(frozen=True)
 class RunState:
-    """A run so far; `refusal` says why a strict one was refused."""
+    """A run so far; `refusal` says why a strict one was refused, `base_files` are those of `BaseSaved`."""
 
     run: str = ""
     tasks: tuple[str, ...] = ()
@@ -71,6 +74,7 @@ class RunState:
     refusal: str = ""
     started: float | None = None
     resumed: int = 0
+    base_files: Mapping[str, str] | None = None
 
     def row(self, stage: int) -> StageState | None:
         return next((row for row in self.rows if row.stage == stage), None)
@@ -106,6 +110,10 @@ def fold(state: RunState, event: Event) -> RunState:
             changed = {"status": "interrupted"}
         case Finished():
             changed = {"status": "finished"}
+        case BaseSaved():
+            changed = {"base_files": event.files}
+        case Redone():
+            changed = {"rows": tuple(row for row in state.rows if row.stage < event.stage)}
         case Priced():
             changed = {"prices": _placed(state.prices, event)}
         case StageEvent():
@@ -127,13 +135,14 @@ def active_seconds(events: Iterable[Event], stage: int | None = None) -> float:
 
     Read from the journal, so that it holds across kills: up to the last event before each of them.
     """
-    total, before = 0.0, None
+    total = 0.0
+    before: Event | None = None
     current = 0
     for event in events:
         current = event.stage if isinstance(event, StageEvent) else current
         if before is not None and not isinstance(event, Resumed) and stage in (None, current):
-            total += event.time - before
-        before = event.time
+            total += event.seconds_since(before)
+        before = event
     return round(total, 3)
 
 
@@ -160,7 +169,8 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
         case EndScored(end=end):
             changed = {"ends": row.ends | {end: row.ends.get(end, {}) | {event.name: event.estimate}}}
         case Committed():
-            changed = {name: getattr(event, name) for name in ("name", "method", "steps", "seconds", "weights_sha256")}
+            done = ("name", "method", "steps", "seconds", "weights_sha256", "penalty_weight")
+            changed = {name: getattr(event, name) for name in done}
     return replace(row, **changed)
 
 

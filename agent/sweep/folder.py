@@ -9,17 +9,15 @@ workers.log       the output of the processes
 results.parquet   all rows, at the end
 """
 
-import json
-import os
-import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.folder import read_json
+from perdure.agent.run.folder import read_json, write_json
 from perdure.agent.run.lock import held
+from perdure.budget import files
 from perdure.budget.errors import DiskFullError, RunError
-from perdure.budget.files import is_full_disk, write_atomic
+from perdure.budget.files import is_full_disk, make_folder, new_folder
 
 
 class SweepFolder:
@@ -56,15 +54,13 @@ def create_sweep(path: Path, description: dict[str, Any]) -> SweepFolder:
     """
     if path.exists():
         raise RunError(f"{path} exists and is no sweep; choose another --output-dir")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    made = SweepFolder(partial)
     try:
-        for folder in (made.cells, made.failed, made.scores):
-            folder.mkdir(parents=True)
-        write_description(made, description)
-        partial.rename(path)
+        with new_folder(path) as partial:
+            made = SweepFolder(partial)
+            for folder in (made.cells, made.failed, made.scores):
+                make_folder(folder)
+            write_description(made, description)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         if is_full_disk(error):
             raise DiskFullError(f"no space to make the sweep folder {path}; nothing was written") from error
         raise RunError(f"cannot make the sweep folder {path}: {error.strerror}") from error
@@ -73,7 +69,7 @@ def create_sweep(path: Path, description: dict[str, Any]) -> SweepFolder:
 
 def write_description(folder: SweepFolder, description: dict[str, Any]) -> None:
     """Write `sweep.json` atomically."""
-    write_atomic(folder.description, json.dumps(description).encode())
+    write_json(folder.description, description)
 
 
 def read_description(folder: SweepFolder) -> dict[str, Any]:
@@ -82,10 +78,7 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
     Raises:
         RunError: it cannot be read.
     """
-    try:
-        return dict(read_json(folder.description))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{folder.description} cannot be read: {error}") from error
+    return read_json(folder.description)
 
 
 def lock_sweep(folder: SweepFolder) -> AbstractContextManager[None]:
@@ -99,6 +92,5 @@ def lock_sweep(folder: SweepFolder) -> AbstractContextManager[None]:
 
 def clear_leftovers(folder: SweepFolder) -> None:
     """Remove files that a kill left half written."""
-    folders = (folder.path, folder.cells, folder.failed, folder.scores)
-    for leftover in (one for place in folders for one in place.glob("*.partial")):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    for place in (folder.path, folder.cells, folder.failed, folder.scores):
+        files.clear_leftovers(place)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from perdure.agent.run.folder import RunFolder, full_disk_explained, write_json
+from perdure.agent.run.folder import disk_explained, write_json
 from perdure.agent.setup import differences, versions
 from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell
 from perdure.agent.sweep.folder import (
@@ -68,7 +68,7 @@ def begin_sweep(read: ReadSweep, path: Path) -> SweepFolder:
     begun = read_description(folder)
     _refuse_differences(folder, begun, description)
     if begun != description:
-        with lock_sweep(folder), full_disk_explained(RunFolder(path)):
+        with lock_sweep(folder), disk_explained(path):
             write_description(folder, description)
     return folder
 
@@ -105,7 +105,7 @@ def run_sweep(folder: SweepFolder, plan: SweepPlan, assign: Assign, view: SweepO
     from perdure.agent.sweep.results import collect, write_cell, write_results
 
     axes = plan.axes
-    with full_disk_explained(RunFolder(folder.path)):
+    with disk_explained(folder.path):
         clear_leftovers(folder)
         folder.results.unlink(missing_ok=True)
         remaining = unfinished_cells(folder, plan)

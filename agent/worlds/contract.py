@@ -111,7 +111,10 @@ class World(Protocol):
         ...
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
-        """Compute the base's side of the KL into `folder`, or read it from there. The policy is the base now."""
+        """Compute the base's side of the KL into `folder`, or, where that exists, read it from there.
+
+        The policy is the base now. What is in an existing folder is whole; a second call makes the same bytes.
+        """
         ...
 
     def measure(self, names: Sequence[str]) -> Measurement:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perdure.agent.run.folder import RunFolder, locked, open_folder
-from perdure.agent.run.journal import read_journal
-from perdure.agent.run.state import read_state
+from perdure.agent.run.folder import RunFolder, disk_explained, locked, open_folder
+from perdure.agent.run.record import read_record
+from perdure.agent.run.state import RunState
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.budget.errors import GateError
+from perdure.budget.errors import GateError, RunError
 from perdure.cli.console import silence_libraries
 from perdure.cli.find_run import find_folder
 
@@ -16,25 +16,29 @@ if TYPE_CHECKING:  # it brings numpy
     from perdure.cli.views.live import LiveView
 
 
-def resume_command(name: Path, plain: bool) -> None:
-    """Go on with a run or a sweep; one that is finished says so.
+def resume_command(name: Path, plain: bool, redo_from: int | None = None) -> None:
+    """Go on with a run or a sweep; one that is finished says so. A run may go back to stage `redo_from`.
 
     Raises:
+        RunError: a sweep has no stages to go back to.
         GateError: `--strict` refused the run, and would again: a run goes on only as it began.
     """
     found = find_folder(name)
     if isinstance(found, SweepFolder):
+        if redo_from is not None:
+            raise RunError(f"--redo-from: {found.path} is a sweep; name the run of a cell")
         from perdure.cli.commands.sweep import resume_sweep
 
         resume_sweep(found, plain)
     else:
-        _resume_run(found, plain)
+        with disk_explained(found.path):
+            _resume_run(found, plain, redo_from)
 
 
-def _resume_run(found: RunFolder, plain: bool) -> None:
+def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
     path, folder = found.path, open_folder(found.path)
-    state = read_state(read_journal(folder.journal) if folder.journal.exists() else ())
-    if state.status == "finished":
+    state = read_record(folder)[0] if folder.journal.exists() else RunState()
+    if state.status == "finished" and redo_from is None:
         print(f"{path} is finished; see it with: perdure show {path}")
         return
     if state.status == "refused":
@@ -45,7 +49,7 @@ def _resume_run(found: RunFolder, plain: bool) -> None:
     def begin(view: "LiveView") -> "Life":
         from perdure.agent.setup import resume
 
-        return resume(path, view)
+        return resume(path, view, redo_from=redo_from)
 
     with locked(folder):
         run_in_view(path, begin, plain=plain)

@@ -58,14 +58,15 @@ def target_override(target: float | None) -> list[str]:
 def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> None:
     """Run what `begin` sets up, in the live view, to its end or to Ctrl-C."""
     from perdure.agent.loop import run_curriculum
-    from perdure.agent.run.folder import full_disk_explained
+    from perdure.agent.run.folder import disk_explained
 
     folder = RunFolder(path)
     try:
-        with LiveView(path.name, plain=plain, run_folder=path) as view, full_disk_explained(folder):
+        with LiveView(path.name, plain=plain, run_folder=path) as view, disk_explained(path):
             run_curriculum(begin(view))
     except KeyboardInterrupt:
-        if folder.description.exists():
-            print(f"stopped; go on with: perdure resume {path}", file=sys.stderr)
+        began = folder.description.exists()
+        how = f"go on with: perdure resume {path}" if began else "the run had not begun, and nothing was written"
+        print(f"stopped; {how}", file=sys.stderr)
         raise
     print(f"run folder: {path}")

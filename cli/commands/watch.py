@@ -42,11 +42,11 @@ def watch_command(run: Path, plain: bool, console: Console | None = None) -> Non
 def _follow(folder: Path, view: LiveView) -> None:
     """Update the view until the run has ended or its process is gone, then say how to go on."""
     tail = Tail(folder / "journal.jsonl")
-    gone = False
+    gone, silence = False, Silence()
     with view:
         _catch_up(view, tail.read())
         while not gone and view.state.record.status not in ENDED:
-            gone = _show_progress(folder, view)
+            gone = _show_progress(folder, view, silence)
             time.sleep(0 if gone else POLL)
             for event in tail.read():
                 view.event(event)
@@ -66,12 +66,27 @@ def _catch_up(view: LiveView, events: list[Event]) -> None:
         view.event(event)
 
 
-def _show_progress(folder: Path, view: LiveView) -> bool:
+@dataclass
+class Silence:
+    """The seconds since something new was seen, by a clock that nobody sets."""
+
+    newest: float | None = None
+    since: float = 0.0
+
+    def after(self, newest: float) -> float:
+        """The seconds of silence, when the newest thing seen is of that time of day."""
+        if newest != self.newest:
+            old = max(time.time() - newest, 0.0) if self.newest is None else 0.0
+            self.newest, self.since = newest, time.monotonic() - old
+        return time.monotonic() - self.since
+
+
+def _show_progress(folder: Path, view: LiveView, silence: Silence) -> bool:
     """Show the current progress. True once the run is silent and no process holds it."""
     progress = read_progress(folder)
     if progress and progress.get("time", 0) >= (view.state.last or 0) - SILENT_AFTER:
         view.progress(progress)
-    silent = time.time() - max(progress.get("time", 0), view.state.last or 0)
+    silent = silence.after(max(progress.get("time", 0), view.state.last or 0))
     gone = silent > DEAD_AFTER and not is_held(folder)
     view.note(f"no news for {format_duration(silent)}" if silent > SILENT_AFTER and not gone else "", gone=gone)
     return gone

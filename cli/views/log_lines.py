@@ -39,7 +39,7 @@ class LogLines:
     def progress(self, state: State) -> None:
         """Log the current progress, unless it was logged less than `every` seconds ago."""
         now = state.progress.get("time")
-        if isinstance(now, int | float) and now - self.last >= self.every:
+        if isinstance(now, int | float) and abs(now - self.last) >= self.every:
             self.last = now
             self.say(now, describe_progress(state))
 
@@ -65,6 +65,7 @@ def describe_event(state: State, event: Event) -> str:
 
 RUN_EVENTS: dict[type[Event], str] = {
     events.Resumed: "resumed",
+    events.BaseSaved: "the base's side of the KL is saved",
     events.Interrupted: "interrupted: perdure resume goes on from here",
     events.Refused: "refused: nothing was trained",
 }
@@ -79,6 +80,8 @@ def where(state: State, stage: int) -> str:
 def _stage_event(state: State, event: events.StageEvent) -> str:
     row, words = state.record.row(event.stage), ""
     match event:
+        case events.Redone():
+            words = "to be run again, and all later ones"
         case events.Priced():
             words = describe_price(event, ASCII.plus_minus)
         case events.Decided():

@@ -27,7 +27,7 @@ class State:
     """A run as seen now.
 
     Attributes:
-        spent: the seconds it was active up to its last event, at `last` (as `perdure.agent.run.state.active_seconds`).
+        spent: the seconds it was active up to its last event, `latest` (as `perdure.agent.run.state.active_seconds`).
         note: a line about its process.
         gone: it has no process.
     """
@@ -37,10 +37,15 @@ class State:
     progress: ProgressReport = field(default_factory=dict)
     changes: PairedTests = field(default_factory=dict)
     spent: float = 0.0
-    last: float | None = None
+    latest: Event | None = None
     pace: StepPace | None = None
     note: str = ""
     gone: bool = False
+
+    @property
+    def last(self) -> float | None:
+        """The time of the last event."""
+        return None if self.latest is None else self.latest.time
 
     @property
     def stage(self) -> int:
@@ -75,14 +80,15 @@ class State:
         if self.pace is None or not isinstance(step, int) or not isinstance(steps, int) or time is None:
             return None
         done = step - self.pace.step
-        return (time - self.pace.time) / done * max(steps - step, 0) if done > 0 else None
+        return max(time - self.pace.time, 0.0) / done * max(steps - step, 0) if done > 0 else None
 
 
 def with_event(state: State, event: Event, run_folder: Path | None = None) -> State:
     """The state after one more event; a new score is tested against the base where its per-item files are there."""
-    passed = 0.0 if state.last is None or isinstance(event, Resumed) else event.time - state.last
+    follows = state.latest is not None and not isinstance(event, Resumed)
+    passed = event.seconds_since(state.latest) if follows and state.latest is not None else 0.0
     record = _named(fold(state.record, event))
-    state = replace(state, title=state.title or record.run, record=record, spent=state.spent + passed, last=event.time)
+    state = replace(state, title=state.title or record.run, record=record, spent=state.spent + passed, latest=event)
     match event:
         case Started() | Resumed() | Finished() | Interrupted() | Refused():
             return replace(state, progress={}, pace=None)

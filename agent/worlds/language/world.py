@@ -23,6 +23,7 @@ from perdure.agent.worlds.language.trl.rows import end_tokens
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
+from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
@@ -68,10 +69,10 @@ class LanguageWorld:
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""
-        if (folder / "complete").exists():
+        if folder.exists():
             texts = load_base_texts(self.policy, list(prompts), folder)
         else:
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
             texts = sample_base_texts(
                 self.policy,
                 prompts,
@@ -80,7 +81,6 @@ class LanguageWorld:
                 seed=seed,
             )
             save_base_texts(texts, folder)
-            (folder / "complete").touch()
         self._base = texts
         self.policy.base = Base(texts)
 

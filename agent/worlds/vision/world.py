@@ -24,6 +24,7 @@ from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
 from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group
+from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
@@ -68,7 +69,7 @@ class VisionWorld:
         inputs = {name: self.policy.inputs(some) for name, some in prompts.items()}
         file = folder / "log_probabilities.safetensors"
         if not file.exists():
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
             found = {str(index): self.policy.log_probabilities(some) for index, some in enumerate(inputs.values())}
             write_tensors(found, file)
         kept = read_tensors(file)

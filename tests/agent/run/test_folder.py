@@ -8,8 +8,8 @@ import pytest
 from perdure.agent.run.folder import (
     commit_folder,
     create,
+    disk_explained,
     fresh_path,
-    full_disk_explained,
     locked,
     open_folder,
     read_json,
@@ -50,12 +50,12 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_named_with_the_way_on(tmp_path: Path, number: int) -> None:
     folder = create(tmp_path / "run", {})
-    with pytest.raises(DiskFullError, match="perdure resume"), full_disk_explained(folder):
+    with pytest.raises(DiskFullError, match="perdure resume"), disk_explained(folder.path):
         raise OSError(number, "no room")
 
 
 def test_other_errors_pass_through(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), full_disk_explained(create(tmp_path / "run", {})):
+    with pytest.raises(KeyError), disk_explained(create(tmp_path / "run", {}).path):
         raise KeyError("x")
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import resource
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from perdure.agent.run.events import (
     Event,
     Finished,
     Interrupted,
+    Measured,
     Resumed,
     StageEvent,
     Started,
     from_json,
     to_json,
 )
-from perdure.agent.run.journal import Journal, read_journal
+from perdure.agent.run.journal import Journal, read_journal, read_line
 from perdure.agent.run.state import active_seconds, read_state
 from perdure.budget.errors import RunError
 
@@ -64,8 +66,17 @@ def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(tmp_path: Path) -
 
 
 def test_nan_survives_the_journal(tmp_path: Path) -> None:
-    event = Journal(tmp_path / "journal.jsonl").append(Finished(seconds=float("nan")))
+    path = tmp_path / "journal.jsonl"
+    event = Journal(path).append(Finished(seconds=float("nan")))
     assert isinstance(event, Finished) and math.isnan(event.seconds)
+    # a number that is not finite is null in the line, which is JSON for every reader, and a word says which it was
+    found = Journal(path).append(reading(2, kl_per_token={"value": -math.inf, "stderr": None, "n": 0}))
+    line = path.read_text().splitlines()[1]
+    row = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert (row["kl_per_token"]["value"], row["not_finite"]["/kl_per_token/value"]) == (None, "-Infinity")
+    assert isinstance(found, Measured) and found.kl_per_token.value == -math.inf
+    older = read_line(line.replace("null", "-Infinity", 1).encode(), path)  # a line of the version before
+    assert isinstance(older, Measured) and older.kl_per_token == found.kl_per_token
 
 
 def test_a_repeated_reading_replaces_the_first(tmp_path: Path) -> None:
@@ -82,15 +93,17 @@ def test_the_final_reading_comes_last_even_after_going_back() -> None:
     assert [(r.step, r.final) for r in row.readings] == [(0, False), (20, False), (40, False), (20, True)]
 
 
-def test_time_between_a_kill_and_a_resume_is_not_counted() -> None:
-    # stage 1 begins at 10 (the step from 5 to 10 ends in it), is killed after 13, resumed at 100 and done at 104
+@pytest.mark.parametrize("times", [lambda s: {"time": s, "clock": None}, lambda s: {"time": -s, "clock": s}])
+def test_time_between_a_kill_and_a_resume_is_not_counted(times: Callable[[int], dict[str, Any]]) -> None:
+    # stage 1 begins at 10 (the step from 5 to 10 ends in it), is killed after 13, resumed at 100 and done at 104;
+    # in older journals by the time of day, in newer ones by a clock, however the time of day is set meanwhile
     events = [
-        Interrupted(time=0),
-        StageEvent(time=5, stage=0),
-        StageEvent(time=10, stage=1),
-        StageEvent(time=13, stage=1),
-        Resumed(time=100),
-        StageEvent(time=104, stage=1),
+        Interrupted(**times(0)),
+        StageEvent(stage=0, **times(5)),
+        StageEvent(stage=1, **times(10)),
+        StageEvent(stage=1, **times(13)),
+        Resumed(**times(100)),
+        StageEvent(stage=1, **times(104)),
     ]
     assert active_seconds(events, 1) == 5 + 3 + 4
     assert active_seconds(events) == 5 + 5 + 3 + 4
@@ -128,6 +141,8 @@ LINES: dict[str, dict[str, Any]] = {
     "started": {"schema": SCHEMA, "run": "r", "tasks": ("a",), "benchmarks": (), "curriculum": {"seed": 0}}
     | {"versions": {}, "resolved": {}, "world": "vision", "base_id": "b", "base_sha256": "c", "data": {"a": "d"}},
     "resumed": {},
+    "base": {"files": {"a": "b"}},
+    "redo": {"stage": 1},
     "price": OF_A_STAGE
     | {"base_rate": ESTIMATE, "target": 0.9, "floor": 0.3, "floor_interval": (0.2, 0.4), "need": None, "left": 1.0},
     "decision": OF_A_STAGE
@@ -150,6 +165,6 @@ LINES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", KINDS)
 def test_an_event_is_read_as_it_was_written(name: str) -> None:
     given = LINES[name]
-    event = from_json({"event": name, "time": 7.0} | given)
-    assert to_json(event) == {"event": name, "time": 7.0} | given
+    event = from_json({"event": name, "time": 7.0, "clock": 0.5} | given)
+    assert to_json(event) == json.loads(json.dumps({"event": name, "time": 7.0, "clock": 0.5} | given))
     assert from_json(json.loads(json.dumps(to_json(event)))) == event

@@ -150,7 +150,7 @@ def test_other_versions_are_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(RunError, match=message):
             read_plan(folder)
     folder.description.write_text("{")
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="is damaged"):
         read_plan(folder)
 
 

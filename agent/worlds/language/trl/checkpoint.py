@@ -3,8 +3,9 @@
 A checkpoint is a folder `step-000050` with the weights that the update changes (`weights.safetensors`), everything else
 that the next step depends on (optimiser, scheduler and generator states, the weight of the budget's KL term, what a
 method keeps of its own: tensors in `state.safetensors`, the rest in `state.json`) and transformers' own
-`trainer_state.json`. It is written under another name, synced, and renamed: a folder of that name is complete. The last
-step's checkpoint says `finished` and holds no optimiser state.
+`trainer_state.json`. It is written under another name, synced, and renamed: a folder of that name is complete, and one
+that is damaged later, by the SHA-256 of its files in `sha256.json`, counts as absent. The last step's checkpoint says
+`finished` and holds no optimiser state.
 """
 
 import json
@@ -17,22 +18,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from perdure.agent.weights import restore_weights, trainable
 from perdure.budget.errors import DiskFullError
-from perdure.budget.files import is_full_disk, sync
+from perdure.budget.files import first_damaged, hashes, is_full_disk, make_folder, naming, remove, sync, sync_all
+from perdure.budget.plain_json import from_words, with_words
 
 WEIGHTS, TENSORS, STATE = "weights.safetensors", "state.safetensors", "state.json"
+HASHES = "sha256.json"
 COMPLETE = re.compile(r"step-(\d{6,})")
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint in `folder`, or `None`."""
+    """The newest complete and undamaged checkpoint in `folder`, or `None`."""
     found = [path for path in folder.iterdir() if COMPLETE.fullmatch(path.name)] if folder.is_dir() else []
-    return max(found, key=step_of, default=None)
+    return next((path for path in sorted(found, key=step_of, reverse=True) if _is_undamaged(path)), None)
+
+
+def _is_undamaged(checkpoint: Path) -> bool:
+    """True if every file is what was written; checkpoints of older versions do not say what that was."""
+    try:
+        written = json.loads((checkpoint / HASHES).read_text()) if (checkpoint / HASHES).exists() else {}
+        return first_damaged(checkpoint, written) is None
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def step_of(checkpoint: Path) -> int:
@@ -40,12 +51,13 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step-"))
 
 
-def sweep(folder: Path) -> None:
-    """Remove everything but the newest complete checkpoint: half-written folders and older checkpoints."""
-    keep = latest(folder)
+def sweep(folder: Path, keep: Path | None = None) -> Path | None:
+    """Remove everything but `keep`, by default the newest complete checkpoint, and return that."""
+    keep = keep or latest(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path != keep:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(path)
+    return keep
 
 
 def write(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
@@ -56,18 +68,19 @@ def write(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
     """
     partial, final = folder / f"partial-{step:06d}", folder / f"step-{step:06d}"
     try:
-        partial.mkdir(parents=True)
-        fill(partial)
-        for path in (*partial.iterdir(), partial):
-            sync(path)
+        make_folder(partial)
+        with naming(partial):
+            fill(partial)
+            (partial / HASHES).write_text(json.dumps(hashes(partial)))
+        sync_all(partial)
         partial.replace(final)
         sync(folder)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         if is_full_disk(error):
             raise DiskFullError(f"no room for a checkpoint in {folder}: free some space and resume the run") from error
         raise
-    sweep(folder)
+    sweep(folder, final)
     return final
 
 
@@ -82,7 +95,7 @@ def save(trainer: Any, folder: Path) -> Path:
         if step < last_step:
             state["resume"] = to_plain(_resume_state(trainer), tensors)
         save_file(tensors, partial / TENSORS)
-        (partial / STATE).write_text(json.dumps(state))
+        (partial / STATE).write_text(json.dumps(with_words(state), allow_nan=False))
         trainer.state.save_to_json(str(partial / "trainer_state.json"))
 
     return write(folder, step, fill)
@@ -106,12 +119,16 @@ ENTROPY_CONTROL = ("entropy_coef", "_last_world_entropy")
 
 def is_finished(checkpoint: Path) -> bool:
     """True for the checkpoint of the last step, of which only the weights are loaded."""
-    return bool(json.loads((checkpoint / STATE).read_text())["finished"])
+    return bool(_read_state(checkpoint)["finished"])
+
+
+def _read_state(checkpoint: Path) -> dict[str, Any]:
+    return from_words(json.loads((checkpoint / STATE).read_text()))
 
 
 def penalty_weight(checkpoint: Path) -> float | None:
     """The weight of the KL term after a checkpoint's step; `None` where there was no such term."""
-    weight: float | None = json.loads((checkpoint / STATE).read_text())["penalty_weight"]
+    weight: float | None = _read_state(checkpoint)["penalty_weight"]
     return weight
 
 
@@ -141,7 +158,7 @@ def load_generators(checkpoint: Path) -> None:
 
 def _read_resume_state(checkpoint: Path) -> dict[str, Any]:
     tensors = load_file(checkpoint / TENSORS)
-    state: dict[str, Any] = from_plain(json.loads((checkpoint / STATE).read_text())["resume"], tensors)
+    state: dict[str, Any] = from_plain(_read_state(checkpoint)["resume"], tensors)
     return state
 
 

@@ -113,8 +113,7 @@ def run(
     """
     policy, terms, checkpoints = job.policy, terms or Terms(), job.folder / "checkpoints"
     every = save_steps(job.settings.objective)
-    checkpoint.sweep(checkpoints)
-    resume = checkpoint.latest(checkpoints)
+    resume = checkpoint.sweep(checkpoints)
     if resume is not None and checkpoint.is_finished(resume):
         checkpoint.load_weights(policy.model, resume)
         terms.put_back(checkpoint.penalty_weight(resume))

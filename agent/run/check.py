@@ -1,0 +1,115 @@
+"""What a run folder must be for the run to go on: looked at before anything heavy is loaded."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from perdure.agent.run.events import Redone
+from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.journal import Journal
+from perdure.agent.run.lock import NAME as LOCK
+from perdure.agent.run.stages import SavedStage, run_again, saved_stage
+from perdure.agent.run.state import RunState, StageState, fold
+from perdure.budget.errors import RunError
+from perdure.budget.files import clear_leftovers, first_damaged, make_folder, sync
+
+
+def check_kinds(folder: RunFolder) -> None:
+    """Refuse a folder where a file belongs, and the other way round; remove what a kill left behind.
+
+    Raises:
+        RunError: something is of the wrong kind.
+    """
+    for path in (folder.description, folder.journal, folder.progress, folder.path / LOCK):
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path} is no file, where a run has one; move it away")
+    for path in (folder.base, folder.path / "stages", folder.path / "scores"):
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is no folder, where a run has one; move it away")
+        if path != folder.base:
+            make_folder(path)
+        clear_leftovers(path)
+    clear_leftovers(folder.path)
+
+
+def redo(folder: RunFolder, names: Sequence[str], state: RunState, first: int) -> RunState:
+    """Remove stage `first` and all later ones, and journal that they count no longer.
+
+    Raises:
+        RunError: the run has no such stage.
+    """
+    if not 1 <= first <= len(names):
+        raise RunError(f"--redo-from {first}: {folder.path} has the stages 1 to {len(names)}")
+    for number, name in reversed(list(enumerate(names, 1))[first - 1 :]):
+        for path in (folder.stage(number, name), folder.partial_stage(number, name)):
+            shutil.rmtree(path, ignore_errors=True)
+    sync(folder.path / "stages")
+    return fold(state, Journal(folder.journal).append(Redone(stage=first)))
+
+
+def check_stages(folder: RunFolder, names: Sequence[str], state: RunState) -> None:
+    """Refuse stages that are not what the journal says, and a journal that does not know of them.
+
+    Raises:
+        RunError: what is missing or damaged, and the remedy.
+    """
+    done = [row for row in state.rows if row.committed]
+    for number, row in enumerate(done):
+        if row.stage != number or not _is_whole(row, state):
+            raise _short(folder, f"what stage {number} came to")
+        if number:
+            _check_stage(folder, number, names[number - 1], row)
+    for number, name in enumerate(names, 1):
+        for path in (folder.stage(number, name), folder.partial_stage(number, name)):
+            is_saved = path.is_dir() and (path.suffix != ".partial" or _is_saved(path))
+            if is_saved and number >= len(done) and not _is_next(number, len(done), state):
+                raise _short(folder, f"{path}, which is there")
+    if not done and folder.base.exists() and state.status == "empty":
+        raise _short(folder, f"{folder.base}, which is there")
+
+
+def _check_stage(folder: RunFolder, number: int, name: str, row: StageState) -> None:
+    path = folder.stage(number, name)
+    try:
+        saved = saved_stage(path)
+    except RunError as error:
+        raise RunError(run_again(folder.path, number, str(error))) from error
+    fault = f"{path} is missing, or what it should hold" if saved is None else _fault(path, saved, row)
+    if fault is not None:
+        raise RunError(run_again(folder.path, number, fault))
+
+
+def _fault(path: Path, saved: SavedStage, row: StageState) -> str | None:
+    """What is wrong with a committed stage, by the journal and by its own hashes."""
+    for what in ("name", "method", "steps", "penalty_weight", "weights_sha256"):
+        said, known = getattr(saved, what), getattr(row, what)
+        if said != known and None not in (said, known):
+            return f"{path} says {what} {said!r}, and the journal {known!r}"
+    return first_damaged(path, saved.policy_files)
+
+
+def _is_saved(partial: Path) -> bool:
+    """True where a stage is saved and not committed; a damaged one counts as absent."""
+    try:
+        return saved_stage(partial) is not None
+    except RunError:
+        return False
+
+
+def _is_next(number: int, done: int, state: RunState) -> bool:
+    """True if the journal knows that stage `number`, the first that is not done, has ended."""
+    row = state.row(number)
+    return number == done and row is not None and bool(row.readings) and row.readings[-1].final
+
+
+def _is_whole(row: StageState, state: RunState) -> bool:
+    """True if the journal holds what every stage that is done has: its last reading, and all scores."""
+    known = set(row.scores) >= {*state.tasks, *state.benchmarks}
+    return known and bool(row.readings) and row.readings[-1].final
+
+
+def _short(folder: RunFolder, what: str) -> RunError:
+    return RunError(
+        f"{folder.journal} is missing or short: it does not know of {what}. Put the whole journal back from a copy, or "
+        "start a new run: without it nothing says that these stages are this run's"
+    )

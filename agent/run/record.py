@@ -1,0 +1,51 @@
+"""The record of a run, for every command that reads one: its journal, and the `run.json` that it began with."""
+
+from pydantic import ValidationError
+
+from perdure.agent.run.events import Event, StageEvent, Started, from_json
+from perdure.agent.run.folder import RunFolder, read_json
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.state import RunState, read_state
+from perdure.budget.errors import RunError
+from perdure.curriculum.schema import Curriculum
+
+
+def read_record(folder: RunFolder) -> tuple[RunState, list[Event]]:
+    """The state of a run, and the events that it came from.
+
+    Raises:
+        RunError: the journal cannot be read, begins otherwise than a run, or tells of a stage that the run has not.
+    """
+    events = list(read_journal(folder.journal))
+    if not events:
+        return RunState(), []
+    if not isinstance(events[0], Started):
+        raise RunError(f"{folder.journal} is damaged: its beginning is missing, where the run says what it is")
+    stages = len(events[0].tasks)
+    for event in events:
+        if isinstance(event, StageEvent) and not 0 <= event.stage <= stages:
+            raise RunError(f"{folder.journal} is damaged: it tells of stage {event.stage} in a run of {stages}")
+    return read_state(events), events
+
+
+def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curriculum]:
+    """The beginning of a run and its curriculum; from `run.json` alone where it was killed before its first event.
+
+    Raises:
+        RunError: `run.json` cannot be read.
+    """
+    described = read_json(folder.description)
+    try:
+        begun = events[0] if events else from_json({"event": "started"} | described)
+        curriculum = Curriculum.model_validate(described["curriculum"])
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise RunError(
+            f"{folder.description} holds no curriculum of this version: {place}: {fault['msg']}. Its journal's first "
+            "line has it as the run began"
+        ) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{folder.description} is damaged: it does not say what the run is ({error!r})") from error
+    assert isinstance(begun, Started), "`read_record` refuses any other beginning"
+    return begun, curriculum
