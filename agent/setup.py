@@ -29,6 +29,7 @@ from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
+from perdure.curriculum.import_path import search_code_in
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
@@ -114,6 +115,7 @@ class Ready:
 def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], World] = make_world) -> Ready:
     """Cheap faults first: data, then train settings, then benchmarks, and the model last."""
     view.progress({"phase": "reading the tasks"})
+    search_code_in(curriculum.code_dir)
     tasks = build_tasks(curriculum)
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
     base_prompts(curriculum, tasks)

@@ -174,11 +174,18 @@ def _law(
 
 
 @app.command("validate")
-def _validate(file: File, set_: Set = None, json: Json = False) -> None:
-    """Check a curriculum; load no model, write nothing."""
+def _validate(
+    file: File,
+    set_: Set = None,
+    json: Json = False,
+    import_code: Annotated[
+        bool, typer.Option("--import-code", help="import the modules that the file names, which executes them")
+    ] = False,
+) -> None:
+    """Check a curriculum; load no model, execute no code that it names, write nothing."""
     from perdure.cli.commands.validate import validate_command
 
-    validate_command(file, set_ or [], json)
+    validate_command(file, set_ or [], json, import_code)
 
 
 @app.command("sample")

@@ -1,56 +1,126 @@
-"""Finds a user's own function by dotted path: `module:function`, from an installed package or the current directory."""
+"""Imports a user's own function or class, `module:name`, and checks that it has the documented signature."""
 
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.messages import did_you_mean, shorten
+from perdure.curriculum.own_code import CodeKind, Located, folders_of, locate
 
-RENAMED_MODULES = {"perdure.curriculum.skills": "perdure.curriculum.worlds.language.skills"}
-"""Modules that curricula may name as an earlier version did."""
+_folders: list[Path] = []
+_added: list[str] = []
+"""The folders of the user's own modules, and those of them that `search_code_in` put on `sys.path`."""
 
 
-def load_function(path: str, what: str) -> Callable[..., Any]:
-    """The function at `module:function`. `what` says in messages what it is for ("the reward", …).
+def search_code_in(code_dir: str | None) -> None:
+    """Search a curriculum's folder for modules, then the current one; both last, so that they hide no package."""
+    sys.path[:] = [entry for entry in sys.path if entry not in _added]
+    _folders[:] = folders_of(code_dir)
+    _added[:] = [folder for folder in dict.fromkeys(map(str, _folders)) if folder not in sys.path]
+    sys.path.extend(_added)
 
-    The current directory is searched last, so that a module there is found but hides no package.
+
+def load_function(path: str, kind: CodeKind) -> Callable[..., Any]:
+    """The function or class at `module:name`, or of an entry point where the kind has a group of them.
 
     Raises:
-        ConfigError: no such module, a module that fails while it is imported, no such function, or not a function.
+        ConfigError: nothing there, not the user's own, failing while it is imported, or of another signature.
     """
-    module_name, _, name = path.partition(":")
-    module = _import(RENAMED_MODULES.get(module_name, module_name), f"{what} {path!r}")
-    if not hasattr(module, name):
-        public = [word for word in vars(module) if not word.startswith("_")]
-        raise ConfigError(f"{what} {path!r}: module {module_name!r} has no {name!r}{did_you_mean(name, public)}")
-    found = getattr(module, name)
-    if not callable(found):
-        raise ConfigError(f"{what} {path!r} is not a function but {type(found).__name__}")
+    shown = f"{kind.what} {shorten(path)!r}"
+    found = _imported(path, kind, shown) if ":" in path else _entry_point(path, kind, shown)
+    reason = signature_fault(found, kind)
+    if reason is not None:
+        raise ConfigError(f"{shown} {reason}; it must be {kind.signature}")
     return found  # type: ignore[no-any-return]
 
 
-def _import(name: str, shown: str) -> Any:
+def find_entry_point(name: str, kind: CodeKind) -> Any:
+    """The entry point of a name, not loaded.
+
+    Raises:
+        ConfigError: no installed package has it.
+    """
+    found = {point.name: point for point in entry_points(group=kind.group or "")}
+    if name not in found:
+        known = did_you_mean(name, list(found)) or (f"; installed are {', '.join(sorted(found))}" if found else "")
+        raise ConfigError(
+            f"{kind.what} {shorten(name)!r} is no entry point of the group {kind.group!r}{known}. Write `module:name`, "
+            "or install the package that provides it"
+        )
+    return found[name]
+
+
+def _imported(path: str, kind: CodeKind, shown: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
+    place = locate(path, kind, _folders or folders_of(None))
+    module = _import(place, shown)
+    found = getattr(module, place.name, None)
+    if not callable(found):
+        raise ConfigError(f"{shown} is not a function but {type(found).__name__}")
+    if getattr(found, "__module__", None) != place.module:
+        raise ConfigError(f"{shown} is not defined in {place.file}; write a function there that calls it")
+    return found
+
+
+def _import(place: Located, shown: str) -> Any:
     try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            raise ConfigError(
-                f"{shown}: there is no module {error.name!r}; "
-                f"it must be installed or lie in the current directory, {here}"
-            ) from error
-        raise ConfigError(f"{shown}: importing {name!r} failed: {error}") from error
-    except Exception as error:
-        raise ConfigError(f"{shown}: importing {name!r} failed: {show_error(error)}") from error
+        module = import_module(place.module)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{shown}: importing {place.module!r} failed: {show_error(error)}") from error
+    if Path(module.__file__ or "").resolve() != place.file.resolve():
+        raise ConfigError(f"{shown}: another module {place.module!r} is loaded already, {module.__file__}; rename one")
+    return module
 
 
-def show_error(error: Exception) -> str:
+def _entry_point(name: str, kind: CodeKind, shown: str) -> Any:
+    point = find_entry_point(name, kind)
+    try:
+        found = point.load()
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{shown}: the entry point {point.value!r} failed: {show_error(error)}") from error
+    if not callable(found):
+        raise ConfigError(f"{shown} is not a function but {type(found).__name__}")
+    return found
+
+
+def signature_fault(found: Callable[..., Any], kind: CodeKind) -> str | None:
+    """The reason why a function or class has not the signature of its kind; `None` if it has."""
+    if inspect.isclass(found):
+        if not kind.classes:
+            return "is a class, not a function"
+        return None if callable(getattr(found, "choose", None)) else "has no method `choose(situation)`"
+    try:
+        signature = inspect.signature(found)
+        signature.bind_partial(*[None] * kind.positional, **dict.fromkeys(kind.keywords))
+    except (TypeError, ValueError) as error:
+        return f"has another signature ({error})"
+    named = bool(kind.keywords) and set(kind.keywords) <= set(signature.parameters)
+    if kind.makes is None or named or _says_it_makes(found, kind.makes):
+        return None
+    return f"does not say that it returns a {kind.makes} (`-> {kind.makes}`)"
+
+
+def _says_it_makes(found: Callable[..., Any], makes: str) -> bool:
+    written = getattr(found, "__annotations__", {}).get("return")
+    try:
+        said = get_type_hints(found).get("return")
+    except Exception:  # a name that only type checkers import
+        said = written
+    if isinstance(said, str):
+        return said.rpartition(".")[2] == makes
+    strategy = makes == "Strategy" and callable(getattr(said, "choose", None))
+    return strategy or getattr(said, "__name__", None) == makes
+
+
+def show_error(error: BaseException) -> str:
     """`ValueError: message (file.py, line 3)`: an error of a user's own code, and its place."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

@@ -21,6 +21,11 @@ def show_path(path: Path) -> str:
     return shown
 
 
+def shorten(text: str, limit: int = 60) -> str:
+    """A text of at most `limit` characters, the rest as `…`."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def show_value(value: Any) -> str:
     """A value as YAML writes it, on one line of at most 60 characters, control characters escaped."""
     if isinstance(value, dict):

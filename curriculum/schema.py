@@ -146,6 +146,14 @@ class Curriculum(Frozen):
         Field(description="the reward of the gymnasium environment; no command uses it"),
     ] = None
 
+    code_dir: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="folder of your own modules (`module:name`); default: this file's, then the current one",
+        ),
+    ] = None
+
     @property
     def world(self) -> str:
         """The name of the model's world."""

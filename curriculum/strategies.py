@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from perdure.budget.config import Frozen
+from perdure.curriculum.own_code import STRATEGY
 from perdure.curriculum.worlds.registry import MethodName
 
 RULE_METHODS: tuple[str, ...] = ("sft", "rl", "chord")
@@ -101,6 +102,7 @@ class PythonStrategy(Frozen):
             pattern=r"^[\w.-]+(:[A-Za-z_]\w*)?$",
             description="`module:name`, or a name in the entry-point group `perdure.strategies`",
         ),
+        STRATEGY,
     ]
     args: Annotated[dict[str, Any], Field(description="keyword arguments")] = {}
     candidates: Annotated[

@@ -1,24 +1,18 @@
 """`python`: a strategy of the user's own, by import path or entry point."""
 
-from importlib.metadata import entry_points
-from typing import Any
-
 from perdure.agent.strategies.contract import Decision, Situation, Strategy
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum
 from perdure.curriculum.import_path import load_function, show_error
-from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.own_code import STRATEGY
 from perdure.curriculum.strategies import PythonStrategy
-
-GROUP = "perdure.strategies"
-"""The group of entry points that a path without a colon belongs to."""
 
 PLACE = ("strategy", "path")
 
 
 def check_strategy(read: ReadCurriculum) -> None:
-    """Check the user's own strategy that a file names, before a run begins, by making it. Imports the user's module.
+    """Make the user's own strategy that a file names, before a run begins. Imports the user's module.
 
     Raises:
         CurriculumError: the error that a run would raise, with its place in the file.
@@ -53,7 +47,7 @@ class Python:
 
 
 def _make(config: PythonStrategy, label: str) -> Strategy:
-    factory = load_function(config.path, "the strategy") if ":" in config.path else _entry_point(config.path, label)
+    factory = load_function(config.path, STRATEGY)
     try:
         found = factory(**config.args)
     except PerdureError:
@@ -67,17 +61,3 @@ def _make(config: PythonStrategy, label: str) -> Strategy:
         )
     strategy: Strategy = found
     return strategy
-
-
-def _entry_point(name: str, label: str) -> Any:
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        known = did_you_mean(name, list(found)) or (f"; installed are {', '.join(sorted(found))}" if found else "")
-        raise ConfigError(
-            f"{label} is no entry point of the group {GROUP!r}{known}. Write `module:name`, or install the package "
-            "that provides it"
-        )
-    try:
-        return found[name].load()
-    except Exception as error:
-        raise ConfigError(f"{label}: the entry point {found[name].value!r} failed: {show_error(error)}") from error

@@ -1,6 +1,7 @@
 """`perdure validate FILE`: says that a curriculum can be run, or every fault with its place."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,36 +9,46 @@ import typer
 
 from perdure.cli.errors import USER, printable
 from perdure.curriculum.file.candidate_methods import candidate_methods
+from perdure.curriculum.file.code import import_faults, unseen_code
 from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
 from perdure.curriculum.messages import show_path
 
 
-def validate_command(file: str, overrides: Sequence[str], as_json: bool) -> None:
+def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_code: bool) -> None:
     """Print a good curriculum in one line; with `as_json`, resolved, or its faults as `{"errors": [...]}`.
+
+    No code that the file names is executed, unless `import_code`.
 
     Raises:
         CurriculumError: the faults, without `as_json`.
         Exit: with 1, where they were printed as JSON.
     """
-    if not as_json:
-        print(printable(_summary(_read(file, overrides))))
-        return
     try:
-        print(_read(file, overrides).curriculum.model_dump_json(indent=2))
+        read = read_curriculum(file, overrides)
+        if import_code:
+            _import(read)
     except CurriculumError as error:
+        if not as_json:
+            raise
         print(json.dumps({"errors": [_as_dict(fault) for fault in error.faults]}, indent=2))
         raise typer.Exit(USER) from None
+    print(read.curriculum.model_dump_json(indent=2) if as_json else printable(_summary(read)))
+    unseen = [] if import_code else unseen_code(read.curriculum)
+    if unseen:
+        named = f"{', '.join(unseen[:3])}{' …' if len(unseen) > 3 else ''}"
+        print(f"not looked at: the code of {named}, which --import-code would execute", file=sys.stderr)
 
 
-def _read(file: str, overrides: Sequence[str]) -> ReadCurriculum:
-    """The curriculum; a strategy of the user's own is made once, to check it."""
-    read = read_curriculum(file, overrides)
+def _import(read: ReadCurriculum) -> None:
+    """Import the user's code that a file names, and make a strategy of the user's own, as a run does."""
+    faults = import_faults(read.document, read.curriculum)
+    if faults:
+        raise CurriculumError(faults)
     if read.curriculum.strategy.type == "python":
         from perdure.agent.strategies.python import check_strategy
 
         check_strategy(read)
-    return read
 
 
 def _summary(read: ReadCurriculum) -> str:

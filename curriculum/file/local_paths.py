@@ -34,6 +34,7 @@ def resolve_paths(document: Document) -> list[Fault]:
 
 def _local(document: Document) -> Iterator[tuple[Path, Callable[[str, FilePath], str]]]:
     yield ("budget", "law"), _law
+    yield ("code_dir",), local_folder
     for index, benchmark in _entries(document, "benchmarks"):
         if benchmark.get("include_path") != "builtin":
             yield ("benchmarks", index, "include_path"), local_folder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from perdure.curriculum.file.code import code_faults, with_code_dir
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
@@ -85,6 +86,9 @@ def check_document(document: Document) -> Curriculum:
     faults += world_faults(document) + without_effect_faults(document) + law_faults(document)
     library = library_of(world_of(document))
     faults += [] if library is None else library.faults(document, curriculum)
+    if curriculum is not None:
+        curriculum = with_code_dir(document, curriculum)
+        faults += code_faults(document, curriculum)
     if curriculum is None or faults:
         raise CurriculumError(faults)
     return curriculum

@@ -25,6 +25,7 @@ model:
     lora_alpha: 16  #off
 
 seed: 0
+code_dir: .  #off
 
 budget:
   kl: 0.3

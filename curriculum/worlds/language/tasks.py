@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from perdure.budget.config import Frozen
+from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, TASK
 from perdure.curriculum.worlds.contract import Source
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
@@ -17,7 +18,9 @@ class RewardConfig(Frozen):
     """A reward by name, or by dotted path with TRL's signature (give exactly one)."""
 
     type: Annotated[RewardName | None, Field(description="a reward by name")] = None
-    path: Annotated[DottedPath | None, Field(description="`module:function(prompts, completions, **columns)`")] = None
+    path: Annotated[
+        DottedPath | None, Field(description="`module:function(prompts, completions, **columns)`"), REWARD
+    ] = None
     pattern: Annotated[str | None, Field(description="the regular expression, for `type: regex`")] = None
     ignore_case: Annotated[bool, Field(description="fold case before comparing")] = False
     tolerance: Annotated[float, Field(ge=0, description="absolute tolerance, for `type: numeric`")] = 1e-6
@@ -47,7 +50,9 @@ class TextSource(Source):
     train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
     heldout: Annotated[int, Field(ge=2, description="items to evaluate on, never trained on")] = 100
     demonstrations: Annotated[
-        DottedPath | None, Field(description="`module:function(item) -> str` that writes the answer to imitate")
+        DottedPath | None,
+        Field(description="`module:function(item) -> str` that writes the answer to imitate"),
+        DEMONSTRATIONS,
     ] = None
     reward: Annotated[
         RewardConfig | None,
@@ -185,6 +190,7 @@ class PythonTask(TextSource):
             pattern=r"^[\w.-]+(:[A-Za-z_]\w*)?$",
             description="`module:function`, or a name in the entry-point group `perdure.tasks`",
         ),
+        TASK,
     ]
     args: Annotated[dict[str, Any], Field(description="further keyword arguments")] = {}
 

@@ -80,11 +80,11 @@ def nothing() -> None:
 def test_a_strategy_of_ones_own_is_made_as_a_run_would_and_needs_no_torch(good: Path) -> None:
     (good / "thrift.py").write_text(OWN)
     own = "strategy={type: python, path: 'thrift:Thrift', args: {below: 0.3}}"
-    done = perdure("validate", "good.yaml", "--set", own, cwd=good)
+    done = perdure("validate", "good.yaml", "--import-code", "--set", own, cwd=good)
     assert (done.returncode, done.stderr) == (0, "")
     code = (
         "from perdure.cli.commands.validate import validate_command as validate; "
-        "validate('good.yaml', [sys.argv[1]], False); "
+        "validate('good.yaml', [sys.argv[1]], False, True); "
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert perdure(own, cwd=good, code=code).stdout.endswith("\n[]\n")
@@ -96,17 +96,33 @@ def test_a_strategy_of_ones_own_is_made_as_a_run_would_and_needs_no_torch(good: 
         ("path: 'thrifts:Thrift'", "'thrifts:Thrift': there is no module 'thrifts'; it must be installed or lie in"),
         ("path: 'thrift:Thrifty'", "module 'thrift' has no 'Thrifty'; did you mean 'Thrift'?"),
         ("path: 'thrift:Thrift', args: {above: 1}", "'thrift:Thrift' could not be made with above: TypeError"),
-        ("path: 'thrift:nothing'", "made a NoneType, which has no method `choose(situation)`"),
+        ("path: 'thrift:nothing'", "does not say that it returns a Strategy (`-> Strategy`); it must be a class with"),
         ("path: thrift", "'thrift' is no entry point of the group 'perdure.strategies'"),
     ],
 )
 def test_a_strategy_of_ones_own_that_cannot_be_made_is_refused_with_its_place(good: Path, own: str, said: str) -> None:
     (good / "thrift.py").write_text(OWN)
     (good / "own.yaml").write_text(GOOD.replace("type: rule", f"type: python, {own}"))
-    done = perdure("validate", "own.yaml", cwd=good)
+    done = perdure("validate", "own.yaml", "--import-code", cwd=good)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("own.yaml:3:32: strategy.path: the strategy '")  # `strategy: {type: python, path: …`
     assert said in done.stderr
+
+
+def test_code_beside_the_file_is_found_and_executed_only_if_asked(good: Path) -> None:
+    (good / "grim.py").write_text(f"{OWN}\nfrom os import system\nopen('executed', 'w').close()\n")
+    (good / "own.yaml").write_text(GOOD.replace("type: rule", "type: python, path: 'grim:Thrift'"))
+    (good / "elsewhere").mkdir()
+    done = perdure("validate", "../own.yaml", cwd=good / "elsewhere")
+    note = "not looked at: the code of grim:Thrift, which --import-code would execute\n"
+    assert (done.returncode, done.stderr) == (0, note) and not (good / "elsewhere/executed").exists()
+    shell = GOOD.replace("type: rule", "type: python, path: 'grim:system', args: {command: touch executed}")
+    (good / "shell.yaml").write_text(shell)
+    done = perdure("validate", "../shell.yaml", "--import-code", cwd=good / "elsewhere")
+    assert done.returncode == 1 and "'os' is a module of Python's standard library" in done.stderr
+    assert not (good / "elsewhere/executed").exists()  # refused before the module is imported
+    done = perdure("validate", "../own.yaml", "--import-code", "--json", cwd=good / "elsewhere")
+    assert json.loads(done.stdout)["code_dir"] == str(good) and (good / "elsewhere/executed").exists()
 
 
 def test_json_of_a_good_file_is_the_resolved_curriculum(good: Path) -> None:

@@ -24,7 +24,11 @@ FULL: dict[str, Any] = {
         {"name": "a", "task": {"type": "reasoning_gym", "dataset": "chain_sum"}, "train": {"rl": {"beta": 0.1}}},
         {"name": "b", "task": {"type": "dataset", "path": "org/data", "reward": {"type": "regex", "pattern": "x"}}},
         {"name": "c", "task": {"type": "dataset", "path": "org/data", "columns": {"prompt": "x"}}, "method": "sft"},
-        {"name": "d", "task": {"type": "python", "path": "a:b"}, "train": {"chord": {"trl": {"top_k": 3}}}},
+        {
+            "name": "d",
+            "task": {"type": "python", "path": "perdure.curriculum.skills:odd_number"},
+            "train": {"chord": {"trl": {"top_k": 3}}},
+        },
     ],
     "benchmarks": [
         {"tasks": "x"},

@@ -147,6 +147,7 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
     ],
 )
 def test_what_a_strategy_may_choose(tmp_path: Path, text: str, strategy: str, methods: tuple[str, ...]) -> None:
+    (tmp_path / "mine.py").write_text("def choose(): ...\n")
     curriculum = read(tmp_path, text.replace("{type: fixed, method: rl}", strategy))
     assert candidate_methods(curriculum, curriculum.stages[0]) == methods
 
@@ -173,6 +174,7 @@ def test_the_candidates_of_ones_own_strategy_are_looked_at_too(tmp_path: Path) -
 
 def test_an_adapter_is_not_offered_on_an_adapter(tmp_path: Path) -> None:
     own = "{type: python, path: 'mine:choose'}"
+    (tmp_path / "mine.py").write_text("def choose(): ...\n")
     plain = read(tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", own))
     assert "lora" in strategy_methods(plain)
     adapted = read(

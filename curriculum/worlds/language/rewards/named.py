@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function
+from perdure.curriculum.own_code import REWARD
 from perdure.curriculum.task import Item, Reward
 from perdure.curriculum.worlds.language.rewards.answers import (
     chosen_letter,
@@ -137,7 +138,7 @@ def build_reward(config: RewardConfig) -> Reward:
         ConfigError: a dotted path that leads nowhere, or `source`, which only a source itself can build.
     """
     if config.path is not None:
-        return from_trl(load_function(config.path, "the reward"), config.path.partition(":")[2])
+        return from_trl(load_function(config.path, REWARD), config.path.partition(":")[2])
     if config.type not in REWARDS:
         raise ConfigError("the reward `source` is the source's own verifier; a `dataset` has none")
     return NamedReward(config.type, REWARDS[config.type](config))

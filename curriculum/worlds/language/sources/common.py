@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
+from perdure.curriculum.own_code import DEMONSTRATIONS
 from perdure.curriculum.task import EXAMINED, REPEATED, Item, Task, prompt_key, question, questions
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
 from perdure.curriculum.worlds.language.rewards.named import right_letters
@@ -94,7 +95,7 @@ def with_demonstrations(task: Task, path: str) -> Task:
     Raises:
         ConfigError: the function is not there, fails, or returns something that is no text.
     """
-    function = load_function(path, "`demonstrations`")
+    function = load_function(path, DEMONSTRATIONS)
 
     def written(items: Sequence[Item]) -> tuple[Item, ...]:
         return tuple(replace(item, demonstration=demonstrate(item)) for item in items)

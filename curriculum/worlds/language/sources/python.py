@@ -4,20 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import entry_points
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function, show_error
-from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.own_code import TASK
 from perdure.curriculum.task import Item, Task, derived_seed, prompt_key, questions
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.tasks import PythonTask
 
-TASK_GROUP = "perdure.tasks"
 REDRAWS = 20
 """The most further calls of a function, in place of training items that are examined."""
 
@@ -41,7 +39,7 @@ def load(
         DataError: it gives too few others.
     """
     where = f"task {name!r}: {config.path!r}"
-    function = load_function(config.path, "the task") if ":" in config.path else _entry_point(config.path)
+    function = load_function(config.path, TASK)
     draw = partial(_draw, function, config, where)
     task = replace(draw(seed), name=name)
     if examined & questions(task.train):
@@ -74,22 +72,6 @@ def _redrawn(draw: Callable[[int], Task], task: Task, seed: int) -> Iterator[Ite
         yield from fresh
         if not fresh:
             return
-
-
-def _entry_point(name: str) -> Callable[..., Any]:
-    found = {point.name: point for point in entry_points(group=TASK_GROUP)}
-    if name not in found:
-        known = f"installed: {', '.join(sorted(found))}" if found else "no package installs any"
-        raise ConfigError(
-            f"no task {name!r} in the entry-point group {TASK_GROUP!r}{did_you_mean(name, found)} ({known}); "
-            "a function of your own is named `module:function`"
-        )
-    try:
-        return found[name].load()  # type: ignore[no-any-return]
-    except Exception as error:
-        raise ConfigError(
-            f"the entry point {name!r} of {TASK_GROUP!r} cannot be loaded: {show_error(error)}"
-        ) from error
 
 
 def _check(task: Any, where: str) -> None:

@@ -41,7 +41,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The name of a user's own module, in the current directory."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "own_tasks_for_test.py").write_text(OWN)
-    (folder / "own_broken_for_test.py").write_text("import nothing_like_this\n")
+    (folder / "own_broken_for_test.py").write_text("import nothing_like_this\ndef task(): ...\n")
     with chdir(folder):
         yield "own_tasks_for_test"
+    for name in ("own_tasks_for_test", "own_broken_for_test"):
+        sys.modules.pop(name, None)
     sys.path[:] = [entry for entry in sys.path if entry != str(folder)]

@@ -35,15 +35,14 @@ def test_python_refuses(own: str, path: str, message: str) -> None:
 
 
 def test_python_names_what_cannot_be_imported(own: str) -> None:
-    with pytest.raises(
-        ConfigError, match="no module 'nothing_of_that_name'; it must be installed or lie in the current"
-    ):
+    with pytest.raises(ConfigError, match="no module 'nothing_of_that_name'; it must be installed or lie in"):
         python("nothing_of_that_name:task")
     with pytest.raises(
-        ConfigError, match="importing 'own_broken_for_test' failed: No module named 'nothing_like_this'"
+        ConfigError,
+        match="importing 'own_broken_for_test' failed: ModuleNotFoundError: No module named 'nothing_like_this'",
     ):
         python("own_broken_for_test:task")
-    with pytest.raises(ConfigError, match=r"no task 'nothing' in the entry-point group 'perdure.tasks'"):
+    with pytest.raises(ConfigError, match=r"the task 'nothing' is no entry point of the group 'perdure.tasks'"):
         python("nothing")
     with pytest.raises(ConfigError, match="unexpected keyword argument 'wrd'"):
         python(f"{own}:echo", args={"wrd": "ho"})
