@@ -154,8 +154,9 @@ class RowReader:
         """The cell of the answer, and the right answers in it: several if it is a list of texts or numbers."""
         path = self._their_name("answer")
         value = None if path is None else self.value(row, path, place)
-        is_list = isinstance(value, list) and not any(isinstance(one, (list, Mapping)) for one in value)
-        golds = [one for one in (value if is_list else [value]) if not is_gap(one)]
+        several = isinstance(value, list) and not any(isinstance(one, (list, Mapping)) for one in value)
+        cells: list[Any] = value if several else [value]
+        golds = [one for one in cells if not is_gap(one)]
         if not golds and "answer" in self.config.columns:
             raise DataError(f"{place}: column {path!r} is empty, and `columns.answer` names it")
         return plain(value), golds
