@@ -54,7 +54,7 @@ def test_json_keeps_its_types_for_rewards_and_its_digits_for_text(tmp_path: Path
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(f'{{"prompt": "q{n}", "a": {cell}}}\n' for n, cell in enumerate(cells)))
     found = items(path)
-    assert [item.answer for item in found] == cells
+    assert [item.answer for item in found] == [*cells[:6], "1.10", cells[7]]  # the first of a list of right answers
     values = [item.columns["a"] for item in found]
     assert values == [json.loads(cell) for cell in cells]
     assert [type(value) for value in values[:6]] == [int, float, float, float, int, bool]

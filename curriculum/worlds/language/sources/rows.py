@@ -153,7 +153,7 @@ class RowReader:
     def _golds(self, row: DatasetRow, place: str) -> tuple[Any, list[Any]]:
         """The cell of the answer, and the right answers in it: several if it is a list of texts or numbers."""
         path = self._their_name("answer")
-        value = None if path is None else self.value(row, path, place)
+        value: Any = None if path is None else self.value(row, path, place)
         several = isinstance(value, list) and not any(isinstance(one, (list, Mapping)) for one in value)
         cells: list[Any] = value if several else [value]
         golds = [one for one in cells if not is_gap(one)]
