@@ -10,6 +10,7 @@ from perdure.agent.enforcement.end_of_stage import end_stage
 from perdure.agent.enforcement.stage_cap import cap_for, controller_for
 from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.life import Life
+from perdure.agent.notices import log_notices
 from perdure.agent.prices import price
 from perdure.agent.run.events import Finished, Interrupted
 from perdure.agent.run.stages import SavedStage, commit_stage, resume_stage, save_stage, taken_up
@@ -65,4 +66,5 @@ def learn(life: Life, number: int, stage: Stage, task: Task) -> SavedStage:
     if monitor.has_budget(entry):
         outcome = update(life, decision, monitor)
     end_stage(monitor, decision.method, outcome)
+    log_notices(life, number, stage, task, outcome)
     return save_stage(life, number, SavedStage(stage.name, decision.method, outcome.steps, monitor.penalty_weight))

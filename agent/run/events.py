@@ -235,6 +235,21 @@ class Committed(StageEvent):
     penalty_weight: float | None = None
 
 
+Notice = Literal[
+    "repeated", "examined", "fewer", "fewer_heldout", "too_long", "cut_off", "no_reward", "equal_rewards", "truncated"
+]
+"""The reasons for which a stage learns from less than it was given; `cli/views/describe.py` says each in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noticed(StageEvent):
+    """Data that a stage left out or learned nothing from: `count` of it, `of` so many where that is known."""
+
+    notice: Notice
+    count: int
+    of: int = 0
+
+
 KINDS: dict[str, type[Event]] = {
     "started": Started,
     "resumed": Resumed,
@@ -246,6 +261,7 @@ KINDS: dict[str, type[Event]] = {
     "intervention": Intervened,
     "end_score": EndScored,
     "score": Scored,
+    "notice": Noticed,
     "commit": Committed,
     "interrupted": Interrupted,
     "refused": Refused,

@@ -36,9 +36,9 @@ def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, An
     that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
     stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
     what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
-    was projected. `metrics` are defined by `formulas` (see `perdure.eval.metrics`; a run of which t stages are done
-    counts as one of t stages) and `metric_intervals` are 95 % bootstrap intervals over items, from the files in
-    `run_folder`; `None` without them.
+    was projected; `notices` are of data that the stage left out or learned nothing from. `metrics` are defined by
+    `formulas` (see `perdure.eval.metrics`; a run of which t stages are done counts as one of t stages) and
+    `metric_intervals` are 95 % bootstrap intervals over items, from the files in `run_folder`; `None` without them.
     """
     rows = [row for row in record.rows if row.stage == 0 or row.committed]
     estimates = metric_estimates(record, run_folder)
@@ -156,6 +156,7 @@ def _row(row: StageState) -> dict[str, Any]:
         "budget": reading.cap if reading else None,
         "penalty_weight": _number(reading.penalty_weight) if reading else None,
         "interventions": [_intervention(event) for event in row.interventions],
+        "notices": [{"notice": one.notice, "count": one.count, "of": one.of} for one in row.notices],
         "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
         "predicted_forgetting": asdict(forecast) if forecast else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},

@@ -16,6 +16,7 @@ from perdure.agent.run.events import (
     Interrupted,
     Intervened,
     Measured,
+    Noticed,
     Priced,
     Redone,
     Refused,
@@ -49,6 +50,7 @@ class StageState:
     ends: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     readings: tuple[Measured, ...] = ()
     interventions: tuple[Intervened, ...] = ()
+    notices: tuple[Noticed, ...] = ()
     scores: dict[str, Estimate] = field(default_factory=dict)
     score_files: dict[str, str] = field(default_factory=dict)
     steps: int = 0
@@ -163,6 +165,8 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
             changed = {"readings": tuple(sorted(readings, key=_place))}
         case Intervened():
             changed = {"interventions": (*(old for old in row.interventions if old.action != event.action), event)}
+        case Noticed():
+            changed = {"notices": (*(old for old in row.notices if old.notice != event.notice), event)}
         case Scored(name=name):
             changed = {"scores": row.scores | {name: event.estimate}}
             changed |= {"score_files": row.score_files | {name: event.file}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -29,16 +29,20 @@ class Progress:
     learning_rate: float | None = None
 
 
+Counts = Mapping[str, tuple[int, int]]
+"""How many, of how many, by the name of the notice (`perdure.agent.run.events.Notice`)."""
+
 Watch = Callable[[Progress], bool]
 """Called after every optimiser step, with the policy's weights as they are then; true ends the update at once."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of an update, after so many optimiser steps."""
+    """The end of an update, after so many optimiser steps; `counts` are of what it did not learn from."""
 
     steps: int
     ended: Literal["completed", "stopped"]
+    counts: Counts = field(default_factory=dict, compare=False)
 
 
 class SaveAndStop(Exception):  # noqa: N818  (not an error: how a user's Ctrl-C reaches the trainer)

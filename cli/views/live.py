@@ -68,6 +68,7 @@ def top(state: State, now: float, symbols: Symbols, width: int, low: bool) -> li
         *([] if curve is None else [curve]),
         *panels.price_lines(state.record, width, symbols, most=1 if low else 2),
         *panels.intervention_lines(state.record, width, symbols, most=1 if low else 3),
+        *panels.notice_lines(state.record, width, symbols, most=0 if low else 2),
         *([Text(panels.shorten_end(state.note, width, symbols), style="yellow")] if state.note else []),
         *gap,
     ]
@@ -87,6 +88,7 @@ def final(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbol
         *([] if last is None else panels.law_lines(state.record, last, width, symbols)),
         *panels.price_lines(state.record, width, symbols, most=5),
         *panels.intervention_lines(state.record, width, symbols, most=5),
+        *panels.notice_lines(state.record, width, symbols, most=5),
         Text(""),
         *table.lines,
         *hidden_lines(table, width, symbols),

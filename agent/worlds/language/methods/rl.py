@@ -28,7 +28,7 @@ from perdure.agent.worlds.language.conversations import has_more, render
 from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import config_for
-from perdure.agent.worlds.language.trl.rows import RewardMeter, check_task, prompt_rows
+from perdure.agent.worlds.language.trl.rows import RewardMeter, check_task, end_tokens, prompt_rows
 from perdure.agent.worlds.language.trl.trainer import StepLosses, finite_logits, run
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
@@ -123,14 +123,25 @@ def train(
     check_task(job.method, job.task, config)
     changes = changes_of(job)
     task = changes.task
-    meter = RewardMeter(task.reward or zero_reward, task.train)
+    ends = end_tokens(job.policy.model, job.policy.tokenizer)
+    meter = RewardMeter(task.reward or zero_reward, task.train, ends)
+    if task.reward is None:
+        meter.uncounted = ("no_reward", "equal_rewards")
+    elif job.method.objective.has_own_loss:  # type: ignore[attr-defined]
+        meter.uncounted = ("equal_rewards",)
 
     def built() -> Any:
         trainer = build_sampler(trainer_class, job.policy, task, config, meter, **changes.optimizers(config))
         configure(trainer, task)
         return trainer
 
-    return run(built, job, mean_reward=meter.mean if task.reward else None, terms=terms_of(job, changes.terms))
+    return run(
+        built,
+        job,
+        mean_reward=meter.mean if task.reward else None,
+        terms=terms_of(job, changes.terms),
+        counts=meter.counts,
+    )
 
 
 def zero_reward(

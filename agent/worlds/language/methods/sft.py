@@ -15,7 +15,7 @@ from perdure.agent.worlds.language.conversations import has_more
 from perdure.agent.worlds.language.methods.eaft import weighing
 from perdure.agent.worlds.language.methods.terms import terms_of
 from perdure.agent.worlds.language.trl.config import config_for
-from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows, token_rows
+from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows, length_counts, token_rows
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.language.trl.trainer import StepLosses, run
 from perdure.budget.errors import DataError
@@ -53,7 +53,8 @@ def update(job: UpdateJob) -> Outcome:
             )
         return trainer
 
-    return run(built, job, terms=terms_of(job, changes.terms))
+    counts = length_counts(tokenizer, items, config.max_length)
+    return run(built, job, terms=terms_of(job, changes.terms), counts=counts)
 
 
 def trainer_for(settings: Any) -> Callable[..., SftTrainer]:

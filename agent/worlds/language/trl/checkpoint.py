@@ -92,6 +92,7 @@ def save(trainer: Any, folder: Path) -> Path:
         save_file({name: tensor.contiguous() for name, tensor in trainable(trainer.model).items()}, partial / WEIGHTS)
         tensors: dict[str, Tensor] = {}
         state = {"step": step, "finished": step >= last_step, "penalty_weight": trainer.terms.weight}
+        state["counts"] = trainer.counts
         if step < last_step:
             state["resume"] = to_plain(_resume_state(trainer), tensors)
         save_file(tensors, partial / TENSORS)
@@ -130,6 +131,12 @@ def penalty_weight(checkpoint: Path) -> float | None:
     """The weight of the KL term after a checkpoint's step; `None` where there was no such term."""
     weight: float | None = _read_state(checkpoint)["penalty_weight"]
     return weight
+
+
+def counts(checkpoint: Path) -> dict[str, int]:
+    """The counts of the steps before; none in a checkpoint of the version before."""
+    found: dict[str, int] = json.loads((checkpoint / STATE).read_text()).get("counts", {})
+    return found
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:

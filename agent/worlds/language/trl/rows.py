@@ -1,7 +1,9 @@
 """A task as TRL's trainers read it: rows, rewards, demonstrations as tokens."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -70,19 +72,43 @@ class RewardMeter:
 
     TRL hides NaN (its means skip it) and would turn an infinite reward into an enormous gradient. Both are reported
     here as they are, and passed to TRL as `None`, so that they have no part in the gradient.
+
+    `counts` are of all answers and groups of answers to one prompt: answers without a reward (`no_reward`), answers
+    that end in none of the tokens `ends` (`truncated`), groups in which all rewards are equal (`equal_rewards`). Those
+    of `uncounted` are not kept.
     """
 
-    def __init__(self, reward: Reward, items: Sequence[Item]) -> None:
+    uncounted: tuple[str, ...] = ()
+
+    def __init__(self, reward: Reward, items: Sequence[Item], ends: Collection[int] = ()) -> None:
         self.__name__ = reward_title(reward)  # what TRL logs it under
         self._reward = as_trl(reward, items)
         self._given: list[float] = []
         self._last: float | None = None
+        self._ends = ends
+        self.counts: dict[str, int] = {}
 
     def __call__(self, **arguments: Any) -> list[float | None]:
         """One reward a completion, for `GRPOTrainer(reward_funcs=…)`."""
         values = self._reward(**arguments)
         self._given += [float(value) for value in values if value is not None]
-        return [float(value) if value is not None and math.isfinite(value) else None for value in values]
+        usable = [float(value) if value is not None and math.isfinite(value) else None for value in values]
+        self._count(usable, arguments.get("item") or range(len(usable)), arguments.get("completion_ids") or ())
+        return usable
+
+    def _count(self, rewards: Sequence[float | None], items: Sequence[int], answers: Sequence[Sequence[int]]) -> None:
+        rows = groupby(zip(items, rewards, strict=True), key=itemgetter(0))
+        groups = [[reward for _, reward in group if reward is not None] for _, group in rows]
+        found = {
+            "answers": len(rewards),
+            "no_reward": rewards.count(None),
+            "truncated": sum(not self._ends or answer[-1] not in self._ends for answer in answers if len(answer)),
+            "groups": sum(len(group) > 1 for group in groups),
+            "equal_rewards": sum(len(group) > 1 and len(set(group)) == 1 for group in groups),
+        }
+        for name, count in found.items():
+            if name not in self.uncounted:
+                self.counts[name] = self.counts.get(name, 0) + count
 
     def mean(self) -> float | None:
         """The mean reward since the last call; the last mean again if nothing was sampled since."""
@@ -115,6 +141,21 @@ def _render(tokenizer: Any, messages: Any, *, add_generation_prompt: bool) -> li
     return list(rendered["input_ids"])
 
 
+def length_counts(tokenizer: Any, items: Sequence[Item], most: int | None) -> dict[str, int]:
+    """The demonstrations of which the prompt alone has `most` tokens (`too_long`), and whose end is cut (`cut_off`)."""
+    lengths = [] if most is None else [(len(ids), start) for ids, start in _encoded(tokenizer, items)]
+    too_long = sum(start >= (most or 0) for _, start in lengths)
+    return {
+        "rows": len(lengths),
+        "too_long": too_long,
+        "cut_off": sum(length > (most or 0) for length, _ in lengths) - too_long,
+    }
+
+
+def _encoded(tokenizer: Any, items: Sequence[Item]) -> list[tuple[list[int], int]]:
+    return [encode_demonstration(tokenizer, item) for item in items]
+
+
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     """The tokens at which sampling stops."""
     declared = model.generation_config.eos_token_id
@@ -139,8 +180,7 @@ def check_end(model: Any, tokenizer: Any, item: Item) -> None:
 
 def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
     """Demonstrations as the tokens that TRL would make of them: unlike its rows, text and messages may be mixed."""
-    encoded = [encode_demonstration(tokenizer, item) for item in items]
-    return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in encoded]
+    return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in _encoded(tokenizer, items)]
 
 
 def recalled(earlier: Sequence[Task], needs: frozenset[Need], *, count: int, seed: int) -> list[Item]:

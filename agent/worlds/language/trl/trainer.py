@@ -4,8 +4,9 @@ import copy
 import gc
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from perdure.agent.worlds.contract import Outcome, Progress, SaveAndStop, UpdateJob, Watch
+from perdure.agent.worlds.contract import Counts, Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.language.methods.terms import Terms
 from perdure.agent.worlds.language.policy import plain_generation
 from perdure.agent.worlds.language.trl import checkpoint
@@ -98,11 +99,17 @@ class StepEnd(TrainerCallback):  # type: ignore[misc]
 
 
 def run(
-    build: Callable[[], Any], job: UpdateJob, *, mean_reward: MeanReward = None, terms: Terms | None = None
+    build: Callable[[], Any],
+    job: UpdateJob,
+    *,
+    mean_reward: MeanReward = None,
+    terms: Terms | None = None,
+    counts: dict[str, int] | None = None,
 ) -> Outcome:
     """Train the job's policy with the trainer that `build` makes, from the newest checkpoint in its folder.
 
-    `terms` are added to the trainer's loss. A policy whose logits are NaN or infinite when RL is to sample ends the
+    `terms` are added to the trainer's loss, and `counts` (see `counted`), which the trainer's rewards go on with, are
+    part of a checkpoint. A policy whose logits are NaN or infinite when RL is to sample ends the
     update, and is reported to the watch as a step with NaN loss and reward, which was not made.
 
     Raises:
@@ -113,16 +120,33 @@ def run(
     """
     policy, terms, checkpoints = job.policy, terms or Terms(), job.folder / "checkpoints"
     every = save_steps(job.settings.objective)
-    resume = checkpoint.sweep(checkpoints)
+    resume, counts = checkpoint.sweep(checkpoints), {} if counts is None else counts
+    counts.update({} if resume is None else checkpoint.counts(resume))
     if resume is not None and checkpoint.is_finished(resume):
         checkpoint.load_weights(policy.model, resume)
         terms.put_back(checkpoint.penalty_weight(resume))
-        return Outcome(steps=checkpoint.step_of(resume), ended="completed")
+        return Outcome(steps=checkpoint.step_of(resume), ended="completed", counts=counted(counts))
     with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer), plain_generation(policy.model):
         trainer = _built(build)
-        trainer.terms = terms
+        trainer.terms, trainer.counts = terms, counts
         terms.begin()
-        return _train(trainer, StepEnd(trainer, checkpoints, job.watch, every, mean_reward), resume)
+        outcome = _train(trainer, StepEnd(trainer, checkpoints, job.watch, every, mean_reward), resume)
+        return replace(outcome, counts=counted(counts))
+
+
+COUNTED_OF = {
+    "too_long": "rows",
+    "cut_off": "rows",
+    "no_reward": "answers",
+    "truncated": "answers",
+    "equal_rewards": "groups",
+}
+"""What the counts of a notice are of."""
+
+
+def counted(counts: Mapping[str, int]) -> Counts:
+    """The counts of an update by their notice, each with the number that it is of."""
+    return {name: (counts[name], counts.get(whole, 0)) for name, whole in COUNTED_OF.items() if name in counts}
 
 
 def _built(build: Callable[[], Any]) -> Any:

@@ -1,0 +1,105 @@
+"""Data that a stage was given and did not learn from is counted, kept over a kill, and said in words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from perdure.agent.notices import found
+from perdure.agent.run.events import Notice, Noticed, from_json, to_json
+from perdure.agent.run.report import run_object
+from perdure.agent.worlds.language.trl.rows import RewardMeter, length_counts
+from perdure.cli.views.describe import NOTICES, describe_notice
+from perdure.cli.views.live import final
+from perdure.cli.views.log_lines import describe_event
+from perdure.cli.views.run_report import run_report
+from perdure.cli.views.symbols import ASCII
+from perdure.curriculum.task import Item, Task
+from tests.agent.worlds.language.runs import Killed, Run, small
+from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_tokenizer, toy_task
+from tests.cli.drawn import plain, seen
+from tests.cli.journals import whole_run
+
+
+class Asked:
+    """A source that was asked for 5 and 4 items."""
+
+    train, heldout = 5, 4
+
+
+def test_what_the_source_left_out_and_what_it_had_less_of() -> None:
+    task = Task("t", (Item("a"),) * 3, (Item("b"),) * 4, left_out={"repeated": 2, "examined": 0})
+    known = {notice: count for notice, count in found(Asked(), task, {"truncated": (1, 8)}) if count[0]}
+    assert known == {"repeated": (2, 0), "fewer": (3, 5), "truncated": (1, 8)}
+
+
+def test_lengths_of_demonstrations() -> None:
+    # <s><|user|>after X?<|assistant|> are 11 tokens, and the answer ends with one; " please" are 7
+    items = [
+        Item([{"role": "user", "content": f"after a?{' please' * more}"}], demonstration="b" * long)
+        for more, long in [(0, 1), (0, 4), (1, 1), (2, 1)]
+    ]
+    # wholes of 13, 16, 20 and 27 tokens, prompts of 11, 11, 18 and 25
+    assert length_counts(tiny_tokenizer(), items, 16) == {"rows": 4, "too_long": 2, "cut_off": 0}
+    assert length_counts(tiny_tokenizer(), items, 15) == {"rows": 4, "too_long": 2, "cut_off": 1}
+    assert length_counts(tiny_tokenizer(), items, None) == {"rows": 0, "too_long": 0, "cut_off": 0}
+
+
+def test_the_meter_counts_answers_and_groups() -> None:
+    given: list[float | None] = [1.0, 1.0, 0.0, 1.0, None, float("nan"), None, 2.0]
+
+    def reward(items: Sequence[Item], texts: Sequence[str], ids: Any = None) -> list[float | None]:
+        return given
+
+    meter = RewardMeter(reward, toy_task(16).train, ends={9})
+    answers = [[1, 9], [9], [1], [2, 3], [9], [9], [1, 2], [9]]
+    for _ in range(2):
+        meter(completions=[""] * 8, item=[3, 3, 5, 5, 0, 0, 7, 7], completion_ids=answers)
+    # groups with two rewards: those of items 3 (equal) and 5
+    once = {"answers": 8, "no_reward": 3, "truncated": 3, "groups": 2, "equal_rewards": 1}
+    assert meter.counts == {name: 2 * count for name, count in once.items()}
+
+
+def nothing(items: Sequence[Item], completions: Sequence[str], completion_ids: Any = None) -> list[float | None]:
+    """Judges none."""
+    return [None] * len(items)
+
+
+def constant(items: Sequence[Item], completions: Sequence[str], completion_ids: Any = None) -> list[float | None]:
+    """Judges all alike."""
+    return [1.0] * len(items)
+
+
+@pytest.mark.xdist_group("trl")
+@pytest.mark.parametrize(
+    ("reward", "counts"),
+    [
+        # 4 steps of 8 answers, 4 to a prompt
+        (constant, {"no_reward": (0, 32), "equal_rewards": (8, 8)}),
+        (nothing, {"no_reward": (32, 32), "equal_rewards": (0, 0)}),
+    ],
+)
+def test_an_update_counts_over_a_kill(reward: Any, counts: dict[str, Any], tmp_path: Path) -> None:
+    settings = small("rl", max_steps=4, save_steps=2)
+    task = Task("toy", toy_task(16).train, (), reward)
+    whole = Run(tiny_policy(), tmp_path / "whole", task).update("rl", settings)
+    with pytest.raises(Killed):
+        Run(tiny_policy(), tmp_path / "killed", task).update("rl", settings, at=lambda step: step == 3, error=Killed())
+    again, finished = (Run(tiny_policy(), tmp_path / "killed", task).update("rl", settings) for _ in range(2))
+    assert whole.counts == again.counts == finished.counts
+    assert {key: value for key, value in whole.counts.items() if key != "truncated"} == counts
+    assert 16 < whole.counts["truncated"][0] <= 32  # six tokens are too few to end
+
+
+def test_every_notice_is_said_in_words() -> None:
+    assert set(NOTICES) == set(get_args(Notice))
+    notice = Noticed(stage=2, notice="cut_off", count=3, of=40)
+    assert from_json(to_json(notice)) == notice
+    words = "the ends of 3 of 40 demonstrations were not learned: they are longer than max_length"
+    assert describe_notice(notice) == words
+    state = seen([*whole_run(), to_json(notice) | {"count": 9}, to_json(notice)])
+    assert describe_event(state, notice) == f"stage 2/3 sort: {words}"
+    assert f"  notice    {words}" in plain(run_report(state, {}, ASCII, 120))
+    assert f"notice  2 sort: {words}" in plain(final(state, {}, ASCII, 120))
+    assert run_object(state.record)["rows"][2]["notices"] == [{"notice": "cut_off", "count": 3, "of": 40}]
