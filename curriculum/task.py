@@ -112,3 +112,9 @@ def question(prompt: Any) -> str:
 def questions(items: Iterable[Item]) -> frozenset[str]:
     """The questions of items."""
     return frozenset(question(item.prompt) for item in items)
+
+
+def matches_demonstration(item: Item, completion: str) -> float | None:
+    """1 for the demonstration or another right answer, surrounding blanks ignored; `None` without a demonstration."""
+    texts = {one.strip() for one in (item.demonstration, *item.answers) if one is not None}
+    return None if item.demonstration is None else float(completion.strip() in texts)

@@ -8,9 +8,8 @@ from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Evaluation, Stage
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, matches_demonstration
 from perdure.curriculum.train import settings_for
-from perdure.eval.task_score import matches_demonstration
 
 
 def set_aside(task: Task, num_prompts: int) -> tuple[Task, tuple[Item, ...]]:

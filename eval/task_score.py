@@ -11,7 +11,7 @@ from weakref import finalize
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Evaluation
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, matches_demonstration
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, ScoreKind, make_score
 
@@ -84,12 +84,6 @@ def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:
         raise ConfigError(
             f"the reward of task {task.name!r} failed on its held-out items: {type(error).__name__}: {error}"
         ) from error
-
-
-def matches_demonstration(item: Item, completion: str) -> float | None:
-    """1 for the demonstration or another right answer, surrounding blanks ignored; `None` without a demonstration."""
-    texts = {one.strip() for one in (item.demonstration, *item.answers) if one is not None}
-    return None if item.demonstration is None else float(completion.strip() in texts)
 
 
 class _Identity(NamedTuple):
