@@ -155,6 +155,7 @@ LINES: dict[str, dict[str, Any]] = {
     "intervention": {"stage": 1, "step": 2, "action": "stop", "reason": "", "target": "step 2"},
     "end_score": OF_A_STAGE | ESTIMATE | {"end": "within"},
     "score": OF_A_STAGE | ESTIMATE | {"kind": "task", "file": "f"},
+    "notice": {"stage": 1, "notice": "cut_off", "count": 3, "of": 8},
     "commit": OF_A_STAGE | {"method": None, "steps": 0, "seconds": 1.5, "weights_sha256": "w"},
     "interrupted": {},
     "refused": {"reason": "no"},
