@@ -92,12 +92,12 @@ class Fetched:
 
         saved = self._saved(name)
         if saved is not None:
-            return TypedRows(saved)
+            return TypedRows(saved, self.where)
         path, arguments = self._arguments(name)
         builder = load_dataset_builder(path, **arguments)
         reader = reader_of(builder.config, self.where)
         if reader is None:
-            return TypedRows(self._load(name))
+            return TypedRows(self._load(name), self.where)
         return read_split(name, builder.config.data_files, reader)
 
     def _arguments(self, split: str) -> tuple[str, dict[str, Any]]:
@@ -117,7 +117,13 @@ class Fetched:
             return None
         from datasets import DatasetDict, load_from_disk
 
-        loaded = load_from_disk(str(self.folder))
+        try:
+            loaded = load_from_disk(str(self.folder))
+        except Exception as error:
+            raise DataError(
+                f"{self.where}: the folder has the marks of one that `save_to_disk` wrote and cannot be read: "
+                f"{type(error).__name__}: {' '.join(str(error).split())}; give the files themselves, or write it again"
+            ) from error
         splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
         if name not in splits:
             raise DataError(self._no_split(name, list(splits)))
@@ -195,6 +201,8 @@ def fetch(
     local = None if "://" in path else _find(path, origin)
     if local is not None and local.is_dir():
         return Fetched(path, where, None, local, name, revision, data_files, remedy)
+    if local is not None and not local.is_file():
+        raise DataError(f"{where}: {local} is neither a file nor a folder")
     if local is not None or "://" in path:
         if _suffix(path) not in BUILDERS:
             raise DataError(f"{where}: a file must end in {', '.join(BUILDERS)}, plain or compressed")

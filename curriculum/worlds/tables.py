@@ -66,10 +66,14 @@ class TypedRows:
 
     A number of 16 or 32 bits is `Written` with as many digits as it has: 0.1, where a `float` would say
     0.10000000149011612.
+
+    Raises:
+        DataError: a row cannot be read; `where` says whose.
     """
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: Any, where: str) -> None:
         self.column_names: list[str] = rows.column_names
+        self._where = where
         self._rows = rows
         dtypes = {name: getattr(feature, "dtype", None) for name, feature in rows.features.items()}
         self._narrow = {name: dtype for name, dtype in dtypes.items() if dtype in NARROW}
@@ -80,7 +84,10 @@ class TypedRows:
     def __getitem__(self, number: int) -> Cells:
         import numpy as np
 
-        row = dict(self._rows[number])
+        try:
+            row = dict(self._rows[number])
+        except Exception as error:  # damaged data, or a picture that is none
+            raise DataError(f"{self._where}, row {number} cannot be read: {' '.join(str(error).split())}") from error
         for name, dtype in self._narrow.items():
             if row[name] is not None:
                 row[name] = Written(str(np.dtype(dtype).type(row[name])), row[name])

@@ -43,7 +43,7 @@ def task(items: int) -> Task:
 
 def file(folder: Path, lines: int) -> str:
     path = folder / "prompts.jsonl"
-    path.write_text("".join(json.dumps({"prompt": number}) + "\n" for number in range(lines)))
+    path.write_text("".join(json.dumps({"prompt": str(number)}) + "\n" for number in range(lines)))
     return str(path)
 
 
@@ -81,32 +81,30 @@ GENERIC: dict[str, Any] = {"prompts": "generic", "enforce": ["recover", "rollbac
 
 @pytest.mark.parametrize(
     ("lines", "read", "trained"),
-    [(20, [0, 1, 2, 3], [4, 5, 6, 7]), (6, [0, 1, 2], [3, 4, 5]), (5, [0, 1, 2], [3, 4]), (4, [0, 1], [2, 3])],
+    [(20, "0123", "4567"), (6, "012", "345"), (5, "012", "34"), (4, "01", "23")],
 )
-def test_the_recovery_has_other_lines_than_the_monitor(
-    tmp_path: Path, lines: int, read: list[int], trained: list[int]
-) -> None:
+def test_the_recovery_has_other_lines_than_the_monitor(tmp_path: Path, lines: int, read: str, trained: str) -> None:
     given = GENERIC | {"generic": file(tmp_path, lines)}
-    assert base_prompts(curriculum(**given), [task(2)]) == {"generic": read, RECOVER: trained}
+    assert base_prompts(curriculum(**given), [task(2)]) == {"generic": [*read], RECOVER: [*trained]}
     # a term has them too: it reads nothing
     both = given | {"enforce": ["recover", "penalty", "rollback"]}
     assert base_prompts(curriculum(**both), [task(2)]) == {
-        "generic": read,
-        TERM + "generic": trained,
-        RECOVER: trained,
+        "generic": [*read],
+        TERM + "generic": [*trained],
+        RECOVER: [*trained],
     }
 
 
 def test_a_file_that_only_the_recovery_reads_is_all_its_own(tmp_path: Path) -> None:
     given = {"enforce": ["recover", "rollback"], "generic": file(tmp_path, 3)}
-    assert base_prompts(curriculum(**given), [task(6)]) == {"one": [0, 1, 2, 3], RECOVER: [0, 1, 2]}
+    assert base_prompts(curriculum(**given), [task(6)]) == {"one": [0, 1, 2, 3], RECOVER: ["0", "1", "2"]}
 
 
 def test_a_file_that_cannot_be_halved_is_refused(tmp_path: Path) -> None:
     given = GENERIC | {"generic": file(tmp_path, 3)}
     with pytest.raises(DataError, match=r"budget\.generic: there are 3 prompts"):
         base_prompts(curriculum(**given), [task(2)])
-    assert base_prompts(curriculum(**(given | {"enforce": "rollback"})), [task(2)]) == {"generic": [0, 1, 2]}
+    assert base_prompts(curriculum(**(given | {"enforce": "rollback"})), [task(2)]) == {"generic": ["0", "1", "2"]}
 
 
 def test_in_the_vision_world_the_penalty_alone_needs_a_group() -> None:
@@ -122,7 +120,7 @@ def test_no_stage_is_called_as_a_group_that_is_trained_on(name: str, tmp_path: P
     life = curriculum(enforce=["recover", "penalty", "rollback"], generic=file(tmp_path, 8))
     stages = [life.stages[0].model_copy(update={"name": name})]
     groups = base_prompts(life.model_copy(update={"stages": stages}), [replace(task(8), name=name)])
-    assert groups == {name: [0, 1, 2, 3], TERM + name: [4, 5, 6, 7], RECOVER: [4, 5, 6, 7]}
+    assert groups == {name: [0, 1, 2, 3], TERM + name: [4, 5, 6, 7], RECOVER: [*"4567"]}
 
 
 @pytest.mark.parametrize("name", [RECOVER, TERM + "one"])

@@ -107,3 +107,22 @@ def test_an_unreachable_hub_is_named_at_once() -> None:
     assert done.returncode == 0, done.stderr
     assert "the hub cannot be reached for 'perdure-tests/none'" in done.stdout
     assert "--set stages.N.task.path=FOLDER" in done.stdout
+
+
+def test_folders_that_only_look_like_data(tmp_path: Path) -> None:
+    def looked_at(name: str, content: str) -> Path:
+        folder = tmp_path / name.replace(".", "-")
+        folder.mkdir()
+        (folder / name).write_text(content)
+        return folder
+
+    for name, content in (("dataset_dict.json", "{}"), ("state.json", "{")):
+        with pytest.raises(DataError, match="has the marks of one that `save_to_disk` wrote and cannot be read"):
+            data(looked_at(name, content))
+    with pytest.raises(DataError, match=r"row \d+ cannot be read: cannot identify image"):
+        data(looked_at("a.png", "x"), columns={"prompt": "image"})
+    with pytest.raises(DataError, match=r"cannot be loaded: .* any data files"):
+        data(looked_at("README.md", "# Data"))
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(DataError, match=r"pipe.jsonl is neither a file nor a folder"):
+        data(tmp_path / "pipe.jsonl")

@@ -18,6 +18,8 @@ ROLES = {
     **{"observation": "tool", "tool_response": "tool", "function_response": "tool"},
 }
 """ShareGPT's name: that of chat templates."""
+MAX_CHARACTERS = 200_000
+"""Of one prompt or answer."""
 CALL_ROLES = ("function_call", "tool_call")
 """Roles of ShareGPT whose text is a call of a tool, as JSON."""
 
@@ -40,6 +42,37 @@ def read_messages(value: Any, place: str, ignored: Collection[str] = ()) -> Mess
     if not isinstance(value, list) or not value:
         raise DataError(f"{place} holds {kind(value)}, not a list of chat messages")
     return [_message(one, f"{place}, message {number}", ignored) for number, one in enumerate(value, 1)]
+
+
+def read_prompt(value: Any, place: str) -> Any:
+    """A prompt that is text or chat messages.
+
+    Raises:
+        DataError: anything else, an empty text, or one that is too long.
+    """
+    if isinstance(value, list):
+        prompt: Any = without_weights(read_messages(value, place), place)
+    elif isinstance(value, str) and value.strip():
+        prompt = value
+    else:
+        held = "an empty text" if isinstance(value, str) else kind(value)
+        raise DataError(f"{place} holds {held}; a prompt is text or a list of chat messages")
+    check_length(prompt, place)
+    return prompt
+
+
+def check_length(said: Any, place: str) -> None:
+    """Refuse a text, or messages, of more than `MAX_CHARACTERS`.
+
+    Raises:
+        DataError: says how many there are.
+    """
+    length = len(said) if isinstance(said, str) else sum(len(one["content"]) for one in said)
+    if length > MAX_CHARACTERS:
+        raise DataError(
+            f"{place} has {length:,} characters, and at most {MAX_CHARACTERS:,} are read, since attention over so long "
+            "a text takes hours; shorten it, or leave the row out"
+        )
 
 
 def read_tools(value: Any, place: str) -> list[Any]:
@@ -166,5 +199,6 @@ def _listed(value: Any) -> list[Any]:
 def kind(value: Any) -> str:
     """What a cell holds, in words."""
     kinds = {dict: "a map", list: "a list", int: "a number", float: "a number", bool: "true or false", str: "text"}
-    found = "a number" if isinstance(value, float) else kinds.get(type(value), type(value).__name__)
-    return "nothing" if value is None else found
+    if value is None or value == []:
+        return "nothing" if value is None else "an empty list"
+    return "a number" if isinstance(value, float) else kinds.get(type(value), type(value).__name__)

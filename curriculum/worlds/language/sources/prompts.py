@@ -1,6 +1,5 @@
 """General prompts, `budget.generic`: text or chat messages from a JSON-lines file, or those shipped with perdure."""
 
-import json
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -8,6 +7,9 @@ from random import Random
 from typing import Any
 
 from perdure.budget.errors import DataError
+from perdure.budget.json_lines import json_lines
+from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.worlds.language.sources.chat import read_prompt
 
 BUILTIN_PREFIX = "builtin:"
 MAX_PROMPTS = 2000
@@ -18,22 +20,32 @@ def load_prompts(path: Path, count: int) -> list[Any]:
     """The `prompt` of the first `count` lines; of `builtin:NAME` the first `count` that are made.
 
     Raises:
-        DataError: no file, a line that is not JSON, or one without `prompt`; fewer than two prompts; nothing of that
-            name is shipped.
+        DataError: no file, a line that is not JSON, or one whose `prompt` is no text and no chat messages; fewer than
+            two prompts; nothing of that name is shipped.
     """
     if str(path).startswith(BUILTIN_PREFIX):
         return _shipped(str(path), count)
     if not path.is_file():
         raise DataError(f"budget.generic: there is no file {path}")
-    prompts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[:count], 1):
-        try:
-            prompts.append(json.loads(line)["prompt"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}:{number}: every line must be a JSON object with `prompt`") from error
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"budget.generic: {path} cannot be read: {error.strerror}") from error
+    lines = islice(json_lines(data, path), count)
+    prompts = [_prompt(row, f"{path}:{number}") for number, row in lines]
     if len(prompts) < 2:
         raise DataError(f"budget.generic: {path} has {len(prompts)} prompts; at least 2 are needed")
     return prompts
+
+
+def _prompt(row: dict[str, Any], place: str) -> Any:
+    if "prompt" not in row:
+        raise DataError(f"{place}: every line must be a JSON object with `prompt`{did_you_mean('prompt', row)}")
+    prompt = read_prompt(row["prompt"], f"{place}: `prompt`")
+    more = [key for one in prompt if not isinstance(prompt, str) for key in one if key not in ("role", "content")]
+    if more:
+        raise DataError(f"{place}: a message has {more[0]!r}; a general prompt is `role` and `content` alone")
+    return prompt
 
 
 def _shipped(name: str, count: int) -> list[Any]:

@@ -1,18 +1,19 @@
 """Tasks that a user's own function makes: `function(*, seed, train, heldout, **args) -> Task`."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from perdure.budget.errors import ConfigError
+from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import TASK
 from perdure.curriculum.task import Item, Task, derived_seed, prompt_key, questions
 from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.sources.chat import kind, read_prompt
 from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.tasks import PythonTask
 
@@ -55,13 +56,26 @@ def load(
     return task
 
 
+def _read(items: Sequence[Item], where: str) -> tuple[Item, ...]:
+    """The items, their messages as chat templates take them."""
+    read = []
+    for number, item in enumerate(items):
+        for part in ("answer", "demonstration"):
+            if not isinstance(getattr(item, part), (str, type(None))):
+                raise DataError(
+                    f"{where}, item {number}: `{part}` holds {kind(getattr(item, part))}; give text, or None"
+                )
+        read.append(replace(item, prompt=read_prompt(item.prompt, f"{where}, item {number}: the prompt")))
+    return tuple(read)
+
+
 def _draw(function: Callable[..., Any], config: PythonTask, where: str, seed: int) -> Task:
     try:
         made = function(seed=seed, train=config.train, heldout=config.heldout, **config.args)
     except Exception as error:
         raise ConfigError(f"{where} failed: {show_error(error)}") from error
     _check(made, where)
-    return made  # type: ignore[no-any-return]
+    return replace(made, train=_read(made.train, f"{where}, train"), heldout=_read(made.heldout, f"{where}, heldout"))
 
 
 def _redrawn(draw: Callable[[int], Task], task: Task, seed: int) -> Iterator[Item]:

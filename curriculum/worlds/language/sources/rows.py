@@ -13,6 +13,7 @@ from perdure.curriculum.worlds.language.rewards.answers import LETTERS
 from perdure.curriculum.worlds.language.sources.cells import cell_text, is_gap
 from perdure.curriculum.worlds.language.sources.chat import (
     Conversation,
+    check_length,
     kind,
     read_messages,
     read_tools,
@@ -47,6 +48,7 @@ class RowReader:
         spoken = self._completion(row, place) or said.answer
         turn = {key: value for key, value in (spoken or {}).items() if key not in ("role", "content")}
         text = None if spoken is None else spoken["content"]
+        check_length(said.prompt, f"{place}: the prompt")
         gold, golds = self._golds(row, place)
         answers = tuple(self._answer(one, options, row, place) for one in golds)
         answer = answers[0] if answers else None
@@ -55,6 +57,7 @@ class RowReader:
         }
         if options:
             columns["choices"] = options
+        check_length(text or answer or "", f"{place}: the answer")
         return Item(
             said.prompt,
             answer=answer or text or None,
