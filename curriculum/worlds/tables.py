@@ -27,10 +27,14 @@ class Rows(Protocol):
 
     def __getitem__(self, number: Any, /) -> Cells: ...
 
+    def place(self, number: int) -> str:
+        """Where a row stands, for messages."""
+        ...
+
 
 @dataclass(frozen=True)
 class TextRow:
-    """One row of a JSON or CSV file; a JSON line is parsed when it is asked for."""
+    """One row of a JSON or CSV file; a JSON line is parsed when it is asked for. `line` 0: `source` says the place."""
 
     source: str
     line: int
@@ -59,6 +63,11 @@ class TextRows:
 
     def __getitem__(self, number: int) -> Cells:
         return {**dict.fromkeys(self.column_names), **self._rows[number].cells()}
+
+    def place(self, number: int) -> str:
+        """See `Rows.place`: the file and the line."""
+        row = self._rows[number]
+        return f"{row.source}:{row.line}" if row.line else row.source
 
 
 class TypedRows:
@@ -93,6 +102,10 @@ class TypedRows:
                 row[name] = Written(str(np.dtype(dtype).type(row[name])), row[name])
         return row
 
+    def place(self, number: int) -> str:
+        """See `Rows.place`: the row's number, from 0."""
+        return f"row {number}"
+
 
 def json_rows(path: Path, source: str, field: str | None = None) -> Iterator[TextRow]:
     """The rows of a JSON file: one object a line, or a list of objects or texts; with `field` that list of an object.
@@ -112,7 +125,7 @@ def json_rows(path: Path, source: str, field: str | None = None) -> Iterator[Tex
         row = {"text": value} if isinstance(value, str) else value
         if not isinstance(row, dict):
             raise DataError(f"{source}: element {number} of the list is no object; every row must be one")
-        yield TextRow(source, 1, row)
+        yield TextRow(f"{source}, element {number} of the list", 0, row)
 
 
 def csv_rows(

@@ -136,3 +136,12 @@ def test_a_card_s_settings_are_kept_or_refused(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(card.format("skiprows: 1"))
     with pytest.raises(DataError, match="card sets `skiprows: 1` for its files, which is not read here"):
         items(tmp_path)
+
+
+def test_a_cell_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('prompt,a\n"q\n0",1\nq1,2\n ,3\n')
+    with pytest.raises(DataError, match=r"a.csv:5, column 'prompt' is empty"):
+        data(tmp_path / "a.csv")
+    write_rows(tmp_path / "a.json", [{"prompt": "q"}, {"prompt": 7}])
+    with pytest.raises(DataError, match=r"a.json, element 2 of the list, column 'prompt' holds a number"):
+        data(tmp_path / "a.json")

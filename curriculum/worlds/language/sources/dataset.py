@@ -71,7 +71,7 @@ def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
                 f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)} "
                 f"(there are {', '.join(rows.column_names)})"
             )
-    reader = RowReader(config, where, tuple(rows.column_names))
+    reader = RowReader(config, where, tuple(rows.column_names), rows.place)
     places = _places(rows, _chosen(rows, reader), config, where)
     Random(f"dataset/{seed}").shuffle(places)
 
@@ -102,7 +102,7 @@ def _chosen(rows: Any, reader: RowReader) -> list[int]:
         row, values = rows[number], {}
         for path in wanted:
             try:
-                values[path] = reader.value(row, path, f"{reader.where}, row {number}: `where`")
+                values[path] = reader.value(row, path, f"{reader.where}, {rows.place(number)}: `where`")
                 seen[path].add(str(values[path]))
             except DataError as error:  # a map inside a row may lack a key that others have
                 values[path] = None
@@ -142,9 +142,7 @@ def _places(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[t
         lists = [rows[number][column] for column in config.explode]
         shapes = {len(values) if isinstance(values, list) else None for values in lists}
         if len(shapes) > 1 or None in shapes:
-            raise DataError(
-                f"{where}, row {number}: to be exploded, {' and '.join(map(repr, config.explode))} must be lists of "
-                "equal length"
-            )
+            names = " and ".join(map(repr, config.explode))
+            raise DataError(f"{where}, {rows.place(number)}: to be exploded, {names} must be lists of equal length")
         places += [(number, element) for element in range(shapes.pop() or 0)]
     return places

@@ -1,7 +1,7 @@
 """Turns rows of a dataset into items: columns by dotted path, templates, chat messages, lettered options."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ class RowReader:
     config: Dataset
     where: str
     columns: tuple[str, ...]
+    place_of: Callable[[int], str] = "row {}".format
     reading: Reading | None = None
 
     def item(self, row: DatasetRow, number: int) -> Item:
@@ -42,7 +43,7 @@ class RowReader:
         Raises:
             DataError: a column is missing or holds a value of another kind.
         """
-        place = f"{self.where}, row {number}"
+        place = f"{self.where}, {self.place_of(number)}"
         options = self._options(row, place)
         said = self._conversation(row, options, place)
         spoken = self._completion(row, place) or said.answer
