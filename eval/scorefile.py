@@ -111,7 +111,7 @@ def read_scores(path: Path) -> ScoreFile | None:
             return None
         items = tuple(_item(json.loads(line)) for line in body.splitlines())
         score = make_score(header["name"], header["kind"], items, header["broken"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return ScoreFile(score, header, items)
 

@@ -23,13 +23,14 @@ def check_kinds(folder: RunFolder) -> None:
     for path in (folder.description, folder.journal, folder.progress, folder.path / LOCK):
         if path.exists() and not path.is_file():
             raise RunError(f"{path} is no file, where a run has one; move it away")
-    for path in (folder.base, folder.path / "stages", folder.path / "scores"):
+    stages, scores = folder.path / "stages", folder.path / "scores"
+    for path in (folder.base, stages, scores):
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is no folder, where a run has one; move it away")
-        if path != folder.base:
-            make_folder(path)
+    for path in (stages, scores):
+        make_folder(path)
+    for path in (folder.path, folder.base, scores):  # in `stages`, what is partial is a stage to go on with
         clear_leftovers(path)
-    clear_leftovers(folder.path)
 
 
 def redo(folder: RunFolder, names: Sequence[str], state: RunState, first: int) -> RunState:

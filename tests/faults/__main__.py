@@ -7,7 +7,13 @@ from importlib import import_module
 from rich.console import Console
 from rich.table import Table
 
-HARNESSES: dict[str, str] = {}
+HARNESSES: dict[str, str] = {
+    "disk": "tests.faults.disk",
+    "power": "tests.faults.power",
+    "language": "tests.faults.language",
+    "streams": "tests.faults.streams",
+    "folders": "tests.faults.folders",
+}
 """A name, and its module, which has `def run(limit: int | None) -> Totals`; `limit` is a number of cases."""
 
 SHOWN = 20
