@@ -25,7 +25,7 @@ from perdure.agent.run.events import Measured
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
 from perdure.cli.errors import guarded
-from tests.agent.scalar_life import in_memory
+from tests.agent.scalar_run import in_memory
 from tests.faults.operations import Disk, install
 
 

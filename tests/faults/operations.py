@@ -92,7 +92,7 @@ class _RawFile(io.FileIO):
 
 
 def install(disk: Disk) -> None:
-    """Stand between this process and its files, for the rest of its life."""
+    """Stand between this process and its files, for the rest of its run."""
     _install_open(disk)
     for name, what in {"mkdir": "mkdir", "rmdir": "rmdir", "unlink": "unlink", "remove": "unlink"}.items():
         setattr(os, name, _one(disk, getattr(os, name), what))

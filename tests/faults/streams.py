@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.agent.enforcement.test_guarantee import HOLDING, Stream, held_again, lived_through, streams
-from tests.agent.scalar_life import Always, a_life, in_memory, record_of
+from tests.agent.enforcement.test_guarantee import HOLDING, Stream, held_again, run_through_kills, streams
+from tests.agent.scalar_run import Always, in_memory, record_of, scalar_run
 from tests.faults.totals import Totals, count
 
 STREAMS = 200
@@ -46,8 +46,10 @@ def _lost(stream: Stream) -> str | None:
     try:
         with in_memory() as folder:
             path, always = folder / "run", Always(share=stream.share)
-            life = lived_through(lambda view: a_life(path, stream.config, stream.world, view, always), stream.cuts)
-            held_again(life, record_of(path))
+            events = run_through_kills(
+                lambda view: scalar_run(path, stream.config, stream.world, view, always), stream.cuts
+            )
+            held_again(events, record_of(path))
     except Exception as error:
         return f"{stream}: {error!r}"
     return None

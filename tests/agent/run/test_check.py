@@ -17,7 +17,7 @@ from perdure.agent.setup import resume, start
 from perdure.budget.errors import RunError
 from perdure.budget.files import hashes
 from perdure.curriculum.schema import Curriculum
-from tests.agent.scalar_life import Killed, Onlooker, in_memory, outcome, record_of
+from tests.agent.scalar_run import Killed, Onlooker, in_memory, outcome, record_of
 from tests.faults.lives import VISION
 
 
@@ -73,7 +73,7 @@ STAGE_1, STAGE_2 = "stages/01-parity", "stages/02-prime.partial"
         (lambda run: _rewritten(run / STAGE_1 / "stage.json", "steps", 3), r"steps 3, and the journal 4"),
     ],
 )
-def test_a_damaged_stage_is_named_and_lived_again(
+def test_a_damaged_stage_is_named_and_run_again(
     place: Path, run: Path, damage: Callable[[Path], None], said: str
 ) -> None:
     damage(run)

@@ -74,8 +74,8 @@ def _draw(function: Callable[..., Any], config: PythonTask, where: str, seed: in
         made = function(seed=seed, train=config.train, heldout=config.heldout, **config.args)
     except Exception as error:
         raise ConfigError(f"{where} failed: {show_error(error)}") from error
-    _check(made, where)
-    return replace(made, train=_read(made.train, f"{where}, train"), heldout=_read(made.heldout, f"{where}, heldout"))
+    task = _checked(made, where)
+    return replace(task, train=_read(task.train, f"{where}, train"), heldout=_read(task.heldout, f"{where}, heldout"))
 
 
 def _redrawn(draw: Callable[[int], Task], task: Task, seed: int) -> Iterator[Item]:
@@ -88,7 +88,7 @@ def _redrawn(draw: Callable[[int], Task], task: Task, seed: int) -> Iterator[Ite
             return
 
 
-def _check(task: Any, where: str) -> None:
+def _checked(task: Any, where: str) -> Task:
     if not isinstance(task, Task):
         raise ConfigError(f"{where} returned {type(task).__name__}; it must return a perdure.curriculum.task.Task")
     if not all(isinstance(item, Item) for item in (*task.train, *task.heldout)):
@@ -101,3 +101,4 @@ def _check(task: Any, where: str) -> None:
     shared = questions(task.train) & questions(task.heldout)
     if shared:
         raise ConfigError(f"{where}: {len(shared)} held-out prompts are also trained on, such as {min(shared)[:80]}")
+    return task
