@@ -1,7 +1,8 @@
 """The tasks of a curriculum: one cut a pool of items, and no item that is trained on and examined.
 
-An item is its question (`perdure.curriculum.task.question`). Examined are the held-out items of every stage and the
-items of every benchmark; none of them is a training item of any stage, and so in no replay, trial or text of the base.
+Items are the same that have the same question or row (`perdure.curriculum.task.keys`). Examined are the held-out items
+of every stage and the items of every benchmark; none of them is a training item of any stage, and so in no replay,
+trial or text of the base.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from perdure.agent.seeds import derive
 from perdure.budget.errors import DataError
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.task import Task, question
+from perdure.curriculum.task import Task, is_among
 from perdure.curriculum.worlds.build import build_task
 from perdure.eval.benchmarks import BenchmarkSet, examined_by
 
@@ -26,9 +27,7 @@ def keep_apart(curriculum: Curriculum, tasks: Sequence[Task], benchmarks: Benchm
     """
     examined = examined_by(tasks, benchmarks)
     return tuple(
-        _apart(curriculum, stage, task, examined)
-        if any(question(item.prompt) in examined for item in task.train)
-        else task
+        _apart(curriculum, stage, task, examined) if any(is_among(item, examined) for item in task.train) else task
         for stage, task in zip(curriculum.stages, tasks, strict=True)
     )
 

@@ -1,6 +1,7 @@
 """Tasks: the contract that task sources fill and that updates, scorecards and monitors read."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +24,8 @@ class Item:
     everything else from the source; a reward sees it. Where several answers are right, `answers` are all of them, the
     first of which is `answer`. `gold` is what the source has in place of `answer`, if that is not the same text. `turn`
     is what the demonstrated chat message has beside its text, such as `tool_calls`, until the world has made text of it
-    (`World.fitted`). The first message of a prompt may hold `tools`, which the chat template is given.
+    (`World.fitted`). The first message of a prompt may hold `tools`, which the chat template is given. `row` is a hash
+    of the row of data that it was made of.
     """
 
     prompt: Any
@@ -33,6 +35,7 @@ class Item:
     answers: tuple[str, ...] = ()
     gold: Any = None
     turn: Mapping[str, Any] = field(default_factory=dict)
+    row: str | None = None
 
     @property
     def right(self) -> tuple[str, ...]:
@@ -95,11 +98,11 @@ def prompt_key(item: Item) -> str:
 def question(prompt: Any) -> str:
     """The question of a prompt: two items with the same one are the same item, whatever their answers are.
 
-    It is the text with every run of whitespace one blank; of messages the turns without the system's, and of one turn
-    its text. Another kind of prompt says it by an attribute `identity`, else it is its JSON.
+    It is the text in Unicode's form NFC with every run of whitespace one blank; of messages the turns without the
+    system's, and of one turn its text. Another kind of prompt says it by an attribute `identity`, else it is its JSON.
     """
     if isinstance(prompt, str):
-        return " ".join(prompt.split())
+        return " ".join(unicodedata.normalize("NFC", prompt).split())
     if isinstance(prompt, list) and prompt and all(isinstance(turn, Mapping) for turn in prompt):
         turns = [turn for turn in prompt if turn.get("role") != "system"] or prompt
         said = [question(turn.get("content")) for turn in turns]
@@ -109,9 +112,19 @@ def question(prompt: Any) -> str:
     return identity if identity is not None else json.dumps(prompt, sort_keys=True, default=str)
 
 
+def keys(item: Item) -> tuple[str, ...]:
+    """The keys of an item, of which two that are the same have one in common: its question, and its row of data."""
+    return (question(item.prompt), *(() if item.row is None else (item.row,)))
+
+
 def questions(items: Iterable[Item]) -> frozenset[str]:
-    """The questions of items."""
-    return frozenset(question(item.prompt) for item in items)
+    """The keys of items."""
+    return frozenset(key for item in items for key in keys(item))
+
+
+def is_among(item: Item, known: frozenset[str]) -> bool:
+    """True if an item is one of those of which these are the keys."""
+    return any(key in known for key in keys(item))
 
 
 def matches_demonstration(item: Item, completion: str) -> float | None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.task import Task, question
+from perdure.curriculum.task import Task, is_among
 from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
 from perdure.curriculum.worlds.learnable import facts_of, task_refusal
 from perdure.curriculum.worlds.methods import Method
@@ -27,7 +27,7 @@ def build_task(
         origin: the folder that relative paths start from (the curriculum's); the current directory comes second.
         model: the curriculum's; a world may read its data where this says, without what it is pretrained on.
         train: `False` leaves out the training items.
-        examined: questions (`perdure.curriculum.task.question`) that are not trained on. The held-out items do not
+        examined: keys (`perdure.curriculum.task.keys`) of items that are not trained on. The held-out items do not
             depend on them; other training items take the place of those that are left out.
 
     Raises:
@@ -42,7 +42,7 @@ def build_task(
         raise ConfigError(f"task {name!r}: `type: {type_of(type(config))}` goes with `model.type: {model_type}`")
     build = load(spec.build)
     task: Task = build(config, name=name, seed=seed, origin=origin, model=model, train=train, examined=examined)
-    shared = sum(question(item.prompt) in examined for item in task.train)
+    shared = sum(is_among(item, examined) for item in task.train)
     if train and shared:
         raise DataError(
             f"task {name!r}: {shared} of its {len(task.train)} training items are examined; give other data"

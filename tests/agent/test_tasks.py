@@ -86,6 +86,17 @@ def test_equal_items_are_equal_wherever_they_stand(how: str, tmp_path: Path) -> 
     assert any(task.left_out[EXAMINED] for task in tasks)
 
 
+def test_a_row_is_one_item_however_it_is_asked(tmp_path: Path) -> None:
+    path, copy = write_rows(tmp_path / "a.jsonl", ROWS), write_rows(tmp_path / "b.csv", ROWS[::-1])
+    whole = {"chat": False}
+    for other in (path, copy):
+        first, second = built(
+            curriculum(dataset(path, train=20, heldout=15), dataset(other, 20, 5, template="Q: {question}", **whole))
+        )
+        held = {item.columns["question"] for task in (first, second) for item in task.heldout}
+        assert not held & {item.columns["question"] for task in (first, second) for item in task.train}
+
+
 def test_tasks_without_a_leak_stay_as_they_are(tmp_path: Path) -> None:
     apart = [write_rows(tmp_path / f"{n}.jsonl", ROWS[n : n + 30]) for n in (0, 30)]
     given = curriculum(*(dataset(path, train=20, heldout=10) for path in apart))
@@ -174,7 +185,8 @@ def test_images_are_compared_by_their_pixels(tmp_path: Path) -> None:
 
 def test_the_question_of_a_prompt() -> None:
     turn = [{"role": "user", "content": "2 +\n 2?"}]
-    same = ["2 + 2?", " 2 + 2? ", turn, [{"role": "system", "content": "Be brief."}, *turn]]
+    assert question("e\u0301") == question("\u00e9")
+    same = ["2 + 2?", " 2 + 2?\u00a0", turn, [{"role": "system", "content": "Be brief."}, *turn]]
     assert {question(prompt) for prompt in same} == {"2 + 2?"}
     talk = [*turn, {"role": "assistant", "content": "4"}, *turn]
     assert json.loads(question(talk)) == [["user", "2 + 2?"], ["assistant", "4"], ["user", "2 + 2?"]]

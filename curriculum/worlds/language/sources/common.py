@@ -8,7 +8,7 @@ from itertools import chain, islice
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import DEMONSTRATIONS
-from perdure.curriculum.task import EXAMINED, REPEATED, Item, Task, prompt_key, question, questions
+from perdure.curriculum.task import EXAMINED, REPEATED, Item, Task, is_among, prompt_key, questions
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
 from perdure.curriculum.worlds.language.rewards.named import right_letters
 
@@ -39,10 +39,9 @@ def trainable(
     """
     own, others, taken = questions(heldout), 0, list[Item]()
     for item in items:
-        key = question(item.prompt)
-        if key in own:
+        if is_among(item, own):
             left_out[REPEATED] += 1
-        elif key in examined:
+        elif is_among(item, examined):
             others += 1
         else:
             taken.append(item)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from perdure.budget.errors import DataError
@@ -67,6 +68,7 @@ class RowReader:
             answers=answers if len(answers) > 1 else (),
             gold=None if gold == answer else gold,
             turn=turn if said.learned else {},
+            row=digest(row),
         )
 
     def _their_name(self, ours: str) -> str | None:
@@ -225,6 +227,12 @@ class RowReader:
             return "" if is_gap(value) else cell_text(value, f"{place}, column {path!r}")
 
         return _FIELD.sub(filled, template)
+
+
+def digest(row: DatasetRow) -> str:
+    """The hash of a row's cells as text, equal for equal rows whatever file they stand in."""
+    cells = {name: "" if value is None else str(value) for name, value in row.items()}
+    return sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
 
 
 def _step(value: Any, part: str) -> tuple[Any, list[str] | None]:
