@@ -58,6 +58,7 @@ def test_json_keeps_its_types_for_rewards_and_its_digits_for_text(tmp_path: Path
     values = [item.columns["a"] for item in found]
     assert values == [json.loads(cell) for cell in cells]
     assert [type(value) for value in values[:6]] == [int, float, float, float, int, bool]
+    assert [type(item.gold) for item in found[:6]] == [int, float, float, float, int, bool]
 
 
 def test_gaps_leave_the_other_cells_as_they_are(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class RowReader:
             demonstration=(text if turn else text or answer) if said.learned else None,
             columns=columns,
             answers=answers if len(answers) > 1 else (),
-            gold=None if gold == answer else gold,
+            gold=None if gold == answer else plain(gold),
             turn=turn if said.learned else {},
             row=digest(row),
         )
