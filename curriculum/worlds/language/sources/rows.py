@@ -1,5 +1,6 @@
 """Turns rows of a dataset into items: columns by dotted path, templates, chat messages, lettered options."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -231,7 +232,10 @@ class RowReader:
 
 def digest(row: DatasetRow) -> str:
     """The hash of a row's cells as text, equal for equal rows whatever file they stand in."""
-    cells = {name: "" if value is None else str(value) for name, value in row.items()}
+    cells = {
+        name: "" if is_gap(value) else str(value) if isinstance(value, bytes) else cell_text(value, name)
+        for name, value in row.items()
+    }
     return sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
 
 
