@@ -1,10 +1,15 @@
 """How a command ends: exit codes, and what is said on stderr."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
 
 from perdure.budget.errors import GateError, PerdureError
+from perdure.budget.files import NO_SPACE, error_number
+
+REFUSED = (*NO_SPACE, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE)
+"""Errors of the system that no program can mend: a disk, a permission or a path."""
 
 DONE, USER, USAGE, OURS, GATE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -23,7 +28,10 @@ def guarded(command: Callable[[], object]) -> int:
         return INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else USER
-    except Exception:
+    except Exception as error:
+        if error_number(error) in REFUSED:
+            print(printable(f"the system refuses: {error}"), file=sys.stderr)
+            return USER
         traceback.print_exc()
         print("this is a fault in perdure, not in your input: please report it with the lines above", file=sys.stderr)
         return OURS

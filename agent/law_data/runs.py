@@ -4,8 +4,9 @@ from pathlib import Path
 
 from perdure.agent.law_data.source import TRAINING_PROMPTS, LawPoint, LawSource, Provenance
 from perdure.agent.run.events import Started
-from perdure.agent.run.journal import read_journal
-from perdure.agent.run.state import RunState, StageState, read_state
+from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.record import read_record
+from perdure.agent.run.state import RunState, StageState
 from perdure.budget.errors import RunError
 
 JOURNAL = "journal.jsonl"
@@ -24,11 +25,11 @@ def run_source(path: Path) -> LawSource:
     Raises:
         RunError: the journal cannot be read, or the run has no benchmarks.
     """
-    events = list(read_journal(path / JOURNAL)) if (path / JOURNAL).exists() else []
-    record, started = read_state(events), next((event for event in events if isinstance(event, Started)), None)
+    record, events = read_record(RunFolder(path)) if (path / JOURNAL).exists() else (RunState(), [])
+    started = events[0] if events else None
     provenance = Provenance("", "", "token", "", ())
     points: tuple[LawPoint, ...] = ()
-    if started is not None:
+    if isinstance(started, Started):
         provenance = _provenance(path, record, started)
         finished = [row for row in record.rows if row.stage > 0 and row.committed and row.readings]
         seed = str(started.curriculum.get("seed", ""))

@@ -10,9 +10,9 @@ from typing import Any
 
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder, locked
-from perdure.agent.run.journal import read_journal
 from perdure.agent.run.log import NullView
-from perdure.agent.run.state import RunState, StageState, read_state
+from perdure.agent.run.record import read_record
+from perdure.agent.run.state import RunState, StageState
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.figures import run_figures
 from perdure.agent.sweep.folder import SweepFolder
@@ -48,7 +48,7 @@ def run_cell(job: _RunJob) -> FinishedCell:
         PerdureError: any error that ends a run.
     """
     run = RunFolder(job.folder.run(job.cell.id))
-    if not run.journal.exists() or read_state(read_journal(run.journal)).status != "finished":
+    if not run.journal.exists() or read_record(run)[0].status != "finished":
         from perdure.agent.loop import run_curriculum
         from perdure.agent.setup import resume, start
 
@@ -72,8 +72,8 @@ def finished_run(cell: Cell, run: Path) -> FinishedCell:
     are nats per token (or fractions), from the last reading of the stage. The last row also holds the figures of the
     whole run (`perdure.agent.sweep.figures`).
     """
-    events = list(read_journal(run / "journal.jsonl"))
-    record, started = read_state(events), events[0]
+    record, events = read_record(RunFolder(run))
+    started = events[0]
     assert isinstance(started, Started)
     stages = [row for row in record.rows if row.stage > 0 and row.committed]
     rows = [_row(cell, record, stage, final=stage is stages[-1]) for stage in stages]
@@ -121,7 +121,7 @@ def _on_one_thread(curriculum: Curriculum) -> Curriculum:
 
 def _share_base_scores(run: RunFolder, target: Path) -> None:
     """Copy this cell's scores of the base for other cells with that base."""
-    base = read_state(read_journal(run.journal)).row(0)
+    base = read_record(run)[0].row(0)
     for name in base.score_files.values() if base is not None else ():
         file = run.path / name
         if not (target / file.name).exists():

@@ -8,6 +8,7 @@ from typing import Any
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.lock import is_held
 from perdure.agent.sweep.folder import SweepFolder, read_description
+from perdure.budget.errors import RunError
 from perdure.budget.significance import student
 
 LEVEL = 0.95
@@ -54,8 +55,12 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     from perdure.agent.sweep.results import collect
 
     described = read_description(folder)
-    cells = {cell["id"]: cell for cell in described["cells"]}
-    table = collect(folder, list(cells), described["name"])
+    try:
+        cells = {cell["id"]: {key: cell[key] for key in ("id", "seed", "values")} for cell in described["cells"]}
+        name = str(described["name"])
+    except (LookupError, TypeError) as error:
+        raise RunError(f"{folder.description} is damaged: it does not say what the sweep is ({error!r})") from error
+    table = collect(folder, list(cells), name)
     final_rows = [] if table is None else table.filter(table["final"]).to_pylist()
     finished = sum(folder.rows(cell).exists() for cell in cells)
     failed = [
@@ -64,7 +69,7 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
         if folder.failure(id).exists() and not folder.rows(id).exists()
     ]
     return {
-        "sweep": described["name"],
+        "sweep": name,
         "folder": str(folder.path),
         "status": _status(folder, waiting=len(cells) - finished - len(failed), finished=finished),
         "cells": len(cells),
@@ -107,7 +112,10 @@ def _number(value: Any) -> float:
 
 
 def _failure(folder: SweepFolder, cell: Mapping[str, Any]) -> dict[str, Any]:
-    reason = read_json(folder.failure(cell["id"]))["reason"]
+    try:
+        reason = read_json(folder.failure(cell["id"])).get("reason", "unknown")
+    except RunError as error:
+        reason = str(error)
     return {"cell": cell["id"], "seed": cell["seed"], "values": cell["values"], "reason": reason}
 
 

@@ -4,8 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.faults.lives import Rehearsal, began_or_resumed, forked, rehearsal, spread
 from tests.faults.operations import KINDS, Disk, Kind
+from tests.faults.rehearsal import Rehearsal, began_or_resumed, forked, rehearsal, spread
 from tests.faults.totals import Totals, count
 
 

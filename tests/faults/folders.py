@@ -9,8 +9,8 @@ from pathlib import Path
 import perdure.cli.commands.law
 import perdure.cli.commands.resume
 import perdure.cli.commands.show
-from tests.faults.lives import Rehearsal, began_or_resumed, forked, outcome, rehearsal, spread
 from tests.faults.operations import Disk
+from tests.faults.rehearsal import Rehearsal, began_or_resumed, forked, outcome, rehearsal, spread
 from tests.faults.totals import Totals, count
 
 DAMAGED = 300

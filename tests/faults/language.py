@@ -5,7 +5,7 @@ from typing import Any
 
 import tests.agent.killing
 from tests.faults import disk, power
-from tests.faults.lives import rehearsal, spread
+from tests.faults.rehearsal import rehearsal, spread
 from tests.faults.totals import Totals, count
 
 SAMPLE = 120

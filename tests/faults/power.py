@@ -9,8 +9,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.lives import Rehearsal, began_or_resumed, forked, rehearsal, spread
 from tests.faults.operations import Disk, Operation
+from tests.faults.rehearsal import Rehearsal, began_or_resumed, forked, rehearsal, spread
 from tests.faults.totals import Totals, count
 
 State = dict[str, bytes | None]

@@ -46,10 +46,10 @@ def _lost(stream: Stream) -> str | None:
     try:
         with in_memory() as folder:
             path, always = folder / "run", Always(share=stream.share)
-            events = run_through_kills(
+            life = run_through_kills(
                 lambda view: scalar_run(path, stream.config, stream.world, view, always), stream.cuts
             )
-            held_again(events, record_of(path))
+            held_again(life, record_of(path))
     except Exception as error:
         return f"{stream}: {error!r}"
     return None

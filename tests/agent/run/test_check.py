@@ -18,7 +18,7 @@ from perdure.budget.errors import RunError
 from perdure.budget.files import hashes
 from perdure.curriculum.schema import Curriculum
 from tests.agent.scalar_run import Killed, Onlooker, in_memory, outcome, record_of
-from tests.faults.lives import VISION
+from tests.faults.rehearsal import VISION
 
 
 class KilledWhenScored(Onlooker):

@@ -42,6 +42,7 @@ VISION: dict[str, Any] = {
         {"name": "parity", "method": "sft", "task": _images("parity")},
         {"name": "prime", "method": "rl", "task": _images("prime")},
     ],
+    "benchmarks": [{"type": "task", "name": "small", "task": _images("at_least_five")}],
 }
 """Two stages, both projected back to the cap, so that every kind of file is written."""
 
