@@ -8,7 +8,7 @@ from tests.faults import disk, power
 from tests.faults.rehearsal import rehearsal, spread
 from tests.faults.totals import Totals, count
 
-SAMPLE = 120
+SAMPLE = 30
 """Cases of each of the two, evenly from all."""
 
 

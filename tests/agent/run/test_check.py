@@ -123,7 +123,7 @@ def test_a_base_that_cannot_be_made_as_it_was_is_refused(run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kept", "said"),
-    [(None, "01-parity"), (0, "01-parity"), (1, "01-parity"), (-6, "02-prime")],
+    [(None, "01-parity"), (0, "01-parity"), (1, "01-parity"), (-8, "02-prime")],
 )
 def test_a_journal_that_is_gone_or_short_is_refused(run: Path, kept: int | None, said: str) -> None:
     journal = run / "journal.jsonl"
