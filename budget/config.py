@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from perdure.budget.bounds import Items, Nats, Rate, Steps, Tokens, Weight
+
 Unit = Literal["token", "sequence"]
 Prompts = Literal["seen", "task", "generic"]
 Enforcement = Literal["observe", "stop", "rollback", "penalty", "project", "recover"]
@@ -15,9 +17,9 @@ EXCLUSIVE_ENFORCEMENTS: tuple[Enforcement, ...] = ("observe", "stop", "rollback"
 
 
 class Frozen(BaseModel):
-    """Base of every section of a curriculum: frozen, and unknown keys are refused."""
+    """Base of every section of a curriculum: frozen; unknown keys, infinity and NaN are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 def broken_rule(message: str, *place: str | int) -> PydanticCustomError:
@@ -36,29 +38,29 @@ class PenaltyConfig(Frozen):
         ),
     ] = "dual_ascent"
     target: Annotated[float, Field(gt=0, le=1, description="the KL to steer to, as a share of the stage's cap")] = 0.8
-    weight: Annotated[float, Field(gt=0, description="the weight of the term at the first step of a run")] = 0.1
+    weight: Annotated[Weight, Field(gt=0, description="the weight of the term at the first step of a run")] = 0.1
     rate: Annotated[
-        float, Field(gt=0, description="dual ascent: increase of the weight per step at a KL of twice the target")
+        Weight, Field(gt=0, description="dual ascent: increase of the weight per step at a KL of twice the target")
     ] = 0.05
     horizon: Annotated[
-        float, Field(gt=0, description="proportional: steps over which the weight follows the error")
+        Weight, Field(gt=0, description="proportional: steps over which the weight follows the error")
     ] = 10
-    num_prompts: Annotated[int, Field(ge=1, description="texts of the base per step")] = 8
+    num_prompts: Annotated[Items, Field(ge=1, description="texts of the base per step")] = 8
 
 
 class RecoverConfig(Frozen):
     """The distillation from the original base by `enforce: recover`, after a stage that ends above its cap."""
 
-    max_steps: Annotated[int, Field(ge=1, description="optimiser steps at most")] = 50
-    learning_rate: Annotated[float | None, Field(gt=0, description="AdamW's; default: that of the stage")] = None
-    num_prompts: Annotated[int, Field(ge=1, description="texts of the base per step")] = 16
-    every: Annotated[int, Field(ge=1, description="steps between two readings")] = 5
+    max_steps: Annotated[Steps, Field(ge=1, description="optimiser steps at most")] = 50
+    learning_rate: Annotated[Rate | None, Field(gt=0, description="AdamW's; default: that of the stage")] = None
+    num_prompts: Annotated[Items, Field(ge=1, description="texts of the base per step")] = 16
+    every: Annotated[Steps, Field(ge=1, description="steps between two readings")] = 5
 
 
 class BudgetConfig(Frozen):
     """The forward KL from the base that the policy may reach over the whole run."""
 
-    kl: Annotated[float, Field(gt=0, description="the cap on the forward KL from base to policy, in nats per `unit`")]
+    kl: Annotated[Nats, Field(gt=0, description="the cap on the forward KL from base to policy, in nats per `unit`")]
     unit: Annotated[Unit, Field(description="what the cap counts: nats a `token` or nats a `sequence`")] = "token"
     prompts: Annotated[
         Prompts,
@@ -109,12 +111,12 @@ class BudgetConfig(Frozen):
     ] = None
     penalty: Annotated[PenaltyConfig, Field(description="settings of `enforce: penalty`")] = PenaltyConfig()
     recover: Annotated[RecoverConfig, Field(description="settings of `enforce: recover`")] = RecoverConfig()
-    every: Annotated[int, Field(ge=1, description="optimiser steps between two readings")] = 20
+    every: Annotated[Steps, Field(ge=1, description="optimiser steps between two readings")] = 20
     num_prompts: Annotated[
-        int, Field(ge=2, description="prompts per task, each with one text sampled from the base")
+        Items, Field(ge=2, description="prompts per task, each with one text sampled from the base")
     ] = 32
     max_completion_length: Annotated[
-        int, Field(ge=1, description="tokens of each text sampled from the base; language world")
+        Tokens, Field(ge=1, description="tokens of each text sampled from the base; language world")
     ] = 32
     law: Annotated[
         str | None,

@@ -9,6 +9,10 @@ Path = tuple[str | int, ...]
 """Keys and list indices from the root of a curriculum: `("stages", 0, "train")`."""
 
 
+LONGEST_WORD = 100
+"""Characters of a word for which a similar one is looked for: the time grows with their square."""
+
+
 def show_path(path: Path) -> str:
     """`("stages", 0, "train")` as `stages[0].train`; keys that are no identifiers are quoted."""
     shown = ""
@@ -16,7 +20,7 @@ def show_path(path: Path) -> str:
         if isinstance(part, int):
             shown += f"[{part}]"
         else:
-            word = part if part.replace("-", "_").isidentifier() else json.dumps(part)
+            word = shorten(part if part.replace("-", "_").isidentifier() else json.dumps(part))
             shown += f".{word}" if shown else word
     return shown
 
@@ -29,7 +33,8 @@ def shorten(text: str, limit: int = 60) -> str:
 def show_value(value: Any) -> str:
     """A value as YAML writes it, on one line of at most 60 characters, control characters escaped."""
     if isinstance(value, dict):
-        return f"a map ({', '.join(map(str, value))})" if 0 < len(value) <= 4 else f"a map of {len(value)} keys"
+        shown = shorten(", ".join(map(str, value)))
+        return f"a map ({shown})" if 0 < len(value) <= 4 else f"a map of {len(value)} keys"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if value is None or isinstance(value, bool):
@@ -40,7 +45,7 @@ def show_value(value: Any) -> str:
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the choice nearest to a word, or nothing if none is near."""
-    if not isinstance(word, str):
+    if not isinstance(word, str) or len(word) > LONGEST_WORD:
         return ""
     by_fold = {_fold(choice): choice for choice in choices}
     near = get_close_matches(_fold(word), list(by_fold), n=1, cutoff=0.6)

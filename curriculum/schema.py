@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from perdure.budget.bounds import Batch, Items, Level, Temperature, Tokens, Weight
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
@@ -22,6 +23,9 @@ from perdure.curriculum.worlds.registry import (
     worlds,
     worlds_with,
 )
+
+MOST = 1000
+"""Stages, and benchmarks: each is a row or a column of a table, and is scored after every stage."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -45,10 +49,10 @@ else:
 class Evaluation(Frozen):
     """How held-out items are answered."""
 
-    batch_size: Annotated[int, Field(ge=1, description="sequences answered or scored at once")] = 64
-    max_completion_length: Annotated[int, Field(ge=1, description="tokens of an answer")] = 32
+    batch_size: Annotated[Batch, Field(ge=1, description="sequences answered or scored at once")] = 64
+    max_completion_length: Annotated[Tokens, Field(ge=1, description="tokens of an answer")] = 32
     temperature: Annotated[
-        float,
+        Temperature,
         Field(ge=0, description="0: greedy answers; above: one sampled answer an item (benchmarks of lm-eval apart)"),
     ] = 0.0
 
@@ -59,9 +63,9 @@ class Benchmark(Frozen):
     type: Annotated[Literal["lm_eval"], Field(description="a task of lm-eval; the default")] = "lm_eval"
     tasks: Annotated[str, Field(description="the task's name in lm-eval", min_length=1)]
     name: Annotated[Name | None, Field(description="column title; default: `tasks`")] = None
-    limit: Annotated[int | None, Field(ge=2, description="first items only")] = None
+    limit: Annotated[Items | None, Field(ge=2, description="first items only")] = None
     num_fewshot: Annotated[
-        int | None, Field(ge=0, description="examples before each item; default: the task's own")
+        Level | None, Field(ge=0, description="examples before each item; default: the task's own")
     ] = None
     include_path: Annotated[
         str | None,
@@ -100,15 +104,13 @@ class Environment(Frozen):
     """
 
     gain_weight: Annotated[
-        float,
-        Field(ge=0, allow_inf_nan=False, description="weight of the rise of the stage's own task and of later ones"),
+        Weight,
+        Field(ge=0, description="weight of the rise of the stage's own task and of later ones"),
     ] = 1.0
     forgetting_weight: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="weight of the fall of the tasks of earlier stages")
+        Weight, Field(ge=0, description="weight of the fall of the tasks of earlier stages")
     ] = 1.0
-    benchmark_weight: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="weight of the mean fall of the benchmarks")
-    ] = 1.0
+    benchmark_weight: Annotated[Weight, Field(ge=0, description="weight of the mean fall of the benchmarks")] = 1.0
 
 
 class Stage(Frozen):
@@ -136,9 +138,12 @@ class Curriculum(Frozen):
     ]
     strategy: Annotated[StrategyConfig, Field(description="how the method of a stage is chosen")]
     train: Annotated[Train, Field(description="train settings of all stages")] = Train()
-    stages: Annotated[list[Stage], Field(min_length=1, description="the stream: one task after another")]
+    stages: Annotated[
+        list[Stage], Field(min_length=1, max_length=MOST, description="the stream: one task after another")
+    ]
     benchmarks: Annotated[
-        list[BenchmarkConfig], Field(description="what the base can already do: measured and never trained on")
+        list[BenchmarkConfig],
+        Field(max_length=MOST, description="what the base can already do: measured and never trained on"),
     ] = []
     evaluation: Annotated[Evaluation, Field(description="how held-out items are answered")] = Evaluation()
     environment: Annotated[

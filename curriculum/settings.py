@@ -7,19 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from perdure.budget.bounds import Batch, Epochs, Items, Rank, Rate, Samples, Steps, Weight
 from perdure.budget.config import Frozen, broken_rule
 
 
 class Common(Frozen):
     """Settings that every objective of every world has."""
 
-    learning_rate: Annotated[float | None, Field(gt=0, description="peak learning rate of AdamW")] = None
-    max_steps: Annotated[int | None, Field(ge=1, description="optimiser steps of the stage")] = None
+    learning_rate: Annotated[Rate | None, Field(gt=0, description="peak learning rate of AdamW")] = None
+    max_steps: Annotated[Steps | None, Field(ge=1, description="optimiser steps of the stage")] = None
     num_train_epochs: Annotated[
-        float | None, Field(gt=0, description="passes over the data; ignored with `max_steps`")
+        Epochs | None, Field(gt=0, description="passes over the data; ignored with `max_steps`")
     ] = None
     per_device_train_batch_size: Annotated[
-        int | None, Field(ge=1, description="sequences a step and device; in the vision world images a step")
+        Batch | None, Field(ge=1, description="sequences a step and device; in the vision world images a step")
     ] = None
     lr_scheduler_type: Annotated[
         str | None,
@@ -28,21 +29,21 @@ class Common(Frozen):
             "`linear` or `cosine`"
         ),
     ] = None
-    warmup_steps: Annotated[float | None, Field(ge=0, description="steps of warm-up; below 1 a share of all steps")] = (
-        None
-    )
-    max_grad_norm: Annotated[float | None, Field(ge=0, description="gradient clipping; 0 for none")] = None
-    weight_decay: Annotated[float | None, Field(ge=0, description="AdamW's weight decay")] = None
+    warmup_steps: Annotated[
+        Weight | None, Field(ge=0, description="steps of warm-up; below 1 a share of all steps")
+    ] = None
+    max_grad_norm: Annotated[Weight | None, Field(ge=0, description="gradient clipping; 0 for none")] = None
+    weight_decay: Annotated[Weight | None, Field(ge=0, description="AdamW's weight decay")] = None
 
 
 class Sampling(Frozen):
     """Settings of the objectives that sample from the policy."""
 
     num_generations: Annotated[
-        int | None, Field(ge=2, description="completions a prompt; in the vision world labels an image")
+        Samples | None, Field(ge=2, description="completions a prompt; in the vision world labels an image")
     ] = None
     beta: Annotated[
-        float | None,
+        Weight | None,
         Field(
             ge=0,
             description="weight of the objective's own KL term; 0 for none. In the language world TRL's, in the vision "
@@ -80,17 +81,17 @@ class Mixture(Frozen):
 
     mu_start: Annotated[float, Field(ge=0, le=1, description="weight of the SFT term at the first step")] = 0.9
     mu_end: Annotated[float, Field(ge=0, le=1, description="weight of the SFT term after `mu_decay_steps`")] = 0.05
-    mu_decay_steps: Annotated[int | None, Field(ge=1, description="steps of the decay; default: all of the stage")] = (
-        None
-    )
+    mu_decay_steps: Annotated[
+        Steps | None, Field(ge=1, description="steps of the decay; default: all of the stage")
+    ] = None
     phi: Annotated[bool, Field(description="weigh each demonstration token by p(1-p)")] = True
 
 
 class Gated(Frozen):
     """Settings of the gate of HPT (arXiv 2509.04419)."""
 
-    success_reward: Annotated[float, Field(description="reward from which a sample counts as a success")] = 0.5
-    sft_weight: Annotated[float, Field(gt=0, description="weight of the SFT term")] = 1.0
+    success_reward: Annotated[Weight, Field(description="reward from which a sample counts as a success")] = 0.5
+    sft_weight: Annotated[Weight, Field(gt=0, description="weight of the SFT term")] = 1.0
 
 
 class Tilting(Frozen):
@@ -101,7 +102,7 @@ class Tilting(Frozen):
         Field(description="which model samples: the `policy`, the default, with weights π0/π; or the `base`"),
     ] = None
     num_generations: Annotated[
-        int | None, Field(ge=1, description="answers sampled a prompt (or image) and pass; default 8")
+        Samples | None, Field(ge=1, description="answers sampled a prompt (or image) and pass; default 8")
     ] = None
 
 
@@ -115,7 +116,7 @@ class Kl(Frozen):
     """The exact forward KL to the original base, added to the loss with a constant weight."""
 
     beta: Annotated[
-        float | None,
+        Weight | None,
         Field(
             gt=0,
             description="weight of KL(π0 ‖ π) on texts of the base, in the vision world on the images of the step; "
@@ -132,16 +133,16 @@ class Kl(Frozen):
 class Ewc(Frozen):
     """A penalty on moving from the stage's first weights, by their Fisher information (EWC, arXiv 1612.00796)."""
 
-    ewc_lambda: Annotated[float | None, Field(gt=0, description="weight of the quadratic term")] = None
-    fisher_items: Annotated[int, Field(ge=1, description="examples from which the Fisher information is estimated")] = (
-        64
-    )
+    ewc_lambda: Annotated[Weight | None, Field(gt=0, description="weight of the quadratic term")] = None
+    fisher_items: Annotated[
+        Items, Field(ge=1, description="examples from which the Fisher information is estimated")
+    ] = 64
 
 
 class L2(Frozen):
     """A penalty on moving from the stage's first weights, all weights alike."""
 
-    l2_lambda: Annotated[float | None, Field(gt=0, description="weight of the quadratic term")] = None
+    l2_lambda: Annotated[Weight | None, Field(gt=0, description="weight of the quadratic term")] = None
 
 
 class LowRank(Frozen):
@@ -150,8 +151,8 @@ class LowRank(Frozen):
     To train an adapter over an untouched base, and save its memory, set `model.lora`.
     """
 
-    r: Annotated[int, Field(ge=1, description="rank of the update of a weight matrix")] = 8
-    lora_alpha: Annotated[float, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 16
+    r: Annotated[Rank, Field(ge=1, description="rank of the update of a weight matrix")] = 8
+    lora_alpha: Annotated[Weight, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 16
 
 
 def not_0(value: Any, remedy: str) -> Any:

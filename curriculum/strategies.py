@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from perdure.budget.bounds import Items, Samples, Seconds, Steps, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.own_code import STRATEGY
 from perdure.curriculum.worlds.registry import MethodName
@@ -30,12 +31,12 @@ class RuleStrategy(Frozen):
     """Chooses by the base rate, the demonstrations and the remaining budget (see `agent/strategies/rule.py`)."""
 
     type: Literal["rule"]
-    num_prompts: Annotated[int, Field(ge=1, description="training prompts on which the base rate is measured")] = 32
-    k: Annotated[int, Field(ge=1, description="samples a prompt, for pass@k")] = 8
+    num_prompts: Annotated[Items, Field(ge=1, description="training prompts on which the base rate is measured")] = 32
+    k: Annotated[Samples, Field(ge=1, description="samples a prompt, for pass@k")] = 8
     success: Annotated[float, Field(gt=0, le=1, description="pass@k below which there is no success to reinforce")] = (
         0.05
     )
-    success_reward: Annotated[float, Field(description="reward from which a sample counts as a success")] = 0.5
+    success_reward: Annotated[Weight, Field(description="reward from which a sample counts as a success")] = 0.5
     little_budget: Annotated[
         float, Field(ge=0, le=1, description="share of the budget that remains, at or below which it is little")
     ] = 0.5
@@ -53,14 +54,14 @@ class Trying(Frozen):
         ),
     ] = None
     num_prompts: Annotated[
-        int, Field(ge=2, description="training items held out of the trials, on which the gain is measured")
+        Items, Field(ge=2, description="training items held out of the trials, on which the gain is measured")
     ] = 128
-    k: Annotated[int, Field(ge=1, description="samples an item")] = 4
+    k: Annotated[Samples, Field(ge=1, description="samples an item")] = 4
     share: Annotated[
         float, Field(gt=0, le=0.25, description="the most steps of all trials of a stage, as a share of its own")
     ] = 0.25
     min_steps: Annotated[
-        int,
+        Steps,
         Field(
             ge=1,
             description="fewest steps of a trial: if `share` leaves each candidate fewer, only the first ones are "
@@ -72,10 +73,10 @@ class Trying(Frozen):
         Field(description="subtract the steps of the trials from the stage's own, so that the total stays the same"),
     ] = True
     forgetting_weight: Annotated[
-        float, Field(ge=0, description="how many points of gain one point of forgetting is worth")
+        Weight, Field(ge=0, description="how many points of gain one point of forgetting is worth")
     ] = 1.0
     max_seconds: Annotated[
-        float | None,
+        Seconds | None,
         Field(gt=0, description="skip methods whose stage would take longer; the run then depends on the clock"),
     ] = None
 

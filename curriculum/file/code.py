@@ -17,10 +17,10 @@ from perdure.curriculum.schema import Curriculum
 
 
 def own_code(section: BaseModel, path: Path = ()) -> Iterator[tuple[Path, CodeKind, str]]:
-    """Every `module:name` or entry point that a section names, with its place."""
-    for name, field in type(section).model_fields.items():
+    """Every `module:name` or entry point that a section names, with its place. Defaults name none."""
+    for name in section.model_fields_set:
         value, here = getattr(section, name), (*path, name)
-        kind = next((one for one in field.metadata if isinstance(one, CodeKind)), None)
+        kind = next((one for one in type(section).model_fields[name].metadata if isinstance(one, CodeKind)), None)
         if kind is not None and isinstance(value, str):
             yield here, kind, value
         for at, inner in _sections(value):

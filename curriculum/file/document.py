@@ -6,16 +6,35 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
-from perdure.curriculum.messages import Path, show_path
+from perdure.curriculum.messages import Path, shorten, show_path, show_value
 
-MAX_NODES = 100_000
+MAX_NODES = 50_000
+"""Keys and values of a file: reading so many takes some seconds, and a curriculum has a hundred."""
+
+MAX_DIGITS = 300
 TAG = "tag:yaml.org,2002:"
+
+
+TOO_MANY = f"more than {MAX_NODES:,} keys and values, those of aliases counted each time"
+
+
+class _Counting(Composer):
+    """Stops at too many nodes; composing them is most of the time of reading."""
+
+    nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise ConstructorError(None, None, TOO_MANY, self.parser.peek_event().start_mark)
+        return super().compose_node(parent, index)
 
 
 @dataclass
@@ -78,13 +97,15 @@ def parse(text: str, source: str, *, positions: bool = True) -> Document:
     """Read one YAML 1.2 document.
 
     Anchors, aliases and merge keys are followed. Refused: syntax errors, keys given twice, keys that are not text,
-    tags beyond YAML's own, and aliases that contain themselves or grow beyond 100 000 nodes. Dates stay text.
+    tags beyond YAML's own, aliases that contain themselves, more than 50 000 keys and values, and whole numbers of more
+    than 300 digits. Dates stay text.
     `positions=False` leaves line and column out, for text that is in no file.
 
     Raises:
         CurriculumError: with the place of the fault.
     """
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Counting
     yaml.allow_duplicate_keys = True  # perdure's message is better
     try:
         with warnings.catch_warnings():
@@ -120,8 +141,10 @@ class _Builder:
 
     def build(self, node: Node, path: Path, around: tuple[int, ...]) -> Any:
         self.nodes += 1
-        if id(node) in around or self.nodes > MAX_NODES:
-            raise ConstructorError(None, None, "aliases that contain themselves or grow without end", node.start_mark)
+        if id(node) in around:
+            raise ConstructorError(None, None, "an alias contains itself", node.start_mark)
+        if self.nodes > MAX_NODES:
+            raise ConstructorError(None, None, TOO_MANY, node.start_mark)
         self.values[path] = self.place(node)
         around = (*around, id(node))
         if isinstance(node, MappingNode) and node.tag == TAG + "map":
@@ -130,7 +153,7 @@ class _Builder:
             return [self.build(inner, (*path, index), around) for index, inner in enumerate(node.value)]
         if isinstance(node, ScalarNode):
             return self._scalar(node)
-        raise ConstructorError(None, None, f"the tag {node.tag!r} is not allowed", node.start_mark)
+        raise ConstructorError(None, None, f"the tag {shorten(str(node.tag))!r} is not allowed", node.start_mark)
 
     def _map(self, node: MappingNode, path: Path, around: tuple[int, ...]) -> dict[str, Any]:
         built: dict[str, Any] = {}
@@ -139,7 +162,7 @@ class _Builder:
             if key.tag == TAG + "merge":
                 continue
             if not isinstance(key, ScalarNode) or key.tag != TAG + "str":
-                shown = repr(key.value) if isinstance(key, ScalarNode) else "a map or list"
+                shown = show_value(key.value) if isinstance(key, ScalarNode) else "a map or list"
                 self.faults.append(Fault(self.place(key), path, f"keys must be text; got {shown}; write it in quotes"))
                 continue
             if key.value in first:
@@ -176,11 +199,15 @@ class _Builder:
         if node.tag == TAG + "timestamp":
             return node.value
         if node.tag not in {TAG + name for name in ("null", "bool", "int", "float", "str")}:
-            raise ConstructorError(None, None, f"the tag {node.tag!r} is not allowed", node.start_mark)
+            raise ConstructorError(None, None, f"the tag {shorten(str(node.tag))!r} is not allowed", node.start_mark)
         try:
-            return self.constructor.construct_object(node)
+            value = self.constructor.construct_object(node)
         except (ValueError, ConstructorError):
-            raise ConstructorError(None, None, f"cannot read {node.value!r} as {node.tag}", node.start_mark) from None
+            shown = f"cannot read {show_value(node.value)} as {node.tag.removeprefix(TAG)}"
+            raise ConstructorError(None, None, shown, node.start_mark) from None
+        if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+            raise ConstructorError(None, None, f"a whole number of more than {MAX_DIGITS} digits", node.start_mark)
+        return value
 
 
 def _explain(error: Exception, text: str, source: str) -> tuple[Place, str]:

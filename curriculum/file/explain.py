@@ -1,7 +1,6 @@
 """Pydantic's errors in plain words: one fault each, with its line and what would be right."""
 
 from collections.abc import Iterable
-from math import isfinite
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +13,9 @@ from perdure.curriculum.file.world_faults import is_foreign, world_of
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
 
+MAX_ERRORS = 500
+"""Errors that are explained: nobody reads more, and explaining one takes milliseconds."""
+
 RULE_MESSAGES = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -25,6 +27,9 @@ RULE_MESSAGES = {
     "model_attributes_type": "must be a map of keys",
     "list_type": "must be a list",
     "string_too_short": "must not be empty",
+    "too_long": "must have at most {max_length} entries",
+    "string_too_long": "must have at most {max_length} characters",
+    "finite_number": "must be a finite number",
     "too_short": "must have at least {min_length} entries",
     "greater_than": "must be greater than {gt:.10g}",
     "greater_than_equal": "must be at least {ge:.10g}",
@@ -36,6 +41,7 @@ RULE_MESSAGES = {
 PATTERN_MESSAGES = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first",
     r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a dotted path, `module:function`",
+    r"^(auto|cpu|mps|xpu|cuda(:\d{1,2})?)$": "must be `auto`, `cpu`, `cuda`, `cuda:N`, `mps` or `xpu`",
     r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
 }
 
@@ -43,7 +49,7 @@ PATTERN_MESSAGES = {
 def faults_of(error: ValidationError, document: Document, root: type[BaseModel] = Curriculum) -> list[Fault]:
     """The errors of a file of the schema `root`; those of one union's members are one fault."""
     grouped: dict[Path, list[dict[str, Any]]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:MAX_ERRORS]:
         path, at_key = schema_paths.path_of(detail["loc"], root)
         path += tuple(detail.get("ctx", {}).get("at", ()))
         if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -105,10 +111,10 @@ def _nearest(value: Any, path: Path, details: list[dict[str, Any]], document: Do
         return ""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     whole = any(one["type"] != "float_type" for one in details)
-    if isinstance(value, bool) or not isfinite(number) or (whole and not number.is_integer()):
+    if isinstance(value, bool) or not abs(number) < 1e15 or (whole and not number.is_integer()):
         return ""
     return f"; did you mean {int(number) if whole else number}?"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.messages import Path, show_path
+from perdure.curriculum.messages import Path, shorten, show_path
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Place:
     column: int | None = None
 
     def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.source, self.line, self.column) if part is not None)
+        return ":".join(str(part) for part in (shorten(self.source, 300), self.line, self.column) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,18 @@ class Fault:
         return ": ".join(part for part in (str(self.place), show_path(self.path), self.message) if part)
 
 
+MAX_SHOWN = 20
+"""Faults that a message shows."""
+
+
 class CurriculumError(ConfigError):
     """Every fault of one curriculum, in the order of the file, overrides last."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(dict.fromkeys(sorted(faults, key=_in_file_order)))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        more = len(self.faults) - MAX_SHOWN
+        shown = [str(fault) for fault in self.faults[:MAX_SHOWN]] + ([f"and {more} more faults"] if more > 0 else [])
+        super().__init__("\n".join(shown))
 
 
 def _in_file_order(fault: Fault) -> tuple[bool, int, int]:

@@ -6,7 +6,9 @@ from typing import Any
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
-from perdure.curriculum.messages import Path, did_you_mean, one_of, show_value
+from perdure.curriculum.messages import Path, did_you_mean, one_of, shorten, show_value
+
+MAX_PATH = 1000
 
 
 def apply_override(document: Document, override: str) -> None:
@@ -19,9 +21,11 @@ def apply_override(document: Document, override: str) -> None:
         CurriculumError: no `=`, a path unknown to the schema, an index out of range, a value that is not YAML.
     """
     written, equals, value = override.partition("=")
-    place = Place(f"--set {written.strip() or override}")
+    place = Place(f"--set {shorten(written.strip() or override)}")
     if not equals or not written.strip():
         raise CurriculumError([Fault(place, (), "write it as `--set path=value`, such as `--set seed=1`")])
+    if len(written) > MAX_PATH:
+        raise CurriculumError([Fault(place, (), f"the path has more than {MAX_PATH} characters")])
     path = path_in(document, written, place)
     document.put(path, parse(value, str(place), positions=False).data, place)
 
@@ -51,7 +55,7 @@ def _resolve(document: Document, parts: list[str], place: Place) -> Path:
 def _key(data: Any, part: str, path: Path, document: Document, place: Place) -> str:
     here = schema_paths.type_at(path, document.data)
     if data is not None and not isinstance(data, dict):
-        raise _refusal(place, path, f"is {show_value(data)}, so there is no {part!r} in it")
+        raise _refusal(place, path, f"is {show_value(data)}, so there is no {show_value(part)} in it")
     if (
         here is None or schema_paths.type_below(here, part) is None
     ):  # any kind of a union: `type` may be changed as well
@@ -67,14 +71,14 @@ def _entry(data: list[Any], parts: list[str], path: Path, place: Place) -> tuple
     for used in range(len(parts), 0, -1):
         if ".".join(parts[:used]) in names:
             return names.index(".".join(parts[:used])), used
-    if parts[0].isdecimal() and int(parts[0]) < len(data):
+    if parts[0].isdecimal() and len(parts[0]) < 10 and int(parts[0]) < len(data):
         return int(parts[0]), 1
     if re.fullmatch(r"[+-]?\d+", parts[0]):
         numbers = f"0 to {len(data) - 1}" if data else "none"
-        raise _refusal(place, path, f"there is no entry {parts[0]}; entries here: {numbers}")
+        raise _refusal(place, path, f"there is no entry {shorten(parts[0])}; entries here: {numbers}")
     known = [name for name in names if name]
     hint = did_you_mean(parts[0], known) or (f"; it must be a number or {one_of(known)}" if known else "")
-    raise _refusal(place, path, f"there is no entry named {parts[0]!r}{hint}")
+    raise _refusal(place, path, f"there is no entry named {show_value(parts[0])}{hint}")
 
 
 def _title(entry: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from perdure.budget.bounds import number_faults
 from perdure.curriculum.file.code import code_faults, with_code_dir
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.explain import faults_of
@@ -86,6 +87,10 @@ def check_document(document: Document) -> Curriculum:
     faults += world_faults(document) + without_effect_faults(document) + law_faults(document)
     library = library_of(world_of(document))
     faults += [] if library is None else library.faults(document, curriculum)
+    known = {fault.path for fault in faults}
+    for path, rule in number_faults(document.data):
+        if path not in known:
+            faults.append(Fault(document.place(path), path, f"{rule}; got {show_value(document.get(path))}"))
     if curriculum is not None:
         curriculum = with_code_dir(document, curriculum)
         faults += code_faults(document, curriculum)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from math import log
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
@@ -196,18 +197,29 @@ def _word(kind: Any) -> str:
 
 
 TYPE_WORDS = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def _limits(field: FieldInfo) -> str:
-    """` ≥ 0, < 1` from the field's own constraints."""
+    """` ≥ 0, < 1` from the constraints of the field and of its type."""
+    inner = [limit for one in get_args(field.annotation) for limit in getattr(one, "__metadata__", ())]
     found = [
-        f"{sign} {getattr(limit, name):g}" if getattr(limit, name) < 2**32 else f"{sign} 2³²"
-        for limit in field.metadata
+        f"{sign} {_number(getattr(limit, name))}"
         for name, sign in SIGNS.items()
+        for limit in (*field.metadata, *inner)
         if getattr(limit, name, None) is not None
     ]
     return f" {', '.join(found)}" if found else ""
+
+
+def _number(limit: float) -> str:
+    """`0.5`, `10⁸`, `2³²`."""
+    for base in (10, 2):
+        power = round(log(limit, base)) if limit >= 10**4 else 0
+        if power and float(base**power) == limit:
+            return f"{base}{str(power).translate(SUPERSCRIPTS)}"
+    return f"{limit:g}"
 
 
 def _default(field: FieldInfo) -> str:

@@ -4,6 +4,7 @@ import os.path
 import re
 from pathlib import Path as FilePath
 
+MOST_WILD = 2
 FILE_SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 
 
@@ -59,7 +60,12 @@ def absolute(value: str, base: FilePath) -> FilePath:
 
 
 def matches(found: FilePath) -> bool:
-    """True if a path or pattern matches any file."""
-    if not re.search(r"[*?\[]", str(found)):
+    """True if a path or pattern matches any file; where looking might take minutes, if its first folder is there."""
+    parts = found.parts
+    wild = [number for number, part in enumerate(parts) if re.search(r"[*?\[]", part)]
+    if not wild:
         return found.exists()
-    return any(FilePath(found.anchor).glob(str(found.relative_to(found.anchor))))
+    fixed = FilePath(*parts[: wild[0]])
+    if len(wild) > MOST_WILD or "**" in str(found):
+        return fixed.is_dir()
+    return any(fixed.glob(str(found.relative_to(fixed))))

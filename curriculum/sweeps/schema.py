@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from perdure.budget.bounds import Level, Threads, Weight
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.schema import Name
 
@@ -15,9 +16,9 @@ LOGSPACE_DIGITS = 6
 class Logspace(Frozen):
     """Values with a constant ratio from one to the next, both ends included."""
 
-    low: Annotated[float, Field(gt=0, description="the first value")]
-    high: Annotated[float, Field(gt=0, description="the last value")]
-    num: Annotated[int, Field(ge=2, description="how many values")]
+    low: Annotated[Weight, Field(gt=0, description="the first value")]
+    high: Annotated[Weight, Field(gt=0, description="the last value")]
+    num: Annotated[Level, Field(ge=2, description="how many values")]
 
     @property
     def values(self) -> list[float]:
@@ -103,10 +104,10 @@ class Sweep(Frozen):
     ] = "product"
     axes: Annotated[list[Axis], Field(description="what varies")] = []
     checkpoints: Annotated[
-        int, Field(ge=1, description="measurements of a stacked cell, evenly spaced, the last at its end")
+        Level, Field(ge=1, description="measurements of a stacked cell, evenly spaced, the last at its end")
     ] = 8
     workers: Annotated[
-        Annotated[int, Field(ge=1)] | Literal["auto"],
+        Annotated[Threads, Field(ge=1)] | Literal["auto"],
         Field(description="processes at a time; `auto`: one a CPU core, or a single one if the model is on a GPU"),
     ] = "auto"
 

@@ -10,9 +10,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from perdure.budget.bounds import Threads
 from perdure.budget.config import Frozen
 from perdure.curriculum.messages import Path, did_you_mean, one_of
 from perdure.curriculum.worlds.methods import Method, MethodError, MethodSpec, Recipe, no_modifier, offer
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|xpu|cuda(:\d{1,2})?)$")]
+CpuThreads = Annotated[Threads, Field(ge=1)]
 
 
 class ModelSection(Frozen):
@@ -24,8 +28,8 @@ class ModelSection(Frozen):
     IS_SMALL: ClassVar[bool] = False
     """True if a whole run folder fits in memory."""
 
-    device: Annotated[str, Field(description="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto"
-    threads: Annotated[int | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
+    device: Annotated[Device, Field(description="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto"
+    threads: Annotated[CpuThreads | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
 
     @property
     def world(self) -> str:

@@ -13,6 +13,8 @@ HARNESSES: dict[str, str] = {
     "language": "tests.faults.language",
     "streams": "tests.faults.streams",
     "folders": "tests.faults.folders",
+    "curricula": "tests.faults.curricula",
+    "settings": "tests.faults.settings",
 }
 """A name, and its module, which has `def run(limit: int | None) -> Totals`; `limit` is a number of cases."""
 

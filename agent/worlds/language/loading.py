@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from perdure.agent.seeds import seeded
+from perdure.agent.worlds.devices import device_of
 from perdure.agent.worlds.language.adapter import layers_of, merged
 from perdure.agent.worlds.language.hub import has_file
 from perdure.agent.worlds.language.policy import LanguagePolicy
@@ -68,15 +69,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ModelError: not a device, or one that this machine lacks.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ModelError(f"model.device: {name!r} is not a device; use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"model.device: {name!r} is not on this machine; use auto or cpu")
-    return device
+    return device_of(name, auto="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

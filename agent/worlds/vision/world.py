@@ -10,6 +10,7 @@ import torch
 
 from perdure.agent.weights import blend, read_tensors, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
+from perdure.agent.worlds.devices import device_of
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import matrices, member
@@ -22,7 +23,6 @@ from perdure.agent.worlds.vision.tensor_cache import TensorCache
 from perdure.agent.worlds.vision.training import Step, descend, log_probabilities, train
 from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
-from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Group
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
@@ -166,13 +166,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ModelError: not a device, or one that this machine lacks.
     """
-    try:
-        device = torch.device("cpu" if name == "auto" else name)
-    except RuntimeError as error:
-        raise ModelError(f"model.device: {name!r} is not a device; use auto, cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"model.device: {name!r} is not on this machine; use auto or cpu")
-    return device
+    return device_of(name, auto="cpu")
 
 
 def _progress(step: Step) -> Progress:

@@ -4,16 +4,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from perdure.budget.bounds import Rank, Weight
 from perdure.budget.config import Frozen
-from perdure.curriculum.worlds.contract import ModelSection
+from perdure.curriculum.worlds.contract import CpuThreads, Device, ModelSection
 from perdure.curriculum.worlds.methods import Method
 
 
 class LoraConfig(Frozen):
     """One low-rank adapter over an untouched base, through peft; field names are peft's."""
 
-    r: Annotated[int, Field(ge=1, description="rank")] = 16
-    lora_alpha: Annotated[float, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 32
+    r: Annotated[Rank, Field(ge=1, description="rank")] = 16
+    lora_alpha: Annotated[Weight, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 32
     lora_dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the adapter's input")] = 0.0
     target_modules: Annotated[str | list[str], Field(description="which layers, as peft takes them")] = "all-linear"
 
@@ -36,11 +37,11 @@ class CausalModel(ModelSection):
         Literal["auto", "float32", "bfloat16", "float16"],
         Field(description="`auto`: bfloat16 on a GPU that has it, else float32"),
     ] = "auto"
-    device: Annotated[str, Field(description="`auto` (CUDA if there is one, else CPU), `cpu`, `cuda`, `cuda:1`, …")] = (
-        "auto"
-    )
+    device: Annotated[
+        Device, Field(description="`auto` (CUDA if there is one, else CPU), `cpu`, `cuda`, `cuda:1`, …")
+    ] = "auto"
     threads: Annotated[
-        int | Literal["auto"], Field(description="CPU threads; `auto`: one for models below 20 M parameters")
+        CpuThreads | Literal["auto"], Field(description="CPU threads; `auto`: one for models below 20 M parameters")
     ] = "auto"
     trust_remote_code: Annotated[bool, Field(description="run Python code that comes with the model")] = False
     lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from perdure.budget.bounds import Batch, Steps, Temperature, Tokens
 from perdure.curriculum.settings import (
     L2,
     Common,
@@ -35,24 +36,24 @@ from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_ran
 class TrlCommon(Common):
     """Settings of all of TRL's trainers."""
 
-    gradient_accumulation_steps: Annotated[int | None, Field(ge=1, description="batches a step")] = None
-    save_steps: Annotated[int | None, Field(ge=1, description="steps between checkpoints inside a stage")] = None
+    gradient_accumulation_steps: Annotated[Batch | None, Field(ge=1, description="batches a step")] = None
+    save_steps: Annotated[Steps | None, Field(ge=1, description="steps between checkpoints inside a stage")] = None
     trl: Annotated[dict[str, Any], Field(description="any other field of TRL's config, by its own name")] = {}
 
 
 class Generation(Sampling):
     """Settings of the objectives that sample completions."""
 
-    max_completion_length: Annotated[int | None, Field(ge=1, description="tokens a completion")] = None
-    temperature: Annotated[float | None, Field(gt=0, description="sampling temperature")] = None
+    max_completion_length: Annotated[Tokens | None, Field(ge=1, description="tokens a completion")] = None
+    temperature: Annotated[Temperature | None, Field(gt=0, description="sampling temperature")] = None
 
 
 class LanguageSft(TrlCommon, Imitation):
     """Supervised fine-tuning (TRL's SFTTrainer in the language world)."""
 
-    max_length: Annotated[int | None, Field(ge=2, description="tokens of prompt and answer together")] = None
+    max_length: Annotated[Tokens | None, Field(ge=2, description="tokens of prompt and answer together")] = None
     top_k: Annotated[
-        int, Field(ge=2, description="likeliest tokens that count in the entropy of `token_weight: entropy`")
+        Batch, Field(ge=2, description="likeliest tokens that count in the entropy of `token_weight: entropy`")
     ] = 20
 
 
@@ -69,7 +70,7 @@ class LanguageRl(TrlCommon, Generation):
 class LanguageChord(LanguageRl, Mixture):
     """SFT and RL terms in one loss (CHORD, arXiv 2508.11408)."""
 
-    sft_batch_size: Annotated[int, Field(ge=1, description="demonstrations in the SFT term of a step")] = 8
+    sft_batch_size: Annotated[Batch, Field(ge=1, description="demonstrations in the SFT term of a step")] = 8
 
 
 class LanguageGate(LanguageRl, Gated):
@@ -79,7 +80,7 @@ class LanguageGate(LanguageRl, Gated):
 class LanguageTilt(TrlCommon, Tilting):
     """Fits q* ∝ π0·R, the KL-minimal correct policy, by fresh samples that the reward verifies."""
 
-    max_completion_length: Annotated[int | None, Field(ge=1, description="tokens a completion")] = None
+    max_completion_length: Annotated[Tokens | None, Field(ge=1, description="tokens a completion")] = None
 
 
 class Sdft(TrlCommon):
@@ -88,8 +89,8 @@ class Sdft(TrlCommon):
     SDFT is arXiv 2601.19897 (language world).
     """
 
-    max_completion_length: Annotated[int | None, Field(ge=1, description="tokens a completion")] = None
-    temperature: Annotated[float | None, Field(gt=0, description="sampling temperature")] = None
+    max_completion_length: Annotated[Tokens | None, Field(ge=1, description="tokens a completion")] = None
+    temperature: Annotated[Temperature | None, Field(gt=0, description="sampling temperature")] = None
     teacher_decay: Annotated[
         float, Field(ge=0, le=1, description="the teacher's weights are a moving average with this decay; 1: fixed")
     ] = 0.99

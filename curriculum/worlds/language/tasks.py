@@ -1,10 +1,12 @@
 """The tasks of the language world: one class a source, distinguished by `type`."""
 
 import re
+import warnings
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from perdure.budget.bounds import Items, Level, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, TASK
 from perdure.curriculum.worlds.contract import Source
@@ -21,9 +23,11 @@ class RewardConfig(Frozen):
     path: Annotated[
         DottedPath | None, Field(description="`module:function(prompts, completions, **columns)`"), REWARD
     ] = None
-    pattern: Annotated[str | None, Field(description="the regular expression, for `type: regex`")] = None
+    pattern: Annotated[str | None, Field(max_length=1000, description="the regular expression, for `type: regex`")] = (
+        None
+    )
     ignore_case: Annotated[bool, Field(description="fold case before comparing")] = False
-    tolerance: Annotated[float, Field(ge=0, description="absolute tolerance, for `type: numeric`")] = 1e-6
+    tolerance: Annotated[Weight, Field(ge=0, description="absolute tolerance, for `type: numeric`")] = 1e-6
 
     @model_validator(mode="after")
     def _one_of(self) -> "RewardConfig":
@@ -33,8 +37,10 @@ class RewardConfig(Frozen):
             raise ValueError("`type: regex` and `pattern` go together")
         if self.pattern is not None:
             try:
-                re.compile(self.pattern)
-            except re.error as error:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    re.compile(self.pattern)
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"`pattern` is no regular expression: {error}") from None
         return self
 
@@ -47,8 +53,8 @@ class TextSource(Source):
     ABOUT_READING: ClassVar[frozenset[str]] = frozenset({"chat"})
     """Settings that decide how an item is asked, and not which there are."""
 
-    train: Annotated[int, Field(ge=1, description="items to learn from")] = 500
-    heldout: Annotated[int, Field(ge=2, description="items to evaluate on, never trained on")] = 100
+    train: Annotated[Items, Field(ge=1, description="items to learn from")] = 500
+    heldout: Annotated[Items, Field(ge=2, description="items to evaluate on, never trained on")] = 100
     demonstrations: Annotated[
         DottedPath | None,
         Field(description="`module:function(item) -> str` that writes the answer to imitate"),
@@ -77,7 +83,7 @@ class ReasoningGym(TextSource):
     dataset: Annotated[str, Field(description="a reasoning-gym dataset, such as `chain_sum`")]
     config: Annotated[dict[str, Any], Field(description="its own settings, by their own names")] = {}
     level: Annotated[
-        int | None, Field(ge=0, description="difficulty of reasoning-gym's own curriculum; `config` wins over it")
+        Level | None, Field(ge=0, description="difficulty of reasoning-gym's own curriculum; `config` wins over it")
     ] = None
     success: Annotated[
         float | None,

@@ -155,6 +155,14 @@ def _objectives(methods: Sequence[Method]) -> list[str]:
     return [name for name in names if parents[name] not in names]
 
 
+MOST, MOST_PROCESSES = 10**9, 64
+"""The largest number of TRL's fields, as of perdure's own (`budget/bounds.py`), and of processes that one starts."""
+
+
+def _most(key: str) -> int:
+    return MOST_PROCESSES if key.endswith(("num_workers", "num_proc")) else MOST
+
+
 PLAIN_TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "None": "null"}
 
 
@@ -167,6 +175,8 @@ def _value_fault(key: str, value: Any, methods: Sequence[Method]) -> str | None:
     kinds = [kind.strip() for kind in declared[0].annotation.split("|")]
     if not set(kinds) <= set(PLAIN_TYPES) or (value is None and "None" in kinds):
         return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) > _most(key):
+        return f"must be at most {_most(key):.10g}; got {show_value(value)}"
     right = isinstance(value, bool) if kinds[0] == "bool" else isinstance(value, int | float) and value is not True
     if (right and value is not False) or (value is False and "bool" in kinds):
         return None

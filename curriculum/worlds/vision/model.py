@@ -1,11 +1,17 @@
 """The base model of the vision world."""
 
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from perdure.budget.config import Frozen
-from perdure.curriculum.worlds.contract import ModelSection
+from perdure.budget.bounds import Batch, Epochs, Items, Rate, Units, Weight
+from perdure.budget.config import Frozen, broken_rule
+from perdure.curriculum.worlds.contract import CpuThreads, Device, ModelSection
+
+MAX_LAYERS = 64
+MAX_WEIGHTS = 10**8
+"""Weights of a network: with its base, its gradients and AdamW's moments some two gigabytes."""
 
 
 class Pretrain(Frozen):
@@ -16,17 +22,17 @@ class Pretrain(Frozen):
     """
 
     images: Annotated[
-        int,
+        Items,
         Field(
             ge=10, description="images of each kind, digits and clothes (the paper's 500); no stage learns from them"
         ),
     ] = 500
     learning_rate: Annotated[
-        float,
+        Rate,
         Field(gt=0, description="AdamW's peak; the paper names no optimiser, and AdamW is its choice elsewhere"),
     ] = 1e-3
     num_train_epochs: Annotated[
-        float,
+        Epochs,
         Field(
             gt=0,
             description="passes over these images; not in the paper: after 10 the parity of a digit is not yet learned "
@@ -40,10 +46,10 @@ class Pretrain(Frozen):
         ),
     ] = "cosine"
     per_device_train_batch_size: Annotated[
-        int, Field(ge=1, description="images a step; not in the paper: 64 gives some fifteen steps a pass")
+        Batch, Field(ge=1, description="images a step; not in the paper: 64 gives some fifteen steps a pass")
     ] = 64
     weight_decay: Annotated[
-        float, Field(ge=0, description="AdamW's weight decay; none, as in the paper's language models")
+        Weight, Field(ge=0, description="AdamW's weight decay; none, as in the paper's language models")
     ] = 0.0
     redraw: Annotated[
         bool,
@@ -62,7 +68,8 @@ class MlpModel(ModelSection):
 
     type: Annotated[Literal["mlp"], Field(description="a multi-layer perceptron of 785 inputs and 10 labels")]
     hidden_sizes: Annotated[
-        list[Annotated[int, Field(ge=1)]], Field(min_length=1, description="units of each hidden layer (the paper's)")
+        list[Annotated[Units, Field(ge=1)]],
+        Field(min_length=1, max_length=MAX_LAYERS, description="units of each hidden layer (the paper's)"),
     ] = [512, 256]
     data: Annotated[
         str,
@@ -74,12 +81,22 @@ class MlpModel(ModelSection):
     ] = "shipped"
     pretrain: Annotated[Pretrain, Field(description="how the base is made")] = Pretrain()
     device: Annotated[
-        str, Field(description="`auto` (the CPU, which is faster for one model so small), `cpu`, `cuda`, …")
+        Device, Field(description="`auto` (the CPU, which is faster for one model so small), `cpu`, `cuda`, …")
     ] = "auto"
-    threads: Annotated[int | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
+    threads: Annotated[CpuThreads | Literal["auto"], Field(description="CPU threads; `auto`: one")] = "auto"
     seed: Annotated[
         int | None, Field(ge=0, lt=2**32, description="seed of the base; `null`: that of the curriculum")
     ] = None
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> "MlpModel":
+        sizes = (785, *self.hidden_sizes, 10)
+        weights = sum((inputs + 1) * units for inputs, units in pairwise(sizes))
+        if weights > MAX_WEIGHTS:
+            raise broken_rule(
+                f"this network has {weights:,} weights; at most {MAX_WEIGHTS:,} are possible", "hidden_sizes"
+            )
+        return self
 
     @property
     def title(self) -> str:

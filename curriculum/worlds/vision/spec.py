@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from perdure.budget.bounds import Samples, Weight
 from perdure.curriculum.settings import (
     L2,
     Common,
@@ -64,7 +65,7 @@ class VisionTilt(Common, Tilting):
 class Reinforce(Common):
     """1-0 REINFORCE: the policy gradient of a reward of 1 or 0, without a baseline (vision world)."""
 
-    num_generations: Annotated[int | None, Field(ge=1, description="labels sampled an image; default 8")] = None
+    num_generations: Annotated[Samples | None, Field(ge=1, description="labels sampled an image; default 8")] = None
 
 
 class Simpo(Common):
@@ -73,8 +74,8 @@ class Simpo(Common):
     Field names are those of TRL's CPOConfig. `train.beta` is the weight of a KL term and is not this scale.
     """
 
-    beta: Annotated[float | None, Field(gt=0, description="scale of the reward; default 2.0")] = None
-    simpo_gamma: Annotated[float | None, Field(ge=0, description="target reward margin; default 1.0")] = None
+    beta: Annotated[Weight | None, Field(gt=0, description="scale of the reward; default 2.0")] = None
+    simpo_gamma: Annotated[Weight | None, Field(ge=0, description="target reward margin; default 1.0")] = None
 
 
 _CODE = "perdure.agent.worlds.vision.methods"

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from perdure.budget.bounds import Items
 from perdure.budget.config import broken_rule
 from perdure.curriculum.worlds.contract import Source
 from perdure.curriculum.worlds.vision.images.rules import LabelRule, Variant, Writer
@@ -40,10 +41,10 @@ class Images(Source):
         ),
     ] = "none"
     train: Annotated[
-        int | None, Field(ge=1, description="images to learn from; default: all that the base was not pretrained on")
+        Items | None, Field(ge=1, description="images to learn from; default: all that the base was not pretrained on")
     ] = None
     heldout: Annotated[
-        int | None, Field(ge=2, description="test images to evaluate on, the same for every seed; default: all")
+        Items | None, Field(ge=2, description="test images to evaluate on, the same for every seed; default: all")
     ] = None
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ def test_numbers_in_scientific_notation_are_numbers(write: Write, written: str, 
             "mine.yaml:1:4: the tag 'tag:yaml.org,2002:python/object:os.system' is not",
         ),
         ("a: *b\n", "mine.yaml:1:4: not valid YAML: found undefined alias 'b'"),
-        ("a: &a [*a]\n", "mine.yaml:1:4: aliases that contain themselves or grow without end"),
+        ("a: &a [*a]\n", "mine.yaml:1:4: an alias contains itself"),
         ("a: 1\nb: \x00\n", "mine.yaml:2:4: not a text file: unprintable character '\\x00'"),
     ],
 )
@@ -49,7 +49,7 @@ def test_aliases_that_explode_are_refused(write: Write) -> None:
     # Ten levels of ten aliases each would be 10**10 nodes.
     levels = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)]
     (line,) = faults(write("\n".join(levels)))
-    assert line.endswith("aliases that contain themselves or grow without end")
+    assert line.endswith("more than 50,000 keys and values, those of aliases counted each time")
 
 
 def test_deep_nesting_is_refused(write: Write) -> None:
@@ -82,6 +82,6 @@ def test_byte_order_marks_anchors_and_merge_keys_are_followed(write: Write) -> N
 
 
 def test_dates_and_yes_stay_text(write: Write) -> None:
-    text = GOOD.replace("builtin:tiny}", "x, revision: 2024-01-02, device: no}")
+    text = GOOD.replace("builtin:tiny}", "no, revision: 2024-01-02}")
     model = read_curriculum(write(text)).curriculum.model
-    assert (model.revision, model.device) == ("2024-01-02", "no")
+    assert (model.revision, model.model_name_or_path) == ("2024-01-02", "no")

@@ -18,7 +18,7 @@ MISTAKES = {
     "type": ("budget: {kl: much}", "mine.yaml:2:14: budget.kl: must be a number; got 'much'"),
     "quoted": ('budget: {kl: "2"}', "mine.yaml:2:14: budget.kl: must be a number; got '2'; did you mean 2.0?"),
     "truth": ("budget: {kl: true}", "mine.yaml:2:14: budget.kl: must be a number; got true"),
-    "not a number": ("budget: {kl: .nan}", "mine.yaml:2:14: budget.kl: must be greater than 0; got nan"),
+    "not a number": ("budget: {kl: .nan}", "mine.yaml:2:14: budget.kl: must be a finite number; got nan"),
     "fraction": (
         "budget: {kl: 1, every: 2.5}",
         "mine.yaml:2:24: budget.every: must be a whole number; got 2.5",

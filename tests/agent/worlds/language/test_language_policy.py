@@ -109,7 +109,7 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
         load_policy(config(folder), seed=0)
 
 
-@pytest.mark.parametrize(("device", "message"), [("cuda:99", "not on this machine"), ("toaster", "not a device")])
+@pytest.mark.parametrize(("device", "message"), [("cuda:99", "not on this machine"), ("mps", "not on this machine")])
 def test_a_device_that_is_not_there(tmp_path: Path, device: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         load_policy(config(saved(tmp_path), device=device), seed=0)
