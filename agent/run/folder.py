@@ -20,6 +20,7 @@ from perdure.budget.files import (
     write_atomic,
 )
 from perdure.budget.plain_json import from_words, with_words
+from perdure.curriculum.messages import shorten
 
 
 class RunFolder:
@@ -41,12 +42,36 @@ class RunFolder:
         return self.path / "stages" / f"{number:02d}-{name}.partial"
 
 
+MAX_NAME_BYTES, MAX_PATH_BYTES = 200, 3000
+"""Of a run folder: the files in it and its temporary name need room within the system's 255 and 4096."""
+
+
 def check_free(path: Path) -> None:
-    """Refuse a folder that exists, a run or not.
+    """Refuse a folder that exists, a run or not, and one that cannot be made.
 
     Raises:
-        RunError: something of that name is there.
+        RunError: something of that name is there; the name is too long or not UTF-8; no permission.
     """
+    try:
+        too_long = len(path.name.encode()) > MAX_NAME_BYTES or len(str(path.absolute()).encode()) > MAX_PATH_BYTES
+    except UnicodeEncodeError:
+        raise RunError(f"--output-dir {shorten(ascii(str(path)))} is not UTF-8") from None
+    if too_long:
+        raise RunError(
+            f"--output-dir {shorten(str(path))} is too long; its last part may have {MAX_NAME_BYTES} bytes, and all of "
+            f"it {MAX_PATH_BYTES}"
+        )
+    try:
+        _refuse_taken(path)
+        above = next(parent for parent in path.absolute().parents if parent.exists())
+    except OSError as error:
+        raise RunError(f"--output-dir {path} cannot be made: {error.strerror}") from error
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = "no permission to write there" if above.is_dir() else "it is a file"
+        raise RunError(f"--output-dir {path} cannot be made in {above}: {reason}")
+
+
+def _refuse_taken(path: Path) -> None:
     if (path / "run.json").exists():
         raise RunError(f"{path} exists; choose another --output-dir, or go on with: perdure resume {path}")
     if path.exists():

@@ -203,7 +203,7 @@ SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def _limits(field: FieldInfo) -> str:
     """` ≥ 0, < 1` from the constraints of the field and of its type."""
-    inner = [limit for one in get_args(field.annotation) for limit in getattr(one, "__metadata__", ())]
+    inner = [limit for one in get_args(field.annotation) for limit in _inside(one)]
     found = [
         f"{sign} {_number(getattr(limit, name))}"
         for name, sign in SIGNS.items()
@@ -211,6 +211,12 @@ def _limits(field: FieldInfo) -> str:
         if getattr(limit, name, None) is not None
     ]
     return f" {', '.join(found)}" if found else ""
+
+
+def _inside(annotation: Any) -> list[Any]:
+    """The constraints in an `Annotated`, those of its `Field`s included."""
+    found = getattr(annotation, "__metadata__", ())
+    return [limit for one in found for limit in (one.metadata if isinstance(one, FieldInfo) else [one])]
 
 
 def _number(limit: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from perdure.agent.run.folder import (
+    check_free,
     commit_folder,
     create,
     disk_explained,
@@ -66,3 +67,19 @@ def test_a_stage_is_committed_by_one_rename(tmp_path: Path) -> None:
     commit_folder(partial, tmp_path / "01-a")
     assert not partial.exists()
     assert read_json(tmp_path / "01-a" / "stage.json") == {"steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("x" * 5000, "is too long; its last part may have 200 bytes"),
+        ("/".join(["y" * 100] * 60), "is too long"),
+        ("a\udcffb", "is not UTF-8"),
+        ("file/run", "it is a file"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_refused_early(tmp_path: Path, path: str, said: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=said) as raised:
+        check_free(tmp_path / path)
+    assert len(str(raised.value)) < 400

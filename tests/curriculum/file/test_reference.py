@@ -43,7 +43,7 @@ def test_types_limits_and_defaults_are_in_plain_words() -> None:
     text = reference_markdown()
     assert "| `kl` | number > 0, ≤ 10³⁰⁶ | required |" in text
     assert "| `mu_start` | number ≥ 0, ≤ 1 | `0.9` |" in text
-    assert "| `threads` | whole number or `auto` | `auto` |" in text
+    assert "| `threads` | whole number or `auto` ≥ 1, ≤ 1024 | `auto` |" in text
     assert "| `seed` | whole number ≥ 0, < 2³² | `0` |" in text
 
 
