@@ -1,15 +1,16 @@
 """Scores the policy after each stage, and measures the base before the first."""
 
-from typing import Any
+from typing import Any, Literal
 
 from perdure.agent.enforcement.projection import line_of
 from perdure.agent.life import Life
-from perdure.agent.run.events import BaseSaved, EndScored, Measured, Scored
+from perdure.agent.run.events import BaseSaved, EndScored, Measured, Scored, Unscored
 from perdure.agent.run.stages import BASE, log_commit
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.budget.errors import ModelError, RunError
 from perdure.budget.files import first_damaged, hashes, remove
+from perdure.curriculum.task import take_unscored
 from perdure.eval.scorefile import Score
 
 
@@ -62,6 +63,15 @@ def score(life: Life, number: int, name: str) -> None:
         life.logger.phase("scoring", stage=number, name=name, detail=f"{found.name} ({index} of {total})")
         if files.get(found.name) != scored.file:
             life.logger.log(Scored(stage=number, kind=found.kind, file=scored.file, **figures(found)))
+    log_unscored(life, number, "scoring")
+
+
+def log_unscored(life: Life, number: int, phase: Literal["learning", "scoring"]) -> None:
+    """Journal how many answers got 0 without a verdict, a line a task that has any."""
+    for task in life.tasks:
+        answers = take_unscored(task.reward)
+        if answers:
+            life.logger.log(Unscored(stage=number, task=task.name, phase=phase, answers=answers))
 
 
 def score_ends(life: Life, number: int, name: str) -> None:

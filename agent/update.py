@@ -2,6 +2,7 @@
 
 from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.life import Life
+from perdure.agent.scoring import log_unscored
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision
 from perdure.agent.worlds.contract import Outcome
@@ -31,6 +32,7 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
     )
     with life.interrupt.may_wait():
         outcome = life.world.update(job)
+    log_unscored(life, number, "learning")
     if life.interrupt.requested:
         raise KeyboardInterrupt
     return outcome

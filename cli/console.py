@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from perdure.budget import plain_json
-from perdure.cli.views.symbols import ASCII, UNBOUNDED, Symbols, symbols_for
+from perdure.cli.views.symbols import ASCII, UNBOUNDED, Symbols, clean, harmless, symbols_for
+from perdure.curriculum.messages import printable
 
 
 def on_terminal(console: Console) -> bool:
@@ -28,11 +29,16 @@ def symbols_and_width(console: Console) -> tuple[Symbols, int]:
 def print_lines(lines: Iterable[Text], console: Console) -> None:
     """Print lines; off a terminal without a style, one line each."""
     terminal = on_terminal(console)
-    for line in lines:
+    for line in map(harmless, lines):
         if terminal:
             console.print(line)
         else:
             console.file.write(line.plain.rstrip() + "\n")
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a text that may hold names and messages, escaped."""
+    print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
 def json_text(value: Any) -> str:
@@ -48,7 +54,7 @@ def phase_status() -> Iterator[Callable[[str], object]]:
         yield lambda phase: None
         return
     with console.status("") as status:
-        yield lambda phase: status.update(Text(phase))
+        yield lambda phase: status.update(Text(clean(phase)))
 
 
 @contextmanager

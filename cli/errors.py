@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from perdure.budget.errors import GateError, PerdureError
 from perdure.budget.files import NO_SPACE, error_number
+from perdure.curriculum.messages import printable
 
 REFUSED = (*NO_SPACE, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE)
 """Errors of the system that no program can mend: a disk, a permission or a path."""
@@ -32,12 +33,7 @@ def guarded(command: Callable[[], object]) -> int:
         if error_number(error) in REFUSED:
             print(printable(f"the system refuses: {error}"), file=sys.stderr)
             return USER
-        traceback.print_exc()
+        print(printable(traceback.format_exc()), file=sys.stderr)
         print("this is a fault in perdure, not in your input: please report it with the lines above", file=sys.stderr)
         return OURS
     return DONE
-
-
-def printable(text: str) -> str:
-    """Text with its control characters escaped, so that no file name or value can steer the terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)

@@ -64,6 +64,13 @@ def one_of(choices: Sequence[str]) -> str:
 
 def one_line(error: BaseException) -> str:
     """The text of another library's error on one line of at most 300 characters; what cannot be printed is escaped."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    shown = printable(" ".join(str(error).split()) or type(error).__name__)
     return shown if len(shown) <= 300 else shown[:299] + "…"
+
+
+def printable(text: str, kept: str = "\n") -> str:
+    """Text with all escaped that could steer a terminal or reverse the writing, as `\\x1b`, but for `kept` characters.
+
+    Everything that a model, a template, a file or a name says goes through here before it is shown.
+    """
+    return "".join(each if each.isprintable() or each in kept else ascii(each)[1:-1] for each in text)

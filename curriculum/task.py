@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -131,3 +132,26 @@ def matches_demonstration(item: Item, completion: str) -> float | None:
     """1 for the demonstration or another right answer, surrounding blanks ignored; `None` without a demonstration."""
     texts = {one.strip() for one in (item.demonstration, *item.answers) if one is not None}
     return None if item.demonstration is None else float(completion.strip() in texts)
+
+
+def scorer_name(reward: Reward) -> str:
+    """The name of the function behind a reward, for fingerprints; its settings do not change within a run.
+
+    A reward whose class was moved keeps its name as `scorer_name`, so that fingerprints of earlier versions hold.
+    """
+    own: str | None = getattr(reward, "scorer_name", None)
+    if own is not None:
+        return own
+    named = reward if hasattr(reward, "__qualname__") else type(reward)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def take_unscored(reward: Reward | None) -> dict[str, int]:
+    """How many answers got 0 without a verdict since this was last asked, by why (`too slow`, `crashed`, …).
+
+    A reward that can say so counts them in `unscored`.
+    """
+    counts: Counter[str] = getattr(reward, "unscored", None) or Counter()
+    found = dict(sorted(counts.items()))
+    counts.clear()
+    return found

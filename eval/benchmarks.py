@@ -12,7 +12,7 @@ from perdure.curriculum.task import Task, derived_seed, questions
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.eval.scorefile import ItemResult, Score
-from perdure.eval.task_score import score_task, scorer_name
+from perdure.eval.task_score import score_task, scorer_of
 
 
 class PreparedBenchmark(Protocol):
@@ -48,7 +48,7 @@ class HeldoutItems:
 
     @property
     def fingerprint(self) -> str:
-        return sha256(f"{self.task.fingerprint()}/{scorer_name(self.task)}".encode()).hexdigest()
+        return sha256(f"{self.task.fingerprint()}/{scorer_of(self.task)}".encode()).hexdigest()
 
     @property
     def examined(self) -> frozenset[str]:

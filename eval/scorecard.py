@@ -13,7 +13,7 @@ from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Task
 from perdure.eval.benchmarks import BenchmarkSet, examined_by
 from perdure.eval.scorefile import FOLDER, Score, ScoreKind, file_key, read_scores, write_scores
-from perdure.eval.task_score import score_task, scorer_name
+from perdure.eval.task_score import score_task, scorer_of
 
 
 class StoredScore(NamedTuple):
@@ -54,7 +54,7 @@ class Scorecard:
         """
         weights = policy.fingerprint()
         for task in self._tasks:
-            parts = self._key(weights, task=self._fingerprints[task.name], reward=scorer_name(task))
+            parts = self._key(weights, task=self._fingerprints[task.name], reward=scorer_of(task))
             yield self._cached(task.name, "task", parts, lambda t=task: score_task(t, policy, self._evaluation, "task"))
         for benchmark in self._benchmarks.benchmarks:
             parts = self._key(weights, benchmark=self._benchmark_fingerprints[benchmark.name])

@@ -11,7 +11,7 @@ from weakref import finalize
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Evaluation
-from perdure.curriculum.task import Item, Task, matches_demonstration
+from perdure.curriculum.task import Item, Task, matches_demonstration, scorer_name
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, ScoreKind, make_score
 
@@ -57,18 +57,9 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
     return make_score(task.name, kind, items, broken), items
 
 
-def scorer_name(task: Task) -> str:
-    """The name of the function that scores the task; its settings do not change within a run.
-
-    A reward whose class was moved keeps its name as `scorer_name`, so that fingerprints of earlier versions hold.
-    """
-    if task.reward is None:
-        return "exact match to the demonstration"
-    own: str | None = getattr(task.reward, "scorer_name", None)
-    if own is not None:
-        return own
-    named = task.reward if hasattr(task.reward, "__qualname__") else type(task.reward)
-    return f"{named.__module__}.{named.__qualname__}"
+def scorer_of(task: Task) -> str:
+    """The name of the function that scores the task."""
+    return "exact match to the demonstration" if task.reward is None else scorer_name(task.reward)
 
 
 def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:

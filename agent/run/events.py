@@ -205,6 +205,15 @@ class ScoreEvent(StageEvent):
         return Estimate(self.value, self.stderr, self.n)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unscored(StageEvent):
+    """Answers to a task that got 0 without a verdict while the stage learned or was scored: why, and how many."""
+
+    task: str
+    phase: Literal["learning", "scoring"]
+    answers: Mapping[str, int]
+
+
 End = Literal["within", "beyond"]
 
 
@@ -262,6 +271,7 @@ KINDS: dict[str, type[Event]] = {
     "end_score": EndScored,
     "score": Scored,
     "notice": Noticed,
+    "unscored": Unscored,
     "commit": Committed,
     "interrupted": Interrupted,
     "refused": Refused,

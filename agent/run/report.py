@@ -157,6 +157,9 @@ def _row(row: StageState) -> dict[str, Any]:
         "penalty_weight": _number(reading.penalty_weight) if reading else None,
         "interventions": [_intervention(event) for event in row.interventions],
         "notices": [{"notice": one.notice, "count": one.count, "of": one.of} for one in row.notices],
+        "unscored": [
+            {"task": event.task, "phase": event.phase, "answers": dict(event.answers)} for event in row.unscored
+        ],
         "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
         "predicted_forgetting": asdict(forecast) if forecast else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},

@@ -24,6 +24,7 @@ from perdure.agent.run.events import (
     Scored,
     StageEvent,
     Started,
+    Unscored,
 )
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
@@ -51,6 +52,7 @@ class StageState:
     readings: tuple[Measured, ...] = ()
     interventions: tuple[Intervened, ...] = ()
     notices: tuple[Noticed, ...] = ()
+    unscored: tuple[Unscored, ...] = ()
     scores: dict[str, Estimate] = field(default_factory=dict)
     score_files: dict[str, str] = field(default_factory=dict)
     steps: int = 0
@@ -170,6 +172,9 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
         case Scored(name=name):
             changed = {"scores": row.scores | {name: event.estimate}}
             changed |= {"score_files": row.score_files | {name: event.file}}
+        case Unscored(task=task, phase=phase):
+            others = (old for old in row.unscored if (old.task, old.phase) != (task, phase))
+            changed = {"unscored": (*others, event)}
         case EndScored(end=end):
             changed = {"ends": row.ends | {end: row.ends.get(end, {}) | {event.name: event.estimate}}}
         case Committed():

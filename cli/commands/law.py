@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from perdure.budget.errors import ConfigError, RunError
-from perdure.cli.console import json_text, phase_status, print_lines, reader_may_leave, symbols_and_width
-from perdure.cli.errors import printable
+from perdure.cli.console import json_text, phase_status, print_lines, reader_may_leave, say, symbols_and_width
 from perdure.cli.find_run import locate
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def law_command(
     with reader_may_leave():
         _print(findings, as_json)
     for line in written:
-        print(printable(line), file=sys.stderr)
+        say(line, error=True)
 
 
 def _find(path: Path) -> Path:

@@ -8,7 +8,7 @@ from perdure.agent.run.record import read_record
 from perdure.agent.run.state import RunState
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import GateError, RunError
-from perdure.cli.console import silence_libraries
+from perdure.cli.console import say, silence_libraries
 from perdure.cli.find_run import find_folder
 
 if TYPE_CHECKING:  # it brings numpy
@@ -39,7 +39,7 @@ def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
     path, folder = found.path, open_folder(found.path)
     state = read_record(folder)[0] if folder.journal.exists() else RunState()
     if state.status == "finished" and redo_from is None:
-        print(f"{path} is finished; see it with: perdure show {path}")
+        say(f"{path} is finished; see it with: perdure show {path}")
         return
     if state.status == "refused":
         raise GateError(state.refusal)

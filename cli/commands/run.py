@@ -1,13 +1,12 @@
 """`perdure run FILE`: runs a curriculum in a fresh folder."""
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
-from perdure.cli.console import silence_libraries
+from perdure.cli.console import say, silence_libraries
 from perdure.cli.find_run import RUNS
 from perdure.cli.views.live import LiveView
 
@@ -67,6 +66,6 @@ def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool)
     except KeyboardInterrupt:
         began = folder.description.exists()
         how = f"go on with: perdure resume {path}" if began else "the run had not begun, and nothing was written"
-        print(f"stopped; {how}", file=sys.stderr)
+        say(f"stopped; {how}", error=True)
         raise
-    print(f"run folder: {path}")
+    say(f"run folder: {path}")

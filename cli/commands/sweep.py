@@ -12,7 +12,7 @@ from rich.console import Console
 from perdure.agent.run.folder import fresh_path
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
 from perdure.cli.commands.show import print_sweep
-from perdure.cli.console import silence_libraries
+from perdure.cli.console import say, silence_libraries
 from perdure.cli.errors import USER
 from perdure.cli.find_run import SWEEPS
 
@@ -39,7 +39,7 @@ def resume_sweep(folder: SweepFolder, plain: bool) -> None:
 
     found = sweep_object(folder)
     if found["status"] == "finished" and not found["failed"]:
-        print(f"{folder.path} is finished; see it with: perdure show {folder.path}")
+        say(f"{folder.path} is finished; see it with: perdure show {folder.path}")
         return
     _run(folder, plain=plain, as_json=False)
 
@@ -59,12 +59,12 @@ def _run(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
         with lock_sweep(folder), SweepView(console, plain=plain) as view:
             run_sweep(folder, read_plan(folder), executors, view)
     except KeyboardInterrupt:
-        print(f"stopped; go on with: perdure resume {folder.path}", file=sys.stderr)
+        say(f"stopped; go on with: perdure resume {folder.path}", error=True)
         raise
     found = sweep_object(folder)
     print_sweep(found, as_json)
     if not as_json:
-        print(f"sweep folder: {folder.path}")
+        say(f"sweep folder: {folder.path}")
     if not found["finished"]:
-        print("no cell finished", file=sys.stderr)
+        say("no cell finished", error=True)
         raise typer.Exit(USER)

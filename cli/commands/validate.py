@@ -1,13 +1,13 @@
 """`perdure validate FILE`: says that a curriculum can be run, or every fault with its place."""
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from perdure.cli.errors import USER, printable
+from perdure.cli.console import json_text, say
+from perdure.cli.errors import USER
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.code import import_faults, unseen_code
 from perdure.curriculum.file.faults import CurriculumError, Fault
@@ -33,11 +33,14 @@ def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_
             raise
         print(json.dumps({"errors": [_as_dict(fault) for fault in error.faults]}, indent=2))
         raise typer.Exit(USER) from None
-    print(read.curriculum.model_dump_json(indent=2) if as_json else printable(_summary(read)))
+    if as_json:
+        print(json_text(read.curriculum.model_dump(mode="json")))
+    else:
+        say(_summary(read))
     unseen = [] if import_code else unseen_code(read.curriculum)
     if unseen:
         named = f"{', '.join(unseen[:3])}{' …' if len(unseen) > 3 else ''}"
-        print(f"not looked at: the code of {named}, which --import-code would execute", file=sys.stderr)
+        say(f"not looked at: the code of {named}, which --import-code would execute", error=True)
 
 
 def _import(read: ReadCurriculum) -> None:

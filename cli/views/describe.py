@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.agent.run.events import Intervened, Notice, Noticed
+from perdure.agent.run.events import Intervened, Notice, Noticed, Unscored
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
@@ -45,6 +45,14 @@ NOTICES: dict[Notice, str] = {
 def describe_notice(event: Noticed) -> str:
     """`the ends of 3 of 40 demonstrations were not learned: they are longer than max_length`."""
     return NOTICES[event.notice].format(count=event.count, of=event.of)
+
+
+def describe_unscored(event: Unscored) -> str:
+    """`3 answers to 'sums' counted 0 in training, without a verdict: 2 too slow, 1 crashed`."""
+    count = sum(event.answers.values())
+    why = ", ".join(f"{number} {reason}" for reason, number in event.answers.items())
+    phase = "in training" if event.phase == "learning" else "when it was scored"
+    return f"{count} answer{'s' if count > 1 else ''} to {event.task!r} counted 0 {phase}, without a verdict: {why}"
 
 
 def _projection(event: Intervened, row: StageState | None) -> str:

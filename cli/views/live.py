@@ -25,7 +25,7 @@ from perdure.cli.views import panels
 from perdure.cli.views.log_lines import LogLines
 from perdure.cli.views.retention_table import Table, retention_table
 from perdure.cli.views.state import ProgressReport, State, with_event, with_events, with_progress
-from perdure.cli.views.symbols import Symbols, symbols_for
+from perdure.cli.views.symbols import Symbols, clean, harmless, symbols_for
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import MetricEstimate
@@ -69,7 +69,7 @@ def top(state: State, now: float, symbols: Symbols, width: int, low: bool) -> li
         *panels.price_lines(state.record, width, symbols, most=1 if low else 2),
         *panels.intervention_lines(state.record, width, symbols, most=1 if low else 3),
         *panels.notice_lines(state.record, width, symbols, most=0 if low else 2),
-        *([Text(panels.shorten_end(state.note, width, symbols), style="yellow")] if state.note else []),
+        *([Text(panels.shorten_end(clean(state.note, symbols), width, symbols), style="yellow")] if state.note else []),
         *gap,
     ]
 
@@ -154,6 +154,7 @@ class LivePanel:
         if lines is None:
             height = max(console.height - 1, 4)
             lines = live(self.state(), time.time(), self.symbols, options.max_width, height, self._table)
+        lines = [*map(harmless, lines)]
         drawn = {id(line): self._drawn.get(id(line)) or (line, list(line.render(console))) for line in lines}
         self._drawn = drawn
         for line in lines:
@@ -221,7 +222,7 @@ class LiveView:
         if self.log is not None:
             self.log.say(time.time(), text)
         else:
-            self.console.print(Text(text, style="yellow"))
+            self.console.print(Text(clean(text, self.symbols), style="yellow"))
 
     def metrics(self) -> "Mapping[str, MetricEstimate]":
         """The metrics so far; none before a stage is done, or where files cannot be read."""

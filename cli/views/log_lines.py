@@ -7,7 +7,13 @@ from perdure.agent.run import events
 from perdure.agent.run.events import Event
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.describe import describe_decision, describe_intervention, describe_notice, describe_price
+from perdure.cli.views.describe import (
+    describe_decision,
+    describe_intervention,
+    describe_notice,
+    describe_price,
+    describe_unscored,
+)
 from perdure.cli.views.format import (
     format_duration,
     format_estimate,
@@ -92,6 +98,8 @@ def _stage_event(state: State, event: events.StageEvent) -> str:
             words = describe_intervention(event, row)
         case events.Noticed():
             words = describe_notice(event)
+        case events.Unscored():
+            words = describe_unscored(event)
         case events.EndScored():
             end = "beyond the cap" if event.end == "beyond" else "at the last reading within the cap"
             words = f"{end}: {event.name} {format_estimate(event.estimate, ASCII.plus_minus)}"

@@ -11,7 +11,13 @@ from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.cli.views import panels
-from perdure.cli.views.describe import describe_decision, describe_intervention, describe_notice, describe_price
+from perdure.cli.views.describe import (
+    describe_decision,
+    describe_intervention,
+    describe_notice,
+    describe_price,
+    describe_unscored,
+)
 from perdure.cli.views.format import (
     bounded,
     format_cap,
@@ -95,6 +101,7 @@ def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> l
         ("readings", format_readings(row)),
         *(("monitor", describe_intervention(event, row)) for event in row.interventions),
         *(("notice", describe_notice(event)) for event in row.notices),
+        *(("answers", describe_unscored(event)) for event in row.unscored),
         ("took", _took(row)),
         ("weights", row.weights_sha256 or ""),
     ]

@@ -10,10 +10,11 @@ from rich.text import Text
 
 from perdure.agent.run.report import metric_estimates
 from perdure.budget.errors import PerdureError
+from perdure.cli.console import say
 from perdure.cli.find_run import find_run, read_run
 from perdure.cli.views.live import final
 from perdure.cli.views.state import State, with_events
-from perdure.cli.views.symbols import UNICODE
+from perdure.cli.views.symbols import UNICODE, clean, harmless
 
 WIDTH = 100
 
@@ -26,8 +27,8 @@ def run_svg(folder: Path, title: str, width: int = WIDTH) -> str:
     console = Console(
         record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
     )
-    console.print(Text("\n").join(lines))
-    svg = console.export_svg(title=title, unique_id="perdure")
+    console.print(Text("\n").join(map(harmless, lines)))
+    svg = console.export_svg(title=clean(title), unique_id="perdure")
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         folder = find_run(Path(arguments[0]))
         Path(arguments[1]).write_text(run_svg(folder, f"perdure show {folder.name}"), encoding="utf-8")
     except (PerdureError, OSError) as error:
-        print(error, file=sys.stderr)
+        say(str(error), error=True)
         return 1
     return 0
 

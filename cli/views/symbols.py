@@ -1,11 +1,13 @@
 """The characters that every view draws with, and text made safe to draw."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from perdure.curriculum.messages import printable
 
 UNBOUNDED = 100_000
 """The width of a report off a terminal."""
@@ -59,16 +61,15 @@ def clean(text: object, symbols: Symbols = UNICODE) -> str:
     Escape sequences, newlines, marks that reverse the writing and lone surrogates are written out, as `\\x1b`: a name
     or an answer of the model can neither colour the screen nor move the cursor.
     """
-    safe = "".join(
-        char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escape(char) for char in str(text)
-    )
+    safe = printable(str(text).replace("\u00a0", " "), kept="")
     if not symbols.ascii:
         return safe
     return safe.replace(UNICODE.plus_minus, ASCII.plus_minus).encode("ascii", "backslashreplace").decode()
 
 
-def _escape(char: str) -> str:
-    return " " if char == "\u00a0" else char.encode("unicode_escape").decode()
+def harmless(line: Text) -> Text:
+    """A line that is about to be drawn, without its styles where a part of it was not `clean`."""
+    return line if line.plain.isprintable() else Text(printable(line.plain))
 
 
 def shorten(text: str, width: int, symbols: Symbols) -> str:

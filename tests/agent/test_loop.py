@@ -1,8 +1,11 @@
 """The loop in the smallest world: order, budget, faults, kills and resumes."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,10 @@ from hypothesis import strategies as st
 
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
+from perdure.cli.views.describe import describe_unscored
+from perdure.cli.views.run_report import run_report
+from perdure.cli.views.state import State
+from perdure.cli.views.symbols import UNICODE
 from tests.agent.scalar_run import (
     Killed,
     Onlooker,
@@ -45,6 +52,30 @@ def test_a_run_within_its_budget(tmp_path: Path) -> None:
     # task0's answer is "0.6": the base scores 0 on it, stage 1 scores 1
     assert row_of(record, 0).scores["task0"].value == 0
     assert row_of(record, 1).scores["task0"].value == 1
+
+
+def test_answers_without_a_verdict_are_journaled_once(tmp_path: Path) -> None:
+    life = scalar_run(tmp_path / "run", curriculum(), ScalarWorld())
+    reward = Counting()
+    life.tasks = tuple(replace(task, reward=reward) for task in life.tasks[:1]) + life.tasks[1:]
+    reward.unscored.update({"too slow": 2, "crashed": 1})
+    run_curriculum(life)
+    (event,) = [event for row in record_of(tmp_path / "run").rows for event in row.unscored]
+    assert (event.stage, event.task, event.phase) == (0, "task0", "scoring")
+    words = "3 answers to 'task0' counted 0 when it was scored, without a verdict: 1 crashed, 2 too slow"
+    assert describe_unscored(event) == words
+    lines = run_report(State(record=record_of(tmp_path / "run")), {}, UNICODE, 200)
+    assert any(words in line.plain for line in lines)
+
+
+class Counting:
+    """A reward that counts answers without a verdict."""
+
+    def __init__(self) -> None:
+        self.unscored: Counter[str] = Counter()
+
+    def __call__(self, items: Any, completions: Any, completion_ids: Any = None) -> list[float | None]:
+        return [1.0] * len(items)
 
 
 def test_observe_and_stop_keep_what_they_reach(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ HARNESSES: dict[str, str] = {
     "folders": "tests.faults.folders",
     "curricula": "tests.faults.curricula",
     "settings": "tests.faults.settings",
+    "answers": "tests.faults.answers",
 }
 """A name, and its module, which has `def run(limit: int | None) -> Totals`; `limit` is a number of cases."""
 

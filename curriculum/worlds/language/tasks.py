@@ -28,6 +28,16 @@ class RewardConfig(Frozen):
     )
     ignore_case: Annotated[bool, Field(description="fold case before comparing")] = False
     tolerance: Annotated[Weight, Field(ge=0, description="absolute tolerance, for `type: numeric`")] = 1e-6
+    timeout: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=86_400,
+            description="seconds, after which an answer scores 0: of a processor, for one answer (default 10); with "
+            "`path` of the clock, for one call, whose answers are then tried one by one (default 300). `0`: no "
+            "limit, and no process of its own",
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _one_of(self) -> "RewardConfig":

@@ -154,6 +154,7 @@ LINES: dict[str, dict[str, Any]] = {
     | {"l2_distributions_per_token": ESTIMATE},
     "intervention": {"stage": 1, "step": 2, "action": "stop", "reason": "", "target": "step 2"},
     "end_score": OF_A_STAGE | ESTIMATE | {"end": "within"},
+    "unscored": {"stage": 1, "task": "even", "phase": "scoring", "answers": {"too slow": 2}},
     "score": OF_A_STAGE | ESTIMATE | {"kind": "task", "file": "f"},
     "notice": {"stage": 1, "notice": "cut_off", "count": 3, "of": 8},
     "commit": OF_A_STAGE | {"method": None, "steps": 0, "seconds": 1.5, "weights_sha256": "w"},

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from perdure.budget.errors import ConfigError
-from perdure.cli.errors import guarded, printable
+from perdure.cli.errors import guarded
+from perdure.curriculum.messages import printable
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "peft", "lm_eval", "reasoning_gym", "scipy", "numpy")
 GOOD = """\

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -129,8 +128,8 @@ def same_mathematics(gold: str, response: str) -> bool:
     """True if a response states what `gold` states, by math-verify (`parse` and `verify`).
 
     Equal text counts, too. LaTeX without dollar signs is also read with them, if it is one short line.
-    Departures: powers and factorials too large to evaluate are never equal, because math-verify stops only after
-    seconds, and off the main thread not at all (its timeouts need `signal.alarm`; they are switched off there).
+    Departures: powers and factorials too large to evaluate are never equal. math-verify's own limits of time, which
+    need `signal.alarm` and so the main thread, are off; a reward has a limit of its own (`guarded.py`).
     """
     if normalise(gold) == normalise(tagged_answer(response)):
         return True
@@ -145,8 +144,7 @@ def _parsed(text: str, *, wrapped_first: bool) -> list[list[Any]]:
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # its warnings would break the live table
     bare = "\n" not in text.strip() and len(text) <= 200 and not re.search(r"\$|\\boxed|\\\(|\\\[", text)
     texts = [text, f"${text.strip()}$"] if bare else [text]
-    timeout = 5 if threading.current_thread() is threading.main_thread() else None
-    readings = [parse(form, parsing_timeout=timeout) for form in (reversed(texts) if wrapped_first else texts)]
+    readings = [parse(form, parsing_timeout=None) for form in (reversed(texts) if wrapped_first else texts)]
     return [reading for reading in readings if reading]
 
 
@@ -155,8 +153,7 @@ def _equal(gold: list[Any], answer: list[Any]) -> bool:
 
     if any(_too_large(part) for part in (*gold, *answer)):
         return False
-    timeout = 5 if threading.current_thread() is threading.main_thread() else None
-    return bool(verify(gold, answer, timeout_seconds=timeout))
+    return bool(verify(gold, answer, timeout_seconds=None))
 
 
 def _too_large(expression: Any) -> bool:

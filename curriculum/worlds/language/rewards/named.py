@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function
 from perdure.curriculum.own_code import REWARD
-from perdure.curriculum.task import Item, Reward
+from perdure.curriculum.task import Item, Reward, scorer_name
 from perdure.curriculum.worlds.language.rewards.answers import (
     chosen_letter,
     last_number,
@@ -20,7 +20,9 @@ from perdure.curriculum.worlds.language.rewards.answers import (
     same_mathematics,
     tagged_answer,
 )
-from perdure.curriculum.worlds.language.rewards.trl import from_trl
+from perdure.curriculum.worlds.language.rewards.guarded import Recipe, function, verifier
+from perdure.curriculum.worlds.language.rewards.trl import FromTrl, from_trl, reward_title
+from perdure.curriculum.worlds.language.rewards.worker import from_path, path_of
 from perdure.curriculum.worlds.language.tasks import RewardConfig
 
 ScoreFunction = Callable[[Item, str], bool | None]
@@ -132,13 +134,32 @@ REWARDS: dict[str, Callable[[RewardConfig], ScoreFunction]] = {
 
 
 def build_reward(config: RewardConfig) -> Reward:
-    """The reward that a curriculum names.
+    """The reward that a curriculum names, in a process of its own (`guarded.py`).
 
     Raises:
         ConfigError: a dotted path that leads nowhere, or `source`, which only a source itself can build.
     """
-    if config.path is not None:
-        return from_trl(load_function(config.path, REWARD), config.path.partition(":")[2])
-    if config.type not in REWARDS:
+    if config.path is None and config.type not in REWARDS:
         raise ConfigError("the reward `source` is the source's own verifier; a `dataset` has none")
-    return NamedReward(config.type, REWARDS[config.type](config))
+    reward = made(config.model_dump())
+    if config.timeout == 0:
+        return reward
+    names = reward_title(reward), scorer_name(reward)
+    if not isinstance(reward, FromTrl):
+        return verifier(Recipe(f"{__name__}:made", {"config": config.model_dump()}, *names), config.timeout)
+    path = path_of(reward.function)
+    if path is None:
+        raise ConfigError(
+            f"the reward {config.path!r} has no name of its own in a module; write a function that calls it"
+        )
+    return function(
+        Recipe(f"{from_path.__module__}:from_path", {"path": path, "name": names[0]}, *names), config.timeout
+    )
+
+
+def made(config: dict[str, Any]) -> Reward:
+    """The reward itself, in the process that calls this."""
+    read = RewardConfig(**config)
+    if read.path is not None:
+        return from_trl(load_function(read.path, REWARD), read.path.partition(":")[2])
+    return NamedReward(str(read.type), REWARDS[str(read.type)](read))

@@ -33,9 +33,7 @@ class FromTrl:
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
     ) -> list[float | None]:
-        from transformers.trainer_callback import TrainerState
-
-        outside = {"trainer_state": TrainerState(), "log_extra": _ignore, "log_metric": _ignore}
+        outside = {"trainer_state": _FreshState(), "log_extra": _ignore, "log_metric": _ignore}
         return self.during_training(items, completions, completion_ids, outside)
 
     def during_training(
@@ -91,6 +89,15 @@ class FromTrl:
             ) from None
 
 
+class _FreshState:
+    """transformers' `TrainerState` of a trainer that has not begun, imported when it is first looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        from transformers.trainer_callback import TrainerState
+
+        return getattr(TrainerState(), name)
+
+
 def from_trl(function: TrlReward, name: str | None = None) -> Reward:
     """A `Reward` that calls a function with TRL's signature (see `FromTrl`)."""
     return FromTrl(function, name or str(getattr(function, "__name__", type(function).__name__)))
@@ -106,10 +113,10 @@ def as_trl(reward: Reward, items: Sequence[Item]) -> TrlReward:
         chosen = [items[int(index)] for index in item]
         texts = [completion_text(completion) for completion in completions]
         ids = given.get("completion_ids")
-        if isinstance(reward, FromTrl):
-            return reward.during_training(
-                chosen, texts, ids, {key: given[key] for key in TRAINER_ARGUMENTS if key in given}
-            )
+        during_training = getattr(reward, "during_training", None)
+        if during_training is not None:
+            arguments = {key: given[key] for key in TRAINER_ARGUMENTS if key in given}
+            return during_training(chosen, texts, ids, arguments)  # type: ignore[no-any-return]
         return reward(chosen, texts, ids)
 
     trl_reward.__name__ = reward_title(reward)

@@ -102,7 +102,7 @@ def with_demonstrations(task: Task, path: str) -> Task:
     def demonstrate(item: Item) -> str:
         try:
             text = function(item)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"`demonstrations` {path!r} failed: {show_error(error)}") from error
         if not isinstance(text, str):
             raise ConfigError(f"`demonstrations` {path!r} returned {type(text).__name__}; it must return text")

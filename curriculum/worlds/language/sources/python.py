@@ -11,8 +11,12 @@ from typing import Any
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import TASK
-from perdure.curriculum.task import Item, Task, derived_seed, prompt_key, questions
+from perdure.curriculum.task import Item, Reward, Task, derived_seed, prompt_key, questions, scorer_name
+from perdure.curriculum.worlds.language.rewards import guarded, worker
+from perdure.curriculum.worlds.language.rewards.guarded import Recipe
 from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.rewards.trl import reward_title
+from perdure.curriculum.worlds.language.rewards.worker import path_of
 from perdure.curriculum.worlds.language.sources.chat import kind, read_prompt
 from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.tasks import PythonTask
@@ -41,6 +45,7 @@ def load(
     """
     where = f"task {name!r}: {config.path!r}"
     function = load_function(config.path, TASK)
+    arguments = {"seed": seed, "train": config.train, "heldout": config.heldout, **config.args}
     draw = partial(_draw, function, config, where)
     task = replace(draw(seed), name=name)
     if examined & questions(task.train):
@@ -51,9 +56,25 @@ def load(
     if config.reward is not None and config.reward.type != "source":
         task = replace(task, reward=build_reward(config.reward))
         check_answers(task, config.reward.type, where)
+    elif task.reward is not None:
+        timeout = None if config.reward is None else config.reward.timeout
+        task = replace(task, reward=_guarded(task.reward, timeout, function, arguments))
     if config.reward is not None and task.reward is None:
         raise ConfigError(f"{where} returned a task without a reward, and the curriculum asks for `reward: source`")
     return task
+
+
+def _guarded(reward: Reward, timeout: float | None, function: Any, arguments: dict[str, Any]) -> Reward:
+    """The task's own reward in another process: found by its name, else made there with the task once more."""
+    names = reward_title(reward), scorer_name(reward)
+    own, maker = path_of(reward), path_of(function)
+    if timeout == 0 or own is None is maker:
+        return reward
+    if own is None:
+        again = Recipe(f"{worker.__name__}:of_task", {"path": maker, "arguments": arguments}, *names)
+        return guarded.function(again, timeout)
+    make = guarded.verifier if own.startswith("perdure.") else guarded.function
+    return make(Recipe(f"{worker.__name__}:find", {"path": own}, *names), timeout)
 
 
 def _read(items: Sequence[Item], where: str) -> tuple[Item, ...]:
@@ -72,7 +93,7 @@ def _read(items: Sequence[Item], where: str) -> tuple[Item, ...]:
 def _draw(function: Callable[..., Any], config: PythonTask, where: str, seed: int) -> Task:
     try:
         made = function(seed=seed, train=config.train, heldout=config.heldout, **config.args)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{where} failed: {show_error(error)}") from error
     task = _checked(made, where)
     return replace(task, train=_read(task.train, f"{where}, train"), heldout=_read(task.heldout, f"{where}, heldout"))

@@ -16,6 +16,7 @@ from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task, derived_seed
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
+from perdure.curriculum.worlds.language.rewards.guarded import Recipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.sources.verifier_guard import is_harmless
@@ -65,11 +66,23 @@ def load(
 
 
 def _with_reward(task: Task, config: ReasoningGym, generator: Any, where: str) -> Task:
-    if config.reward is None or config.reward.type == "source":
+    if config.reward is not None and config.reward.type != "source":
+        task = dataclasses.replace(task, reward=build_reward(config.reward))
+        check_answers(task, config.reward.type, where)
+        return task
+    timeout = None if config.reward is None else config.reward.timeout
+    if timeout == 0:
         return dataclasses.replace(task, reward=Verifier(generator, config.dataset, config.success))
-    task = dataclasses.replace(task, reward=build_reward(config.reward))
-    check_answers(task, config.reward.type, where)
-    return task
+    arguments = {"config": config.model_dump(), "seed": generator.seed, "size": generator.size}
+    recipe = Recipe(f"{__name__}:verifier_of", arguments, config.dataset, Verifier.scorer_name)
+    return dataclasses.replace(task, reward=verifier(recipe, timeout))
+
+
+def verifier_of(config: dict[str, Any], seed: int, size: int) -> "Verifier":
+    """The verifier of a dataset, in the process that calls this."""
+    read = ReasoningGym(**config)
+    generator = _generator(read, f"reasoning_gym {read.dataset!r}", seed=seed, size=size)
+    return Verifier(generator, read.dataset, read.success)
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,8 @@ class Verifier:
             return 0.0
         try:
             return float(self.generator.score_answer(answer=answer, entry=entry))
+        except MemoryError:
+            raise
         except Exception:  # verifiers fail in many ways on what models write
             return 0.0
 
