@@ -128,10 +128,12 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     if apart != tasks:
         tasks = apart
         _refuse_settings(curriculum, tasks, methods)
-    base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
+    prompts = base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
     view.progress({"phase": "loading the model"})
     world = make(curriculum)
     tasks, benchmarks = world.fitted(tasks), benchmarks.fitted(world.fitted)
+    world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)
+    benchmarks.refuse_unfit(world.policy)
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
 
 

@@ -72,6 +72,10 @@ class Benchmark(Frozen):
         Field(description="folder of task YAMLs, relative to this file; `builtin` for those shipped with perdure"),
     ] = None
     apply_chat_template: Annotated[bool, Field(description="put prompts into the chat template")] = False
+    trust_task_code: Annotated[
+        bool | None,
+        Field(description="let task files of `include_path` execute Python (`!function`, metrics of `evaluate`)"),
+    ] = None
     metric: Annotated[str | None, Field(description="which metric of the task; default: its first")] = None
 
     @property

@@ -31,6 +31,10 @@ class PreparedBenchmark(Protocol):
         """The questions it asks, as `perdure.curriculum.task.question` writes them."""
         ...
 
+    def refuse_unfit(self, policy: Policy) -> None:
+        """Raise ModelError if the policy cannot be asked."""
+        ...
+
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
         """The score and its items; preserves generator states and the model's mode."""
         ...
@@ -54,6 +58,9 @@ class HeldoutItems:
     def examined(self) -> frozenset[str]:
         return questions(self.task.heldout)
 
+    def refuse_unfit(self, policy: Policy) -> None:
+        """Its items are a task's (see `BenchmarkSet.tasks`), which the world looks at."""
+
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
         """Scored as tasks are: see `PreparedBenchmark.score` and `perdure.eval.task_score.score_task`."""
         return score_task(self.task, policy, evaluation, "benchmark")
@@ -74,6 +81,20 @@ class BenchmarkSet:
         """The set with the items of tasks as a policy takes them."""
         fitting = (HeldoutItems(*fit([one.task])) if isinstance(one, HeldoutItems) else one for one in self.benchmarks)
         return BenchmarkSet(tuple(fitting))
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks whose held-out items are benchmarks."""
+        return tuple(one.task for one in self.benchmarks if isinstance(one, HeldoutItems))
+
+    def refuse_unfit(self, policy: Policy) -> None:
+        """Refuse benchmarks that the policy cannot be asked.
+
+        Raises:
+            ModelError: names the benchmark.
+        """
+        for benchmark in self.benchmarks:
+            benchmark.refuse_unfit(policy)
 
 
 def prepare_benchmarks(

@@ -37,6 +37,11 @@ class Score:
     item_values: tuple[float, ...]
     dropped: int = 0
     broken: int = 0
+    by_member: bool = False
+    """True for a group in which each task counts alike: `value` is the mean of its tasks' means, not of its items.
+
+    A paired test is over items all the same.
+    """
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,14 @@ def file_key(parts: Mapping[str, str]) -> str:
     return sha256(json.dumps({**parts, "format": str(FORMAT)}, sort_keys=True).encode()).hexdigest()
 
 
-def make_score(name: str, kind: ScoreKind, items: Sequence[ItemResult], broken: int = 0) -> Score:
-    """Mean and standard error (n - 1) over the items that have a score."""
+def make_score(
+    name: str, kind: ScoreKind, items: Sequence[ItemResult], broken: int = 0, by_member: bool = False
+) -> Score:
+    """Mean and standard error (n - 1) over the items that have a score.
+
+    With `by_member`, of the means of the tasks of a group, whose items are called `TASK/…`: each task counts alike, as
+    in lm-eval with `weight_by_size: false`.
+    """
     scored = [(item.id, item.score) for item in items if item.score is not None]
     ids, values = tuple(key for key, _ in scored), tuple(value for _, value in scored)
     n = len(values)
@@ -71,7 +82,15 @@ def make_score(name: str, kind: ScoreKind, items: Sequence[ItemResult], broken: 
     stderr = None
     if n > 1:
         stderr = math.sqrt(math.fsum((x - value) ** 2 for x in values) / (n - 1) / n)
-    return Score(name, kind, value, stderr, n, ids, values, dropped=len(items) - n, broken=broken)
+    if by_member and n:
+        members = {key.split("/", 1)[0] for key in ids}
+        parts = [make_score(name, kind, [one for one in items if one.id.split("/", 1)[0] == key]) for key in members]
+        value = math.fsum(part.value for part in parts) / len(parts)
+        errors = [part.stderr for part in parts if part.stderr is not None]
+        whole = len(errors) == len(parts)
+        stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(parts) if whole else None
+    dropped = len(items) - n
+    return Score(name, kind, value, stderr, n, ids, values, dropped=dropped, broken=broken, by_member=by_member)
 
 
 def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequence[ItemResult]) -> None:
@@ -96,6 +115,7 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
         "broken": score.broken,
         "items": len(items),
         "key": dict(parts),
+        **({"by_member": True} if score.by_member else {}),
         "items_sha256": sha256(body.encode()).hexdigest(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +130,7 @@ def read_scores(path: Path) -> ScoreFile | None:
         if header["format"] != FORMAT or header["items_sha256"] != sha256(body).hexdigest():
             return None
         items = tuple(_item(json.loads(line)) for line in body.splitlines())
-        score = make_score(header["name"], header["kind"], items, header["broken"])
+        score = make_score(header["name"], header["kind"], items, header["broken"], header.get("by_member", False))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return ScoreFile(score, header, items)

@@ -114,6 +114,22 @@ class World(Protocol):
         """The tasks as the policy takes them. Raises ModelError: what it cannot take."""
         ...
 
+    def refuse_unfit(
+        self,
+        tasks: Sequence[Task],
+        methods: Sequence[Sequence[str]],
+        benchmarks: Sequence[Task],
+        prompts: Mapping[str, Sequence[Any]],
+    ) -> None:
+        """Refuse items that the policy cannot be asked or trained on, before a run has a folder.
+
+        `methods` are those that each stage may come to use, `prompts` those of `prepare_base`.
+
+        Raises:
+            ModelError: names the place.
+        """
+        ...
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """Compute the base's side of the KL into `folder`, or, where that exists, read it from there.
 

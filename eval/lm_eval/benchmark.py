@@ -34,31 +34,45 @@ class LmBenchmark:
     filter: str
     fingerprint: str
     examined: frozenset[str] = frozenset()
+    by_member: bool = False
+    """True for a group whose tasks count alike, whatever their size (`weight_by_size: false`)."""
 
     @property
     def name(self) -> str:
         return self.settings.title
 
+    def refuse_unfit(self, policy: Policy) -> None:
+        """Raise ModelError if the policy cannot be asked, as `score` does."""
+        from perdure.eval.lm_eval.model import refuse_unfit
+
+        causal = self._causal(policy)
+        refuse_unfit(self.tasks, causal.model, causal.tokenizer, self.settings)
+
+    def _causal(self, policy: Policy) -> CausalPolicy:
+        if not isinstance(policy, CausalPolicy):
+            raise ModelError(f"benchmark {self.name!r} needs a causal language model, which this policy is not")
+        return policy
+
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
-        """See `PreparedBenchmark.score`. A group's score is the mean over the items of all its tasks.
+        """See `PreparedBenchmark.score`. A group's score is the mean over the items of all its tasks, or
+        over its tasks where it says `weight_by_size: false`, as in lm-eval.
 
         Raises:
             ModelError: the policy is no causal language model of transformers or peft, has no chat template, or has
                 too short a context.
             ConfigError: the metric is not one number per item.
         """
-        if not isinstance(policy, CausalPolicy):
-            raise ModelError(f"benchmark {self.name!r} needs a causal language model, which this policy is not")
         from perdure.eval.lm_eval.model import evaluate_tasks
 
-        samples = evaluate_tasks(self.tasks, policy.model, policy.tokenizer, self.settings, evaluation.batch_size)
+        causal = self._causal(policy)
+        samples = evaluate_tasks(self.tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size)
         items = [
             _item_result(self, name if len(self.tasks) > 1 else None, sample)
             for name, rows in samples.items()
             for sample in rows
             if sample["filter"] == self.filter
         ]
-        return make_score(self.name, "benchmark", items), items
+        return make_score(self.name, "benchmark", items, by_member=self.by_member), items
 
 
 def prepare_lm_benchmark(benchmark: Benchmark, library: TaskLibrary) -> LmBenchmark:
@@ -74,9 +88,10 @@ def prepare_lm_benchmark(benchmark: Benchmark, library: TaskLibrary) -> LmBenchm
     metric, chosen = _metric(benchmark, tasks)
     for task in tasks:
         _try_first_item(task, benchmark)
-    fingerprint = _fingerprint(benchmark, tasks, metric, chosen)
-    cached = tuple(CachedTask(task) for task in tasks)
-    return LmBenchmark(benchmark, cached, metric, chosen, fingerprint, _examined(benchmark, tasks))
+    by_member = len(tasks) > 1 and library.counts_tasks_alike(benchmark, metric)
+    fingerprint = _fingerprint(benchmark, tasks, metric, chosen, by_member)
+    cached, examined = tuple(CachedTask(task) for task in tasks), _examined(benchmark, tasks)
+    return LmBenchmark(benchmark, cached, metric, chosen, fingerprint, examined, by_member)
 
 
 def _set_fewshot(task: LmTask, benchmark: Benchmark) -> None:
@@ -140,11 +155,13 @@ def _examined(benchmark: Benchmark, tasks: Sequence[LmTask]) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def _fingerprint(benchmark: Benchmark, tasks: Sequence[LmTask], metric: str, chosen: str) -> str:
+def _fingerprint(benchmark: Benchmark, tasks: Sequence[LmTask], metric: str, chosen: str, by_member: bool) -> str:
     """SHA-256 of all that a score depends on except the model: task, data, settings and lm-eval's version; no paths."""
     digest = sha256()
     settings = {"limit": benchmark.limit, "apply_chat_template": benchmark.apply_chat_template}
     _add(digest, settings | {"metric": metric, "filter": chosen, "lm_eval": version("lm_eval")})
+    if by_member:
+        _add(digest, {"weight_by_size": False})
     with silence():
         for task in tasks:
             config = {k: v for k, v in task.dump_config().items() if k not in ("dataset_kwargs", "dataset_path")}

@@ -14,6 +14,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 from perdure.budget.errors import ModelError
 from perdure.curriculum.schema import Benchmark
 from perdure.eval.lm_eval.tasks import CachedTask, quiet_logs
+from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.preserve_rng import preserve_rng
 
 SEEDS = {"python": 0, "numpy": 1234, "torch": 1234}
@@ -41,17 +42,11 @@ def evaluate_tasks(
     Raises:
         ModelError: the tokenizer lacks a chat template, or the context is too short for a task's answers.
     """
-    if settings.apply_chat_template and not getattr(tokenizer, "chat_template", None):
-        raise ModelError(
-            f"benchmark {settings.tasks!r} has apply_chat_template, but the model's tokenizer has no chat template"
-        )
     with preserve_rng(model), quiet_logs():
         random.seed(SEEDS["python"])
         np.random.seed(SEEDS["numpy"])
         torch.manual_seed(SEEDS["torch"])
-        lm = QuietLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size)
-        for task in tasks:
-            _refuse_too_long(task, lm, settings)
+        lm = _refused(tasks, model, tokenizer, settings, batch_size)
         results = evaluate(
             lm=lm,
             task_dict={"tasks": {task.task_name: task for task in tasks}},
@@ -61,6 +56,26 @@ def evaluate_tasks(
             fewshot_as_multiturn=settings.apply_chat_template,
         )
     return dict(results["samples"])
+
+
+def refuse_unfit(tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark) -> None:
+    """Raise as `evaluate_tasks`, without asking anything."""
+    with preserve_rng(model), quiet_logs():
+        _refused(tasks, model, tokenizer, settings, 1)
+
+
+def _refused(tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int) -> HFLM:
+    """lm-eval's model, if the tasks can be asked. Raises as `evaluate_tasks`."""
+    template = getattr(tokenizer, "chat_template", None)
+    if settings.apply_chat_template and (not template or template == PLAIN_TEMPLATE):
+        raise ModelError(
+            f"benchmark {settings.tasks!r} has apply_chat_template, but the model's tokenizer has no chat template; "
+            "leave apply_chat_template out, or give the tokenizer one (chat_template.jinja)"
+        )
+    lm = QuietLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size)
+    for task in tasks:
+        _refuse_too_long(task, lm, settings)
+    return lm
 
 
 def _refuse_too_long(task: Any, lm: HFLM, settings: Benchmark) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, PerdureError
 from perdure.curriculum.schema import Benchmark
+from perdure.eval.lm_eval.task_code import refuse_code, sandbox_templates
 
 BUILTIN = Path(__file__).parents[1] / "shipped"
 FILE_FORMATS = ("json", "csv", "parquet", "text", "arrow")
@@ -37,6 +38,7 @@ class TaskLibrary:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._managers: dict[Path, Any] = {}
+        self._groups: dict[str, Any] = {}
 
     def load(self, benchmark: Benchmark) -> list[LmTask]:
         """The task of that name, or the leaf tasks of the group or tag.
@@ -49,9 +51,15 @@ class TaskLibrary:
             manager, spec = self._find(benchmark)
             for config in _raw_configs(manager, spec):
                 _refuse_unsafe(benchmark, config)
+            if manager in self._foreign() and not benchmark.trust_task_code:
+                for entry in _entries(manager, spec):
+                    refuse_code(benchmark, entry)
+            sandbox_templates()
             for entry in _entries(manager, spec):
                 _find_data_beside_the_file(entry)
-            tasks = list(manager.load([spec])["tasks"].values())
+            loaded = manager.load([spec])
+            self._groups |= loaded["groups"]
+            tasks = list(loaded["tasks"].values())
         if not tasks:
             raise ConfigError(f"benchmark {benchmark.tasks!r} is a group without tasks")
         for task in tasks:
@@ -59,6 +67,12 @@ class TaskLibrary:
             if getattr(task, "MULTIMODAL", False):
                 raise ConfigError(f"benchmark {benchmark.tasks!r} uses images or sounds; only text is supported")
         return tasks
+
+    def counts_tasks_alike(self, benchmark: Benchmark, metric: str) -> bool:
+        """True if a loaded group says `weight_by_size: false` of the metric."""
+        group = self._groups.get(benchmark.tasks)
+        said = getattr(group, "aggregate_metric_list", None) or []
+        return any(one.metric == metric and not one.weight_by_size for one in said)
 
     def _find(self, benchmark: Benchmark) -> tuple[Any, str]:
         name, known = benchmark.tasks, []
@@ -75,6 +89,10 @@ class TaskLibrary:
         if (path is not None or name in listed) and name in self._all_defaults.task_index:
             return self._all_defaults, name
         raise ConfigError(_unknown(benchmark, [*known, *paths]))
+
+    def _foreign(self) -> list[Any]:
+        """The managers of users' folders."""
+        return [one for path, one in self._managers.items() if path not in (Path(), BUILTIN)]
 
     def _include_path(self, include_path: str) -> Path:
         if include_path == "builtin":

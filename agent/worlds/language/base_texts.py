@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import read_tensors, write_tensors
-from perdure.agent.worlds.language.policy import LanguagePolicy, Tokens
+from perdure.agent.worlds.language.chat import Tokens
+from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
@@ -203,11 +204,6 @@ def _last_states(model: Any, ids_ST: Tensor, mask_ST: Tensor, plain: bool) -> Te
     run = inner.get_decoder() if plain else inner
     output = run(input_ids=ids_ST, attention_mask=mask_ST, use_cache=False)
     return output.last_hidden_state if plain else output.logits  # type: ignore[no-any-return]
-
-
-def unwrapped(model: Any) -> Any:
-    """The causal model itself; a LoRA adapter stays active inside it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _copy_head(model: Any, some_ids_ST: Tensor) -> dict[str, Tensor]:

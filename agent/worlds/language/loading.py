@@ -18,14 +18,9 @@ from perdure.agent.worlds.language.pretrained import (
 )
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel, LoraConfig
+from perdure.eval.plain_template import PLAIN_TEMPLATE
 
 SMALL = 20_000_000
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'assistant' %}"
-    "{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
-    "{% else %}{{ message['content'] + '\n' }}{% endif %}{% endfor %}"
-)
-"""For tokenizers without a chat template: each message on a line of its own, the answer closed by the end token."""
 
 
 def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:

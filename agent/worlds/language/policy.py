@@ -12,9 +12,7 @@ from transformers import GenerationConfig
 
 from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
-from perdure.agent.worlds.language.conversations import render
-
-Tokens = list[int]
+from perdure.agent.worlds.language.chat import Tokens, encode_prompt
 
 
 class LanguagePolicy:
@@ -58,11 +56,8 @@ class LanguagePolicy:
         return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
 
     def encode(self, prompt: Any) -> Tokens:
-        """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn."""
-        if isinstance(prompt, str):
-            return list(self.tokenizer(prompt)["input_ids"])
-        text = render(self.tokenizer, prompt, add_generation_prompt=True, tokenize=False)
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        """The tokens of a prompt. Raises as `chat.encode_prompt`."""
+        return encode_prompt(self.tokenizer, prompt)
 
     @torch.no_grad()
     def sample(
@@ -162,6 +157,11 @@ class LanguagePolicy:
         )
 
 
+def unwrapped(model: Any) -> Any:
+    """The causal model itself; a LoRA adapter stays active inside it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 @contextmanager
 def plain_generation(model: Any) -> Iterator[None]:
     """Set aside, inside, all that the model's generation_config says but its special tokens.
@@ -169,7 +169,7 @@ def plain_generation(model: Any) -> Iterator[None]:
     `generate` takes from there whatever its caller leaves open: beams, forbidden tokens, truncations. Texts would no
     longer be drawn from the distribution that the KL is of.
     """
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = unwrapped(model)
     own = inner.generation_config
     tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
     inner.generation_config = GenerationConfig(**{name: getattr(own, name) for name in tokens})

@@ -15,6 +15,7 @@ from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
 from perdure.agent.worlds.language.conversations import fitted
+from perdure.agent.worlds.language.fit import refuse_unfit
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
 from perdure.agent.worlds.language.policy import LanguagePolicy
@@ -66,6 +67,16 @@ class LanguageWorld:
         model, tokenizer = self.policy.model, self.policy.tokenizer
         ends = tokenizer.convert_ids_to_tokens(sorted(end_tokens(model, tokenizer)))
         return tuple(fitted(tokenizer, task, ends) for task in tasks)
+
+    def refuse_unfit(
+        self,
+        tasks: Sequence[Task],
+        methods: Sequence[Sequence[str]],
+        benchmarks: Sequence[Task],
+        prompts: Mapping[str, Sequence[Any]],
+    ) -> None:
+        """See `World.refuse_unfit`."""
+        refuse_unfit(self.policy, self._curriculum, tasks, methods, benchmarks, prompts)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""

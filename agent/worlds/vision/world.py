@@ -64,6 +64,9 @@ class VisionWorld:
         """See `World.fitted`. Items are pictures, and fit as they are."""
         return tuple(tasks)
 
+    def refuse_unfit(self, *items: Any) -> None:
+        """See `World.refuse_unfit`. Every item fits."""
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep."""
         inputs = {name: self.policy.inputs(some) for name, some in prompts.items()}

@@ -68,6 +68,9 @@ class ScalarWorld:
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         return tuple(tasks)
 
+    def refuse_unfit(self, *items: Any) -> None:
+        """See `World.refuse_unfit`. Every item fits."""
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         folder.mkdir(exist_ok=True)
 

@@ -30,7 +30,7 @@ from transformers import TrainerCallback
 
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.contract import Outcome, UpdateJob
-from perdure.agent.worlds.language.conversations import render
+from perdure.agent.worlds.language.chat import encode_prompt
 from perdure.agent.worlds.language.methods.losses import reverse_kl
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
@@ -125,14 +125,6 @@ def teacher_prompt(template: str, item: Item) -> Any:
     if isinstance(prompt, str):
         return filled(prompt)
     return [*prompt[:-1], {**prompt[-1], "content": filled(prompt[-1]["content"])}]
-
-
-def encode_prompt(tokenizer: Any, prompt: Any) -> list[int]:
-    """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn."""
-    if isinstance(prompt, str):
-        return list(tokenizer(prompt)["input_ids"])
-    rendered = render(tokenizer, prompt, tokenize=True, return_dict=True, add_generation_prompt=True)
-    return list(rendered["input_ids"])
 
 
 def update(job: UpdateJob) -> Outcome:

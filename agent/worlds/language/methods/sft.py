@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.changes import changes_of
+from perdure.agent.worlds.language.chat import merges
 from perdure.agent.worlds.language.conversations import has_more
 from perdure.agent.worlds.language.methods.eaft import weighing
 from perdure.agent.worlds.language.methods.terms import terms_of
@@ -38,7 +39,8 @@ def update(job: UpdateJob) -> Outcome:
     changes = changes_of(job)
     check_end(model, tokenizer, job.task.train[0])
     items = changes.task.train
-    as_tokens = job.method.has("replay") or has_more([item.prompt for item in items])
+    prompts = [item.prompt for item in items]
+    as_tokens = job.method.has("replay") or has_more(prompts) or any(merges(tokenizer, item) for item in items)
     rows = token_rows(tokenizer, items) if as_tokens else demonstration_rows(items)
 
     def built() -> SftTrainer:

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from perdure.agent.worlds.contract import UpdateJob
+from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.rl import RlTrainer
-from perdure.agent.worlds.language.trl.rows import check_end, encode_demonstration
+from perdure.agent.worlds.language.trl.rows import check_end
 from perdure.curriculum.task import Task
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from perdure.agent.worlds.language.conversations import has_more, render
+from perdure.agent.worlds.language.chat import answer_of, encode_demonstration
+from perdure.agent.worlds.language.conversations import has_more
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task
 from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_title
@@ -49,12 +50,7 @@ def check_task(method: Method, task: Task, config: Any) -> None:
 
 def demonstration_rows(items: Sequence[Item]) -> list[dict[str, Any]]:
     """TRL's prompt-completion rows: text or messages, as the prompt is."""
-    return [{"prompt": item.prompt, "completion": _completion(item)} for item in items]
-
-
-def _completion(item: Item) -> Any:
-    text = item.demonstration or ""
-    return text if isinstance(item.prompt, str) else [{"role": "assistant", "content": text}]
+    return [{"prompt": item.prompt, "completion": answer_of(item)} for item in items]
 
 
 def prompt_rows(items: Sequence[Item]) -> Any:
@@ -118,29 +114,6 @@ class RewardMeter:
         return self._last
 
 
-def encode_demonstration(tokenizer: Any, item: Item) -> tuple[list[int], int]:
-    """The tokens of prompt and demonstration, and how many of them are the prompt's, as TRL's SFT counts them.
-
-    Messages go through the chat template, which ends the answer; text is taken as it is, with the end token after it.
-    """
-    if isinstance(item.prompt, str):
-        answer = item.demonstration or ""
-        end = "" if answer.endswith(tokenizer.eos_token) else tokenizer.eos_token
-        prompt, whole = tokenizer(item.prompt)["input_ids"], tokenizer(item.prompt + answer + end)["input_ids"]
-    else:
-        prompt = _render(tokenizer, item.prompt, add_generation_prompt=True)
-        whole = _render(tokenizer, [*item.prompt, *_completion(item)], add_generation_prompt=False)
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), min(len(prompt), len(whole))
-    )
-    return list(whole), shared
-
-
-def _render(tokenizer: Any, messages: Any, *, add_generation_prompt: bool) -> list[int]:
-    rendered = render(tokenizer, messages, tokenize=True, return_dict=True, add_generation_prompt=add_generation_prompt)
-    return list(rendered["input_ids"])
-
-
 def length_counts(tokenizer: Any, items: Sequence[Item], most: int | None) -> dict[str, int]:
     """The demonstrations of which the prompt alone has `most` tokens (`too_long`), and whose end is cut (`cut_off`)."""
     lengths = [] if most is None else [(len(ids), start) for ids, start in _encoded(tokenizer, items)]
@@ -179,7 +152,7 @@ def check_end(model: Any, tokenizer: Any, item: Item) -> None:
 
 
 def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Demonstrations as the tokens that TRL would make of them: unlike its rows, text and messages may be mixed."""
+    """Demonstrations as tokens (see `encode_demonstration`): unlike TRL's rows, text and messages may be mixed."""
     return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in _encoded(tokenizer, items)]
 
 

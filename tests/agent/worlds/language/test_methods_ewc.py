@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from perdure.agent.weights import trainable
+from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.ewc import Text, drawn_log_likelihood, fisher, texts
-from perdure.agent.worlds.language.trl.rows import encode_demonstration
 from perdure.budget.estimate import per_token
 from tests.agent.worlds.language.jobs import after, job_of, settings_of
 from tests.agent.worlds.language.tiny_world import BASE_GROUPS, tiny_policy, toy_task, with_base

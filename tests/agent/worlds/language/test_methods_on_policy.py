@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from perdure.agent.weights import digest, trainable
+from perdure.agent.worlds.language.chat import encode_demonstration, encode_prompt
 from perdure.agent.worlds.language.methods.gate import GateTrainer
-from perdure.agent.worlds.language.methods.sdft import SdftTrainer, TeacherUpdate, encode_prompt, teacher_prompt
+from perdure.agent.worlds.language.methods.sdft import SdftTrainer, TeacherUpdate, teacher_prompt
 from perdure.agent.worlds.language.methods.tilt import TiltTrainer
-from perdure.agent.worlds.language.trl.rows import encode_demonstration
 from perdure.agent.worlds.language.trl.trainer import StepLosses
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings

@@ -9,10 +9,11 @@ from datasets import Dataset
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress
+from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.chord import ChordTrainer, answer_logps, pad_right
 from perdure.agent.worlds.language.methods.rl import RlTrainer, build_sampler
 from perdure.agent.worlds.language.trl.config import config_for
-from perdure.agent.worlds.language.trl.rows import RewardMeter, demonstration_rows, encode_demonstration, prompt_rows
+from perdure.agent.worlds.language.trl.rows import RewardMeter, demonstration_rows, prompt_rows
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.language.trl.trainer import StepLosses
 from perdure.agent.worlds.losses import mu

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.language.methods.sdft import encode_prompt, teacher_prompt
+from perdure.agent.worlds.language.chat import encode_prompt
+from perdure.agent.worlds.language.methods.sdft import teacher_prompt
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.curriculum.task import Task
 from tests.agent.worlds.language.jobs import settings_of

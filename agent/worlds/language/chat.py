@@ -1,0 +1,114 @@
+"""Prompts and demonstrations as tokens: what is asked, and what is trained, which begins with it."""
+
+from typing import Any
+
+from perdure.agent.worlds.language.conversations import render
+from perdure.budget.errors import ModelError
+from perdure.curriculum.messages import one_line, show_value
+from perdure.curriculum.task import Item
+
+Tokens = list[int]
+
+
+def encode_prompt(tokenizer: Any, prompt: Any) -> Tokens:
+    """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn.
+
+    Raises:
+        ModelError: the template refuses the messages, or the tokenizer ends the prompt.
+    """
+    if not isinstance(prompt, str):
+        return _plain(tokenizer, _rendered(tokenizer, prompt, add_generation_prompt=True))
+    ids = list(tokenizer(prompt)["input_ids"])
+    if ids[-1:] == [tokenizer.eos_token_id] and not prompt.endswith(tokenizer.eos_token):
+        raise ModelError(
+            f"the tokenizer puts its end token {tokenizer.eos_token!r} after a prompt, so that nothing would be left "
+            "to answer; set `add_eos_token: false` in its tokenizer_config.json (or take the token out of the "
+            "post-processor in its tokenizer.json)"
+        )
+    return ids
+
+
+def encode_demonstration(tokenizer: Any, item: Item) -> tuple[Tokens, int]:
+    """The tokens of prompt and demonstration, and how many of them are the prompt's, which are those that are asked.
+
+    Messages go through the chat template, which ends the answer; text is taken as it is, with the end token after it.
+    Departure from TRL: where tokens would merge across the end of the prompt, prompt and answer are tokenized apart;
+    TRL trains on a prompt that is asked otherwise.
+
+    Raises:
+        ModelError: the template shows the prompt otherwise where it is trained, or leaves out a part of the answer.
+    """
+    asked, whole = _texts(tokenizer, item)
+    prompt = encode_prompt(tokenizer, item.prompt)
+    ids = list(tokenizer(whole)["input_ids"]) if isinstance(item.prompt, str) else _plain(tokenizer, whole)
+    if ids[: len(prompt)] != prompt:
+        ids = prompt + _plain(tokenizer, whole[len(asked) :])
+    return ids, len(prompt)
+
+
+def merges(tokenizer: Any, item: Item) -> bool:
+    """True if tokens of text merge across the end of the prompt, so that TRL would train on another one."""
+    if not isinstance(item.prompt, str):
+        return False
+    prompt = encode_prompt(tokenizer, item.prompt)
+    return list(tokenizer(_texts(tokenizer, item)[1])["input_ids"])[: len(prompt)] != prompt
+
+
+def answer_of(item: Item) -> Any:
+    """The demonstration as TRL's completion: text or messages, as the prompt is."""
+    text = item.demonstration or ""
+    return text if isinstance(item.prompt, str) else [{"role": "assistant", "content": text}]
+
+
+def _texts(tokenizer: Any, item: Item) -> tuple[str, str]:
+    """The text that is asked and the text that is trained. Raises as `encode_demonstration`."""
+    if isinstance(item.prompt, str):
+        answer = item.demonstration or ""
+        return item.prompt, item.prompt + answer + ("" if answer.endswith(tokenizer.eos_token) else tokenizer.eos_token)
+    asked = _rendered(tokenizer, item.prompt, add_generation_prompt=True)
+    whole = _rendered(tokenizer, [*item.prompt, *answer_of(item)], add_generation_prompt=False)
+    if not whole.startswith(asked):
+        same = next((i for i, (a, b) in enumerate(zip(asked, whole, strict=False)) if a != b), len(whole))
+        raise ModelError(
+            f"the chat template asks otherwise than it trains: where it asks for the answer to {_shown(item.prompt)} "
+            f"it ends with {show_value(asked[same:])}, and the demonstration is shown with {show_value(whole[same:])}. "
+            "Give demonstrations that begin as the template opens the answer (such as with `<think>`), or give the "
+            "tokenizer a chat template that opens asked and shown answers alike"
+        )
+    before = _rendered(tokenizer, item.prompt, add_generation_prompt=False)  # what opens the answer may be part of it
+    begins = len(before) if asked.startswith(before) else len(asked)
+    if _blanks_aside(item.demonstration or "") not in _blanks_aside(whole[begins:]):
+        raise ModelError(
+            f"the chat template leaves out a part of the demonstration {show_value(item.demonstration)}: it shows "
+            f"{show_value(whole[begins:])}. Leave that part (such as reasoning) out of the data, or give the "
+            "tokenizer a chat template that shows it"
+        )
+    return asked, whole
+
+
+def _blanks_aside(text: str) -> str:
+    return "".join(text.split())
+
+
+def _plain(tokenizer: Any, text: str) -> Tokens:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _rendered(tokenizer: Any, messages: Any, *, add_generation_prompt: bool) -> str:
+    try:
+        text = render(tokenizer, messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+    except Exception as error:  # a template raises what it likes
+        raise ModelError(
+            f"the chat template of the model's tokenizer fails on the prompt {_shown(messages)}: "
+            f"{type(error).__name__}: {one_line(error)}. Give prompts of turns that it takes (some take no system "
+            "turn), or give the tokenizer another chat template"
+        ) from error
+    if not isinstance(text, str) or not text:
+        raise ModelError(f"the chat template of the model's tokenizer shows nothing of the prompt {_shown(messages)}")
+    return text
+
+
+def _shown(messages: Any) -> str:
+    """`system, user 'What …'`: the roles, and the beginning of the last turn."""
+    roles = ", ".join(str(turn.get("role"))[:20] for turn in messages[-4:])
+    return f"[{roles}: {show_value(messages[-1].get('content'))}]"
