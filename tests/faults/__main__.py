@@ -31,6 +31,7 @@ def main() -> int:
     for name in arguments.names or HARNESSES:
         totals = import_module(HARNESSES[name]).run(arguments.limit)
         table.add_row(name, str(totals.tried), str(totals.held), str(len(totals.lost)))
+        print(f"{name}: tried {totals.tried}, held {totals.held}, lost {len(totals.lost)}", flush=True)
         for line in totals.lost[:SHOWN]:
             console.print(f"lost: {name}: {line}", markup=False)
     console.print(table)
