@@ -13,9 +13,10 @@ from perdure.agent.decide import possible_methods
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.check import check_kinds, check_stages, redo
-from perdure.agent.run.events import ABOUT_A_LINE, SCHEMA, Resumed, Started, to_json
+from perdure.agent.run.events import SCHEMA, Resumed, Started
 from perdure.agent.run.folder import RunFolder, check_free, create, open_folder
 from perdure.agent.run.interrupt import Interrupt
+from perdure.agent.run.lines import ABOUT_A_LINE, to_json
 from perdure.agent.run.log import RunLogger, View
 from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.state import RunState

@@ -2,9 +2,10 @@
 
 from pydantic import ValidationError
 
-from perdure.agent.run.events import Event, StageEvent, Started, from_json
+from perdure.agent.run.events import Event, StageEvent, Started
 from perdure.agent.run.folder import RunFolder, read_json
 from perdure.agent.run.journal import read_journal
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.state import RunState, read_state
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import ABOUT_A_LINE, Intervened, to_json
+from perdure.agent.run.events import Intervened
+from perdure.agent.run.lines import ABOUT_A_LINE, to_json
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice

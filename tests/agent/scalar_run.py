@@ -9,9 +9,10 @@ from typing import Any
 
 from perdure.agent.life import Life
 from perdure.agent.loop import run_curriculum
-from perdure.agent.run.events import Event, from_json
+from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder, create
 from perdure.agent.run.journal import read_journal
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.log import RunLogger
 from perdure.agent.run.state import RunState, StageState, read_state
 from perdure.agent.strategies.contract import Decision, Situation

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from perdure.agent.notices import found
-from perdure.agent.run.events import Notice, Noticed, from_json, to_json
+from perdure.agent.run.events import Notice, Noticed
+from perdure.agent.run.lines import from_json, to_json
 from perdure.agent.run.report import run_object
 from perdure.agent.worlds.language.trl.rows import RewardMeter, length_counts
 from perdure.cli.views.describe import NOTICES, describe_notice

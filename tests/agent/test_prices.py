@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from perdure.agent.life import Life
 from perdure.agent.loop import begin, run_curriculum
 from perdure.agent.prices import SAMPLES, base_rate, mean_of, price_stages, rate_interval, refusal, refuse_unpriced
-from perdure.agent.run.events import from_json
 from perdure.agent.run.folder import RunFolder, create, read_json
 from perdure.agent.run.journal import read_journal
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.log import RunLogger
 from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume, start

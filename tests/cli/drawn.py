@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
-from perdure.agent.run.events import from_json
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.state import RunState, read_state
 from perdure.cli.views.state import State, with_events, with_progress
 from tests.cli.journals import Line, progress, whole_run

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from perdure.agent.run.events import from_json
+from perdure.agent.run.lines import from_json
 from perdure.budget.errors import ModelError
 from perdure.cli.console import print_lines
 from perdure.cli.errors import OURS, USER, guarded

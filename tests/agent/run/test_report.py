@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.run.events import Refused, Resumed, from_json
+from perdure.agent.run.events import Refused, Resumed
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import changes, metric_estimates, run_object
 from perdure.agent.run.state import RunState, fold, read_state
 from perdure.eval.scorefile import ItemResult, make_score, write_scores

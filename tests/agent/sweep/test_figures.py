@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.run.events import from_json
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.state import RunState, read_state
 from perdure.agent.sweep.figures import run_figures
 from perdure.curriculum.schema import Curriculum

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from perdure.agent.run.events import from_json
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import run_object
 from perdure.budget.monitor import Forecast
 from perdure.cli.commands.show import show_command

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from perdure.agent.run.events import Candidate, Intervened, from_json
+from perdure.agent.run.events import Candidate, Intervened
+from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import run_object
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate

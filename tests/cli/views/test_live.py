@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from perdure.agent.run.events import from_json
+from perdure.agent.run.lines import from_json
 from perdure.cli.views.live import LiveView, final, live
 from perdure.cli.views.state import with_progress
 from perdure.cli.views.symbols import ASCII, UNICODE, Symbols

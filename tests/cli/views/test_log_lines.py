@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from perdure.agent.run.events import from_json
+from perdure.agent.run.lines import from_json
 from perdure.cli.views.live import LiveView
 from tests.cli.drawn import up_to
 from tests.cli.journals import progress, whole_run
