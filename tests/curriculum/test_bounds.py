@@ -66,8 +66,10 @@ stages: [{name: a, task: {type: reasoning_gym, dataset: chain_sum, config: {x: 1
         (":tiny}", ":tiny, lora: {r: 1000000000}}", "model.lora.r: must be at most 16384"),
         (":tiny}", ":tiny, device: meta}", "must be `auto`, `cpu`, `cuda`, `cuda:N`, `mps` or `xpu`; got 'meta'"),
         ("stages", "train: {temperature: 1e-300}\nstages", "train.temperature: must be 0, or from 0.001 to 1000"),
-        ("stages", "train: {trl: {dataloader_num_workers: 1000}}\nstages", "must be at most 64; got 1000"),
+        ("stages", "train: {trl: {dataloader_num_workers: 1000}}\nstages", "must be from -1000000000 to 64; got 1000"),
         ("stages", "train: {trl: {adam_beta1: .inf}}\nstages", "train.trl.adam_beta1: must be"),
+        ("stages", "train: {trl: {adam_beta1: 7}}\nstages", "train.trl.adam_beta1: must be from 0 to 0.9999999; got 7"),
+        ("x: 1", "max_digits: 1000000000", "`config.max_digits` must be at most 100000"),
         ("stages", "seed: " + "7" * 200 + "\nstages", "seed: must be less than 4294967296; got 777"),
     ],
 )

@@ -84,6 +84,16 @@ class TextSource(Source):
         return self.model_dump_json(exclude={"train", "heldout", "demonstrations", "reward", *self.ABOUT_READING})
 
 
+MAX_SIZE, MAX_VALUE = 10**5, 10**15
+"""Of a reasoning-gym item: its terms, digits, words, …; and the numbers in it, which have `value` in their names."""
+
+
+def _is_large(name: str, value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    limit = MAX_VALUE if "value" in name else MAX_SIZE
+    return any(isinstance(one, int | float) and limit < abs(one) < 2**63 for one in values)
+
+
 class ReasoningGym(TextSource):
     """A procedural dataset of reasoning-gym, with its own verifier."""
 
@@ -106,6 +116,9 @@ class ReasoningGym(TextSource):
         reserved = sorted({"seed", "size"} & set(self.config))
         if reserved:
             raise ValueError(f"`config.{reserved[0]}` is set by perdure; use `seed`, `train` and `heldout`")
+        large = sorted(name for name, value in self.config.items() if _is_large(name, value))
+        if large:
+            raise ValueError(f"`config.{large[0]}` must be at most 100000: making so large an item would never end")
         return self
 
 

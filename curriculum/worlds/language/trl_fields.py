@@ -159,6 +159,16 @@ MOST, MOST_PROCESSES = 10**9, 64
 """The largest number of TRL's fields, as of perdure's own (`budget/bounds.py`), and of processes that one starts."""
 
 
+RANGES = {
+    **dict.fromkeys(("adam_beta1", "adam_beta2"), (0, 0.9999999)),
+    **dict.fromkeys(("top_p", "min_p", "label_smoothing_factor"), (0, 1)),
+    "adam_epsilon": (0, 1),
+    "repetition_penalty": (1e-3, 1000),
+    "logging_steps": (1e-9, MOST),
+}
+"""The ranges of fields that torch and transformers check only when the training begins."""
+
+
 def _most(key: str) -> int:
     return MOST_PROCESSES if key.endswith(("num_workers", "num_proc")) else MOST
 
@@ -175,8 +185,9 @@ def _value_fault(key: str, value: Any, methods: Sequence[Method]) -> str | None:
     kinds = [kind.strip() for kind in declared[0].annotation.split("|")]
     if not set(kinds) <= set(PLAIN_TYPES) or (value is None and "None" in kinds):
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) > _most(key):
-        return f"must be at most {_most(key):.10g}; got {show_value(value)}"
+    low, high = RANGES.get(key, (-MOST, _most(key)))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
+        return f"must be from {low:.10g} to {high:.10g}; got {show_value(value)}"
     right = isinstance(value, bool) if kinds[0] == "bool" else isinstance(value, int | float) and value is not True
     if (right and value is not False) or (value is False and "bool" in kinds):
         return None
