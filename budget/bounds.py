@@ -43,8 +43,8 @@ Threads = Annotated[int, Le(1024)]
 Level = Annotated[int, Le(1000)]
 """Examples in a prompt, levels of difficulty, values of an axis: numbers that a person counts."""
 
-Rate = Annotated[float, Le(1000)]
-"""A learning rate: AdamW's steps are this long in every weight."""
+Rate = Annotated[float, Le(MAX_FLOAT)]
+"""A learning rate: the cap holds whatever the steps are, and weights that overflow end the stage."""
 
 Weight = Annotated[float, Le(10**9)]
 """The weight of a term, a scale, a tolerance, a threshold or a cap: beside more, float32 loses every other term."""

@@ -86,6 +86,8 @@ def last_within(read_at: Callable[[float], Reading], start: Reading, ended: Read
         share, middle = crossing(low, high, outer, goal), halfway(low, high)
         if share is None or (abs(run) >= 2 and (low.share or share > middle)):
             share = middle
+        if not low.share < share < high.share:  # no number lies between the ends
+            return low.share, best, readings
         reading = read_at(share)
         point = LinePoint(share, reading.upper_bound - start.upper_bound)
         if reading.within:

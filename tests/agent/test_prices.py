@@ -1,5 +1,6 @@
 """Prices of stages: rates, floors and needs by hand, what is journaled, and the gate."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,7 @@ def test_a_strict_run_that_is_killed_is_strict_when_it_goes_on(tmp_path: Path, e
     assert record_of(path).prices == ()
     if event == 3:
         (path / "journal.jsonl").unlink()  # killed before its first line was written
+        shutil.rmtree(path / "base")
     for _ in range(2):
         with pytest.raises(GateError, match="stage 1 needs at least"):
             run_curriculum(resume(path, vision_run.Onlooker()))
