@@ -5,6 +5,8 @@ a few runs of the vision world are compared to five digits: the KL at the end of
 steps a stage. Runs that sample from the policy are left out, since a draw may flip on another processor.
 """
 
+from hashlib import sha256
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
 from perdure.curriculum.file.reader import read_curriculum
+from perdure.eval.shipped.local_data import load
 from tests.agent.scalar_run import Onlooker
 from tests.bench.unmoved import cells
 
@@ -38,3 +41,11 @@ def test_a_recipe_comes_to_what_it_came_to(name: str, tmp_path: Path) -> None:
     run_curriculum(start(curriculum, tmp_path / "run", Onlooker()))
     rows = read_state(read_journal(tmp_path / "run" / "journal.jsonl")).rows
     assert [row.readings[-1].kl.value for row in rows[1:]] == pytest.approx(KL[name], rel=1e-4)
+
+
+def test_the_loader_of_shipped_benchmarks_reads_as_it_read() -> None:
+    """Its source is part of their fingerprints: with another, no run that was begun before could go on."""
+    assert (
+        sha256(getsource(load).encode()).hexdigest()
+        == "c67de327f9155d327a87b5869613e14a7495f04a68195568ea5eb5eaad881dc9"
+    )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from perdure.agent.worlds.language.conversations import render
+from perdure.agent.worlds.language.conversations import rendered, shown
 from perdure.budget.errors import ModelError
-from perdure.curriculum.messages import one_line, show_value
+from perdure.curriculum.messages import show_value
 from perdure.curriculum.task import Item
 
 Tokens = list[int]
@@ -17,7 +17,7 @@ def encode_prompt(tokenizer: Any, prompt: Any) -> Tokens:
         ModelError: the template refuses the messages, or the tokenizer ends the prompt.
     """
     if not isinstance(prompt, str):
-        return _plain(tokenizer, _rendered(tokenizer, prompt, add_generation_prompt=True))
+        return _plain(tokenizer, rendered(tokenizer, prompt, add_generation_prompt=True))
     ids = list(tokenizer(prompt)["input_ids"])
     if ids[-1:] == [tokenizer.eos_token_id] and not prompt.endswith(tokenizer.eos_token):
         raise ModelError(
@@ -38,20 +38,21 @@ def encode_demonstration(tokenizer: Any, item: Item) -> tuple[Tokens, int]:
     Raises:
         ModelError: the template shows the prompt otherwise where it is trained, or leaves out a part of the answer.
     """
-    asked, whole = _texts(tokenizer, item)
-    prompt = encode_prompt(tokenizer, item.prompt)
-    ids = list(tokenizer(whole)["input_ids"]) if isinstance(item.prompt, str) else _plain(tokenizer, whole)
-    if ids[: len(prompt)] != prompt:
-        ids = prompt + _plain(tokenizer, whole[len(asked) :])
-    return ids, len(prompt)
+    prompt, whole, answer = _parts(tokenizer, item)
+    return (whole if whole[: len(prompt)] == prompt else prompt + _plain(tokenizer, answer)), len(prompt)
 
 
 def merges(tokenizer: Any, item: Item) -> bool:
-    """True if tokens of text merge across the end of the prompt, so that TRL would train on another one."""
-    if not isinstance(item.prompt, str):
-        return False
-    prompt = encode_prompt(tokenizer, item.prompt)
-    return list(tokenizer(_texts(tokenizer, item)[1])["input_ids"])[: len(prompt)] != prompt
+    """True if tokens merge across the end of the prompt, so that TRL would train on another one."""
+    prompt, whole, _ = _parts(tokenizer, item)
+    return whole[: len(prompt)] != prompt
+
+
+def _parts(tokenizer: Any, item: Item) -> tuple[Tokens, Tokens, str]:
+    """The tokens that are asked, those of asked and answered in one piece, and the text that is answered."""
+    asked, whole = _texts(tokenizer, item)
+    ids = list(tokenizer(whole)["input_ids"]) if isinstance(item.prompt, str) else _plain(tokenizer, whole)
+    return encode_prompt(tokenizer, item.prompt), ids, whole[len(asked) :]
 
 
 def answer_of(item: Item) -> Any:
@@ -65,17 +66,17 @@ def _texts(tokenizer: Any, item: Item) -> tuple[str, str]:
     if isinstance(item.prompt, str):
         answer = item.demonstration or ""
         return item.prompt, item.prompt + answer + ("" if answer.endswith(tokenizer.eos_token) else tokenizer.eos_token)
-    asked = _rendered(tokenizer, item.prompt, add_generation_prompt=True)
-    whole = _rendered(tokenizer, [*item.prompt, *answer_of(item)], add_generation_prompt=False)
+    asked = rendered(tokenizer, item.prompt, add_generation_prompt=True)
+    whole = rendered(tokenizer, [*item.prompt, *answer_of(item)])
     if not whole.startswith(asked):
         same = next((i for i, (a, b) in enumerate(zip(asked, whole, strict=False)) if a != b), len(whole))
         raise ModelError(
-            f"the chat template asks otherwise than it trains: where it asks for the answer to {_shown(item.prompt)} "
+            f"the chat template asks otherwise than it trains: where it asks for the answer to {shown(item.prompt)} "
             f"it ends with {show_value(asked[same:])}, and the demonstration is shown with {show_value(whole[same:])}. "
             "Give demonstrations that begin as the template opens the answer (such as with `<think>`), or give the "
             "tokenizer a chat template that opens asked and shown answers alike"
         )
-    before = _rendered(tokenizer, item.prompt, add_generation_prompt=False)  # what opens the answer may be part of it
+    before = rendered(tokenizer, item.prompt)  # what opens the answer may be part of it
     begins = len(before) if asked.startswith(before) else len(asked)
     if _blanks_aside(item.demonstration or "") not in _blanks_aside(whole[begins:]):
         raise ModelError(
@@ -92,23 +93,3 @@ def _blanks_aside(text: str) -> str:
 
 def _plain(tokenizer: Any, text: str) -> Tokens:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _rendered(tokenizer: Any, messages: Any, *, add_generation_prompt: bool) -> str:
-    try:
-        text = render(tokenizer, messages, add_generation_prompt=add_generation_prompt, tokenize=False)
-    except Exception as error:  # a template raises what it likes
-        raise ModelError(
-            f"the chat template of the model's tokenizer fails on the prompt {_shown(messages)}: "
-            f"{type(error).__name__}: {one_line(error)}. Give prompts of turns that it takes (some take no system "
-            "turn), or give the tokenizer another chat template"
-        ) from error
-    if not isinstance(text, str) or not text:
-        raise ModelError(f"the chat template of the model's tokenizer shows nothing of the prompt {_shown(messages)}")
-    return text
-
-
-def _shown(messages: Any) -> str:
-    """`system, user 'What …'`: the roles, and the beginning of the last turn."""
-    roles = ", ".join(str(turn.get("role"))[:20] for turn in messages[-4:])
-    return f"[{roles}: {show_value(messages[-1].get('content'))}]"

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from perdure.budget.errors import ModelError
+from perdure.curriculum.messages import one_line, show_value
 from perdure.curriculum.task import Item, Messages, Task
 
 LOOKED_AT = 20
@@ -26,12 +27,29 @@ def render(tokenizer: Any, messages: Messages, **more: Any) -> Any:
     return tokenizer.apply_chat_template(messages, **more)
 
 
-def _rendered(tokenizer: Any, messages: Messages) -> str:
+def rendered(tokenizer: Any, messages: Messages, *, add_generation_prompt: bool = False) -> str:
+    """The text that the chat template makes of messages.
+
+    Raises:
+        ModelError: it fails on them, or shows nothing.
+    """
     try:
-        return str(render(tokenizer, messages, tokenize=False))
-    except Exception as error:  # a template raises whatever it likes, `raise_exception` among them
-        shown = repr(" ".join(str(error).split())[:200])
-        raise ModelError(f"the model's chat template cannot write a conversation of the data: {shown}") from error
+        text = render(tokenizer, messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+    except Exception as error:  # a template raises what it likes
+        raise ModelError(
+            f"the chat template of the model's tokenizer fails on the prompt {shown(messages)}: "
+            f"{type(error).__name__}: {one_line(error)}. Give prompts of turns that it takes (some take no system "
+            "turn), or give the tokenizer another chat template"
+        ) from error
+    if not isinstance(text, str) or not text:
+        raise ModelError(f"the chat template of the model's tokenizer shows nothing of the prompt {shown(messages)}")
+    return text
+
+
+def shown(messages: Any) -> str:
+    """`[system, user: 'What …']`: the roles, and the beginning of the last turn."""
+    roles = ", ".join(str(turn.get("role"))[:20] for turn in messages[-4:])
+    return f"[{roles}: {show_value(messages[-1].get('content'))}]"
 
 
 def has_more(prompts: Sequence[Any]) -> bool:
@@ -60,12 +78,12 @@ def fitted(tokenizer: Any, task: Task, ends: Sequence[str]) -> Task:
 def _as_text(tokenizer: Any, item: Item, ends: Sequence[str], name: str) -> Item:
     """The item with its demonstrated turn as text; trained on, it gives the same tokens as the turn."""
     keys = " and ".join(f"`{key}`" for key in item.turn)
-    asked = render(tokenizer, item.prompt, tokenize=False, add_generation_prompt=True)
-    whole = render(tokenizer, _whole(item), tokenize=False)
+    asked = rendered(tokenizer, item.prompt, add_generation_prompt=True)
+    whole = rendered(tokenizer, _whole(item))
     text = whole[len(asked) :]
     end = max((text.rfind(end) for end in ends), default=-1)
     written = replace(item, demonstration=text[:end] if end >= 0 else text, turn={})
-    if not whole.startswith(asked) or render(tokenizer, _whole(written), tokenize=False) != whole:
+    if not whole.startswith(asked) or rendered(tokenizer, _whole(written)) != whole:
         raise ModelError(
             f"task {name!r}: the chat template writes {keys} of the turn to learn in a way that cannot be sampled as "
             "one text; write it into `content` as the model is to answer, or name the key in the task's `ignore_keys`"
@@ -111,9 +129,9 @@ def _writes(tokenizer: Any, conversations: Sequence[Messages], without: Callable
     """True if a conversation reads otherwise without the part; of those that have it the first few are looked at."""
     having = ((one, less) for one in conversations if (less := without(one)) != one)
     for whole, less in islice(having, LOOKED_AT):
-        said = _rendered(tokenizer, whole)
+        said = rendered(tokenizer, whole)
         try:
-            if not less or _rendered(tokenizer, less) != said:
+            if not less or rendered(tokenizer, less) != said:
                 return True
         except ModelError:  # it cannot do without the part
             return True

@@ -78,14 +78,17 @@ def test_a_tokenizer_that_ends_prompts_is_refused_for_text() -> None:
     encode_demonstration(tokenizer, CHAT)  # a chat template says itself what ends
 
 
-def test_tokens_that_merge_across_the_end_of_a_prompt_are_kept_apart() -> None:
+@pytest.mark.parametrize("prompt", ["say a", [{"role": "user", "content": "say a"}]])
+def test_tokens_that_merge_across_the_end_of_a_prompt_are_kept_apart(prompt: Any) -> None:
     """`say a` ends with the token `a`, and `say ade` has `ad` there; `de` must follow the tokens that were asked."""
-    tokenizer = tiny_tokenizer()
+    tokenizer = tokenizer_with(
+        "{% for one in messages %}{{ one.content }}{% endfor %}{% if messages[1:] %}<|end|>{% endif %}"
+    )
     tokenizer.add_tokens(["ad"])
-    item = Item(prompt="say a", demonstration="de")
+    item = Item(prompt=prompt, demonstration="de")
     assert merges(tokenizer, item) and not merges(tokenizer, replace(item, demonstration="e"))
     ids, start = encode_demonstration(tokenizer, item)
-    assert ids[:start] == encode_prompt(tokenizer, "say a")
+    assert ids[:start] == encode_prompt(tokenizer, prompt)
     assert tokenizer.convert_ids_to_tokens(ids[start:]) == ["d", "e", "<|end|>"]
 
 
