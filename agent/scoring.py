@@ -62,7 +62,8 @@ def score(life: Life, number: int, name: str) -> None:
         found = scored.score
         life.logger.phase("scoring", stage=number, name=name, detail=f"{found.name} ({index} of {total})")
         if files.get(found.name) != scored.file:
-            life.logger.log(Scored(stage=number, kind=found.kind, file=scored.file, **figures(found)))
+            about: dict[str, Any] = {"kind": found.kind, "truncated": found.truncated, "by_member": found.by_member}
+            life.logger.log(Scored(stage=number, file=scored.file, **about, **figures(found)))
     log_unscored(life, number, "scoring")
 
 

@@ -20,7 +20,8 @@ class Policy(Protocol):
     ) -> list[list[str]]:
         """`num_samples` responses to each prompt; greedy at temperature 0, else sampled at `seed`.
 
-        Leaves the global generator states and the model's mode as they were.
+        Leaves the global generator states and the model's mode as they were. A policy whose responses have a limit of
+        tokens says in `truncated`, a flag a response, which of the last call ended there.
         """
         ...
 

@@ -37,6 +37,8 @@ class Score:
     item_values: tuple[float, ...]
     dropped: int = 0
     broken: int = 0
+    truncated: int = 0
+    """Scored answers that were cut off at `evaluation.max_completion_length`."""
     by_member: bool = False
     """True for a group in which each task counts alike: `value` is the mean of its tasks' means, not of its items.
 
@@ -89,8 +91,8 @@ def make_score(
         errors = [part.stderr for part in parts if part.stderr is not None]
         whole = len(errors) == len(parts)
         stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(parts) if whole else None
-    dropped = len(items) - n
-    return Score(name, kind, value, stderr, n, ids, values, dropped=dropped, broken=broken, by_member=by_member)
+    dropped, truncated = len(items) - n, sum("truncated" in item.details for item in items if item.score is not None)
+    return Score(name, kind, value, stderr, n, ids, values, dropped, broken, truncated, by_member)
 
 
 def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequence[ItemResult]) -> None:

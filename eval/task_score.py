@@ -50,9 +50,10 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
             temperature=evaluation.temperature,
             seed=SEED,
         )
+        truncated = getattr(policy, "truncated", None) or [False] * len(answers)
         completions = [samples[0] for samples in answers]
         rewards = _rewards(task, completions)
-    items = [_item_result(*one) for one in zip(_identities(task), completions, rewards, strict=True)]
+    items = [_item_result(*one) for one in zip(_identities(task), completions, rewards, truncated, strict=True)]
     broken = sum("note" in item.details for item in items)
     return make_score(task.name, kind, items, broken), items
 
@@ -104,8 +105,9 @@ def _identity(index: int, item: Item) -> _Identity:
     return _Identity(f"{index}:{short}", sha256(prompt.encode()).hexdigest(), item.answer)
 
 
-def _item_result(identity: _Identity, completion: str, reward: float | None) -> ItemResult:
-    details = {"prompt_sha256": identity.prompt_sha256, "completion": completion, "answer": identity.answer}
+def _item_result(identity: _Identity, completion: str, reward: float | None, truncated: bool) -> ItemResult:
+    details: dict[str, Any] = {"prompt_sha256": identity.prompt_sha256, "completion": completion}
+    details |= {"answer": identity.answer} | ({"truncated": True} if truncated else {})
     result = ItemResult(identity.id, reward, details)
     if reward is not None and not math.isfinite(reward):
         note = f"the reward was {reward}; counted as 0"

@@ -213,10 +213,20 @@ class EndScored(ScoreEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Scored(ScoreEvent):
-    """A score after a stage; `file` holds the results of single items."""
+    """A score after a stage; `file` holds the results of single items.
+
+    `truncated` answers were cut off at `evaluation.max_completion_length`. `by_member`: the mean of a group's tasks.
+    """
 
     kind: str
     file: str
+    truncated: int = 0
+    by_member: bool = False
+
+    @property
+    def mostly_truncated(self) -> bool:
+        """True if half of the answers or more were cut off."""
+        return 0 < self.n <= 2 * self.truncated
 
 
 @dataclass(frozen=True, kw_only=True)

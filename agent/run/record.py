@@ -1,5 +1,7 @@
 """The record of a run, for every command that reads one: its journal, and the `run.json` that it began with."""
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from perdure.agent.run.events import Event, StageEvent, Started
@@ -32,13 +34,18 @@ def read_record(folder: RunFolder) -> tuple[RunState, list[Event]]:
 def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curriculum]:
     """The beginning of a run and its curriculum; from `run.json` alone where it was killed before its first event.
 
+    The curriculum of the beginning has settings that came since at their defaults, so that they are no difference.
+
     Raises:
         RunError: `run.json` cannot be read.
     """
     described = read_json(folder.description)
     try:
         begun = events[0] if events else from_json({"event": "started"} | described)
+        assert isinstance(begun, Started), "`read_record` refuses any other beginning"
         curriculum = Curriculum.model_validate(described["curriculum"])
+        same = described["curriculum"] == begun.curriculum
+        as_begun = curriculum if same else Curriculum.model_validate(begun.curriculum)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
@@ -48,5 +55,4 @@ def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curricu
         ) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{folder.description} is damaged: it does not say what the run is ({error!r})") from error
-    assert isinstance(begun, Started), "`read_record` refuses any other beginning"
-    return begun, curriculum
+    return replace(begun, curriculum=as_begun.model_dump(mode="json")), curriculum

@@ -37,7 +37,9 @@ def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, An
     that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
     stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
     what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
-    was projected; `notices` are of data that the stage left out or learned nothing from. `metrics` are defined by
+    was projected; `notices` are of data that the stage left out or learned nothing from, `truncated` of
+    scores half of whose answers or more were cut off, `by_member` of groups whose score is the mean of their tasks',
+    which tests over items do not weigh alike. `metrics` are defined by
     `formulas` (see `perdure.eval.metrics`; a run of which t stages are done counts as one of t stages) and
     `metric_intervals` are 95 % bootstrap intervals over items, from the files in `run_folder`; `None` without them.
     """
@@ -161,6 +163,8 @@ def _row(row: StageState) -> dict[str, Any]:
         "unscored": [
             {"task": event.task, "phase": event.phase, "answers": dict(event.answers)} for event in row.unscored
         ],
+        "truncated": {name: {"count": event.truncated, "of": event.n} for name, event in row.truncated.items()},
+        "by_member": list(row.by_member),
         "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
         "predicted_forgetting": asdict(forecast) if forecast else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},

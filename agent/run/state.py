@@ -55,6 +55,8 @@ class StageState:
     unscored: tuple[Unscored, ...] = ()
     scores: dict[str, Estimate] = field(default_factory=dict)
     score_files: dict[str, str] = field(default_factory=dict)
+    truncated: dict[str, Scored] = field(default_factory=dict)
+    by_member: tuple[str, ...] = ()
     steps: int = 0
     seconds: float | None = None
     weights_sha256: str | None = None
@@ -172,9 +174,12 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
         case Scored(name=name):
             changed = {"scores": row.scores | {name: event.estimate}}
             changed |= {"score_files": row.score_files | {name: event.file}}
+            others = {key: old for key, old in row.truncated.items() if key != name}
+            changed |= {"truncated": others | ({name: event} if event.mostly_truncated else {})}
+            changed |= {"by_member": (*row.by_member, *[name] * (event.by_member and name not in row.by_member))}
         case Unscored(task=task, phase=phase):
-            others = (old for old in row.unscored if (old.task, old.phase) != (task, phase))
-            changed = {"unscored": (*others, event)}
+            rest = (old for old in row.unscored if (old.task, old.phase) != (task, phase))
+            changed = {"unscored": (*rest, event)}
         case EndScored(end=end):
             changed = {"ends": row.ends | {end: row.ends.get(end, {}) | {event.name: event.estimate}}}
         case Committed():

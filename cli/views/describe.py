@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.agent.run.events import Intervened, Notice, Noticed, Unscored
-from perdure.agent.run.state import StageState
+from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
 from perdure.cli.views.format import format_estimate, format_percent, last_reading
@@ -45,6 +45,19 @@ NOTICES: dict[Notice, str] = {
 def describe_notice(event: Noticed) -> str:
     """`the ends of 3 of 40 demonstrations were not learned: they are longer than max_length`."""
     return NOTICES[event.notice].format(count=event.count, of=event.of)
+
+
+def describe_truncated(row: StageState) -> str:
+    """`cut off at evaluation.max_completion_length: 9 of 10 answers to 'sums', 5 of 10 answers to 'words'`."""
+    told = ", ".join(f"{one.truncated} of {one.n} answers to {name!r}" for name, one in row.truncated.items())
+    return told and f"cut off at evaluation.max_completion_length: {told}"
+
+
+def describe_groups(record: RunState) -> str:
+    """`'mmlu': the mean of the means of its tasks; …`, nothing where no group is scored so."""
+    names = dict.fromkeys(name for row in record.rows for name in row.by_member)
+    told = ", ".join(map(repr, names))
+    return told and f"{told}: the mean of the means of its tasks; the paired test is over all their items alike"
 
 
 def describe_unscored(event: Unscored) -> str:

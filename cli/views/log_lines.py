@@ -104,7 +104,11 @@ def _stage_event(state: State, event: events.StageEvent) -> str:
             end = "beyond the cap" if event.end == "beyond" else "at the last reading within the cap"
             words = f"{end}: {event.name} {format_estimate(event.estimate, ASCII.plus_minus)}"
         case events.Scored():
-            words = _score(state, event)
+            words = _score(state, event) + (
+                f"; {event.truncated} of {event.n} answers were cut off at evaluation.max_completion_length"
+                if event.mostly_truncated
+                else ""
+            )
         case events.Committed():
             law = format_law(state.record, row) if row else ""
             words = (

@@ -9,7 +9,7 @@ from rich.text import Text
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.describe import describe_intervention, describe_notice
+from perdure.cli.views.describe import describe_intervention, describe_notice, describe_truncated
 from perdure.cli.views.format import format_duration, format_kl, format_law, is_finite, name_state, share_of_cap
 from perdure.cli.views.retention_table import kl_style
 from perdure.cli.views.symbols import Symbols, bar, clean, shorten, spark
@@ -144,7 +144,12 @@ def intervention_lines(record: RunState, width: int, symbols: Symbols, most: int
 
 def notice_lines(record: RunState, width: int, symbols: Symbols, most: int = 2) -> list[Text]:
     """The newest notices, oldest first, with their stage."""
-    words = [f"{row.stage} {row.name}: {describe_notice(event)}" for row in record.rows for event in row.notices]
+    words = [
+        f"{row.stage} {row.name}: {told}"
+        for row in record.rows
+        for told in (*map(describe_notice, row.notices), describe_truncated(row))
+        if told
+    ]
     shown = [shorten_end(clean(one, symbols), width - LABEL, symbols) for one in words[max(0, len(words) - most) :]]
     more = [labelled("", Text(f"{len(words) - most} earlier ones: perdure show", style="dim"), width)]
     return [labelled("notice", Text(one, style="yellow"), width) for one in shown] + more * (len(words) > most > 0)

@@ -13,9 +13,11 @@ from perdure.budget.figures import figure, format_pair
 from perdure.cli.views import panels
 from perdure.cli.views.describe import (
     describe_decision,
+    describe_groups,
     describe_intervention,
     describe_notice,
     describe_price,
+    describe_truncated,
     describe_unscored,
 )
 from perdure.cli.views.format import (
@@ -63,7 +65,12 @@ def run_report(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: S
         return [*lines, Text("nothing has been scored yet")]
     for block in table_blocks(state.record, state.changes, symbols, width):
         lines += [*block, Text("")]
-    lines += [*legend(symbols, width), *marks_line(state.record, symbols), Text("")]
+    lines += [
+        *legend(symbols, width),
+        *marks_line(state.record, symbols),
+        *group_lines(state.record, symbols, width),
+        Text(""),
+    ]
     begun = {row.stage for row in state.record.rows}
     to_come = (StageState(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
     for row in (*state.record.rows, *to_come):
@@ -85,6 +92,12 @@ def marks_line(record: RunState, symbols: Symbols) -> list[Text]:
     return [Text(", ".join(marks), style="dim")] if marks else []
 
 
+def group_lines(record: RunState, symbols: Symbols, width: int) -> list[Text]:
+    """The groups of which the figure and its test weigh items differently."""
+    told = describe_groups(record)
+    return hanging("", clean(told, symbols), width) if told else []
+
+
 def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> list[Text]:
     """All that is known of one stage, fact by fact."""
     sign = symbols.plus_minus
@@ -102,6 +115,7 @@ def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> l
         *(("monitor", describe_intervention(event, row)) for event in row.interventions),
         *(("notice", describe_notice(event)) for event in row.notices),
         *(("answers", describe_unscored(event)) for event in row.unscored),
+        ("answers", describe_truncated(row)),
         ("took", _took(row)),
         ("weights", row.weights_sha256 or ""),
     ]

@@ -112,6 +112,11 @@ def _metric(benchmark: Benchmark, tasks: Sequence[LmTask]) -> tuple[str, str]:
     if chosen and chosen not in filters:
         raise ConfigError(f"benchmark {benchmark.tasks!r} has no filter {chosen!r}; it has: {', '.join(filters)}")
     for task in tasks:
+        if task.OUTPUT_TYPE == "loglikelihood_rolling":
+            raise ConfigError(
+                f"benchmark {benchmark.tasks!r}: the task {task.task_name!r} is `loglikelihood_rolling`, which has no "
+                "mean over items, but a perplexity of the whole text; take a task of another `output_type`"
+            )
         usable = [name for name in task.aggregation() if _is_mean(task, name)]
         if wanted not in usable:
             raise ConfigError(

@@ -7,18 +7,21 @@ from typing import Any, get_args
 import pytest
 
 from perdure.agent.notices import found
-from perdure.agent.run.events import Notice, Noticed
+from perdure.agent.run.events import Notice, Noticed, Scored
 from perdure.agent.run.lines import from_json, to_json
 from perdure.agent.run.report import run_object
-from perdure.agent.worlds.language.trl.rows import RewardMeter, length_counts
-from perdure.cli.views.describe import NOTICES, describe_notice
+from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.trl.rows import RewardMeter, end_tokens, length_counts
+from perdure.cli.views.describe import NOTICES, describe_notice, describe_truncated
 from perdure.cli.views.live import final
 from perdure.cli.views.log_lines import describe_event
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.symbols import ASCII
+from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Item, Task
+from perdure.eval.task_score import score_task
 from tests.agent.worlds.language.runs import Killed, Run, small
-from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_tokenizer, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_policy_parts, tiny_tokenizer, toy_task
 from tests.cli.drawn import plain, seen
 from tests.cli.journals import whole_run
 
@@ -104,3 +107,29 @@ def test_every_notice_is_said_in_words() -> None:
     assert f"  notice    {words}" in plain(run_report(state, {}, ASCII, 120))
     assert f"notice  2 sort: {words}" in plain(final(state, {}, ASCII, 120))
     assert run_object(state.record)["rows"][2]["notices"] == [{"notice": "cut_off", "count": 3, "of": 40}]
+
+
+def test_answers_that_are_cut_off_are_said_with_their_score() -> None:
+    answered = [
+        Scored(stage=1, kind="task", file="a", name=name, value=0.0, stderr=None, n=4, truncated=count, by_member=group)
+        for name, count, group in (("even", 2, False), ("spell", 1, True))
+    ]
+    assert [to_json(one).get("truncated") for one in answered] == [2, 1]
+    state = seen([*whole_run(), *map(to_json, answered)])
+    row = state.record.row(1)
+    words = "cut off at evaluation.max_completion_length: 2 of 4 answers to 'even'"
+    assert row is not None and describe_truncated(row) == words
+    report = plain(run_report(state, {}, ASCII, 200))
+    assert words in report
+    assert "'spell': the mean of the means of its tasks; the paired test is over all their items alike" in report
+    assert f"{answered[0].truncated} of 4 answers were cut off" in describe_event(state, answered[0])
+    assert run_object(state.record)["rows"][1]["truncated"] == {"even": {"count": 2, "of": 4}}
+
+
+def test_an_answer_is_cut_off_where_it_ends_at_the_limit_without_an_end() -> None:
+    policy, task = LanguagePolicy(*tiny_policy_parts()), toy_task(8)
+    score, items = score_task(task, policy, Evaluation(max_completion_length=1), "task")
+    prompts, ends = [policy.encode(item.prompt) for item in task.heldout], end_tokens(policy.model, policy.tokenizer)
+    rows = policy.sample(prompts, max_completion_length=1, batch_size=8, temperature=0.0, seed=0)
+    assert [item.details.get("truncated", False) for item in items] == [row[0] not in ends for row in rows]
+    assert score.truncated == sum(row[0] not in ends for row in rows) > 0

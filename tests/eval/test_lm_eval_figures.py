@@ -55,6 +55,23 @@ def test_output_types_filters_shots_and_chat_are_what_lm_eval_prints(tmp_path: P
     _equal_to_simple_evaluate(tmp_path, "free", "exact_match,first", metric="exact_match,first", **settings)
 
 
+@pytest.mark.parametrize("shots", [0, 2])
+def test_a_target_that_is_weighed_is_what_lm_eval_prints(tmp_path: Path, shots: int) -> None:
+    rows = [{"question": f"say {word}", "answer": word[0]} for word in ("ant", "bee", "cat", "dog", "eel", "fox")]
+    metrics = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]
+    asked = {"output_type": "loglikelihood", "doc_to_choice": None, "doc_to_target": "{{answer}}"}
+    write_task(tmp_path, "target", rows, fewshot_split="test", metric_list=metrics, **asked)
+    _equal_to_simple_evaluate(tmp_path, "target", "acc,none", num_fewshot=shots)
+
+
+def test_a_task_without_a_mean_over_items_is_refused(tmp_path: Path) -> None:
+    metrics = [{"metric": "word_perplexity"}]
+    asked = {"output_type": "loglikelihood_rolling", "doc_to_choice": None, "doc_to_target": "{{question}}"}
+    write_task(tmp_path, "rolling", metric_list=metrics, **asked)
+    with pytest.raises(ConfigError, match="'rolling' is `loglikelihood_rolling`, which has no mean over items"):
+        prepare_benchmarks([Benchmark(tasks="rolling", include_path=str(tmp_path))], tmp_path)
+
+
 def _equal_to_simple_evaluate(folder: Path, task: str, key: str, **settings: Any) -> Score:
     """The score, which is that of `simple_evaluate` on the same model."""
     from lm_eval import simple_evaluate

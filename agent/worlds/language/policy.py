@@ -21,6 +21,7 @@ class LanguagePolicy:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.truncated: list[bool] = []
         self.base: Any = None
         """The base beside it (`base_loss.Base`), once its texts are sampled."""
         self.load_base: Callable[[], Any] | None = None
@@ -52,6 +53,8 @@ class LanguagePolicy:
             temperature=temperature,
             seed=seed,
         )
+        ends = self._generation_config(max_completion_length, temperature).eos_token_id
+        self.truncated = [len(row) >= max_completion_length and row[-1] not in ends for row in rows]
         texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
 

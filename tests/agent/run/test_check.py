@@ -179,3 +179,15 @@ def test_what_is_of_the_wrong_kind_is_named(run: Path, name: str) -> None:
 def test_a_run_goes_back_only_to_a_stage_that_it_has(run: Path, number: int) -> None:
     with pytest.raises(RunError, match=f"--redo-from {number}: .* has the stages 1 to 2"):
         resume(run, Onlooker(), redo_from=number)
+
+
+def test_settings_that_came_after_a_run_began_are_no_difference(run: Path) -> None:
+    description = json.loads((run / "run.json").read_text())
+    assert description["curriculum"]["evaluation"].pop("batch_size") == 64
+    first, *rest = (run / "journal.jsonl").read_text().splitlines(keepends=True)
+    begun = {key: value for key, value in json.loads(first).items() if key != "crc32"}
+    older = [json.dumps(begun | {"curriculum": description["curriculum"]}) + "\n"]
+    older += [json.dumps({k: v for k, v in json.loads(line).items() if k != "crc32"}) + "\n" for line in rest]
+    (run / "run.json").write_text(json.dumps(description))
+    (run / "journal.jsonl").write_text("".join(older))
+    resume(run, Onlooker())

@@ -86,7 +86,11 @@ def test_a_demonstrated_turn_becomes_the_text_that_the_template_writes() -> None
         (WITH_TOOLS, {**USER, "timestamp": 3}, "leaves out 'timestamp' of a message"),
         (WITH_TOOLS, {"role": "system", "content": "x"}, "leaves out turns of role 'system'"),
         (WITH_TOOLS, {"role": "assistant", "content": "b", "tool_calls": [3]}, "fails on the prompt"),
-        ("{{ raise_exception('no \x1b[31m tools') }}", {**USER, "name": "x"}, r"fails on the prompt .*: no \\x1b\[31m tools"),
+        (
+            "{{ raise_exception('no \x1b[31m tools') }}",
+            {**USER, "name": "x"},
+            r"fails on the prompt .*: no \\x1b\[31m tools",
+        ),
     ],
 )
 def test_what_the_template_leaves_out_is_refused(template: str | None, message: Any, refused: str) -> None:
