@@ -19,6 +19,7 @@ from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Benchmark, Evaluation
 from perdure.curriculum.task import question
+from perdure.curriculum.worlds.cells import digest
 from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary, silence
 from perdure.eval.scorefile import ItemResult, Score, make_score
 from perdure.eval.task_score import CausalPolicy
@@ -146,12 +147,14 @@ def _try_first_item(task: LmTask, benchmark: Benchmark) -> None:
 
 
 def _examined(benchmark: Benchmark, tasks: Sequence[LmTask]) -> frozenset[str]:
-    """The questions of the documents: as the task asks them, and each of their texts, since a task adds words."""
+    """The keys of the documents: the questions as the task asks them, each of their texts, since a task adds words,
+    and their rows, since a stage may add others.
+    """
     found: set[str] = set()
     with silence():
         for task in tasks:
             for document in islice(task.eval_docs, benchmark.limit):
-                found |= {question(text) for text in document.values() if isinstance(text, str)}
+                found |= {question(text) for text in document.values() if isinstance(text, str)} | {digest(document)}
                 try:
                     asked = task.doc_to_text(document)
                 except Exception as error:

@@ -128,6 +128,18 @@ def test_what_a_benchmark_asks_is_not_trained_on(tmp_path: Path) -> None:
         )
 
 
+def test_a_row_that_a_benchmark_asks_in_other_words_is_not_trained_on(tmp_path: Path) -> None:
+    from tests.eval.lm_task_files import write_generation
+
+    rows = [{"question": f"word {n}?", "answer": "1"} for n in range(30)]
+    folder = write_generation(tmp_path / "lm", "say", rows[:20], doc_to_text="Q: {{question}} A:")
+    gaps = [row | {"note": None} for row in rows]
+    asked = dataset(write_rows(tmp_path / "rows.jsonl", gaps), train=6, heldout=2, template="Please say {question}")
+    (task,) = built(curriculum(asked, benchmarks=[{"tasks": "say", "include_path": str(folder)}]))
+    trained_on = {int(item.columns["question"].strip("word ?")) for item in task.train}
+    assert len(trained_on) == 6 and min(trained_on) >= 20
+
+
 def small(*, seed: int, train: int, heldout: int) -> Task:
     """Draws from 60 questions."""
     from random import Random

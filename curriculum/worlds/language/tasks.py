@@ -126,7 +126,9 @@ class Dataset(TextSource):
     """Anything that `datasets.load_dataset` reads, or one file."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.dataset:load"
-    ABOUT_READING: ClassVar[frozenset[str]] = frozenset({"chat", "columns", "template", "heldout_split"})
+    ABOUT_READING: ClassVar[frozenset[str]] = frozenset(
+        {"chat", "columns", "template", "heldout_split", "answer_is", "first_index", "ignore_keys"}
+    )
 
     type: Literal["dataset"]
     path: Annotated[

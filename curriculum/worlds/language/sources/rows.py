@@ -1,18 +1,16 @@
 """Turns rows of a dataset into items: columns by dotted path, templates, chat messages, lettered options."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.budget.json_lines import plain
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Message, Messages
+from perdure.curriculum.worlds.cells import cell_text, digest, is_gap
 from perdure.curriculum.worlds.language.rewards.answers import LETTERS
-from perdure.curriculum.worlds.language.sources.cells import cell_text, is_gap
 from perdure.curriculum.worlds.language.sources.chat import (
     Conversation,
     check_length,
@@ -228,15 +226,6 @@ class RowReader:
             return "" if is_gap(value) else cell_text(value, f"{place}, column {path!r}")
 
         return _FIELD.sub(filled, template)
-
-
-def digest(row: DatasetRow) -> str:
-    """The hash of a row's cells as text, equal for equal rows whatever file they stand in."""
-    cells = {
-        name: "" if is_gap(value) else str(value) if isinstance(value, bytes) else cell_text(value, name)
-        for name, value in row.items()
-    }
-    return sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
 
 
 def _step(value: Any, part: str) -> tuple[Any, list[str] | None]:
