@@ -72,7 +72,8 @@ TEXTS = (
     "null",
 )
 TEXTS += ('"' * 10_000, "\\" * 10_000, "[[], {}, [[]], null]", '[["a", 1], {"b": [NaN]}]', "move(1, 2) " * 5_000)
-ANSWERS = (*NUMBERS, *NESTED, *PATTERNS, *CODE, *ALGEBRA, *TEXTS)
+KINDS = (NUMBERS, NESTED, PATTERNS, CODE, ALGEBRA, TEXTS)
+ANSWERS = tuple(answer for kind in KINDS for answer in kind)
 
 NAMED: dict[str, dict[str, Any]] = {
     "exact_match": {"type": "exact_match", "ignore_case": True},
@@ -90,11 +91,20 @@ FORBIDDEN += ("os.rename", "os.mkdir", "os.rmdir", "shutil.rmtree", "builtins.in
 
 
 def run(limit: int | None = None) -> Totals:
-    """Try every answer on every reward, or `limit` of these cases, spread over all."""
+    """Try the cases, or `limit` of them, spread over all."""
     os.environ["PYTHONHASHSEED"] = "0"  # some generators ask for it
-    cases = [(name, answer) for name in subjects() for answer in ANSWERS]
-    chosen = cases if limit is None else cases[:: max(1, len(cases) // limit)][:limit]
+    found = cases()
+    chosen = found if limit is None else found[:: max(1, len(found) // limit)][:limit]
     return count(_outcome(name, answer) for name, answer in chosen)
+
+
+def cases() -> list[tuple[str, str]]:
+    """Every reward by name with every answer; every verifier with one answer of each kind, in turn."""
+    return [
+        (name, answer)
+        for number, name in enumerate(subjects())
+        for answer in ([kind[number % len(kind)] for kind in KINDS] if name.startswith("reasoning_gym ") else ANSWERS)
+    ]
 
 
 def subjects() -> list[str]:

@@ -1,6 +1,9 @@
 """Chat messages and the model's chat template: every part of a message is written, or refused by its name."""
 
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -10,6 +13,8 @@ from perdure.budget.errors import ModelError
 from perdure.curriculum.messages import one_line, show_value
 from perdure.curriculum.task import Item, Messages, Task
 
+SECONDS = 10.0
+"""Seconds of a processor within which a chat template writes a conversation."""
 LOOKED_AT = 20
 """Items that are rendered with and without a key, to see whether the template writes it."""
 REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -19,12 +24,50 @@ PLAIN_ROLES = ("user", "assistant")
 
 
 def render(tokenizer: Any, messages: Messages, **more: Any) -> Any:
-    """`apply_chat_template`, which is given the `tools` that the first message holds."""
+    """`apply_chat_template`, which is given the `tools` that the first message holds.
+
+    Raises:
+        ModelError: as `limited`.
+    """
     tools = messages[0].get("tools")
     if tools is not None:
         messages = [{key: value for key, value in messages[0].items() if key != "tools"}, *messages[1:]]
         more["tools"] = tools
-    return tokenizer.apply_chat_template(messages, **more)
+    with limited(SECONDS):
+        return tokenizer.apply_chat_template(messages, **more)
+
+
+class _LateError(BaseException):
+    """No `Exception`: jinja catches those in constant parts of a template, and goes on."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Ends a template that takes longer, in seconds of a processor; only in the main thread, which alone hears signals.
+
+    Raises:
+        ModelError: it took longer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(_number: int, _frame: object) -> None:
+        raise _LateError
+
+    before = signal.signal(signal.SIGPROF, heard)
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
+    except _LateError:
+        raise ModelError(
+            f"the model's chat template has not written a conversation after {seconds:g} s of a processor; give the "
+            "tokenizer a chat template that ends (chat_template.jinja)"
+        ) from None
 
 
 def rendered(tokenizer: Any, messages: Messages, *, add_generation_prompt: bool = False) -> str:
@@ -35,6 +78,8 @@ def rendered(tokenizer: Any, messages: Messages, *, add_generation_prompt: bool 
     """
     try:
         text = render(tokenizer, messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+    except ModelError:
+        raise
     except Exception as error:  # a template raises what it likes
         raise ModelError(
             f"the chat template of the model's tokenizer fails on the prompt {shown(messages)}: "

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.worlds.language.conversations import fitted, has_more, render
+from perdure.agent.worlds.language.conversations import fitted, has_more, limited, render
 from perdure.agent.worlds.language.methods.rl import RlTrainer
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.rows import encode_demonstration, prompt_rows
@@ -105,3 +105,16 @@ def test_what_a_template_leaves_out_of_earlier_turns_on_purpose_is_no_fault() ->
     plain = replace(toy_task(3), reward=share_of_vowels)
     assert fitted(tiny_tokenizer(), plain, ["<|end|>"]) == plain
     assert render(tiny_tokenizer(), [USER], tokenize=False) == "<s><|user|>a"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{% set x = 3 ** (10 ** 8) %}",  # computed while the template is compiled, where jinja catches errors
+    ],
+)
+def test_a_template_that_does_not_end_is_ended(template: str) -> None:
+    with pytest.raises(ModelError, match=r"has not written a conversation after 0\.1 s"), limited(0.1):
+        tokenizer_of(template).apply_chat_template([USER], tokenize=False)
+    assert render(tokenizer_of(), [USER], tokenize=False) == "<s><|user|>a"
