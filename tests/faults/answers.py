@@ -7,11 +7,13 @@ is scored afterwards as it was before.
 
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import CodeType, FrameType
 from typing import Any
 
 from perdure.curriculum.task import Item, Reward
@@ -88,6 +90,7 @@ COMPOSITE = {"datasets": [{"name": name, "weight": 1, "config": {}} for name in 
 
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "os.remove")
 FORBIDDEN += ("os.rename", "os.mkdir", "os.rmdir", "shutil.rmtree", "builtins.input", "pty.spawn")
+SUMS = {"Integer", "Float", "Rational", "Add", "Mul", "Pow"}
 
 
 def run(limit: int | None = None) -> Totals:
@@ -99,12 +102,12 @@ def run(limit: int | None = None) -> Totals:
 
 
 def cases() -> list[tuple[str, str]]:
-    """Every reward by name with every answer; every verifier with one answer of each kind, in turn."""
-    return [
-        (name, answer)
-        for number, name in enumerate(subjects())
-        for answer in ([kind[number % len(kind)] for kind in KINDS] if name.startswith("reasoning_gym ") else ANSWERS)
-    ]
+    """Each reward by name with every answer, for one gold; all other subjects with one answer of each kind, in turn."""
+    found = list[tuple[str, str]]()
+    for number, name in enumerate(subjects()):
+        whole = name.removesuffix(f": {GOLDS[0]}") in NAMED
+        found += [(name, one) for one in (ANSWERS if whole else [kind[number % len(kind)] for kind in KINDS])]
+    return found
 
 
 def subjects() -> list[str]:
@@ -190,14 +193,30 @@ def _hook() -> None:
 def _look(event: str, arguments: tuple[Any, ...]) -> None:
     """Notes what an answer must not do: start, write, ask; or run as code, unless it is a literal or arithmetic.
 
-    Some verifiers run the item's own problem, which has none of the answer's names and figures.
+    Some verifiers run the item's own problem, which has none of the answer's names and figures; libraries run code of
+    their own while they are imported; and math-verify has sums in an answer computed.
     """
     if not _scored:
         return
     writes = event == "open" and isinstance(arguments[1], str) and bool(set(arguments[1]) & set("wax+"))
     runs = event == "exec" and arguments[0].co_filename == "<string>" and _is_of(arguments[0], _scored[0])
-    if event in FORBIDDEN or writes or (runs and not (is_literal(_scored[0]) or is_arithmetic(_scored[0]))):
+    harmless = runs and (is_literal(_scored[0]) or is_arithmetic(_scored[0]) or is_sum(arguments[0]) or _is_importing())
+    if event in FORBIDDEN or writes or (runs and not harmless):
         _carried_out.append(event)
+
+
+def is_sum(code: CodeType) -> bool:
+    """True for code of numbers alone, such as sympy has for `1 + 1.5`: `Add(Integer(1), Float('1.5'))`."""
+    written = [value for value in code.co_consts if isinstance(value, str)]
+    plain = all(isinstance(value, int | float | str | tuple | None) for value in code.co_consts)
+    return plain and set(code.co_names) <= SUMS and all(re.fullmatch(r"[\d.]+", value) for value in written)
+
+
+def _is_importing() -> bool:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _is_of(code: Any, answer: str) -> bool:
