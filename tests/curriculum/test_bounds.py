@@ -69,7 +69,8 @@ stages: [{name: a, task: {type: reasoning_gym, dataset: chain_sum, config: {x: 1
         ("stages", "train: {trl: {dataloader_num_workers: 1000}}\nstages", "must be from -1000000000 to 64; got 1000"),
         ("stages", "train: {trl: {adam_beta1: .inf}}\nstages", "train.trl.adam_beta1: must be"),
         ("stages", "train: {trl: {adam_beta1: 7}}\nstages", "train.trl.adam_beta1: must be from 0 to 0.9999999; got 7"),
-        ("x: 1", "max_digits: 1000000000", "`config.max_digits` must be at most 100000"),
+        ("x: 1", "max_digits: 1000000000", "`config.max_digits` must be at most 10000: making so large"),
+        ("x: 1", "datasets: [{name: maze, config: {max_dist: 20000}}]", "`config.datasets.config.max_dist` must be"),
         ("stages", "seed: " + "7" * 200 + "\nstages", "seed: must be less than 4294967296; got 777"),
     ],
 )

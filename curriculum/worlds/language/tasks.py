@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -84,14 +85,22 @@ class TextSource(Source):
         return self.model_dump_json(exclude={"train", "heldout", "demonstrations", "reward", *self.ABOUT_READING})
 
 
-MAX_SIZE, MAX_VALUE = 10**5, 10**15
-"""Of a reasoning-gym item: its terms, digits, words, …; and the numbers in it, which have `value` in their names."""
+MAX_SIZE, MAX_VALUE = 10**4, 10**15
+"""The terms, digits, words, rows, … of a reasoning-gym item: their square still fits in memory. And its numbers."""
+
+NUMBERS = frozenset({"count_bits", "number_format", "path_star", "time_intervals"})
+"""Datasets whose settings are numbers in the items, not sizes; in the others these have `value` in their names."""
 
 
-def _is_large(name: str, value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    limit = MAX_VALUE if "value" in name else MAX_SIZE
-    return any(isinstance(one, int | float) and limit < abs(one) < 2**63 for one in values)
+def _large(config: dict[str, Any], dataset: str, path: str = "config") -> Iterator[tuple[str, int]]:
+    """The places of numbers that are too large, and the largest allowed; also in the parts of a `composite`."""
+    for name, value in config.items():
+        limit = MAX_VALUE if "value" in name or dataset in NUMBERS else MAX_SIZE
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                yield from _large(one, str(one.get("name", dataset)), f"{path}.{name}")
+            elif isinstance(one, int | float) and limit < abs(one) < 2**63:
+                yield f"{path}.{name}", limit
 
 
 class ReasoningGym(TextSource):
@@ -116,9 +125,8 @@ class ReasoningGym(TextSource):
         reserved = sorted({"seed", "size"} & set(self.config))
         if reserved:
             raise ValueError(f"`config.{reserved[0]}` is set by perdure; use `seed`, `train` and `heldout`")
-        large = sorted(name for name, value in self.config.items() if _is_large(name, value))
-        if large:
-            raise ValueError(f"`config.{large[0]}` must be at most 100000: making so large an item would never end")
+        for path, limit in _large(self.config, self.dataset):
+            raise ValueError(f"`{path}` must be at most {limit}: making so large an item would never end")
         return self
 
 

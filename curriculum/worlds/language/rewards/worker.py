@@ -20,13 +20,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from hashlib import sha256
 from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from perdure.budget.errors import PerdureError
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.task import Item, Reward
+from perdure.curriculum.worlds.language.limits import memory_limit
 from perdure.curriculum.worlds.language.rewards.trl import from_trl, reward_title
 
 MEMORY = 2 * 1024**3
@@ -131,26 +131,18 @@ def _made(rewards: dict[str, Reward], recipe: str) -> str | None:
 
 def _scores(reward: Reward, limit: float, answers: Sequence[Any]) -> Iterator[float | str | None]:
     """Every answer's score as soon as it is known. One that takes too long ends the process: SIGPROF is not caught."""
-    _limit_memory()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    for item, text in answers:
-        _seed(item["prompt"], text)
-        signal.setitimer(signal.ITIMER_PROF, limit)
-        try:
-            score = reward([Item(**item)], [text])[0]
-            yield None if score is None else float(score)
-        except (Exception, SystemExit):
-            yield FAILED
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def _limit_memory() -> None:
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        limit = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
+    with memory_limit(MEMORY):
+        for item, text in answers:
+            _seed(item["prompt"], text)
+            signal.setitimer(signal.ITIMER_PROF, limit)
+            try:
+                score = reward([Item(**item)], [text])[0]
+                yield None if score is None else float(score)
+            except (Exception, SystemExit):
+                yield FAILED
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _called(reward: Any, items: Sequence[Any], texts: Sequence[str], ids: Any, state: Any) -> dict[str, Any]:

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import process_time
 from typing import Any, ClassVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.messages import did_you_mean, shorten
 from perdure.curriculum.task import Item, Task, derived_seed
+from perdure.curriculum.worlds.language.limits import memory_limit, time_limit
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
 from perdure.curriculum.worlds.language.rewards.guarded import Recipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.sources.chat import check_length
 from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
 from perdure.curriculum.worlds.language.sources.verifier_guard import is_harmless
 from perdure.curriculum.worlds.language.tasks import ReasoningGym
@@ -26,6 +29,12 @@ HASH_SEED_DATASETS = frozenset(
     {"isomorphic_strings", "knight_swap", "polynomial_multiplication", "ransom_note", "word_ladder"}
 )
 """Datasets that iterate over sets of strings: their items change with Python's hash seed."""
+
+SECONDS_AN_ITEM, SECONDS_TO_BEGIN, SECONDS_ON_AVERAGE = 30.0, 30.0, 2.0
+"""Processor time to make one item, and all that are asked for: five times what the slowest dataset takes by default."""
+
+MEMORY = 4 * 1024**3
+"""Bytes that making items may take in addition."""
 
 
 def load(
@@ -52,8 +61,8 @@ def load(
     for part, count in (("heldout", config.heldout), ("train", config.train)):
         draws = 1000 + 20 * count
         generator = _generator(config, where, seed=derived_seed(seed, part), size=draws)
-        items = (_item(entry, config) for entry in _entries(generator, draws, where))
-        with _seeded_globals(generator.seed):
+        items = (_item(entry, config) for entry in _entries(generator, draws, count, where))
+        with _seeded_globals(generator.seed), memory_limit(MEMORY):
             apart = examined if part == "train" else frozenset()
             fresh = distinct(items, seen, left_out)
             parts[part] = trainable(fresh, count, parts["heldout"], apart, left_out, where)
@@ -137,11 +146,14 @@ def _generator(config: ReasoningGym, where: str, *, seed: int, size: int) -> Any
     _check_hash_seed([config.dataset, *(part.name for part in given.get("datasets", ()))], where)
     settings = _level(config, where) | given | {"seed": seed, "size": size}
     try:
-        made = config_class(**settings)
-        if hasattr(made, "validate"):
-            made.validate()
-        return dataset_class(made)
-    except (AssertionError, TypeError, ValueError, KeyError) as error:
+        with time_limit(SECONDS_AN_ITEM), memory_limit(MEMORY):
+            made = config_class(**settings)
+            if hasattr(made, "validate"):
+                made.validate()
+            return dataset_class(made)
+    except TimeoutError:
+        raise ConfigError(f"{where}: reasoning-gym takes too long to begin; lower the sizes in `config`") from None
+    except (AssertionError, TypeError, ValueError, KeyError, MemoryError) as error:
         raise ConfigError(f"{where}: reasoning-gym refuses `config`: {error or type(error).__name__}") from error
 
 
@@ -187,18 +199,29 @@ def _check_hash_seed(datasets: list[str], where: str) -> None:
         )
 
 
-def _entries(generator: Any, count: int, where: str) -> Iterator[dict[str, Any]]:
-    """Up to `count` entries; one that the generator fails to make, as some do, is skipped."""
-    made = 0
-    for index in range(count):
+def _entries(generator: Any, draws: int, wanted: int, where: str) -> Iterator[dict[str, Any]]:
+    """Up to `draws` entries; one that the generator fails to make, as some do, is skipped."""
+    made, left = 0, SECONDS_TO_BEGIN + SECONDS_ON_AVERAGE * wanted
+    for index in range(draws):
+        began = process_time()
         try:
-            entry = generator[index]
+            with time_limit(min(SECONDS_AN_ITEM, max(left, 1e-3))):
+                entry = generator[index]
+        except TimeoutError:
+            raise ConfigError(
+                f"{where}: making {wanted} items takes too long ({made} were made, and then one took "
+                f"{process_time() - began:.0f} s); lower the sizes in `config`, `level`, or the number of items"
+            ) from None
         except IndexError:  # a fixed collection came to its end
             return
         except Exception as error:
             if made == 0 and index >= 9:
-                raise ConfigError(f"{where} cannot make items with these settings: {error}") from error
+                why = shorten(str(error), 200) or type(error).__name__
+                raise ConfigError(f"{where} cannot make items with these settings: {why}") from error
             continue
+        finally:
+            left -= process_time() - began
+        check_length(str(entry["question"]), f"{where}, item {index}")
         made += 1
         yield entry
 

@@ -136,3 +136,15 @@ def test_items_keep_what_the_source_knows() -> None:
     item = gym("gcd").train[0]
     assert isinstance(item, Item)
     assert item.columns["entry"]["metadata"]["source_dataset"] == "gcd"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "config", "said"),
+    [
+        ("game_of_life", {"grid_size_x": 10_000}, "grid_size_x must be"),
+        ("chain_sum", {"min_terms": 10_000, "max_terms": 10_000, "min_digits": 30, "max_digits": 30}, "characters"),
+    ],
+)
+def test_gym_refuses_items_that_are_too_large(dataset: str, config: dict[str, Any], said: str) -> None:
+    with pytest.raises((ConfigError, DataError), match=said):
+        gym(dataset, config=config)
