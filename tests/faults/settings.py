@@ -1,16 +1,23 @@
-"""Absurd settings against `perdure run`: refused in one message or run to an end, without traceback, crash or hang."""
+"""Absurd settings against `perdure run`: refused in one message or run to an end, without traceback, crash or hang.
 
+A run that is legitimately long goes on: it has a folder, and a step or a journal line more every `STILL` seconds. After
+`SECONDS` it is interrupted, and must then end at once.
+"""
+
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.faults.totals import Totals, count
 
-SECONDS = 120
-"""A run of a refused or a small setting ends in at most that; one that is merely long is stopped and then has held."""
+SECONDS, STILL, PARTING = 120, 40, 20
+"""Until a long run is interrupted, without progress, and from the interrupt to the end."""
 
 VISION = """\
 model: {type: mlp, hidden_sizes: [8], pretrain: {images: 40, num_train_epochs: 1}}
@@ -99,18 +106,47 @@ def _tried(number: int, case: Case, folder: Path) -> str | None:
 
 def _judged(command: Sequence[str], folder: Path, output: Path, case: str) -> str | None:
     path = os.pathsep.join(entry for entry in (*sys.path, str(Path.cwd())) if entry)
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-            env=os.environ | {"PYTHONPATH": path},
+    with (folder / "said").open("w+") as said:
+        run = subprocess.Popen(
+            command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": path}
         )
+        stuck = _stuck(run, output)
+        said.seek(0)
+        text = said.read()
+    if stuck is not None:
+        return f"{case}: {stuck}: {text[-300:]}"
+    if run.returncode not in (0, 1, 130) or "Traceback" in text:
+        return f"{case}: exit {run.returncode}: {text[-300:]}"
+    return f"{case}: refused after the run folder was made" if run.returncode == 1 and output.exists() else None
+
+
+def _stuck(run: "subprocess.Popen[bytes]", output: Path) -> str | None:
+    """Waits for the end of a run, or interrupts one that goes on; the reason why it is stuck, if it is."""
+    began = moved = time.monotonic()
+    seen: object = None
+    while run.poll() is None and moved - began < SECONDS:
+        time.sleep(0.2)
+        now = _progress(output)
+        if now != seen:
+            seen, moved = now, time.monotonic()
+        if time.monotonic() - moved > (STILL if output.exists() else SECONDS):
+            run.kill()
+            run.wait()
+            return f"nothing moved for {time.monotonic() - moved:.0f} s"
+    run.send_signal(signal.SIGINT)
+    try:
+        run.wait(PARTING)
     except subprocess.TimeoutExpired:
-        return None if output.exists() else f"{case}: no end in {SECONDS} s, and nothing begun"
-    if done.returncode not in (0, 1) or "Traceback" in done.stderr:
-        return f"{case}: exit {done.returncode}: {done.stderr[-300:]}"
-    return f"{case}: refused after the run folder was made" if done.returncode and output.exists() else None
+        run.kill()
+        run.wait()
+        return f"did not end within {PARTING} s of an interrupt"
+    return None
+
+
+def _progress(output: Path) -> object:
+    """What changes while a run goes on: its journal, and the phase, steps and losses of the update."""
+    try:
+        now = json.loads((output / "progress.json").read_text())
+        return (output / "journal.jsonl").stat().st_size, now | {"time": None}
+    except OSError:
+        return output.exists()
