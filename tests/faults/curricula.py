@@ -89,17 +89,22 @@ def run(limit: int | None = None) -> Totals:
 
 
 def mutants(random: Random) -> Iterator[bytes]:
-    """Mutated files, without end: in every second one a value or a key, in the others characters."""
+    """Mutated files, without end: each of `VALUES` once, then by turns a value or a key, and characters."""
     texts = [sample_curriculum(), *(file.read_text() for file in shipped().values())]
     parsed = [YAML(typ="safe", pure=True).load(text) for text in texts]
     yield BOMB.encode()
+    for raw in VALUES:
+        data = deepcopy(random.choice(parsed))
+        around, key = random.choice(list(_places(data)))
+        around[key] = RAW
+        yield _written(data, raw)
     while True:
         raw = random.choice(VALUES)
-        yield _in_data(deepcopy(random.choice(parsed)), raw, random).encode("utf-8", "surrogatepass")
+        yield _in_data(deepcopy(random.choice(parsed)), raw, random)
         yield _in_text(random.choice(texts).encode(), random)
 
 
-def _in_data(data: Any, raw: str, random: Random) -> str:
+def _in_data(data: Any, raw: str, random: Random) -> bytes:
     around, key = random.choice(list(_places(data)))
     if isinstance(around, dict) and random.random() < 0.2:
         new = random.choice(KEYS)
@@ -108,7 +113,11 @@ def _in_data(data: Any, raw: str, random: Random) -> str:
         del around[key]
     else:
         around[key] = RAW
-    return json.dumps(data).replace(f'"{RAW}"', raw)
+    return _written(data, raw)
+
+
+def _written(data: Any, raw: str) -> bytes:
+    return json.dumps(data).replace(f'"{RAW}"', raw).encode("utf-8", "surrogatepass")
 
 
 def _places(data: Any) -> Iterator[tuple[Any, Any]]:
