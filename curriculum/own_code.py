@@ -141,6 +141,7 @@ def _file(module: str, kind: CodeKind, search: Sequence[str], shown: str, folder
         raise ConfigError(
             f"{shown}: there is no module {shorten(module)!r}; it must be installed or lie in "
             f"{' or '.join(dict.fromkeys(str(folder) for folder in folders))}"
+            + ("" if len(folders) > 1 else "; start perdure in the folder where it lies")
         )
     if found.suffix not in SOURCE_SUFFIXES:
         raise ConfigError(f"{shown}: {found} is not Python source; a file may name only modules of your own")

@@ -119,7 +119,8 @@ def fold(state: RunState, event: Event) -> RunState:
         case BaseSaved():
             changed = {"base_files": event.files}
         case Redone():
-            changed = {"rows": tuple(row for row in state.rows if row.stage < event.stage)}
+            kept = tuple(row for row in state.rows if row.stage < event.stage)
+            changed = {"status": "interrupted", "rows": kept}
         case Priced():
             changed = {"prices": _placed(state.prices, event)}
         case StageEvent():

@@ -81,7 +81,7 @@ def test_own_definitions_are_found_where_they_are_defined(folder: Path, path: st
         ("trl.rewards:think_format_reward", None),
         ("perdure.agent.run.folder:create", "'perdure.agent.run.folder' is of perdure"),
         ("house.rewards:f", "there is no module"),
-        ("nowhere:f", "there is no module 'nowhere'; it must be installed or lie in"),
+        ("nowhere:f", "'nowhere'; it must be installed or lie in .*; start perdure in the folder where it lies"),
         ("mine.deeper:f", "there is no module 'mine.deeper'"),
         ("__main__:f", "there is no module '__main__'"),
         (".:f", "there is no module"),

@@ -175,6 +175,18 @@ def test_what_is_of_the_wrong_kind_is_named(run: Path, name: str) -> None:
         check_kinds(RunFolder(run))
 
 
+def test_a_finished_run_that_went_back_and_then_could_not_go_on_is_finished_no_longer(place: Path, run: Path) -> None:
+    whole = finished(run)
+    model = run / STAGE_1 / "policy/model.safetensors"
+    kept = model.read_bytes()
+    flip(model)
+    with pytest.raises(RunError, match="SHA-256 differs"):
+        resume(run, Onlooker(), redo_from=2)
+    assert record_of(run).status == "interrupted"
+    model.write_bytes(kept)
+    assert finished(run) == whole == outcome(record_of(place / "whole" / "run"))
+
+
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_run_goes_back_only_to_a_stage_that_it_has(run: Path, number: int) -> None:
     with pytest.raises(RunError, match=f"--redo-from {number}: .* has the stages 1 to 2"):
