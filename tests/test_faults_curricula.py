@@ -5,4 +5,4 @@ from tests.faults.totals import Totals
 
 
 def test_mutated_curricula_are_refused_with_a_place_or_good() -> None:
-    assert curricula.run(limit=40) == Totals(40)
+    assert curricula.run(limit=16) == Totals(16)

@@ -86,7 +86,7 @@ def test_repeatable_stoppable_resumable_and_without_a_trace(
     fresh = whole.digest
     assert updated_without_trace(whole, name, small(name, max_steps=3)) == Outcome(3, "completed")
     assert whole.digest == whole.digests[-1] != fresh
-    files = ("state.json", "state.safetensors", "trainer_state.json", "weights.safetensors")
+    files = ("sha256.json", "state.json", "state.safetensors", "trainer_state.json", "weights.safetensors")
     assert whole.files == [f"checkpoints/step-000003/{file}" for file in files]
 
     stopped = start("stopped", 1)
