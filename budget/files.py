@@ -155,7 +155,7 @@ def sha256_of(path: Path) -> str:
 
 
 def first_damaged(folder: Path, expected: Mapping[str, str]) -> str | None:
-    """What is wrong with the first file in `folder` that has not its expected SHA-256; `None`: nothing."""
+    """The fault of the first file in `folder` that has not its expected SHA-256; `None`: there is none."""
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""What a run folder must be for the run to go on: looked at before anything heavy is loaded."""
+"""Checks of a run folder that is to go on, before anything heavy is loaded."""
 
 import shutil
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def _check_stage(folder: RunFolder, number: int, name: str, row: StageState) -> 
 
 
 def _fault(path: Path, saved: SavedStage, row: StageState) -> str | None:
-    """What is wrong with a committed stage, by the journal and by its own hashes."""
+    """The fault of a committed stage, by the journal and by its own hashes; `None`: there is none."""
     for what in ("name", "method", "steps", "penalty_weight", "weights_sha256"):
         said, known = getattr(saved, what), getattr(row, what)
         if said != known and None not in (said, known):

@@ -47,7 +47,7 @@ def with_code_dir(document: Document, curriculum: Curriculum) -> Curriculum:
 
 
 def code_faults(document: Document, curriculum: Curriculum) -> list[Fault]:
-    """What is not there, or is not the user's own. Nothing is imported."""
+    """Names of code that is not there, or is not the user's own. Nothing is imported."""
     folders = folders_of(curriculum.code_dir)
 
     def look(named: str, kind: CodeKind) -> Any:
@@ -57,7 +57,7 @@ def code_faults(document: Document, curriculum: Curriculum) -> list[Fault]:
 
 
 def import_faults(document: Document, curriculum: Curriculum) -> list[Fault]:
-    """What cannot be imported, or has another signature than its kind. Executes the modules."""
+    """Names of code that cannot be imported, or has another signature than its kind. Executes the modules."""
     search_code_in(curriculum.code_dir)
     return _faults(document, curriculum, load_function)
 

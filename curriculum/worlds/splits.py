@@ -14,7 +14,7 @@ READ_OF_JSON = ("field", "features", "chunksize", "block_size", "use_threads", "
 
 
 def reader_of(config: Any, where: str) -> ReadFile | None:
-    """What reads a file of a builder of `datasets` with this configuration; `None` if it is neither JSON nor CSV.
+    """The reader of the files of a builder of `datasets` with this configuration; `None`: neither JSON nor CSV.
 
     Raises:
         DataError: the dataset's card sets something that is not read here.

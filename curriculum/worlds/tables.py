@@ -28,7 +28,7 @@ class Rows(Protocol):
     def __getitem__(self, number: Any, /) -> Cells: ...
 
     def place(self, number: int) -> str:
-        """Where a row stands, for messages."""
+        """The place of a row, for messages."""
         ...
 
 

@@ -55,7 +55,7 @@ def _unresolved(path: Path, seen: set[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _code_in(value: Any) -> Iterator[str]:
-    """What a value of a task file has executed, in words."""
+    """The code that a value of a task file has executed, in words."""
     if isinstance(value, Function):
         yield f"!function {value.name}"
     elif callable(value):

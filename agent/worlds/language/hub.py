@@ -1,4 +1,4 @@
-"""Where a model's files are: inside this package, in a folder, or on the hub."""
+"""The place of a model's files: inside this package, in a folder, or on the hub."""
 
 from functools import cache
 from importlib.resources import files

@@ -40,7 +40,7 @@ class Recipe:
 
 
 class Guarded:
-    """What both kinds of rewards in another process share: names, and the count of answers that got no verdict."""
+    """The base of both kinds of rewards in another process: names, and the count of answers that got no verdict."""
 
     def __init__(self, recipe: Recipe, limit: float, process: RewardProcess) -> None:
         self.name, self.scorer_name = recipe.name, recipe.scorer_name

@@ -48,7 +48,7 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """What `encode` was given."""
+    """The inverse of `encode`."""
     return marshal.loads(data[1:]) if data[:1] == b"m" else pickle.loads(data[1:])
 
 
@@ -94,7 +94,7 @@ def _replies(rewards: dict[str, Reward], verb: str, recipe: str, *rest: Any) -> 
 
 
 def find(path: str) -> Any:
-    """What a `module:name` names, which the run found and checked before."""
+    """The object that a `module:name` names, which the run found and checked before."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 

@@ -197,7 +197,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def kind(value: Any) -> str:
-    """What a cell holds, in words."""
+    """The kind of a cell's value, in words."""
     kinds = {dict: "a map", list: "a list", int: "a number", float: "a number", bool: "true or false", str: "text"}
     if value is None or value == []:
         return "nothing" if value is None else "an empty list"
