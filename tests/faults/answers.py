@@ -90,7 +90,7 @@ COMPOSITE = {"datasets": [{"name": name, "weight": 1, "config": {}} for name in 
 
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "os.remove")
 FORBIDDEN += ("os.rename", "os.mkdir", "os.rmdir", "shutil.rmtree", "builtins.input", "pty.spawn")
-SUMS = {"Integer", "Float", "Rational", "Add", "Mul", "Pow"}
+SUMS = {"sympy", "Integer", "Float", "Rational", "Add", "Mul", "Pow"}
 
 
 def run(limit: int | None = None) -> Totals:
@@ -98,7 +98,7 @@ def run(limit: int | None = None) -> Totals:
     os.environ["PYTHONHASHSEED"] = "0"  # some generators ask for it
     found = cases()
     chosen = found if limit is None else found[:: max(1, len(found) // limit)][:limit]
-    return count(_outcome(name, answer) for name, answer in chosen)
+    return count(outcome(name, answer) for name, answer in chosen)
 
 
 def cases() -> list[tuple[str, str]]:
@@ -117,7 +117,7 @@ def subjects() -> list[str]:
     return [*(f"{name}: {gold}" for name in NAMED for gold in GOLDS), *(f"reasoning_gym {name}" for name in DATASETS)]
 
 
-def _outcome(name: str, answer: str) -> str | None:
+def outcome(name: str, answer: str) -> str | None:
     shown = f"{name}, {answer[:40]!r} ({len(answer)} characters)"
     began = time.monotonic()
     try:
@@ -206,7 +206,7 @@ def _look(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def is_sum(code: CodeType) -> bool:
-    """True for code of numbers alone, such as sympy has for `1 + 1.5`: `Add(Integer(1), Float('1.5'))`."""
+    """True for code of numbers alone, as sympy runs for `1 + 1.5`: its own import, `Add(Integer(1), Float('1.5'))`."""
     written = [value for value in code.co_consts if isinstance(value, str)]
     plain = all(isinstance(value, int | float | str | tuple | None) for value in code.co_consts)
     return plain and set(code.co_names) <= SUMS and all(re.fullmatch(r"[\d.]+", value) for value in written)

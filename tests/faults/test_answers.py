@@ -1,6 +1,8 @@
 """A sample of the hostile answers; all are tried by `python -m tests.faults answers`."""
 
-from tests.faults.answers import is_sum, run
+import os
+
+from tests.faults.answers import is_sum, outcome, run
 
 
 def test_a_sample_of_hostile_answers_holds() -> None:
@@ -20,3 +22,21 @@ def test_sums_are_told_from_other_code() -> None:
     )
     assert all(is_sum(compile(text, "<string>", "eval")) for text in sums)
     assert not any(is_sum(compile(text, "<string>", "eval")) for text in other)
+
+
+def test_code_hidden_in_mathematics_is_not_run() -> None:
+    os.environ["PYTHONHASHSEED"] = "0"
+    code = ("__import__('os').system('true')", "open('/dev/null', 'w')", "x.__class__", "print(7)")
+    forms = (
+        "\\boxed{\\text{CODE}}",
+        "$\\operatorname{CODE}(x)$",
+        "$x_{CODE}$",
+        "$\\{\\text{CODE}, 1\\}$",
+        "$\\operatorname{eigenvals}(\\begin{pmatrix}\\text{CODE}&1\\\\0&3\\end{pmatrix})$",
+        "$\\gcd(\\text{CODE}, 2)$",
+        "$\\text{CODE} \\in \\mathbb{R}^{2 \\times 2}$",
+        "$50\\%$ and $3\\text{ CODE}$",
+        "answer: 1+CODE",
+    )
+    answers = [form.replace("CODE", one) for form in forms for one in code]
+    assert [found for answer in answers if (found := outcome("math_verify: 4", answer))] == []
