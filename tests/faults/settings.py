@@ -36,6 +36,15 @@ evaluation: {max_completion_length: 4}
 """
 HUGE, TINY = ("1000000000", "1e300", ".inf", "99999999999999999999"), ("0", "-1", "1e-300", ".nan")
 
+GYM = "{type: reasoning_gym, train: 8, heldout: 4, dataset: %s}"
+LARGE_ITEMS = (
+    "chain_sum, config: {min_terms: 9999, max_terms: 9999}",
+    "tower_of_hanoi, config: {min_disks: 40, max_disks: 40}",
+    "binary_matrix, config: {min_n: 9999, max_n: 10000}",
+    "knights_knaves, config: {n_people: 60}",
+)
+"""Of sizes that are allowed, some of which take for ever."""
+
 Case = tuple[str, str, str, str]
 """The file, its method, a path and a value."""
 
@@ -84,6 +93,9 @@ def _cases() -> list[Case]:
             ("sft", "stages.0.task.config", "{min_terms: 100000000, max_terms: 100000000}"),
         )
     ]
+    endless = "{learning_rate: 1e-9, max_steps: 100000000, per_device_train_batch_size: 4}"
+    found += [(text, "sft", "train", endless) for text in (VISION, LANGUAGE)]
+    found += [(LANGUAGE, "sft", "stages.0.task", GYM % one) for one in LARGE_ITEMS]
     return found
 
 
@@ -101,7 +113,7 @@ def _tried(number: int, case: Case, folder: Path) -> str | None:
     code = "import sys; from perdure.cli.main import main; sys.argv[0] = 'perdure'; main()"
     output = folder / f"run-{number}"
     given = ["run", "case.yaml", "--plain", "--output-dir", str(output), "--set", f"{path}={value}"]
-    return _judged((sys.executable, "-c", code, *given), folder, output, f"{method}, {path}={value[:40]}")
+    return _judged((sys.executable, "-c", code, *given), folder, output, f"{method}, {path}={value[:90]}")
 
 
 def _judged(command: Sequence[str], folder: Path, output: Path, case: str) -> str | None:
@@ -133,7 +145,7 @@ def _stuck(run: "subprocess.Popen[bytes]", output: Path) -> str | None:
             run.kill()
             run.wait()
             return f"nothing moved for {time.monotonic() - moved:.0f} s"
-    run.send_signal(signal.SIGINT)
+    run.send_signal(signal.SIGTERM)
     try:
         run.wait(PARTING)
     except subprocess.TimeoutExpired:
