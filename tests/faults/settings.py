@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 
 from tests.faults.totals import Totals, count
 
-SECONDS, STILL, PARTING = 120, 40, 20
-"""Until a long run is interrupted, without progress, and from the interrupt to the end."""
+SECONDS, BEGINNING, STILL, PARTING = 120, 240, 40, 20
+"""Until a long run is interrupted; to its folder or a refusal, since an item may take 30 s of a processor that is
+shared; without progress; and from the interrupt to the end."""
 
 VISION = """\
 model: {type: mlp, hidden_sizes: [8], pretrain: {images: 40, num_train_epochs: 1}}
@@ -141,7 +142,7 @@ def _stuck(run: "subprocess.Popen[bytes]", output: Path) -> str | None:
         now = _progress(output)
         if now != seen:
             seen, moved = now, time.monotonic()
-        if time.monotonic() - moved > (STILL if output.exists() else SECONDS):
+        if time.monotonic() - moved > (STILL if output.exists() else BEGINNING):
             run.kill()
             run.wait()
             return f"nothing moved for {time.monotonic() - moved:.0f} s"
