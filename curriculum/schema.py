@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from perdure.budget.bounds import Batch, Items, Level, Temperature, Tokens, Weight
+from perdure.budget.bounds import Weight
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
+from perdure.curriculum.evaluation import Benchmark, Evaluation, Name
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
 from perdure.curriculum.train import Train
@@ -27,8 +28,6 @@ from perdure.curriculum.worlds.registry import (
 MOST = 1000
 """Stages, and benchmarks: each is a row or a column of a table, and is scored after every stage."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
 
 def _type(section: Any, default: str) -> str:
     """The `type` of a section, or the default."""
@@ -44,43 +43,6 @@ else:
     _tasks = dict.fromkeys(task for spec in worlds().values() for task in spec.tasks)
     ModelConfig = Annotated[reduce(or_, _models), Discriminator(lambda one: _type(one, _default_model))]
     TaskConfig = Annotated[reduce(or_, _tasks), Field(discriminator="type")]
-
-
-class Evaluation(Frozen):
-    """How held-out items are answered."""
-
-    batch_size: Annotated[Batch, Field(ge=1, description="sequences answered or scored at once")] = 64
-    max_completion_length: Annotated[Tokens, Field(ge=1, description="tokens of an answer")] = 32
-    temperature: Annotated[
-        Temperature,
-        Field(ge=0, description="0: greedy answers; above: one sampled answer an item (benchmarks of lm-eval apart)"),
-    ] = 0.0
-
-
-class Benchmark(Frozen):
-    """One lm-eval task, measured and never trained on; field names are lm-eval's. The default `type`."""
-
-    type: Annotated[Literal["lm_eval"], Field(description="a task of lm-eval; the default")] = "lm_eval"
-    tasks: Annotated[str, Field(description="the task's name in lm-eval", min_length=1)]
-    name: Annotated[Name | None, Field(description="column title; default: `tasks`")] = None
-    limit: Annotated[Items | None, Field(ge=2, description="first items only")] = None
-    num_fewshot: Annotated[
-        Level | None, Field(ge=0, description="examples before each item; default: the task's own")
-    ] = None
-    include_path: Annotated[
-        str | None,
-        Field(description="folder of task YAMLs, relative to this file; `builtin` for those shipped with perdure"),
-    ] = None
-    apply_chat_template: Annotated[bool, Field(description="put prompts into the chat template")] = False
-    trust_task_code: Annotated[
-        bool | None,
-        Field(description="let task files of `include_path` execute Python (`!function`, metrics of `evaluate`)"),
-    ] = None
-    metric: Annotated[str | None, Field(description="which metric of the task; default: its first")] = None
-
-    @property
-    def title(self) -> str:
-        return self.name or self.tasks
 
 
 class TaskBenchmark(Frozen):

@@ -6,8 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.schema import Benchmark, BenchmarkConfig, Evaluation, TaskBenchmark
+from perdure.curriculum.schema import BenchmarkConfig, TaskBenchmark
 from perdure.curriculum.task import Task, derived_seed, questions
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.contract import ModelSection

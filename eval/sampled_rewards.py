@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perdure.budget.errors import ConfigError, PerdureError
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.schema import Curriculum, Evaluation, Stage
+from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Item, Task, matches_demonstration
 from perdure.curriculum.train import settings_for
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Task
 from perdure.eval.benchmarks import BenchmarkSet, examined_by
 from perdure.eval.scorefile import FOLDER, Score, ScoreKind, file_key, read_scores, write_scores

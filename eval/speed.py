@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Task
 from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems, PreparedBenchmark
 from perdure.eval.lm_eval.benchmark import LmBenchmark

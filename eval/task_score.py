@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from weakref import finalize
 
 from perdure.budget.errors import ConfigError, PerdureError
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.schema import Evaluation
 from perdure.curriculum.task import Item, Task, matches_demonstration, scorer_name
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, ScoreKind, make_score

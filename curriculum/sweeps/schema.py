@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from perdure.budget.bounds import Level, Threads, Weight
 from perdure.budget.config import Frozen, broken_rule
-from perdure.curriculum.schema import Name
+from perdure.curriculum.evaluation import Name
 
 LOGSPACE_DIGITS = 6
 """Significant digits of a `logspace` value: legible, and the same on every machine."""

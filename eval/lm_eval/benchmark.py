@@ -16,11 +16,12 @@ from itertools import islice
 from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, ModelError
+from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.schema import Benchmark, Evaluation
 from perdure.curriculum.task import question
 from perdure.curriculum.worlds.cells import digest
-from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary, silence
+from perdure.eval.lm_eval.silence import silence
+from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary
 from perdure.eval.scorefile import ItemResult, Score, make_score
 from perdure.eval.task_score import CausalPolicy
 

@@ -12,8 +12,9 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
 from perdure.budget.errors import ModelError
-from perdure.curriculum.schema import Benchmark
-from perdure.eval.lm_eval.tasks import CachedTask, quiet_logs
+from perdure.curriculum.evaluation import Benchmark
+from perdure.eval.lm_eval.silence import quiet_logs
+from perdure.eval.lm_eval.tasks import CachedTask
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.preserve_rng import preserve_rng
 

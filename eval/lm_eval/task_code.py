@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.schema import Benchmark
+from perdure.curriculum.evaluation import Benchmark
 
 
 def refuse_code(benchmark: Benchmark, entry: Any) -> None:

@@ -6,18 +6,17 @@ the one that defines the name; only groups and tags of lm-eval need its index.
 
 import importlib.util
 import io
-import logging
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, PerdureError
-from perdure.curriculum.schema import Benchmark
+from perdure.curriculum.evaluation import Benchmark
+from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.task_code import refuse_code, sandbox_templates
 
 BUILTIN = Path(__file__).parents[1] / "shipped"
@@ -152,31 +151,6 @@ class CachedTask:
             self._built_for = key
         for instance in self._task.instances:
             instance.resps, instance.filtered_resps = [], {}
-
-
-@contextmanager
-def quiet_logs() -> Iterator[None]:
-    """Suppress log lines, warnings and `datasets` progress bars, but not the streams, which a live view may use."""
-    import datasets
-
-    before, bars = logging.root.manager.disable, datasets.are_progress_bars_disabled()
-    logging.disable(logging.CRITICAL)
-    datasets.disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-        if not bars:
-            datasets.enable_progress_bars()
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Suppress all output, also on stdout and stderr: for short moments, or before a live view starts."""
-    with quiet_logs(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        yield
 
 
 def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from perdure.cli.views.live import final
 from perdure.cli.views.log_lines import describe_event
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.symbols import ASCII
-from perdure.curriculum.schema import Evaluation
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.task_score import score_task
 from tests.agent.worlds.language.runs import Killed, Run, small

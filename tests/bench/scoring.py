@@ -17,7 +17,7 @@ BATCH = 64
 def measure(_: Options) -> Report:
     """All benchmarks that are shipped, on the built-in model, alternately."""
     from perdure.agent.worlds.language.loading import load_policy
-    from perdure.curriculum.schema import Benchmark, Evaluation
+    from perdure.curriculum.evaluation import Benchmark, Evaluation
     from perdure.curriculum.worlds.language.model import CausalModel
     from perdure.eval.benchmarks import prepare_benchmarks
     from perdure.eval.lm_eval.tasks import BUILTIN

@@ -12,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from perdure.budget.errors import ConfigError, DataError, ModelError
-from perdure.curriculum.schema import Benchmark, Evaluation
+from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.eval.benchmarks import PreparedBenchmark, prepare_benchmarks
 from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy
 from tests.eval.lm_task_files import choice_rows, write_generation, write_task

@@ -9,7 +9,7 @@ import pytest
 
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ConfigError, ModelError
-from perdure.curriculum.schema import Benchmark, Evaluation
+from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.eval.benchmarks import prepare_benchmarks
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.scorefile import Score

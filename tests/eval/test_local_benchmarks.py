@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure.curriculum.schema import Benchmark
+from perdure.curriculum.evaluation import Benchmark
 from perdure.eval.lm_eval.tasks import TaskLibrary
 
 DOC = Path(__file__).parents[2] / "docs" / "local-benchmarks.md"

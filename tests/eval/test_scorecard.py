@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from perdure.budget.errors import ConfigError, ModelError
-from perdure.curriculum.schema import Benchmark, Evaluation
+from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import BenchmarkSet, prepare_benchmarks
 from perdure.eval.scorecard import Scorecard

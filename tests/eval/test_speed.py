@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from perdure.curriculum.schema import Evaluation
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems
 from perdure.eval.speed import Speed, scoring_speed

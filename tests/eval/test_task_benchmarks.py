@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from perdure.curriculum.schema import BenchmarkConfig, Evaluation, TaskBenchmark
+from perdure.curriculum.evaluation import Evaluation
+from perdure.curriculum.schema import BenchmarkConfig, TaskBenchmark
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.vision.model import MlpModel
@@ -87,7 +88,7 @@ def test_images_need_none_left_to_train_on() -> None:
 
 
 def test_both_kinds_keep_their_order(tmp_path: Path) -> None:
-    from perdure.curriculum.schema import Benchmark
+    from perdure.curriculum.evaluation import Benchmark
     from tests.eval.lm_task_files import write_task
 
     folder = write_task(tmp_path, "animals")

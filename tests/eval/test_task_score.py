@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from perdure.curriculum.schema import Evaluation
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval import task_score as task_scores
 from perdure.eval.scorefile import write_scores

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.curriculum.schema import Benchmark, TaskBenchmark
+from perdure.curriculum.evaluation import Benchmark
+from perdure.curriculum.schema import TaskBenchmark
 from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 
 

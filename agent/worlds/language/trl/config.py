@@ -14,7 +14,8 @@ from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
-from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of, fields_of
+from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of
+from perdure.curriculum.worlds.language.trl_source import fields_of
 from perdure.curriculum.worlds.methods import Method
 
 SAVE_STEPS = 50

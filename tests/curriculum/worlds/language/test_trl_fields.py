@@ -9,13 +9,8 @@ from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.worlds.language.spec import LANGUAGE
-from perdure.curriculum.worlds.language.trl_fields import (
-    REFUSED_FIELDS,
-    RESERVED_FIELDS,
-    config_of,
-    fields_of,
-    schedulers,
-)
+from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of
+from perdure.curriculum.worlds.language.trl_source import fields_of, schedulers
 from perdure.curriculum.worlds.vision.spec import Simpo
 
 CONFIGS = sorted({config_of(LANGUAGE.method(name)) for name in LANGUAGE.names})
