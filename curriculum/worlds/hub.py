@@ -10,7 +10,7 @@ from typing import Any
 from perdure.budget.errors import DataError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.worlds.splits import read_split, reader_of
-from perdure.curriculum.worlds.tables import Rows, TypedRows
+from perdure.curriculum.worlds.tables import TableRows, TypedRows
 
 BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".json": ("json", {}),
@@ -51,13 +51,13 @@ class Fetched:
         """
         return self._filled(name, self._load)
 
-    def rows(self, name: str) -> Rows:
+    def rows(self, name: str) -> TableRows:
         """One split, every cell as its file says it: see `worlds.tables`.
 
         Raises:
             DataError: see `split`; a line that cannot be read.
         """
-        rows: Rows = self._filled(name, self._rows)
+        rows: TableRows = self._filled(name, self._rows)
         return rows
 
     def _filled(self, name: str, read: Callable[[str], Any]) -> Any:
@@ -87,7 +87,7 @@ class Fetched:
         path, arguments = self._arguments(name)
         return load_dataset(path, split=name, **arguments)
 
-    def _rows(self, name: str) -> Rows:
+    def _rows(self, name: str) -> TableRows:
         from datasets import load_dataset_builder
 
         saved = self._saved(name)

@@ -18,7 +18,7 @@ Cells = dict[str, Any]
 NARROW = ("float16", "float32")
 
 
-class Rows(Protocol):
+class TableRows(Protocol):
     """Rows with named columns; a column that a row lacks is `None`."""
 
     column_names: list[str]

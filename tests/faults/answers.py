@@ -17,7 +17,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from perdure.curriculum.task import Item, Reward
-from perdure.curriculum.worlds.language.rewards.guarded import Recipe, verifier
+from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import made
 from perdure.curriculum.worlds.language.sources.reasoning_gym import load, verifier_of
 from perdure.curriculum.worlds.language.sources.verifier_guard import is_arithmetic, is_literal
@@ -158,7 +158,7 @@ def attacked(name: str) -> Subject:
     else:
         kind, _, gold = name.partition(": ")
         item, arguments = Item("?", answer=gold, columns={"choices": ["1", "4", "9"]}), {"config": NAMED[kind]}
-    reward = verifier(Recipe(f"{__name__}:watched", arguments, name, name), LIMIT)
+    reward = verifier(RewardRecipe(f"{__name__}:watched", arguments, name, name), LIMIT)
     right = item.answer or ""
     return Subject(reward, item, right, reward([item], [right])[0])
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import read_tensors, write_tensors
-from perdure.agent.worlds.language.chat import Tokens
+from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
@@ -162,7 +162,7 @@ def sample_base_texts(
 
 
 def _remember(
-    policy: LanguagePolicy, prompts: Sequence[Tokens], completions: Sequence[Tokens], *, plain: bool
+    policy: LanguagePolicy, prompts: Sequence[TokenIds], completions: Sequence[TokenIds], *, plain: bool
 ) -> Texts:
     whole = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
     width = max(map(len, whole))

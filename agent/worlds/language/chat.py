@@ -7,10 +7,10 @@ from perdure.budget.errors import ModelError
 from perdure.curriculum.messages import show_value
 from perdure.curriculum.task import Item
 
-Tokens = list[int]
+TokenIds = list[int]
 
 
-def encode_prompt(tokenizer: Any, prompt: Any) -> Tokens:
+def encode_prompt(tokenizer: Any, prompt: Any) -> TokenIds:
     """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn.
 
     Raises:
@@ -28,7 +28,7 @@ def encode_prompt(tokenizer: Any, prompt: Any) -> Tokens:
     return ids
 
 
-def encode_demonstration(tokenizer: Any, item: Item) -> tuple[Tokens, int]:
+def encode_demonstration(tokenizer: Any, item: Item) -> tuple[TokenIds, int]:
     """The tokens of prompt and demonstration, and how many of them are the prompt's, which are those that are asked.
 
     Messages go through the chat template, which ends the answer; text is taken as it is, with the end token after it.
@@ -48,7 +48,7 @@ def merges(tokenizer: Any, item: Item) -> bool:
     return whole[: len(prompt)] != prompt
 
 
-def _parts(tokenizer: Any, item: Item) -> tuple[Tokens, Tokens, str]:
+def _parts(tokenizer: Any, item: Item) -> tuple[TokenIds, TokenIds, str]:
     """The tokens that are asked, those of asked and answered in one piece, and the text that is answered."""
     asked, whole = _texts(tokenizer, item)
     ids = list(tokenizer(whole)["input_ids"]) if isinstance(item.prompt, str) else _plain(tokenizer, whole)
@@ -91,5 +91,5 @@ def _blanks_aside(text: str) -> str:
     return "".join(text.split())
 
 
-def _plain(tokenizer: Any, text: str) -> Tokens:
+def _plain(tokenizer: Any, text: str) -> TokenIds:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -32,7 +32,7 @@ def refuse_unfit(
     prompts: Mapping[str, Sequence[Any]],
 ) -> None:
     """See `World.refuse_unfit`."""
-    fit = Fit(policy)
+    fit = FitCheck(policy)
     for number, (stage, possible) in enumerate(zip(curriculum.stages, methods, strict=True), 1):
         with _placed(f"stages.{stage.name}"):
             fit.hold_answers(tasks[number - 1], curriculum)
@@ -56,7 +56,7 @@ def positions_of(model: Any) -> int | None:
     return limit if plain and isinstance(limit, int) and limit > 0 else None
 
 
-class Fit:
+class FitCheck:
     """Holds texts against a policy's positions and chat template. Everything raises ModelError where they do not fit.
 
     A task's training rows are encoded once.

@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 
 from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
-from perdure.agent.worlds.language.chat import Tokens, encode_prompt
+from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
 
 
 class LanguagePolicy:
@@ -58,24 +58,24 @@ class LanguagePolicy:
         texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
 
-    def encode(self, prompt: Any) -> Tokens:
+    def encode(self, prompt: Any) -> TokenIds:
         """The tokens of a prompt. Raises as `chat.encode_prompt`."""
         return encode_prompt(self.tokenizer, prompt)
 
     @torch.no_grad()
     def sample(
         self,
-        prompts: Sequence[Tokens],
+        prompts: Sequence[TokenIds],
         *,
         max_completion_length: int,
         batch_size: int,
         temperature: float,
         seed: int,
-    ) -> list[Tokens]:
+    ) -> list[TokenIds]:
         """One completion a prompt, with its end-of-turn token if it has one; prompts of like length go together."""
         config = self._generation_config(max_completion_length, temperature)
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-        completions: list[Tokens] = [[] for _ in prompts]
+        completions: list[TokenIds] = [[] for _ in prompts]
         with seeded(seed), self.inference_mode():
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
@@ -138,7 +138,7 @@ class LanguagePolicy:
                 module.training = training
             self.model.config.use_cache = had_cache
 
-    def _pad_left(self, rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    def _pad_left(self, rows: Sequence[TokenIds]) -> tuple[Tensor, Tensor]:
         width = max(map(len, rows))
         pad = self.tokenizer.pad_token_id
         ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
@@ -182,7 +182,7 @@ def plain_generation(model: Any) -> Iterator[None]:
         inner.generation_config = own
 
 
-def _up_to_end(row: Tokens, ends: Sequence[int]) -> Tokens:
+def _up_to_end(row: TokenIds, ends: Sequence[int]) -> TokenIds:
     """The tokens up to and including the first end-of-turn; what follows is padding."""
     for position, token in enumerate(row):
         if token in ends:

@@ -25,7 +25,7 @@ LONGEST = 1_000_000
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RewardRecipe:
     """How a reward is made: a function by dotted path, its arguments (plain values), and what the reward is called."""
 
     maker: str
@@ -42,7 +42,7 @@ class Recipe:
 class Guarded:
     """The base of both kinds of rewards in another process: names, and the count of answers that got no verdict."""
 
-    def __init__(self, recipe: Recipe, limit: float, process: RewardProcess) -> None:
+    def __init__(self, recipe: RewardRecipe, limit: float, process: RewardProcess) -> None:
         self.name, self.scorer_name = recipe.name, recipe.scorer_name
         self.unscored: Counter[str] = Counter()
         self._recipe, self._limit, self._process = recipe.text, limit, process
@@ -94,7 +94,7 @@ class GuardedVerifier(Guarded):
 class GuardedFunction(Guarded):
     """A user's reward: it gets its items and answers together, whole, and TRL's loggers and state while it trains."""
 
-    def __init__(self, recipe: Recipe, limit: float, process: RewardProcess) -> None:
+    def __init__(self, recipe: RewardRecipe, limit: float, process: RewardProcess) -> None:
         super().__init__(recipe, limit, process)
         process.wait(self._recipe)
 
@@ -156,12 +156,12 @@ class GuardedFunction(Guarded):
         raise AssertionError
 
 
-def verifier(recipe: Recipe, timeout: float | None) -> Reward:
+def verifier(recipe: RewardRecipe, timeout: float | None) -> Reward:
     """A verifier of perdure's in a process of its own."""
     return GuardedVerifier(recipe, SECONDS_AN_ANSWER if timeout is None else timeout, verifiers())
 
 
-def function(recipe: Recipe, timeout: float | None) -> Reward:
+def function(recipe: RewardRecipe, timeout: float | None) -> Reward:
     """A user's reward in a process of its own.
 
     Raises:

@@ -20,7 +20,7 @@ from perdure.curriculum.worlds.language.rewards.answers import (
     same_mathematics,
     tagged_answer,
 )
-from perdure.curriculum.worlds.language.rewards.guarded import Recipe, function, verifier
+from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, function, verifier
 from perdure.curriculum.worlds.language.rewards.trl import FromTrl, from_trl, reward_title
 from perdure.curriculum.worlds.language.rewards.worker import from_path, path_of
 from perdure.curriculum.worlds.language.tasks import RewardConfig
@@ -146,14 +146,14 @@ def build_reward(config: RewardConfig) -> Reward:
         return reward
     names = reward_title(reward), scorer_name(reward)
     if not isinstance(reward, FromTrl):
-        return verifier(Recipe(f"{__name__}:made", {"config": config.model_dump()}, *names), config.timeout)
+        return verifier(RewardRecipe(f"{__name__}:made", {"config": config.model_dump()}, *names), config.timeout)
     path = path_of(reward.function)
     if path is None:
         raise ConfigError(
             f"the reward {config.path!r} has no name of its own in a module; write a function that calls it"
         )
     return function(
-        Recipe(f"{from_path.__module__}:from_path", {"path": path, "name": names[0]}, *names), config.timeout
+        RewardRecipe(f"{from_path.__module__}:from_path", {"path": path, "name": names[0]}, *names), config.timeout
     )
 
 

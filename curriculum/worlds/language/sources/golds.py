@@ -25,7 +25,7 @@ class Choice:
     labels: Sequence[str] = ()
 
 
-Reading = Callable[[Choice], int | None]
+AnswerReading = Callable[[Choice], int | None]
 """The place of the option that is right, from 0; `None` where the answer cannot be read so."""
 
 
@@ -41,7 +41,7 @@ def by_letter(one: Choice) -> int | None:
     return LETTERS.index(letter) if len(letter) == 1 and letter in LETTERS[: len(one.options)] else None
 
 
-def by_index(first: int) -> Reading:
+def by_index(first: int) -> AnswerReading:
     """A number counted from `first`, also one that is written as text."""
 
     def read(one: Choice) -> int | None:
@@ -59,7 +59,7 @@ def by_label(one: Choice) -> int | None:
     return labels.index(str(one.value)) if labels.count(str(one.value)) == 1 else None
 
 
-READINGS: dict[str, Reading] = {
+READINGS: dict[str, AnswerReading] = {
     "`answer_is: text`": by_text,
     "`answer_is: letter`": by_letter,
     "`answer_is: index` and `first_index: 0`": by_index(0),
@@ -68,7 +68,7 @@ READINGS: dict[str, Reading] = {
 """The readings, by the settings that name one."""
 
 
-def find_reading(config: Dataset, answers: Iterable[Choice], where: str) -> Reading:
+def find_reading(config: Dataset, answers: Iterable[Choice], where: str) -> AnswerReading:
     """The one reading of a file's answers.
 
     Raises:
@@ -98,7 +98,7 @@ def _named(config: Dataset) -> list[str]:
     return [name for name in READINGS if f"`answer_is: {config.answer_is}`" in name and name.endswith(end)]
 
 
-def _unread(candidates: dict[str, Reading], choices: Sequence[Choice]) -> str:
+def _unread(candidates: dict[str, AnswerReading], choices: Sequence[Choice]) -> str:
     """The answer that the reading which gets farthest cannot read."""
     far = {name: sum(reading(one) is not None for one in choices) for name, reading in candidates.items()}
     best = max(far, key=lambda name: far[name])
@@ -110,6 +110,6 @@ def _unread(candidates: dict[str, Reading], choices: Sequence[Choice]) -> str:
     )
 
 
-def _option(reading: Reading, one: Choice) -> str:
+def _option(reading: AnswerReading, one: Choice) -> str:
     place = reading(one)
     return "" if place is None else f"{one.options[place][:40]!r}"

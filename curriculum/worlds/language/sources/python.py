@@ -13,7 +13,7 @@ from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import TASK
 from perdure.curriculum.task import Item, Reward, Task, derived_seed, prompt_key, questions, scorer_name
 from perdure.curriculum.worlds.language.rewards import guarded, worker
-from perdure.curriculum.worlds.language.rewards.guarded import Recipe
+from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.rewards.trl import reward_title
 from perdure.curriculum.worlds.language.rewards.worker import path_of
@@ -71,10 +71,10 @@ def _guarded(reward: Reward, timeout: float | None, function: Any, arguments: di
     if timeout == 0 or own is None is maker:
         return reward
     if own is None:
-        again = Recipe(f"{worker.__name__}:of_task", {"path": maker, "arguments": arguments}, *names)
+        again = RewardRecipe(f"{worker.__name__}:of_task", {"path": maker, "arguments": arguments}, *names)
         return guarded.function(again, timeout)
     make = guarded.verifier if own.startswith("perdure.") else guarded.function
-    return make(Recipe(f"{worker.__name__}:find", {"path": own}, *names), timeout)
+    return make(RewardRecipe(f"{worker.__name__}:find", {"path": own}, *names), timeout)
 
 
 def _read(items: Sequence[Item], where: str) -> tuple[Item, ...]:

@@ -18,7 +18,7 @@ from perdure.curriculum.messages import did_you_mean, shorten
 from perdure.curriculum.task import Item, Task, derived_seed
 from perdure.curriculum.worlds.language.limits import memory_limit, time_limit
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
-from perdure.curriculum.worlds.language.rewards.guarded import Recipe, verifier
+from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.chat import check_length
 from perdure.curriculum.worlds.language.sources.common import check_answers, distinct, trainable
@@ -83,7 +83,7 @@ def _with_reward(task: Task, config: ReasoningGym, generator: Any, where: str) -
     if timeout == 0:
         return dataclasses.replace(task, reward=Verifier(generator, config.dataset, config.success))
     arguments = {"config": config.model_dump(), "seed": generator.seed, "size": generator.size}
-    recipe = Recipe(f"{__name__}:verifier_of", arguments, config.dataset, Verifier.scorer_name)
+    recipe = RewardRecipe(f"{__name__}:verifier_of", arguments, config.dataset, Verifier.scorer_name)
     return dataclasses.replace(task, reward=verifier(recipe, timeout))
 
 

@@ -20,7 +20,7 @@ from perdure.curriculum.worlds.language.sources.chat import (
     split,
     without_weights,
 )
-from perdure.curriculum.worlds.language.sources.golds import Choice, Reading
+from perdure.curriculum.worlds.language.sources.golds import AnswerReading, Choice
 from perdure.curriculum.worlds.language.tasks import Dataset
 
 DatasetRow = Mapping[str, Any]
@@ -35,7 +35,7 @@ class RowReader:
     where: str
     columns: tuple[str, ...]
     place_of: Callable[[int], str] = "row {}".format
-    reading: Reading | None = None
+    reading: AnswerReading | None = None
 
     def item(self, row: DatasetRow, number: int) -> Item:
         """The item of one row.

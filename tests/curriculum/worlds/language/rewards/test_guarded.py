@@ -13,14 +13,14 @@ import pytest
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Item, scorer_name, take_unscored
-from perdure.curriculum.worlds.language.rewards.guarded import Recipe, verifier
+from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward, made
 from perdure.curriculum.worlds.language.rewards.trl import as_trl
 from perdure.curriculum.worlds.language.sources.python import load
 from perdure.curriculum.worlds.language.tasks import PythonTask, RewardConfig
 
 HOSTILE = "tests.curriculum.worlds.language.rewards.hostile"
-RECIPE = Recipe(f"{HOSTILE}:verifier", {}, "obeying", "tests.obeying")
+RECIPE = RewardRecipe(f"{HOSTILE}:verifier", {}, "obeying", "tests.obeying")
 
 
 def function(**settings: Any) -> Any:
