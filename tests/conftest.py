@@ -1,11 +1,15 @@
-"""What holds for every test. No single example has a time limit: speed is the business of benchmarks."""
+"""What holds for every test. No single example has a time limit: speed is the business of benchmarks.
+
+Property tests draw the same examples each time; `HYPOTHESIS_PROFILE=explore` draws new ones.
+"""
 
 import os
 import signal
 
 from hypothesis import settings
 
-settings.register_profile("perdure", deadline=None)
-settings.load_profile("perdure")
+settings.register_profile("perdure", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "perdure"))
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it, and so would children

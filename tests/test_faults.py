@@ -12,5 +12,5 @@ def test_nothing_is_lost() -> None:
     ended = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr[-2000:]
     assert [line.split("│")[2:5] for line in ended.stdout.splitlines() if line.startswith("│")] == [
-        [" 8     ", " 8    ", " 0    "] for _ in NAMES
+        [" 4     ", " 4    ", " 0    "] for _ in NAMES
     ]

@@ -132,7 +132,7 @@ def growth(trial: TrialResult) -> float:
     if trial.kl_midway is None or not half or half == trial.steps:
         return 1.0
     middle, whole = trial.kl_midway - trial.kl_before, trial.kl - trial.kl_before
-    if middle <= 0 or whole <= 0:
+    if middle <= 0 or whole / middle <= 0:
         return 1.0
     return min(2.0, max(1.0, math.log(whole / middle) / math.log(trial.steps / half)))
 
