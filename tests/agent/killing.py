@@ -8,25 +8,12 @@ import lm_eval.models.huggingface  # noqa: F401
 import torch
 
 from perdure.agent.loop import run_curriculum
-from perdure.agent.run.events import Event
 from perdure.agent.run.folder import locked
+from perdure.agent.run.log import NullView
 from perdure.agent.setup import resume, start
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts, toy_task
-
-
-class Nobody:
-    """Looks away."""
-
-    def event(self, event: Event) -> None:
-        pass
-
-    def past(self, events: Any) -> None:
-        pass
-
-    def progress(self, progress: dict[str, Any]) -> None:
-        pass
 
 
 def toy(*, seed: int, train: int, heldout: int, size: int = 24) -> Task:
@@ -73,6 +60,6 @@ def tiny_stream(base: Path, **changes: Any) -> Curriculum:
 def start_or_resume(curriculum: Curriculum, path: Path) -> None:
     """What `perdure run` and `perdure resume` do, without a terminal."""
     torch.set_num_threads(1)
-    begun = resume(path, Nobody()) if path.exists() else start(curriculum, path, Nobody())
+    begun = resume(path, NullView()) if path.exists() else start(curriculum, path, NullView())
     with locked(begun.folder):
         run_curriculum(begun)

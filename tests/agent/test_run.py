@@ -14,12 +14,13 @@ import torch
 
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
+from perdure.agent.run.log import NullView
 from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume, start
 from perdure.budget.errors import ConfigError, DataError, ModelError, PerdureError, RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
-from tests.agent.killing import Nobody, save_base, tiny_stream
+from tests.agent.killing import save_base, tiny_stream
 from tests.agent.worlds.language.tiny_world import toy_task
 
 TOY = {"type": "python", "path": "tests.agent.killing:toy"}
@@ -45,7 +46,7 @@ def nan_reward(*, seed: int, train: int, heldout: int) -> Task:
 
 def run_through(curriculum: Curriculum, path: Path) -> RunState:
     torch.set_num_threads(1)
-    run_curriculum(start(curriculum, path, Nobody()))
+    run_curriculum(start(curriculum, path, NullView()))
     return read_state(read_journal(path / "journal.jsonl"))
 
 
@@ -115,7 +116,7 @@ def test_what_cannot_be_run_is_refused_and_nothing_is_written(
     base: Path, tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        start(tiny_stream(base, **changes), tmp_path / "run", Nobody())
+        start(tiny_stream(base, **changes), tmp_path / "run", NullView())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,20 +125,20 @@ def test_a_resume_names_what_differs(base: Path, tmp_path: Path) -> None:
     shutil.copytree(base, model)
     path = tmp_path / "run"
     short = tiny_stream(model, stages=[{"name": "a", "method": "sft", "task": TOY}])
-    start(short, path, Nobody())
+    start(short, path, NullView())
     description = json.loads((path / "run.json").read_text())
 
     changed = description | {"curriculum": description["curriculum"] | {"seed": 5}}
     (path / "run.json").write_text(json.dumps(changed))
     with pytest.raises(RunError, match=r"curriculum\.seed: was 0, is 5"):
-        resume(path, Nobody())
+        resume(path, NullView())
     (path / "run.json").write_text(json.dumps(description))
 
     journal = (path / "journal.jsonl").read_text()
     older = journal.replace(f'"trl": "{description["versions"]["trl"]}"', '"trl": "0.1"')
     (path / "journal.jsonl").write_text(re.sub(r', "crc32": \d+', "", older))  # as a version without checksums wrote it
     with pytest.raises(RunError, match=r"versions\.trl: was '0\.1'"):
-        resume(path, Nobody())
+        resume(path, NullView())
     (path / "journal.jsonl").write_text(journal)
 
     from perdure.agent.worlds.language.loading import load_policy
@@ -147,4 +148,4 @@ def test_a_resume_names_what_differs(base: Path, tmp_path: Path) -> None:
         next(policy.model.parameters()).add_(1)
     policy.save(model)
     with pytest.raises(RunError, match="base_sha256"):
-        resume(path, Nobody())
+        resume(path, NullView())

@@ -6,14 +6,14 @@ As a script, `python -m tests.bench.runs JOB.json`, it runs one in a process of 
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from perdure.agent.loop import run_curriculum
-from perdure.agent.run.events import Event
+from perdure.agent.run.log import NullView
 from perdure.agent.setup import start
 from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, World
 from perdure.budget.monitor import Measurement, Monitor
@@ -92,24 +92,11 @@ class TimedWorld:
         self._world.become_base()
 
 
-class Nobody:
-    """Looks away."""
-
-    def past(self, events: Iterable[Event]) -> None:
-        pass
-
-    def event(self, event: Event) -> None:
-        pass
-
-    def progress(self, progress: dict[str, Any]) -> None:
-        pass
-
-
 def timed_run(curriculum: Curriculum, folder: Path) -> StageTimes:
     """A whole run, from loading the model to the last score; the times are those of its last stage."""
     import torch
 
-    life = start(curriculum, folder, Nobody())
+    life = start(curriculum, folder, NullView())
     world = TimedWorld(life.world)
     run_curriculum(replace(life, world=world, monitor=Monitor(curriculum.budget, world.measure)))
     world.times.threads = torch.get_num_threads()

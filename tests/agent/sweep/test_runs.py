@@ -9,13 +9,13 @@ import pytest
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
+from perdure.agent.run.log import NullView
 from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.runs import RunExecutor, _on_one_thread, finished_run
 from perdure.agent.sweep.sweep import begin_sweep, read_plan
-from tests.agent.killing import Nobody
 from tests.agent.sweep.language import read_language
 
 SWEEP = """\
@@ -99,7 +99,7 @@ def test_a_run_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Pat
     sweep = read_language(tmp_path, SWEEP.replace("[well, die, fail, better]", "[well]"))
     folder = begin_sweep(sweep, tmp_path / "sweep")
     (cell,) = read_plan(folder).cells
-    start(_on_one_thread(cell.curriculum), folder.run(cell.id), Nobody())
+    start(_on_one_thread(cell.curriculum), folder.run(cell.id), NullView())
     (outcome,) = RunExecutor(folder, 1).run([cell])
     assert isinstance(outcome, FinishedCell), outcome
     journal = folder.run(cell.id) / "journal.jsonl"
@@ -108,7 +108,7 @@ def test_a_run_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Pat
     (again,) = RunExecutor(folder, 1).run([cell])
     assert again == outcome and journal.read_bytes() == told
 
-    alone = start(_on_one_thread(cell.curriculum), tmp_path / "alone", Nobody())
+    alone = start(_on_one_thread(cell.curriculum), tmp_path / "alone", NullView())
     run_curriculum(alone)
 
     def figures(one: FinishedCell) -> list[dict[str, object]]:
