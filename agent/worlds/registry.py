@@ -13,6 +13,7 @@ from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import spec_of
 
 PLUGINS: dict[str, str] = {
+    "control": "perdure.agent.worlds.control.plugin",
     "language": "perdure.agent.worlds.language.plugin",
     "vision": "perdure.agent.worlds.vision.plugin",
 }

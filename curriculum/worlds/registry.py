@@ -15,6 +15,7 @@ from perdure.curriculum.worlds.methods import MethodError, MethodSpec, Recipe, o
 WORLDS: dict[str, str] = {
     "language": "perdure.curriculum.worlds.language.spec:LANGUAGE",
     "vision": "perdure.curriculum.worlds.vision.spec:VISION",
+    "control": "perdure.curriculum.worlds.control.spec:CONTROL",
 }
 """Where the `WorldSpec` of each world is. The first is that of a model without a `type`."""
 

@@ -1,0 +1,1 @@
+"""The control world: policies of robots and games, with exact distributions over their actions."""

@@ -1,0 +1,110 @@
+"""The base's episodes, on whose decisions the KL is measured: what the base saw, did, and how likely each value was.
+
+They are played once, at temperature 1, and kept; the base's side of every divergence is then known. Axes as in
+`actor.py`; S decisions of all episodes of a group, one behind the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from perdure.agent.weights import read_tensors, write_tensors
+from perdure.agent.worlds.control.actor import Actor, in_chunks
+from perdure.agent.worlds.control.inputs import Inputs, joined
+from perdure.agent.worlds.control.policy import ControlPolicy
+from perdure.budget.divergence import divergences
+from perdure.budget.errors import DataError
+from perdure.budget.estimate import Group
+from perdure.budget.monitor import Measurement
+from perdure.curriculum.worlds.control.starts import Start
+
+
+@dataclass(frozen=True)
+class States:
+    """The decisions of a group of episodes; `lengths` are those of the episodes, in decisions."""
+
+    inputs: Inputs
+    actions_SD: Tensor
+    base_log_SDB: Tensor
+    lengths: tuple[int, ...]
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """As a file keeps them."""
+        return {
+            f"{name}.vector": self.inputs.vector,
+            f"{name}.image": self.inputs.image,
+            f"{name}.words": self.inputs.words,
+            f"{name}.actions": self.actions_SD,
+            f"{name}.base_log": self.base_log_SDB,
+            f"{name}.lengths": torch.tensor(self.lengths),
+        }
+
+
+def from_tensors(kept: Mapping[str, Tensor], name: str, device: torch.device) -> States:
+    """What `States.tensors` gave."""
+    found = {part: kept[f"{name}.{part}"].to(device) for part in ("vector", "image", "words", "actions", "base_log")}
+    inputs = Inputs(found["vector"], found["image"], found["words"])
+    return States(inputs, found["actions"], found["base_log"], tuple(kept[f"{name}.lengths"].tolist()))
+
+
+def played_states(policy: ControlPolicy, starts: Sequence[Start], *, seed: int, name: str) -> States:
+    """One episode of the policy, which is the base now, from each start.
+
+    Raises:
+        DataError: no episode came to a first decision.
+    """
+    played = [one for one in policy.play(starts, temperature=1.0, seed=seed) if len(one.episode.actions)]
+    if not played:
+        raise DataError(f"the base's episodes for the KL ({name}): none of {len(starts)} came to a first decision")
+    inputs = joined([one.inputs for one in played])
+    actions = torch.cat([torch.from_numpy(one.episode.actions) for one in played]).to(inputs.vector.device)
+    log_SDB = in_chunks_of(policy.actor, inputs, actions)
+    return States(inputs, actions, log_SDB, tuple(len(one.episode.actions) for one in played))
+
+
+def in_chunks_of(actor: Actor, inputs: Inputs, actions_SD: Tensor) -> Tensor:
+    """Log-probabilities (S, D, B) without a gradient."""
+    return in_chunks(actor.log_probabilities, inputs, actions_SD)
+
+
+def write_states(groups: Mapping[str, States], file: Path) -> None:
+    """Keep the groups, in order."""
+    tensors: dict[str, Tensor] = {}
+    for index, states in enumerate(groups.values()):
+        tensors |= states.tensors(str(index))
+    write_tensors(tensors, file)
+
+
+def read_states(names: Sequence[str], file: Path, device: torch.device) -> dict[str, States]:
+    """The groups that were kept, under their names, in the same order."""
+    kept = read_tensors(file)
+    return {name: from_tensors(kept, str(index), device) for index, name in enumerate(names)}
+
+
+def measured(actor: Actor, groups: Sequence[States]) -> Measurement:
+    """Divergences between the base and the policy, a group each.
+
+    The KL of a decision is the sum over its dimensions, by the chain rule, in nats; total variation and the L2 distance
+    of a decision are the means over its dimensions.
+    """
+    found = [_groups(actor, one) for one in groups]
+    return Measurement(*(tuple(column) for column in zip(*found, strict=True)))
+
+
+def _groups(actor: Actor, states: States) -> tuple[Group, Group, Group, Group]:
+    log_SDB = in_chunks_of(actor, states.inputs, states.actions_SD)
+    dimensions, values = log_SDB.shape[1:]
+    each = divergences(states.base_log_SDB.reshape(-1, values), log_SDB.reshape(-1, values))
+    kl, reverse, variation, l2 = (
+        one.double().view(-1, dimensions)
+        for one in (each.kl_base_to_policy_N, each.kl_policy_to_base_N, each.total_variation_N, each.l2_distributions_N)
+    )
+    columns = (kl.sum(-1), reverse.sum(-1), variation.mean(-1), l2.mean(-1))
+    return tuple(_group(one, states.lengths) for one in columns)  # type: ignore[return-value]
+
+
+def _group(values_S: Tensor, lengths: tuple[int, ...]) -> Group:
+    return Group(tuple(float(part.sum()) for part in torch.split(values_S, list(lengths))), lengths)

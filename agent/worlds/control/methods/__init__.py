@@ -1,0 +1,1 @@
+"""The update methods of the control world, one module each."""

@@ -1,0 +1,110 @@
+"""The policy of the control world: its response to a start is the episode that it plays."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perdure.agent.seeds import derive
+from perdure.agent.weights import digest, restore_weights, write_tensors
+from perdure.agent.worlds.control.actor import Actor, chosen, sampled
+from perdure.agent.worlds.control.inputs import Inputs, joined
+from perdure.curriculum.worlds.control.actions import Actions
+from perdure.curriculum.worlds.control.environments.contract import Observation
+from perdure.curriculum.worlds.control.episodes import Episode, text_of
+from perdure.curriculum.worlds.control.playing import play
+from perdure.curriculum.worlds.control.rewards import reward_of
+from perdure.curriculum.worlds.control.starts import Start
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Played:
+    """An episode that the policy played: what it saw, and the log-probability of each decision's action, (T,)."""
+
+    episode: Episode
+    reward: float
+    inputs: Inputs
+    log_T: Tensor
+
+
+class ControlPolicy:
+    """An actor and its actions; updates change the actor's weights in place."""
+
+    def __init__(self, actor: Actor, actions: Actions, about: dict[str, object]) -> None:
+        self.actor, self.actions, self._about = actor, actions, about
+
+    def respond(
+        self,
+        prompts: Sequence[Start],
+        *,
+        max_completion_length: int,
+        batch_size: int,
+        temperature: float = 0.0,
+        num_samples: int = 1,
+        seed: int = 0,
+    ) -> list[list[str]]:
+        """See `Policy.respond`: episodes as text (`perdure.curriculum.worlds.control.episodes.text_of`)."""
+        repeats = 1 if temperature == 0 else num_samples
+        starts = [start for start in prompts for _ in range(repeats)]
+        played = self.play(starts, temperature=temperature, seed=seed, repeats=repeats)
+        texts = [text_of(one.episode, one.reward) for one in played]
+        rows = [texts[first : first + repeats] for first in range(0, len(texts), repeats)]
+        return [row * (num_samples // repeats) for row in rows]
+
+    def play(self, starts: Sequence[Start], *, temperature: float, seed: int, repeats: int = 1) -> list[Played]:
+        """One episode from each start; those of the same start stand in groups of `repeats`.
+
+        An episode's draws follow from the seed, its start and its number in the group.
+        """
+        rngs = [
+            np.random.default_rng(derive(seed, start.identity, index % repeats)) for index, start in enumerate(starts)
+        ]
+        seen: list[list[tuple[Inputs, Tensor]]] = [[] for _ in starts]
+        dimensions = len(self.actions.sizes)
+
+        def choose(observations: Sequence[Observation], numbers: Sequence[int]) -> np.ndarray:
+            inputs = self.actor.encode(observations)
+            uniforms_ND = torch.from_numpy(np.stack([rngs[number].random(dimensions) for number in numbers]))
+            picked = sampled(uniforms_ND.to(inputs.vector.device), temperature)
+            actions_ND, log_NDB = self.actor.act(inputs, picked)
+            log_N = chosen(log_NDB, actions_ND)
+            for row, number in enumerate(numbers):
+                seen[number].append((inputs[row : row + 1], log_N[row : row + 1]))
+            found: np.ndarray = actions_ND.cpu().numpy()
+            return found
+
+        episodes = play(starts, self.actions, choose)
+        return [
+            Played(one, reward_of(start.environment, one), *_stacked(rows, self))
+            for start, one, rows in zip(starts, episodes, seen, strict=True)
+        ]
+
+    def fingerprint(self) -> str:
+        """See `Policy.fingerprint`."""
+        return digest(self._tensors())
+
+    def save(self, folder: Path) -> None:
+        """Write `model.safetensors`, and what the network is."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(self._about) + "\n")
+        write_tensors(self._tensors(), folder / WEIGHTS)
+
+    def restore(self, folder: Path) -> None:
+        """See `Policy.restore`."""
+        restore_weights(self.actor.network, folder / WEIGHTS)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: tensor.detach() for name, tensor in self.actor.network.named_parameters()}
+
+
+def _stacked(rows: Sequence[tuple[Inputs, Tensor]], policy: ControlPolicy) -> tuple[Inputs, Tensor]:
+    if not rows:
+        empty = policy.actor.encode([Observation()])[:0]
+        return empty, torch.zeros(0)
+    return joined([one for one, _ in rows]), torch.cat([log_1 for _, log_1 in rows])

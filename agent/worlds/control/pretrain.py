@@ -1,0 +1,120 @@
+"""The base of the control world: behaviour cloning of experts on what must be kept, at the base's seed."""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perdure.agent.seeds import derive, seeded
+from perdure.agent.worlds.control.actor import Actor, IndependentActor
+from perdure.agent.worlds.control.batches import imitated
+from perdure.agent.worlds.control.losses import cross_entropy
+from perdure.agent.worlds.control.networks.mlp import MlpNetwork
+from perdure.budget.errors import DataError
+from perdure.curriculum.worlds.control.actions import Actions, actions_of
+from perdure.curriculum.worlds.control.demonstrations.attach import SUCCESS
+from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
+from perdure.curriculum.worlds.control.draw import RESERVED, known_starts
+from perdure.curriculum.worlds.control.environments.contract import Observation
+from perdure.curriculum.worlds.control.environments.registry import simulator_of
+from perdure.curriculum.worlds.control.episodes import Episode
+from perdure.curriculum.worlds.control.model import ControlModel, Known, Mlp, Pretrain
+from perdure.curriculum.worlds.control.rewards import reward_of
+from perdure.curriculum.worlds.control.source import environment_of
+from perdure.curriculum.worlds.control.tasks import Expert
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base: its actor, its actions, and the episodes that it imitated."""
+
+    actor: Actor
+    actions: Actions
+    episodes: tuple[Episode, ...]
+
+
+@lru_cache(maxsize=4)
+def pretrained(config_json: str, seed: int, threads: int, device: str) -> Base:
+    """The base of one seed; the same for the same configuration and seed.
+
+    Raises:
+        ConfigError, DataError: as the tasks that it imitates; too few successful episodes.
+    """
+    config = ControlModel.model_validate_json(config_json)
+    assert config.pretrain is not None, "`path` is loaded elsewhere"
+    actions = common_actions(config)
+    episodes = [one for known in config.pretrain.tasks for one in known_episodes(known, actions, seed)]
+    with seeded(derive(seed, "fresh weights")):
+        network = new_network(config, episodes[0].observations[0], actions)
+    actor = IndependentActor(network, torch.device(device))
+    clone(actor, episodes, config.pretrain, seed)
+    return Base(actor, actions, tuple(episodes))
+
+
+def common_actions(config: ControlModel) -> Actions:
+    """The actions of the tasks that the base imitates, which are the same in all of them."""
+    assert config.pretrain is not None, "only a base that is made has tasks"
+    environments = [environment_of(known.task) for known in config.pretrain.tasks]
+    return actions_of(simulator_of(environments[0]).action_space, config.bins, environments[0].title)
+
+
+def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
+    """The first successful episodes of a task's expert.
+
+    Raises:
+        DataError: there are fewer than are asked for.
+    """
+    environment = environment_of(known.task)
+    assert isinstance(known.task.demonstrations, Expert)
+    found: list[Episode] = []
+    for start in known_starts(known, environment):
+        (episode,) = expert_episodes(known.task.demonstrations, [start], actions, seed=derive(seed, "known"))
+        if reward_of(environment, episode) >= SUCCESS:
+            found.append(episode)
+        if len(found) == known.episodes:
+            return found
+    raise DataError(
+        f"model.pretrain: the expert of {environment.title} succeeds in {len(found)} of "
+        f"{RESERVED * known.episodes} episodes, and {known.episodes} are asked for"
+    )
+
+
+def new_network(config: ControlModel, seen: Observation, actions: Actions) -> nn.Module:
+    """A network with fresh weights from torch's generator, for observations like this one."""
+    pixels = 0 if seen.image is None else seen.image.size
+    assert isinstance(config.policy, Mlp)
+    return MlpNetwork(len(seen.vector) + pixels, config.policy.hidden_sizes, actions.sizes)
+
+
+def clone(actor: Actor, episodes: list[Episode], config: Pretrain, seed: int) -> None:
+    """Behaviour cloning: batches of decisions, drawn with replacement, by AdamW with half a cosine."""
+    batch = imitated(actor, episodes)
+    optimizer = torch.optim.AdamW(actor.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    rng = np.random.default_rng(derive(seed, "clone"))
+    device = batch.actions_ND.device
+    for step in range(config.max_steps):
+        rows = torch.from_numpy(rng.integers(0, len(batch.inputs), config.per_device_train_batch_size)).to(device)
+        loss = cross_entropy(
+            actor.log_probabilities(batch.inputs[rows], batch.actions_ND[rows]), batch.actions_ND[rows]
+        )
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.max_steps))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def base_id(config: ControlModel, action_repeat: int) -> str:
+    """The identity of a base: the configuration of its model, whatever the seed, and for how long actions are held."""
+    kept = config.model_dump(mode="json", exclude={"seed", "device", "threads"})
+    return sha256(json.dumps([kept, action_repeat], sort_keys=True).encode()).hexdigest()
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of a network's weights."""
+    return {name: tensor.detach().clone() for name, tensor in network.named_parameters()}

@@ -1,0 +1,119 @@
+"""The control world behind the loop's contract: KL is exact on every decision of the base's episodes."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perdure.agent.seeds import derive
+from perdure.agent.weights import blend, restore_weights, write_tensors
+from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
+from perdure.agent.worlds.control.base_states import States, measured, played_states, read_states, write_states
+from perdure.agent.worlds.control.policy import ControlPolicy
+from perdure.agent.worlds.control.pretrain import base_id, pretrained, weights_of
+from perdure.agent.worlds.control.training import train
+from perdure.agent.worlds.devices import device_of
+from perdure.agent.worlds.sizes import sizes_of
+from perdure.budget.config import RecoverConfig
+from perdure.budget.files import make_folder
+from perdure.budget.monitor import Measurement
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.control.model import ControlModel
+from perdure.curriculum.worlds.methods import Sizes
+
+
+class ControlWorld:
+    """A policy of environments. Its base imitates experts at the curriculum's seed when the run begins."""
+
+    kind = "control"
+
+    def __init__(self, curriculum: Curriculum) -> None:
+        model = curriculum.model
+        assert isinstance(model, ControlModel), "the schema gives the control world its own model"
+        self._device = device_of(model.device, auto="cpu")
+        torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
+        seed = model.drawn_from(curriculum.seed)
+        base = pretrained(model.model_dump_json(), int(seed or 0), torch.get_num_threads(), str(self._device))
+        self._base = deepcopy(base.actor)
+        self._base.network.requires_grad_(False)
+        self.policy = ControlPolicy(deepcopy(base.actor), base.actions, {"model": model.model_dump(mode="json")})
+        self._repeat = curriculum.stages[0].task.action_repeat  # type: ignore[attr-defined]
+        self.base_id = base_id(model, self._repeat)
+        self._bins = model.bins
+        self._states: dict[str, States] = {}
+
+    @property
+    def resolved(self) -> dict[str, str]:
+        """See `World.resolved`."""
+        threads = torch.get_num_threads() if self._device.type == "cpu" else 0
+        return {
+            "device": str(self._device),
+            "threads": str(threads),
+            "bins": str(self._bins),
+            "action_repeat": str(self._repeat),
+        }
+
+    def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """See `World.fitted`."""
+        return tuple(tasks)
+
+    def refuse_unfit(self, *items: Any) -> None:
+        """See `World.refuse_unfit`."""
+
+    def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
+        """See `World.prepare_base`: the base plays one episode from each start."""
+        file = folder / "states.safetensors"
+        if not file.exists():
+            make_folder(folder)
+            played = {
+                name: played_states(self.policy, starts, seed=derive(seed, name), name=name)
+                for name, starts in prompts.items()
+            }
+            write_states(played, file)
+        self._states = read_states(list(prompts), file, self._device)
+
+    def measure(self, names: Sequence[str]) -> Measurement:
+        """See `World.measure`."""
+        return measured(self.policy.actor, [self._states[name] for name in names])
+
+    def update(self, job: UpdateJob) -> Outcome:
+        """See `World.update`."""
+        steps, stopped = train(job, self._base, job.watch)
+        return Outcome(steps, "stopped" if stopped else "completed")
+
+    @property
+    def sizes(self) -> Sizes:
+        """See `World.sizes`."""
+        tensors = list(self.policy.actor.network.parameters())
+        matrices = [one for one in tensors if one.dim() == 2]
+        return sizes_of(tensors, tensors, matrices, held=True, has_base=True)
+
+    def largest_logits(self) -> AbstractContextManager[Largest]:
+        """See `World.largest_logits`; those of a few hundred values count for nothing."""
+        return nullcontext(Largest())
+
+    def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
+        """See `World.recover`."""
+        raise NotImplementedError
+
+    def interpolate(self, start: Path, end: Path, share: float) -> None:
+        """See `World.interpolate`."""
+        blend(dict(self.policy.actor.network.named_parameters()), start, end, share)
+
+    def snapshot(self, path: Path) -> None:
+        """See `World.snapshot`."""
+        write_tensors(weights_of(self.policy.actor.network), path)
+
+    def restore_snapshot(self, path: Path) -> None:
+        """See `World.restore_snapshot`."""
+        restore_weights(self.policy.actor.network, path)
+
+    @torch.no_grad()
+    def become_base(self) -> None:
+        """See `World.become_base`."""
+        for mine, base in zip(self.policy.actor.network.parameters(), self._base.network.parameters(), strict=True):
+            mine.copy_(base)

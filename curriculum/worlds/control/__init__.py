@@ -1,0 +1,1 @@
+"""The control world in a curriculum: robots and games as gymnasium environments."""

@@ -1,0 +1,74 @@
+"""The reward of an episode: success, a return above a threshold, or the user's own function."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.import_path import load_function, show_error
+from perdure.curriculum.task import Item
+from perdure.curriculum.worlds.control.code_kinds import SUCCESS
+from perdure.curriculum.worlds.control.episodes import Episode, reward_in
+from perdure.curriculum.worlds.control.starts import Environment
+
+THRESHOLD = re.compile(r"return *(>=?) *(-?[\d.eE+-]+)$")
+
+
+def reward_of(environment: Environment, episode: Episode) -> float:
+    """The reward of an episode; 0 for one that failed to end.
+
+    Raises:
+        ConfigError: the environment does not report success, or the user's function fails.
+    """
+    if episode.fault is not None:
+        return 0.0
+    threshold = THRESHOLD.match(environment.success)
+    if threshold:
+        least = float(threshold[2])
+        return float(episode.total >= least if threshold[1] == ">=" else episode.total > least)
+    if environment.success != "info":
+        return _own(environment, episode)
+    if episode.success is None:
+        raise ConfigError(no_success(environment, episode))
+    return float(episode.success)
+
+
+def no_success(environment: Environment, episode: Episode) -> str:
+    """The message about an environment that does not report success."""
+    keys = ", ".join(sorted(map(str, episode.info))) or "nothing"
+    return (
+        f"{environment.title} does not report success: its `info` has no {environment.success_key!r} (it has {keys}). "
+        "Name another key (`success_key`), a threshold (`success: return > 0`), or a function (`success: module:name`)"
+    )
+
+
+def _own(environment: Environment, episode: Episode) -> float:
+    try:
+        value = float(load_function(environment.success, SUCCESS)(episode))
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"success {environment.success!r} failed: {show_error(error)}") from error
+    if not math.isfinite(value):
+        raise ConfigError(f"success {environment.success!r} returned {value}; it must be a finite number")
+    return value
+
+
+class EpisodeReward:
+    """The reward of a task: that which the text of an episode says. `unscored` counts episodes that failed to end."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.unscored: Counter[str] = Counter()
+
+    def __call__(
+        self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
+    ) -> list[float | None]:
+        """The rewards of the episodes."""
+        for text in completions:
+            fault = json.loads(text).get("fault")
+            if fault is not None:
+                self.unscored[f"{self.environment.title}: {fault}"] += 1
+        return [reward_in(text) for text in completions]

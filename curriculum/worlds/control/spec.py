@@ -1,0 +1,132 @@
+"""The control world, as a curriculum sees it: its policies, its tasks, and one row a method."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from perdure.budget.bounds import Level, Samples, Weight
+from perdure.curriculum.settings import (
+    Common,
+    Imitation,
+    Mixture,
+    Sampling,
+    Tilting,
+)
+from perdure.curriculum.worlds.contract import WorldSpec
+from perdure.curriculum.worlds.control.model import ControlModel
+from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe
+
+
+class ControlSft(Common, Imitation):
+    """Behaviour cloning of demonstrations."""
+
+
+class ControlSampling(Common, Sampling):
+    """Settings of the objectives that play episodes; names and meanings are TRL's."""
+
+    num_iterations: Annotated[
+        Level | None, Field(ge=1, description="optimiser steps on the same episodes; default 3")
+    ] = None
+    epsilon: Annotated[
+        Weight | None, Field(gt=0, description="clipping of the importance ratio of a decision; default 0.2")
+    ] = None
+
+
+class ControlRl(ControlSampling):
+    """Reinforcement learning by groups of episodes of the same start, with Dr. GRPO's advantages."""
+
+    scale_rewards: Annotated[str | bool | None, Field(description="`none`, the default, or `group`")] = None
+
+
+class ControlReinforce(Common):
+    """REINFORCE with rewards normalised over the batch (control world)."""
+
+    num_generations: Annotated[Samples | None, Field(ge=1, description="episodes a start; default 6")] = None
+
+
+class ControlChord(ControlRl, Mixture):
+    """SFT and RL terms in one loss (CHORD, arXiv 2508.11408)."""
+
+
+class ControlTilt(Common, Tilting):
+    """Fits q* ∝ π0·R by fresh episodes that succeed."""
+
+
+_CODE = "perdure.agent.worlds.control.methods"
+CONTROL_DEFAULTS: dict[str, Any] = {
+    "learning_rate": 3e-4,
+    "num_train_epochs": 40.0,
+    "per_device_train_batch_size": 16,
+    "lr_scheduler_type": "constant",
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+}
+_PLAYING: dict[str, Any] = CONTROL_DEFAULTS | {
+    "num_generations": 6,
+    "num_iterations": 3,
+    "epsilon": 0.2,
+    "scale_rewards": "none",
+    "beta": 0.0,
+}
+_NO_TEXT = "an episode has no tokens; its task has a `horizon`"
+
+
+def _objective(name: str, settings: type[Common], needs: frozenset[Need], **more: Any) -> MethodSpec:
+    return MethodSpec(name, "control", "objective", settings, f"{_CODE}.{name}", needs, **more)
+
+
+def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:
+    return MethodSpec(name, "control", "modifier", settings, f"{_CODE}.{name}", **more)
+
+
+_OBJECTIVES = (
+    _objective("sft", ControlSft, DEMONSTRATIONS, defaults=CONTROL_DEFAULTS),
+    _objective("rl", ControlRl, REWARD, defaults=_PLAYING),
+    _objective("reinforce", ControlReinforce, REWARD, defaults=_PLAYING | {"num_iterations": 1}),
+)
+
+_MODIFIERS = ()
+
+
+def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
+    return Recipe(name, "control", objective, modifiers, **more)
+
+
+_RECIPES = (
+    _recipe("low_lr_sft", "sft", settings={"learning_rate_share": 0.1}),
+    _recipe("grpo", "rl", settings={"scale_rewards": "group"}),
+    _recipe("dr_grpo", "rl", settings={"scale_rewards": "none"}),
+)
+
+CONTROL = WorldSpec(
+    name="control",
+    model=ControlModel,
+    tasks=(Gymnasium,),
+    settings=(Common, Sampling),
+    methods=(*_OBJECTIVES, *_MODIFIERS),
+    recipes=_RECIPES,
+    build="perdure.curriculum.worlds.control.source:build",
+    accepts="this model acts in environments",
+    demonstrations_from="give it `demonstrations`",
+    lacks={
+        "trl": "TRL trains language models, and this is a policy of environments",
+        "max_completion_length": _NO_TEXT,
+        "max_length": _NO_TEXT,
+        "temperature": "actions are sampled at temperature 1",
+        "loss_type": "the loss is Dr. GRPO's",
+        "gradient_accumulation_steps": "raise `per_device_train_batch_size` instead",
+        "save_steps": "an update that was killed starts again",
+        "sft_batch_size": "both terms are of the same starts",
+        "top_k": "the entropy is that of all values of a dimension",
+    },
+    ignores={
+        ("budget", "max_completion_length"): _NO_TEXT,
+        ("evaluation", "max_completion_length"): _NO_TEXT,
+        ("evaluation", "batch_size"): "episodes are played in step",
+    },
+    choices={
+        "lr_scheduler_type": ("constant", "constant_with_warmup", "linear", "cosine"),
+        "scale_rewards": ("none", "group"),
+    },
+)

@@ -1,0 +1,56 @@
+"""A small environment for tests: a point in a square is to be moved to a corner."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+GOALS = {"left": (-0.8, 0.0), "right": (0.8, 0.0), "up": (0.0, 0.8), "down": (0.0, -0.8)}
+
+
+class Point(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """The point moves by the action and succeeds within 0.2 of its goal."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, goal: str = "left", render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.goal = np.array(GOALS[goal], np.float32)
+        self.observation_space = Box(-2, 2, (2,), np.float32)
+        self.action_space = Box(-1, 1, (2,), np.float32)
+        self.at = np.zeros(2, np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.at = self.np_random.uniform(-0.5, 0.5, 2).astype(np.float32)
+        if options is not None:
+            self.at = np.array([options["x"], options["y"]], np.float32)
+        return self.at.copy(), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.at = np.clip(self.at + 0.3 * action, -1, 1).astype(np.float32)
+        success = bool(np.linalg.norm(self.at - self.goal) < 0.2)
+        return self.at.copy(), float(success), False, False, {"success": success}
+
+    def render(self) -> NDArray[np.uint8]:
+        picture = np.full((64, 64, 3), 255, np.uint8)
+        for place, colour in ((self.goal, (200, 0, 0)), (self.at, (0, 0, 200))):
+            x, y = ((place + 1) * 31).astype(int)
+            picture[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] = colour
+        return picture
+
+
+def expert(environment: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Goes straight to the goal."""
+    goal = environment.unwrapped.goal
+
+    def act(seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.clip((goal - seen) / 0.3, -1, 1).astype(np.float32)
+
+    return act
+
+
+gymnasium.register("Point-v0", entry_point="tests.point_world:Point")
