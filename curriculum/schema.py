@@ -143,7 +143,7 @@ class Curriculum(Frozen):
         """
         for part in name.split("+"):
             if elsewhere := worlds_with(part, besides=self.spec):
-                message = f"method {part!r} is of the {elsewhere} world; {offer(self.spec.names, self.spec.modifiers)}"
+                message = f"method {part!r} is of {elsewhere}; {offer(self.spec.names, self.spec.modifiers)}"
                 raise MethodError(message)
         method = self.spec.method(name)
         refused = self.model.refusal(method)

@@ -7,7 +7,7 @@ killed here ends with the same weights.
 from perdure.agent.enforcement.projection import project
 from perdure.agent.enforcement.recovery import recover
 from perdure.agent.enforcement.rollback import go_back
-from perdure.agent.enforcement.stage_monitor import StageMonitor, describe
+from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.worlds.contract import Outcome
 from perdure.budget.monitor import Reading
 
@@ -29,9 +29,9 @@ def end_stage(monitor: StageMonitor, method: str, outcome: Outcome) -> Reading:
         elif remedy == "project":
             reading = project(monitor, reading)
         elif remedy in ("rollback", "broken"):
-            reading = go_back(monitor, remedy, monitor.fault or describe(reading), step)
+            reading = go_back(monitor, remedy, monitor.fault or monitor.describe(reading), step)
         elif outcome.ended == "stopped" and step:
-            monitor.intervene("stop", describe(reading), f"step {step}", step)
+            monitor.intervene("stop", monitor.describe(reading), f"step {step}", step)
         if reading.within:
             break
     return monitor.log_reading(reading, final=True)

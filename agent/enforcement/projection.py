@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perdure.agent.enforcement.rollback import last_accepted
-from perdure.agent.enforcement.stage_monitor import StageMonitor, describe
+from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.run.events import End
 from perdure.budget.monitor import Reading
 
@@ -51,7 +51,7 @@ def project(monitor: StageMonitor, ended: Reading) -> Reading:
     figures = {"start": name, "share": share, "readings": readings, "kl": found.kl.value}
     ends = {"kl_within": start.kl.value, "kl_beyond": ended.kl.value}
     target = f"{share:.1%} of the way from {name} to where it ended"
-    monitor.intervene("project", describe(ended), target, ended.step, **figures, **ends)
+    monitor.intervene("project", monitor.describe(ended), target, ended.step, **figures, **ends)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from perdure.agent.enforcement.stage_monitor import StageMonitor, describe, fault
+from perdure.agent.enforcement.stage_monitor import StageMonitor, fault
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import Progress
 from perdure.budget.monitor import Reading
@@ -33,7 +33,7 @@ def recover(monitor: StageMonitor, ended: Reading, method: str) -> Reading:
     undone = not reading.upper_bound < ended.upper_bound
     judged = {"within": reading.within, "undone": undone}
     target = f"{steps} steps of distillation from the base" + (", undone since the KL did not fall" if undone else "")
-    monitor.intervene("recover", describe(ended), target, ended.step, **told, **judged)
+    monitor.intervene("recover", monitor.describe(ended), target, ended.step, **told, **judged)
     if undone:
         monitor.world.restore_snapshot(before)
     return ended if undone else reading

@@ -1,6 +1,6 @@
 """Rollback: to the latest state that the budget accepts."""
 
-from perdure.agent.enforcement.stage_monitor import StageMonitor, describe
+from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.budget.errors import ModelError
 from perdure.budget.monitor import Action, Reading
 
@@ -24,6 +24,6 @@ def last_accepted(monitor: StageMonitor) -> tuple[str, Reading]:
         if monitor.budget.accepts(reading):
             return name, reading
     raise ModelError(
-        f"even the base is not within the budget ({describe(reading)}): its own KL is zero only up to rounding. "
-        "Use a larger budget.kl or model.dtype: float32"
+        f"even the base is not within the budget ({monitor.describe(reading)}): its own KL is zero only up to "
+        "rounding. Use a larger budget.kl or model.dtype: float32"
     )

@@ -48,7 +48,7 @@ class StageMonitor:
         """True if any budget remains; if not, the update does not begin."""
         if self.budget.demands(entry) is None:
             return True
-        self.intervene("stop", f"no budget left at the start: {describe(entry)}", "no update", 0)
+        self.intervene("stop", f"no budget left at the start: {self.describe(entry)}", "no update", 0)
         return False
 
     def on_step(self, progress: Progress) -> bool:
@@ -95,6 +95,15 @@ class StageMonitor:
         about = figures | {"action": action, "reason": reason, "target": target, "step": step}
         self.logger.log(Intervened(stage=self.stage, **about))
 
+    def describe(self, reading: Reading) -> str:
+        """A reading above its cap, in words."""
+        kl = reading.kl.value
+        if not math.isfinite(kl):
+            return f"the KL became {kl}"
+        cap, shown, most = format_pair(reading.cap, kl, reading.upper_bound)
+        bound = "" if reading.upper_bound == kl else f", at most {most},"
+        return f"KL {shown}{bound} above the cap {cap} nats a {self.life.curriculum.spec.nouns.unit(reading.unit)}"
+
     def _keep(self, step: int) -> None:
         self.world.snapshot(self._good)
         write_json(self._good.with_suffix(".json"), {"step": step, "sha256": sha256_of(self._good)})
@@ -112,16 +121,6 @@ class StageMonitor:
         if not isinstance(found.get("step"), int) or found.get("sha256", "") not in ("", sha256_of(self._good)):
             raise RunError(run_again(self.life.folder.path, self.stage, f"{self._good} is not what was written"))
         return int(found["step"])
-
-
-def describe(reading: Reading) -> str:
-    """A reading above its cap, in words."""
-    kl = reading.kl.value
-    if not math.isfinite(kl):
-        return f"the KL became {kl}"
-    cap, shown, most = format_pair(reading.cap, kl, reading.upper_bound)
-    bound = "" if reading.upper_bound == kl else f", at most {most},"
-    return f"KL {shown}{bound} above the cap {cap} nats a {reading.unit}"
 
 
 def fault(progress: Progress) -> str | None:

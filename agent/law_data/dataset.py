@@ -18,6 +18,7 @@ from perdure.agent.law_data.sweeps import is_sweep, is_table, sweep_sources, tab
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.points import Points
+from perdure.curriculum.worlds.registry import nouns_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,7 @@ _MUST_AGREE: dict[str, Callable[[Provenance], str]] = {
     "worlds": lambda provenance: provenance.world,
     "bases": lambda provenance: provenance.base,
     "benchmarks": lambda provenance: ", ".join(sorted(provenance.benchmarks)),
-    "units of KL": lambda provenance: f"nats per {provenance.unit}",
+    "units of KL": lambda provenance: f"nats per {nouns_of(provenance.world).unit(provenance.unit)}",
     "prompts": lambda provenance: f"KL on the prompts called `{provenance.prompts}` (budget.prompts)",
     "inputs": lambda provenance: _INPUTS.get(provenance.inputs, ""),
 }

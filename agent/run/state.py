@@ -28,6 +28,8 @@ from perdure.agent.run.events import (
 )
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
+from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.registry import nouns_of
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,13 @@ class RunState:
     started: float | None = None
     resumed: int = 0
     base_files: Mapping[str, str] | None = None
+    world: str = ""
+    base_id: str = ""
+
+    @property
+    def nouns(self) -> Nouns:
+        """The words of the run's world."""
+        return nouns_of(self.world)
 
     def row(self, stage: int) -> StageState | None:
         return next((row for row in self.rows if row.stage == stage), None)
@@ -106,7 +115,7 @@ def fold(state: RunState, event: Event) -> RunState:
     changed: dict[str, Any] = {}
     match event:
         case Started():
-            changed = {name: getattr(event, name) for name in ("run", "tasks", "benchmarks")}
+            changed = {name: getattr(event, name) for name in ("run", "tasks", "benchmarks", "world", "base_id")}
             changed |= {"status": "running", "started": event.time}
         case Resumed():
             changed = {"status": "running", "refusal": "", "resumed": state.resumed + 1}

@@ -77,7 +77,7 @@ def collect(folder: SweepFolder, cells: Sequence[str], sweep: str) -> pa.Table |
     tables = [_read(folder, cell) for cell in cells if folder.rows(cell).exists()]
     if not tables:
         return None
-    provenances = [_provenance(table) for table in tables]
+    provenances = [provenance_of(table) for table in tables]
     common = {key: _common([one.get(key) for one in provenances]) for key in (*PROVENANCE, FINGERPRINTS)}
     table = pa.concat_tables(tables, promote_options="permissive")
     return _with_provenance(table.select(_ordered(table.column_names)), {**common, "sweep": sweep})
@@ -113,7 +113,8 @@ def _with_provenance(table: pa.Table, provenance: Mapping[str, Any]) -> pa.Table
     return table.replace_schema_metadata({METADATA: json.dumps({"format": FORMAT, **provenance})})
 
 
-def _provenance(table: pa.Table) -> dict[str, Any]:
+def provenance_of(table: pa.Table) -> dict[str, Any]:
+    """The provenance of the rows of a table; `None` there: the cells differ."""
     return dict(json.loads((table.schema.metadata or {})[METADATA]))
 
 
@@ -131,7 +132,7 @@ def _read(folder: SweepFolder, cell: str) -> pa.Table:
     path = folder.rows(cell)
     try:
         table = pq.ParquetFile(path).read()
-        _provenance(table)
+        provenance_of(table)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}); remove it, and perdure resume repeats the cell") from error
     return table

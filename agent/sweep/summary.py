@@ -52,7 +52,7 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     Raises:
         RunError: a file cannot be read.
     """
-    from perdure.agent.sweep.results import collect
+    from perdure.agent.sweep.results import collect, provenance_of
 
     described = read_description(folder)
     try:
@@ -61,6 +61,7 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     except (LookupError, TypeError) as error:
         raise RunError(f"{folder.description} is damaged: it does not say what the sweep is ({error!r})") from error
     table = collect(folder, list(cells), name)
+    provenance = {} if table is None else provenance_of(table)
     final_rows = [] if table is None else table.filter(table["final"]).to_pylist()
     finished = sum(folder.rows(cell).exists() for cell in cells)
     failed = [
@@ -71,6 +72,8 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     return {
         "sweep": name,
         "folder": str(folder.path),
+        "world": provenance.get("world"),
+        "base_id": provenance.get("base_id"),
         "status": _status(folder, waiting=len(cells) - finished - len(failed), finished=finished),
         "cells": len(cells),
         "finished": finished,

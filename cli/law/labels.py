@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from perdure.budget.law.resample import Interval
 from perdure.cli.views.format import format_points
-from perdure.curriculum.worlds.registry import one_step_answers
+from perdure.curriculum.worlds.registry import nouns_of, one_step_answers
 
 PREDICTOR_LABELS: Mapping[str, str] = {
     "kl_base_to_policy": "forward KL",
@@ -64,4 +64,4 @@ def percent(share: float) -> str:
 
 def kl_label(unit: str, world: str) -> str:
     """The label of the KL axis; nats alone where a token is the whole answer."""
-    return "forward KL, nats" if one_step_answers(world) else f"forward KL, nats a {unit}"
+    return "forward KL, nats" if one_step_answers(world) else f"forward KL, nats a {nouns_of(world).unit(unit)}"

@@ -9,7 +9,8 @@ from perdure.agent.run.events import Intervened, Notice, Noticed, Unscored
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
-from perdure.cli.views.format import format_estimate, format_percent, last_reading
+from perdure.cli.views.format import USUAL, format_estimate, format_percent, last_reading
+from perdure.curriculum.worlds.contract import Nouns
 
 
 def describe_intervention(event: Intervened, row: StageState | None = None) -> str:
@@ -36,15 +37,15 @@ NOTICES: dict[Notice, str] = {
     "fewer_heldout": "{count} items were held out; {of} were asked for, and there are no more",
     "too_long": "nothing was learned from {count} of {of} demonstrations: their prompts alone fill max_length",
     "cut_off": "the ends of {count} of {of} demonstrations were not learned: they are longer than max_length",
-    "no_reward": "{count} of {of} sampled answers had no reward (None, or not finite)",
-    "equal_rewards": "all rewards were equal in {count} of {of} groups of answers: nothing was learned from them",
-    "truncated": "{count} of {of} sampled answers were cut off at max_completion_length",
+    "no_reward": "{count} of {of} sampled {answer}s had no reward (None, or not finite)",
+    "equal_rewards": "all rewards were equal in {count} of {of} groups of {answer}s: nothing was learned from them",
+    "truncated": "{count} of {of} sampled {answer}s were cut off at max_completion_length",
 }
 
 
-def describe_notice(event: Noticed) -> str:
+def describe_notice(event: Noticed, nouns: Nouns = USUAL) -> str:
     """`the ends of 3 of 40 demonstrations were not learned: they are longer than max_length`."""
-    return NOTICES[event.notice].format(count=event.count, of=event.of)
+    return NOTICES[event.notice].format(count=event.count, of=event.of, answer=nouns.answer)
 
 
 def describe_truncated(row: StageState) -> str:
@@ -60,12 +61,13 @@ def describe_groups(record: RunState) -> str:
     return told and f"{told}: the mean of the means of its tasks; the paired test is over all their items alike"
 
 
-def describe_unscored(event: Unscored) -> str:
+def describe_unscored(event: Unscored, nouns: Nouns = USUAL) -> str:
     """`3 answers to 'sums' counted 0 in training, without a verdict: 2 too slow, 1 crashed`."""
     count = sum(event.answers.values())
     why = ", ".join(f"{number} {reason}" for reason, number in event.answers.items())
     phase = "in training" if event.phase == "learning" else "when it was scored"
-    return f"{count} answer{'s' if count > 1 else ''} to {event.task!r} counted 0 {phase}, without a verdict: {why}"
+    answers = f"{nouns.answer}{'s' if count > 1 else ''}"
+    return f"{count} {answers} to {event.task!r} counted 0 {phase}, without a verdict: {why}"
 
 
 def _projection(event: Intervened, row: StageState | None) -> str:
@@ -113,7 +115,7 @@ def _cap(row: StageState | None) -> float | None:
     return reading.cap if reading is not None else None
 
 
-def describe_price(price: StagePrice, sign: str = "±") -> str:
+def describe_price(price: StagePrice, sign: str = "±", nouns: Nouns = USUAL) -> str:
     """`base rate 0.8 ± 0.01, target 0.98: at least 0.298 nats an answer; 0.149 needed, 1.000 remaining`."""
     if price.base_rate is None or price.target is None:
         return ""
@@ -124,7 +126,7 @@ def describe_price(price: StagePrice, sign: str = "±") -> str:
     remaining, needed = format_pair(price.remaining_kl, price.required_kl)
     need = "the need in the budget's KL is not known" if price.required_kl is None else f"{needed} needed"
     end = f"WARNING: {price.refusal}" if price.refusal else f"{need}, {remaining} remaining"
-    return f"{start}: at least {floor} nats an answer; {end}"
+    return f"{start}: at least {floor} nats {nouns.an_answer}; {end}"
 
 
 def describe_decision(row: StageState) -> str:

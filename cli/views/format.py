@@ -9,7 +9,10 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.monitor import Forecast
+from perdure.curriculum.worlds.contract import Nouns
 
+USUAL = Nouns()
+"""The words of a world that has none of its own."""
 USUAL_LEVEL = 0.95
 """Of an interval whose level goes without saying."""
 
@@ -41,12 +44,12 @@ def share_of_cap(reading: Measured) -> float:
     return reading.upper_bound / reading.cap if is_finite(reading.upper_bound) and reading.cap > 0 else math.inf
 
 
-def format_kl(reading: Measured, sign: str = "±") -> str:
+def format_kl(reading: Measured, sign: str = "±", nouns: Nouns = USUAL) -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = reading.kl
     cap, shown, most = format_pair(reading.cap, value.value, reading.upper_bound)
     words = format_estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
-    return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{reading.unit}"
+    return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{nouns.unit(reading.unit)}"
 
 
 def bounded(reading: Measured) -> bool:
@@ -99,14 +102,14 @@ END_NAMES = {"project": "projected", "recover": "after recovery"}
 """The ends of a stage that no step led to, by the last intervention that moved the policy (`stop` does not)."""
 
 
-def format_cap(row: StageState) -> str:
+def format_cap(row: StageState, nouns: Nouns = USUAL) -> str:
     """`0.500 of the run's 1.000 nats/token`, where the stage's cap is below the run's."""
     entry = next((reading for reading in row.readings if reading.entry), None)
     if entry is None or row.cap is None or not row.cap < entry.cap:
         return ""
     asked = "" if row.share is None else f"; the strategy asked for {format_percent(row.share)} of the budget left"
     most, cap = format_pair(entry.cap, row.cap)
-    return f"{cap} of the run's {most} nats/{entry.unit}{asked}"
+    return f"{cap} of the run's {most} nats/{nouns.unit(entry.unit)}{asked}"
 
 
 def format_penalty(row: StageState) -> str:

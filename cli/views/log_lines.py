@@ -26,6 +26,7 @@ from perdure.cli.views.format import (
 )
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import ASCII, clean
+from perdure.curriculum.worlds.contract import Nouns
 
 EVERY = 5.0
 """Seconds between two lines of progress, at least."""
@@ -89,17 +90,17 @@ def _stage_event(state: State, event: events.StageEvent) -> str:
         case events.Redone():
             words = "to be run again, and all later ones"
         case events.Priced():
-            words = describe_price(event, ASCII.plus_minus)
+            words = describe_price(event, ASCII.plus_minus, state.record.nouns)
         case events.Decided():
             words = describe_decision(row) if row and row.candidates else f"{event.method} ({event.reason})"
         case events.Measured():
-            words = _reading_words(row, event)
+            words = _reading_words(row, event, state.record.nouns)
         case events.Intervened():
             words = describe_intervention(event, row)
         case events.Noticed():
-            words = describe_notice(event)
+            words = describe_notice(event, state.record.nouns)
         case events.Unscored():
-            words = describe_unscored(event)
+            words = describe_unscored(event, state.record.nouns)
         case events.EndScored():
             end = "beyond the cap" if event.end == "beyond" else "at the last reading within the cap"
             words = f"{end}: {event.name} {format_estimate(event.estimate, ASCII.plus_minus)}"
@@ -118,13 +119,13 @@ def _stage_event(state: State, event: events.StageEvent) -> str:
     return words
 
 
-def _reading_words(row: StageState | None, reading: events.Measured) -> str:
+def _reading_words(row: StageState | None, reading: events.Measured, nouns: Nouns) -> str:
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
     start = "at the start" if reading.entry or row is None else name_state(row, reading)
     forecast = reading.predicted_forgetting
     law = f", {format_forecast(forecast)}" if forecast and reading.stage else ""
     weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"
-    return f"{start}, KL {format_kl(reading, ASCII.plus_minus)}{over}{weight}{law}"
+    return f"{start}, KL {format_kl(reading, ASCII.plus_minus, nouns)}{over}{weight}{law}"
 
 
 def _score(state: State, event: events.Scored) -> str:

@@ -86,7 +86,7 @@ def kl_line(record: RunState, stage: int, width: int, symbols: Symbols) -> Text:
         return labelled("KL", Text("no reading yet", style="dim"), width)
     now = readings[-1][1]
     share = share_of_cap(now)
-    words = format_kl(now, symbols.plus_minus)
+    words = format_kl(now, symbols.plus_minus, record.nouns)
     reached = name_state(next(row for row in reversed(rows) if row.readings), now)
     end = "" if reached.startswith("step ") else f"  {reached}"
     over = "  above the cap" if share > 1 else ""
@@ -147,7 +147,7 @@ def notice_lines(record: RunState, width: int, symbols: Symbols, most: int = 2) 
     words = [
         f"{row.stage} {row.name}: {told}"
         for row in record.rows
-        for told in (*map(describe_notice, row.notices), describe_truncated(row))
+        for told in (*(describe_notice(one, record.nouns) for one in row.notices), describe_truncated(row))
         if told
     ]
     shown = [shorten_end(clean(one, symbols), width - LABEL, symbols) for one in words[max(0, len(words) - most) :]]

@@ -16,7 +16,7 @@ from perdure.cli.views.text_table import Form, table
 PRICE_COLUMNS = ("stage", "base rate", "target", "floor", "95 %", "need", "left", "fits")
 COST_COLUMNS = ("stage", "method", "steps", "a step", "time", "checkpoint", "memory", "as in")
 
-PROMPT_NAMES = {"seen": "prompts of the tasks seen", "task": "the stage's own prompts", "generic": "generic prompts"}
+PROMPT_NAMES = {"seen": "{}s of the tasks seen", "task": "the stage's own {}s", "generic": "generic {}s"}
 
 
 def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iterator[Text]:
@@ -26,7 +26,7 @@ def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iter
     facts = (
         name,
         f"{count} stage{'' if count == 1 else 's'}",
-        f"at most {budget.kl:g} nats/{budget.unit} on {PROMPT_NAMES[budget.prompts]}",
+        f"at most {budget.kl:g} {_counted(plan)}",
         f"allocation {budget.allocation}",
     )
     yield Text(clean(f" {symbols.dot} ".join(facts), symbols), style="bold")
@@ -127,23 +127,31 @@ def _whole(plan: LifePlan, symbols: Symbols) -> Iterator[Text]:
         yield Text.assemble((f"  {name:<8}", "dim"), clean(fact, symbols))
 
 
+def _counted(plan: LifePlan) -> str:
+    """`nats/token on prompts of the tasks seen`."""
+    budget, nouns = plan.curriculum.budget, plan.curriculum.spec.nouns
+    return f"nats/{nouns.unit(budget.unit)} on {PROMPT_NAMES[budget.prompts].format(nouns.prompt)}"
+
+
 def _notes(plan: LifePlan) -> Iterator[str]:
-    budget = plan.curriculum.budget
+    nouns = plan.curriculum.spec.nouns
     prompts = min(price.base_rate.n for price in plan.prices if price.base_rate is not None)
     if any(price.target is not None for price in plan.prices):
         yield (
-            "floor: the least KL, in nats an answer on the stage's own prompts, that raises the base's rate of right "
-            "answers, sampled at temperature 1, to the target (95 %: at the ends of the rate's interval)"
+            f"floor: the least KL, in nats {nouns.an_answer} on the stage's own {nouns.prompt}s, that raises "
+            f"the base's rate of right {nouns.answer}s, sampled at temperature 1, to the target (95 %: at the ends of "
+            "the rate's interval)"
         )
         if plan.curriculum.evaluation.temperature == 0:
             yield "the scorecard is greedy (evaluation.temperature: 0): its accuracy can cost less than the floor"
         yield (
-            f"need, left: the KL from the base, in nats/{budget.unit} on {PROMPT_NAMES[budget.prompts]}, at the end "
-            "of the stage: the least that keeps all targets; the most allowed if earlier stages take just theirs"
+            f"need, left: the KL from the base, in {_counted(plan)}, at the end of the stage: the least that keeps all "
+            "targets; the most allowed if earlier stages take just theirs"
         )
     yield (
-        f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} answers to {prompts} prompts each), "
-        f"a reading, a batch of every column of the scorecard, {STEPS} steps of each method from the base, file sizes"
+        f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} {nouns.answer}s to "
+        f"{prompts} {nouns.prompt}s each), a reading, a batch of every column of the scorecard, {STEPS} steps of each "
+        "method from the base, file sizes"
     )
     yield (
         "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage), "

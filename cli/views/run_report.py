@@ -36,6 +36,7 @@ from perdure.cli.views.live import legend, place, status
 from perdure.cli.views.retention_table import MARK, table_blocks
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import Symbols, clean
+from perdure.curriculum.worlds.contract import Nouns
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import MetricEstimate
@@ -100,21 +101,21 @@ def group_lines(record: RunState, symbols: Symbols, width: int) -> list[Text]:
 
 def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> list[Text]:
     """All that is known of one stage, fact by fact."""
-    sign = symbols.plus_minus
+    sign, nouns = symbols.plus_minus, record.nouns
     reading = last_reading(row)
     price = next((one for one in record.prices if one.stage == row.stage), None)
     facts = [
-        ("price", "" if price is None else describe_price(price, sign)),
+        ("price", "" if price is None else describe_price(price, sign, nouns)),
         ("method", describe_decision(row)),
         ("evidence", format_evidence(row.evidence, sign)),
-        ("KL", format_kl(reading, sign) + _other_unit(reading, sign) if reading else ""),
-        ("cap", format_cap(row)),
+        ("KL", format_kl(reading, sign, nouns) + _other_unit(reading, sign, nouns) if reading else ""),
+        ("cap", format_cap(row, nouns)),
         ("penalty", format_penalty(row)),
         ("law", format_law(record, row)),
         ("readings", format_readings(row)),
         *(("monitor", describe_intervention(event, row)) for event in row.interventions),
-        *(("notice", describe_notice(event)) for event in row.notices),
-        *(("answers", describe_unscored(event)) for event in row.unscored),
+        *(("notice", describe_notice(event, nouns)) for event in row.notices),
+        *((f"{nouns.answer}s", describe_unscored(event, nouns)) for event in row.unscored),
         ("answers", describe_truncated(row)),
         ("took", _took(row)),
         ("weights", row.weights_sha256 or ""),
@@ -144,10 +145,10 @@ def _took(row: StageState) -> str:
     return "not finished" if row.readings or row.method else "not begun"
 
 
-def _other_unit(reading: Measured, sign: str) -> str:
+def _other_unit(reading: Measured, sign: str, nouns: Nouns) -> str:
     by_token = reading.unit == "sequence"
     other = reading.kl_per_token if by_token else reading.kl_per_sequence
-    return f"; {format_estimate(other, sign)} nats/{'token' if by_token else 'sequence'}"
+    return f"; {format_estimate(other, sign)} nats/{nouns.token if by_token else nouns.sequence}"
 
 
 def format_readings(row: StageState) -> str:

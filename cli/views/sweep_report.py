@@ -1,6 +1,7 @@
 """A sweep as text: a table with a row a method, then the cells that failed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
@@ -8,13 +9,14 @@ from rich.text import Text
 
 from perdure.budget.figures import figure
 from perdure.cli.views.symbols import Symbols, clean
+from perdure.curriculum.worlds.registry import nouns_of
 
-CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats a token")
+CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats a {token}")
 CELL_LEGEND = "at the end of each run; mean [95 % interval over runs]; forgetting is the mean drop of the benchmarks"
 STREAM_COLUMNS = ("method", "runs", "average accuracy", "forgetting", "benchmark drop", "KL spent", "excess", "seconds")
 STREAM_LEGEND = (
-    "at the end of each run; mean [95 % interval over runs]; KL as the budget counts it, excess in nats a sequence "
-    "above the floor of the accuracy reached (n/a: answers are not scored at temperature 1)"
+    "at the end of each run; mean [95 % interval over runs]; KL as the budget counts it, excess in nats a {sequence} "
+    "above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1)"
 )
 MAX_FAILURES = 20
 
@@ -28,8 +30,13 @@ def sweep_report(found: Mapping[str, Any], symbols: Symbols) -> list[Text]:
     if found["methods"]:
         streams = all(line.get("lives") for line in found["methods"])
         head, legend = (STREAM_COLUMNS, STREAM_LEGEND) if streams else (CELL_COLUMNS, CELL_LEGEND)
+        words = asdict(nouns_of(found["world"] or ""))
         rows = [_row(line, "lives" if streams else None) for line in found["methods"]]
-        lines += [*_table(head, rows, symbols), Text(clean(legend, symbols), style="dim"), Text("")]
+        lines += [
+            *_table([one.format(**words) for one in head], rows, symbols),
+            Text(clean(legend.format(**words), symbols), style="dim"),
+            Text(""),
+        ]
     if failed:
         lines += [*_failures(found, symbols), Text("")]
     return lines

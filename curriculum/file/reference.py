@@ -20,10 +20,10 @@ INTRODUCTION = """\
 <!-- Written from the schema by: python -m perdure.curriculum.file.reference > docs/curriculum.md -->
 
 A curriculum is one YAML file: a base model, a budget, a way to choose the method, a stream of stages, and the
-benchmarks that must be kept. The model says which world it is about: `language` (causal language models) or `vision`
-(small classifiers of images, `type: mlp`). `perdure sample` prints a commented one that works, `perdure validate FILE`
-checks one, `perdure run FILE` runs it. A file is given by its path, a shipped curriculum by its name; an existing file
-wins.
+benchmarks that must be kept. The model says which world it is about: `language` (causal language models), `vision`
+(small classifiers of images, `type: mlp`) or `control` (policies of robots and games, `type: control`). `perdure
+sample` prints a commented one that works, `perdure validate FILE` checks one, `perdure run FILE` runs it. A file is
+given by its path, a shipped curriculum by its name; an existing file wins.
 
 A key that is not listed here is refused, as are a value of another type and a setting that has no meaning in the
 curriculum's world (the tables name the world where a setting has only one). Every fault of a file is reported at once,
@@ -124,10 +124,13 @@ def _sections() -> dict[type[BaseModel], str]:
     for section, path in waiting:  # grows while it is walked
         for name, field in section.model_fields.items():
             inner = f"{path}.{name}" if path else name
-            for held in schema_paths.held_sections(field.annotation):
-                tag = schema_paths.tag_of(held)
+            found = schema_paths.held_sections(field.annotation)
+            for held in found:
                 if held not in headings:
-                    headings[held] = f"{inner}: {tag}" if tag else inner
+                    kind = schema_paths.tag_of(held) or (held.__name__.lower() if len(found) > 1 else None)
+                    heading = f"{inner}: {kind}" if kind else inner
+                    taken = heading in headings.values()
+                    headings[held] = f"{inner}: {schema_paths.tag_of(section)}" if taken else heading
                     waiting.append((held, inner))
     return headings
 

@@ -7,7 +7,7 @@ from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_value
 from perdure.curriculum.train import section_settings
 from perdure.curriculum.worlds.contract import WorldSpec
-from perdure.curriculum.worlds.registry import section_names, world_of_type, worlds, worlds_with
+from perdure.curriculum.worlds.registry import section_names, world_of_type, worlds, worlds_named, worlds_with
 
 
 def world_of(document: Document) -> WorldSpec | None:
@@ -32,7 +32,7 @@ def _reason(keys: tuple[str, ...], spec: WorldSpec) -> str | None:
     if key in spec.lacks:
         return spec.lacks[key]
     elsewhere = [name for name, other in worlds().items() if _has(other, section, key)]
-    return f"this setting is of the {' and '.join(elsewhere)} world" if elsewhere else None
+    return f"this setting is of {worlds_named(elsewhere)}" if elsewhere else None
 
 
 def _has(spec: WorldSpec, section: list[str], key: str) -> bool:
@@ -42,7 +42,7 @@ def _has(spec: WorldSpec, section: list[str], key: str) -> bool:
 
 def _of_other_world(name: str, spec: WorldSpec) -> str:
     others = worlds_with(name, besides=spec)
-    return f"this method is of the {others} world; here there are {', '.join(f'`{one}`' for one in spec.parts)}"
+    return f"this method is of {others}; here there are {', '.join(f'`{one}`' for one in spec.parts)}"
 
 
 def world_faults(document: Document) -> list[Fault]:

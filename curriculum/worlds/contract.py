@@ -86,6 +86,31 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Nouns:
+    """The words of a world for the parts of an answer, as views and messages print them.
+
+    Attributes:
+        token, sequence: the units of the KL: one step of an answer, and a whole one.
+        answer: the response of a policy to a prompt.
+        prompt: the prompt.
+    """
+
+    token: str = "token"
+    sequence: str = "sequence"
+    answer: str = "answer"
+    prompt: str = "prompt"
+
+    def unit(self, unit: str) -> str:
+        """The word for a unit of `budget.unit`."""
+        return self.token if unit == "token" else self.sequence
+
+    @property
+    def an_answer(self) -> str:
+        """`an answer`, with its article."""
+        return f"{'an' if self.answer[0] in 'aeiou' else 'a'} {self.answer}"
+
+
+@dataclass(frozen=True)
 class WorldSpec:
     """One world, as a curriculum can describe it.
 
@@ -102,6 +127,7 @@ class WorldSpec:
         demonstrations_from, reward_from: how to give a task one, for a message.
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
+        nouns: its words for a token, a sequence, an answer and a prompt.
         lacks: keys of `train` that it does not have, and why.
         ignores: keys of other sections without a meaning here, and why.
         choices: the values of settings whose values a library lists elsewhere.
@@ -122,6 +148,7 @@ class WorldSpec:
     library: str | None = None
     generic_prompts: str | None = None
     one_step_answers: bool = False
+    nouns: Nouns = Nouns()
     default_schedule: str = "constant"
     lacks: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[Path, str] = field(default_factory=dict)

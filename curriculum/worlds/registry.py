@@ -1,5 +1,6 @@
 """The worlds by name: those of perdure, and those that other packages install."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -9,7 +10,7 @@ from pydantic import AfterValidator
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
+from perdure.curriculum.worlds.contract import ModelSection, Nouns, Source, WorldSpec
 from perdure.curriculum.worlds.methods import MethodError, MethodSpec, Recipe, offer
 
 WORLDS: dict[str, str] = {
@@ -86,8 +87,14 @@ def owner_of(task: Source) -> WorldSpec:
 
 
 def worlds_with(part: str, *, besides: WorldSpec) -> str:
-    """The names of the worlds that have a part of a method, as words; empty if `besides` or no world has it."""
-    return "" if part in besides.parts else " and ".join(spec.name for spec in worlds().values() if part in spec.parts)
+    """`the vision and control worlds`, those that have a part of a method; empty if `besides` or no world has it."""
+    found = [spec.name for spec in worlds().values() if part in spec.parts]
+    return "" if part in besides.parts or not found else worlds_named(found)
+
+
+def worlds_named(names: Sequence[str]) -> str:
+    """`the vision world`, `the vision and control worlds`."""
+    return f"the {' and '.join(names)} world{'s' if len(names) > 1 else ''}"
 
 
 def section_names() -> tuple[str, ...]:
@@ -133,3 +140,8 @@ def _listed() -> str:
 def one_step_answers(world: str) -> bool:
     """True if a response of a world is one token; `False` for a world that is not installed."""
     return world in worlds() and worlds()[world].one_step_answers
+
+
+def nouns_of(world: str) -> Nouns:
+    """The words of a world; the usual ones for a world that is not installed."""
+    return worlds()[world].nouns if world in worlds() else Nouns()

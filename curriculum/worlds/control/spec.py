@@ -12,7 +12,7 @@ from perdure.curriculum.settings import (
     Sampling,
     Tilting,
 )
-from perdure.curriculum.worlds.contract import WorldSpec
+from perdure.curriculum.worlds.contract import Nouns, WorldSpec
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe
@@ -109,6 +109,7 @@ CONTROL = WorldSpec(
     build="perdure.curriculum.worlds.control.source:build",
     accepts="this model acts in environments",
     demonstrations_from="give it `demonstrations`",
+    nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start"),
     lacks={
         "trl": "TRL trains language models, and this is a policy of environments",
         "max_completion_length": _NO_TEXT,

@@ -40,8 +40,8 @@ def test_a_curriculum_that_was_written_out_is_the_same_again(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("{type: mpl}", "1:15: model.type: must be 'causal_lm' or 'mlp'; got 'mpl'; did you mean 'mlp'?"),
-        ("{type: 3}", "1:15: model.type: must be 'causal_lm' or 'mlp'; got 3"),
+        ("{type: mpl}", "1:15: model.type: must be 'causal_lm', 'mlp' or 'control'; got 'mpl'; did you mean 'mlp'?"),
+        ("{type: 3}", "1:15: model.type: must be 'causal_lm', 'mlp' or 'control'; got 3"),
         ("{}", "1:8: model.model_name_or_path: required key is missing"),
         ("3", "1:8: model: must be a map of keys; got 3"),
         (
@@ -93,7 +93,7 @@ def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> No
         ),
         (
             LANGUAGE.replace("method: rl", "method: reinforce"),
-            f"3:33: strategy.method: method 'reinforce' is of the vision world; {HERE}",
+            f"3:33: strategy.method: method 'reinforce' is of the vision and control worlds; {HERE}",
         ),
         (
             LANGUAGE + "    method: simpo\n",

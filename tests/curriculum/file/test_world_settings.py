@@ -67,10 +67,12 @@ def test_the_budget_and_stages_are_looked_at_too(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("method", ["reinforce", "simpo"])
-def test_sections_that_the_language_world_does_not_have(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "where"), [("reinforce", "the vision and control worlds"), ("simpo", "the vision world")]
+)
+def test_sections_that_the_language_world_does_not_have(tmp_path: Path, method: str, where: str) -> None:
     assert faults(tmp_path, LANGUAGE + f"train: {{{method}: {{learning_rate: 1}}}}") == [
-        f"7:9: train.{method}: has no meaning with this model: this method is of the vision world; "
+        f"7:9: train.{method}: has no meaning with this model: this method is of {where}; "
         "here there are `sft`, `rl`, `chord`, `gate`, `tilt`, `sdft`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, "
         "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`"
     ]
