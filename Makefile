@@ -6,14 +6,17 @@ STAMP := $(VENV)/installed
 KINDS := py yaml json jsonl gz
 SOURCES := $(sort $(foreach kind,$(KINDS),$(shell find agent budget cli curriculum eval -name '*.$(kind)')))
 
-.PHONY: demo test check bench faults tiny picture reference theory clean
+.PHONY: demo test test-robots check bench faults tiny picture reference theory clean
 
 demo: $(STAMP)  ## run a short curriculum on the built-in model
 	$(BIN)/perdure run demo
 
 test: check  ## everything that CI checks
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not robots"
 	$(BIN)/python tests/wheel.py
+
+test-robots: $(VENV)/robots  ## the tests of real simulators, by the extra `robots`
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m robots tests/robots tests/curriculum/worlds/control tests/agent/worlds/control
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -44,6 +47,10 @@ theory: $(STAMP)  ## the tables and figures of docs/theory.md
 $(STAMP): pyproject.toml constraints.txt $(VENV)/names
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/robots: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,robots]'
 	touch $@
 
 $(VENV)/names: $(BIN)/python FORCE
