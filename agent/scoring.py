@@ -5,6 +5,7 @@ from typing import Any, Literal
 from perdure.agent.enforcement.projection import line_of
 from perdure.agent.life import Life
 from perdure.agent.run.events import BaseSaved, EndScored, Measured, Scored, Unscored
+from perdure.agent.run.folder import row_name
 from perdure.agent.run.stages import BASE, log_commit
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import base_prompts
@@ -58,7 +59,7 @@ def score(life: Life, number: int, name: str) -> None:
     row = life.logger.state.row(number)
     files = row.score_files if row else {}
     life.logger.phase("scoring", stage=number, name=name)
-    for index, scored in enumerate(life.scorecard.score(life.world.policy), 1):
+    for index, scored in enumerate(life.scorecard.score(life.world.policy, row_name(number, name)), 1):
         found = scored.score
         life.logger.phase("scoring", stage=number, name=name, detail=f"{found.name} ({index} of {total})")
         if files.get(found.name) != scored.file:
@@ -81,7 +82,7 @@ def score_ends(life: Life, number: int, name: str) -> None:
     line = line_of(folder)
     for end, snapshot in line.items():
         life.world.restore_snapshot(snapshot)
-        for scored in life.scorecard.score(life.world.policy):
+        for scored in life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}"):
             found = scored.score
             life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=found.name)
             life.logger.log(EndScored(stage=number, end=end, **figures(found)))

@@ -113,6 +113,30 @@ def question(prompt: Any) -> str:
     return identity if identity is not None else json.dumps(prompt, sort_keys=True, default=str)
 
 
+def shown(prompt: Any) -> str:
+    """A prompt as people read it: a text as it is, messages a turn a line, anything else as its own text."""
+    if isinstance(prompt, str):
+        return prompt
+    if isinstance(prompt, list) and prompt and all(isinstance(turn, Mapping) for turn in prompt):
+        turns = [{"role": "user"} | dict(turn) for turn in prompt]
+        if [turn.keys() for turn in turns] == [{"role", "content"}] and isinstance(turns[0]["content"], str):
+            return str(turns[0]["content"])
+        return "\n".join(_turn(turn) for turn in turns)
+    return json.dumps(prompt, sort_keys=True, default=str) if isinstance(prompt, list | Mapping) else str(prompt)
+
+
+def _turn(turn: Mapping[str, Any]) -> str:
+    """`user: Say it.`, and whatever else the message holds as JSON."""
+    said, more = turn.get("content"), {key: one for key, one in turn.items() if key not in ("role", "content")}
+    words = said if isinstance(said, str) else "" if said is None else json.dumps(said, default=str)
+    return " ".join(part for part in (f"{turn['role']}:", words, json.dumps(more, default=str) if more else "") if part)
+
+
+def expected(item: Item) -> str | list[str] | None:
+    """The answer that is expected, all of them where several are right, else the demonstration."""
+    return list(item.right) if len(item.right) > 1 else next(iter(item.right), item.demonstration)
+
+
 def keys(item: Item) -> tuple[str, ...]:
     """The keys of an item, of which two that are the same have one in common: its question, and its row of data."""
     return (question(item.prompt), *(() if item.row is None else (item.row,)))

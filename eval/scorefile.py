@@ -1,7 +1,7 @@
-"""Per-item results on disk: `scores/<key>.jsonl`, a header line and one line per item. Imports no torch.
+"""Per-item results on disk: `scores/02-german.word.jsonl`, a header line and one line per item. Imports no torch.
 
 The header holds the parts of the key, the score, and the SHA-256 of the lines below it, which reveals a truncated or
-altered file. Files are written atomically.
+altered file. The key says what was scored, whatever the file is called. Files are written atomically.
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from perdure.budget.files import write_atomic
 from perdure.budget.plain_json import json_text, without_nan
@@ -48,11 +49,26 @@ class Score:
 
 @dataclass(frozen=True)
 class ItemResult:
-    """One item: its id, its score (`None`: dropped) and details such as prompt hash, completion, note."""
+    """One item: its id, its score (`None`: dropped) and details such as prompt, completion, note."""
 
     id: str
     score: float | None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt as shown; `None` in files of older versions."""
+        return _shown(self.details.get("prompt"))
+
+    @property
+    def expected(self) -> str | None:
+        """The expected answer, or several, joined by `or`; `None` where none is known."""
+        return _shown(next((self.details[key] for key in EXPECTED if self.details.get(key) is not None), None))
+
+    @property
+    def completion(self) -> str | None:
+        """The answer; `None` where log-likelihoods alone were compared."""
+        return _shown(self.details.get("completion"))
 
 
 @dataclass(frozen=True)
@@ -64,8 +80,23 @@ class ScoreFile:
     items: tuple[ItemResult, ...]
 
 
+EXPECTED = ("expected", "answer", "target")
+"""The keys of the expected answer; older versions wrote the last two."""
+
+
+def _shown(value: Any) -> str | None:
+    if isinstance(value, list):
+        return " or ".join(map(str, value))
+    return None if value is None else str(value)
+
+
+def file_name(row: str, name: str) -> str:
+    """The path of a score in the run folder: `scores/02-german.word.jsonl` for the row `02-german` of the table."""
+    return f"{FOLDER}/{quote(f'{row}.{name}', safe='+,=@')}.jsonl"
+
+
 def file_key(parts: Mapping[str, str]) -> str:
-    """The file's name: SHA-256 of everything that the score depends on."""
+    """The key of a score: SHA-256 of everything that it depends on."""
     return sha256(json.dumps({**parts, "format": str(FORMAT)}, sort_keys=True).encode()).hexdigest()
 
 
@@ -136,6 +167,16 @@ def read_scores(path: Path) -> ScoreFile | None:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return ScoreFile(score, header, items)
+
+
+def key_of(path: Path) -> str | None:
+    """The key of the score in `path`, from its first line alone; `None` if that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.readline())
+        return file_key({**header["key"], "name": header["name"], "kind": header["kind"]})
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _item(row: dict[str, Any]) -> ItemResult:

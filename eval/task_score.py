@@ -11,7 +11,7 @@ from weakref import finalize
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.task import Item, Task, matches_demonstration, scorer_name
+from perdure.curriculum.task import Item, Task, expected, matches_demonstration, scorer_name, shown
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, ScoreKind, make_score
 
@@ -82,8 +82,7 @@ class _Identity(NamedTuple):
     """The parts of an item's result that do not depend on the answer."""
 
     id: str
-    prompt_sha256: str
-    answer: str | None
+    details: dict[str, Any]
 
 
 _IDENTITIES: dict[int, tuple[_Identity, ...]] = {}
@@ -102,12 +101,12 @@ def _identities(task: Task) -> tuple[_Identity, ...]:
 def _identity(index: int, item: Item) -> _Identity:
     prompt = json.dumps(item.prompt, sort_keys=True, default=str)
     short = sha256(json.dumps([prompt, item.answer, item.demonstration]).encode()).hexdigest()[:12]
-    return _Identity(f"{index}:{short}", sha256(prompt.encode()).hexdigest(), item.answer)
+    details = {"prompt_sha256": sha256(prompt.encode()).hexdigest(), "prompt": shown(item.prompt)}
+    return _Identity(f"{index}:{short}", details | {"expected": expected(item)})
 
 
 def _item_result(identity: _Identity, completion: str, reward: float | None, truncated: bool) -> ItemResult:
-    details: dict[str, Any] = {"prompt_sha256": identity.prompt_sha256, "completion": completion}
-    details |= {"answer": identity.answer} | ({"truncated": True} if truncated else {})
+    details = identity.details | {"completion": completion} | ({"truncated": True} if truncated else {})
     result = ItemResult(identity.id, reward, details)
     if reward is not None and not math.isfinite(reward):
         note = f"the reward was {reward}; counted as 0"

@@ -23,6 +23,11 @@ from perdure.budget.plain_json import from_words, with_words
 from perdure.curriculum.messages import shorten
 
 
+def row_name(number: int, name: str) -> str:
+    """`02-german`: the name of a row of the table on the disk."""
+    return f"{number:02d}-{name}"
+
+
 class RunFolder:
     """Paths inside one run folder."""
 
@@ -35,11 +40,11 @@ class RunFolder:
 
     def stage(self, number: int, name: str) -> Path:
         """A committed stage: it is there whole, or not there."""
-        return self.path / "stages" / f"{number:02d}-{name}"
+        return self.path / "stages" / row_name(number, name)
 
     def partial_stage(self, number: int, name: str) -> Path:
         """A stage that is not committed: checkpoints, the last good state, and what the remedies write."""
-        return self.path / "stages" / f"{number:02d}-{name}.partial"
+        return self.path / "stages" / f"{row_name(number, name)}.partial"
 
 
 MAX_NAME_BYTES, MAX_PATH_BYTES = 200, 3000

@@ -4,7 +4,7 @@ sweep.json        the resolved sweep: every cell with its curriculum, and the ve
 cells/ID.parquet  the rows of a finished cell
 cells/ID/         the run folder of a cell that is a run of its own
 failed/ID.json    the reason why a cell failed
-scores/           scores of the base, shared by the runs
+scores/           scores of the base, named by their keys, shared by the runs
 workers.log       the output of the processes
 results.parquet   all rows, at the end
 """

@@ -19,6 +19,7 @@ from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.processes import Failure, run_in_processes
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
+from perdure.eval.scorefile import key_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def run_cell(job: _RunJob) -> FinishedCell:
         else:
             life = start(_on_one_thread(job.cell.curriculum), run.path, NullView())
             with locked(run):
-                for file in job.folder.scores.glob("*.jsonl"):  # named by weights, data and settings, with a checksum
+                for file in job.folder.scores.glob("*.jsonl"):  # named by its key; the row gets a file of its own
                     shutil.copyfile(file, run.path / "scores" / file.name)
                 run_curriculum(life)
     _share_base_scores(run, job.folder.scores)
@@ -120,11 +121,13 @@ def _on_one_thread(curriculum: Curriculum) -> Curriculum:
 
 
 def _share_base_scores(run: RunFolder, target: Path) -> None:
-    """Copy this cell's scores of the base for other cells with that base."""
+    """Copy this cell's scores of the base, by key, for other cells with that base; remove what it was given."""
     base = read_record(run)[0].row(0)
     for name in base.score_files.values() if base is not None else ():
-        file = run.path / name
-        if not (target / file.name).exists():
-            partial = target / f".{file.name}.{run.path.name}.partial"
-            shutil.copyfile(file, partial)
-            partial.replace(target / file.name)
+        shared = target / f"{key_of(run.path / name)}.jsonl"
+        if not shared.exists():
+            partial = target / f".{shared.name}.{run.path.name}.partial"
+            shutil.copyfile(run.path / name, partial)
+            partial.replace(shared)
+    for shared in target.glob("*.jsonl"):
+        (run.path / "scores" / shared.name).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from perdure.curriculum.task import question
 from perdure.curriculum.worlds.cells import digest
 from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary
+from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, make_score
 from perdure.eval.task_score import CausalPolicy
 
@@ -68,12 +69,14 @@ class LmBenchmark:
 
         causal = self._causal(policy)
         samples = evaluate_tasks(self.tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size)
-        items = [
-            _item_result(self, name if len(self.tasks) > 1 else None, sample)
-            for name, rows in samples.items()
-            for sample in rows
-            if sample["filter"] == self.filter
-        ]
+        with preserve_rng(), silence():  # lm-eval draws where it looks up a task's name
+            by_name = {task.task_name: task for task in self.tasks}
+            items = [
+                _item_result(self, by_name[name], name if len(self.tasks) > 1 else None, sample)
+                for name, rows in samples.items()
+                for sample in rows
+                if sample["filter"] == self.filter
+            ]
         return make_score(self.name, "benchmark", items, by_member=self.by_member), items
 
 
@@ -197,7 +200,7 @@ def _source(value: Any) -> str:
     return str(value)
 
 
-def _item_result(benchmark: LmBenchmark, member: str | None, sample: dict[str, Any]) -> ItemResult:
+def _item_result(benchmark: LmBenchmark, task: LmTask, member: str | None, sample: dict[str, Any]) -> ItemResult:
     key = f"{sample['doc_id']}:{sample['doc_hash'][:12]}"
     value = sample.get(benchmark.metric)
     if not isinstance(value, bool | int | float) and not hasattr(value, "__float__") and value is not None:
@@ -206,10 +209,30 @@ def _item_result(benchmark: LmBenchmark, member: str | None, sample: dict[str, A
             "choose another `metric`"
         )
     score = None if value is None or math.isnan(value) else float(value)
-    details: dict[str, Any] = {"prompt_sha256": sample["prompt_hash"], "target": sample["target"]}
-    responses = sample["filtered_resps"]
-    if all(isinstance(each, str) for each in responses):
-        details["completion"] = responses[0] if len(responses) == 1 else responses
-    elif all(isinstance(each, tuple | list) and len(each) == 2 for each in responses):
-        details["loglikelihoods"] = [float(each[0]) for each in responses]
+    details = {"prompt_sha256": sample["prompt_hash"], "prompt": _prompt(task, sample), **_answers(benchmark, sample)}
     return ItemResult(key if member is None else f"{member}/{key}", score, details)
+
+
+def _prompt(task: LmTask, sample: dict[str, Any]) -> str:
+    """The question without the examples before it; with them where the task has several texts an item."""
+    asked = task.doc_to_text(sample["doc"])
+    return asked if isinstance(asked, str) else str(sample["arguments"][0][0])
+
+
+def _answers(benchmark: LmBenchmark, sample: dict[str, Any]) -> dict[str, Any]:
+    """The expected answer and the model's: a text, or the choice that the metric takes for its answer."""
+    responses, target = sample["filtered_resps"], sample["target"]
+    if all(isinstance(each, str) for each in responses):
+        return {"expected": target, "completion": responses[0] if len(responses) == 1 else responses}
+    if not all(isinstance(each, tuple | list) and len(each) == 2 for each in responses):
+        return {"expected": target}
+    known = [float(each[0]) for each in responses]
+    choices = [str(each[1]).strip() for each in sample["arguments"]]
+    if len(set(choices)) < 2 or not str(target).isdecimal() or int(target) >= len(choices):
+        return {"expected": choices[0] if len(choices) == 1 else target, "loglikelihoods": known}
+    lengths = {"acc": [1] * len(choices), "acc_norm": [max(len(choice), 1) for choice in choices]}
+    found = {"expected": choices[int(target)], "loglikelihoods": known}
+    if benchmark.metric in lengths:
+        ranked = [value / length for value, length in zip(known, lengths[benchmark.metric], strict=True)]
+        found["completion"] = choices[ranked.index(max(ranked))]
+    return found

@@ -16,7 +16,7 @@ from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import BenchmarkSet, prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
-from perdure.eval.scorefile import read_scores
+from perdure.eval.scorefile import ItemResult, file_name, key_of, read_scores
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 from tests.eval.lm_task_files import write_task
 
@@ -63,8 +63,8 @@ def given(*rewards: Any) -> Any:
     return lambda items, completions, completion_ids=None: list(rewards)
 
 
-def only(card: Scorecard, policy: Any) -> Any:
-    ((score, file),) = card.score(policy)
+def only(card: Scorecard, policy: Any, row: str = "00-base") -> Any:
+    ((score, file),) = card.score(policy, row)
     return score, file
 
 
@@ -119,12 +119,47 @@ def test_nothing_is_scored_twice(tmp_path: Path) -> None:
     first = only(card(tmp_path, task(exact)), policy)
     assert only(card(tmp_path, task(exact)), policy) == first
     assert policy.asked == 1
-    assert only(card(tmp_path, task(exact)), Parrot(weights="w1"))[1] != first[1]
+    # another row with the same weights has a file of its own, with the same bytes
+    again = only(card(tmp_path, task(exact)), policy, "01-upper")
+    assert (again[0], again[1], policy.asked) == (first[0], "scores/01-upper.upper.jsonl", 1)
+    assert (tmp_path / again[1]).read_bytes() == (tmp_path / first[1]).read_bytes()
+    other = Parrot(str.lower, weights="w1")
+    assert only(card(tmp_path, task(exact)), other)[0].value == 0
     longer = Scorecard([task(exact)], BenchmarkSet(), Evaluation(batch_size=4, max_completion_length=9), tmp_path)
-    assert only(longer, policy)[1] != first[1]
+    assert only(longer, policy)[0].value == 1
     fewer = Task("upper", (), task(exact).heldout[:3], exact)
-    assert only(card(tmp_path, fewer), policy)[1] != first[1]
-    assert policy.asked == 3
+    assert only(card(tmp_path, fewer), policy)[0].n == 3
+    assert (policy.asked, other.asked) == (3, 1)
+
+
+def test_a_file_of_an_older_version_is_not_scored_again(tmp_path: Path) -> None:
+    policy = Parrot()
+    score, file = only(card(tmp_path, task(exact)), policy)
+    key = key_of(tmp_path / file)
+    (tmp_path / file).rename(tmp_path / "scores" / f"{key}.jsonl")  # as older versions named it
+    assert only(card(tmp_path, task(exact)), policy) == (score, file)
+    assert (policy.asked, len(list((tmp_path / "scores").iterdir()))) == (1, 2)
+
+
+def test_names_are_readable_and_files_say_what_was_asked(tmp_path: Path) -> None:
+    said = {"role": "user", "content": "say it"}
+    prompts: list[Any] = ["say", [said], [{"role": "system", "content": "be brief"}, said], {"a": Path("x")}, Path("y")]
+    items = tuple(Item(prompt, answer=f"{n}", answers=("0", "5") if n == 0 else ()) for n, prompt in enumerate(prompts))
+    asked = Task("word", (), (*items, Item("z", demonstration="like this")), given(*[1] * 6))
+    policy = Parrot(lambda prompt: "no")
+    _, file = only(card(tmp_path, asked), policy, "02-german")
+    assert file == "scores/02-german.word.jsonl"
+    stored = read_scores(tmp_path / file)
+    assert stored is not None
+    assert [item.prompt for item in stored.items] == [
+        *("say", "say it", "system: be brief\nuser: say it", '{"a": "x"}', "y", "z"),
+    ]
+    assert [item.expected for item in stored.items] == ["0 or 5", "1", "2", "3", "4", "like this"]
+    assert {item.completion for item in stored.items} == {"no"}
+    assert file_name("01-a", "b/../c") == "scores/01-a.b%2F..%2Fc.jsonl"
+    # older versions wrote the answer of tasks and the target of lm-eval, and no prompt
+    older = [ItemResult("0", 1.0, {"answer": "4"}), ItemResult("1", 1.0, {"target": 2, "expected": None})]
+    assert [(item.prompt, item.expected, item.completion) for item in older] == [(None, "4", None), (None, "2", None)]
 
 
 @pytest.mark.parametrize(
@@ -158,12 +193,12 @@ def test_one_after_another_tasks_then_benchmarks(tmp_path: Path) -> None:
     policy = Causal()
     whole = card(tmp_path, task(exact, "one"), task(exact, "two"), benchmarks=benchmarks)
     assert whole.names == ("one", "two", "animals")
-    scores = whole.score(policy)
+    scores = whole.score(policy, "00-base")
     assert next(scores).score.name == "one"
     assert policy.asked == 1
     rest = [score for score, _ in scores]
     assert [(score.name, score.kind, score.n) for score in rest] == [("two", "task", 4), ("animals", "benchmark", 12)]
-    again = [score for score, _ in card(tmp_path, task(exact, "two"), benchmarks=benchmarks).score(policy)]
+    again = [score for score, _ in card(tmp_path, task(exact, "two"), benchmarks=benchmarks).score(policy, "00-base")]
     assert again == rest
 
 

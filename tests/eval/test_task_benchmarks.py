@@ -60,7 +60,7 @@ def test_held_out_items_are_scored_as_tasks_are(tmp_path: Path, task: dict[str, 
     stage = replace(benchmark.task, name="a")
     card = Scorecard([stage], BenchmarkSet((benchmark,)), EVALUATION, tmp_path)
     assert card.names == ("a", "b")
-    of_stage, of_benchmark = (one.score for one in card.score(policy))
+    of_stage, of_benchmark = (one.score for one in card.score(policy, "00-base"))
     assert of_stage.item_values == of_benchmark.item_values == score.item_values
     assert (of_stage.kind, of_benchmark.kind) == ("task", "benchmark")
     assert [item.id for item in items] == list(of_benchmark.item_ids)

@@ -58,8 +58,9 @@ def test_every_line_says_what_the_item_is_by_hand(tmp_path: Path) -> None:
                 "id": f"{index}:{sha256(json.dumps([text, str(index), 'two']).encode()).hexdigest()[:12]}",
                 "score": [1.0, None, 0.0][index],
                 "prompt_sha256": sha256(text.encode()).hexdigest(),
+                "prompt": ["one", "zwö", '{"a": "three", "z": 1}'][index],
+                "expected": str(index),
                 "completion": answer,
-                "answer": str(index),
             }
             for index, text in enumerate(texts)
         ]

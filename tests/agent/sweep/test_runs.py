@@ -16,6 +16,7 @@ from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.runs import RunExecutor, _on_one_thread, finished_run
 from perdure.agent.sweep.sweep import begin_sweep, read_plan
+from perdure.eval.scorefile import key_of
 from tests.agent.sweep.language import read_language
 
 SWEEP = """\
@@ -74,14 +75,14 @@ def test_a_run_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finishe
 def test_scores_of_the_base_are_found_once(swept: tuple[SweepFolder, dict[str, FinishedCell | FailedCell]]) -> None:
     folder, _ = swept
     base = read_state(read_journal(folder.run("0001") / "journal.jsonl")).rows[0]
-    names = {Path(file).name for file in base.score_files.values()}
-    assert {file.name for file in folder.scores.iterdir()} == names
-    # The second run took them over before it began: its files of the base are the shared ones, to the second.
-    for name in names:
-        assert (folder.run("0004") / "scores" / name).read_bytes() == (folder.scores / name).read_bytes()
-    second = folder.run("0004") / "scores"
-    shared = max((second / name).stat().st_mtime for name in names)
-    assert shared < min(file.stat().st_mtime for file in second.iterdir() if file.name not in names)
+    assert sorted(base.score_files.values()) == ["scores/00-base.first.jsonl", "scores/00-base.perdure_largest.jsonl"]
+    first, second = (folder.run(cell) for cell in ("0001", "0004"))
+    keys = {key_of(first / file): file for file in base.score_files.values()}
+    assert {file.name for file in folder.scores.iterdir()} == {f"{key}.jsonl" for key in keys}
+    # The second run took them over before it began, and keeps them under the names of its own rows alone.
+    for key, file in keys.items():
+        assert (second / file).read_bytes() == (folder.scores / f"{key}.jsonl").read_bytes()
+    assert all(file.name.startswith(("00-base.", "01-first.")) for file in (second / "scores").iterdir())
 
 
 def test_runs_run_on_one_thread_unless_the_curriculum_says_otherwise(
