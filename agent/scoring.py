@@ -69,8 +69,8 @@ def score(life: Life, number: int, name: str) -> None:
 
 
 def log_unscored(life: Life, number: int, phase: Literal["learning", "scoring"]) -> None:
-    """Journal how many answers got 0 without a verdict, a line a task that has any."""
-    for task in life.tasks:
+    """Journal how many answers got 0 without a verdict, a line a task or benchmark that has any."""
+    for task in life.scorecard.tasks:
         answers = take_unscored(task.reward)
         if answers:
             life.logger.log(Unscored(stage=number, task=task.name, phase=phase, answers=answers))

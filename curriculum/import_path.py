@@ -40,6 +40,15 @@ def load_function(path: str, kind: CodeKind) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def import_registering(path: str, kind: CodeKind) -> None:
+    """Import the module of `module:name`, which registers the name.
+
+    Raises:
+        ConfigError: nothing there, not the user's own, or failing while it is imported.
+    """
+    _import(_located(path, kind), f"{kind.what} {shorten(path)!r}")
+
+
 def find_entry_point(name: str, kind: CodeKind) -> Any:
     """The entry point of a name, not loaded.
 
@@ -56,11 +65,15 @@ def find_entry_point(name: str, kind: CodeKind) -> Any:
     return found[name]
 
 
-def _imported(path: str, kind: CodeKind, shown: str) -> Any:
+def _located(path: str, kind: CodeKind) -> Located:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
-    place = locate(path, kind, _folders or folders_of(None))
+    return locate(path, kind, _folders or folders_of(None))
+
+
+def _imported(path: str, kind: CodeKind, shown: str) -> Any:
+    place = _located(path, kind)
     module = _import(place, shown)
     found = getattr(module, place.name, None)
     if not callable(found):
@@ -96,7 +109,8 @@ def signature_fault(found: Callable[..., Any], kind: CodeKind) -> str | None:
     if inspect.isclass(found):
         if not kind.classes:
             return "is a class, not a function"
-        return None if callable(getattr(found, "choose", None)) else "has no method `choose(situation)`"
+        if kind.makes == "Strategy":
+            return None if callable(getattr(found, "choose", None)) else "has no method `choose(situation)`"
     try:
         signature = inspect.signature(found)
         signature.bind_partial(*[None] * kind.positional, **dict.fromkeys(kind.keywords))

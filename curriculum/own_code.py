@@ -49,6 +49,8 @@ class CodeKind:
         classes: a class does as well.
         group: its entry-point group.
         libraries: packages whose functions have the same signature by design.
+        builds_on: a package; installed ones that require it may be named as well.
+        registers: importing the module registers the name, which it need not define.
     """
 
     what: str
@@ -59,6 +61,8 @@ class CodeKind:
     classes: bool = False
     group: str | None = None
     libraries: tuple[str, ...] = ()
+    builds_on: str | None = None
+    registers: bool = False
 
 
 TASK = CodeKind(
@@ -105,6 +109,8 @@ def locate(path: str, kind: CodeKind, folders: Sequence[Path]) -> Located:
     shown = f"{kind.what} {shorten(path)!r}"
     for _ in range(MAX_IMPORTS_FOLLOWED):
         file = _file(module, kind, [*sys.path, *map(str, folders)], shown, folders)
+        if kind.registers:
+            return Located(module, name, file)
         own, imported = _names_in(file, shown)
         if name in own:
             return Located(module, name, file)
@@ -192,20 +198,20 @@ def _owner(module: str, file: Path, kind: CodeKind) -> str | None:
         return None if module in SHIPPED_MODULES else "perdure"
     if not {"site-packages", "dist-packages"} & set(file.parts):
         return "Python's standard library" if file.is_relative_to(sysconfig.get_path("stdlib")) else None
-    if top in kind.libraries or _builds_on_perdure(top):
+    if top in kind.libraries or _builds_on(top, "perdure") or (kind.builds_on and _builds_on(top, kind.builds_on)):
         return None
     return f"the installed package {top!r}"
 
 
 @cache
-def _builds_on_perdure(top: str) -> bool:
-    """True if a distribution with this package requires perdure, or has entry points for it."""
+def _builds_on(top: str, package: str) -> bool:
+    """True if a distribution with this top-level package requires the other package, or has entry points for it."""
     for name in packages_distributions().get(top, ()):
         found = distribution(name)
         needs = (line.replace("-", "_").lower() for line in found.requires or ())
-        if any(line.startswith("perdure") for line in needs):
+        if any(line.startswith(package) for line in needs):
             return True
-        if any(point.group.startswith("perdure.") for point in found.entry_points):
+        if any(point.group.startswith(f"{package}.") for point in found.entry_points):
             return True
     return False
 

@@ -53,6 +53,11 @@ class Scorecard:
         return (*(task.name for task in self._tasks), *(benchmark.name for benchmark in self._benchmarks.benchmarks))
 
     @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of the stages, then those whose held-out items are benchmarks."""
+        return (*self._tasks, *self._benchmarks.tasks)
+
+    @property
     def examined(self) -> frozenset[str]:
         """The questions that it asks."""
         return examined_by(self._tasks, self._benchmarks)

@@ -194,7 +194,7 @@ class ScoreEvent(StageEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Unscored(StageEvent):
-    """Answers to a task that got 0 without a verdict while the stage learned or was scored: why, and how many."""
+    """Answers to a task or benchmark that got 0 without a verdict: in learning or scoring; why, and how many."""
 
     task: str
     phase: Literal["learning", "scoring"]

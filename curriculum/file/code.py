@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
-from perdure.curriculum.import_path import find_entry_point, load_function, search_code_in
+from perdure.curriculum.import_path import find_entry_point, import_registering, load_function, search_code_in
 from perdure.curriculum.messages import Path
 from perdure.curriculum.own_code import CodeKind, folders_of, is_shipped, locate
 from perdure.curriculum.schema import Curriculum
@@ -21,10 +21,16 @@ def own_code(section: BaseModel, path: Path = ()) -> Iterator[tuple[Path, CodeKi
     for name in section.model_fields_set:
         value, here = getattr(section, name), (*path, name)
         kind = next((one for one in type(section).model_fields[name].metadata if isinstance(one, CodeKind)), None)
-        if kind is not None and isinstance(value, str):
-            yield here, kind, value
+        if kind is not None:
+            yield from ((at, kind, named) for at, named in _named(here, kind, value))
         for at, inner in _sections(value):
             yield from own_code(inner, (*here, *at))
+
+
+def _named(path: Path, kind: CodeKind, value: Any) -> Iterator[tuple[Path, str]]:
+    """The names in a value, one or a list. Without a colon only an entry point is one."""
+    entries = [((*path, index), one) for index, one in enumerate(value)] if isinstance(value, list) else [(path, value)]
+    return ((at, one) for at, one in entries if isinstance(one, str) and (":" in one or kind.group is not None))
 
 
 def _sections(value: Any) -> Iterator[tuple[Path, BaseModel]]:
@@ -59,7 +65,11 @@ def code_faults(document: Document, curriculum: Curriculum) -> list[Fault]:
 def import_faults(document: Document, curriculum: Curriculum) -> list[Fault]:
     """Names of code that cannot be imported, or has another signature than its kind. Executes the modules."""
     search_code_in(curriculum.code_dir)
-    return _faults(document, curriculum, load_function)
+
+    def look(named: str, kind: CodeKind) -> Any:
+        return import_registering(named, kind) if kind.registers else load_function(named, kind)
+
+    return _faults(document, curriculum, look)
 
 
 def _faults(document: Document, curriculum: Curriculum, look: Callable[[str, CodeKind], Any]) -> list[Fault]:

@@ -11,6 +11,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.worlds.control.actor import Actor
 from perdure.agent.worlds.control.inputs import Inputs, joined
 from perdure.agent.worlds.control.policy import Played
+from perdure.budget.errors import DataError
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.control.episodes import Episode
 
@@ -57,8 +58,14 @@ def imitated(actor: Actor, episodes: Sequence[Episode]) -> Batch:
 
 
 def practised(played: Sequence[Played], advantages_E: Tensor) -> Batch:
-    """The decisions of played episodes, each with its episode's advantage; those that never began are left out."""
+    """The decisions of played episodes, each with its episode's advantage; those that never began are left out.
+
+    Raises:
+        DataError: none came to a first decision.
+    """
     kept = [(one, value) for one, value in zip(played, advantages_E, strict=True) if len(one.episode.actions)]
+    if not kept:
+        raise DataError(f"none of {len(played)} episodes came to a first decision: {played[0].episode.fault}")
     inputs = joined([one.inputs for one, _ in kept])
     device = inputs.vector.device
     return Batch(

@@ -34,10 +34,14 @@ class Played:
 
 
 class ControlPolicy:
-    """An actor and its actions; updates change the actor's weights in place."""
+    """An actor and its actions; updates change the actor's weights in place.
+
+    `faults` says why episodes failed to end, since it was last cleared.
+    """
 
     def __init__(self, actor: Actor, actions: Actions, about: dict[str, object]) -> None:
         self.actor, self.actions, self._about = actor, actions, about
+        self.faults: list[str] = []
 
     def respond(
         self,
@@ -80,6 +84,7 @@ class ControlPolicy:
             return found
 
         episodes = play(starts, self.actions, choose)
+        self.faults += [one.fault for one in episodes if one.fault is not None]
         return [
             Played(one, reward_of(start.environment, one), *_stacked(rows, self))
             for start, one, rows in zip(starts, episodes, seen, strict=True)

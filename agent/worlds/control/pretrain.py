@@ -23,9 +23,9 @@ from perdure.curriculum.worlds.control.draw import RESERVED, known_starts
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
+from perdure.curriculum.worlds.control.known import environment_of
 from perdure.curriculum.worlds.control.model import ControlModel, Known, Mlp, Pretrain
 from perdure.curriculum.worlds.control.rewards import reward_of
-from perdure.curriculum.worlds.control.source import environment_of
 from perdure.curriculum.worlds.control.tasks import Expert
 
 

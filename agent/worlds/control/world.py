@@ -23,6 +23,7 @@ from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.control.model import ControlModel
+from perdure.curriculum.worlds.control.rewards import EpisodeReward
 from perdure.curriculum.worlds.methods import Sizes
 
 
@@ -82,7 +83,11 @@ class ControlWorld:
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""
+        self.policy.faults.clear()
         steps, stopped = train(job, self._base, job.watch)
+        assert isinstance(job.task.reward, EpisodeReward), "tasks of environments have one"
+        for fault in self.policy.faults:
+            job.task.reward.count_fault(fault)
         return Outcome(steps, "stopped" if stopped else "completed")
 
     @property

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
+from perdure.curriculum.messages import shorten
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,42 @@ class Actions:
         if isinstance(self.space, spaces.Discrete):
             return int(chosen_D[0]) + int(self.space.start)
         if self.values is None:
-            return np.asarray(chosen_D, self.space.dtype).reshape(self.space.shape)
+            return (np.asarray(chosen_D) + self._first).astype(self.space.dtype).reshape(self.space.shape)
         picked_D = self.values[np.arange(len(self.sizes)), chosen_D]
         return picked_D.astype(self.space.dtype).reshape(self.space.shape)
 
     def encode(self, action: Any) -> NDArray[np.int64]:
-        """The indices of the values nearest to an action, the lower of two as near: shape (D,)."""
-        if isinstance(self.space, spaces.Discrete):
-            return np.array([int(action) - int(self.space.start)])
+        """The indices of the values nearest to an action, the lower of two as near: shape (D,).
+
+        Raises:
+            ValueError: it has another shape or is not finite; whole numbers that the space does not have.
+        """
         flat_D = np.asarray(action).ravel()
+        if flat_D.dtype.kind not in "biuf":
+            raise ValueError(f"an action of {self.space} is numbers, not {shorten(repr(action))}")
+        if len(flat_D) != len(self.sizes):
+            raise ValueError(f"an action of {self.space} has {len(self.sizes)} numbers, not {len(flat_D)}")
+        if not np.isfinite(flat_D).all():
+            raise ValueError(f"an action of {self.space} has a number that is not finite")
+        if self.values is not None:
+            nearest_D: NDArray[np.int64] = np.abs(self.values - flat_D[:, None].astype(np.float64)).argmin(1)
+            return nearest_D
+        chosen_D: NDArray[np.int64] = flat_D.astype(np.int64) - self._first
+        if (flat_D != flat_D.astype(np.int64)).any() or (chosen_D < 0).any() or (chosen_D >= self.sizes).any():
+            raise ValueError(f"{shorten(str(action))} is no action of {self.space}")
+        return chosen_D
+
+    def outside(self, action: Any) -> float:
+        """How far a continuous action lies outside of the bounds; 0 inside, and for whole numbers."""
         if self.values is None:
-            return flat_D.astype(np.int64)
-        nearest_D: NDArray[np.int64] = np.abs(self.values - flat_D[:, None].astype(np.float64)).argmin(1)
-        return nearest_D
+            return 0.0
+        flat_D = np.asarray(action, np.float64).ravel()
+        return float(np.maximum(self.values[:, 0] - flat_D, flat_D - self.values[:, -1]).max(initial=0.0))
+
+    @property
+    def _first(self) -> NDArray[np.int64]:
+        """The least whole number of each dimension."""
+        return np.asarray(getattr(self.space, "start", 0), np.int64).ravel()
 
 
 def actions_of(space: Any, bins: int, where: str) -> Actions:
@@ -55,16 +79,19 @@ def actions_of(space: Any, bins: int, where: str) -> Actions:
     """
     if isinstance(space, spaces.Discrete):
         return Actions((int(space.n),), None, space)
-    if isinstance(space, spaces.MultiDiscrete) and not np.any(space.start):
+    if isinstance(space, spaces.MultiDiscrete):
         return Actions(tuple(map(int, space.nvec.ravel())), None, space)
     if isinstance(space, spaces.MultiBinary):
         return Actions((2,) * int(np.prod(space.shape)), None, space)
-    if not isinstance(space, spaces.Box):
-        raise ConfigError(f"{where}: its action space is {space}; actions are discrete or a box of numbers")
+    if not isinstance(space, spaces.Box) or space.dtype.kind != "f" or not space.shape:
+        raise ConfigError(
+            f"{where}: its action space is {space}; actions are Discrete, MultiDiscrete, MultiBinary or a Box of "
+            "floating-point numbers. Make it one of these by a wrapper of your own (`wrappers`)"
+        )
     low_D, high_D = space.low.ravel().astype(np.float64), space.high.ravel().astype(np.float64)
     if not (np.isfinite(low_D).all() and np.isfinite(high_D).all() and (low_D < high_D).all()):
         raise ConfigError(
-            f"{where}: its action space {space} has no finite bounds, so that there are no {bins} values to choose "
-            "from; give it bounds by a wrapper (gymnasium.wrappers:RescaleAction)"
+            f"{where}: its action space is {space}; {bins} values are chosen between the bounds of each dimension, "
+            "which must be finite and apart. Give it bounds by a wrapper of your own (`wrappers`)"
         )
     return Actions((bins,) * len(low_D), np.linspace(low_D, high_D, bins, axis=1), space)

@@ -11,22 +11,32 @@ import numpy as np
 from perdure.budget.errors import DataError
 from perdure.curriculum.worlds.control.environments.registry import adapter_of, simulator_of
 from perdure.curriculum.worlds.control.model import Known
+from perdure.curriculum.worlds.control.playing import EpisodeError, limited, listening
 from perdure.curriculum.worlds.control.starts import Environment, Start
 from perdure.curriculum.worlds.control.tasks import Grid, Gymnasium
 
-TRIES = 100
-"""Starts that are looked at for each that is wanted."""
+MISSES = 500
+"""Random starts, one after the other, none of which is new, after which no more are looked for."""
 
 RESERVED = 2
 """Starts that are kept for the base, for each episode that it imitates: an expert may fail at some."""
 
 
 def row_of(config: Gymnasium, start: Start) -> str:
-    """A text that is equal for starts of the same state, or of the same seed where `distinct: seed`."""
+    """A text that is equal for starts of the same state, or of the same seed where `distinct: seed`.
+
+    Raises:
+        DataError: the environment cannot be reset to it.
+    """
     if config.distinct == "seed":
         return start.identity
     simulator = simulator_of(start.environment)
-    return f"{start.environment.key} {adapter_of(start.environment.id).identity(simulator, start)}"
+    try:
+        with listening(), limited(start.environment.seconds):
+            return f"{start.environment.key} {adapter_of(start.environment.id).identity(simulator, start)}"
+    except EpisodeError as error:
+        raise DataError(f"{start.environment.title} cannot be reset (seed {start.seed}, options {start.options}): "
+                        f"{error}") from None  # fmt: skip
 
 
 def random_starts(config: Gymnasium, environment: Environment, *labels: str | int) -> Iterator[Start]:
@@ -52,7 +62,9 @@ def listed_starts(config: Gymnasium, environment: Environment) -> list[Start]:
 
 
 def known_starts(known: Known, environment: Environment) -> Iterator[Start]:
-    """The starts that are kept for the base's episodes, the same at every seed."""
+    """The starts that are kept for the base's episodes, the same at every seed; all of a list that are not held out."""
+    if isinstance(known.task.starts, list):
+        return iter(listed_starts(known.task, environment)[: -known.task.heldout])
     starts = random_starts(known.task, environment, "pretrain", environment.key)
     return (next(starts) for _ in range(RESERVED * known.episodes))
 
@@ -64,16 +76,19 @@ def take(config: Gymnasium, starts: Iterator[Start], count: int, without: frozen
         DataError: there are fewer.
     """
     found: dict[str, Start] = {}
-    for _ in range(TRIES * count):
+    misses = 0
+    while len(found) < count and misses < MISSES:
         start = next(starts)
         row = row_of(config, start)
-        if row not in without:
-            found.setdefault(row, start)
-        if len(found) == count:
-            return list(found.values())
+        misses += 1
+        if row not in without and row not in found:
+            found[row], misses = start, 0
+    if len(found) == count:
+        return list(found.values())
     raise DataError(
-        f"{what}: {count} different starts were asked for, and {TRIES * count} random ones gave {len(found)}; ask for "
-        "fewer, or set `distinct: seed` if starts that look alike go on differently"
+        f"{what}: {count} different starts were asked for, and there are {len(found)}: the last {MISSES} random ones "
+        "were not new (starts that are held out or kept for the base do not count). Ask for fewer, or set `distinct: "
+        "seed` if starts that look alike go on differently"
     )
 
 

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.curriculum.import_path import show_error
+from perdure.curriculum.messages import printable, shorten
 from perdure.curriculum.worlds.control.actions import Actions
-from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator
+from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator, Step
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.starts import Environment, Start
+
+LONGEST_FAULT = 300
+"""Characters of what an environment's error says."""
 
 SLOTS = 96
 """Episodes that are played in step."""
@@ -96,9 +100,7 @@ def _goes_on(one: _Going, chosen_D: NDArray[np.int64], actions: Actions) -> bool
     try:
         with limited(one.environment.seconds):
             step = one.simulator.step(one.slot, actions.decode(chosen_D), one.environment.action_repeat)
-        one.now = checked(step.observation)
-        if not np.isfinite(step.reward):
-            raise EpisodeError(f"the reward is {step.reward}")
+        one.now = checked_step(one.environment, step).observation
     except EpisodeError as error:
         one.rewards.append(0.0)
         one.fault, one.success = f"decision {len(one.actions)}: {error}", False
@@ -121,6 +123,24 @@ def checked(observation: Observation) -> Observation:
     if not finite:
         raise EpisodeError("the observation has a number that is not finite")
     return observation
+
+
+def checked_step(environment: Environment, step: Step) -> Step:
+    """The result of a decision.
+
+    Raises:
+        EpisodeError: a number that is not finite, or no word about success where the reward needs it.
+    """
+    checked(step.observation)
+    if not np.isfinite(step.reward):
+        raise EpisodeError(f"the reward is {step.reward}")
+    if step.success is None and environment.success == "info":
+        keys = ", ".join(sorted(map(repr, map(str, step.info)))) or "nothing"
+        raise EpisodeError(
+            f"it does not report success: `info` has no {environment.success_key!r} (it has {keys}); name another key "
+            "(`success_key`), a threshold (`success: return > 0`) or a function (`success: module:name`)"
+        )
+    return step
 
 
 class _LateError(BaseException):
@@ -163,4 +183,8 @@ def limited(seconds: float) -> Iterator[None]:
     except _LateError:
         raise EpisodeError(f"no answer after {seconds:g} s") from None
     except Exception as error:
-        raise EpisodeError(show_error(error)) from error
+        raise EpisodeError(_shown(error)) from error
+
+
+def _shown(error: Exception) -> str:
+    return shorten(printable(" ".join(show_error(error).split()), kept=""), LONGEST_FAULT)

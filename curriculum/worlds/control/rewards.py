@@ -13,14 +13,17 @@ from perdure.curriculum.worlds.control.code_kinds import SUCCESS
 from perdure.curriculum.worlds.control.episodes import Episode, reward_in
 from perdure.curriculum.worlds.control.starts import Environment
 
-THRESHOLD = re.compile(r"return *(>=?) *(-?[\d.eE+-]+)$")
+DIFFERENT = 5
+"""Reasons that are told apart."""
+
+THRESHOLD = re.compile(r"return *(>=?) *(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)$")
 
 
 def reward_of(environment: Environment, episode: Episode) -> float:
     """The reward of an episode; 0 for one that failed to end.
 
     Raises:
-        ConfigError: the environment does not report success, or the user's function fails.
+        ConfigError: the user's function fails.
     """
     if episode.fault is not None:
         return 0.0
@@ -30,18 +33,7 @@ def reward_of(environment: Environment, episode: Episode) -> float:
         return float(episode.total >= least if threshold[1] == ">=" else episode.total > least)
     if environment.success != "info":
         return _own(environment, episode)
-    if episode.success is None:
-        raise ConfigError(no_success(environment, episode))
-    return float(episode.success)
-
-
-def no_success(environment: Environment, episode: Episode) -> str:
-    """The message about an environment that does not report success."""
-    keys = ", ".join(sorted(map(str, episode.info))) or "nothing"
-    return (
-        f"{environment.title} does not report success: its `info` has no {environment.success_key!r} (it has {keys}). "
-        "Name another key (`success_key`), a threshold (`success: return > 0`), or a function (`success: module:name`)"
-    )
+    return float(bool(episode.success))
 
 
 def _own(environment: Environment, episode: Episode) -> float:
@@ -63,6 +55,12 @@ class EpisodeReward:
         self.environment = environment
         self.unscored: Counter[str] = Counter()
 
+    def count_fault(self, fault: str) -> None:
+        """Count an episode that failed, by why; from the `DIFFERENT`th reason on, under one name."""
+        _, _, why = fault.partition(": ")
+        known = why in self.unscored or len(self.unscored) < DIFFERENT
+        self.unscored[why if known else "failed otherwise"] += 1
+
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
     ) -> list[float | None]:
@@ -70,5 +68,5 @@ class EpisodeReward:
         for text in completions:
             fault = json.loads(text).get("fault")
             if fault is not None:
-                self.unscored[f"{self.environment.title}: {fault}"] += 1
+                self.count_fault(fault)
         return [reward_in(text) for text in completions]

@@ -1,23 +1,23 @@
 """Builds a task of the control world: starts to learn from, starts that are held out, and demonstrations."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import EXAMINED, Item, Task
-from perdure.curriculum.worlds.control.actions import Actions, actions_of
+from perdure.curriculum.worlds.control.checks import look_at, refuse_failing, simulator_for
 from perdure.curriculum.worlds.control.demonstrations.attach import demonstrated
-from perdure.curriculum.worlds.control.draw import known_starts, listed_starts, random_starts, row_of, take
-from perdure.curriculum.worlds.control.environments.registry import adapter_of, simulator_of
+from perdure.curriculum.worlds.control.draw import listed_starts, random_starts, row_of, take
+from perdure.curriculum.worlds.control.interface import refuse_other
+from perdure.curriculum.worlds.control.known import base_interface, environment_of, known_rows
 from perdure.curriculum.worlds.control.model import ControlModel
-from perdure.curriculum.worlds.control.playing import play
-from perdure.curriculum.worlds.control.rewards import EpisodeReward, no_success
+from perdure.curriculum.worlds.control.rewards import EpisodeReward
 from perdure.curriculum.worlds.control.starts import Environment, Start
 from perdure.curriculum.worlds.control.tasks import Gymnasium
+
+FEWEST = 2
+"""Held-out starts: of one there is no standard error."""
 
 
 def build(
@@ -34,14 +34,20 @@ def build(
 
     Raises:
         ConfigError: an environment, wrapper, expert or function that is not there or cannot be used.
-        DataError: fewer starts than are asked for; an environment that does not report success.
+        DataError: fewer starts than are asked for, or one of them twice; an environment that does not work, or does
+            not report success.
     """
     if not isinstance(model, ControlModel):
         raise ConfigError(f"task {name!r}: `type: gymnasium` goes with `model.type: control`")
     where, environment = f"task {name!r}", environment_of(config)
-    actions = actions_of(simulator_of(environment).action_space, model.bins, f"{where}: {environment.title}")
-    heldout = _items(config, _heldout(config, environment, seed, model, where))
-    _refuse_silent(environment, heldout[0], actions, where)
+    owner = f"{where} ({environment.title})"
+    simulator_for(environment, owner)
+    base = base_interface(model)
+    starts = _heldout(config, environment, seed, model, where)
+    interface, actions = look_at(environment, starts, model.bins, owner)
+    refuse_other(interface, base)
+    refuse_failing(starts, actions, owner)
+    heldout = _items(config, starts)
     reward = EpisodeReward(environment)
     if not train:
         return Task(name, (), heldout, reward)
@@ -50,45 +56,27 @@ def build(
     return Task(name, items, heldout, reward, {EXAMINED: left_out})
 
 
-def environment_of(config: Gymnasium) -> Environment:
-    """The environment of a section, with what its family implies."""
-    implied = adapter_of(config.id).defaults(config.id)
-    kwargs = config.kwargs | ({} if config.env_name is None else {"env_name": config.env_name})
-    return Environment(
-        id=config.id,
-        kwargs=json.dumps(kwargs, sort_keys=True),
-        wrappers=tuple(config.wrappers),
-        success=config.success or implied.get("success", "info"),
-        success_key=config.success_key,
-        horizon=config.horizon,
-        action_repeat=config.action_repeat,
-        instruction=config.instruction,
-        seconds=config.seconds,
-    )
-
-
-def known_rows(model: ControlModel, environment: Environment) -> frozenset[str]:
-    """The starts of an environment that are kept for the base."""
-    if model.pretrain is None:
-        return frozenset()
-    found = [(one, environment_of(one.task)) for one in model.pretrain.tasks]
-    return frozenset(
-        row_of(one.task, start)
-        for one, same in found
-        if same.key == environment.key
-        for start in known_starts(one, same)
-    )
-
-
 def _heldout(config: Gymnasium, environment: Environment, seed: int, model: ControlModel, where: str) -> list[Start]:
-    known = known_rows(model, environment)
+    known = known_rows(model, config, environment)
     if isinstance(config.starts, list):
         listed = listed_starts(config, environment)
         if len(listed) <= config.heldout:
-            raise DataError(f"{where}, `starts`: {len(listed)} are listed, and `heldout` takes {config.heldout}")
-        return [start for start in listed[-config.heldout :] if row_of(config, start) not in known]
+            raise DataError(
+                f"{where}, `starts`: {len(listed)} are listed, and `heldout` takes {config.heldout} of them; list "
+                "more, or set `heldout`"
+            )
+        _refuse_twins(config, listed, where)
+        found = [start for start in listed[-config.heldout :] if row_of(config, start) not in known]
+        if len(found) < FEWEST:
+            raise DataError(
+                f"{where}, `starts`: {config.heldout} are held out, and {config.heldout - len(found)} of them are kept "
+                f"for the base (`model.pretrain`); at least {FEWEST} must be left: list others"
+            )
+        return found
     starts = random_starts(config, environment, seed, "heldout")
-    grid = frozenset(row_of(config, start) for start in listed_starts(config, environment))
+    listed = listed_starts(config, environment)
+    _refuse_twins(config, listed, where)
+    grid = frozenset(row_of(config, start) for start in listed)
     return take(config, starts, config.heldout, known | grid, f"{where}, `heldout`")
 
 
@@ -113,16 +101,16 @@ def _training(
     return found, len(listed) - len(found)
 
 
+def _refuse_twins(config: Gymnasium, listed: Sequence[Start], where: str) -> None:
+    first: dict[str, int] = {}
+    for index, start in enumerate(listed):
+        other = first.setdefault(row_of(config, start), index)
+        if other != index:
+            raise DataError(
+                f"{where}, `starts`: numbers {other} and {index} of {len(listed)}, from 0, are the same start; leave "
+                "one out, or set `distinct: seed` if starts that look alike go on differently"
+            )
+
+
 def _items(config: Gymnasium, starts: Sequence[Start]) -> tuple[Item, ...]:
     return tuple(Item(start, row=row_of(config, start)) for start in starts)
-
-
-def _refuse_silent(environment: Environment, item: Item, actions: Actions, where: str) -> None:
-    """Play one episode at random, to see that the environment works and says whether it succeeded."""
-    rng = np.random.default_rng(0)
-    sizes_D = np.array(actions.sizes)
-    (episode,) = play([item.prompt], actions, lambda seen, _: rng.integers(0, sizes_D, (len(seen), len(sizes_D))))
-    if episode.fault is not None:
-        raise DataError(f"{where}: {environment.title} failed in an episode of random actions: {episode.fault}")
-    if environment.success == "info" and episode.success is None:
-        raise DataError(f"{where}: {no_success(environment, episode)}")

@@ -40,7 +40,7 @@ class Environment:
     @cached_property
     def key(self) -> str:
         """Equal for environments whose states are the same."""
-        return json.dumps([self.id, self.kwargs, self.wrappers])
+        return json.dumps([self.id.rpartition(":")[2], self.kwargs, self.wrappers])
 
     @property
     def title(self) -> str:

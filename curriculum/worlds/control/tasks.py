@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 from perdure.budget.bounds import Items, Level, Seconds, Steps, Weight
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.worlds.contract import Source
+from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, SUCCESS, WRAPPER
 
+_POOL = {"id", "env_name", "kwargs", "wrappers", "starts", "distinct", "train", "heldout"}
 DOTTED = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:name`."""
 
@@ -49,6 +51,7 @@ class Expert(Frozen):
             description="`module:function` that takes the environment and returns `act(observation)`; default: the "
             "environment's own expert (BabyAI's bot, Meta-World's policies)",
         ),
+        EXPERT,
     ] = None
     noise: Annotated[
         Weight,
@@ -72,14 +75,15 @@ class Gymnasium(Source):
     """A gymnasium environment: an item is one start, and a response is the episode that the policy plays from it."""
 
     type: Literal["gymnasium"]
-    id: Annotated[str, Field(min_length=1, description="the environment's id, also `module:Name-v0`")]
+    id: Annotated[str, Field(min_length=1, description="the environment's id, also `module:Name-v0`"), ENVIRONMENT]
     env_name: Annotated[
         str | None, Field(min_length=1, description="the argument of that name, as Meta-World's ids need it")
     ] = None
     kwargs: Annotated[dict[str, Any], Field(description="further arguments of `gymnasium.make`")] = {}
     wrappers: Annotated[
         list[Annotated[str, Field(pattern=DOTTED)]],
-        Field(description="wrappers, `module:Class`, the innermost first"),
+        Field(description="wrappers, `module:Class`, the innermost first; each takes the environment alone"),
+        WRAPPER,
     ] = []
     instruction: Annotated[
         str | None, Field(description="what the policy is told; default: what the environment tells, or its name")
@@ -105,10 +109,11 @@ class Gymnasium(Source):
     success: Annotated[
         str | None,
         Field(
-            pattern=r"^(info|return *>=? *-?\d.*|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+            pattern=r"^(info|return *>=? *-?\d+(\.\d+)?([eE][+-]?\d+)?|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
             description="when an episode is right: `info` (by `success_key`), `return > X`, or `module:function` of "
             "an `Episode`, a reward; default: `info`, for BabyAI and MiniGrid `return > 0`",
         ),
+        SUCCESS,
     ] = None
     success_key: Annotated[str, Field(min_length=1, description="the key of `info` that tells success")] = "success"
     demonstrations: Annotated[
@@ -126,4 +131,4 @@ class Gymnasium(Source):
     @property
     def pool(self) -> str:
         """The settings that decide which starts there are."""
-        return self.model_dump_json(include={"id", "env_name", "kwargs", "wrappers", "starts", "train", "heldout"})
+        return self.model_dump_json(include=_POOL)

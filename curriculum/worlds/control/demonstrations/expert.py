@@ -11,7 +11,7 @@ from perdure.curriculum.worlds.control.actions import Actions
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.environments.registry import adapter_of, simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
-from perdure.curriculum.worlds.control.playing import EpisodeError, checked, limited, listening
+from perdure.curriculum.worlds.control.playing import EpisodeError, checked, checked_step, limited, listening
 from perdure.curriculum.worlds.control.starts import Start
 from perdure.curriculum.worlds.control.tasks import Expert
 
@@ -43,16 +43,17 @@ def _episode(config: Expert, start: Start, actions: Actions, rng: Random) -> Epi
                 meant = act(0)
                 if meant is None:
                     break
+                label_D = actions.encode(meant)
                 step = simulator.step(0, _noisy(meant, actions, config.noise, noise), environment.action_repeat)
+            checked_step(environment, step)
             seen.append(now)
-            chosen.append(actions.encode(meant))
+            chosen.append(label_D)
             rewards.append(step.reward)
-            now, steps, success, info = checked(step.observation), steps + step.steps, step.success, step.info
+            now, steps, success, info = step.observation, steps + step.steps, step.success, step.info
             if step.ended:
                 break
     except EpisodeError as error:
         fault, success = f"decision {len(seen) + 1}: {error}", False
-        seen = seen[: len(rewards)]
     done_TD = np.array(chosen, np.int64).reshape(-1, len(actions.sizes))
     return Episode(tuple(seen), done_TD, np.array(rewards, np.float64), steps, success, info, fault)
 

@@ -1,9 +1,9 @@
 """Any environment that gymnasium can make: one instance a slot, starts by seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import reduce
 from hashlib import sha256
-from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -12,9 +12,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.import_path import load_function, show_error
+from perdure.curriculum.import_path import import_registering, load_function, show_error
 from perdure.curriculum.messages import did_you_mean, shorten
-from perdure.curriculum.worlds.control.code_kinds import EXPERT
+from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, WRAPPER
 from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Simulator, Step
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
@@ -37,7 +37,8 @@ class GymSimulator:
 
     def reset(self, slot: int, start: Start) -> Observation:
         """See `Simulator.reset`."""
-        found, _ = self.instance(slot).reset(seed=start.seed, options=start.reset_options)
+        with self._renewed_after_a_fault(slot):
+            found, _ = self.instance(slot).reset(seed=start.seed, options=start.reset_options)
         self._seen[slot] = self._seen.get(slot, (0, None))[0] + 1, found
         return self._observed(slot, found)
 
@@ -49,7 +50,8 @@ class GymSimulator:
         """See `Simulator.step`."""
         instance, key, total = self.instance(slot), self.environment.success_key, 0.0
         for number in range(1, repeat + 1):  # noqa: B007  (the number of steps is returned)
-            found, reward, terminated, truncated, info = instance.step(action)
+            with self._renewed_after_a_fault(slot):
+                found, reward, terminated, truncated, info = instance.step(action)
             total += float(reward)
             success = bool(info[key]) if key in info else None
             ended = terminated or truncated or bool(success)
@@ -57,6 +59,15 @@ class GymSimulator:
                 break
         self._seen[slot] = self._seen[slot][0], found
         return Step(self._observed(slot, found), total, ended, success, number, info)
+
+    @contextmanager
+    def _renewed_after_a_fault(self, slot: int) -> Iterator[None]:
+        """An instance that failed or was interrupted is not used again."""
+        try:
+            yield
+        except BaseException:
+            self._slots.pop(slot, None)
+            raise
 
     def _observed(self, slot: int, found: Any) -> Observation:
         space = self.instance(slot).observation_space
@@ -81,6 +92,9 @@ def observation_of(space: Any, found: Any, instruction: str) -> Observation:
     """An observation of a space: its images, its texts, and all the rest as one vector.
 
     A box of three axes with whole numbers from 0 to 255 is an image. Of a dictionary, at most one part is an image.
+
+    Raises:
+        ConfigError: several parts are.
     """
     parts = found if isinstance(space, spaces.Dict) else {"": found}
     inner = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
@@ -91,6 +105,8 @@ def observation_of(space: Any, found: Any, instruction: str) -> Observation:
         for name, one in inner.items()
         if not is_image(one) and not isinstance(one, spaces.Text)
     ]
+    if len(images) > 1:
+        raise ConfigError("an observation has one image at most; choose one by a wrapper (`wrappers`)")
     return Observation(
         np.concatenate(numbers) if numbers else np.zeros(0, np.float32),
         images[0] if images else None,
@@ -109,12 +125,14 @@ def make(environment: Environment) -> GymSimulator:
     Raises:
         ConfigError: no such id (near ones are named), a wrapper that is not there, or the environment fails.
     """
-    _import_module_of(environment)
-    if environment.id.rpartition(":")[2] not in gymnasium.registry:
-        near = did_you_mean(environment.id, list(gymnasium.registry))
+    if ":" in environment.id:
+        import_registering(environment.id, ENVIRONMENT)
+    name = environment.id.rpartition(":")[2]
+    if name not in gymnasium.registry:
+        near = did_you_mean(name, list(gymnasium.registry))
         raise ConfigError(f"gymnasium has no environment {shorten(environment.id)!r}{near}; `module:Name-v0` imports "
                           "the module that registers it")  # fmt: skip
-    wrappers = [_wrapper(path) for path in environment.wrappers]
+    wrappers = [load_function(path, WRAPPER) for path in environment.wrappers]
 
     def instance() -> gymnasium.Env[Any, Any]:
         try:
@@ -124,23 +142,6 @@ def make(environment: Environment) -> GymSimulator:
             raise ConfigError(f"{environment.title} cannot be made: {show_error(error)}") from error
 
     return GymSimulator(environment, instance)
-
-
-def _import_module_of(environment: Environment) -> None:
-    module = environment.id.rpartition(":")[0]
-    if module:
-        try:
-            import_module(module)
-        except Exception as error:
-            raise ConfigError(f"{environment.id}: importing {module!r} failed: {show_error(error)}") from error
-
-
-def _wrapper(path: str) -> Callable[[Any], Any]:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
-    except Exception as error:
-        raise ConfigError(f"the wrapper {path!r} cannot be imported: {show_error(error)}") from error
 
 
 def random_options(simulator: Simulator, rng: np.random.Generator) -> dict[str, Any] | None:
@@ -159,9 +160,10 @@ def between_options(simulator: Simulator, counts: tuple[int, ...], rng: np.rando
     raise ConfigError("this environment has no directions of its own")
 
 
-def identity(simulator: Simulator, start: Start) -> str:
-    """See `Adapter.identity`: a digest of the first observation."""
-    return digest(simulator.reset(0, start))
+def identity(simulator: Any, start: Start) -> str:
+    """See `Adapter.identity`: a digest of the first observation, without what the file says of it."""
+    simulator.reset(0, start)
+    return digest(observation_of(simulator.instance(0).observation_space, simulator.seen(0)[1], ""))
 
 
 def digest(observation: Observation) -> str:

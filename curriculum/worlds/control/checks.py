@@ -1,0 +1,78 @@
+"""Looks at the environment of a task before a run begins: its starts, its actions, an episode of random actions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perdure.budget.errors import ConfigError, DataError
+from perdure.curriculum.worlds.control.actions import Actions, actions_of
+from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator
+from perdure.curriculum.worlds.control.environments.registry import simulator_of
+from perdure.curriculum.worlds.control.interface import Interface, interface_of
+from perdure.curriculum.worlds.control.playing import EpisodeError, checked, limited, listening, play
+from perdure.curriculum.worlds.control.starts import Environment, Start
+
+LOOKS = 3
+"""Episodes of random actions, of which one must come to its end: an environment may fail now and then."""
+
+
+def simulator_for(environment: Environment, owner: str) -> Simulator:
+    """The simulator of an environment.
+
+    Raises:
+        ConfigError: it cannot be made; names the owner.
+    """
+    try:
+        return simulator_of(environment)
+    except ConfigError as error:
+        raise ConfigError(f"{owner}: {error}") from None
+
+
+def look_at(environment: Environment, starts: Sequence[Start], bins: int, owner: str) -> tuple[Interface, Actions]:
+    """The interface and the actions of an environment that can be reset to a start.
+
+    Raises:
+        ConfigError: its action space cannot be discretised.
+        DataError: it cannot be reset, or one start gives two observations.
+    """
+    actions = actions_of(simulator_of(environment).action_space, bins, owner)
+    seen, _, again = (_first(start, owner) for start in (starts[0], starts[-1], starts[0]))
+    if not same(seen, again):
+        raise DataError(
+            f"{owner}: one start gives two observations: `reset` does not follow its `seed` and `options` alone. "
+            "Training and held-out starts could not be told apart; wrap it (`wrappers`) so that it does"
+        )
+    return interface_of(owner, seen, actions, environment.action_repeat), actions
+
+
+def same(one: Observation, other: Observation) -> bool:
+    """True if two observations are equal."""
+    images = (one.image is None) == (other.image is None) and (
+        one.image is None or np.array_equal(one.image, np.asarray(other.image))
+    )
+    return images and np.array_equal(one.vector, other.vector) and one.instruction == other.instruction
+
+
+def _first(start: Start, owner: str) -> Observation:
+    try:
+        with listening(), limited(start.environment.seconds):
+            return checked(simulator_of(start.environment).reset(0, start))
+    except EpisodeError as error:
+        raise DataError(f"{owner}: it cannot be reset: {error}") from None
+
+
+def refuse_failing(starts: Sequence[Start], actions: Actions, owner: str) -> None:
+    """Play episodes of random actions, to see that the environment works and says whether it succeeded.
+
+    Raises:
+        DataError: all of `LOOKS` fail.
+    """
+    rng = np.random.default_rng(0)
+    sizes_D = np.array(actions.sizes)
+    faults: list[str] = []
+    for start in starts[:LOOKS]:
+        (episode,) = play([start], actions, lambda seen, _: rng.integers(0, sizes_D, (len(seen), len(sizes_D))))
+        if episode.fault is None:
+            return
+        faults.append(episode.fault)
+    raise DataError(f"{owner} failed in {len(faults)} of {len(faults)} episodes of random actions: {faults[0]}")

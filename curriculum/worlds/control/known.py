@@ -1,0 +1,58 @@
+"""What the base knows: the starts that are kept for it, and the interface that it was made for."""
+
+import json
+
+from perdure.curriculum.worlds.control.checks import look_at, simulator_for
+from perdure.curriculum.worlds.control.draw import known_starts, row_of
+from perdure.curriculum.worlds.control.environments.registry import adapter_of
+from perdure.curriculum.worlds.control.interface import Interface, refuse_other
+from perdure.curriculum.worlds.control.model import ControlModel
+from perdure.curriculum.worlds.control.saved import read_saved
+from perdure.curriculum.worlds.control.starts import Environment
+from perdure.curriculum.worlds.control.tasks import Gymnasium
+
+
+def environment_of(config: Gymnasium) -> Environment:
+    """The environment of a section, with what its family implies."""
+    implied = adapter_of(config.id).defaults(config.id)
+    kwargs = config.kwargs | ({} if config.env_name is None else {"env_name": config.env_name})
+    return Environment(
+        id=config.id,
+        kwargs=json.dumps(kwargs, sort_keys=True),
+        wrappers=tuple(config.wrappers),
+        success=config.success or implied.get("success", "info"),
+        success_key=config.success_key,
+        horizon=config.horizon,
+        action_repeat=config.action_repeat,
+        instruction=config.instruction,
+        seconds=config.seconds,
+    )
+
+
+def known_rows(model: ControlModel, config: Gymnasium, environment: Environment) -> frozenset[str]:
+    """The starts of a task's environment that are kept for the base, told apart as the task tells its own apart."""
+    if model.pretrain is None:
+        return frozenset()
+    found = [(one, environment_of(one.task)) for one in model.pretrain.tasks]
+    return frozenset(
+        row_of(config, start) for one, same in found if same.key == environment.key for start in known_starts(one, same)
+    )
+
+
+def base_interface(model: ControlModel) -> Interface:
+    """The interface of the base: that of every task which it imitates, or of the policy that is loaded.
+
+    Raises:
+        ConfigError: tasks that differ; a folder that holds no policy of this model.
+    """
+    if model.pretrain is None:
+        return read_saved(model).interface
+    found = []
+    for index, known in enumerate(model.pretrain.tasks):
+        environment = environment_of(known.task)
+        owner = f"model.pretrain.tasks[{index}] ({environment.title})"
+        simulator_for(environment, owner)
+        starts = list(known_starts(known, environment))
+        found.append(look_at(environment, starts, model.bins, owner)[0])
+        refuse_other(found[-1], found[0])
+    return found[0]
