@@ -42,8 +42,9 @@ PATTERN_MESSAGES = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first",
     r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a dotted path, `module:function`",
     r"^(auto|cpu|mps|xpu|cuda(:\d{1,2})?)$": "must be `auto`, `cpu`, `cuda`, `cuda:N`, `mps` or `xpu`",
-    r"^(info|return *>=? *-?\d.*|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$": "must be `info`, `return > X`, `return >= X`, or a "
-    "dotted path, `module:function`",
+    r"^(info|return *>=? *-?\d+(\.\d+)?([eE][+-]?\d+)?|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$": (
+        "must be `info`, `return > X`, `return >= X`, or a dotted path, `module:function`"
+    ),
     r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
 }
 
