@@ -26,6 +26,7 @@ from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
+from perdure.budget.base_id import kl_settings, short_id
 from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
@@ -43,10 +44,6 @@ LIBRARIES = (
     *("perdure", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "numpy"),
     *("datasets", "lm_eval", "reasoning-gym", "math-verify"),
 )
-
-
-DIGITS = 12
-"""Digits of a base's hash in messages."""
 
 
 def start(
@@ -157,11 +154,17 @@ def law_for(curriculum: Curriculum, world: World) -> Law | None:
             f"budget.law: {name} was fitted in the {law.world} world, and this curriculum's model is of the "
             f"{world.kind} world: {remedy}"
         )
+    fitted, here = kl_settings(law.base), kl_settings(world.base_id)
+    if fitted != here:
+        raise ConfigError(
+            f"budget.law: {name} was fitted on KL at {fitted}, and here it is at {here}; such figures cannot be "
+            f"compared: {remedy}"
+        )
     if law.base != world.base_id:
         raise ConfigError(
-            f"budget.law: {name} was fitted on another base. Its base is {law.base[:DIGITS]} ({law.runs} runs by "
+            f"budget.law: {name} was fitted on another base. Its base is {short_id(law.base)} ({law.runs} runs by "
             f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}), and this curriculum's base, "
-            f"{curriculum.model.title}, is {world.base_id[:DIGITS]}: {remedy}"
+            f"{curriculum.model.title}, is {short_id(world.base_id)}: {remedy}"
         )
     return law
 

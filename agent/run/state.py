@@ -26,6 +26,7 @@ from perdure.agent.run.events import (
     Started,
     Unscored,
 )
+from perdure.budget.base_id import kl_settings
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
 from perdure.curriculum.worlds.contract import Nouns
@@ -90,6 +91,11 @@ class RunState:
     def nouns(self) -> Nouns:
         """The words of the run's world."""
         return nouns_of(self.world)
+
+    @property
+    def kl_settings(self) -> str:
+        """The settings that its KL depends on, as words; often none."""
+        return kl_settings(self.base_id)
 
     def row(self, stage: int) -> StageState | None:
         return next((row for row in self.rows if row.stage == stage), None)

@@ -102,7 +102,7 @@ class World(Protocol):
 
     @property
     def base_id(self) -> str:
-        """The identity of the base: runs with the same one may be pooled for the law."""
+        """The identity of the base, see `perdure.budget.base_id`: runs with the same one may be pooled for the law."""
         ...
 
     @property

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from perdure.budget.base_id import kl_settings
+from perdure.budget.law.points import Points
 from perdure.budget.law.resample import Interval
 from perdure.cli.views.format import format_points
 from perdure.curriculum.worlds.registry import nouns_of, one_step_answers
@@ -62,6 +64,8 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1):g} %"
 
 
-def kl_label(unit: str, world: str) -> str:
-    """The label of the KL axis; nats alone where a token is the whole answer."""
-    return "forward KL, nats" if one_step_answers(world) else f"forward KL, nats a {nouns_of(world).unit(unit)}"
+def kl_label(points: Points) -> str:
+    """The label of the KL axis, with the settings that KL depends on; nats alone where a token is the whole answer."""
+    unit = "" if one_step_answers(points.world) else f" a {nouns_of(points.world).unit(points.unit)}"
+    settings = kl_settings(points.base)
+    return f"forward KL, nats{unit}" + (f" ({settings})" if settings else "")

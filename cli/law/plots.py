@@ -20,7 +20,7 @@ from perdure.agent.law_data.findings import Findings
 from perdure.budget.files import atomic_path
 from perdure.budget.law.floor import floors
 from perdure.budget.law.frontier import Frontier
-from perdure.budget.law.points import FORWARD_KL, Points
+from perdure.budget.law.points import FORWARD_KL
 from perdure.budget.law.resample import UNKNOWN
 from perdure.budget.law.rivals import Rival
 from perdure.budget.law.saved import Law
@@ -274,5 +274,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _kl(findings: Findings) -> str:
-    points: Points = findings.points
-    return kl_label(points.unit, points.world)
+    return kl_label(findings.points)

@@ -56,7 +56,7 @@ def _fact(name: str, words: str, symbols: Symbols) -> Text:
 
 
 def _kl(findings: Findings) -> str:
-    return kl_label(findings.points.unit, findings.points.world)
+    return kl_label(findings.points)
 
 
 def _count(number: int, word: str) -> str:

@@ -41,7 +41,7 @@ def terminal_plot(findings: Findings, width: int) -> list[Text]:
 
 def _legend(findings: Findings, width: int) -> list[Text]:
     """The label of the x axis and the colour of each method, in as many lines as needed."""
-    label = kl_label(findings.points.unit, findings.points.world)
+    label = kl_label(findings.points)
     lines = [Text(f"  {label}   ", style="dim")]
     entries = [("━ monotone fit", "white")]
     entries += [

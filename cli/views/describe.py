@@ -67,7 +67,7 @@ def describe_unscored(event: Unscored, nouns: Nouns = USUAL) -> str:
     why = ", ".join(f"{number} {reason}" for reason, number in event.answers.items())
     phase = "in training" if event.phase == "learning" else "when it was scored"
     answers = f"{nouns.answer}{'s' if count > 1 else ''}"
-    return f"{count} {answers} to {event.task!r} counted 0 {phase}, without a verdict: {why}"
+    return f"{count} {answers} {nouns.to} {event.task!r} counted 0 {phase}, without a verdict: {why}"
 
 
 def _projection(event: Intervened, row: StageState | None) -> str:

@@ -60,7 +60,7 @@ def top(state: State, now: float, symbols: Symbols, width: int, low: bool) -> li
     curve = None if low else panels.curve_line(state.progress, width, symbols)
     gap = [] if low else [Text("")]
     return [
-        *panels.header(state.title, status(state), place(state), state.elapsed(now), width, symbols),
+        *panels.header(state.heading, status(state), place(state), state.elapsed(now), width, symbols),
         *panels.stage_lines(state.row, state.progress, width, symbols, low=low),
         panels.progress_line(state.progress, state.remaining(), width, symbols),
         panels.kl_line(state.record, state.stage, width, symbols),
@@ -83,7 +83,7 @@ def final(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbol
     table = retention_table(state.record, state.changes, symbols, width)
     summary = panels.metric_lines(metrics, width, symbols)
     return [
-        *panels.header(state.title, status(state), place(state), state.elapsed(), width, symbols),
+        *panels.header(state.heading, status(state), place(state), state.elapsed(), width, symbols),
         panels.kl_line(state.record, newest, width, symbols),
         *([] if last is None else panels.law_lines(state.record, last, width, symbols)),
         *panels.price_lines(state.record, width, symbols, most=5),

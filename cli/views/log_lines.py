@@ -61,7 +61,8 @@ def describe_event(state: State, event: Event) -> str:
         case events.Started():
             tasks, marks = ", ".join(event.tasks), ", ".join(event.benchmarks)
             base = f"; base {event.resolved['base']}" if "base" in event.resolved else ""
-            return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}{base}"
+            settings = f"; KL at {state.record.kl_settings}" if state.record.kl_settings else ""
+            return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}{base}{settings}"
         case events.Finished():
             return f"finished in {format_duration(event.seconds)}"
         case events.StageEvent():

@@ -59,7 +59,7 @@ LISTS = ("readings", "evidence")
 
 def run_report(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbols, width: int) -> list[Text]:
     """All lines; a fact wider than `width` goes on below its beginning."""
-    facts = (state.title, place(state), status(state), format_duration(state.elapsed()))
+    facts = (state.heading, place(state), status(state), format_duration(state.elapsed()))
     title = clean(f" {symbols.dot} ".join(facts), symbols)
     lines = [Text(title, style="bold"), *_refusal(state.record, symbols, width), Text("")]
     if not state.record.rows:

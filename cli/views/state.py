@@ -43,6 +43,12 @@ class State:
     gone: bool = False
 
     @property
+    def heading(self) -> str:
+        """`demo`, or `demo (bins 21, action_repeat 5)` where the KL depends on such settings."""
+        settings = self.record.kl_settings
+        return f"{self.title} ({settings})" if settings else self.title
+
+    @property
     def last(self) -> float | None:
         """The time of the last event."""
         return None if self.latest is None else self.latest.time

@@ -93,12 +93,14 @@ class Nouns:
         token, sequence: the units of the KL: one step of an answer, and a whole one.
         answer: the response of a policy to a prompt.
         prompt: the prompt.
+        to: stands between an answer and its task, as in `3 answers to 'sums'`.
     """
 
     token: str = "token"
     sequence: str = "sequence"
     answer: str = "answer"
     prompt: str = "prompt"
+    to: str = "to"
 
     def unit(self, unit: str) -> str:
         """The word for a unit of `budget.unit`."""

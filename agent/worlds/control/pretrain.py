@@ -110,9 +110,14 @@ def clone(actor: Actor, episodes: list[Episode], config: Pretrain, seed: int) ->
 
 
 def base_id(config: ControlModel, action_repeat: int) -> str:
-    """The identity of a base: the configuration of its model, whatever the seed, and for how long actions are held."""
+    """The identity of a base: the configuration of its model, whatever the seed, and for how long actions are held.
+
+    Bins and hold stand before the hash, since KL depends on them; there are no bins where actions are discrete.
+    """
     kept = config.model_dump(mode="json", exclude={"seed", "device", "threads"})
-    return sha256(json.dumps([kept, action_repeat], sort_keys=True).encode()).hexdigest()
+    discrete = config.pretrain is not None and common_actions(config).values is None
+    settings = f"{'' if discrete else f'bins {config.bins}, '}action_repeat {action_repeat}"
+    return f"{settings}: {sha256(json.dumps([kept, action_repeat], sort_keys=True).encode()).hexdigest()}"
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:

@@ -109,7 +109,7 @@ CONTROL = WorldSpec(
     build="perdure.curriculum.worlds.control.source:build",
     accepts="this model acts in environments",
     demonstrations_from="give it `demonstrations`",
-    nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start"),
+    nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", to="of"),
     lacks={
         "trl": "TRL trains language models, and this is a policy of environments",
         "max_completion_length": _NO_TEXT,

@@ -182,6 +182,11 @@ def test_a_run_that_has_only_begun_is_left_out(tmp_path: Path) -> None:
     [
         ({}, {"world": "vision"}, "worlds differ:\n  .*one: language\n  .*two: vision"),
         ({}, {"base_sha256": "other"}, "bases differ:\n  .*one: abc\n  .*two: other"),
+        (
+            {"base_id": "bins 21, action_repeat 5: ab"},
+            {"base_id": "bins 11, action_repeat 5: cd"},
+            "bins or holds of actions differ:\n  .*one: bins 21, action_repeat 5\n  .*two: bins 11, action_repeat 5",
+        ),
         ({}, {"benchmarks": ["z", "w"]}, "benchmarks differ:\n  .*one: y, z\n  .*two: w, z"),
         ({}, {"curriculum": {"budget": {"prompts": "task"}}}, "prompts differ"),
     ],

@@ -1,0 +1,17 @@
+"""The identity of a base: a hash; before it the settings that KL depends on, as in `bins 21, action_repeat 5: 3f2a…`.
+
+Figures of KL are compared only where they are of the same base, so only at the same settings.
+"""
+
+DIGITS = 12
+
+
+def kl_settings(base_id: str) -> str:
+    """`bins 21, action_repeat 5`; empty where there is only a hash."""
+    return base_id.rpartition(": ")[0]
+
+
+def short_id(base_id: str) -> str:
+    """The settings, and the first digits of the hash."""
+    settings, between, digest = base_id.rpartition(": ")
+    return settings + between + digest[:DIGITS]
