@@ -9,7 +9,7 @@ from perdure.agent.worlds.contract import Counts, Outcome
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.task import Task
 
-MOSTLY: frozenset[Notice] = frozenset({"equal_rewards", "truncated"})
+MOSTLY: frozenset[Notice] = frozenset({"equal_rewards", "no_success", "truncated"})
 """Notices of what is usual now and then: made where they are true of half or more."""
 
 

@@ -242,7 +242,16 @@ class Committed(StageEvent):
 
 
 Notice = Literal[
-    "repeated", "examined", "fewer", "fewer_heldout", "too_long", "cut_off", "no_reward", "equal_rewards", "truncated"
+    "repeated",
+    "examined",
+    "fewer",
+    "fewer_heldout",
+    "too_long",
+    "cut_off",
+    "no_reward",
+    "equal_rewards",
+    "no_success",
+    "truncated",
 ]
 """The reasons for which a stage learns from less than it was given; `cli/views/describe.py` says each in words."""
 

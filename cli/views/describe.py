@@ -39,6 +39,7 @@ NOTICES: dict[Notice, str] = {
     "cut_off": "the ends of {count} of {of} demonstrations were not learned: they are longer than max_length",
     "no_reward": "{count} of {of} sampled {answer}s had no reward (None, or not finite)",
     "equal_rewards": "all rewards were equal in {count} of {of} groups of {answer}s: nothing was learned from them",
+    "no_success": "no {answer} was rewarded in {count} of {of} groups of {answer}s: nothing was learned from them",
     "truncated": "{count} of {of} sampled {answer}s were cut off at max_completion_length",
 }
 

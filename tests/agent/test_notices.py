@@ -11,7 +11,14 @@ from perdure.agent.run.events import Notice, Noticed, Scored
 from perdure.agent.run.lines import from_json, to_json
 from perdure.agent.run.report import run_object
 from perdure.agent.worlds.language.policy import LanguagePolicy
-from perdure.agent.worlds.language.trl.rows import RewardMeter, end_tokens, length_counts
+from perdure.agent.worlds.language.trl.rows import (
+    EQUAL_REWARDS,
+    NO_SUCCESS,
+    Idle,
+    RewardMeter,
+    end_tokens,
+    length_counts,
+)
 from perdure.cli.views.describe import NOTICES, describe_notice, describe_truncated
 from perdure.cli.views.live import final
 from perdure.cli.views.log_lines import describe_event
@@ -20,8 +27,8 @@ from perdure.cli.views.symbols import ASCII
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.task_score import score_task
-from tests.agent.worlds.language.runs import Killed, Run, small
-from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_policy_parts, tiny_tokenizer, toy_task
+from tests.agent.worlds.language.runs import Killed, Run, based, small
+from tests.agent.worlds.language.tiny_world import tiny_policy_parts, tiny_tokenizer, toy_task
 from tests.cli.drawn import plain, seen
 from tests.cli.journals import whole_run
 
@@ -65,6 +72,22 @@ def test_the_meter_counts_answers_and_groups() -> None:
     assert meter.counts == {name: 2 * count for name, count in once.items()}
 
 
+@pytest.mark.parametrize(
+    ("idle", "found"),
+    [
+        # of the groups with two rewards, (1, 1), (-1, 0) and (0, 0): two are of equal rewards, two have none above 0
+        (EQUAL_REWARDS, {"groups": 3, "equal_rewards": 2}),
+        (NO_SUCCESS, {"groups": 3, "no_success": 2}),
+        (None, {"groups": 3}),
+    ],
+)
+def test_the_groups_that_teach_nothing_are_the_methods_to_tell(idle: Idle | None, found: dict[str, int]) -> None:
+    given: list[float | None] = [1.0, 1.0, -1.0, 0.0, 0.0, 0.0, None, 2.0]
+    meter = RewardMeter(lambda items, texts, ids=None: given, toy_task(16).train, (), idle, is_rewarded=False)
+    meter(completions=[""] * 8, item=[3, 3, 5, 5, 0, 0, 7, 7])
+    assert meter.counts == {"answers": 8, "truncated": 0, **found}
+
+
 def nothing(items: Sequence[Item], completions: Sequence[str], completion_ids: Any = None) -> list[float | None]:
     """Judges none."""
     return [None] * len(items)
@@ -77,20 +100,25 @@ def constant(items: Sequence[Item], completions: Sequence[str], completion_ids: 
 
 @pytest.mark.xdist_group("trl")
 @pytest.mark.parametrize(
-    ("reward", "counts"),
+    ("method", "reward", "counts"),
     [
         # 4 steps of 8 answers, 4 to a prompt
-        (constant, {"no_reward": (0, 32), "equal_rewards": (8, 8)}),
-        (nothing, {"no_reward": (32, 32), "equal_rewards": (0, 0)}),
+        ("rl", constant, {"no_reward": (0, 32), "equal_rewards": (8, 8)}),
+        ("rl", nothing, {"no_reward": (32, 32), "equal_rewards": (0, 0)}),
+        ("tilt", constant, {"no_reward": (0, 32), "no_success": (0, 8)}),
     ],
 )
-def test_an_update_counts_over_a_kill(reward: Any, counts: dict[str, Any], tmp_path: Path) -> None:
-    settings = small("rl", max_steps=4, save_steps=2)
+def test_an_update_counts_over_a_kill(method: str, reward: Any, counts: dict[str, Any], tmp_path: Path) -> None:
+    settings = small(method, max_steps=4, save_steps=2)
     task = Task("toy", toy_task(16).train, (), reward)
-    whole = Run(tiny_policy(), tmp_path / "whole", task).update("rl", settings)
+    whole = Run(based(tmp_path / "base"), tmp_path / "whole", task).update(method, settings)
     with pytest.raises(Killed):
-        Run(tiny_policy(), tmp_path / "killed", task).update("rl", settings, at=lambda step: step == 3, error=Killed())
-    again, finished = (Run(tiny_policy(), tmp_path / "killed", task).update("rl", settings) for _ in range(2))
+        Run(based(tmp_path / "base"), tmp_path / "killed", task).update(
+            method, settings, at=lambda step: step == 3, error=Killed()
+        )
+    again, finished = (
+        Run(based(tmp_path / "base"), tmp_path / "killed", task).update(method, settings) for _ in range(2)
+    )
     assert whole.counts == again.counts == finished.counts
     assert {key: value for key, value in whole.counts.items() if key != "truncated"} == counts
     assert 16 < whole.counts["truncated"][0] <= 32  # six tokens are too few to end

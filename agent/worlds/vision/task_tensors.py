@@ -4,11 +4,13 @@ Axes: M models, N images of the task, B images of a step, F features, C classes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
+from perdure.agent.run.events import Notice
+from perdure.agent.worlds.contract import Counts
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.curriculum.settings import Common
@@ -43,12 +45,30 @@ class TaskTensors:
         return self.base_log_1NC.exp() * self.correct_NC if self.choices_NC is None else self.choices_NC[None]
 
 
+class Idle:
+    """Counts the groups of samples of an update from which nothing was learned, by the name of the notice."""
+
+    def __init__(self) -> None:
+        self._found: dict[Notice, tuple[Tensor | int, int]] = {}
+
+    def add(self, notice: Notice, idle_MB: Tensor) -> None:
+        """Note the groups of a step, true where nothing was learned from one."""
+        count, of = self._found.get(notice, (0, 0))
+        self._found[notice] = count + idle_MB.sum(), of + idle_MB.numel()  # no waiting for the device
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of all models together, of which a run has one."""
+        return {name: (int(count), of) for name, (count, of) in self._found.items()}
+
+
 @dataclass(frozen=True)
 class StepIndex:
-    """The number of a step, from 0, and of all steps."""
+    """The number of a step, from 0, and of all steps; `idle` counts over them."""
 
     step: int
     steps: int
+    idle: Idle = field(default_factory=Idle)
 
 
 LossTerm = Callable[[Params, int, Tensor, Rows], Tensor]

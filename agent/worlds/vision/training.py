@@ -17,7 +17,7 @@ from perdure.agent.worlds.vision.changes import Changes, changes_of
 from perdure.agent.worlds.vision.mlp import Params, shared_forward, stacked_forward
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import Plan
-from perdure.agent.worlds.vision.task_tensors import LossTerm, Objective, StepIndex, TaskTensors
+from perdure.agent.worlds.vision.task_tensors import Idle, LossTerm, Objective, StepIndex, TaskTensors
 from perdure.curriculum.settings import Common
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.methods import Method
@@ -43,16 +43,17 @@ def train(
     seeds: Sequence[int],
     after_step: Callable[[Step], bool],
     terms: Sequence[LossTerm] = (),
+    idle: Idle | None = None,
 ) -> int:
     """Train the stack in place; `after_step` sees the weights as they are then, and ends it all by returning true.
 
     Returns the number of steps that were made. `plans` may differ in learning rate and schedule alone. `terms` are
-    added to the loss behind those of the modifiers.
+    added to the loss behind those of the modifiers. `idle` counts groups of samples from which nothing was learned.
     """
     objective: Objective = import_module(method.objective.code)
     changes = changes_of(method, settings, stacked, tensors)
     changes = replace(changes, terms=(*changes.terms, *terms))
-    return descend(stacked, changes, objective, settings.objective, plans, seeds, after_step)
+    return descend(stacked, changes, objective, settings.objective, plans, seeds, after_step, idle)
 
 
 def descend(
@@ -63,9 +64,10 @@ def descend(
     plans: Sequence[Plan],
     seeds: Sequence[int],
     after_step: Callable[[Step], bool],
+    idle: Idle | None = None,
 ) -> int:
     """Train down the loss of any two functions like an objective's, with changes that are known already."""
-    tensors, plan = changes.tensors, plans[0]
+    tensors, plan, idle = changes.tensors, plans[0], idle or Idle()
     rngs = Rngs(seeds, tensors.inputs_NF.device)
     optimizer = changes.optimizer(stacked, plans, rngs)
 
@@ -78,7 +80,7 @@ def descend(
     try:
         for step, (chosen_MB, rows) in enumerate(batches(tensors, objective, settings, rngs, plan, policy, replayed)):
             log_MBC = stacked_forward(optimizer.leaves, tensors.inputs_NF[chosen_MB]).log_softmax(-1)
-            loss_M, reward_M = objective.loss(log_MBC, rows, settings, rngs, StepIndex(step, plan.steps))
+            loss_M, reward_M = objective.loss(log_MBC, rows, settings, rngs, StepIndex(step, plan.steps, idle))
             for term in changes.terms:
                 loss_M = loss_M + term(optimizer.leaves, step, log_MBC, rows)
             rates = optimizer.step(loss_M, step)

@@ -18,7 +18,7 @@ from perdure.agent.worlds.vision.penalty import Distillation, KlPenalty
 from perdure.agent.worlds.vision.policy import VisionPolicy
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.worlds.vision.schedule import Plan, plan_for
-from perdure.agent.worlds.vision.task_tensors import TaskTensors
+from perdure.agent.worlds.vision.task_tensors import Idle, TaskTensors
 from perdure.agent.worlds.vision.tensor_cache import TensorCache
 from perdure.agent.worlds.vision.training import Step, descend, log_probabilities, train
 from perdure.budget.config import RecoverConfig
@@ -99,7 +99,7 @@ class VisionWorld:
         tensors = self._tensors(job)
         plan = plan_for(job.method, job.settings.objective, len(tensors.inputs_NF))
         penalty = self._penalty(job)
-        stopped = False
+        stopped, idle = False, Idle()
 
         def after_step(step: Step) -> bool:
             nonlocal stopped
@@ -110,8 +110,8 @@ class VisionWorld:
 
         terms = () if penalty is None else (penalty,)
         stack = self.policy.params
-        steps = train(stack, tensors, job.method, job.settings, [plan], [job.seed], after_step, terms)
-        return Outcome(steps, "stopped" if stopped else "completed")
+        steps = train(stack, tensors, job.method, job.settings, [plan], [job.seed], after_step, terms, idle)
+        return Outcome(steps, "stopped" if stopped else "completed", idle.counts)
 
     def _tensors(self, job: UpdateJob) -> TaskTensors:
         """The tensors of a job; kept, since a probe and earlier stages are about the same tasks."""

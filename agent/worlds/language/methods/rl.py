@@ -28,7 +28,14 @@ from perdure.agent.worlds.language.conversations import has_more, render
 from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import config_for
-from perdure.agent.worlds.language.trl.rows import RewardMeter, check_task, end_tokens, prompt_rows
+from perdure.agent.worlds.language.trl.rows import (
+    EQUAL_REWARDS,
+    Idle,
+    RewardMeter,
+    check_task,
+    end_tokens,
+    prompt_rows,
+)
 from perdure.agent.worlds.language.trl.trainer import StepLosses, finite_logits, run
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
@@ -107,11 +114,13 @@ def train(
     job: UpdateJob,
     trainer_class: type[RlTrainer],
     configure: Callable[[Any, Task], None] = lambda trainer, task: None,
+    idle: Idle | None = None,
 ) -> Outcome:
     """Train `job.policy.model` in place with a trainer of `trainer_class`.
 
     `configure` sets the trainer's own attributes, from the task as modifiers have changed it. A task without a reward
-    gets one of 0, and then no mean reward is reported.
+    gets one of 0, and then no mean reward is reported. `idle` tells the groups of answers that teach nothing: by
+    default those of equal rewards, or none where the method has a loss of its own.
 
     Raises:
         ConfigError: TRL refuses the settings, or the method needs a reward and the task has none.
@@ -124,11 +133,10 @@ def train(
     changes = changes_of(job)
     task = changes.task
     ends = end_tokens(job.policy.model, job.policy.tokenizer)
-    meter = RewardMeter(task.reward or zero_reward, task.train, ends)
-    if task.reward is None:
-        meter.uncounted = ("no_reward", "equal_rewards")
-    elif job.method.objective.has_own_loss:  # type: ignore[attr-defined]
-        meter.uncounted = ("equal_rewards",)
+    is_rewarded = task.reward is not None
+    if idle is None and is_rewarded and not job.method.objective.has_own_loss:  # type: ignore[attr-defined]
+        idle = EQUAL_REWARDS
+    meter = RewardMeter(task.reward or zero_reward, task.train, ends, idle, is_rewarded)
 
     def built() -> Any:
         trainer = build_sampler(trainer_class, job.policy, task, config, meter, **changes.optimizers(config))

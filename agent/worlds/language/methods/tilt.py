@@ -33,6 +33,7 @@ from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.methods.losses import tilt_weights, weighted_cross_entropy
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
+from perdure.agent.worlds.language.trl.rows import NO_SUCCESS
 from perdure.curriculum.task import Task
 
 
@@ -115,4 +116,4 @@ def update(job: UpdateJob) -> Outcome:
         if trainer.from_base:
             trainer.beta = 0.0  # TRL holds the base now; its log-probabilities are not needed
 
-    return train(job, TiltTrainer, configure)
+    return train(job, TiltTrainer, configure, NO_SUCCESS)

@@ -1,13 +1,15 @@
 """A task as TRL's trainers read it: rows, rewards, demonstrations as tokens."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
+from perdure.agent.run.events import Notice
 from perdure.agent.worlds.language.chat import answer_of, encode_demonstration
 from perdure.agent.worlds.language.conversations import has_more
 from perdure.budget.errors import ConfigError, DataError, ModelError
@@ -63,6 +65,21 @@ def prompt_rows(items: Sequence[Item]) -> Any:
     return Dataset.from_list(rows)
 
 
+@dataclass(frozen=True)
+class Idle:
+    """The groups of answers to one prompt from which nothing is learned, by their rewards, and what is said of them."""
+
+    notice: Notice
+    holds: Callable[[Sequence[float]], bool]
+
+
+EQUAL_REWARDS = Idle("equal_rewards", lambda rewards: len(set(rewards)) == 1)
+"""Groups of equal rewards, whose advantages are 0."""
+
+NO_SUCCESS = Idle("no_success", lambda rewards: max(rewards) <= 0)
+"""Groups without a reward above 0, where the rewards are weights."""
+
+
 class RewardMeter:
     """A task's reward as TRL's reward function, with the mean since it was last asked for.
 
@@ -70,18 +87,23 @@ class RewardMeter:
     here as they are, and passed to TRL as `None`, so that they have no part in the gradient.
 
     `counts` are of all answers and groups of answers to one prompt: answers without a reward (`no_reward`), answers
-    that end in none of the tokens `ends` (`truncated`), groups in which all rewards are equal (`equal_rewards`). Those
-    of `uncounted` are not kept.
+    that end in none of the tokens `ends` (`truncated`), groups of two answers or more that are `idle`. Where the task
+    has no reward (`is_rewarded` is false), answers without one are not counted.
     """
 
-    uncounted: tuple[str, ...] = ()
-
-    def __init__(self, reward: Reward, items: Sequence[Item], ends: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        reward: Reward,
+        items: Sequence[Item],
+        ends: Collection[int] = (),
+        idle: Idle | None = EQUAL_REWARDS,
+        is_rewarded: bool = True,
+    ) -> None:
         self.__name__ = reward_title(reward)  # what TRL logs it under
         self._reward = as_trl(reward, items)
         self._given: list[float] = []
         self._last: float | None = None
-        self._ends = ends
+        self._ends, self._idle, self._is_rewarded = ends, idle, is_rewarded
         self.counts: dict[str, int] = {}
 
     def __call__(self, **arguments: Any) -> list[float | None]:
@@ -95,16 +117,18 @@ class RewardMeter:
     def _count(self, rewards: Sequence[float | None], items: Sequence[int], answers: Sequence[Sequence[int]]) -> None:
         rows = groupby(zip(items, rewards, strict=True), key=itemgetter(0))
         groups = [[reward for _, reward in group if reward is not None] for _, group in rows]
+        groups = [group for group in groups if len(group) > 1]
         found = {
             "answers": len(rewards),
-            "no_reward": rewards.count(None),
             "truncated": sum(not self._ends or answer[-1] not in self._ends for answer in answers if len(answer)),
-            "groups": sum(len(group) > 1 for group in groups),
-            "equal_rewards": sum(len(group) > 1 and len(set(group)) == 1 for group in groups),
+            "groups": len(groups),
         }
+        if self._is_rewarded:
+            found["no_reward"] = rewards.count(None)
+        if self._idle is not None:
+            found[self._idle.notice] = sum(map(self._idle.holds, groups))
         for name, count in found.items():
-            if name not in self.uncounted:
-                self.counts[name] = self.counts.get(name, 0) + count
+            self.counts[name] = self.counts.get(name, 0) + count
 
     def mean(self) -> float | None:
         """The mean reward since the last call; the last mean again if nothing was sampled since."""

@@ -140,6 +140,7 @@ COUNTED_OF = {
     "no_reward": "answers",
     "truncated": "answers",
     "equal_rewards": "groups",
+    "no_success": "groups",
 }
 """What the counts of a notice are of."""
 

@@ -26,5 +26,6 @@ def loss(
 ) -> tuple[Tensor, Tensor | None]:
     """The policy gradient with the reward itself as the weight of a sample."""
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
+    index.idle.add("no_success", rewards_MBG.amax(-1) == 0)
     weights_MBC = by_class(labels_MBG, rewards_MBG, log_MBC.shape[-1])
     return policy_gradient(log_MBC, weights_MBC), rewards_MBG.mean((-1, -2))

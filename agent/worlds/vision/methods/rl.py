@@ -27,6 +27,7 @@ def begin_pass(
 def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, rngs: Rngs, index: StepIndex) -> tuple[Tensor, Tensor | None]:
     """The policy gradient on a group of samples an image, and the KL term."""
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
+    index.idle.add("equal_rewards", are_equal(rewards_MBG))
     loss_M = policy_gradient(log_MBC, sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1]))
     if beta := float(default("rl", settings, "beta")):
         loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"]).mean(-1)
@@ -37,6 +38,11 @@ def sample_weights(labels_MBG: Tensor, rewards_MBG: Tensor, settings: VisionRl, 
     """The advantages of the samples by the class that was sampled: shape (M, B, C)."""
     scaled = default("rl", settings, "scale_rewards") == "group"
     return by_class(labels_MBG, advantages(rewards_MBG, scaled=scaled), classes)
+
+
+def are_equal(rewards_MBG: Tensor) -> Tensor:
+    """True for a group of equal rewards, whose advantages are 0: shape (M, B)."""
+    return rewards_MBG.amax(-1) == rewards_MBG.amin(-1)
 
 
 def sample(log_MBC: Tensor, rows: Rows, settings: VisionRl | Reinforce, rngs: Rngs) -> tuple[Tensor, Tensor]:

@@ -43,4 +43,5 @@ def loss(
     log_MBC: Tensor, rows: Rows, settings: VisionTilt, rngs: Rngs, index: StepIndex
 ) -> tuple[Tensor, Tensor | None]:
     """Cross-entropy to the weighted samples, nats an image; the reward is that of the samples of this pass."""
+    index.idle.add("no_success", rows["rewards"] == 0)
     return cross_entropy(log_MBC, rows["targets"]), rows["rewards"].mean(-1)

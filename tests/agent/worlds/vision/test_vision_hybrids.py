@@ -9,7 +9,7 @@ import torch
 
 from perdure.agent.worlds.vision.batches import replayed_images
 from perdure.agent.worlds.vision.changes import Changes
-from perdure.agent.worlds.vision.methods import ewc, gate, kl, l2, replay, rl, sft
+from perdure.agent.worlds.vision.methods import chord, ewc, gate, kl, l2, reinforce, replay, rl, sft, tilt
 from perdure.agent.worlds.vision.methods.l2 import distance
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.optimizers import LowRankAdam
@@ -18,7 +18,7 @@ from perdure.agent.worlds.vision.schedule import Plan, default, plan_for
 from perdure.agent.worlds.vision.task_tensors import StepIndex, TaskTensors
 from perdure.agent.worlds.vision.training import descend, log_probabilities, train
 from perdure.curriculum.settings import L2, Ewc, Kl
-from perdure.curriculum.worlds.vision.spec import VisionGate, VisionRl, VisionSft
+from perdure.curriculum.worlds.vision.spec import Reinforce, VisionChord, VisionGate, VisionRl, VisionSft, VisionTilt
 from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, tensors, trained
 from tests.curriculum.methods import ON_SFT, method_of, settings_of
 
@@ -78,6 +78,31 @@ def test_the_gate_chooses_image_by_image() -> None:
     mine, reward = gate.loss(log_MBC, what, VisionGate(), Rngs([1], CPU), MOMENT)
     assert mine.tolist() == pytest.approx([10.0])
     assert reward is not None and reward.tolist() == [0.5]
+
+
+SURE = torch.tensor([[[20.0, 0.0]] * 3 + [[0.0, 0.0]]]).log_softmax(-1)
+"""Says 0 of three images and either of the fourth; with 8 samples of seed 1 both."""
+
+
+@pytest.mark.parametrize(
+    ("module", "settings", "counts"),
+    [
+        # groups: all right, all right, all wrong, mixed
+        (rl, VisionRl(), {"equal_rewards": (3, 4)}),
+        (chord, VisionChord(), {"equal_rewards": (3, 4)}),
+        (gate, VisionGate(), {"equal_rewards": (2, 4)}),  # the wrong one is learned from its demonstration
+        (reinforce, Reinforce(), {"no_success": (1, 4)}),
+        (tilt, VisionTilt(), {"no_success": (1, 4)}),
+    ],
+)
+def test_groups_of_samples_that_teach_nothing_are_counted(module: Any, settings: Any, counts: dict[str, Any]) -> None:
+    right = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    what = rows(right, right) | {"rewards": torch.tensor([[1.0, 1.0, 0.0, 0.5]])}
+    index = StepIndex(0, 10)
+    module.loss(SURE, what, settings, Rngs([1], CPU), index)
+    assert index.idle.counts == counts
+    module.loss(SURE, what, settings, Rngs([1], CPU), replace(index, step=1))
+    assert index.idle.counts == {name: (2 * count, 2 * of) for name, (count, of) in counts.items()}
 
 
 def test_rl_kl_is_rl_at_that_beta() -> None:
