@@ -4,7 +4,9 @@ The defaults and their reasons are in `curriculum/worlds/language/spec.py`.
 """
 
 import dataclasses
+import os
 import warnings
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -45,9 +47,11 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
 
     Raises:
         ConfigError: a field that TRL does not have, that perdure sets itself, or that is given twice; TRL's own
-            refusal, in its words.
+            refusal, in its words; several processes train together.
     """
     import trl
+
+    check_alone(os.environ)
 
     config_class = getattr(trl, config_of(method))
     values = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
@@ -62,6 +66,20 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
     except (TypeError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ConfigError(f"train settings of `{method.name}`: TRL refuses them: {error}") from error
     return config
+
+
+def check_alone(environment: Mapping[str, str]) -> None:
+    """Refuse what `accelerate launch` and `torchrun` begin: the counts and means of a stage would be one process's.
+
+    Raises:
+        ConfigError: `WORLD_SIZE` is not 1.
+    """
+    processes = environment.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise ConfigError(
+            f"WORLD_SIZE is {processes!r}: perdure trains in one process; start it by its own name, without "
+            "`accelerate launch` or `torchrun`"
+        )
 
 
 def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.agent.worlds.language.plugin import check
-from perdure.agent.worlds.language.trl.config import build_config
+from perdure.agent.worlds.language.trl.config import build_config, check_alone
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
 from perdure.curriculum.worlds.registry import spec_of
@@ -82,6 +82,13 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
 def test_refused_with_the_method(name: str, given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=f"(?s)^train settings of `{name}`: .*{words}"):
         check(method_of(name), settings_of(name, **given), toy_task(), ())
+
+
+def test_several_processes_are_refused() -> None:
+    check_alone({})
+    check_alone({"WORLD_SIZE": "1"})
+    with pytest.raises(ConfigError, match="WORLD_SIZE is '2': perdure trains in one process; start it by its own name"):
+        check_alone({"WORLD_SIZE": "2"})
 
 
 def test_every_setting_is_carried_out() -> None:
