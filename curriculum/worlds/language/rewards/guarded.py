@@ -1,8 +1,9 @@
 """Rewards that no answer can hold up or bring down: they run in a process that is killed and replaced (`process.py`).
 
 An answer on which perdure's own verifiers exceed their time or memory, fail or crash scores 0 and is counted in
-`unscored` (`take_unscored`). A user's function that fails or ends its process is the user's to mend; one that takes too
-long is called again with one answer at a time, and an answer that still takes too long scores 0 and is counted.
+`unscored` (`take_unscored`). A user's function that fails, ends its process or takes too long in
+every call is the user's to mend; where a call takes too long, its answers are tried one by one, and one that still does
+scores 0 and is counted.
 """
 
 import json
@@ -20,6 +21,10 @@ SECONDS_AN_ANSWER = 10.0
 SECONDS_A_CALL = 300.0
 PATIENCE = 20
 """Seconds of the clock for one of a processor, before a verifier that does not compute is ended, too."""
+CALLS_AT_FIRST = 3
+"""Calls of a function that never returned, each too long, before it is given up."""
+CALLS_IN_A_ROW = 20
+"""The same for a function that returned before."""
 LONGEST = 1_000_000
 """Characters of an answer that a verifier is given."""
 
@@ -96,6 +101,7 @@ class GuardedFunction(Guarded):
 
     def __init__(self, recipe: RewardRecipe, limit: float, process: RewardProcess) -> None:
         super().__init__(recipe, limit, process)
+        self._too_long, self._patience = 0, CALLS_AT_FIRST
         process.wait(self._recipe)
 
     def __call__(
@@ -124,6 +130,7 @@ class GuardedFunction(Guarded):
                         f"the reward function {self.name!r} ended the process that it ran in ({death.how}); "
                         "a reward returns figures, and never exits"
                     ) from None
+                self._check_patience()
                 if len(texts) > 1:
                     return [
                         self._scores([item], [text], ids and [ids[number]], trainer)[0]
@@ -131,10 +138,20 @@ class GuardedFunction(Guarded):
                     ]
                 self.unscored["too slow"] += 1
                 return [0.0]
+        self._too_long, self._patience = 0, CALLS_IN_A_ROW
         _hand_on(reply, trainer or {})
         if "error" in reply:
             raise ConfigError(reply["error"])
         return list(reply["scores"])
+
+    def _check_patience(self) -> None:
+        self._too_long += 1
+        if self._too_long >= self._patience:
+            raise ConfigError(
+                f"the reward function {self.name!r} took longer than `reward.timeout`, {self._limit:g} s, in "
+                f"{self._too_long} calls one after another, those with a single answer among them; mend the function, "
+                "or raise `reward.timeout`"
+            )
 
     def _reply(self, request: tuple[Any, ...]) -> dict[str, Any]:
         """The reply to a call, which is made a second time where someone else killed the process."""

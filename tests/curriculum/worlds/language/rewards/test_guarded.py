@@ -129,6 +129,18 @@ def test_a_function_that_takes_too_long_is_asked_one_by_one() -> None:
     assert take_unscored(reward) == {"too slow": 1}
 
 
+def test_a_function_that_always_takes_too_long_is_given_up() -> None:
+    reward = function(timeout=0.2)
+    words = (
+        r"'graded' took longer than `reward.timeout`, 0.2 s, in 3 calls one after another, those with a single answer"
+    )
+    with pytest.raises(ConfigError, match=words):  # the call, the first answer, the second
+        reward(items(9), ["sleep"] * 9)
+    patient = function(timeout=0.5)
+    assert patient(items(1), ["a"]) == [1.0]
+    assert patient(items(2), ["sleep"] * 2) == [0.0] * 2  # as many calls, and it returned before
+
+
 def test_a_function_is_called_as_trl_calls_it(capsys: pytest.CaptureFixture[str]) -> None:
     logged: list[Any] = []
     asked = items(1, by_step=True)
