@@ -12,7 +12,7 @@ from typing import Any
 from perdure.agent.decide import possible_methods
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
-from perdure.agent.run.check import check_kinds, check_stages, redo
+from perdure.agent.run.check import check_kinds, check_stages, redo, remove_redone
 from perdure.agent.run.events import SCHEMA, Resumed, Started
 from perdure.agent.run.folder import RunFolder, check_free, create, open_folder
 from perdure.agent.run.interrupt import Interrupt
@@ -87,7 +87,9 @@ def resume(path: Path, view: View, *, redo_from: int | None = None) -> Life:
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
     if redo_from is not None:
-        state = redo(folder, names, state, redo_from)
+        state, redone = redo(folder, names, state, redo_from)
+        events = [*events, redone]
+    remove_redone(folder, names, events)
     check_stages(folder, names, state)
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)

@@ -1,17 +1,18 @@
 """Checks of a run folder that is to go on, before anything heavy is loaded."""
 
-import shutil
+import os
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
-from perdure.agent.run.events import Redone
+from perdure.agent.run.events import Event, Redone
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal
 from perdure.agent.run.lock import NAME as LOCK
 from perdure.agent.run.stages import SavedStage, run_again, saved_stage
 from perdure.agent.run.state import RunState, StageState, fold
 from perdure.budget.errors import RunError
-from perdure.budget.files import clear_leftovers, first_damaged, make_folder, sync
+from perdure.budget.files import clear_leftovers, first_damaged, make_folder, remove, sync
 
 
 def check_kinds(folder: RunFolder) -> None:
@@ -33,19 +34,29 @@ def check_kinds(folder: RunFolder) -> None:
         clear_leftovers(path)
 
 
-def redo(folder: RunFolder, names: Sequence[str], state: RunState, first: int) -> RunState:
-    """Remove stage `first` and all later ones, and journal that they count no longer.
+def redo(folder: RunFolder, names: Sequence[str], state: RunState, first: int) -> tuple[RunState, Redone]:
+    """Journal that stage `first` and all later ones count no longer, and give the state after that event.
 
     Raises:
         RunError: the run has no such stage.
     """
     if not 1 <= first <= len(names):
         raise RunError(f"--redo-from {first}: {folder.path} has the stages 1 to {len(names)}")
+    event = Redone(stage=first)
+    return fold(state, Journal(folder.journal).append(event)), event
+
+
+def remove_redone(folder: RunFolder, names: Sequence[str], events: Sequence[Event]) -> None:
+    """Remove the stages that the journal's last events took back: nothing else is journaled before they are gone."""
+    last = takewhile(lambda event: isinstance(event, Redone), reversed(events))
+    first = min((event.stage for event in last if isinstance(event, Redone)), default=None)
+    if first is None:
+        return
     for number, name in reversed(list(enumerate(names, 1))[first - 1 :]):
         for path in (folder.stage(number, name), folder.partial_stage(number, name)):
-            shutil.rmtree(path, ignore_errors=True)
+            if os.path.lexists(path):
+                remove(path)
     sync(folder.path / "stages")
-    return fold(state, Journal(folder.journal).append(Redone(stage=first)))
 
 
 def check_stages(folder: RunFolder, names: Sequence[str], state: RunState) -> None:

@@ -11,6 +11,7 @@ HARNESSES: dict[str, str] = {
     "disk": "tests.faults.disk",
     "power": "tests.faults.power",
     "language": "tests.faults.language",
+    "redo": "tests.faults.redo",
     "streams": "tests.faults.streams",
     "folders": "tests.faults.folders",
     "curricula": "tests.faults.curricula",

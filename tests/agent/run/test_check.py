@@ -10,9 +10,9 @@ import pytest
 
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.check import check_kinds
-from perdure.agent.run.events import BaseSaved, Event, Scored
+from perdure.agent.run.events import BaseSaved, Committed, Event, Redone, Scored
 from perdure.agent.run.folder import RunFolder
-from perdure.agent.run.journal import read_journal
+from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.setup import resume, start
 from perdure.budget.errors import RunError
 from perdure.budget.files import hashes
@@ -185,6 +185,23 @@ def test_a_finished_run_that_went_back_and_then_could_not_go_on_is_finished_no_l
     assert record_of(run).status == "interrupted"
     model.write_bytes(kept)
     assert finished(run) == whole == outcome(record_of(place / "whole" / "run"))
+
+
+@pytest.mark.parametrize("first", [1, 2])
+@pytest.mark.parametrize("removed", ["", "02-prime", "02-prime/policy"])
+def test_a_kill_before_the_stages_are_removed_does_not_bring_them_back(
+    place: Path, run: Path, first: int, removed: str
+) -> None:
+    whole = finished(run)
+    Journal(RunFolder(run).journal).append(Redone(stage=first))
+    Journal(RunFolder(run).journal).append(Redone(stage=2))
+    if removed:
+        shutil.rmtree(run / "stages" / removed)
+    assert [row.stage for row in record_of(run).rows] == list(range(first))
+    watched = Onlooker()
+    run_curriculum(resume(run, watched))
+    assert {event.stage for event in watched.events if isinstance(event, Committed)} == {*range(first, 3)}
+    assert outcome(record_of(run)) == whole == outcome(record_of(place / "whole" / "run"))
 
 
 @pytest.mark.parametrize("number", [0, 3])
