@@ -147,6 +147,26 @@ def _show(run: RunOrSweep, json: Json = False) -> None:
     show_command(run, json)
 
 
+@app.command("answers")
+def _answers(
+    run: Run,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="NAME", help="one task or benchmark; default: all")
+    ] = None,
+    stage: Annotated[
+        int | None,
+        typer.Option("--stage", metavar="N", min=0, help="after which stage; default: the last; 0: the base"),
+    ] = None,
+    changed: Annotated[bool, typer.Option("--changed", help="only items that were lost or gained")] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="K", min=1, help="items of each task")] = 10,
+    json: Json = False,
+) -> None:
+    """Read the answers: items lost and gained since the base, with prompt, expected answer and both completions."""
+    from perdure.cli.commands.answers import answers_command
+
+    answers_command(run, task, stage, limit, changed=changed, json=json)
+
+
 @app.command("law")
 def _law(
     paths: Annotated[
