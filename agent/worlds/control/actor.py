@@ -65,10 +65,17 @@ class IndependentActor:
 
 @torch.no_grad()
 def in_chunks(forward: Callable[[Inputs, Tensor], Tensor], inputs: Inputs, actions_ND: Tensor) -> Tensor:
-    """A forward pass in chunks of `ROWS`, the last one filled up, so that a row does not depend on the others."""
-    count = len(inputs)
-    filled = torch.arange(count + -count % ROWS, device=actions_ND.device) % count
-    return torch.cat([forward(inputs[rows], actions_ND[rows]) for rows in torch.split(filled, ROWS)])[:count]
+    """A forward pass in chunks of `ROWS` with instructions of like length, so that a row does not depend on the others.
+
+    The last chunk of each length is filled up.
+    """
+    found, order = [], []
+    for rows, length in inputs.of_like_length():
+        filled = rows[torch.arange(len(rows) + -len(rows) % ROWS, device=rows.device) % len(rows)]
+        chunks = [forward(inputs[one].cut(length), actions_ND[one]) for one in torch.split(filled, ROWS)]
+        found.append(torch.cat(chunks)[: len(rows)])
+        order.append(rows)
+    return torch.cat(found)[torch.cat(order).argsort()]
 
 
 def sampled(uniforms_ND: Tensor, temperature: float) -> Pick:

@@ -1,6 +1,6 @@
 """Observations as tensors. Axes: N decisions, F numbers, H W C of an image, L words, K hashes of a word."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from zlib import crc32
@@ -15,6 +15,8 @@ ROWS = 1024
 """Rows of the table of words."""
 HASHES = 3
 """Rows that a word is the sum of: two words with all three in common are one in two hundred million."""
+WORDS = 8
+"""Instructions are filled up to a multiple of so many words, whatever stands beside them."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,20 @@ class Inputs:
 
     def __getitem__(self, rows: Tensor | slice) -> "Inputs":
         return Inputs(*(getattr(self, one.name)[rows] for one in fields(self)))
+
+    def cut(self, length: int) -> "Inputs":
+        """The same with instructions of `length` words, of which no row has more; filled up where they are shorter."""
+        words = torch.nn.functional.pad(
+            self.words[:, :length], (0, 0, 0, max(0, length - self.words.shape[1])), value=-1
+        )
+        return Inputs(self.vector, self.image, words)
+
+    def of_like_length(self) -> Iterator[tuple[Tensor, int]]:
+        """The rows whose instructions have the same length, rounded up to a multiple of `WORDS`, and that length."""
+        lengths_N = (self.words[:, :, 0] >= 0).sum(1)
+        rounded_N = WORDS * torch.div(lengths_N + WORDS - 1, WORDS, rounding_mode="floor")
+        for length in sorted(set(rounded_N.tolist())):
+            yield (rounded_N == length).nonzero()[:, 0], length
 
     def to(self, device: torch.device) -> "Inputs":
         """The same on a device."""

@@ -15,6 +15,7 @@ from perdure.agent.worlds.control.actor import Actor, IndependentActor
 from perdure.agent.worlds.control.batches import imitated
 from perdure.agent.worlds.control.losses import cross_entropy
 from perdure.agent.worlds.control.networks.mlp import MlpNetwork
+from perdure.agent.worlds.control.networks.transformer import TransformerNetwork
 from perdure.budget.errors import DataError
 from perdure.curriculum.worlds.control.actions import Actions, actions_of
 from perdure.curriculum.worlds.control.demonstrations.attach import SUCCESS
@@ -86,9 +87,19 @@ def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
 
 def new_network(config: ControlModel, seen: Observation, actions: Actions) -> nn.Module:
     """A network with fresh weights from torch's generator, for observations like this one."""
-    pixels = 0 if seen.image is None else seen.image.size
-    assert isinstance(config.policy, Mlp)
-    return MlpNetwork(len(seen.vector) + pixels, config.policy.hidden_sizes, actions.sizes)
+    features, policy = len(seen.vector), config.policy
+    image = (0, 0, 0) if seen.image is None else seen.image.shape
+    if isinstance(policy, Mlp):
+        return MlpNetwork(features + math.prod(image), policy.hidden_sizes, actions.sizes)
+    return TransformerNetwork(
+        features,
+        image,
+        actions.sizes,
+        width=policy.hidden_size,
+        layers=policy.num_hidden_layers,
+        heads=policy.num_attention_heads,
+        patch=policy.patch_size,
+    )
 
 
 def clone(actor: Actor, episodes: list[Episode], config: Pretrain, seed: int) -> None:

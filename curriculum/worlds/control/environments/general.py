@@ -18,11 +18,14 @@ from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, WR
 from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Simulator, Step
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
+Make = Callable[[], gymnasium.Env[Any, Any]]
+"""Makes one more instance."""
+
 
 class GymSimulator:
     """Instances of one environment, one a slot."""
 
-    def __init__(self, environment: Environment, make: Callable[[], gymnasium.Env[Any, Any]]) -> None:
+    def __init__(self, environment: Environment, make: Make) -> None:
         self.environment = environment
         self._make = make
         self._slots: dict[int, gymnasium.Env[Any, Any]] = {}
@@ -40,7 +43,7 @@ class GymSimulator:
         with self._renewed_after_a_fault(slot):
             found, _ = self.instance(slot).reset(seed=start.seed, options=start.reset_options)
         self._seen[slot] = self._seen.get(slot, (0, None))[0] + 1, found
-        return self._observed(slot, found)
+        return self.observed(slot, found)
 
     def seen(self, slot: int) -> tuple[int, Any]:
         """How often a slot was reset, and what its environment showed last."""
@@ -58,7 +61,7 @@ class GymSimulator:
             if ended:
                 break
         self._seen[slot] = self._seen[slot][0], found
-        return Step(self._observed(slot, found), total, ended, success, number, info)
+        return Step(self.observed(slot, found), total, ended, success, number, info)
 
     @contextmanager
     def _renewed_after_a_fault(self, slot: int) -> Iterator[None]:
@@ -69,7 +72,8 @@ class GymSimulator:
             self._slots.pop(slot, None)
             raise
 
-    def _observed(self, slot: int, found: Any) -> Observation:
+    def observed(self, slot: int, found: Any) -> Observation:
+        """What the environment of a slot shows, as a policy takes it."""
         space = self.instance(slot).observation_space
         said = self.environment.instruction
         return observation_of(space, found, self.environment.title if said is None else said)
@@ -119,8 +123,8 @@ def is_image(space: Any) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == np.uint8
 
 
-def make(environment: Environment) -> GymSimulator:
-    """See `Adapter.make`.
+def make(environment: Environment, simulator: Callable[[Environment, Make], GymSimulator] = GymSimulator) -> Simulator:
+    """See `Adapter.make`; families have simulators of their own.
 
     Raises:
         ConfigError: no such id (near ones are named), a wrapper that is not there, or the environment fails.
@@ -141,7 +145,7 @@ def make(environment: Environment) -> GymSimulator:
         except Exception as error:
             raise ConfigError(f"{environment.title} cannot be made: {show_error(error)}") from error
 
-    return GymSimulator(environment, instance)
+    return simulator(environment, instance)
 
 
 def random_options(simulator: Simulator, rng: np.random.Generator) -> dict[str, Any] | None:
