@@ -46,17 +46,15 @@ class MinigridSimulator(general.GymSimulator):
         return self._taken[slot]
 
     def observed(self, slot: int, found: Any) -> Observation:
-        """The cells as planes, the direction as a vector, the mission as the instruction.
-
-        What a wrapper makes of the observation is taken as any environment's, unless it is still a grid of cells.
-        """
-        level = self.instance(slot).unwrapped
-        view, whole = (level.agent_view_size,) * 2, (level.width, level.height)  # type: ignore[attr-defined]
-        if not isinstance(found, Mapping) or found["image"].shape not in ((*view, 3), (*whole, 3)):
+        """The cells as planes, or a wrapper's pixels; the direction as a vector; the mission as the instruction."""
+        if not isinstance(found, Mapping):
             return super().observed(slot, found)
-        said = self.environment.instruction
+        level: Any = self.instance(slot).unwrapped
+        image, said = found["image"], self.environment.instruction
+        if image.shape in ((level.agent_view_size, level.agent_view_size, 3), (level.width, level.height, 3)):
+            image = planes(image)
         direction = np.eye(DIRECTIONS, dtype=np.float32)[int(found["direction"])]
-        return Observation(direction, planes(found["image"]), str(found["mission"]) if said is None else said)
+        return Observation(direction, image, str(found["mission"]) if said is None else said)
 
 
 def planes(cells_HW3: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -80,17 +78,21 @@ def _say_nothing(*_: object) -> None:
 
 
 def identity(simulator: Simulator, start: Start) -> str:
-    """See `Adapter.identity`: a digest of the whole grid and what is in its boxes, the agent, and the mission."""
+    """See `Adapter.identity`: of the whole state, of which the policy sees a part."""
     assert isinstance(simulator, MinigridSimulator), "`make` makes no other"
     simulator.reset(0, start)
-    level: Any = simulator.instance(0).unwrapped
-    boxes = [(place, inside.encode()) for place, inside in _inside(level)]
-    held = level.carrying and level.carrying.encode()
-    agent = tuple(map(int, level.agent_pos)), int(level.agent_dir), held
+    return identity_of(simulator.instance(0).unwrapped)
+
+
+def identity_of(level: Any) -> str:
+    """SHA-256 of the grid and what is in its boxes, of the agent and what it carries, and of the mission."""
+    boxes = [(place, one.encode()) for place, one in inside(level)]
+    agent = tuple(map(int, level.agent_pos)), int(level.agent_dir), level.carrying and level.carrying.encode()
     return sha256(level.grid.encode().tobytes() + repr((boxes, agent, level.mission)).encode()).hexdigest()
 
 
-def _inside(level: Any) -> list[tuple[int, Any]]:
+def inside(level: Any) -> list[tuple[int, Any]]:
+    """The objects in boxes, with the places of the boxes."""
     return [(place, one.contains) for place, one in enumerate(level.grid.grid) if one and one.contains]
 
 
