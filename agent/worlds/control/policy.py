@@ -18,9 +18,8 @@ from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.episodes import Episode, text_of
 from perdure.curriculum.worlds.control.playing import play
 from perdure.curriculum.worlds.control.rewards import reward_of
+from perdure.curriculum.worlds.control.saved import CONFIG, WEIGHTS
 from perdure.curriculum.worlds.control.starts import Start
-
-WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class ControlPolicy:
     def save(self, folder: Path) -> None:
         """Write `model.safetensors`, and what the network is."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(self._about) + "\n")
+        (folder / CONFIG).write_text(json.dumps(self._about) + "\n")
         write_tensors(self._tensors(), folder / WEIGHTS)
 
     def restore(self, folder: Path) -> None:

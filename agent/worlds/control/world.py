@@ -12,8 +12,9 @@ from perdure.agent.seeds import derive
 from perdure.agent.weights import blend, restore_weights, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.control.base_states import States, measured, played_states, read_states, write_states
+from perdure.agent.worlds.control.loaded import loaded, loaded_id
 from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.pretrain import base_id, pretrained, weights_of
+from perdure.agent.worlds.control.pretrain import Base, base_id, pretrained, weights_of
 from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.devices import device_of
 from perdure.agent.worlds.sizes import sizes_of
@@ -22,8 +23,11 @@ from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.control.known import base_interface, environment_of
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
+from perdure.curriculum.worlds.control.starts import Environment
+from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.methods import Sizes
 
 
@@ -37,15 +41,25 @@ class ControlWorld:
         assert isinstance(model, ControlModel), "the schema gives the control world its own model"
         self._device = device_of(model.device, auto="cpu")
         torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
-        seed = model.drawn_from(curriculum.seed)
-        base = pretrained(model.model_dump_json(), int(seed or 0), torch.get_num_threads(), str(self._device))
+        first = curriculum.stages[0].task
+        assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
+        self._repeat = first.action_repeat
+        base, interface = self._begun(model, curriculum.seed, environment_of(first)), base_interface(model)
         self._base = deepcopy(base.actor)
         self._base.network.requires_grad_(False)
-        self.policy = ControlPolicy(deepcopy(base.actor), base.actions, {"model": model.model_dump(mode="json")})
-        self._repeat = curriculum.stages[0].task.action_repeat  # type: ignore[attr-defined]
-        self.base_id = base_id(model, self._repeat)
+        about = {"model": model.model_dump(mode="json"), **(interface.to_json() if interface else {})}
+        self.policy = ControlPolicy(deepcopy(base.actor), base.actions, about)
+        made = model.path is None
+        self.base_id = base_id(model, self._repeat) if made else loaded_id(model, self._base.network, self._repeat)
         self._bins = model.bins
         self._states: dict[str, States] = {}
+
+    def _begun(self, model: ControlModel, seed: int, environment: Environment) -> Base:
+        """The base, made or loaded."""
+        if model.path is not None:
+            return loaded(model, environment, self._device)
+        drawn = int(model.drawn_from(seed) or 0)
+        return pretrained(model.model_dump_json(), drawn, torch.get_num_threads(), str(self._device))
 
     @property
     def resolved(self) -> dict[str, str]:

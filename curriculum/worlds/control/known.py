@@ -39,14 +39,14 @@ def known_rows(model: ControlModel, config: Gymnasium, environment: Environment)
     )
 
 
-def base_interface(model: ControlModel) -> Interface:
-    """The interface of the base: that of every task which it imitates, or of the policy that is loaded.
+def base_interface(model: ControlModel) -> Interface | None:
+    """The interface of the base: that of every task which it imitates, or of the policy that is loaded, if any is.
 
     Raises:
         ConfigError: tasks that differ; a folder that holds no policy of this model.
     """
     if model.pretrain is None:
-        return read_saved(model).interface
+        return None if model.path is None else read_saved(model).interface
     found = []
     for index, known in enumerate(model.pretrain.tasks):
         environment = environment_of(known.task)

@@ -45,7 +45,8 @@ def build(
     base = base_interface(model)
     starts = _heldout(config, environment, seed, model, where)
     interface, actions = look_at(environment, starts, model.bins, owner)
-    refuse_other(interface, base)
+    if base is not None:
+        refuse_other(interface, base)
     refuse_failing(starts, actions, owner)
     heldout = _items(config, starts)
     reward = EpisodeReward(environment)

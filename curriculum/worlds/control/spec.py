@@ -107,6 +107,7 @@ CONTROL = WorldSpec(
     methods=(*_OBJECTIVES, *_MODIFIERS),
     recipes=_RECIPES,
     build="perdure.curriculum.worlds.control.source:build",
+    paths="perdure.curriculum.worlds.control.paths:local_paths",
     accepts="this model acts in environments",
     demonstrations_from="give it `demonstrations`",
     nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", to="of"),
