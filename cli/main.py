@@ -1,6 +1,7 @@
 """The command line: each verb's options. The verb's own file is imported only when it is called."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,19 @@ Target = Annotated[
     float | None,
     typer.Option("--target-accuracy", metavar="SHARE", help="override the curriculum's budget.target_accuracy"),
 ]
+
+
+class Format(StrEnum):
+    """The formats of `show` and `compare`."""
+
+    TABLE = "table"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    JSON = "json"
+
+
+Formats = Annotated[Format, typer.Option("--format", help="csv: the figures in full; markdown, latex: as text")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object")]
 
 
@@ -140,11 +154,25 @@ def _watch(run: Run, plain: Plain = False) -> None:
 
 
 @app.command("show")
-def _show(run: RunOrSweep, json: Json = False) -> None:
+def _show(run: RunOrSweep, format_: Formats = Format.TABLE, json: Json = False) -> None:
     """Print the table of a run or of a sweep, finished or not."""
     from perdure.cli.commands.show import show_command
 
-    show_command(run, json)
+    show_command(run, json, format_.value)
+
+
+@app.command("compare")
+def _compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN…", help="run folders; each is compared with the first")
+    ],
+    format_: Formats = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Compare runs: figures side by side, paired tests on the same items, what differs in the curricula."""
+    from perdure.cli.commands.compare import compare_command
+
+    compare_command(runs, "json" if json else format_.value)
 
 
 @app.command("answers")

@@ -84,22 +84,23 @@ def changes(record: RunState, run_folder: Path) -> dict[tuple[int, str], Change]
         return {}
     found: dict[tuple[int, str], Change] = {}
     for name in base.scores:
-        before = _read_items(base, name, run_folder)
+        before = read_items(base, name, run_folder)
         for row in record.rows:
-            after = _read_items(row, name, run_folder) if row.stage > 0 and name in row.scores else None
+            after = read_items(row, name, run_folder) if row.stage > 0 and name in row.scores else None
             if before is not None and after is not None and before.keys() == after.keys():
-                found[row.stage, name] = _change(before, after)
+                found[row.stage, name] = change_of(before, after)
     return found
 
 
-def _change(before: Mapping[str, Number], after: Mapping[str, Number]) -> Change:
+def change_of(before: Mapping[str, Number], after: Mapping[str, Number]) -> Change:
+    """The change on the same items, by id; an item that either could not be scored on is left out."""
     known_before = {key: value for key, value in before.items() if value is not None and after[key] is not None}
     known_after = {key: value for key, value in after.items() if value is not None and key in known_before}
     test = paired(known_before, known_after)
     return Change(test.difference, test.low, test.high, test.p_value, test.n)
 
 
-def _read_items(row: StageState, name: str, run_folder: Path) -> dict[str, Number] | None:
+def read_items(row: StageState, name: str, run_folder: Path) -> dict[str, Number] | None:
     """Score of each item by id, in the file's order; `None` if the file is missing or damaged."""
     file = row.score_files.get(name)
     kept = read_scores(run_folder / file) if file is not None else None
@@ -120,7 +121,7 @@ def _columns(
     columns: dict[tuple[int, int], list[float]] = {}
     listed = list(rows)
     for j, name in enumerate(names, 1):
-        found = {row.stage: _read_items(row, name, run_folder) for row in listed if name in row.scores}
+        found = {row.stage: read_items(row, name, run_folder) for row in listed if name in row.scores}
         ids = {None if items is None else tuple(items) for items in found.values()}
         if len(ids) == 1 and None not in ids:
             for stage, items in found.items():

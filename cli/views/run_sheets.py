@@ -1,0 +1,160 @@
+"""A run, and runs side by side, as tables for other programs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from perdure.agent.run.state import RunState, StageState
+from perdure.budget.figures import figure
+from perdure.cli.views.cells import ALPHA, PairedTests, columns
+from perdure.cli.views.describe import describe_intervention
+from perdure.cli.views.format import last_reading
+from perdure.cli.views.formats import Sheet
+from perdure.cli.views.symbols import ASCII
+from perdure.curriculum.messages import show_value
+
+if TYPE_CHECKING:
+    from perdure.agent.run.compare import Comparison, Figure, Value
+    from perdure.eval.metrics import MetricEstimate
+
+CHANGED = "after the change since the base; *: significant at 5 % in a paired test, item by item"
+
+
+def run_sheets(record: RunState, changes: PairedTests, metrics: "Mapping[str, MetricEstimate]") -> tuple[Sheet, ...]:
+    """The retention table with all figures of a stage, and the metrics."""
+    return retention_sheet(record, changes), _metric_sheet(metrics)
+
+
+def retention_sheet(record: RunState, changes: PairedTests) -> Sheet:
+    """A row a stage: its method, KL and scores; a score in per cent, and its change since the base."""
+    names = (*record.tasks, *record.benchmarks)
+    cells = columns(record, names, record.rows, changes, ASCII)
+    texts = tuple(
+        (
+            str(row.stage),
+            row.name or "base",
+            row.method or "",
+            figure(reading.kl.value) if (reading := last_reading(row)) is not None else "",
+            *(
+                _scored(column.cells[index].value, column.cells[index].change, column.cells[index].mark)
+                for column in cells
+            ),
+        )
+        for index, row in enumerate(record.rows)
+    )
+    head = ("stage", "task", "method", "KL", *names)
+    title = f"{record.run}: scores in %, {CHANGED}"
+    tested = tuple(
+        part for name in names for part in (name, f"{name} stderr", f"{name} n", f"{name} change", f"{name} p")
+    )
+    figure_head = ("stage", "task", "method", "steps", "seconds", *KL, "interventions", *tested)
+    figures = tuple(_figures(record, row, names, changes) for row in record.rows)
+    return Sheet(title, head, texts, figure_head, figures)
+
+
+KL = ("kl_per_token", "kl_per_sequence", "kl_bound", "cap")
+
+
+def _scored(value: str, change: str, mark: str) -> str:
+    return f"{value} ({change}{mark})" if change else value
+
+
+def _figures(record: RunState, row: StageState, names: Sequence[str], changes: PairedTests) -> tuple[Any, ...]:
+    reading, base = last_reading(row), record.row(0)
+    kl = (
+        (None,) * 4
+        if reading is None
+        else (reading.kl_per_token.value, reading.kl_per_sequence.value, reading.upper_bound, reading.cap)
+    )
+    found: list[Any] = [row.stage, row.name or "base", row.method, row.steps, row.seconds, *kl]
+    found.append("; ".join(describe_intervention(event, row) for event in row.interventions))
+    for name in names:
+        score, test = row.scores.get(name), changes.get((row.stage, name))
+        before = None if base is None or row.stage == 0 else base.scores.get(name)
+        change = None if score is None or before is None else score.value - before.value
+        parts = (None, None, None) if score is None else (score.value, score.stderr, score.n)
+        found += [*parts, change, None if test is None else test.p_value]
+    return tuple(found)
+
+
+def _metric_sheet(metrics: "Mapping[str, MetricEstimate]") -> Sheet:
+    rows = tuple(
+        (
+            name.replace("_", " "),
+            _points(one.value),
+            "" if one.low is None else f"{_points(one.low)} to {_points(one.high)}",
+        )
+        for name, one in metrics.items()
+    )
+    return Sheet("metrics, in points", ("metric", "value", "95 % interval"), rows)
+
+
+def compare_sheets(found: "Comparison") -> tuple[Sheet, ...]:
+    """Figures side by side with their differences from the first run, and what differs in the curricula."""
+    others = found.titles[1:]
+    head = ("", *found.titles, *(f"{title} - {found.titles[0]}" for title in others))
+    texts = tuple(
+        (
+            one.name.replace("_", " "),
+            *(_value(one, value) for value in one.values),
+            *(_difference(one, value) for value in one.values[1:]),
+        )
+        for one in found.figures
+    )
+    figure_head = (
+        "kind",
+        "name",
+        "run",
+        "value",
+        "low",
+        "high",
+        "difference",
+        "diff_low",
+        "diff_high",
+        "p",
+        "n",
+        "reason",
+    )
+    figures = tuple(
+        _figure_row(one, *pair) for one in found.figures for pair in zip(found.titles, one.values, strict=True)
+    )
+    title = "figures in %, differences in points with their 95 % interval; *: significant at 5 % in a paired test"
+    settings = tuple((path, *map(_setting, values)) for path, values in found.settings.items())
+    return (
+        Sheet(title, head, texts, figure_head, figures),
+        Sheet("what differs in the curricula", ("setting", *found.titles), settings),
+    )
+
+
+def _figure_row(one: "Figure", title: str, value: "Value") -> tuple[Any, ...]:
+    test = value.change
+    tested = (None,) * 4 if test is None else (test.low, test.high, test.p_value, test.n)
+    return one.kind, one.name, title, value.value, value.low, value.high, value.difference, *tested, value.reason
+
+
+def _value(one: "Figure", value: "Value") -> str:
+    return (figure(value.value) if one.kind == "kl" else _points(value.value)) if value.value is not None else "n/a"
+
+
+def _difference(one: "Figure", value: "Value") -> str:
+    if value.difference is None:
+        return f"not compared: {value.reason}" if value.reason else "n/a"
+    if one.kind == "kl":
+        return f"{'+' if value.difference >= 0 else ''}{figure(value.difference)}"
+    test, words = value.change, f"{_signed(value.difference)}"
+    if test is None or test.low is None or test.p_value is None:
+        return words
+    mark = "*" if test.p_value < ALPHA else ""
+    return f"{words}{mark} [{_signed(test.low)}, {_signed(test.high)}], p = {figure(test.p_value)}"
+
+
+def _points(value: float | None) -> str:
+    return "n/a" if value is None or not math.isfinite(value) else f"{100 * value:.1f}"
+
+
+def _signed(value: float | None) -> str:
+    return "n/a" if value is None or not math.isfinite(value) else f"{100 * value:+.1f}"
+
+
+def _setting(value: Any) -> str:
+    return "(not there)" if value is None else show_value(value)
