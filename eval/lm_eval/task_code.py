@@ -70,15 +70,3 @@ def _code_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for child in value:
             yield from _code_in(child)
-
-
-def sandbox_templates() -> None:
-    """Have lm-eval's templates rendered in jinja's sandbox: they come from task files and reach nothing else."""
-    from jinja2.sandbox import SandboxedEnvironment
-    from lm_eval import utils
-
-    if not isinstance(utils.env, SandboxedEnvironment):
-        sandbox = SandboxedEnvironment(loader=utils.env.loader, undefined=utils.env.undefined)
-        sandbox.filters |= utils.env.filters
-        sandbox.keep_trailing_newline = utils.env.keep_trailing_newline
-        utils.env = sandbox

@@ -17,7 +17,8 @@ from typing import Any
 from perdure.budget.errors import ConfigError, DataError, PerdureError
 from perdure.curriculum.evaluation import Benchmark
 from perdure.eval.lm_eval.silence import silence
-from perdure.eval.lm_eval.task_code import refuse_code, sandbox_templates
+from perdure.eval.lm_eval.task_code import refuse_code
+from perdure.eval.lm_eval.templates import SECONDS, SECONDS_AN_ANSWER, limited, sandbox_templates
 
 BUILTIN = Path(__file__).parents[1] / "shipped"
 FILE_FORMATS = ("json", "csv", "parquet", "text", "arrow")
@@ -151,6 +152,12 @@ class CachedTask:
             self._built_for = key
         for instance in self._task.instances:
             instance.resps, instance.filtered_resps = [], {}
+
+    def apply_filters(self) -> None:
+        """As the task's own. Raises ConfigError: they take too long, as a regular expression may."""
+        seconds = SECONDS + SECONDS_AN_ANSWER * len(self._task.instances)
+        with limited(f"`filter_list` of task {self._task.task_name!r}", seconds):
+            self._task.apply_filters()
 
 
 def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ConfigError, ModelError
 from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.eval.benchmarks import prepare_benchmarks
+from perdure.eval.lm_eval.tasks import CachedTask
+from perdure.eval.lm_eval.templates import limited
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.scorefile import Score
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
@@ -120,6 +123,26 @@ def test_code_of_task_files_is_executed_only_where_it_is_trusted(tmp_path: Path)
     assert not (tmp_path / "ran").exists()
     prepare_benchmarks([Benchmark(tasks="coded", include_path=str(tmp_path), trust_task_code=True)], tmp_path)
     assert (tmp_path / "ran").exists()
+
+
+class Greedy:
+    """A task whose filters take 8 GiB."""
+
+    task_name, instances = "greedy", ()
+
+    def apply_filters(self) -> None:
+        bytearray(2**33)
+
+
+def test_templates_and_filters_of_task_files_have_limits(tmp_path: Path) -> None:
+    folder = write_task(tmp_path, "long", doc_to_text="{{ 'x' * 10 ** 10 }}")
+    with pytest.raises(ConfigError, match="a template of the task file takes more than 2 GiB"):
+        prepare_benchmarks([Benchmark(tasks="long", include_path=str(folder))], folder)
+    with pytest.raises(ConfigError, match="`filter_list` of task 'greedy' takes more than 2 GiB"):
+        CachedTask(Greedy()).apply_filters()
+    with pytest.raises(ConfigError, match=r"a template has not ended after 0\.1 s"), limited("a template", 0.1):
+        while True:
+            re.match("(a+)+$", "a" * 20 + "b")
 
 
 def test_templates_of_task_files_stay_in_the_sandbox(tmp_path: Path) -> None:

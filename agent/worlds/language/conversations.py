@@ -1,6 +1,5 @@
 """Chat messages and the model's chat template: every part of a message is written, or refused by its name."""
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,16 @@ from itertools import islice
 from typing import Any
 
 from perdure.budget.errors import ModelError
+from perdure.curriculum.limits import memory_limit, time_limit
 from perdure.curriculum.messages import one_line, show_value
 from perdure.curriculum.task import Item, Messages, Task
 
 SECONDS = 10.0
 """Seconds of a processor within which a chat template writes a conversation."""
+MEMORY = 2 * 2**30
+"""Bytes that it may take for that, where Linux counts them."""
+LONGEST = 2**24
+"""Characters of a conversation as it is written."""
 LOOKED_AT = 20
 """Items that are rendered with and without a key, to see whether the template writes it."""
 REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -37,36 +41,28 @@ def render(tokenizer: Any, messages: Messages, **more: Any) -> Any:
         return tokenizer.apply_chat_template(messages, **more)
 
 
-class _LateError(BaseException):
-    """No `Exception`: jinja catches those in constant parts of a template, and goes on."""
-
-
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Ends a template that takes longer, in seconds of a processor; only in the main thread, which alone hears signals.
+    """Ends a template that takes longer, in seconds of a processor, or more than `MEMORY`; only in the main thread.
 
     Raises:
-        ModelError: it took longer.
+        ModelError: it took too much.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # signals are heard there alone
         yield
         return
-
-    def heard(_number: int, _frame: object) -> None:
-        raise _LateError
-
-    before = signal.signal(signal.SIGPROF, heard)
     try:
-        try:
-            signal.setitimer(signal.ITIMER_PROF, seconds)
+        with memory_limit(MEMORY), time_limit(seconds):
             yield
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.signal(signal.SIGPROF, before)
-    except _LateError:
+    except TimeoutError:
         raise ModelError(
             f"the model's chat template has not written a conversation after {seconds:g} s of a processor; give the "
             "tokenizer a chat template that ends (chat_template.jinja)"
+        ) from None
+    except MemoryError:
+        raise ModelError(
+            f"the model's chat template takes more than {MEMORY // 2**30} GiB to write a conversation; give the "
+            "tokenizer another one (chat_template.jinja)"
         ) from None
 
 
@@ -74,7 +70,7 @@ def rendered(tokenizer: Any, messages: Messages, *, add_generation_prompt: bool 
     """The text that the chat template makes of messages.
 
     Raises:
-        ModelError: it fails on them, or shows nothing.
+        ModelError: it fails on them, or shows nothing or too much.
     """
     try:
         text = render(tokenizer, messages, add_generation_prompt=add_generation_prompt, tokenize=False)
@@ -88,6 +84,11 @@ def rendered(tokenizer: Any, messages: Messages, *, add_generation_prompt: bool 
         ) from error
     if not isinstance(text, str) or not text:
         raise ModelError(f"the chat template of the model's tokenizer shows nothing of the prompt {shown(messages)}")
+    if len(text) > LONGEST:
+        raise ModelError(
+            f"the chat template of the model's tokenizer writes {len(text):,} characters for the prompt "
+            f"{shown(messages)}; it may write {LONGEST:,}"
+        )
     return text
 
 

@@ -25,8 +25,8 @@ from typing import Any
 
 from perdure.budget.errors import PerdureError
 from perdure.curriculum.import_path import show_error
+from perdure.curriculum.limits import memory_limit
 from perdure.curriculum.task import Item, Reward
-from perdure.curriculum.worlds.language.limits import memory_limit
 from perdure.curriculum.worlds.language.rewards.trl import from_trl, reward_title
 
 MEMORY = 2 * 1024**3

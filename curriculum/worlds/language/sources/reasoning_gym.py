@@ -14,9 +14,9 @@ from typing import Any, ClassVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from perdure.budget.errors import ConfigError, DataError
+from perdure.curriculum.limits import memory_limit, time_limit
 from perdure.curriculum.messages import did_you_mean, shorten
 from perdure.curriculum.task import Item, Task, derived_seed
-from perdure.curriculum.worlds.language.limits import memory_limit, time_limit
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
 from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.worlds.language.conversations import fitted, has_more, limited, render
+from perdure.agent.worlds.language.conversations import fitted, has_more, limited, render, rendered
 from perdure.agent.worlds.language.methods.rl import RlTrainer
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.rows import encode_demonstration, prompt_rows
@@ -118,3 +118,15 @@ def test_a_template_that_does_not_end_is_ended(template: str) -> None:
     with pytest.raises(ModelError, match=r"has not written a conversation after 0\.1 s"), limited(0.1):
         tokenizer_of(template).apply_chat_template([USER], tokenize=False)
     assert render(tokenizer_of(), [USER], tokenize=False) == "<s><|user|>a"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ 'x' * 10 ** 10 }}", "takes more than 2 GiB to write a conversation"),
+        ("{{ 'x' * 17000000 }}", "writes 17,000,000 characters for the prompt .*; it may write 16,777,216"),
+    ],
+)
+def test_a_template_that_writes_too_much_is_refused(template: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        rendered(tokenizer_of(template), [USER])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from perdure.curriculum.worlds.language.limits import memory_limit, time_limit
+from perdure.curriculum.limits import memory_limit, time_limit
 
 
 def test_what_takes_too_long_is_ended_whatever_it_catches() -> None:
