@@ -20,7 +20,11 @@ class Common(Frozen):
         Epochs | None, Field(gt=0, description="passes over the data; ignored with `max_steps`")
     ] = None
     per_device_train_batch_size: Annotated[
-        Batch | None, Field(ge=1, description="sequences a step and device; in the vision world images a step")
+        Batch | None,
+        Field(
+            ge=1,
+            description="sequences a step and device; in the vision world images a step, in the control world starts",
+        ),
     ] = None
     lr_scheduler_type: Annotated[
         str | None,
@@ -46,8 +50,8 @@ class Sampling(Frozen):
         Weight | None,
         Field(
             ge=0,
-            description="weight of the objective's own KL term; 0 for none. In the language world TRL's, in the vision "
-            "world the exact reverse KL to the original base",
+            description="weight of the objective's own KL term; 0 for none. In the language world TRL's, in the others "
+            "the exact reverse KL to the original base",
         ),
     ] = None
 
@@ -119,8 +123,8 @@ class Kl(Frozen):
         Weight | None,
         Field(
             gt=0,
-            description="weight of KL(π0 ‖ π) on texts of the base, in the vision world on the images of the step; "
-            "default 0.1",
+            description="weight of KL(π0 ‖ π) on texts of the base, in the vision and control worlds on the images or "
+            "decisions of the step; default 0.1",
         ),
     ] = None
 

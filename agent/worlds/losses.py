@@ -1,4 +1,4 @@
-"""Weights in the losses of every world: `mu` of CHORD (arXiv 2508.11408), by entropy of EAFT (arXiv 2601.02151)."""
+"""Weights in the losses of every world: `mu` of CHORD (arXiv 2508.11408), EAFT's (arXiv 2601.02151), and `tilt`'s."""
 
 import math
 
@@ -26,3 +26,27 @@ def entropy_weights(logits: Tensor, *, top_k: int) -> Tensor:
     k = min(top_k, logits.shape[-1])
     log = logits.float().topk(k, dim=-1).values.log_softmax(-1)
     return -(log.exp() * log).sum(-1) / math.log(k)
+
+
+def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:
+    """The weights of a prompt's samples for the target q* ∝ π0·R, self-normalised: [P, G], each row sums to 1 or is 0.
+
+        w_i = R_i ρ_i / Σ_j R_j ρ_j,    ρ = π0(y|x) / π(y|x), of whole answers
+
+    Args:
+        log_ratios_PG: ln ρ of every sample by the policy that it was drawn from; 0 where that is the base.
+        rewards_PG: of every sample; NaN (undefined) and values not above 0 have no part in the target.
+
+    A prompt without a success has weights 0; so does a sample whose log-ratio is NaN.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if log_ratios_PG.shape != rewards_PG.shape:
+        raise ValueError(f"log-ratios {tuple(log_ratios_PG.shape)} and rewards {tuple(rewards_PG.shape)} differ")
+    verified_PG = (rewards_PG > 0) & ~log_ratios_PG.isnan()
+    logits_PG = (log_ratios_PG.float() + rewards_PG.float().log()).masked_fill(~verified_PG, -torch.inf)
+    largest_P1 = logits_PG.amax(-1, keepdim=True).nan_to_num(neginf=0.0)
+    masses_PG = (logits_PG - largest_P1).exp()
+    totals_P1 = masses_PG.sum(-1, keepdim=True)
+    return masses_PG / totals_P1.masked_fill(totals_P1 == 0, 1.0)

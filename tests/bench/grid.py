@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from perdure.agent.worlds.schedule import Plan, plan_for
 from perdure.agent.worlds.vision.mlp import Params, member
 from perdure.agent.worlds.vision.pretrain import base_seed, pretrain
-from perdure.agent.worlds.vision.schedule import Plan, plan_for
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.tensor_cache import tensors_of
 from perdure.agent.worlds.vision.training import train

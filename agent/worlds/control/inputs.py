@@ -59,13 +59,17 @@ class Inputs:
 
 
 def inputs_of(observations: Sequence[Observation]) -> Inputs:
-    """Observations of equal shapes as tensors."""
+    """Observations of equal shapes as tensors; no numbers at all without one."""
+    if not observations:
+        return Inputs(torch.zeros(0, 0), torch.zeros(0, 0, 0, 0), torch.zeros(0, 1, HASHES, dtype=torch.int64))
     vector = torch.from_numpy(np.stack([one.vector for one in observations]))
     return Inputs(vector, _images(observations), _words(observations))
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """Inputs one behind the other; instructions are filled up to the longest."""
+    if not parts:
+        return inputs_of([])
     longest = max(one.words.shape[1] for one in parts)
     words = [torch.nn.functional.pad(one.words, (0, 0, 0, longest - one.words.shape[1]), value=-1) for one in parts]
     return Inputs(torch.cat([one.vector for one in parts]), torch.cat([one.image for one in parts]), torch.cat(words))

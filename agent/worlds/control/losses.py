@@ -1,7 +1,10 @@
 """The losses of the control world: pure functions of log-probabilities and of what was done.
 
-Axes: N decisions, D dimensions of the action, B values of each. Gradients flow through the first argument alone.
+Axes: N decisions, D dimensions of the action, B values of each. Gradients flow through the first argument alone. Of no
+decisions every loss is 0.
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -9,50 +12,74 @@ from torch import Tensor
 from perdure.budget.divergence import expected_log_ratio
 
 
-def cross_entropy(log_NDB: Tensor, actions_ND: Tensor, weights_N: Tensor | None = None) -> Tensor:
-    """`-sum_n w_n log π(a_n) / sum_n w_n`, nats a decision, whose dimensions add up. A scalar.
-
-    Weights are 1 by default.
+def chosen_of(values_NDB: Tensor, actions_ND: Tensor) -> Tensor:
+    """Of figures of every value of each dimension those of the values that were chosen: (N, D).
 
     Raises:
         ValueError: the shapes do not go together.
     """
-    log_N = log_of(log_NDB, actions_ND)
-    if weights_N is None:
-        return -log_N.mean()
-    return -(weights_N * log_N).sum() / weights_N.sum().clamp_min(1e-30)
+    if values_NDB.shape[:2] != actions_ND.shape:
+        raise ValueError(f"no actions of {tuple(actions_ND.shape)} in figures of {tuple(values_NDB.shape)}")
+    return values_NDB.gather(-1, actions_ND[..., None])[..., 0]
 
 
 def log_of(log_NDB: Tensor, actions_ND: Tensor) -> Tensor:
-    """The log-probability of each action: (N,), nats.
+    """The log-probability of each action, by the chain rule: (N,), nats. Raises as `chosen_of`."""
+    return chosen_of(log_NDB, actions_ND).sum(-1)
 
-    Raises:
-        ValueError: the shapes do not go together.
+
+def cross_entropy(log_NDB: Tensor, actions_ND: Tensor, weights_ND: Tensor | None = None) -> Tensor:
+    """`-sum_d w_d log π(a_d)`, the mean over decisions, in nats; it is not divided by the weights. A scalar.
+
+    Weights are 1 by default. Raises as `chosen_of`.
     """
-    if log_NDB.shape[:2] != actions_ND.shape:
-        raise ValueError(f"no actions of {tuple(actions_ND.shape)} in distributions of {tuple(log_NDB.shape)}")
-    return log_NDB.gather(-1, actions_ND[..., None])[..., 0].sum(-1)
+    log_ND = chosen_of(log_NDB, actions_ND)
+    weighted_ND = log_ND if weights_ND is None else weights_ND * log_ND
+    return -weighted_ND.sum() / max(len(log_ND), 1)
 
 
-def clipped(log_N: Tensor, old_log_N: Tensor, advantages_N: Tensor, *, epsilon: float, divisor: float) -> Tensor:
-    """`-sum_n min(r A, clip(r, 1 - ε, 1 + ε) A) / divisor`, r = π/π_old of a decision. A scalar.
+def policy_gradient(log_N: Tensor, weights_N: Tensor) -> Tensor:
+    """`-sum_n w_n log π(a_n)`, whose gradient is REINFORCE's (Williams 1992). A scalar."""
+    return -(weights_N * log_N).sum()
 
-    PPO is arXiv 1707.06347. Dr. GRPO (arXiv 2503.20783) divides by a constant, not by the episode's length.
-    """
+
+def clipped(log_N: Tensor, old_log_N: Tensor, advantages_N: Tensor, *, epsilon: float) -> Tensor:
+    """`-sum_n min(r A, clip(r, 1 - ε, 1 + ε) A)`, r = π/π_old of a decision (PPO, arXiv 1707.06347). A scalar."""
     ratio_N = (log_N - old_log_N).exp()
     bounded_N = ratio_N.clamp(1 - epsilon, 1 + epsilon)
-    return -torch.minimum(ratio_N * advantages_N, bounded_N * advantages_N).sum() / divisor
+    return -torch.minimum(ratio_N * advantages_N, bounded_N * advantages_N).sum()
 
 
 def group_advantages(rewards_PG: Tensor, *, scaled: bool) -> Tensor:
-    """Rewards less the mean of their group (Dr. GRPO); divided by its deviation (n - 1, plus 1e-4) if `scaled`."""
+    """Rewards less the mean of their group (Dr. GRPO, arXiv 2503.20783).
+
+    They are divided by its deviation (n - 1 in the denominator, 1e-4 added; GRPO, arXiv 2402.03300) if `scaled`.
+    """
     centred_PG = rewards_PG - rewards_PG.mean(-1, keepdim=True)
     return centred_PG / (rewards_PG.std(-1, keepdim=True) + 1e-4) if scaled else centred_PG
 
 
 def batch_advantages(rewards_E: Tensor) -> Tensor:
-    """Rewards normalised over the batch: less their mean, over their deviation (n - 1), 1e-4 added."""
-    return (rewards_E - rewards_E.mean()) / (rewards_E.std() + 1e-4)
+    """Rewards normalised over the batch: less their mean, over their deviation (n - 1), 1e-4 added; 0 for only one."""
+    centred_E = rewards_E - rewards_E.mean()
+    return centred_E / (rewards_E.std() + 1e-4) if len(rewards_E) > 1 else centred_E
+
+
+@torch.no_grad()
+def doubt_weights(log_NDB: Tensor) -> Tensor:
+    """CHORD's phi (arXiv 2508.11408), `p (1 - p)` of every value: (N, D, B), without a gradient."""
+    p_NDB = log_NDB.exp()
+    return p_NDB * (1 - p_NDB)
+
+
+@torch.no_grad()
+def entropy_weights(log_NDB: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """The entropy of each dimension over its largest value, ln of how many values it has: (N, D), 0 to 1.
+
+    Without a gradient (EAFT, arXiv 2601.02151). A dimension of one value has weight 0.
+    """
+    entropy_ND = -(log_NDB.exp() * log_NDB).sum(-1)
+    return entropy_ND / torch.tensor([math.log(max(size, 2)) for size in sizes], device=log_NDB.device)
 
 
 def kl_base_to_policy(log_NDB: Tensor, base_log_NDB: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from perdure.curriculum.worlds.control.starts import Start
 class Played:
     """An episode that the policy played: what it saw, and the log-probability of each decision's action, (T,)."""
 
+    start: Start
     episode: Episode
     reward: float
     inputs: Inputs
@@ -85,9 +86,15 @@ class ControlPolicy:
         episodes = play(starts, self.actions, choose)
         self.faults += [one.fault for one in episodes if one.fault is not None]
         return [
-            Played(one, reward_of(start.environment, one), *_stacked(rows, self))
+            Played(start, one, reward_of(start.environment, one), *_stacked(rows, self))
             for start, one, rows in zip(starts, episodes, seen, strict=True)
         ]
+
+    def played_by(self, actor: Actor) -> "ControlPolicy":
+        """The same with another actor."""
+        other = ControlPolicy(actor, self.actions, self._about)
+        other.faults = self.faults
+        return other
 
     def fingerprint(self) -> str:
         """See `Policy.fingerprint`."""
@@ -109,6 +116,6 @@ class ControlPolicy:
 
 def _stacked(rows: Sequence[tuple[Inputs, Tensor]], policy: ControlPolicy) -> tuple[Inputs, Tensor]:
     if not rows:
-        empty = policy.actor.encode([Observation()])[:0]
-        return empty, torch.zeros(0)
+        empty = policy.actor.encode([])
+        return empty, torch.zeros(0, device=empty.vector.device)
     return joined([one for one, _ in rows]), torch.cat([log_1 for _, log_1 in rows])

@@ -1,49 +1,70 @@
 """Trains an actor on one task: an objective's loss, terms beside it, one optimiser."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from perdure.agent.worlds.contract import Progress, UpdateJob
-from perdure.agent.worlds.control.actor import Actor
-from perdure.agent.worlds.control.batches import Batch
+from perdure.agent.run.events import Notice
+from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob
+from perdure.agent.worlds.control.actor import Actor, in_chunks
+from perdure.agent.worlds.control.batches import Batch, deals
+from perdure.agent.worlds.control.changes import Changes, changes_of
 from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.schedule import Plan, plan_for
+from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.schedule import Plan, default, plan_for
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item
 
 
 @dataclass(frozen=True)
 class Update:
-    """All that an objective and its modifiers see.
+    """All that an objective sees.
 
     Attributes:
+        objective: its name, of which the defaults are.
         base: the original base's actor, frozen.
-        deal: the starts of a step's batch, by the number of the batch from 0.
+        counts: groups of episodes from which nothing was learned, and of how many, by the name of the notice.
     """
 
+    objective: str
     policy: ControlPolicy
     base: Actor
     settings: Common
     plan: Plan
     seed: int
-    deal: Callable[[int], list[Item]]
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def actor(self) -> Actor:
         """The policy's actor."""
         return self.policy.actor
 
+    def setting(self, name: str) -> Any:
+        """A setting of the objective, or what it does without it."""
+        return default("control", self.objective, self.settings, name)
+
+    def count(self, notice: Notice, idle_P: Tensor) -> None:
+        """Note groups of episodes, true where nothing was learned from one."""
+        count, of = self.counts.get(notice, (0, 0))
+        self.counts[notice] = count + int(idle_P.sum()), of + len(idle_P)
+
+    def compared(self, batch: Batch) -> Batch:
+        """The batch with the base's log-probabilities."""
+        if not len(batch) or (batch.base_log_NDB is not None and len(batch.base_log_NDB) == len(batch)):
+            return batch
+        log_NDB = in_chunks(self.base.log_probabilities, batch.inputs, batch.actions_ND)
+        return replace(batch, base_log_NDB=log_NDB)
+
 
 class Objective(Protocol):
     """The module of an objective: these two functions."""
 
-    def draw(self, update: Update, number: int) -> Batch:
-        """The `number`-th batch, from 0; it is learned from for `num_iterations` steps."""
+    def draw(self, update: Update, items: Sequence[Item], number: int) -> Batch:
+        """The `number`-th batch, from 0, of these items; it is learned from for `num_iterations` steps."""
         ...
 
     def loss(self, update: Update, batch: Batch, log_NDB: Tensor, step: int) -> Tensor:
@@ -51,77 +72,64 @@ class Objective(Protocol):
         ...
 
 
-Term = Callable[[int, Batch, Tensor], Tensor]
-"""A term added to the loss, a scalar, by the step from 0, the batch, and the log-probabilities (N, D, B)."""
-
-MakeOptimizer = Callable[[nn.Module, Plan], torch.optim.Optimizer]
-
-
-def adamw(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW on all that is trained."""
-    trained = [one for one in network.parameters() if one.requires_grad]
-    return torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """The changes that modifiers make."""
-
-    terms: tuple[Term, ...] = ()
-    optimizer: MakeOptimizer = field(default=adamw)
+def train(job: UpdateJob, base: Base) -> Outcome:
+    """The update of a job."""
+    settings = job.settings.objective
+    plan = plan_for(job.method, settings, len(job.task.train))
+    update = Update(job.method.objective.name, job.policy, base.actor, settings, plan, job.seed)
+    changes = changes_of(job, base)
+    items = deals(job.task.train, plan.batch_size, job.seed, changes.earlier, changes.replay_ratio)
+    steps, stopped = descend(update, import_module(job.method.objective.code), changes, items, job.watch)
+    return Outcome(steps, "stopped" if stopped else "completed", update.counts)
 
 
 def descend(
     update: Update,
     objective: Objective,
     changes: Changes,
-    iterations: int,
-    after_step: Callable[[Progress], bool],
+    items: Iterator[Sequence[Item]],
+    watch: Callable[[Progress], bool],
 ) -> tuple[int, bool]:
-    """Train down the loss; `after_step` sees the weights as they are then, and ends it all by returning true.
+    """Train down the loss; `watch` sees the weights as they are after a step, and ends it all by returning true.
 
     Returns the steps made, and true if it was ended so.
     """
-    network, plan = update.actor.network, update.plan
-    optimizer = changes.optimizer(network, plan)
-    batch: Batch | None = None
-    for step in range(plan.steps):
-        if batch is None or step % iterations == 0:
-            batch = objective.draw(update, step // iterations)
-        log_NDB = update.actor.log_probabilities(batch.inputs, batch.actions_ND)
-        loss = objective.loss(update, batch, log_NDB, step)
-        for term in changes.terms:
-            loss = loss + term(step, batch, log_NDB)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        rate = _step(network, optimizer, plan, step)
-        if after_step(Progress(step + 1, plan.steps, float(loss.detach()), batch.reward, rate)):
-            return step + 1, True
+    plan, iterations = update.plan, int(update.setting("num_iterations") or 1)
+    optimizer = changes.optimizer(update.actor.network, plan)
+    for term in changes.terms:
+        term.begin()
+    for first in range(0, plan.steps, iterations):
+        batch = objective.draw(update, next(items), first // iterations)
+        batch = update.compared(batch) if changes.on_batch else batch
+        for step in range(first, min(first + iterations, plan.steps)):
+            optimizer.zero_grad(set_to_none=True)
+            loss = _backward(update, objective, changes, batch, step)
+            rate = _step(update.actor.network, optimizer, changes, plan, step)
+            for term in changes.terms:
+                term.steer()
+            if watch(Progress(step + 1, plan.steps, loss, batch.reward, rate)):
+                return step + 1, True
     return plan.steps, False
 
 
-def _step(network: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, step: int) -> float:
-    if plan.max_grad_norm:
+def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> float:
+    """Add the gradient of a step. Returns the loss; a batch without decisions has none, and only terms count."""
+    total = 0.0
+    if len(batch):
+        log_NDB = update.actor.log_probabilities(batch.inputs, batch.actions_ND)
+        loss = objective.loss(update, batch, log_NDB, step)
+        for on_batch in changes.on_batch:
+            loss = loss + on_batch(batch, log_NDB)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total = float(loss.detach())
+    return total + sum(float(term.add(step, torch.Tensor.backward)) for term in changes.terms)
+
+
+def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes, plan: Plan, step: int) -> float:
+    if plan.max_grad_norm and not changes.optimizer_clips:
         nn.utils.clip_grad_norm_(network.parameters(), plan.max_grad_norm)
     rate = plan.rate(step)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
     return rate
-
-
-def train(job: UpdateJob, base: Actor, watch: Callable[[Progress], bool]) -> tuple[int, bool]:
-    """The update of a job; see `descend`."""
-    from perdure.agent.worlds.control.batches import dealt
-    from perdure.agent.worlds.control.schedule import default
-
-    settings = job.settings.objective
-    plan = plan_for(job.method, settings, len(job.task.train))
-    objective: Objective = import_module(job.method.objective.code)
-
-    def deal(number: int) -> list[Item]:
-        return dealt(job.task.train, plan.batch_size, job.seed, number)
-
-    update = Update(job.policy, base, settings, plan, job.seed, deal)
-    iterations = int(default(job.method.objective.name, settings, "num_iterations") or 1)
-    return descend(update, objective, Changes(), iterations, watch)

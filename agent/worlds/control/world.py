@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from perdure.agent.weights import blend, restore_weights, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.control.base_states import States, measured, played_states, read_states, write_states
 from perdure.agent.worlds.control.loaded import loaded, loaded_id
+from perdure.agent.worlds.control.networks.parts import matrices
 from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.agent.worlds.control.pretrain import Base, base_id, pretrained, weights_of
 from perdure.agent.worlds.control.training import train
@@ -45,12 +47,12 @@ class ControlWorld:
         assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
         self._repeat = first.action_repeat
         base, interface = self._begun(model, curriculum.seed, environment_of(first)), base_interface(model)
-        self._base = deepcopy(base.actor)
-        self._base.network.requires_grad_(False)
+        self._base = replace(base, actor=deepcopy(base.actor))
+        network = self._base.actor.network.requires_grad_(False)
         about = {"model": model.model_dump(mode="json"), **(interface.to_json() if interface else {})}
         self.policy = ControlPolicy(deepcopy(base.actor), base.actions, about)
         made = model.path is None
-        self.base_id = base_id(model, self._repeat) if made else loaded_id(model, self._base.network, self._repeat)
+        self.base_id = base_id(model, self._repeat) if made else loaded_id(model, network, self._repeat)
         self._bins = model.bins
         self._states: dict[str, States] = {}
 
@@ -98,18 +100,18 @@ class ControlWorld:
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""
         self.policy.faults.clear()
-        steps, stopped = train(job, self._base, job.watch)
+        outcome = train(job, self._base)
         assert isinstance(job.task.reward, EpisodeReward), "tasks of environments have one"
         for fault in self.policy.faults:
             job.task.reward.count_fault(fault)
-        return Outcome(steps, "stopped" if stopped else "completed")
+        return outcome
 
     @property
     def sizes(self) -> Sizes:
         """See `World.sizes`."""
         tensors = list(self.policy.actor.network.parameters())
-        matrices = [one for one in tensors if one.dim() == 2]
-        return sizes_of(tensors, tensors, matrices, held=True, has_base=True)
+        inner = list(matrices(self.policy.actor.network).values())
+        return sizes_of(tensors, tensors, inner, held=True, has_base=True)
 
     def largest_logits(self) -> AbstractContextManager[Largest]:
         """See `World.largest_logits`; those of a few hundred values count for nothing."""
@@ -134,5 +136,7 @@ class ControlWorld:
     @torch.no_grad()
     def become_base(self) -> None:
         """See `World.become_base`."""
-        for mine, base in zip(self.policy.actor.network.parameters(), self._base.network.parameters(), strict=True):
+        for mine, base in zip(
+            self.policy.actor.network.parameters(), self._base.actor.network.parameters(), strict=True
+        ):
             mine.copy_(base)

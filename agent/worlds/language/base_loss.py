@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from perdure.agent.worlds.base_prompts import draw_texts
 from perdure.agent.worlds.language.base_texts import BaseTexts, Texts, forward, joined
 from perdure.agent.worlds.language.policy import unwrapped
+from perdure.agent.worlds.terms import row_weights
 from perdure.budget.config import Unit
 from perdure.budget.divergence import kl_base_to_policy
 
@@ -92,15 +93,3 @@ class Base:
     def loss(self, groups: Sequence[str], *, unit: Unit, num_texts: int, seed: int) -> BaseLoss:
         """KL(π0 ‖ π) with its gradient on texts of these groups."""
         return BaseLoss(self.texts, groups, unit=unit, num_texts=num_texts, seed=seed)
-
-
-def row_weights(rows_GS: Sequence[Sequence[int]], unit: Unit) -> Tensor:
-    """The weight of each row's KL, [R], so that the weighted sum is the KL in `unit`; G groups, S texts in each.
-
-    A token: the mean over groups of all sums over all positions. A sequence: the mean over groups of the mean sum.
-    """
-    weights = []
-    for rows_S in rows_GS:
-        counts = sum(rows_S) if unit == "token" else len(rows_S)
-        weights.append(torch.full((sum(rows_S),), 1 / (counts * len(rows_GS))))
-    return torch.cat(weights)

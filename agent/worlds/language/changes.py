@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from perdure.agent.worlds.contract import UpdateJob
-from perdure.agent.worlds.language.methods.terms import Term
+from perdure.agent.worlds.terms import Term
 from perdure.curriculum.task import Task
 
 

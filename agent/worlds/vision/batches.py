@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.agent.worlds.vision.schedule import Plan
 from perdure.agent.worlds.vision.task_tensors import Objective, Rows, TaskTensors
 from perdure.curriculum.settings import Common
 
@@ -65,12 +65,3 @@ def _gather(tensors: TaskTensors, rows: Rows, chosen_MB: Tensor) -> Rows:
         "correct": tensors.correct_NC[chosen_MB],
         "base_log": tensors.base_log_1NC[0][chosen_MB],
     }
-
-
-def replayed_images(step: int, share: float, batch_size: int) -> int:
-    """Images of earlier tasks in the batch of `step`, from 0: whole numbers that make up `share` of all over the steps.
-
-    A share of 0.01 of 64 images is thus one image in each of 16 steps of 25. At least one image is the task's own.
-    """
-    upto = [int(number * share * batch_size + 1e-9) for number in (step, step + 1)]
-    return min(upto[1] - upto[0], batch_size - 1)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.optimizers import Optimizer, WholeWeights
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.agent.worlds.vision.schedule import Plan
 from perdure.agent.worlds.vision.task_tensors import LossTerm, TaskTensors
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.methods import Method

@@ -7,9 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.vision.mlp import Params, matrices, member
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.agent.worlds.vision.schedule import Plan
 
 
 class Optimizer(Protocol):

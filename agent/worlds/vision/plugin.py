@@ -29,7 +29,7 @@ def check(method: Method, settings: MethodSettings, task: Task, earlier: Sequenc
 
 def count_steps(method: Method, settings: Common, items: int) -> int:
     """See `WorldPlugin.count_steps`."""
-    from perdure.agent.worlds.vision.schedule import plan_for
+    from perdure.agent.worlds.schedule import plan_for
 
     return plan_for(method, settings, items).steps
 

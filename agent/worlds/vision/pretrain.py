@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from perdure.agent.seeds import derive
+from perdure.agent.worlds.schedule import plan_for
 from perdure.agent.worlds.vision.mlp import Params, new_params, stack
-from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.training import train
 from perdure.curriculum.train import MethodSettings

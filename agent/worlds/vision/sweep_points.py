@@ -15,10 +15,10 @@ import torch
 
 from perdure.agent.seeds import derive
 from perdure.agent.tasks import build_tasks, keep_apart
+from perdure.agent.worlds.schedule import plan_for
 from perdure.agent.worlds.vision.measures import Measures
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
-from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.tensor_cache import eval_set_of, tensors_of
 from perdure.agent.worlds.vision.training import Step, train

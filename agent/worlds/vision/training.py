@@ -12,11 +12,12 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.vision.batches import batches, replayed_images
+from perdure.agent.worlds.replayed import replayed_items
+from perdure.agent.worlds.schedule import Plan
+from perdure.agent.worlds.vision.batches import batches
 from perdure.agent.worlds.vision.changes import Changes, changes_of
 from perdure.agent.worlds.vision.mlp import Params, shared_forward, stacked_forward
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.agent.worlds.vision.schedule import Plan
 from perdure.agent.worlds.vision.task_tensors import Idle, LossTerm, Objective, StepIndex, TaskTensors
 from perdure.curriculum.settings import Common
 from perdure.curriculum.train import MethodSettings
@@ -75,7 +76,7 @@ def descend(
         return log_probabilities(stacked, tensors.inputs_NF)
 
     def replayed(step: int) -> int:
-        return replayed_images(step, changes.replay_ratio, plan.batch_size)
+        return replayed_items(step, changes.replay_ratio, plan.batch_size)
 
     try:
         for step, (chosen_MB, rows) in enumerate(batches(tensors, objective, settings, rngs, plan, policy, replayed)):

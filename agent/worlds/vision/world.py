@@ -11,13 +11,13 @@ import torch
 from perdure.agent.weights import blend, read_tensors, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
 from perdure.agent.worlds.devices import device_of
+from perdure.agent.worlds.schedule import Plan, plan_for
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import matrices, member
 from perdure.agent.worlds.vision.penalty import Distillation, KlPenalty
 from perdure.agent.worlds.vision.policy import VisionPolicy
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
-from perdure.agent.worlds.vision.schedule import Plan, plan_for
 from perdure.agent.worlds.vision.task_tensors import Idle, TaskTensors
 from perdure.agent.worlds.vision.tensor_cache import TensorCache
 from perdure.agent.worlds.vision.training import Step, descend, log_probabilities, train

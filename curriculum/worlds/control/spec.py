@@ -5,10 +5,16 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from perdure.budget.bounds import Level, Samples, Weight
+from perdure.budget.config import Frozen
 from perdure.curriculum.settings import (
+    L2,
     Common,
+    Ewc,
     Imitation,
+    Kl,
+    LowRank,
     Mixture,
+    Replay,
     Sampling,
     Tilting,
 )
@@ -16,18 +22,24 @@ from perdure.curriculum.worlds.contract import Nouns, WorldSpec
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe
+from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
 
 class ControlSft(Common, Imitation):
     """Behaviour cloning of demonstrations."""
 
 
-class ControlSampling(Common, Sampling):
-    """Settings of the objectives that play episodes; names and meanings are TRL's."""
+class Repeated(Frozen):
+    """Settings of the objectives that learn from the same episodes for several steps."""
 
     num_iterations: Annotated[
         Level | None, Field(ge=1, description="optimiser steps on the same episodes; default 3")
     ] = None
+
+
+class ControlSampling(Common, Sampling, Repeated):
+    """Settings of the objectives that play episodes; names and meanings are TRL's."""
+
     epsilon: Annotated[
         Weight | None, Field(gt=0, description="clipping of the importance ratio of a decision; default 0.2")
     ] = None
@@ -49,7 +61,7 @@ class ControlChord(ControlRl, Mixture):
     """SFT and RL terms in one loss (CHORD, arXiv 2508.11408)."""
 
 
-class ControlTilt(Common, Tilting):
+class ControlTilt(Common, Tilting, Repeated):
     """Fits q* ∝ π0·R by fresh episodes that succeed."""
 
 
@@ -83,10 +95,18 @@ def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:
 _OBJECTIVES = (
     _objective("sft", ControlSft, DEMONSTRATIONS, defaults=CONTROL_DEFAULTS),
     _objective("rl", ControlRl, REWARD, defaults=_PLAYING),
+    _objective("chord", ControlChord, DEMONSTRATIONS | REWARD, defaults=_PLAYING),
+    _objective("tilt", ControlTilt, REWARD, defaults=_PLAYING | {"samples_from": "policy"}),
     _objective("reinforce", ControlReinforce, REWARD, defaults=_PLAYING | {"num_iterations": 1}),
 )
 
-_MODIFIERS = ()
+_MODIFIERS = (
+    _modifier("replay", Replay),
+    _modifier("kl", Kl, defaults={"beta": 0.1}),
+    _modifier("ewc", Ewc, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
+    _modifier("l2", L2, defaults={"l2_lambda": 0.1}, copies=anchors),
+    _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
+)
 
 
 def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
@@ -94,7 +114,14 @@ def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
 
 
 _RECIPES = (
+    _recipe("rl_kl", "rl", defaults={"beta": 0.1}, nonzero=frozenset({"beta"})),
+    _recipe("eaft", "sft", settings={"token_weight": "entropy"}),
+    _recipe("sft_kl", "sft", "kl", nonzero=frozenset({"beta"}), shared=frozenset({"beta"})),
     _recipe("low_lr_sft", "sft", settings={"learning_rate_share": 0.1}),
+    _recipe("replay", "sft", "replay"),
+    _recipe("ewc", "sft", "ewc"),
+    _recipe("l2", "sft", "l2"),
+    _recipe("lora", "sft", "low_rank"),
     _recipe("grpo", "rl", settings={"scale_rewards": "group"}),
     _recipe("dr_grpo", "rl", settings={"scale_rewards": "none"}),
 )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from perdure.agent.worlds.registry import shortened, stage_steps
-from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.schedule import plan_for
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.registry import spec_of

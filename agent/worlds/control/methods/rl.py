@@ -1,39 +1,49 @@
 """RL by groups of episodes of the same start: GRPO (arXiv 2402.03300) with Dr. GRPO's advantages (arXiv 2503.20783).
 
 Each batch is learned from for `num_iterations` steps, with PPO's clipping of each decision's importance ratio. The sum
-over decisions is divided by the number of episodes and the horizon.
+over decisions is divided by the number of episodes and the horizon, not by an episode's length. With `beta` above 0 the
+reverse KL to the original base is added, exact over the values, on the same decisions and with the same divisor, so
+that `beta` is the price of a nat in units of reward. GRPO's own KL term is an estimate of it by the samples.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.control.batches import Batch, practised
-from perdure.agent.worlds.control.losses import clipped, group_advantages, log_of
-from perdure.agent.worlds.control.policy import Played
-from perdure.agent.worlds.control.schedule import default
+from perdure.agent.worlds.control.losses import clipped, group_advantages, kl_policy_to_base, log_of
+from perdure.agent.worlds.control.policy import ControlPolicy, Played
 from perdure.agent.worlds.control.training import Update
+from perdure.curriculum.task import Item
 
 
-def draw(update: Update, number: int) -> Batch:
-    """A group of episodes of each of the step's starts."""
-    played, rewards_PG = play_groups(update, number, "rl")
-    scaled = default("rl", update.settings, "scale_rewards") == "group"
-    return practised(played, group_advantages(rewards_PG, scaled=scaled).flatten())
+def draw(update: Update, items: Sequence[Item], number: int) -> Batch:
+    """A group of episodes of each start."""
+    played, rewards_PG = play_groups(update, update.policy, items, number)
+    update.count("equal_rewards", (rewards_PG == rewards_PG[:, :1]).all(-1))
+    scaled = update.setting("scale_rewards") == "group"
+    batch = practised(played, group_advantages(rewards_PG, scaled=scaled).flatten())
+    return update.compared(batch) if update.setting("beta") else batch
 
 
-def play_groups(update: Update, number: int, objective: str) -> tuple[list[Played], Tensor]:
-    """Groups of episodes, one behind the other, and their rewards (P, G)."""
-    group = int(default(objective, update.settings, "num_generations"))
-    starts = [item.prompt for item in update.deal(number) for _ in range(group)]
-    played = update.policy.play(starts, temperature=1.0, seed=derive(update.seed, "play", number), repeats=group)
+def play_groups(
+    update: Update, player: ControlPolicy, items: Sequence[Item], number: int
+) -> tuple[list[Played], Tensor]:
+    """Groups of episodes of the same start, one behind the other, and their rewards (P, G)."""
+    group = int(update.setting("num_generations"))
+    starts = [item.prompt for item in items for _ in range(group)]
+    played = player.play(starts, temperature=1.0, seed=derive(update.seed, "play", number), repeats=group)
     return played, torch.tensor([one.reward for one in played]).view(-1, group)
 
 
 def loss(update: Update, batch: Batch, log_NDB: Tensor, step: int) -> Tensor:
-    """The clipped policy gradient."""
-    assert batch.old_log_N is not None and batch.advantages_N is not None, "`draw` gives both"
+    """The clipped policy gradient, and the KL term."""
+    assert batch.old_log_N is not None and batch.weights_N is not None, "`draw` gives both"
     log_N = log_of(log_NDB, batch.actions_ND)
-    epsilon = float(default("rl", update.settings, "epsilon"))
-    divisor = float(batch.episodes * update.deal(0)[0].prompt.environment.horizon)
-    return clipped(log_N, batch.old_log_N, batch.advantages_N, epsilon=epsilon, divisor=divisor)
+    found = clipped(log_N, batch.old_log_N, batch.weights_N, epsilon=float(update.setting("epsilon")))
+    if beta := float(update.setting("beta")):
+        assert batch.base_log_NDB is not None and batch.shares_N is not None, "`draw` gives both"
+        found = found + beta * (kl_policy_to_base(log_NDB, batch.base_log_NDB) * batch.shares_N).sum()
+    return found

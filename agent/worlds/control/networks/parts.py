@@ -41,3 +41,13 @@ class Heads(nn.Module):
         has: Tensor = self.has  # type: ignore[assignment]
         masked_NDB: Tensor = logits_NDB.masked_fill(~has, NEVER)
         return masked_NDB
+
+
+def matrices(network: nn.Module) -> dict[str, Tensor]:
+    """The trained weight matrices by name, without tables of embeddings."""
+    tables = {id(one.weight) for one in network.modules() if isinstance(one, nn.Embedding)}
+    return {
+        name: one
+        for name, one in network.named_parameters()
+        if one.dim() == 2 and one.requires_grad and id(one) not in tables
+    }

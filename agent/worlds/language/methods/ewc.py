@@ -28,8 +28,8 @@ from perdure.agent.seeds import derive, seeded
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.changes import Changes
 from perdure.agent.worlds.language.chat import encode_demonstration
-from perdure.agent.worlds.language.methods.terms import Quadratic
 from perdure.agent.worlds.language.trl.rows import IMITATES, recalled
+from perdure.agent.worlds.terms import Quadratic
 from perdure.curriculum.settings import Ewc
 
 Text = tuple[list[int], int]

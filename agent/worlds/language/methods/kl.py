@@ -14,7 +14,8 @@ from dataclasses import replace
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.changes import Changes
-from perdure.agent.worlds.language.methods.terms import KlTerm, kl_loss
+from perdure.agent.worlds.language.methods.terms import kl_loss
+from perdure.agent.worlds.terms import KlTerm
 from perdure.curriculum.settings import Kl
 
 PURPOSE = "sft_kl"

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.changes import Changes
-from perdure.agent.worlds.language.methods.terms import Quadratic
+from perdure.agent.worlds.terms import Quadratic
 from perdure.curriculum.settings import L2
 
 

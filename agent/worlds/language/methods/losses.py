@@ -1,7 +1,6 @@
 """Losses and weights of samples in the language world: pure functions. CHORD: Zhang et al., arXiv 2508.11408."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 
@@ -38,30 +37,6 @@ def demonstration_indices(step: int, *, batch_size: int, total: int, seed: int) 
     rounds = sorted({position // total for position in positions})
     orders = {number: np.random.default_rng([seed, number]).permutation(total) for number in rounds}
     return [int(orders[position // total][position % total]) for position in positions]
-
-
-def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:
-    """The weights of a prompt's samples for the target q* ∝ π0·R, self-normalised: [P, G], each row sums to 1 or is 0.
-
-        w_i = R_i ρ_i / Σ_j R_j ρ_j,    ρ = π0(y|x) / π(y|x), of whole answers
-
-    Args:
-        log_ratios_PG: ln ρ of every sample by the policy that it was drawn from; 0 where that is the base.
-        rewards_PG: of every sample; NaN (undefined) and values not above 0 have no part in the target.
-
-    A prompt without a success has weights 0; so does a sample whose log-ratio is NaN.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if log_ratios_PG.shape != rewards_PG.shape:
-        raise ValueError(f"log-ratios {tuple(log_ratios_PG.shape)} and rewards {tuple(rewards_PG.shape)} differ")
-    verified_PG = (rewards_PG > 0) & ~log_ratios_PG.isnan()
-    logits_PG = (log_ratios_PG.float() + rewards_PG.float().log()).masked_fill(~verified_PG, -torch.inf)
-    largest_P1 = logits_PG.amax(-1, keepdim=True).nan_to_num(neginf=0.0)
-    masses_PG = (logits_PG - largest_P1).exp()
-    totals_P1 = masses_PG.sum(-1, keepdim=True)
-    return masses_PG / totals_P1.masked_fill(totals_P1 == 0, 1.0)
 
 
 def unsolved(rewards_PG: Tensor, success: float) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.changes import Changes
-from perdure.agent.worlds.language.trl.low_rank_adamw import LowRankAdamW
+from perdure.agent.worlds.low_rank_adamw import LowRankAdamW
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.settings import LowRank
 

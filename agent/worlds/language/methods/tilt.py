@@ -30,10 +30,11 @@ import torch
 from torch import Tensor
 
 from perdure.agent.worlds.contract import Outcome, UpdateJob
-from perdure.agent.worlds.language.methods.losses import tilt_weights, weighted_cross_entropy
+from perdure.agent.worlds.language.methods.losses import weighted_cross_entropy
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
 from perdure.agent.worlds.language.trl.rows import NO_SUCCESS
+from perdure.agent.worlds.losses import tilt_weights
 from perdure.curriculum.task import Task
 
 

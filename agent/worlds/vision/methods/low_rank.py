@@ -8,11 +8,11 @@ attention alone, and A begins uniform and not Gaussian.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.optimizers import LowRankAdam, Optimizer
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.agent.worlds.vision.schedule import Plan
 from perdure.curriculum.settings import LowRank
 from perdure.curriculum.worlds.methods import Method
 

@@ -53,8 +53,9 @@ def test_faults_are_counted_and_named_in_learning_and_scoring(tmp_path: Path, fa
 
 def test_a_batch_of_episodes_that_never_began_says_why() -> None:
     from perdure.curriculum.worlds.control.episodes import Episode
+    from perdure.curriculum.worlds.control.starts import Environment, Start
 
     none = Episode((), torch.zeros(0, 2).numpy(), torch.zeros(0).numpy(), 0, False, {}, "reset: RuntimeError: no robot")
-    played = Played(none, 0.0, None, torch.zeros(0))  # type: ignore[arg-type]
+    played = Played(Start(Environment("none")), none, 0.0, None, torch.zeros(0))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="none of 2 episodes came to a first decision: reset: RuntimeError: no robot"):
         practised([played, played], torch.zeros(2))

@@ -11,9 +11,10 @@ from torch import Tensor
 from transformers import Gemma2Config
 
 from perdure.agent.worlds.base_prompts import draw_texts
-from perdure.agent.worlds.language.base_loss import BaseLoss, row_weights
+from perdure.agent.worlds.language.base_loss import BaseLoss
 from perdure.agent.worlds.language.base_texts import BaseTexts, joined, sample_base_texts
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.terms import row_weights
 from perdure.budget.config import Unit
 from perdure.budget.estimate import per_sequence, per_token
 from tests.agent.worlds.language.tiny_world import (

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.language.methods.low_rank import matrices
-from perdure.agent.worlds.language.trl.low_rank_adamw import LowRankAdamW, factor_gradients
+from perdure.agent.worlds.low_rank_adamw import LowRankAdamW, factor_gradients
 from perdure.budget.errors import ConfigError
 from tests.agent.worlds.language.jobs import after, settings_of
 from tests.agent.worlds.language.tiny_world import tiny_lora_policy, tiny_policy, with_base

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.worlds.language.methods.losses import reverse_kl, tilt_weights, unsolved, weighted_cross_entropy
+from perdure.agent.worlds.language.methods.losses import reverse_kl, unsolved, weighted_cross_entropy
 from perdure.agent.worlds.language.methods.sdft import teacher_prompt
+from perdure.agent.worlds.losses import tilt_weights
 from perdure.curriculum.task import Item
 
 NAN, INF = math.nan, math.inf

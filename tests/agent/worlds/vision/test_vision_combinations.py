@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from perdure.agent.worlds.schedule import plan_for
 from perdure.agent.worlds.vision.mlp import Params, member
-from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.training import Step, train
 from tests.agent.worlds.vision.test_vision_hybrids import after, earlier, same

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from perdure.agent.worlds.vision.batches import replayed_images
+from perdure.agent.worlds.replayed import replayed_items
+from perdure.agent.worlds.schedule import Plan, plan_for
 from perdure.agent.worlds.vision.changes import Changes
 from perdure.agent.worlds.vision.methods import chord, ewc, gate, kl, l2, reinforce, replay, rl, sft, tilt
 from perdure.agent.worlds.vision.methods.l2 import distance
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.optimizers import LowRankAdam
 from perdure.agent.worlds.vision.rngs import Rngs
-from perdure.agent.worlds.vision.schedule import Plan, default, plan_for
+from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import StepIndex, TaskTensors
 from perdure.agent.worlds.vision.training import descend, log_probabilities, train
 from perdure.curriculum.settings import L2, Ewc, Kl
@@ -188,7 +189,7 @@ def test_replay_mixes_the_images_with_their_own_writers_labels(oracle: bool) -> 
 @pytest.mark.parametrize(("share", "whole"), [(0.01, 16), (0.1, 160), (0.5, 800), (0.999, 1575)])
 def test_the_share_of_replay_is_kept_over_the_steps(share: float, whole: int) -> None:
     # 25 steps of 64 are 1600 images; a share of 0.999 leaves one image of its own in each step: 25 * 63 = 1575
-    assert sum(replayed_images(step, share, 64) for step in range(25)) == whole
+    assert sum(replayed_items(step, share, 64) for step in range(25)) == whole
 
 
 def test_a_step_of_replay_has_its_share_of_earlier_images() -> None:

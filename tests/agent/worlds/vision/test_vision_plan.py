@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import get_scheduler
 
-from perdure.agent.worlds.vision.schedule import plan_for
+from perdure.agent.worlds.schedule import plan_for
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.vision.spec import VISION, VisionRl, VisionSft
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from perdure.agent.worlds.schedule import plan_for
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
-from perdure.agent.worlds.vision.schedule import plan_for
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.training import Step, log_probabilities, train
 from perdure.curriculum.worlds.vision.spec import VISION
