@@ -195,6 +195,20 @@ def _answers(
     answers_command(run, task, stage, limit, changed=changed, json=json)
 
 
+@app.command("plot")
+def _plot(
+    run: Run,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FOLDER", help="where to write; default: the run's folder `plots`"),
+    ] = None,
+) -> None:
+    """Write the retention matrix and the KL curve as PNG and SVG."""
+    from perdure.cli.commands.plot import plot_command
+
+    plot_command(run, output)
+
+
 @app.command("law")
 def _law(
     paths: Annotated[

@@ -1,23 +1,18 @@
-"""The plots of `perdure law`, as PNG and as SVG. The same findings give the same bytes.
+"""The plots of `perdure law`, as PNG and as SVG. The same findings give the same bytes."""
 
-Drawn without pyplot, which needs a window system and changes global state.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from perdure.agent.law_data.findings import Findings
-from perdure.budget.files import atomic_path
 from perdure.budget.law.floor import floors
 from perdure.budget.law.frontier import Frontier
 from perdure.budget.law.points import FORWARD_KL
@@ -25,25 +20,10 @@ from perdure.budget.law.resample import UNKNOWN
 from perdure.budget.law.rivals import Rival
 from perdure.budget.law.saved import Law
 from perdure.cli.law.labels import PLACES, kl_label, percent, predictor_label
+from perdure.cli.views.drawing import PALETTE, write_figures
 from perdure.cli.views.symbols import clean
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#8c6d31", "#4d4d4d", "#b30000")
-"""Okabe and Ito's, which most colour-blind readers can distinguish, and four more; then the markers change."""
 MARKERS = ("o", "^", "s", "D")
-STYLE: Mapping[str, Any] = {
-    "svg.hashsalt": "perdure",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "legend.frameon": False,
-}
-OMITTED_METADATA: Mapping[str, Mapping[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}}
-"""Metadata that the files omit, so that they are the same tomorrow."""
 LARGE_POINTS = 400
 """Up to this many points are drawn large."""
 VECTOR_POINTS = 2000
@@ -56,18 +36,8 @@ def draw_all(findings: Findings, folder: Path) -> list[Path]:
     Raises:
         OSError: a file cannot be written.
     """
-    figures = {"law": law_figure, "frontier": frontier_figure, "predictors": predictors_figure}
-    written = []
-    with rc_context(dict(STYLE)):
-        for name, draw in figures.items():
-            figure = draw(findings)
-            FigureCanvasAgg(figure)
-            for kind, omitted in OMITTED_METADATA.items():
-                path = folder / f"{name}.{kind}"
-                with atomic_path(path, durable=False) as partial:
-                    figure.savefig(partial, format=kind, dpi=160, metadata=omitted)
-                written.append(path)
-    return written
+    drawn = {"law": law_figure, "frontier": frontier_figure, "predictors": predictors_figure}
+    return write_figures({name: partial(draw, findings) for name, draw in drawn.items()}, folder)
 
 
 def law_figure(findings: Findings) -> Figure:

@@ -1,0 +1,21 @@
+"""Files that a command writes for its user."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from perdure.budget.errors import RunError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system refuses about an output into one message.
+
+    Raises:
+        RunError: the place and the reason, such as no permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        raise RunError(f"{place} cannot be written: {error.strerror}; choose another place with --output") from error

@@ -1,0 +1,79 @@
+"""The figures of a run: what they are of, and that they are written whole or not at all."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from perdure.agent.run.report import changes
+from perdure.budget.errors import RunError
+from perdure.cli.commands.plot import plot_command
+from perdure.cli.find_run import read_run
+from perdure.cli.report.figures import kl_figure, matrix_figure, retention_figure, steps_figure
+from perdure.cli.views.drawing import page_svg
+from tests.cli.drawn import folded
+from tests.cli.journals import long_run, whole_run, write_run
+
+
+def test_the_matrix_shows_scores_changes_and_marks(tmp_path: Path) -> None:
+    record, _ = read_run(write_run(tmp_path / "r", whole_run()))
+    axes = matrix_figure(record, changes(record, tmp_path / "r")).axes[0]
+    texts = {text.get_position(): text for text in axes.texts}
+    assert len(texts) == 4 * 5
+    # even after stage 1 (column 0, row 1): 72 %, 51 points more, by 51 items in favour and none against
+    assert (texts[0, 1].get_text(), texts[0, 1].get_fontweight()) == ("72\n+51▲", "bold")
+    assert (texts[1, 1].get_text(), texts[1, 1].get_fontweight()) == ("46\n+1", "normal")
+    np.testing.assert_allclose(axes.images[0].get_array()[1], [51, 1, 0, -2, 0], atol=1e-9)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["even", "sort", "chain", "arith", "copy"]
+    assert len(axes.patches) == 3  # what was just learned
+
+
+def test_the_kl_goes_on_over_the_stages_with_cap_and_interventions() -> None:
+    axes = kl_figure(folded(whole_run())).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    # stages of 60 steps; the last reading of each stands at its end, also where the policy went back; NaN is left out
+    assert list(lines["KL"].get_xdata()) == [0, 20, 40, 60, 60, 80, 100, 120, 120, 120, 140, 160, 180]
+    assert list(lines["KL"].get_ydata())[-6:] == pytest.approx([0.61, 0.26, 0.2, 0.28, 0.36, 0.36])
+    assert set(lines["cap of the stage"].get_ydata()) == {0.5}
+    assert [list(lines[name].get_xdata()) for name in ("rolled back", "broken, rolled back")] == [[120], [180]]
+
+
+def test_a_run_that_has_hardly_begun_has_figures_too() -> None:
+    for count in (1, 2, 7, 9):
+        record = folded(whole_run()[:count])
+        drawn = [kl_figure(record), retention_figure(record), *([matrix_figure(record, {})] if count > 1 else [])]
+        assert all(figure.axes for figure in drawn)
+
+
+def test_the_last_steps() -> None:
+    assert steps_figure({}) is None
+    assert steps_figure({"loss": [1.0]}) is None
+    figure = steps_figure({"loss": [3, 2, 1], "reward": [], "step": 10})
+    assert figure is not None
+    assert list(figure.axes[0].lines[0].get_xdata()) == [8, 9, 10]
+
+
+def test_a_figure_of_a_page_is_one_element_in_the_colours_of_the_page() -> None:
+    record = folded(long_run(12, 10, name="<b>&$x$ "))
+    svg = page_svg("matrix", lambda: matrix_figure(record, {}))
+    assert svg == page_svg("matrix", lambda: matrix_figure(record, {}))
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "currentColor" in svg
+    assert "&lt;b&gt;&amp;$x$ 1" in svg
+    assert len(svg) < 400_000
+
+
+def test_files_are_whole_and_the_place_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "r", whole_run())
+    plot_command(run, None)
+    names = [f"{name}.{kind}" for name in ("matrix", "kl") for kind in ("png", "svg")]
+    assert capsys.readouterr().out.split() == [str(run / "plots" / name) for name in names]
+    assert sorted(path.name for path in (run / "plots").iterdir()) == sorted(names)
+    assert (run / "plots/kl.png").read_bytes()[1:4] == b"PNG"
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(RunError, match=r"taken cannot be written: .*; choose another place with --output"):
+        plot_command(run, tmp_path / "taken" / "x")
+    with pytest.raises(RunError, match="nothing of demo is scored yet"):
+        plot_command(write_run(tmp_path / "empty", whole_run()[:1]), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
