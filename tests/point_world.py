@@ -43,6 +43,37 @@ class Point(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return picture
 
 
+class Picture(Point):
+    """The same, seen as a picture: the point in white on black."""
+
+    def __init__(self, goal: str = "left", size: int = 16, render_mode: str | None = None) -> None:
+        super().__init__(goal, render_mode)
+        self.size = size
+        self.observation_space = Box(0, 255, (size, size, 3), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        _, info = super().reset(seed=seed, options=options)
+        return self.picture(), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        _, *rest = super().step(action)
+        return self.picture(), *rest  # type: ignore[return-value]
+
+    def picture(self) -> NDArray[np.uint8]:
+        """The point as a square of the picture's quarter width."""
+        found = np.zeros((self.size, self.size, 3), np.uint8)
+        wide = self.size // 4
+        x, y = ((self.at + 1) / 2 * (self.size - wide)).round().astype(int)
+        found[y : y + wide, x : x + wide] = 255
+        return found
+
+
+def picture_expert(environment: Any) -> Callable[[Any], NDArray[np.float32]]:
+    """Goes straight to the goal."""
+    inner = environment.unwrapped
+    return lambda seen: np.clip((inner.goal - inner.at) / 0.3, -1, 1).astype(np.float32)
+
+
 def expert(environment: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Goes straight to the goal."""
     goal = environment.unwrapped.goal
@@ -54,3 +85,4 @@ def expert(environment: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float
 
 
 gymnasium.register("Point-v0", entry_point="tests.point_world:Point")
+gymnasium.register("PointPicture-v0", entry_point="tests.point_world:Picture")

@@ -25,8 +25,10 @@ class Inputs:
 
     Attributes:
         vector: shape (N, F), float32.
-        image: shape (N, H, W, C), float32: pixels from 0 to 1, or planes; (N, 0, 0, 0) without images.
-        words: rows of the table of words, shape (N, L, K); -1 behind the last word.
+        image: shape (N, H, W, C), float32: pixels from 0 to 1, or planes; (N, 0, 0, 0) without images. For a VLA what
+            its processor made of them, (N, …).
+        words: rows of the table of words, shape (N, L, K); -1 behind the last word. For a VLA the tokens of the prompt,
+            (N, L, 1).
     """
 
     vector: Tensor

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure.agent.seeds import derive, seeded
+from perdure.agent.weights import trainable
 from perdure.agent.worlds.control.actor import Actor, IndependentActor
 from perdure.agent.worlds.control.batches import imitated
 from perdure.agent.worlds.control.losses import cross_entropy
@@ -25,7 +26,7 @@ from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.known import environment_of
-from perdure.curriculum.worlds.control.model import ControlModel, Known, Mlp, Pretrain
+from perdure.curriculum.worlds.control.model import ControlModel, Known, Mlp, Pretrain, Transformer
 from perdure.curriculum.worlds.control.rewards import reward_of
 from perdure.curriculum.worlds.control.tasks import Expert
 
@@ -91,6 +92,7 @@ def new_network(config: ControlModel, seen: Observation, actions: Actions) -> nn
     image = (0, 0, 0) if seen.image is None else seen.image.shape
     if isinstance(policy, Mlp):
         return MlpNetwork(features + math.prod(image), policy.hidden_sizes, actions.sizes)
+    assert isinstance(policy, Transformer), "a VLA's network comes with its checkpoint"
     return TransformerNetwork(
         features,
         image,
@@ -132,5 +134,5 @@ def base_id(config: ControlModel, action_repeat: int) -> str:
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of a network's weights."""
-    return {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
+    """A copy of the weights that are trained."""
+    return {name: tensor.clone() for name, tensor in trainable(network).items()}

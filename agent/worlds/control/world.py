@@ -2,34 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from perdure.agent.seeds import derive
-from perdure.agent.weights import blend, restore_weights, write_tensors
+from perdure.agent.weights import blend, restore_weights, trainable, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.control.base_states import States, measured, played_states, read_states, write_states
-from perdure.agent.worlds.control.loaded import loaded, loaded_id
+from perdure.agent.worlds.control.begin import begin
 from perdure.agent.worlds.control.networks.parts import matrices
-from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.pretrain import Base, base_id, pretrained, weights_of
+from perdure.agent.worlds.control.pretrain import weights_of
 from perdure.agent.worlds.control.training import train
-from perdure.agent.worlds.devices import device_of
+from perdure.agent.worlds.control.vla.begin import begin_vla
+from perdure.agent.worlds.control.vla.outside import write_outside
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import RecoverConfig
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
-from perdure.curriculum.worlds.control.known import base_interface, environment_of
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
-from perdure.curriculum.worlds.control.starts import Environment
 from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.token_actions import TokenActions
+from perdure.curriculum.worlds.control.vla import TokenPolicy
 from perdure.curriculum.worlds.methods import Sizes
 
 
@@ -41,27 +39,13 @@ class ControlWorld:
     def __init__(self, curriculum: Curriculum) -> None:
         model = curriculum.model
         assert isinstance(model, ControlModel), "the schema gives the control world its own model"
-        self._device = device_of(model.device, auto="cpu")
-        torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
         first = curriculum.stages[0].task
         assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
-        self._repeat = first.action_repeat
-        base, interface = self._begun(model, curriculum.seed, environment_of(first)), base_interface(model)
-        self._base = replace(base, actor=deepcopy(base.actor))
-        network = self._base.actor.network.requires_grad_(False)
-        about = {"model": model.model_dump(mode="json"), **(interface.to_json() if interface else {})}
-        self.policy = ControlPolicy(deepcopy(base.actor), base.actions, about)
-        made = model.path is None
-        self.base_id = base_id(model, self._repeat) if made else loaded_id(model, network, self._repeat)
-        self._bins = model.bins
+        self._repeat, self._bins = first.action_repeat, model.bins
+        begun = (begin_vla if isinstance(model.policy, TokenPolicy) else begin)(curriculum, model)
+        self.policy, self._base, self.base_id, self._fresh = begun.policy, begun.base, begun.base_id, begun.fresh
+        self._device = begun.device
         self._states: dict[str, States] = {}
-
-    def _begun(self, model: ControlModel, seed: int, environment: Environment) -> Base:
-        """The base, made or loaded."""
-        if model.path is not None:
-            return loaded(model, environment, self._device)
-        drawn = int(model.drawn_from(seed) or 0)
-        return pretrained(model.model_dump_json(), drawn, torch.get_num_threads(), str(self._device))
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -90,6 +74,8 @@ class ControlWorld:
                 name: played_states(self.policy, starts, seed=derive(seed, name), name=name)
                 for name, starts in prompts.items()
             }
+            if isinstance(self.policy.actions, TokenActions):
+                write_outside(played, self.policy.actions, folder)
             write_states(played, file)
         self._states = read_states(list(prompts), file, self._device)
 
@@ -110,8 +96,9 @@ class ControlWorld:
     def sizes(self) -> Sizes:
         """See `World.sizes`."""
         tensors = list(self.policy.actor.network.parameters())
+        trained = [one for one in tensors if one.requires_grad]
         inner = list(matrices(self.policy.actor.network).values())
-        return sizes_of(tensors, tensors, inner, held=True, has_base=True)
+        return sizes_of(tensors, trained, inner, held=self._fresh is None, has_base=True)
 
     def largest_logits(self) -> AbstractContextManager[Largest]:
         """See `World.largest_logits`; those of a few hundred values count for nothing."""
@@ -136,7 +123,6 @@ class ControlWorld:
     @torch.no_grad()
     def become_base(self) -> None:
         """See `World.become_base`."""
-        for mine, base in zip(
-            self.policy.actor.network.parameters(), self._base.actor.network.parameters(), strict=True
-        ):
-            mine.copy_(base)
+        weights = self._fresh or dict(self._base.actor.network.named_parameters())
+        for name, mine in trainable(self.policy.actor.network).items():
+            mine.copy_(weights[name])

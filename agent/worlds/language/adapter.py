@@ -2,14 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from transformers.utils import find_adapter_config_file
 
+from perdure.agent.worlds.checkpoints import unreadable
 from perdure.agent.worlds.language.hub import has_file, hub_answers, resolve_path
-from perdure.agent.worlds.language.pretrained import listed, refuse_not_finite, unreadable
+from perdure.agent.worlds.language.pretrained import checkpoint_of
 from perdure.budget.errors import ModelError
-from perdure.curriculum.messages import one_line
 from perdure.curriculum.worlds.language.model import CausalModel
 
 MOST_ADAPTERS = 8
@@ -44,7 +43,7 @@ def _base_of(config: CausalModel) -> CausalModel | None:
         said = json.loads(Path(file).read_text(encoding="utf-8"))
         base, revision = said.get("base_model_name_or_path"), said.get("revision")
     except Exception as error:
-        raise unreadable(config, error, "adapter") from error
+        raise unreadable(checkpoint_of(config), error, "adapter") from error
     where = f"model.model_name_or_path: {name!r} is an adapter"
     remedy = f"write the folder of its base as base_model_name_or_path into {file}, or give a folder with a whole model"
     if said.get("task_type") not in (None, "CAUSAL_LM"):
@@ -60,36 +59,3 @@ def _base_of(config: CausalModel) -> CausalModel | None:
         gone = "which is no folder with a model here, nor to be had from the hub"
         raise ModelError(f"{where} over {base!r}, {gone}; {remedy}")
     return below
-
-
-def merged(base: Any, config: CausalModel) -> Any:
-    """The base with an adapter merged into its weights, named as the adapter, so that one put over it names that.
-
-    Raises:
-        ModelError: the adapter cannot be read or merged, lacks tensors, or does not belong to this base.
-    """
-    from peft import PeftConfig, get_peft_model
-
-    name, where = resolve_path(config.model_name_or_path), {"revision": config.revision}
-    try:
-        peft = get_peft_model(base, PeftConfig.from_pretrained(name, **where))
-        report = peft.load_adapter(name, peft.active_adapter, **where)
-        lacking, foreign = sorted(report.missing_keys), sorted(report.unexpected_keys)
-    except Exception as error:
-        raise unreadable(config, error, "adapter") from error
-    if lacking or foreign:
-        faults = [f"it lacks {listed(lacking)}"] * bool(lacking) + [f"it has {listed(foreign)}"] * bool(foreign)
-        raise ModelError(
-            f"model.model_name_or_path: the adapter {name!r} is not the one in its adapter_config.json, or not of this "
-            f"base: {'; '.join(faults)}. Save the adapter again"
-        )
-    refuse_not_finite(name, peft)
-    try:
-        whole = peft.merge_and_unload()
-    except Exception as error:
-        raise ModelError(
-            f"model.model_name_or_path: the adapter {name!r} cannot be merged into its base ({one_line(error)}); "
-            "perdure takes adapters that can, such as LoRA"
-        ) from error
-    whole.name_or_path = whole.config._name_or_path = name
-    return whole.requires_grad_(True)  # peft had frozen the base

@@ -1,47 +1,21 @@
 """The place of a model's files: inside this package, in a folder, or on the hub."""
 
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from transformers.utils import cached_file
-
+from perdure.agent.worlds import hub
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel
 
-HUB_SECONDS = 10
-
 
 def hub_answers(config: CausalModel) -> bool:
-    """True where the hub answers within `HUB_SECONDS`; transformers itself would try for most of a minute.
-
-    Without an answer only the local cache is read.
-    """
-    name = config.model_name_or_path
-    return not name.startswith("builtin:") and not Path(name).exists() and _answers(name, config.revision)
-
-
-@cache
-def _answers(name: str, revision: str | None) -> bool:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        HfApi().model_info(name, revision=revision, timeout=HUB_SECONDS)
-    except HfHubHTTPError:
-        return True
-    except Exception:  # no network, a name the hub cannot have, a proxy that refuses: all mean that it gave nothing
-        return False
-    return True
+    """See `perdure.agent.worlds.hub.hub_answers`."""
+    return hub.hub_answers(resolve_path(config.model_name_or_path), config.revision)
 
 
 def has_file(config: CausalModel, file: str) -> bool:
-    """True if the folder, the hub or its local cache has a file of that name."""
-    folder, offline = resolve_path(config.model_name_or_path), not hub_answers(config)
-    try:
-        return cached_file(folder, file, revision=config.revision, local_files_only=offline) is not None
-    except (OSError, ValueError):
-        return False
+    """See `perdure.agent.worlds.hub.has_file`."""
+    return hub.has_file(resolve_path(config.model_name_or_path), config.revision, file)
 
 
 def resolve_path(name: str) -> str:

@@ -6,18 +6,19 @@ from typing import Any
 import torch
 
 from perdure.agent.seeds import seeded
+from perdure.agent.worlds.checkpoints import add_adapter, choose_dtype, merged_adapter
 from perdure.agent.worlds.devices import device_of
-from perdure.agent.worlds.language.adapter import layers_of, merged
+from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.hub import has_file
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.pretrained import (
+    checkpoint_of,
     load_tokenizer,
     load_weights,
     refuse_foreign_tokens,
     refuse_unusable,
 )
-from perdure.budget.errors import ModelError
-from perdure.curriculum.worlds.language.model import CausalModel, LoraConfig
+from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 
 SMALL = 20_000_000
@@ -40,7 +41,7 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
     _choose_threads(model, config)
     if config.lora is not None:
         with seeded(seed):
-            model = _add_adapter(model, config.lora)
+            model = add_adapter(model, config.lora, "model.lora", task_type="CAUSAL_LM")
     return LanguagePolicy(model, tokenizer)
 
 
@@ -54,7 +55,7 @@ def load_base(config: CausalModel) -> Any:
     *adapters, base = layers_of(config)
     model = load_weights(base, choose_dtype(config.dtype, device))
     for adapter in reversed(adapters):
-        model = merged(model, adapter)
+        model = merged_adapter(model, checkpoint_of(adapter))
     return model.to(device).eval()
 
 
@@ -67,13 +68,6 @@ def choose_device(name: str) -> torch.device:
     return device_of(name, auto="cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 on a GPU that has it, else float32, in which small learning rates do not vanish."""
-    if name == "auto":
-        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
 def _choose_threads(model: Any, config: CausalModel) -> None:
     """One thread for small models, which more threads slow down."""
     if config.threads == "auto":
@@ -81,13 +75,3 @@ def _choose_threads(model: Any, config: CausalModel) -> None:
         torch.set_num_threads(1 if small else os.cpu_count() or 1)
     else:
         torch.set_num_threads(config.threads)
-
-
-def _add_adapter(model: Any, config: LoraConfig) -> Any:
-    from peft import LoraConfig as PeftLoraConfig
-    from peft import get_peft_model
-
-    try:
-        return get_peft_model(model, PeftLoraConfig(task_type="CAUSAL_LM", **config.model_dump()))
-    except ValueError as error:
-        raise ModelError(f"model.lora: {error}") from error

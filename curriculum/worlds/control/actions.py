@@ -14,6 +14,10 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import shorten
 
 
+class NoActionError(Exception):
+    """What was chosen is no action; the message says why. The episode fails at that decision."""
+
+
 @dataclass(frozen=True)
 class Actions:
     """The values that each dimension can have.
@@ -69,6 +73,10 @@ class Actions:
     def _first(self) -> NDArray[np.int64]:
         """The least whole number of each dimension."""
         return np.asarray(getattr(self.space, "start", 0), np.int64).ravel()
+
+    def random(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Random actions, shape (count, D)."""
+        return rng.integers(0, np.array(self.sizes), (count, len(self.sizes)))
 
 
 def actions_of(space: Any, bins: int, where: str) -> Actions:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from perdure.budget.errors import ConfigError, DataError
-from perdure.curriculum.worlds.control.actions import Actions, actions_of
+from perdure.curriculum.worlds.control.actions import Actions
 from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.interface import Interface, interface_of
+from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.playing import EpisodeError, checked, limited, listening, play
+from perdure.curriculum.worlds.control.policy_actions import policy_actions
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
 LOOKS = 3
@@ -28,14 +30,16 @@ def simulator_for(environment: Environment, owner: str) -> Simulator:
         raise ConfigError(f"{owner}: {error}") from None
 
 
-def look_at(environment: Environment, starts: Sequence[Start], bins: int, owner: str) -> tuple[Interface, Actions]:
+def look_at(
+    environment: Environment, starts: Sequence[Start], model: ControlModel, owner: str
+) -> tuple[Interface, Actions]:
     """The interface and the actions of an environment that can be reset to a start.
 
     Raises:
         ConfigError: its action space cannot be discretised.
         DataError: it cannot be reset, or one start gives two observations.
     """
-    actions = actions_of(simulator_of(environment).action_space, bins, owner)
+    actions = policy_actions(model, simulator_of(environment).action_space, owner)
     seen, _, again = (_first(start, owner) for start in (starts[0], starts[-1], starts[0]))
     if not same(seen, again):
         raise DataError(
@@ -68,10 +72,9 @@ def refuse_failing(starts: Sequence[Start], actions: Actions, owner: str) -> Non
         DataError: all of `LOOKS` fail.
     """
     rng = np.random.default_rng(0)
-    sizes_D = np.array(actions.sizes)
     faults: list[str] = []
     for start in starts[:LOOKS]:
-        (episode,) = play([start], actions, lambda seen, _: rng.integers(0, sizes_D, (len(seen), len(sizes_D))))
+        (episode,) = play([start], actions, lambda seen, _: actions.random(rng, len(seen)))
         if episode.fault is None:
             return
         faults.append(episode.fault)

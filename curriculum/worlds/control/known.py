@@ -2,6 +2,7 @@
 
 import json
 
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.control.checks import look_at, simulator_for
 from perdure.curriculum.worlds.control.draw import known_starts, row_of
 from perdure.curriculum.worlds.control.environments.registry import adapter_of
@@ -10,6 +11,7 @@ from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.saved import read_saved
 from perdure.curriculum.worlds.control.starts import Environment
 from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.vla import TokenPolicy
 
 
 def environment_of(config: Gymnasium) -> Environment:
@@ -39,6 +41,24 @@ def known_rows(model: ControlModel, config: Gymnasium, environment: Environment)
     )
 
 
+def refuse_unfit(interface: Interface, model: ControlModel) -> None:
+    """Refuse an environment that the base cannot act in.
+
+    Raises:
+        ConfigError: it shows or takes something else; for a VLA, it shows no picture.
+    """
+    base = base_interface(model)
+    if base is not None:
+        refuse_other(interface, base)
+    if not isinstance(model.policy, TokenPolicy):
+        return
+    if interface.image is None or len(interface.image) != 3 or interface.image[-1] != 3:
+        raise ConfigError(
+            f"{interface.owner} shows no picture of (height, width, 3), which a VLA needs; give it one by a wrapper "
+            "(`wrappers: [gymnasium.wrappers:AddRenderObservation]`)"
+        )
+
+
 def base_interface(model: ControlModel) -> Interface | None:
     """The interface of the base: that of every task which it imitates, or of the policy that is loaded, if any is.
 
@@ -53,6 +73,6 @@ def base_interface(model: ControlModel) -> Interface | None:
         owner = f"model.pretrain.tasks[{index}] ({environment.title})"
         simulator_for(environment, owner)
         starts = list(known_starts(known, environment))
-        found.append(look_at(environment, starts, model.bins, owner)[0])
+        found.append(look_at(environment, starts, model, owner)[0])
         refuse_other(found[-1], found[0])
     return found[0]

@@ -1,6 +1,6 @@
 """The policies of the control world."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,8 +8,10 @@ from perdure.budget.bounds import Batch, Items, Level, Rate, Steps, Units, Weigh
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla
 
 MAX_LAYERS = 64
+VLA_TYPES = ("vla", "worker")
 
 
 class Mlp(Frozen):
@@ -85,14 +87,14 @@ class ControlModel(ModelSection):
 
     type: Annotated[Literal["control"], Field(description="a policy of gymnasium environments")]
     policy: Annotated[
-        Mlp | Transformer, Field(discriminator="type", description="the network that chooses the actions")
+        Mlp | Transformer | Vla, Field(discriminator="type", description="the network that chooses the actions")
     ] = Mlp()
     bins: Annotated[
         Level,
         Field(
             ge=2,
             description="values of each dimension of a continuous action, evenly spaced, both ends included; KL "
-            "depends on it (256 bins: 10 to 50 nats where 21 bins have 1 to 5)",
+            "depends on it (256 bins: 10 to 50 nats where 21 bins have 1 to 5); of a VLA 256 by default",
         ),
     ] = 21
     pretrain: Annotated[Pretrain | None, Field(description="how the base is made")] = None
@@ -103,8 +105,20 @@ class ControlModel(ModelSection):
         int | None, Field(ge=0, lt=2**32, description="seed of the base; `null`: that of the curriculum")
     ] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_vla_has_256_bins(cls, said: Any) -> Any:
+        policy = said.get("policy") if isinstance(said, dict) else None
+        kind = policy.get("type") if isinstance(policy, dict) else getattr(policy, "type", None)
+        return {"bins": 256} | said if kind in VLA_TYPES else said
+
     @model_validator(mode="after")
     def _is_made_or_loaded(self) -> "ControlModel":
+        if isinstance(self.policy, TokenPolicy):
+            if self.pretrain is not None or self.path is not None:
+                given = "path" if self.pretrain is None else "pretrain"
+                raise broken_rule("a VLA's base is its checkpoint (`policy.model_name_or_path`)", given)
+            return self
         if (self.pretrain is None) == (self.path is None):
             raise broken_rule("the base is either made (`pretrain`) or loaded (`path`); give one of them", "pretrain")
         return self
@@ -116,6 +130,8 @@ class ControlModel(ModelSection):
 
     def drawn_from(self, seed: int) -> int | None:
         """The base is trained at the model's own seed, if it has one."""
+        if isinstance(self.policy, TokenPolicy):
+            return None if self.policy.lora is None else seed
         if self.pretrain is None:
             return None
         return seed if self.seed is None else self.seed

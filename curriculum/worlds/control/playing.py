@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.messages import printable, shorten
-from perdure.curriculum.worlds.control.actions import Actions
+from perdure.curriculum.worlds.control.actions import Actions, NoActionError
 from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator, Step
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
@@ -98,10 +98,11 @@ def _goes_on(one: _Going, chosen_D: NDArray[np.int64], actions: Actions) -> bool
     one.observations.append(one.now)
     one.actions.append(chosen_D)
     try:
+        action = actions.decode(chosen_D)
         with limited(one.environment.seconds):
-            step = one.simulator.step(one.slot, actions.decode(chosen_D), one.environment.action_repeat)
+            step = one.simulator.step(one.slot, action, one.environment.action_repeat)
         one.now = checked_step(one.environment, step).observation
-    except EpisodeError as error:
+    except (EpisodeError, NoActionError) as error:
         one.rewards.append(0.0)
         one.fault, one.success = f"decision {len(one.actions)}: {error}", False
         return False

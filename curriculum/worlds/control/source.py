@@ -9,8 +9,7 @@ from perdure.curriculum.task import EXAMINED, Item, Task
 from perdure.curriculum.worlds.control.checks import look_at, refuse_failing, simulator_for
 from perdure.curriculum.worlds.control.demonstrations.attach import demonstrated
 from perdure.curriculum.worlds.control.draw import listed_starts, random_starts, row_of, take
-from perdure.curriculum.worlds.control.interface import refuse_other
-from perdure.curriculum.worlds.control.known import base_interface, environment_of, known_rows
+from perdure.curriculum.worlds.control.known import environment_of, known_rows, refuse_unfit
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
 from perdure.curriculum.worlds.control.starts import Environment, Start
@@ -42,11 +41,9 @@ def build(
     where, environment = f"task {name!r}", environment_of(config)
     owner = f"{where} ({environment.title})"
     simulator_for(environment, owner)
-    base = base_interface(model)
     starts = _heldout(config, environment, seed, model, where)
-    interface, actions = look_at(environment, starts, model.bins, owner)
-    if base is not None:
-        refuse_other(interface, base)
+    interface, actions = look_at(environment, starts, model, owner)
+    refuse_unfit(interface, model)
     refuse_failing(starts, actions, owner)
     heldout = _items(config, starts)
     reward = EpisodeReward(environment)

@@ -4,19 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from perdure.budget.bounds import Rank, Weight
-from perdure.budget.config import Frozen
 from perdure.curriculum.worlds.contract import CpuThreads, Device, ModelSection
+from perdure.curriculum.worlds.lora import LoraConfig
 from perdure.curriculum.worlds.methods import Method
-
-
-class LoraConfig(Frozen):
-    """One low-rank adapter over an untouched base, through peft; field names are peft's."""
-
-    r: Annotated[Rank, Field(ge=1, description="rank")] = 16
-    lora_alpha: Annotated[Weight, Field(gt=0, description="scale; the update is multiplied by lora_alpha / r")] = 32
-    lora_dropout: Annotated[float, Field(ge=0, lt=1, description="dropout on the adapter's input")] = 0.0
-    target_modules: Annotated[str | list[str], Field(description="which layers, as peft takes them")] = "all-linear"
 
 
 class CausalModel(ModelSection):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.contract import Facts, WorldSpec
-from perdure.curriculum.worlds.language.model import CausalModel, LoraConfig
+from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.language.spec import LANGUAGE
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by, task_refusal
+from perdure.curriculum.worlds.lora import LoraConfig
 from perdure.curriculum.worlds.methods import MethodError
 from perdure.curriculum.worlds.registry import method_name
 from perdure.curriculum.worlds.vision.spec import VISION

@@ -1,0 +1,1 @@
+"""Vision-language-action models: policies whose next tokens are an action."""

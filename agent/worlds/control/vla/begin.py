@@ -1,0 +1,92 @@
+"""What a run with a VLA begins with: a checkpoint, and the same again as the base."""
+
+import json
+import os
+from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perdure.agent.seeds import seeded
+from perdure.agent.weights import digest, frozen
+from perdure.agent.worlds.control.begin import Begun
+from perdure.agent.worlds.control.pretrain import Base, weights_of
+from perdure.agent.worlds.control.vla.actor import VlaActor
+from perdure.agent.worlds.control.vla.loading import load_vla
+from perdure.agent.worlds.control.vla.policy import VlaPolicy
+from perdure.agent.worlds.devices import device_of
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.control.environments.registry import simulator_of
+from perdure.curriculum.worlds.control.known import environment_of
+from perdure.curriculum.worlds.control.model import ControlModel
+from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.token_actions import TokenActions, token_actions
+from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla
+
+SMALL = 20_000_000
+"""Parameters below which more threads slow a model down."""
+
+RECIPE = ("prompt", "action_tokens", "unnorm_key", "dtype")
+"""Settings that, beside the weights, make the base what it is."""
+
+
+def begin_vla(curriculum: Curriculum, model: ControlModel) -> Begun:
+    """A VLA, with LoRA an adapter over it; its base is the same without the adapter, or a frozen copy.
+
+    Raises:
+        ModelError: as `load_vla`.
+        ConfigError: its actions do not fit the environments.
+    """
+    assert isinstance(model.policy, Vla), "a VLA of this process"
+    config = model.policy
+    device = device_of(model.device, auto="cuda" if torch.cuda.is_available() else "cpu")
+    actions = common_actions(curriculum, model, config)
+    with seeded(int(model.drawn_from(curriculum.seed) or 0)):
+        network, processor = load_vla(config, device)
+    _choose_threads(model, network)
+    arguments: tuple[Any, ...] = (processor, config.prompt, len(actions.sizes))
+    policy = VlaPolicy(VlaActor(network, *arguments), actions, _statistics(config))
+    if config.lora is not None:
+        base = Base(VlaActor(network, *arguments, base=True), actions, ())
+        return Begun(policy, base, base_id(model, policy.frozen_digest), device, weights_of(network))
+    held = deepcopy(network).requires_grad_(False)
+    return Begun(policy, Base(VlaActor(held, *arguments), actions, ()), base_id(model, digest(frozen(held))), device)
+
+
+def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPolicy) -> TokenActions:
+    """The actions of all stages.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    found: list[TokenActions] = []
+    for stage in curriculum.stages:
+        assert isinstance(stage.task, Gymnasium), "the schema gives the control world its own tasks"
+        environment = environment_of(stage.task)
+        space = simulator_of(environment).action_space
+        found.append(token_actions(config, model.bins, space, f"stage {stage.name!r}: {environment.title}"))
+        if not found[-1].stands_for_the_same(found[0]):
+            raise ConfigError(
+                f"stage {stage.name!r}: a token stands for other actions than in stage {curriculum.stages[0].name!r}, "
+                "since the environments have other bounds; rescale one (`wrappers`), or give the checkpoint statistics"
+            )
+    return found[0]
+
+
+def base_id(model: ControlModel, weights: str) -> str:
+    """The identity of a base: its weights, and the settings that give them a meaning."""
+    kept = {name: getattr(model.policy, name) for name in RECIPE}
+    return sha256(json.dumps([weights, model.bins, kept], sort_keys=True).encode()).hexdigest()
+
+
+def _choose_threads(model: ControlModel, network: torch.nn.Module) -> None:
+    small = sum(one.numel() for one in network.parameters()) < SMALL
+    torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1 if small else os.cpu_count() or 1)
+
+
+def _statistics(config: TokenPolicy) -> str | None:
+    file = Path(config.model_name_or_path) / "dataset_statistics.json"
+    return file.read_text(encoding="utf-8") if file.is_file() else None
