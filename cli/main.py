@@ -209,6 +209,33 @@ def _plot(
     plot_command(run, output)
 
 
+@app.command("film")
+def _film(
+    run: Run,
+    stage: Annotated[
+        int | None, typer.Option("--stage", metavar="N", help="after which stage; default: the last that is done")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="NAME", help="a stage's or a benchmark's task; default: the stage's own"),
+    ] = None,
+    start: Annotated[
+        int | None,
+        typer.Option(
+            "--start", metavar="K", help="which held-out start, from 0; default: the first that went otherwise"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="a .gif or an .mp4; default: a GIF in this folder")
+    ] = None,
+    fps: Annotated[float, typer.Option("--fps", help="decisions a second")] = 5.0,
+) -> None:
+    """Film one episode, by the base and after a stage, side by side."""
+    from perdure.cli.commands.film import film_command
+
+    film_command(run, stage, task, start, output, fps)
+
+
 @app.command("law")
 def _law(
     paths: Annotated[

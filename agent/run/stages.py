@@ -10,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from perdure.agent.life import Life
 from perdure.agent.run.events import Committed
-from perdure.agent.run.folder import commit_folder, read_json, write_json
+from perdure.agent.run.folder import RunFolder, commit_folder, read_json, write_json
+from perdure.agent.run.state import RunState
+from perdure.agent.worlds.contract import World
 from perdure.budget.errors import RunError
 from perdure.budget.files import clear_leftovers, first_damaged, hashes, keep_only, make_folder, naming, sync_all
-from perdure.curriculum.schema import Stage
+from perdure.curriculum.schema import Curriculum, Stage
 
 STAGE_FILE, STAGE_FILE_1 = "stage.json", "settled.json"
 """The file of a stage whose policy is saved; the second is its name in schema 1."""
@@ -81,13 +83,13 @@ def commit_stage(life: Life, number: int, saved: SavedStage) -> None:
     partial = life.folder.partial_stage(number, saved.name)
     kept = saved.policy_files or {f"{POLICY}/{name}" for name in hashes(partial / POLICY)}
     keep_only(partial, {STAGE_FILE, STAGE_FILE_1, *kept})
-    take_up(life, number, partial, replace(saved, files=saved.policy_files))
+    take_up(life.world, life.folder, number, partial, replace(saved, files=saved.policy_files))
     commit_folder(partial, life.folder.stage(number, saved.name))
     log_commit(life, number, saved)
 
 
-def take_up(life: Life, number: int, folder: Path, saved: SavedStage) -> None:
-    """Make the policy the one that is saved in a stage's folder, which must be what was written.
+def take_up(world: World, run: RunFolder, number: int, folder: Path, saved: SavedStage) -> None:
+    """Make a world's policy the one that is saved in a stage's folder, which must be what was written.
 
     Raises:
         RunError: it is not, or cannot be read; what the policy is then is not said.
@@ -95,14 +97,14 @@ def take_up(life: Life, number: int, folder: Path, saved: SavedStage) -> None:
     fault = first_damaged(folder, saved.files)
     if fault is None:
         try:
-            life.world.policy.restore(folder / POLICY)
+            world.policy.restore(folder / POLICY)
         except Exception as error:  # a damaged file makes libraries raise anything
             fault = f"{folder / POLICY} cannot be read: {str(error).splitlines()[:1]}"
         else:
-            right = saved.weights_sha256 in (None, life.world.policy.fingerprint())
+            right = saved.weights_sha256 in (None, world.policy.fingerprint())
             fault = None if right else f"{folder / POLICY} holds other weights than the stage ended with"
     if fault is not None:
-        raise RunError(run_again(life.folder.path, number, fault))
+        raise RunError(run_again(run.path, number, fault))
 
 
 def run_again(run: Path, number: int, fault: str) -> str:
@@ -114,20 +116,25 @@ def run_again(run: Path, number: int, fault: str) -> str:
 
 
 def restore_stage(life: Life, number: int) -> SavedStage:
-    """Make the policy that of a committed stage; stage 0 is the base.
+    """Make the policy that of a committed stage; stage 0 is the base. Raises as `restore_policy`."""
+    return restore_policy(life.world, life.folder, life.curriculum, life.logger.state, number)
+
+
+def restore_policy(world: World, run: RunFolder, curriculum: Curriculum, state: RunState, number: int) -> SavedStage:
+    """Make a world's policy that of a committed stage of a run; stage 0 is the base.
 
     Raises:
         RunError: it is damaged.
     """
     if number == 0:
-        life.world.become_base()
+        world.become_base()
         return BASE
-    folder = life.folder.stage(number, life.curriculum.stages[number - 1].name)
-    saved, row = saved_stage(folder), life.logger.state.row(number)
+    folder = run.stage(number, curriculum.stages[number - 1].name)
+    saved, row = saved_stage(folder), state.row(number)
     if saved is None:
-        raise RunError(run_again(life.folder.path, number, f"{folder / STAGE_FILE} is missing"))
+        raise RunError(run_again(run.path, number, f"{folder / STAGE_FILE} is missing"))
     known = saved.weights_sha256 if row is None or row.weights_sha256 is None else row.weights_sha256
-    take_up(life, number, folder, replace(saved, files=saved.policy_files, weights_sha256=known))
+    take_up(world, run, number, folder, replace(saved, files=saved.policy_files, weights_sha256=known))
     return saved
 
 
@@ -151,7 +158,7 @@ def taken_up(life: Life, number: int, stage: Stage) -> SavedStage | None:
     with suppress(RunError):
         saved = saved_stage(partial)
         if saved is not None:
-            take_up(life, number, partial, saved)
+            take_up(life.world, life.folder, number, partial, saved)
         return saved
     _forget(partial)
     restore_stage(life, number - 1)

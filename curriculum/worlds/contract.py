@@ -130,6 +130,7 @@ class WorldSpec:
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
         nouns: its words for a token, a sequence, an answer and a prompt.
+        film: `module:function` that makes a clip of an answer (see `agent/film/clip.py`); `None`: it has none.
         lacks: keys of `train` that it does not have, and why.
         ignores: keys of other sections without a meaning here, and why.
         choices: the values of settings whose values a library lists elsewhere.
@@ -151,6 +152,7 @@ class WorldSpec:
     generic_prompts: str | None = None
     one_step_answers: bool = False
     nouns: Nouns = Nouns()
+    film: str | None = None
     default_schedule: str = "constant"
     lacks: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[Path, str] = field(default_factory=dict)

@@ -137,6 +137,7 @@ CONTROL = WorldSpec(
     paths="perdure.curriculum.worlds.control.paths:local_paths",
     accepts="this model acts in environments",
     demonstrations_from="give it `demonstrations`",
+    film="perdure.agent.worlds.control.film:make_clip",
     nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", to="of"),
     lacks={
         "trl": "TRL trains language models, and this is a policy of environments",
