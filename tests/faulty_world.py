@@ -52,6 +52,11 @@ class Faulty(Point):
                 info = {"is_success": False, "x": 1}
         return seen, reward, False, False, info
 
+    def render(self) -> NDArray[np.uint8]:
+        if self.fault == "draw":
+            raise OSError("no display")
+        return super().render()
+
 
 class Wide(Point):
     """The point, which shows three numbers."""
