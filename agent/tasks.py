@@ -27,7 +27,9 @@ def keep_apart(curriculum: Curriculum, tasks: Sequence[Task], benchmarks: Benchm
     """
     examined = examined_by(tasks, benchmarks)
     return tuple(
-        _apart(curriculum, stage, task, examined) if any(is_among(item, examined) for item in task.train) else task
+        _apart(curriculum, stage, task, examined)
+        if stage.task.needs_examined or any(is_among(item, examined) for item in task.train)
+        else task
         for stage, task in zip(curriculum.stages, tasks, strict=True)
     )
 

@@ -48,6 +48,10 @@ class Faulty(Point):
                 seen = np.full_like(seen, np.nan)
             case "reward":
                 reward = float("nan")
+            case "never":
+                pass
+            case "never":
+                pass
             case "silent":
                 info = {"is_success": False, "x": 1}
         return seen, reward, False, False, info

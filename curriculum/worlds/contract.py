@@ -64,6 +64,11 @@ class Source(Frozen):
         return True
 
     @property
+    def needs_examined(self) -> bool:
+        """True if items must be made anew once all that is examined is known, whatever their keys are."""
+        return False
+
+    @property
     def pool(self) -> str | None:
         """The settings that decide which items there are: stages that agree in them have one cut, by one seed.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from perdure.agent.worlds.control.loaded import loaded, loaded_id
 from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.pretrain import Base, base_id, pretrained
+from perdure.agent.worlds.control.pretrain import Base, base_id, pretrained, recordings
 from perdure.agent.worlds.devices import device_of
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.control.known import base_interface, environment_of
@@ -59,4 +59,5 @@ def _begun(model: ControlModel, seed: int, environment: Environment, device: tor
     if model.path is not None:
         return loaded(model, environment, device)
     drawn = int(model.drawn_from(seed) or 0)
-    return pretrained(model.model_dump_json(), drawn, torch.get_num_threads(), str(device))
+    recorded = tuple(recordings(model))
+    return pretrained(model.model_dump_json(), recorded, drawn, torch.get_num_threads(), str(device))

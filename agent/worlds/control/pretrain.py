@@ -19,16 +19,17 @@ from perdure.agent.worlds.control.networks.mlp import MlpNetwork
 from perdure.agent.worlds.control.networks.transformer import TransformerNetwork
 from perdure.budget.errors import DataError
 from perdure.curriculum.worlds.control.actions import Actions, actions_of
-from perdure.curriculum.worlds.control.demonstrations.attach import SUCCESS
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
+from perdure.curriculum.worlds.control.demonstrations.recorded import recorded_episodes, stamp_of
 from perdure.curriculum.worlds.control.draw import RESERVED, known_starts
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.known import environment_of
 from perdure.curriculum.worlds.control.model import ControlModel, Known, Mlp, Pretrain, Transformer
-from perdure.curriculum.worlds.control.rewards import reward_of
-from perdure.curriculum.worlds.control.tasks import Expert
+from perdure.curriculum.worlds.control.rewards import SUCCESS, reward_of
+from perdure.curriculum.worlds.control.starts import Environment
+from perdure.curriculum.worlds.control.tasks import Expert, Recorded
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Base:
 
 
 @lru_cache(maxsize=4)
-def pretrained(config_json: str, seed: int, threads: int, device: str) -> Base:
-    """The base of one seed; the same for the same configuration and seed.
+def pretrained(config_json: str, recordings: tuple[str, ...], seed: int, threads: int, device: str) -> Base:
+    """The base of one seed; the same for the same configuration, `recordings` and seed.
 
     Raises:
         ConfigError, DataError: as the tasks that it imitates; too few successful episodes.
@@ -66,12 +67,14 @@ def common_actions(config: ControlModel) -> Actions:
 
 
 def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
-    """The first successful episodes of a task's expert.
+    """The first successful episodes of a task's expert or recording.
 
     Raises:
         DataError: there are fewer than are asked for.
     """
     environment = environment_of(known.task)
+    if isinstance(known.task.demonstrations, Recorded):
+        return _recorded(known, known.task.demonstrations, environment, actions)
     assert isinstance(known.task.demonstrations, Expert)
     found: list[Episode] = []
     for start in known_starts(known, environment):
@@ -84,6 +87,24 @@ def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
         f"model.pretrain: the expert of {environment.title} succeeds in {len(found)} of "
         f"{RESERVED * known.episodes} episodes, and {known.episodes} are asked for"
     )
+
+
+def _recorded(known: Known, config: Recorded, environment: Environment, actions: Actions) -> list[Episode]:
+    read = recorded_episodes(config, environment, actions, f"model.pretrain ({environment.title})")
+    found = [one.episode for one in read if one.succeeded]
+    if len(found) < known.episodes:
+        raise DataError(
+            f"model.pretrain: the recording of {environment.title} has {len(found)} successes in {len(read)} episodes, "
+            f"and {known.episodes} are asked for"
+        )
+    return found[: known.episodes]
+
+
+def recordings(config: ControlModel) -> list[str]:
+    """SHA-256 of each recording that the base imitates."""
+    tasks = [] if config.pretrain is None else config.pretrain.tasks
+    found = [one.task.demonstrations for one in tasks]
+    return [stamp_of(one) for one in found if isinstance(one, Recorded)]
 
 
 def new_network(config: ControlModel, seen: Observation, actions: Actions) -> nn.Module:
@@ -128,6 +149,9 @@ def base_id(config: ControlModel, action_repeat: int) -> str:
     Bins and hold stand before the hash, since KL depends on them; there are no bins where actions are discrete.
     """
     kept = config.model_dump(mode="json", exclude={"seed", "device", "threads"})
+    for known in (kept["pretrain"] or {}).get("tasks", []):
+        if "path" in (known["task"]["demonstrations"] or {}):
+            known["task"]["demonstrations"] |= {"path": stamp_of(Recorded(**known["task"]["demonstrations"]))}
     discrete = config.pretrain is not None and common_actions(config).values is None
     settings = f"{'' if discrete else f'bins {config.bins}, '}action_repeat {action_repeat}"
     return f"{settings}: {sha256(json.dumps([kept, action_repeat], sort_keys=True).encode()).hexdigest()}"

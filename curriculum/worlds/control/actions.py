@@ -63,11 +63,12 @@ class Actions:
         return chosen_D
 
     def outside(self, action: Any) -> float:
-        """How far a continuous action lies outside of the bounds; 0 inside, and for whole numbers."""
-        if self.values is None:
+        """How far a continuous action lies outside of its bounds, as a share of their distance; else 0."""
+        if not isinstance(self.space, spaces.Box):
             return 0.0
-        flat_D = np.asarray(action, np.float64).ravel()
-        return float(np.maximum(self.values[:, 0] - flat_D, flat_D - self.values[:, -1]).max(initial=0.0))
+        low, high = self.space.low.astype(np.float64), self.space.high.astype(np.float64)
+        beyond = np.maximum(low - action, np.asarray(action, np.float64) - high)
+        return float((beyond / (high - low)).max(initial=0.0))
 
     @property
     def _first(self) -> NDArray[np.int64]:

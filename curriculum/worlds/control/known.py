@@ -4,13 +4,15 @@ import json
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.control.checks import look_at, simulator_for
+from perdure.curriculum.worlds.control.demonstrations.recorded import Recollection, recorded_episodes, same_start
 from perdure.curriculum.worlds.control.draw import known_starts, row_of
-from perdure.curriculum.worlds.control.environments.registry import adapter_of
+from perdure.curriculum.worlds.control.environments.registry import adapter_of, simulator_of
 from perdure.curriculum.worlds.control.interface import Interface, refuse_other
 from perdure.curriculum.worlds.control.model import ControlModel
+from perdure.curriculum.worlds.control.policy_actions import policy_actions
 from perdure.curriculum.worlds.control.saved import read_saved
 from perdure.curriculum.worlds.control.starts import Environment
-from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.tasks import Gymnasium, Recorded
 from perdure.curriculum.worlds.control.vla import TokenPolicy
 
 
@@ -57,6 +59,24 @@ def refuse_unfit(interface: Interface, model: ControlModel) -> None:
             f"{interface.owner} shows no picture of (height, width, 3), which a VLA needs; give it one by a wrapper "
             "(`wrappers: [gymnasium.wrappers:AddRenderObservation]`)"
         )
+
+
+def known_firsts(model: ControlModel, environment: Environment) -> frozenset[str]:
+    """The first observations of the recorded episodes of an environment that the base may imitate."""
+    tasks = [] if model.pretrain is None else model.pretrain.tasks
+    found = [(environment_of(one.task), one.task.demonstrations) for one in tasks]
+    return frozenset(
+        same_start(environment, recorded.episode.observations[0])
+        for same, config in found
+        if isinstance(config, Recorded) and same.key == environment.key
+        for recorded in _recorded(config, same, model)
+    )
+
+
+def _recorded(config: Recorded, environment: Environment, model: ControlModel) -> list[Recollection]:
+    owner = f"model.pretrain ({environment.title})"
+    actions = policy_actions(model, simulator_of(environment).action_space, owner)
+    return recorded_episodes(config, environment, actions, owner)
 
 
 def base_interface(model: ControlModel) -> Interface | None:

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.control.code_kinds import SUCCESS
+from perdure.curriculum.worlds.control.code_kinds import SUCCESS as SUCCESS_CODE
 from perdure.curriculum.worlds.control.episodes import Episode, reward_in
 from perdure.curriculum.worlds.control.starts import Environment
+
+SUCCESS = 0.5
+"""The reward from which an episode is a success, which alone is imitated."""
 
 DIFFERENT = 5
 """Reasons that are told apart."""
@@ -38,7 +41,7 @@ def reward_of(environment: Environment, episode: Episode) -> float:
 
 def _own(environment: Environment, episode: Episode) -> float:
     try:
-        value = float(load_function(environment.success, SUCCESS)(episode))
+        value = float(load_function(environment.success, SUCCESS_CODE)(episode))
     except ConfigError:
         raise
     except Exception as error:

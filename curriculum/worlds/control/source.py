@@ -8,8 +8,9 @@ from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import EXAMINED, Item, Task
 from perdure.curriculum.worlds.control.checks import look_at, refuse_failing, simulator_for
 from perdure.curriculum.worlds.control.demonstrations.attach import demonstrated
+from perdure.curriculum.worlds.control.demonstrations.recorded import first_of
 from perdure.curriculum.worlds.control.draw import listed_starts, random_starts, row_of, take
-from perdure.curriculum.worlds.control.known import environment_of, known_rows, refuse_unfit
+from perdure.curriculum.worlds.control.known import environment_of, known_firsts, known_rows, refuse_unfit
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
 from perdure.curriculum.worlds.control.starts import Environment, Start
@@ -50,12 +51,13 @@ def build(
     if not train:
         return Task(name, (), heldout, reward)
     chosen, left_out = _training(config, environment, seed, heldout, examined, where)
-    items = demonstrated(config, _items(config, chosen), actions, where, seed=seed)
-    return Task(name, items, heldout, reward, {EXAMINED: left_out})
+    firsts = _firsts(config, environment, starts, examined)
+    items, more = demonstrated(config, _items(config, chosen), actions, owner, seed=seed, examined=firsts)
+    return Task(name, items, heldout, reward, {EXAMINED: left_out + more})
 
 
 def _heldout(config: Gymnasium, environment: Environment, seed: int, model: ControlModel, where: str) -> list[Start]:
-    known = known_rows(model, config, environment)
+    known, recorded = known_rows(model, config, environment), known_firsts(model, environment)
     if isinstance(config.starts, list):
         listed = listed_starts(config, environment)
         if len(listed) <= config.heldout:
@@ -65,6 +67,7 @@ def _heldout(config: Gymnasium, environment: Environment, seed: int, model: Cont
             )
         _refuse_twins(config, listed, where)
         found = [start for start in listed[-config.heldout :] if row_of(config, start) not in known]
+        found = [start for start in found if not recorded or first_of(start) not in recorded]
         if len(found) < FEWEST:
             raise DataError(
                 f"{where}, `starts`: {config.heldout} are held out, and {config.heldout - len(found)} of them are kept "
@@ -75,7 +78,18 @@ def _heldout(config: Gymnasium, environment: Environment, seed: int, model: Cont
     listed = listed_starts(config, environment)
     _refuse_twins(config, listed, where)
     grid = frozenset(row_of(config, start) for start in listed)
-    return take(config, starts, config.heldout, known | grid, f"{where}, `heldout`")
+    fresh = (start for start in starts if not recorded or first_of(start) not in recorded)
+    return take(config, fresh, config.heldout, known | grid, f"{where}, `heldout`")
+
+
+def _firsts(
+    config: Gymnasium, environment: Environment, heldout: Sequence[Start], examined: frozenset[str]
+) -> frozenset[str]:
+    """The first observations of starts that are held out here or examined elsewhere, where episodes are recorded."""
+    if not config.recorded:
+        return frozenset()
+    elsewhere = [Start.of_identity(key, environment) for key in examined]
+    return frozenset(first_of(start) for start in (*heldout, *elsewhere) if start is not None)
 
 
 def _training(

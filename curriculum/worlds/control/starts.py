@@ -61,6 +61,15 @@ class Start:
         """See `perdure.curriculum.task.question`: equal for starts of the same state."""
         return json.dumps([self.environment.key, self.seed, self.options])
 
+    @classmethod
+    def of_identity(cls, identity: str, environment: Environment) -> "Start | None":
+        """The start of an identity, if it is one of this environment."""
+        try:
+            key, seed, options = json.loads(identity)
+        except (ValueError, TypeError):
+            return None
+        return cls(environment, seed, options) if key == environment.key else None
+
     @property
     def reset_options(self) -> dict[str, Any] | None:
         """The options, as `reset` takes them."""

@@ -69,6 +69,21 @@ class Recorded(Frozen):
     type: Annotated[Literal["minari", "lerobot", "file"], Field(description="the format")]
     path: Annotated[str, Field(min_length=1, description="the file or folder; for Minari also a dataset's id")]
     episodes: Annotated[Items | None, Field(ge=1, description="first episodes only")] = None
+    observation: Annotated[
+        list[Annotated[str, Field(min_length=1)]] | None,
+        Field(
+            min_length=1,
+            description="the recorded parts that make up the environment's observation, in order, where there are "
+            "others beside them (not for Minari)",
+        ),
+    ] = None
+    action_repeat: Annotated[Level, Field(ge=1, description="steps for which a recorded action was held")] = 1
+
+    @model_validator(mode="after")
+    def _minari_has_its_own_parts(self) -> "Recorded":
+        if self.type == "minari" and self.observation is not None:
+            raise broken_rule("a Minari dataset has the environment's own observations; leave it out", "observation")
+        return self
 
 
 class Gymnasium(Source):
@@ -127,6 +142,15 @@ class Gymnasium(Source):
     @property
     def may_demonstrate(self) -> bool | None:
         return self.demonstrations is not None
+
+    @property
+    def recorded(self) -> bool:
+        """True if its demonstrations are recorded: their starts are not those of its items."""
+        return isinstance(self.demonstrations, Recorded)
+
+    @property
+    def needs_examined(self) -> bool:
+        return self.recorded
 
     @property
     def pool(self) -> str:

@@ -1,48 +1,57 @@
 """Attaches demonstrations to training starts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from perdure.budget.errors import ConfigError, DataError
+from perdure.budget.errors import DataError
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.control.actions import Actions
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
+from perdure.curriculum.worlds.control.demonstrations.recorded import Recollection, recorded_episodes, same_start
 from perdure.curriculum.worlds.control.episodes import Episode, text_of
-from perdure.curriculum.worlds.control.rewards import reward_of
+from perdure.curriculum.worlds.control.rewards import SUCCESS, reward_of
 from perdure.curriculum.worlds.control.tasks import Expert, Gymnasium
-
-SUCCESS = 0.5
-"""The reward from which an episode is a success, which alone is imitated."""
 
 
 def demonstrated(
-    config: Gymnasium, items: Sequence[Item], actions: Actions, where: str, *, seed: int
-) -> tuple[Item, ...]:
-    """The items with their demonstrations: `columns["episodes"]` has those that succeeded.
+    config: Gymnasium,
+    items: Sequence[Item],
+    actions: Actions,
+    owner: str,
+    *,
+    seed: int,
+    examined: Collection[str] = (),
+) -> tuple[tuple[Item, ...], int]:
+    """The items with their demonstrations, and how many were left out since they begin where a held-out start does.
 
-    `demonstration` is the text of the first, or empty where none succeeded.
+    `columns["episodes"]` has those of an item that succeeded, `columns["failed"]` the number of the others;
+    `demonstration` is the text of the first, or empty where none succeeded. Recorded episodes are given to the items in
+    turn. `examined` are held-out first observations (`recorded.same_start`).
 
     Raises:
-        ConfigError, DataError: no expert, or none of its episodes succeeds.
+        ConfigError, DataError: no expert or recording, or none of its episodes succeeds.
     """
     if config.demonstrations is None:
-        return tuple(items)
-    if not isinstance(config.demonstrations, Expert):
-        raise ConfigError(f"{where}: recorded demonstrations are not read yet")
-    played = expert_episodes(config.demonstrations, [item.prompt for item in items], actions, seed=seed)
-    found = [[one] if succeeded(item, one) else [] for item, one in zip(items, played, strict=True)]
-    if not any(found):
-        faults = sorted({one.fault for one in played if one.fault})
+        return tuple(items), 0
+    environment = items[0].prompt.environment
+    where = f"{owner}, `demonstrations`"
+    if isinstance(config.demonstrations, Expert):
+        played = expert_episodes(config.demonstrations, [item.prompt for item in items], actions, seed=seed)
+        found = [Recollection(one, reward_of(environment, one) >= SUCCESS) for one in played]
+        who, left_out = "the expert", 0
+    else:
+        read = recorded_episodes(config.demonstrations, environment, actions, where)
+        found = [one for one in read if same_start(environment, one.episode.observations[0]) not in examined]
+        who, left_out = "the recording", len(read) - len(found)
+    if not any(one.succeeded for one in found):
+        faults = sorted({one.episode.fault for one in found if one.episode.fault})
+        more = f"; {left_out} more begin where a held-out start does" if left_out else ""
         said = f" ({faults[0]})" if faults else ""
-        raise DataError(f"{where}, `demonstrations`: the expert succeeds in 0 of {len(items)} episodes{said}")
-    return tuple(map(_with, items, found))
+        raise DataError(f"{where}: {who} succeeds in 0 of {len(found)} episodes{said}{more}")
+    return tuple(_with(item, found[index :: len(items)]) for index, item in enumerate(items)), left_out
 
 
-def succeeded(item: Item, episode: Episode) -> bool:
-    """True if an episode is imitated."""
-    return reward_of(item.prompt.environment, episode) >= SUCCESS
-
-
-def _with(item: Item, episodes: Sequence[Episode]) -> Item:
-    text = text_of(episodes[0], reward_of(item.prompt.environment, episodes[0])) if episodes else ""
-    return replace(item, demonstration=text, columns={"episodes": tuple(episodes)})
+def _with(item: Item, found: Sequence[Recollection]) -> Item:
+    episodes: tuple[Episode, ...] = tuple(one.episode for one in found if one.succeeded)
+    text = text_of(episodes[0], 1.0) if episodes else ""
+    return replace(item, demonstration=text, columns={"episodes": episodes, "failed": len(found) - len(episodes)})

@@ -58,12 +58,25 @@ class Simulator(Protocol):
 
     action_space: Space[Any]
 
+    @property
+    def observation_space(self) -> Space[Any]:
+        """The space of what `recorded` takes: the environment's own observations."""
+        ...
+
     def reset(self, slot: int, start: Start) -> Observation:
         """Put a slot into the state of a start: the same start, the same state, whatever was there before."""
         ...
 
     def step(self, slot: int, action: Any, repeat: int) -> Step:
         """Hold an action for `repeat` steps, or until the episode ends, by success or by itself."""
+        ...
+
+    def recorded(self, found: Any) -> Observation:
+        """A recorded observation of the environment, as the policy would have been given it.
+
+        Raises:
+            ValueError: it has another shape or type.
+        """
         ...
 
     def render(self, slot: int) -> NDArray[np.uint8]:

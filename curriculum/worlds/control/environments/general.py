@@ -16,6 +16,7 @@ from perdure.curriculum.import_path import import_registering, load_function, sh
 from perdure.curriculum.messages import did_you_mean, shorten
 from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, WRAPPER
 from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Simulator, Step
+from perdure.curriculum.worlds.control.environments.shapes import unlike
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
 Make = Callable[[], gymnasium.Env[Any, Any]]
@@ -77,6 +78,19 @@ class GymSimulator:
         space = self.instance(slot).observation_space
         said = self.environment.instruction
         return observation_of(space, found, self.environment.title if said is None else said)
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """See `Simulator.observation_space`."""
+        found: gymnasium.Space[Any] = self.instance(0).observation_space
+        return found
+
+    def recorded(self, found: Any) -> Observation:
+        """See `Simulator.recorded`."""
+        fault = unlike(self.observation_space, found)
+        if fault is not None:
+            raise ValueError(fault)
+        return self.observed(0, found)
 
     def render(self, slot: int) -> NDArray[np.uint8]:
         """See `Simulator.render`."""

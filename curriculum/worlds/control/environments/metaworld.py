@@ -20,9 +20,11 @@ from perdure.curriculum.worlds.control.code_kinds import EXPERT
 from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Step
 from perdure.curriculum.worlds.control.environments.metaworld_task import Episode, Task, load, task_of
 from perdure.curriculum.worlds.control.environments.mujoco_camera import Camera
+from perdure.curriculum.worlds.control.environments.shapes import unlike
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
 ID = "Meta-World/MT1"
+OBSERVATIONS = spaces.Box(-np.inf, np.inf, (39,), np.float64)
 PICTURE: dict[str, Any] = {"camera_name": "corner2", "width": 224, "height": 224}
 """The arguments of an environment, which are all about its pictures."""
 
@@ -59,6 +61,24 @@ class MetaWorldSimulator:
 
     def _observed(self, episode: Episode) -> Observation:
         return Observation(vector_of(episode.now.seen, episode.before.seen, episode.goal), None, self._instruction)
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        """See `Simulator.observation_space`: Meta-World's own 39 numbers."""
+        return OBSERVATIONS
+
+    def recorded(self, found: Any) -> Observation:
+        """See `Simulator.recorded`; the last three numbers are the goal, which must not be hidden."""
+        fault = unlike(OBSERVATIONS, found)
+        if fault is not None:
+            raise ValueError(fault)
+        seen_39 = np.asarray(found, np.float64)
+        now_7, before_7, goal_3 = seen_39[:7], seen_39[18:25], seen_39[36:]
+        if not goal_3.any():
+            raise ValueError(
+                "the observation's last three numbers, the goal, are 0: it was recorded with a hidden goal"
+            )
+        return Observation(vector_of(now_7, before_7, goal_3), None, self._instruction)
 
     def render(self, slot: int) -> NDArray[np.uint8]:
         """See `Simulator.render`."""

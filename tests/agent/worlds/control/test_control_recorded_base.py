@@ -1,0 +1,31 @@
+"""A base that imitates a recording: one base for the same files, another for others."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.agent.worlds.control.world import ControlWorld
+from perdure.budget.errors import DataError
+from tests.control_runs import base, curriculum, point
+from tests.recordings import played, write_parquet
+
+
+def test_the_base_follows_from_what_the_recording_holds(tmp_path: Path) -> None:
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for file in files:
+        write_parquet([played(seed) for seed in range(4)], file)
+    models = [base(point(demonstrations={"type": "file", "path": str(file)})) for file in files]
+    first, other_name = (ControlWorld(curriculum([point()], model=model)) for model in models)
+    assert first.base_id == other_name.base_id
+    assert first.policy.fingerprint() == other_name.policy.fingerprint()
+    write_parquet([played(seed) for seed in range(4, 8)], files[0])
+    changed = ControlWorld(curriculum([point()], model=models[0]))
+    assert changed.base_id != first.base_id
+    assert changed.policy.fingerprint() != first.policy.fingerprint()
+
+
+def test_too_few_successes(tmp_path: Path) -> None:
+    file = write_parquet([played(seed, wrong=seed < 2) for seed in range(4)], tmp_path / "demos.parquet")
+    model = base(point(demonstrations={"type": "file", "path": str(file)}))
+    with pytest.raises(DataError, match="has 2 successes in 4 episodes, and 3 are asked for"):
+        ControlWorld(curriculum([point()], model=model))
