@@ -7,10 +7,10 @@ from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.control.demonstrations.attach import SUCCESS
 from perdure.curriculum.worlds.control.environments.contract import Simulator
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
+from perdure.curriculum.worlds.control.rewards import SUCCESS
 from perdure.curriculum.worlds.control.starts import Start
 
 
