@@ -146,7 +146,12 @@ def _resume(
 
 
 @app.command("watch")
-def _watch(run: Run, plain: Plain = False) -> None:
+def _watch(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="a run's folder; default: the newest in runs/, or the next")
+    ] = None,
+    plain: Plain = False,
+) -> None:
     """Follow a run from another terminal."""
     from perdure.cli.commands.watch import watch_command
 
@@ -234,6 +239,25 @@ def _film(
     from perdure.cli.commands.film import film_command
 
     film_command(run, stage, task, start, output, fps)
+
+
+@app.command("check")
+def _check(
+    run: Run,
+    max_forgetting: Annotated[
+        float | None, typer.Option("--max-forgetting", metavar="POINTS", help="most that earlier tasks may have lost")
+    ] = None,
+    max_benchmark_drop: Annotated[
+        float | None, typer.Option("--max-benchmark-drop", metavar="POINTS", help="most that benchmarks may have lost")
+    ] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option("--min-accuracy", metavar="POINTS", help="least mean accuracy on all tasks")
+    ] = None,
+) -> None:
+    """Check a finished run against limits; exit 4 if one is broken by more than noise."""
+    from perdure.cli.commands.check import check_command
+
+    check_command(run, max_forgetting, max_benchmark_drop, min_accuracy)
 
 
 @app.command("law")

@@ -28,6 +28,10 @@ def row_name(number: int, name: str) -> str:
     return f"{number:02d}-{name}"
 
 
+POLICY = "policy"
+"""The folder of the policy in that of a committed stage."""
+
+
 class RunFolder:
     """Paths inside one run folder."""
 

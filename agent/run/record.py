@@ -1,11 +1,12 @@
 """The record of a run, for every command that reads one: its journal, and the `run.json` that it began with."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from perdure.agent.run.events import Event, StageEvent, Started
-from perdure.agent.run.folder import RunFolder, read_json
+from perdure.agent.run.folder import POLICY, RunFolder, read_json
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.lines import from_json
 from perdure.agent.run.state import RunState, read_state
@@ -29,6 +30,12 @@ def read_record(folder: RunFolder) -> tuple[RunState, list[Event]]:
         if isinstance(event, StageEvent) and not 0 <= event.stage <= stages:
             raise RunError(f"{folder.journal} is damaged: it tells of stage {event.stage} in a run of {stages}")
     return read_state(events), events
+
+
+def final_policy(folder: RunFolder, state: RunState) -> Path | None:
+    """The folder of the policy after the last stage that is done; `None` while none is."""
+    done = [row for row in state.rows if row.stage > 0 and row.committed]
+    return folder.stage(done[-1].stage, done[-1].name) / POLICY if done else None
 
 
 def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curriculum]:

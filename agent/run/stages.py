@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from perdure.agent.life import Life
 from perdure.agent.run.events import Committed
-from perdure.agent.run.folder import RunFolder, commit_folder, read_json, write_json
+from perdure.agent.run.folder import POLICY, RunFolder, commit_folder, read_json, write_json
 from perdure.agent.run.state import RunState
 from perdure.agent.worlds.contract import World
 from perdure.budget.errors import RunError
@@ -19,7 +19,6 @@ from perdure.curriculum.schema import Curriculum, Stage
 
 STAGE_FILE, STAGE_FILE_1 = "stage.json", "settled.json"
 """The file of a stage whose policy is saved; the second is its name in schema 1."""
-POLICY = "policy"
 
 
 @dataclass(frozen=True)

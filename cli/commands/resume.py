@@ -37,7 +37,7 @@ def resume_command(name: Path, plain: bool, redo_from: int | None = None) -> Non
 
 def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
     path, folder = found.path, open_folder(found.path)
-    state = read_record(folder)[0] if folder.journal.exists() else RunState()
+    state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
     if state.status == "finished" and redo_from is None:
         say(f"{path} is finished; see it with: perdure show {path}")
         return
@@ -47,6 +47,9 @@ def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
     from perdure.cli.commands.run import run_in_view
 
     def begin(view: "LiveView") -> "Life":
+        view.past(events)  # at once: the libraries take a while
+        done = sum(row.committed and row.stage > 0 for row in state.rows)
+        view.note(f"loading; {done} of {len(state.tasks)} stages are done")
         from perdure.agent.setup import resume
 
         return resume(path, view, redo_from=redo_from)

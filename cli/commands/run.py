@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
+from perdure.agent.run.record import final_policy, read_record
 from perdure.cli.console import say, silence_libraries
 from perdure.cli.find_run import RUNS
 from perdure.cli.views.live import LiveView
@@ -69,3 +70,6 @@ def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool)
         say(f"stopped; {how}", error=True)
         raise
     say(f"run folder: {path}")
+    policy = final_policy(folder, read_record(folder)[0])
+    if policy is not None:
+        say(f"policy: {policy}")

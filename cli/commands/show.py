@@ -7,10 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.lock import is_held
+from perdure.agent.run.record import final_policy
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
-from perdure.cli.console import json_text, print_lines, reader_may_leave, symbols_and_width
+from perdure.cli.console import json_text, print_lines, reader_may_leave, say, symbols_and_width
 from perdure.cli.find_run import find_folder, find_run, read_run
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State, with_events
@@ -53,6 +55,9 @@ def _print_run(folder: Path, form: str) -> None:
         state = replace(with_events(State(), events, folder), gone=not is_held(folder))
         console = Console(file=sys.stdout, highlight=False)
         print_lines(run_report(state, metric_estimates(record, folder), *symbols_and_width(console)), console)
+        policy = final_policy(RunFolder(folder), record)
+        if policy is not None:
+            say(f"policy: {policy}")
 
 
 def print_sweep(found: dict[str, Any], as_json: bool) -> None:

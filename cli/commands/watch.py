@@ -1,4 +1,4 @@
-"""`perdure watch RUN`: the view of another process's run, from its journal and its progress file."""
+"""`perdure watch [RUN]`: the view of another process's run, from its journal and its progress file."""
 
 import json
 import sys
@@ -14,7 +14,8 @@ from perdure.agent.run.events import Event
 from perdure.agent.run.journal import read_line
 from perdure.agent.run.lock import is_held
 from perdure.budget.errors import RunError
-from perdure.cli.find_run import find_run, read_run
+from perdure.cli.console import say
+from perdure.cli.find_run import RUNS, find_run, read_run
 from perdure.cli.views.format import format_duration
 from perdure.cli.views.live import LiveView
 
@@ -24,19 +25,40 @@ SILENT_AFTER = 60.0
 ENDED = ("finished", "interrupted", "refused")
 
 
-def watch_command(run: Path, plain: bool, console: Console | None = None) -> None:
-    """Follow a run until it ends or no process runs it. The run never notices.
+def watch_command(run: Path | None, plain: bool, console: Console | None = None) -> None:
+    """Follow a run until it ends or no process runs it, by default the newest. The run never notices.
 
     Raises:
         RunError: there is no such run, or its journal cannot be read.
         SystemExit: 130 after Ctrl-C; the run goes on.
     """
-    folder = find_run(run)
-    read_run(folder)
     try:
+        folder = wait_for_run(RUNS) if run is None else find_run(run)
+        read_run(folder)
         _follow(folder, LiveView(folder.name, plain, console, run_folder=folder))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def wait_for_run(place: Path) -> Path:
+    """The newest run of a folder that a process runs; waits for one, and says so."""
+    told = False
+    while True:
+        runs = newest_runs(place)
+        running = next((run for run in runs if is_held(run)), None)
+        if running is not None:
+            return running
+        if not told:
+            newest = f"; the newest that ended: perdure show {runs[0]}" if runs else ""
+            say(f"no run is going on in {place}; waiting for one (Ctrl-C ends it){newest}", error=True)
+            told = True
+        time.sleep(POLL)
+
+
+def newest_runs(place: Path) -> list[Path]:
+    """The runs of a folder that have a journal, the one that was written to last first."""
+    journals = [path for path in place.glob("*/journal.jsonl") if path.is_file()]
+    return [path.parent for path in sorted(journals, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def _follow(folder: Path, view: LiveView) -> None:

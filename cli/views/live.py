@@ -198,8 +198,8 @@ class LiveView:
             self.live.stop()
 
     def past(self, events: Iterable[Event]) -> None:
-        """Add the events before a resume or a watch; they are not logged."""
-        self.state = with_events(self.state, events, self.run_folder)
+        """Show the events before a resume or a watch, in place of all before; they are not logged."""
+        self.state = with_events(State(title=self.state.title), events, self.run_folder)
 
     def event(self, event: Event) -> None:
         """Add an event of the journal, once it is written."""

@@ -74,7 +74,9 @@ def test_ctrl_c_saves_and_resume_goes_on(folder: Path) -> None:
 def test_a_run_from_beginning_to_end(folder: Path) -> None:
     done = perdure(folder, "run", "life.yaml", "--seed", "3")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "run folder: runs/life-1"
+    *_, where, policy = done.stdout.splitlines()
+    assert where == "run folder: runs/life-1"
+    assert (folder / policy.removeprefix("policy: ") / "config.json").is_file()
     assert done.stderr == ""
     found = shown(folder, "runs/life-1")
     assert found["status"] == "finished"

@@ -59,6 +59,7 @@ def test_piped_text_is_plain_and_whole(run: Path, capsys: pytest.CaptureFixture[
     assert "  took      0:41, 60 steps" in text
     # (0.68 + 0.74 + 0.55) / 3
     assert "average accuracy   65.7 % [" in text
+    assert text.splitlines()[-1] == f"policy: {run}/stages/03-chain/policy"
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 

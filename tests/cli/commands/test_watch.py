@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from perdure.agent.run.events import Finished, Resumed
 from perdure.agent.run.folder import RunFolder, locked
 from perdure.agent.run.lock import is_held
 from perdure.budget.errors import RunError
-from perdure.cli.commands.watch import Tail, read_progress, watch_command
+from perdure.cli.commands.watch import Tail, newest_runs, read_progress, wait_for_run, watch_command
 from tests.cli.journals import progress, whole_run, write_run
 
 
@@ -118,3 +119,28 @@ def test_a_progress_file_that_is_none_is_left_out(tmp_path: Path, text: str) -> 
     assert read_progress(tmp_path) == {}
     (tmp_path / "progress.json").write_text(text)
     assert read_progress(tmp_path) == {}
+
+
+def test_without_a_name_the_newest_run_that_goes_on_is_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, running = (write_run(tmp_path / "runs" / name, whole_run()) for name in ("old", "running"))
+    os.utime(running / "journal.jsonl", (1, 1))  # another run was written to last, but nobody runs it
+    assert newest_runs(tmp_path / "runs") == [old, running]
+    begins = threading.Event()
+
+    def run() -> None:
+        begins.wait()
+        with locked(RunFolder(running)):
+            time.sleep(1)
+
+    runner = threading.Thread(target=run)
+    runner.start()
+    threading.Timer(0.1, begins.set).start()
+    assert wait_for_run(tmp_path / "runs") == running
+    runner.join()
+    said = (
+        f"no run is going on in {tmp_path}/runs; waiting for one (Ctrl-C ends it); the newest that ended: perdure show"
+    )
+    assert capsys.readouterr().err == f"{said} {old}\n"
+    assert newest_runs(tmp_path / "nothing") == []

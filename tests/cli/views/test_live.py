@@ -109,3 +109,16 @@ def test_a_crash_is_not_called_running() -> None:
         view.past(map(from_json, up_to("decision", 2)))
         raise RuntimeError
     assert "1 of 3 stages · not running" in plain(view.panel.closing or [])
+
+
+def test_a_resumed_run_shows_its_old_table_at_once_and_counts_it_once() -> None:
+    view = LiveView("demo", plain=False, console=Console(file=io.StringIO(), force_terminal=True, width=100, height=30))
+    events = [*map(from_json, whole_run()[:20])]
+    view.past(events)
+    view.note("loading; 1 of 3 stages are done")
+    text = plain(live(view.state, START, UNICODE, 100, 30))
+    assert "72 +51" in text
+    assert "loading; 1 of 3 stages are done" in text
+    once = view.state.elapsed()
+    view.past(events)  # as the loaded run does
+    assert (view.state.elapsed(), view.state.note) == (once, "")
