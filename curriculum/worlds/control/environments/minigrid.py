@@ -21,7 +21,8 @@ between_options = general.between_options
 
 PLANES = (11, 6, 4)
 """Objects, colours, and states of a cell; the state of a door is one of three, of an agent one of four directions."""
-DIRECTIONS = 4
+ONE_HOT = tuple(np.eye(size, dtype=np.float32) for size in PLANES)
+DIRECTIONS = np.eye(4, dtype=np.float32)
 
 
 class MinigridSimulator(general.GymSimulator):
@@ -53,15 +54,13 @@ class MinigridSimulator(general.GymSimulator):
         image, said = found["image"], self.environment.instruction
         if image.shape in ((level.agent_view_size, level.agent_view_size, 3), (level.width, level.height, 3)):
             image = planes(image)
-        direction = np.eye(DIRECTIONS, dtype=np.float32)[int(found["direction"])]
+        direction = DIRECTIONS[int(found["direction"])]
         return Observation(direction, image, str(found["mission"]) if said is None else said)
 
 
 def planes(cells_HW3: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Object, colour and state of each cell, one-hot: shape (H, W, 21)."""
-    return np.concatenate(
-        [np.eye(size, dtype=np.float32)[cells_HW3[..., part]] for part, size in enumerate(PLANES)], axis=-1
-    )
+    return np.concatenate([rows[cells_HW3[..., part]] for part, rows in enumerate(ONE_HOT)], axis=-1)
 
 
 def make(environment: Environment) -> Simulator:
