@@ -1,12 +1,12 @@
 """The curriculum `babyai`, method by method: `python -m tests.bench.babyai FILE.json --seeds 0 1 2`.
 
-Each cell, an arm at a seed, is one whole run. What it comes to is added to FILE at once; a cell that is in it is not run
-again, so that the bench can be stopped and taken up. Then the table is printed, and each arm's means with intervals over
-seeds (Student's, 95 %).
+Each cell, an arm at a seed, is one whole run. What it comes to is added to FILE at once; a cell that is in it is not
+run again, so that the bench can be stopped and taken up. Then the table is printed, and the means of each arm with
+intervals over seeds (Student's, 95 %).
 
 `new` is success on the held-out starts of the new level and `kept` the mean over the levels that are kept, by actions
-sampled once a start; `KL` is the last reading, nats a decision. `seconds` are those of the run, and `base seconds` those
-of the base, which the arms of a seed share.
+sampled once a start; `KL` is the last reading, nats a decision. `seconds` are those of the run, and `base seconds`
+those of the base, which the arms of a seed share: only the first of them makes it.
 """
 
 import argparse
