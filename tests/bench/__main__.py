@@ -17,7 +17,7 @@ from tests.bench.machine import machine
 from tests.bench.processes import ROOT
 from tests.bench.section import render, with_section
 
-NAMES = ("startup", "scoring", "rewards", "grid", "environment", "monitor", "stage", "memory", "demo")
+NAMES = ("startup", "scoring", "rewards", "grid", "environment", "monitor", "stage", "memory", "demo", "control")
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
