@@ -40,6 +40,12 @@ class Common(Frozen):
     weight_decay: Annotated[Weight | None, Field(ge=0, description="AdamW's weight decay")] = None
 
 
+class Checkpointed(Frozen):
+    """Settings of the objectives that keep checkpoints inside a stage."""
+
+    save_steps: Annotated[Steps | None, Field(ge=1, description="steps between checkpoints inside a stage")] = None
+
+
 class Sampling(Frozen):
     """Settings of the objectives that sample from the policy."""
 

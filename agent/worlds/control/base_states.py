@@ -19,6 +19,7 @@ from perdure.budget.divergence import divergences
 from perdure.budget.errors import DataError
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.starts import Start
 
 
@@ -42,6 +43,14 @@ class States:
             f"{name}.lengths": torch.tensor(self.lengths),
         }
 
+    def take(self, episodes: Sequence[int]) -> "States":
+        """Some of the episodes, in this order."""
+        whole = torch.arange(len(self.actions_SD), device=self.actions_SD.device)
+        parts = torch.split(whole, list(self.lengths))
+        rows = torch.cat([parts[one] for one in episodes])
+        lengths = tuple(self.lengths[one] for one in episodes)
+        return States(self.inputs[rows], self.actions_SD[rows], self.base_log_SDB[rows], lengths)
+
 
 def from_tensors(kept: Mapping[str, Tensor], name: str, device: torch.device) -> States:
     """What `States.tensors` gave."""
@@ -63,6 +72,24 @@ def played_states(policy: ControlPolicy, starts: Sequence[Start], *, seed: int, 
     actions = torch.cat([torch.from_numpy(one.episode.actions) for one in played]).to(inputs.vector.device)
     log_SDB = in_chunks_of(policy.actor, inputs, actions)
     return States(inputs, actions, log_SDB, tuple(len(one.episode.actions) for one in played))
+
+
+def shown_states(actor: Actor, episodes: Sequence[Episode]) -> States:
+    """Episodes of somebody else, such as those that the base imitated, with the distributions of the actor."""
+    kept = [one for one in episodes if len(one.actions)]
+    inputs = actor.encode([seen for one in kept for seen in one.observations])
+    actions_SD = torch.cat([torch.from_numpy(one.actions) for one in kept]).to(inputs.vector.device)
+    return States(inputs, actions_SD, in_chunks_of(actor, inputs, actions_SD), tuple(len(one.actions) for one in kept))
+
+
+def joined_states(parts: Sequence[States]) -> States:
+    """Episodes one behind the other."""
+    return States(
+        joined([one.inputs for one in parts]),
+        torch.cat([one.actions_SD for one in parts]),
+        torch.cat([one.base_log_SDB for one in parts]),
+        tuple(length for one in parts for length in one.lengths),
+    )
 
 
 def in_chunks_of(actor: Actor, inputs: Inputs, actions_SD: Tensor) -> Tensor:

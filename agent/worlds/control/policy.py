@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,9 +92,9 @@ class ControlPolicy:
         ]
 
     def played_by(self, actor: Actor) -> "ControlPolicy":
-        """The same with another actor."""
-        other = ControlPolicy(actor, self.actions, self._about)
-        other.faults = self.faults
+        """The same with another actor; faults are counted together."""
+        other = copy(self)
+        other.actor = actor
         return other
 
     def fingerprint(self) -> str:

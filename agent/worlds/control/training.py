@@ -1,21 +1,24 @@
 """Trains an actor on one task: an objective's loss, terms beside it, one optimiser."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from perdure.agent.run.events import Notice
-from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob
+from perdure.agent.worlds.contract import Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.control.actor import Actor, in_chunks
 from perdure.agent.worlds.control.batches import Batch, deals
 from perdure.agent.worlds.control.changes import Changes, changes_of
+from perdure.agent.worlds.control.checkpoint import Saved
 from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.agent.worlds.control.pretrain import Base
 from perdure.agent.worlds.schedule import Plan, default, plan_for
+from perdure.agent.worlds.terms import Term
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item
 
@@ -72,14 +75,27 @@ class Objective(Protocol):
         ...
 
 
-def train(job: UpdateJob, base: Base) -> Outcome:
-    """The update of a job."""
+def train(job: UpdateJob, base: Base, terms: Sequence[Term]) -> Outcome:
+    """The update of a job, with terms beside those of its modifiers; it goes on from a checkpoint in the job's folder.
+
+    Raises:
+        DataError: no episode of a batch came to a first decision.
+        DiskFullError: no room for a checkpoint.
+        SaveAndStop: the watch raised it.
+    """
     settings = job.settings.objective
     plan = plan_for(job.method, settings, len(job.task.train))
     update = Update(job.method.objective.name, job.policy, base.actor, settings, plan, job.seed)
     changes = changes_of(job, base)
     items = deals(job.task.train, plan.batch_size, job.seed, changes.earlier, changes.replay_ratio)
-    steps, stopped = descend(update, import_module(job.method.objective.code), changes, items, job.watch)
+    changes = replace(changes, terms=(*changes.terms, *terms))
+    optimizer = changes.optimizer(update.actor.network, plan)
+    for term in changes.terms:
+        term.begin()
+    every, folder = int(update.setting("save_steps")), job.folder / "checkpoints"
+    saved = Saved(folder, every, job.policy, optimizer, job.controller, update.counts)
+    objective: Objective = import_module(job.method.objective.code)
+    steps, stopped = descend(update, objective, changes, items, saved, job.watch)
     return Outcome(steps, "stopped" if stopped else "completed", update.counts)
 
 
@@ -88,28 +104,43 @@ def descend(
     objective: Objective,
     changes: Changes,
     items: Iterator[Sequence[Item]],
-    watch: Callable[[Progress], bool],
+    saved: Saved,
+    watch: Watch,
 ) -> tuple[int, bool]:
     """Train down the loss; `watch` sees the weights as they are after a step, and ends it all by returning true.
 
-    Returns the steps made, and true if it was ended so.
+    A checkpoint is written between batches alone. Returns the steps made, and true if the watch ended it.
     """
     plan, iterations = update.plan, int(update.setting("num_iterations") or 1)
-    optimizer = changes.optimizer(update.actor.network, plan)
-    for term in changes.terms:
-        term.begin()
-    for first in range(0, plan.steps, iterations):
+    begun = saved.take_up()
+    items = islice(items, begun // iterations, None)
+    for first in range(begun, plan.steps, iterations):
         batch = objective.draw(update, next(items), first // iterations)
         batch = update.compared(batch) if changes.on_batch else batch
         for step in range(first, min(first + iterations, plan.steps)):
-            optimizer.zero_grad(set_to_none=True)
+            update.actor.network.zero_grad(set_to_none=True)
             loss = _backward(update, objective, changes, batch, step)
-            rate = _step(update.actor.network, optimizer, changes, plan, step)
+            rate = _step(update.actor.network, saved.optimizer, changes, plan, step)
             for term in changes.terms:
                 term.steer()
-            if watch(Progress(step + 1, plan.steps, loss, batch.reward, rate)):
+            may_save = step + 1 == min(first + iterations, plan.steps)
+            if _watched(Progress(step + 1, plan.steps, loss, batch.reward, rate), watch, saved, may_save=may_save):
                 return step + 1, True
     return plan.steps, False
+
+
+def _watched(progress: Progress, watch: Watch, saved: Saved, *, may_save: bool) -> bool:
+    """True if the watch ends the update; else a checkpoint is written where one is due."""
+    try:
+        if watch(progress):
+            return True
+    except SaveAndStop:
+        if may_save:
+            saved.save(progress.step)
+        raise
+    if may_save and saved.is_due(progress.step, progress.max_steps):
+        saved.save(progress.step)
+    return False
 
 
 def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> float:

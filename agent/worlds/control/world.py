@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,36 @@ import torch
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import blend, restore_weights, trainable, write_tensors
+from perdure.agent.worlds.base_prompts import RECOVER, TERM
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
-from perdure.agent.worlds.control.base_states import States, measured, played_states, read_states, write_states
+from perdure.agent.worlds.control.base_kl import StateKl
+from perdure.agent.worlds.control.base_states import (
+    States,
+    measured,
+    played_states,
+    read_states,
+    shown_states,
+    write_states,
+)
+from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.begin import begin
 from perdure.agent.worlds.control.networks.parts import matrices
 from perdure.agent.worlds.control.pretrain import weights_of
 from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.control.vla.begin import begin_vla
 from perdure.agent.worlds.control.vla.outside import write_outside
+from perdure.agent.worlds.distil import distil
 from perdure.agent.worlds.sizes import sizes_of
+from perdure.agent.worlds.terms import Penalty
 from perdure.budget.config import RecoverConfig
+from perdure.budget.errors import ModelError
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Task, question
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
+from perdure.curriculum.worlds.control.starts import Start
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.control.token_actions import TokenActions
 from perdure.curriculum.worlds.control.vla import TokenPolicy
@@ -46,6 +61,8 @@ class ControlWorld:
         self.policy, self._base, self.base_id, self._fresh = begun.policy, begun.base, begun.base_id, begun.fresh
         self._device = begun.device
         self._states: dict[str, States] = {}
+        self._unit, self._recovers = curriculum.budget.unit, curriculum.budget.enforces("recover")
+        self._spare: list[Start] = []
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -62,8 +79,30 @@ class ControlWorld:
         """See `World.fitted`."""
         return tuple(tasks)
 
-    def refuse_unfit(self, *items: Any) -> None:
-        """See `World.refuse_unfit`."""
+    def refuse_unfit(
+        self,
+        tasks: Sequence[Task],
+        methods: Sequence[Sequence[str]],
+        benchmarks: Sequence[Task],
+        prompts: Mapping[str, Sequence[Any]],
+    ) -> None:
+        """See `World.refuse_unfit`. A base that was loaded has no episodes of its own to go back to."""
+        if self._base.episodes:
+            return
+        read = {question(start) for name, starts in prompts.items() if not name.startswith(TERM) for start in starts}
+        self._spare = [one.prompt for task in tasks for one in task.train if question(one.prompt) not in read]
+        if self._recovers and not self._spare:
+            raise ModelError(
+                "budget.enforce: `recover` distils from the base on training starts that the monitor does not read, "
+                "and it reads all of them; lower budget.num_prompts, or raise `train` of a task"
+            )
+        for number, possible in enumerate(methods):
+            shown = any(demonstrations_of(item) for task in tasks[:number] for item in task.train)
+            if not shown and any("ewc" in name.split("+") for name in possible):
+                raise ModelError(
+                    f"stages.{tasks[number].name}: `ewc` needs episodes of what was learned before, and the base was "
+                    "loaded and no earlier task has demonstrations; choose another method"
+                )
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`: the base plays one episode from each start."""
@@ -86,11 +125,19 @@ class ControlWorld:
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""
         self.policy.faults.clear()
-        outcome = train(job, self._base)
+        outcome = train(job, self._base, self._penalty(job))
         assert isinstance(job.task.reward, EpisodeReward), "tasks of environments have one"
         for fault in self.policy.faults:
             job.task.reward.count_fault(fault)
         return outcome
+
+    def _penalty(self, job: UpdateJob) -> tuple[Penalty, ...]:
+        if job.controller is None:
+            return ()
+        groups, count = {name: self._states[name] for name in job.texts}, job.controller.num_prompts
+        seed = derive(job.seed, "penalty")
+        loss = StateKl(self.policy.actor, groups, unit=job.unit, episodes=count, seed=seed)
+        return (Penalty(loss, job.controller),)
 
     @property
     def sizes(self) -> Sizes:
@@ -105,8 +152,25 @@ class ControlWorld:
         return nullcontext(Largest())
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
-        """See `World.recover`."""
-        raise NotImplementedError
+        """See `World.recover`: on episodes that the base imitated, or that it plays where the monitor reads none."""
+        episodes = len(self._recovery.lengths)
+        loss = StateKl(
+            self.policy.actor,
+            {RECOVER: self._recovery},
+            unit=self._unit,
+            episodes=min(config.num_prompts, episodes),
+            seed=derive(seed, "recover"),
+        )
+        trained = [one for one in self.policy.actor.network.parameters() if one.requires_grad]
+        return distil(trained, loss, config, learning_rate, watch)
+
+    @cached_property
+    def _recovery(self) -> States:
+        """Episodes of the base, with its distributions; a base that was loaded has none but those that it plays."""
+        if self._base.episodes:
+            return shown_states(self._base.actor, self._base.episodes)
+        player = self.policy.played_by(self._base.actor)
+        return played_states(player, self._spare, seed=derive(0, RECOVER), name=RECOVER)
 
     def interpolate(self, start: Path, end: Path, share: float) -> None:
         """See `World.interpolate`."""

@@ -8,6 +8,7 @@ from perdure.budget.bounds import Level, Samples, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.settings import (
     L2,
+    Checkpointed,
     Common,
     Ewc,
     Imitation,
@@ -25,7 +26,11 @@ from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
 
-class ControlSft(Common, Imitation):
+class ControlCommon(Common, Checkpointed):
+    """Settings of all objectives."""
+
+
+class ControlSft(ControlCommon, Imitation):
     """Behaviour cloning of demonstrations."""
 
 
@@ -37,7 +42,7 @@ class Repeated(Frozen):
     ] = None
 
 
-class ControlSampling(Common, Sampling, Repeated):
+class ControlSampling(ControlCommon, Sampling, Repeated):
     """Settings of the objectives that play episodes; names and meanings are TRL's."""
 
     epsilon: Annotated[
@@ -51,7 +56,7 @@ class ControlRl(ControlSampling):
     scale_rewards: Annotated[str | bool | None, Field(description="`none`, the default, or `group`")] = None
 
 
-class ControlReinforce(Common):
+class ControlReinforce(ControlCommon):
     """REINFORCE with rewards normalised over the batch (control world)."""
 
     num_generations: Annotated[Samples | None, Field(ge=1, description="episodes a start; default 6")] = None
@@ -61,7 +66,7 @@ class ControlChord(ControlRl, Mixture):
     """SFT and RL terms in one loss (CHORD, arXiv 2508.11408)."""
 
 
-class ControlTilt(Common, Tilting, Repeated):
+class ControlTilt(ControlCommon, Tilting, Repeated):
     """Fits q* ∝ π0·R by fresh episodes that succeed."""
 
 
@@ -73,6 +78,7 @@ CONTROL_DEFAULTS: dict[str, Any] = {
     "lr_scheduler_type": "constant",
     "weight_decay": 0.0,
     "max_grad_norm": 1.0,
+    "save_steps": 30,
 }
 _PLAYING: dict[str, Any] = CONTROL_DEFAULTS | {
     "num_generations": 6,
@@ -130,7 +136,7 @@ CONTROL = WorldSpec(
     name="control",
     model=ControlModel,
     tasks=(Gymnasium,),
-    settings=(Common, Sampling),
+    settings=(ControlCommon, Sampling),
     methods=(*_OBJECTIVES, *_MODIFIERS),
     recipes=_RECIPES,
     build="perdure.curriculum.worlds.control.source:build",
@@ -146,7 +152,6 @@ CONTROL = WorldSpec(
         "temperature": "actions are sampled at temperature 1",
         "loss_type": "the loss is Dr. GRPO's",
         "gradient_accumulation_steps": "raise `per_device_train_batch_size` instead",
-        "save_steps": "an update that was killed starts again",
         "sft_batch_size": "both terms are of the same starts",
         "top_k": "the entropy is that of all values of a dimension",
     },

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from perdure.budget.bounds import Batch, Steps, Temperature, Tokens
+from perdure.budget.bounds import Batch, Temperature, Tokens
 from perdure.curriculum.settings import (
     L2,
+    Checkpointed,
     Common,
     Ewc,
     Gated,
@@ -33,11 +34,10 @@ from perdure.curriculum.worlds.methods import BASE_TEXTS, DEMONSTRATIONS, REWARD
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
 
-class TrlCommon(Common):
+class TrlCommon(Common, Checkpointed):
     """Settings of all of TRL's trainers."""
 
     gradient_accumulation_steps: Annotated[Batch | None, Field(ge=1, description="batches a step")] = None
-    save_steps: Annotated[Steps | None, Field(ge=1, description="steps between checkpoints inside a stage")] = None
     trl: Annotated[dict[str, Any], Field(description="any other field of TRL's config, by its own name")] = {}
 
 

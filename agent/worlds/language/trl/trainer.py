@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
+from perdure.agent.worlds import stage_checkpoints
 from perdure.agent.worlds.contract import Counts, Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.language.methods.terms import Terms
 from perdure.agent.worlds.language.policy import plain_generation
@@ -118,19 +119,19 @@ def run(
         SaveAndStop: the watch raised it; a checkpoint of the step is written first, or, where samples are still to be
             used up, the one before stands.
     """
-    policy, terms, checkpoints = job.policy, terms or Terms(), job.folder / "checkpoints"
+    policy, terms, folder = job.policy, terms or Terms(), job.folder / "checkpoints"
     every = save_steps(job.settings.objective)
-    resume, counts = checkpoint.sweep(checkpoints), {} if counts is None else counts
+    resume, counts = stage_checkpoints.sweep(folder), {} if counts is None else counts
     counts.update({} if resume is None else checkpoint.counts(resume))
     if resume is not None and checkpoint.is_finished(resume):
         checkpoint.load_weights(policy.model, resume)
         terms.put_back(checkpoint.penalty_weight(resume))
-        return Outcome(steps=checkpoint.step_of(resume), ended="completed", counts=counted(counts))
+        return Outcome(steps=stage_checkpoints.step_of(resume), ended="completed", counts=counted(counts))
     with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer), plain_generation(policy.model):
         trainer = _built(build)
         trainer.terms, trainer.counts = terms, counts
         terms.begin()
-        outcome = _train(trainer, StepEnd(trainer, checkpoints, job.watch, every, mean_reward), resume)
+        outcome = _train(trainer, StepEnd(trainer, folder, job.watch, every, mean_reward), resume)
         return replace(outcome, counts=counted(counts))
 
 
@@ -162,7 +163,7 @@ def _built(build: Callable[[], Any]) -> Any:
 
 def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
     """Train to the last step, or until the watch ends it, then release the trainer."""
-    step_end.saved = 0 if resume is None else checkpoint.step_of(resume)
+    step_end.saved = 0 if resume is None else stage_checkpoints.step_of(resume)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(step_end)
     try:

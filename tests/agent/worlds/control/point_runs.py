@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -110,9 +111,9 @@ def after(name: str, folder: Path, what: Task | None = None, **more: Any) -> Wei
 
 
 def updated(name: str, folder: Path, what: Task | None = None, **more: Any) -> tuple[Weights, Outcome]:
-    """The weights of the base after an update, and its outcome."""
+    """The weights of the base after an update without a checkpoint before it, and its outcome."""
     world = fresh_world()
-    outcome = world.update(job_of(name, world, folder, what, **more))
+    outcome = world.update(job_of(name, world, Path(mkdtemp(dir=folder)), what, **more))
     return weights_of(world.policy.actor.network), outcome
 
 

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.agent.worlds import stage_checkpoints
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.budget.errors import DiskFullError
 
@@ -29,17 +30,17 @@ TREES = st.recursive(
 @given(TREES)
 def test_plain_form_is_json_and_comes_back_with_its_types(tree: Any) -> None:
     tensors: dict[str, torch.Tensor] = {}
-    back = checkpoint.from_plain(json.loads(json.dumps(checkpoint.to_plain(tree, tensors))), tensors)
+    back = stage_checkpoints.from_plain(json.loads(json.dumps(stage_checkpoints.to_plain(tree, tensors))), tensors)
     assert repr(back) == repr(tree)  # repr tells a tuple from a list, 1 from 1.0 and from True
 
 
 def test_tensors_are_kept_apart_and_other_things_refused() -> None:
     tensors: dict[str, torch.Tensor] = {}
-    plain = checkpoint.to_plain({0: {"exp_avg": torch.tensor([1.5])}}, tensors)
+    plain = stage_checkpoints.to_plain({0: {"exp_avg": torch.tensor([1.5])}}, tensors)
     assert tensors == {"0": torch.tensor([1.5])}
-    assert checkpoint.from_plain(plain, tensors)[0]["exp_avg"] is tensors["0"]
+    assert stage_checkpoints.from_plain(plain, tensors)[0]["exp_avg"] is tensors["0"]
     with pytest.raises(TypeError, match="cannot hold a object"):
-        checkpoint.to_plain([object()], {})
+        stage_checkpoints.to_plain([object()], {})
 
 
 def test_an_optimiser_comes_back_bit_for_bit() -> None:
@@ -51,11 +52,11 @@ def test_an_optimiser_comes_back_bit_for_bit() -> None:
     optimizer = torch.optim.AdamW([weight], lr=0.1)
     step(weight, optimizer)
     tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(checkpoint.to_plain(optimizer.state_dict(), tensors))
+    text = json.dumps(stage_checkpoints.to_plain(optimizer.state_dict(), tensors))
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     copy = torch.nn.Parameter(weight.detach().clone())
     fresh = torch.optim.AdamW([copy], lr=9.0)
-    fresh.load_state_dict(checkpoint.from_plain(json.loads(text), tensors))
+    fresh.load_state_dict(stage_checkpoints.from_plain(json.loads(text), tensors))
     step(weight, optimizer)
     step(copy, fresh)
     assert torch.equal(weight, copy)
@@ -68,9 +69,9 @@ def test_generators_go_on_where_they_were() -> None:
     draw()
     np.random.randn()  # leaves a second normal waiting, which the state must hold too
     tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(checkpoint.to_plain(checkpoint.generator_states(), tensors))
+    text = json.dumps(stage_checkpoints.to_plain(checkpoint.generator_states(), tensors))
     expected = (*draw(), np.random.randn())
-    checkpoint.set_generator_states(checkpoint.from_plain(json.loads(text), tensors))
+    checkpoint.set_generator_states(stage_checkpoints.from_plain(json.loads(text), tensors))
     assert (*draw(), np.random.randn()) == expected
 
 
@@ -80,13 +81,13 @@ def fill(folder: Path) -> None:
 
 
 def test_only_the_newest_whole_checkpoint_is_kept(tmp_path: Path) -> None:
-    assert checkpoint.latest(tmp_path / "none") is None
-    checkpoint.write(tmp_path, 50, fill)
-    checkpoint.write(tmp_path, 1_000_000, fill)
+    assert stage_checkpoints.latest(tmp_path / "none") is None
+    stage_checkpoints.write(tmp_path, 50, fill)
+    stage_checkpoints.write(tmp_path, 1_000_000, fill)
     assert [path.name for path in tmp_path.iterdir()] == ["step-1000000"]
-    newest = checkpoint.latest(tmp_path)
+    newest = stage_checkpoints.latest(tmp_path)
     assert newest is not None
-    assert checkpoint.step_of(newest) == 1_000_000
+    assert stage_checkpoints.step_of(newest) == 1_000_000
 
 
 def test_a_write_that_was_killed_is_never_read(tmp_path: Path) -> None:
@@ -97,13 +98,13 @@ def test_a_write_that_was_killed_is_never_read(tmp_path: Path) -> None:
         fill(folder)
         raise Killed
 
-    checkpoint.write(tmp_path, 10, fill)
+    stage_checkpoints.write(tmp_path, 10, fill)
     with pytest.raises(Killed):
-        checkpoint.write(tmp_path, 20, die)
+        stage_checkpoints.write(tmp_path, 20, die)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["partial-000020", "step-000010"]
-    checkpoint.sweep(tmp_path)
+    stage_checkpoints.sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000010"]
-    checkpoint.write(tmp_path, 20, fill)
+    stage_checkpoints.write(tmp_path, 20, fill)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000020"]
 
 
@@ -113,7 +114,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, number: int) -
         fill(folder)
         raise OSError(number, "No room")
 
-    checkpoint.write(tmp_path, 10, fill)
+    stage_checkpoints.write(tmp_path, 10, fill)
     with pytest.raises(DiskFullError, match="free some space"):
-        checkpoint.write(tmp_path, 20, full)
+        stage_checkpoints.write(tmp_path, 20, full)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000010"]

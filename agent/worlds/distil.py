@@ -1,0 +1,36 @@
+"""Recovery: distil from the original base until the policy is back within its cap.
+
+AdamW on KL(π0 ‖ π) alone, on texts (or episodes) of the base. After "On-Policy Distillation" (Thinking Machines, 2025),
+which restores what a model could do before it was fine-tuned. Departures: the texts are the base's and the KL is
+forward, as in the budget; there they are the student's, and the KL is reverse.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from perdure.agent.worlds.contract import Progress, Watch
+from perdure.agent.worlds.terms import BaseKl
+from perdure.budget.config import RecoverConfig
+
+MAX_GRAD_NORM = 1.0
+"""As in most methods."""
+
+
+def distil(
+    trained: Sequence[nn.Parameter], loss: BaseKl, config: RecoverConfig, learning_rate: float, watch: Watch
+) -> int:
+    """See `World.recover`. The loss that `watch` gets is the KL before the step."""
+    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.0)
+    try:
+        for step in range(1, config.max_steps + 1):
+            optimizer.zero_grad()
+            kl = loss.backward(step - 1, 1.0, torch.Tensor.backward)
+            nn.utils.clip_grad_norm_(trained, MAX_GRAD_NORM)
+            optimizer.step()
+            if watch(Progress(step, config.max_steps, loss=float(kl), learning_rate=learning_rate)):
+                return step
+        return config.max_steps
+    finally:
+        optimizer.zero_grad()
