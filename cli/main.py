@@ -200,6 +200,19 @@ def _answers(
     answers_command(run, task, stage, limit, changed=changed, json=json)
 
 
+@app.command("report")
+def _report(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="default: report.html in the run's folder")
+    ] = None,
+) -> None:
+    """Write a run as one HTML file that needs no network."""
+    from perdure.cli.commands.report import report_command
+
+    report_command(run, output)
+
+
 @app.command("plot")
 def _plot(
     run: Run,

@@ -167,12 +167,15 @@ def _kept(record: RunState, row: StageState) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def steps_figure(progress: Mapping[str, Any]) -> Figure | None:
-    """Loss and reward of the last steps that the run told; `None` where it told none."""
+def told_curves(progress: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Loss and reward of the last steps that a run told; none where it told none."""
     curves = {name: [one for one in progress.get(name) or [] if one is not None] for name in ("loss", "reward")}
-    told = {name: values for name, values in curves.items() if len(values) > 1}
-    if not told:
-        return None
+    return {name: values for name, values in curves.items() if len(values) > 1}
+
+
+def steps_figure(progress: Mapping[str, Any]) -> Figure:
+    """The curves of the last steps, a panel each; there is at least one."""
+    told = told_curves(progress)
     figure = Figure(figsize=(5 * len(told), 2.8), layout="constrained")
     end = progress.get("step") if isinstance(progress.get("step"), int) else None
     for index, (axes, (name, values)) in enumerate(
@@ -180,6 +183,7 @@ def steps_figure(progress: Mapping[str, Any]) -> Figure | None:
     ):
         last = end if end is not None else len(values)
         axes.plot(range(last - len(values) + 1, last + 1), values, color=PALETTE[index], linewidth=1.4)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("optimiser step of the stage")
         axes.set_ylabel(name)
     return figure
