@@ -1,13 +1,14 @@
 """The command line: each verb's options. The verb's own file is imported only when it is called."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from perdure.agent.run.interrupt import end_in_words
+from perdure.cli import looking
+from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
 
 app = typer.Typer(
@@ -19,33 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-File = Annotated[str, typer.Argument(metavar="FILE", help="a curriculum: a YAML file, or the name of a shipped one")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")]
-RunOrSweep = Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="a run's folder, or a sweep's")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="override a setting: stages.0.train.learning_rate=1e-5"),
-]
-Plain = Annotated[bool, typer.Option("--plain", help="log lines instead of the live view")]
-Target = Annotated[
-    float | None,
-    typer.Option("--target-accuracy", metavar="SHARE", help="override the curriculum's budget.target_accuracy"),
-]
-
-
-class Format(StrEnum):
-    """The formats of `show` and `compare`."""
-
-    TABLE = "table"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    JSON = "json"
-
-
-Formats = Annotated[Format, typer.Option("--format", help="csv: the figures in full; markdown, latex: as text")]
-Json = Annotated[bool, typer.Option("--json", help="one JSON object")]
 
 
 def main() -> None:
@@ -158,119 +132,7 @@ def _watch(
     watch_command(run, plain)
 
 
-@app.command("show")
-def _show(run: RunOrSweep, format_: Formats = Format.TABLE, json: Json = False) -> None:
-    """Print the table of a run or of a sweep, finished or not."""
-    from perdure.cli.commands.show import show_command
-
-    show_command(run, json, format_.value)
-
-
-@app.command("compare")
-def _compare(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN RUN…", help="run folders; each is compared with the first")
-    ],
-    format_: Formats = Format.TABLE,
-    json: Json = False,
-) -> None:
-    """Compare runs: figures side by side, paired tests on the same items, what differs in the curricula."""
-    from perdure.cli.commands.compare import compare_command
-
-    compare_command(runs, "json" if json else format_.value)
-
-
-@app.command("answers")
-def _answers(
-    run: Run,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="NAME", help="one task or benchmark; default: all")
-    ] = None,
-    stage: Annotated[
-        int | None,
-        typer.Option("--stage", metavar="N", min=0, help="after which stage; default: the last; 0: the base"),
-    ] = None,
-    changed: Annotated[bool, typer.Option("--changed", help="only items that were lost or gained")] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="K", min=1, help="items of each task")] = 10,
-    json: Json = False,
-) -> None:
-    """Read the answers: items lost and gained since the base, with prompt, expected answer and both completions."""
-    from perdure.cli.commands.answers import answers_command
-
-    answers_command(run, task, stage, limit, changed=changed, json=json)
-
-
-@app.command("report")
-def _report(
-    run: Run,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="default: report.html in the run's folder")
-    ] = None,
-) -> None:
-    """Write a run as one HTML file that needs no network."""
-    from perdure.cli.commands.report import report_command
-
-    report_command(run, output)
-
-
-@app.command("plot")
-def _plot(
-    run: Run,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FOLDER", help="where to write; default: the run's folder `plots`"),
-    ] = None,
-) -> None:
-    """Write the retention matrix and the KL curve as PNG and SVG."""
-    from perdure.cli.commands.plot import plot_command
-
-    plot_command(run, output)
-
-
-@app.command("film")
-def _film(
-    run: Run,
-    stage: Annotated[
-        int | None, typer.Option("--stage", metavar="N", help="after which stage; default: the last that is done")
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", metavar="NAME", help="a stage's or a benchmark's task; default: the stage's own"),
-    ] = None,
-    start: Annotated[
-        int | None,
-        typer.Option(
-            "--start", metavar="K", help="which held-out start, from 0; default: the first that went otherwise"
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="a .gif or an .mp4; default: a GIF in this folder")
-    ] = None,
-    fps: Annotated[float, typer.Option("--fps", help="decisions a second")] = 5.0,
-) -> None:
-    """Film one episode, by the base and after a stage, side by side."""
-    from perdure.cli.commands.film import film_command
-
-    film_command(run, stage, task, start, output, fps)
-
-
-@app.command("check")
-def _check(
-    run: Run,
-    max_forgetting: Annotated[
-        float | None, typer.Option("--max-forgetting", metavar="POINTS", help="most that earlier tasks may have lost")
-    ] = None,
-    max_benchmark_drop: Annotated[
-        float | None, typer.Option("--max-benchmark-drop", metavar="POINTS", help="most that benchmarks may have lost")
-    ] = None,
-    min_accuracy: Annotated[
-        float | None, typer.Option("--min-accuracy", metavar="POINTS", help="least mean accuracy on all tasks")
-    ] = None,
-) -> None:
-    """Check a finished run against limits; exit 4 if one is broken by more than noise."""
-    from perdure.cli.commands.check import check_command
-
-    check_command(run, max_forgetting, max_benchmark_drop, min_accuracy)
+app.add_typer(looking.app)
 
 
 @app.command("law")
