@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from perdure.agent.law_data.source import HELD_OUT_ITEMS, TRAINING_PROMPTS, LawPoint, LawSource, Provenance
 from perdure.agent.sweep.folder import SweepFolder, read_description
-from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROVENANCE
+from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROVENANCE, read_table
 from perdure.budget.errors import RunError
 from perdure.budget.law.floor import FLOOR
 
@@ -63,10 +62,10 @@ def table_source(path: Path, name: str | None = None) -> LawSource:
         RunError: damaged, not written by a sweep, of another format version, without benchmarks or without a column.
     """
     try:
-        table = pq.ParquetFile(path).read()
+        table = read_table(path)
     except OSError as error:
         raise RunError(f"cannot read {path}: {error}") from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:
         raise RunError(f"{path} is damaged, or no .parquet file: {error}") from error
     about = _about(path, table.schema.metadata or {})
     missing = [column for column in REQUIRED_COLUMNS if column not in table.column_names]

@@ -9,7 +9,10 @@ workers.log       the output of the processes
 results.parquet   all rows, at the end
 """
 
+import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from perdure.agent.run.lock import held
 from perdure.budget import files
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, make_folder, new_folder
+
+SHA256 = "sha256"
 
 
 class SweepFolder:
@@ -68,17 +73,29 @@ def create_sweep(path: Path, description: dict[str, Any]) -> SweepFolder:
 
 
 def write_description(folder: SweepFolder, description: dict[str, Any]) -> None:
-    """Write `sweep.json` atomically."""
-    write_json(folder.description, description)
+    """Write `sweep.json` atomically, with the SHA-256 of what it says."""
+    write_json(folder.description, description | {SHA256: _digest(description)})
 
 
 def read_description(folder: SweepFolder) -> dict[str, Any]:
-    """Read `sweep.json`.
+    """Read `sweep.json`; one of an older version holds no SHA-256.
 
     Raises:
-        RunError: it cannot be read.
+        RunError: it cannot be read, or does not say what was written.
     """
-    return read_json(folder.description)
+    description = read_json(folder.description)
+    if description.pop(SHA256, None) not in (None, _digest(description)):
+        raise RunError(
+            f"{folder.description} was changed or damaged, its SHA-256 differs: put it back from a copy, or begin the "
+            "sweep again in another --output-dir"
+        )
+    return description
+
+
+def _digest(description: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in description.items() if key != SHA256}
+    read_back = json.loads(json.dumps(rest))  # with keys that are text
+    return sha256(json.dumps(read_back, sort_keys=True).encode()).hexdigest()
 
 
 def lock_sweep(folder: SweepFolder) -> AbstractContextManager[None]:

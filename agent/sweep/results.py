@@ -2,14 +2,18 @@
 
 One row per checkpoint. The provenance of the rows (world, base, unit, prompts, benchmarks), which must agree before
 rows are pooled, is JSON in the file's schema metadata under the key `perdure`; `null` there: the cells differ. So are
-the fingerprints of the benchmarks, which may be unknown and may differ between seeds.
+the fingerprints of the benchmarks, which may be unknown and may differ between seeds. `sha256` there is of the rows and
+of the rest of the metadata; files of older versions have none.
 """
 
 import json
 import math
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,6 +28,7 @@ FORMAT = 1
 METADATA = b"perdure"
 PROVENANCE = ("world", "base_id", "unit", "prompts", "benchmarks")
 FINGERPRINTS = "benchmark_fingerprints"
+SHA256 = "sha256"
 IDENTIFYING_COLUMNS = {
     **{"cell": pa.string(), "method": pa.string(), "seed": pa.int64(), "stage": pa.int64(), "task": pa.string()},
     **{"step": pa.int64(), "steps": pa.int64(), "final": pa.bool_()},
@@ -110,7 +115,37 @@ def _ordered(names: Sequence[str]) -> list[str]:
 
 
 def _with_provenance(table: pa.Table, provenance: Mapping[str, Any]) -> pa.Table:
-    return table.replace_schema_metadata({METADATA: json.dumps({"format": FORMAT, **provenance})})
+    about = {"format": FORMAT, **provenance}
+    return table.replace_schema_metadata({METADATA: json.dumps({**about, SHA256: _digest(table, about)})})
+
+
+def read_table(path: Path) -> pa.Table:
+    """The rows of a file of results, which must be those that were written.
+
+    Raises:
+        OSError, ArrowException: it cannot be read.
+        ValueError: it holds other rows, or other metadata, than were written.
+    """
+    table = pq.ParquetFile(path).read()
+    about = (table.schema.metadata or {}).get(METADATA)
+    known = json.loads(about) if about is not None else {}
+    if isinstance(known, dict) and known.get(SHA256) not in (None, _digest(table, known)):
+        raise ValueError("its SHA-256 differs from that of the rows that were written")
+    return table
+
+
+def _digest(table: pa.Table, about: Mapping[str, Any]) -> str:
+    """SHA-256 of all values of a table, and of what its metadata say."""
+    rest = {key: value for key, value in about.items() if key != SHA256}
+    digest = sha256(json.dumps(rest, sort_keys=True).encode())
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(json.dumps([name, str(column.type)]).encode())
+        if column.type == pa.float64():
+            values = np.array(column.to_numpy(), dtype="<f8")
+            digest.update(np.where(np.isnan(values), np.nan, values).tobytes())
+        else:
+            digest.update(json.dumps(column.to_pylist()).encode())
+    return digest.hexdigest()
 
 
 def provenance_of(table: pa.Table) -> dict[str, Any]:
@@ -131,8 +166,11 @@ def _bytes(table: pa.Table) -> bytes:
 def _read(folder: SweepFolder, cell: str) -> pa.Table:
     path = folder.rows(cell)
     try:
-        table = pq.ParquetFile(path).read()
+        table = read_table(path)
         provenance_of(table)
+        others = set(table["cell"].to_pylist()) - {cell}
+        if others:
+            raise ValueError(f"it holds rows of cell {others.pop()}")
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}); remove it, and perdure resume repeats the cell") from error
     return table

@@ -209,6 +209,8 @@ def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[st
 
 def _differences(key: str, begun: Any, now: Any) -> list[str]:
     if key != "cells" or not isinstance(begun, list) or len(begun) != len(now):
-        return differences(key, len(begun) if key == "cells" else begun, len(now) if key == "cells" else now)
+        return differences(
+            key, *(len(one) if key == "cells" and isinstance(one, list) else one for one in (begun, now))
+        )
     pairs = zip(begun, now, strict=True)
     return [line for old, new in pairs for line in differences(f"cell {new['id']}", old, new)]

@@ -14,6 +14,7 @@ HARNESSES: dict[str, str] = {
     "redo": "tests.faults.redo",
     "streams": "tests.faults.streams",
     "folders": "tests.faults.folders",
+    "sweeps": "tests.faults.sweeps",
     "curricula": "tests.faults.curricula",
     "settings": "tests.faults.settings",
     "answers": "tests.faults.answers",

@@ -7,11 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from perdure.agent.law_data.sweeps import table_source
 from perdure.agent.sweep.contract import FinishedCell
 from perdure.agent.sweep.folder import SweepFolder, create_sweep
-from perdure.agent.sweep.results import PREDICTORS, axis_type, cell_table, collect, write_cell
+from perdure.agent.sweep.results import (
+    METADATA,
+    PREDICTORS,
+    SHA256,
+    axis_type,
+    cell_table,
+    collect,
+    read_table,
+    write_cell,
+)
 from perdure.budget.errors import RunError
 from tests.agent.sweep.doubles import SWEEP, provenance, read, train
 
@@ -83,7 +94,9 @@ def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path,
     assert table["curiosity"].to_pylist() == [None, None, 1.0, 1.0]
     assert table.column_names[-2:] == ["curiosity", "seconds"]
     expected = {"format": 1, "sweep": "grid", "benchmark_fingerprints": None, **provenance(finished[0].cell.curriculum)}
-    assert json.loads(table.schema.metadata[b"perdure"]) == expected
+    told = json.loads(table.schema.metadata[b"perdure"])
+    assert len(told.pop("sha256")) == 64
+    assert told == expected
 
 
 def test_what_cells_do_not_agree_on_is_null(tmp_path: Path, finished: list[FinishedCell]) -> None:
@@ -117,9 +130,31 @@ def test_nothing_finished_is_no_table_and_a_damaged_file_is_named(tmp_path: Path
         collect(sweep, ["0001"], "grid")
 
 
-def test_the_law_reads_what_a_sweep_writes(tmp_path: Path, finished: list[FinishedCell]) -> None:
-    from perdure.agent.law_data.sweeps import table_source
+@pytest.mark.parametrize("change", ["accuracy", "method", "metadata", "older"])
+def test_rows_that_are_not_those_that_were_written_are_refused(
+    tmp_path: Path, finished: list[FinishedCell], change: str
+) -> None:
+    sweep = folder(tmp_path)
+    write_cell(sweep, finished[5], "grid", AXES)
+    path = sweep.rows(finished[5].cell.id)
+    table = pq.read_table(path)
+    told = json.loads(table.schema.metadata[METADATA])
+    if change in table.column_names:
+        values = [{"accuracy": 0.9, "method": "sft"}[change]] * len(table)
+        table = table.set_column(table.column_names.index(change), table.schema.field(change), [values])
+    told |= {"base_id": "another"} if change == "metadata" else {}
+    if change == "older":
+        del told[SHA256]
+    pq.write_table(table.replace_schema_metadata({METADATA: json.dumps(told)}), path)
+    if change == "older":
+        assert read_table(path).num_rows == len(table)
+        return
+    for reader in (lambda: collect(sweep, [finished[5].cell.id], "grid"), lambda: table_source(path)):
+        with pytest.raises(RunError, match=r"is damaged.*its SHA-256 differs from that of the rows"):
+            reader()
 
+
+def test_the_law_reads_what_a_sweep_writes(tmp_path: Path, finished: list[FinishedCell]) -> None:
     sweep = folder(tmp_path)
     write_cell(sweep, finished[5], "grid", AXES)
     source = table_source(sweep.rows("0006"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from perdure.agent.sweep.contract import Executor
-from perdure.agent.sweep.folder import SweepFolder, lock_sweep
+from perdure.agent.sweep.folder import SweepFolder, lock_sweep, write_description
 from perdure.agent.sweep.summary import sweep_object
 from perdure.agent.sweep.sweep import begin_sweep, read_plan, run_sweep, unfinished_cells
 from perdure.budget.errors import DiskFullError, RunError
@@ -146,7 +146,7 @@ def test_other_versions_are_refused_by_name(tmp_path: Path) -> None:
         ({"versions": described["versions"] | {"torch": "1.0"}}, r"versions\.torch: was '1\.0'"),
         ({"format": 0}, "format: was 0, is 1"),
     ):
-        folder.description.write_text(json.dumps(described | changed))
+        write_description(folder, described | changed)
         with pytest.raises(RunError, match=message):
             read_plan(folder)
     folder.description.write_text("{")
@@ -176,3 +176,18 @@ def test_leftovers_of_a_kill_are_no_part_of_it(tmp_path: Path) -> None:
     (folder.path / "results.parquet.partial").write_bytes(b"half")
     run_sweep(folder, read_plan(folder), by(Here()), Seen())
     assert list(folder.path.rglob("*partial")) + list(folder.cells.glob(".*")) == []
+
+
+def test_a_description_that_was_changed_is_refused(tmp_path: Path) -> None:
+    folder = begin_sweep(read(tmp_path), tmp_path / "out")
+    text = folder.description.read_text()
+    folder.description.write_text(text.replace('"seed": 1', '"seed": 7', 1))
+    for refused in (lambda: read_plan(folder), lambda: begin_sweep(read(tmp_path), folder.path)):
+        with pytest.raises(RunError, match=r"sweep\.json was changed or damaged, its SHA-256 differs"):
+            refused()
+    folder.description.write_text("{}")
+    with pytest.raises(RunError, match="cells: was None, is 12"):
+        begin_sweep(read(tmp_path), folder.path)
+    older = {key: value for key, value in json.loads(text).items() if key != "sha256"}
+    folder.description.write_text(json.dumps(older))
+    assert len(read_plan(folder).cells) == 12

@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
-from perdure.agent.sweep.sweep import SweepPlan
+from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, read_plan, run_sweep
+from perdure.cli.commands.sweep import resume_sweep
 from perdure.cli.views.sweep_progress import SweepPace, SweepView
 from perdure.cli.views.sweep_report import format_mean, name_cell, sweep_report
 from perdure.cli.views.symbols import ASCII, UNICODE
-from tests.agent.sweep.doubles import provenance, read, train
+from tests.agent.sweep.doubles import Here, Seen, provenance, read, train
 from tests.agent.sweep.language import read_language
 
 ROOT = Path(__file__).parents[3]
@@ -60,11 +61,17 @@ def test_a_sweep_from_beginning_to_end(tmp_path: Path) -> None:
     curriculum = json.loads((tmp_path / "sweeps/grid-1/sweep.json").read_text())["cells"][0]["curriculum"]
     assert (curriculum["seed"], curriculum["budget"]["num_prompts"]) == (5, 3)
 
-    (tmp_path / "sweeps/grid-1/cells/0002.parquet").write_bytes(
-        (tmp_path / "sweeps/grid-1/cells/0001.parquet").read_bytes()
-    )
+    rows = tmp_path / "sweeps/grid-1/cells"
+    (rows / "0002.parquet").write_bytes((rows / "0001.parquet").read_bytes())
     again = perdure(tmp_path, "resume", "sweeps/grid-1")
-    assert (again.returncode, "is finished" in again.stdout) == (0, True)
+    assert (again.returncode, "0002.parquet is damaged (it holds rows of cell 0001)" in again.stderr) == (1, True)
+
+
+def test_a_finished_sweep_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = begin_sweep(read(tmp_path), tmp_path / "out")
+    run_sweep(folder, read_plan(folder), lambda folder, plan, cells: [(Here(), cells)], Seen())
+    resume_sweep(folder, plain=True)
+    assert capsys.readouterr().out == f"{folder.path} is finished; see it with: perdure show {folder.path}\n"
 
 
 def test_where_every_cell_fails_the_code_is_1(tmp_path: Path) -> None:
@@ -165,8 +172,8 @@ def test_the_time_left_is_told_from_this_session_alone() -> None:
 def found(**changes: Any) -> dict[str, Any]:
     mean = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
     line = {"method": "sft-1", "runs": 3, "broken": 0, "accuracy": mean, "forgetting": mean, "kl": mean}
-    plain = {"sweep": "grid", "folder": "sweeps/grid-1", "status": "finished", "cells": 3, "finished": 3}
-    return plain | {"failed": [], "methods": [line], "results": "x"} | changes
+    plain = {"sweep": "grid", "folder": "sweeps/grid-1", "world": "language", "status": "finished", "cells": 3}
+    return plain | {"finished": 3, "failed": [], "methods": [line], "results": "x"} | changes
 
 
 def test_the_page_of_a_sweep() -> None:
