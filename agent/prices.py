@@ -78,8 +78,8 @@ def refusal(curriculum: Curriculum, prices: Sequence[StagePrice]) -> str | None:
     found = [f"{one.refusal} ({one.name})" for one in prices if one.refusal is not None]
     what = "these stages cannot reach their target, an accuracy of sampled answers, within the budget"
     if found:
-        unit = curriculum.spec.nouns.unit(curriculum.budget.unit)
-        return "\n  ".join([f"{what} (KL in nats a {unit}):", *found]) + f"\n{REMEDY}"
+        unit = curriculum.spec.nouns.per(curriculum.budget.unit)
+        return "\n  ".join([f"{what} (KL in nats {unit}):", *found]) + f"\n{REMEDY}"
     if all(one.required_kl is None for one in prices):
         return (
             "no stage can be held against the budget: the texts that it is read on end before the answers do that are "

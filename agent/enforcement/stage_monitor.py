@@ -102,7 +102,7 @@ class StageMonitor:
             return f"the KL became {kl}"
         cap, shown, most = format_pair(reading.cap, kl, reading.upper_bound)
         bound = "" if reading.upper_bound == kl else f", at most {most},"
-        return f"KL {shown}{bound} above the cap {cap} nats a {self.life.curriculum.spec.nouns.unit(reading.unit)}"
+        return f"KL {shown}{bound} above the cap {cap} nats {self.life.curriculum.spec.nouns.per(reading.unit)}"
 
     def _keep(self, step: int) -> None:
         self.world.snapshot(self._good)

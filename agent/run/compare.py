@@ -14,6 +14,7 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import Change, change_of, metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
+from perdure.budget.base_id import short_id
 from perdure.budget.errors import RunError
 
 FigureKind = Literal["task", "benchmark", "metric", "kl"]
@@ -106,7 +107,7 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
             yield f"{run.title} is not finished: its figures are those after stage {run.row.stage} of {_stages(run)}"
     for run in runs[1:]:
         if run.begun.base_id != first.begun.base_id:
-            bases = " and ".join(one.begun.resolved.get("base", one.begun.base_id[:12]) for one in (first, run))
+            bases = " and ".join(one.begun.resolved.get("base", short_id(one.begun.base_id)) for one in (first, run))
             yield f"{run.title} began from another base than {first.title} ({bases}): changes since it are not compared"
         elif run.unit != first.unit:
             yield f"the KL of {run.title} is on other prompts or in another unit than that of {first.title}"

@@ -62,7 +62,7 @@ def _summary(read: ReadCurriculum) -> str:
     parts = [
         f"{len(stages)} stage{'s' if len(stages) > 1 else ''} ({', '.join(stage.name for stage in stages)})",
         f"methods possible: {', '.join(methods)}",
-        f"budget: {budget.kl:g} nats a {curriculum.spec.nouns.unit(budget.unit)} ({', '.join(budget.enforced)})",
+        f"budget: {budget.kl:g} nats {curriculum.spec.nouns.per(budget.unit)} ({', '.join(budget.enforced)})",
         f"benchmarks: {', '.join(one.title for one in curriculum.benchmarks) or 'none'}",
     ]
     return f"{read.source.stem}: {'; '.join(parts)}"

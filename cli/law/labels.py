@@ -66,6 +66,6 @@ def percent(share: float) -> str:
 
 def kl_label(points: Points) -> str:
     """The label of the KL axis, with the settings that KL depends on; nats alone where a token is the whole answer."""
-    unit = "" if one_step_answers(points.world) else f" a {nouns_of(points.world).unit(points.unit)}"
+    unit = "" if one_step_answers(points.world) else f" {nouns_of(points.world).per(points.unit)}"
     settings = kl_settings(points.base)
-    return f"forward KL, nats{unit}" + (f" ({settings})" if settings else "")
+    return f"forward KL, nats{unit}" + (f" at {settings}" if settings else "")

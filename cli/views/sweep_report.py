@@ -1,7 +1,6 @@
 """A sweep as text: a table with a row a method, then the cells that failed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
@@ -11,11 +10,11 @@ from perdure.budget.figures import figure
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.curriculum.worlds.registry import nouns_of
 
-CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats a {token}")
+CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats {per_token}")
 CELL_LEGEND = "at the end of each run; mean [95 % interval over runs]; forgetting is the mean drop of the benchmarks"
 STREAM_COLUMNS = ("method", "runs", "average accuracy", "forgetting", "benchmark drop", "KL spent", "excess", "seconds")
 STREAM_LEGEND = (
-    "at the end of each run; mean [95 % interval over runs]; KL as the budget counts it, excess in nats a {sequence} "
+    "at the end of each run; mean [95 % interval over runs]; KL as the budget counts it, excess in nats {per_sequence} "
     "above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1)"
 )
 MAX_FAILURES = 20
@@ -30,7 +29,8 @@ def sweep_report(found: Mapping[str, Any], symbols: Symbols) -> list[Text]:
     if found["methods"]:
         streams = all(line.get("lives") for line in found["methods"])
         head, legend = (STREAM_COLUMNS, STREAM_LEGEND) if streams else (CELL_COLUMNS, CELL_LEGEND)
-        words = asdict(nouns_of(found["world"] or ""))
+        nouns = nouns_of(found["world"] or "")
+        words = {"answer": nouns.answer, "per_token": nouns.per("token"), "per_sequence": nouns.per("sequence")}
         rows = [_row(line, "lives" if streams else None) for line in found["methods"]]
         lines += [
             *_table([one.format(**words) for one in head], rows, symbols),

@@ -111,10 +111,18 @@ class Nouns:
         """The word for a unit of `budget.unit`."""
         return self.token if unit == "token" else self.sequence
 
+    def per(self, unit: str) -> str:
+        """`a token`, `an episode`: the word for a unit of `budget.unit`, with its article."""
+        return _with_article(self.unit(unit))
+
     @property
     def an_answer(self) -> str:
         """`an answer`, with its article."""
-        return f"{'an' if self.answer[0] in 'aeiou' else 'a'} {self.answer}"
+        return _with_article(self.answer)
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 @dataclass(frozen=True)

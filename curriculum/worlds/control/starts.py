@@ -71,6 +71,12 @@ class Start:
         return cls(environment, seed, options) if key == environment.key else None
 
     @property
+    def words(self) -> str:
+        """`BabyAI-GoToObj-v0, seed 130186214`."""
+        given = {"seed": self.seed, "options": self.options}
+        return ", ".join([self.environment.title, *(f"{name} {one}" for name, one in given.items() if one is not None)])
+
+    @property
     def reset_options(self) -> dict[str, Any] | None:
         """The options, as `reset` takes them."""
         return None if self.options is None else json.loads(self.options)

@@ -91,7 +91,7 @@ def test_the_kl_of_policies_that_act_is_per_decision_and_names_their_bins(tmp_pa
     about = {"world": "control", "base_id": "bins 21, action_repeat 5: b1"}
     dataset = read_dataset([write_table(tmp_path / "t.parquet", rows(), **about)])
     lines = told(compute_findings(dataset, (0.95,), lambda words: None))
-    kl = "forward KL, nats a decision (bins 21, action_repeat 5)"
+    kl = "forward KL, nats a decision at bins 21, action_repeat 5"
     assert f"  KL          {kl}, on the prompts called `task`" in lines
     assert f"  fitted between 0.100 and 4.800 ({kl}); beyond, it says so" in lines
 

@@ -7,6 +7,7 @@ from perdure.curriculum.worlds.registry import nouns_of
 def test_decisions_and_episodes_stand_where_other_worlds_have_tokens_and_sequences() -> None:
     control = nouns_of("control")
     assert (control.unit("token"), control.unit("sequence")) == ("decision", "episode")
+    assert (control.per("token"), control.per("sequence")) == ("a decision", "an episode")
     assert (control.an_answer, control.prompt) == ("an episode", "start")
 
 
