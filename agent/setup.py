@@ -158,10 +158,7 @@ def law_for(curriculum: Curriculum, world: World) -> Law | None:
         )
     fitted, here = kl_settings(law.base), kl_settings(world.base_id)
     if fitted != here:
-        raise ConfigError(
-            f"budget.law: {name} was fitted on KL at {fitted}, and here it is at {here}; such figures cannot be "
-            f"compared: {remedy}"
-        )
+        raise ConfigError(f"budget.law: {name} was fitted on KL at {fitted}, and here it is at {here}: {remedy}")
     if law.base != world.base_id:
         raise ConfigError(
             f"budget.law: {name} was fitted on another base. Its base is {short_id(law.base)} ({law.runs} runs by "

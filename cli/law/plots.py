@@ -22,6 +22,7 @@ from perdure.budget.law.saved import Law
 from perdure.cli.law.labels import PLACES, kl_label, percent, predictor_label
 from perdure.cli.views.drawing import PALETTE, write_figures
 from perdure.cli.views.symbols import clean
+from perdure.curriculum.worlds.registry import nouns_of
 
 MARKERS = ("o", "^", "s", "D")
 LARGE_POINTS = 400
@@ -122,7 +123,7 @@ def _retention(axes: Axes, findings: Findings) -> None:
     for accuracy in findings.accuracies:
         axes.axvline(100 * accuracy, color="#999999", linewidth=0.8, linestyle="--", zorder=0)
     _from_the_frontiers(axes, findings)
-    axes.set_xlabel("accuracy on the new task, %")
+    axes.set_xlabel(f"{nouns_of(findings.points.world).score} on the new task, %")
     what = "change since the base, points" if findings.base_score is None else "kept, %"
     axes.set_ylabel(f"{what}\n(mean of {_listed(findings.dataset.benchmarks)})")
 

@@ -78,7 +78,8 @@ def kl_figure(record: RunState) -> Figure:
     _interventions(axes, places)
     unit = next((row.readings[-1].unit for row in record.rows if row.readings), "token")
     axes.set_xlabel("optimiser steps of the run")
-    axes.set_ylabel(f"KL from the base, nats/{record.nouns.unit(unit)}")
+    at = f" at {record.kl_settings}" if record.kl_settings else ""
+    axes.set_ylabel(f"KL from the base, nats/{record.nouns.unit(unit)}{at}")
     axes.set_ylim(bottom=0)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=4)
@@ -146,11 +147,11 @@ def retention_figure(record: RunState) -> Figure:
                 [100 * (price.target or 0)], [price.floor], "_", color=colour, markersize=18, markeredgewidth=2
             )
     panels[0].axhline(0, color="#999999", linewidth=0.9, linestyle=(0, (1, 2)), label="base")
-    panels[0].set_xlabel("accuracy on the task just learned, %")
+    panels[0].set_xlabel(f"{record.nouns.score} on the task just learned, %")
     panels[0].set_ylabel("change of all that was known, points\n(mean of earlier tasks and benchmarks)")
     if priced:
-        panels[1].set_xlabel("accuracy on the task just learned, %")
-        panels[1].set_ylabel("KL, nats an answer; bar: floor of the target")
+        panels[1].set_xlabel(f"{record.nouns.score} on the task just learned, %")
+        panels[1].set_ylabel(f"KL, nats {record.nouns.an_answer}; bar: floor of the target")
         panels[1].set_ylim(bottom=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     return figure

@@ -98,6 +98,7 @@ class Nouns:
         token, sequence: the units of the KL: one step of an answer, and a whole one.
         answer: the response of a policy to a prompt.
         prompt: the prompt.
+        score: what the score of a task is, as in `accuracy on the new task`.
         to: stands between an answer and its task, as in `3 answers to 'sums'`.
     """
 
@@ -105,6 +106,7 @@ class Nouns:
     sequence: str = "sequence"
     answer: str = "answer"
     prompt: str = "prompt"
+    score: str = "accuracy"
     to: str = "to"
 
     def unit(self, unit: str) -> str:

@@ -144,7 +144,7 @@ CONTROL = WorldSpec(
     accepts="this model acts in environments",
     demonstrations_from="give it `demonstrations`",
     film="perdure.agent.worlds.control.film:make_clip",
-    nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", to="of"),
+    nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", score="success", to="of"),
     lacks={
         "trl": "TRL trains language models, and this is a policy of environments",
         "max_completion_length": _NO_TEXT,
