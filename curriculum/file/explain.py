@@ -45,6 +45,7 @@ PATTERN_MESSAGES = {
     r"^(info|return *>=? *-?\d+(\.\d+)?([eE][+-]?\d+)?|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$": (
         "must be `info`, `return > X`, `return >= X`, or a dotted path, `module:function`"
     ),
+    r"\{instruction\}": "must hold `{instruction}`, where the instruction stands",
     r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
 }
 
