@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from perdure.agent.run.log import NullView
 from perdure.agent.setup import Ready, prepare
-from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.reader import read_curriculum
@@ -152,7 +151,7 @@ def _learning(curriculum: Any, ready: Ready) -> float:
         curriculum, ready.tasks, world.policy, 1, curriculum.method("rl"),
         seed=0, folder=Path(), watch=lambda _: False, controller=None,
     )  # fmt: skip
-    return _seconds(lambda: train(job, world._base, job.watch))
+    return _seconds(lambda: world.update(job))
 
 
 def _reading(world: Any, starts: list[Start]) -> float:
