@@ -246,6 +246,7 @@ Notice = Literal[
     "examined",
     "fewer",
     "fewer_heldout",
+    "failed",
     "too_long",
     "cut_off",
     "no_reward",

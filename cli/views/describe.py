@@ -35,6 +35,7 @@ NOTICES: dict[Notice, str] = {
     "examined": "{count} items of the source were not trained on, since a stage or a benchmark examines them",
     "fewer": "{count} items were trained on; {of} were asked for, and there are no more",
     "fewer_heldout": "{count} items were held out; {of} were asked for, and there are no more",
+    "failed": "{count} of {of} demonstrations failed and were not imitated",
     "too_long": "nothing was learned from {count} of {of} demonstrations: their prompts alone fill max_length",
     "cut_off": "the ends of {count} of {of} demonstrations were not learned: they are longer than max_length",
     "no_reward": "{count} of {of} sampled {answer}s had no reward (None, or not finite)",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from perdure.agent.seeds import derive
+from perdure.agent.worlds.contract import Counts
 from perdure.agent.worlds.control.actor import Actor
 from perdure.agent.worlds.control.inputs import Inputs, joined
 from perdure.agent.worlds.control.policy import Played
@@ -82,6 +83,12 @@ def demonstrations_of(item: Item) -> tuple[Episode, ...]:
     """The successful episodes that an item is demonstrated by."""
     found: tuple[Episode, ...] = item.columns.get("episodes", ())
     return found
+
+
+def failed_demonstrations(items: Sequence[Item]) -> Counts:
+    """How many demonstrations failed, of how many, under the name of the notice."""
+    failed = sum(item.columns.get("failed", 0) for item in items)
+    return {"failed": (failed, failed + sum(len(demonstrations_of(item)) for item in items))}
 
 
 def imitated(actor: Actor, episodes: Sequence[Episode]) -> Batch:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from perdure.agent.run.events import Notice
 from perdure.agent.worlds.contract import Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.control.actor import Actor, in_chunks
-from perdure.agent.worlds.control.batches import Batch, deals
+from perdure.agent.worlds.control.batches import Batch, deals, failed_demonstrations
 from perdure.agent.worlds.control.changes import Changes, changes_of
 from perdure.agent.worlds.control.checkpoint import Saved
 from perdure.agent.worlds.control.policy import ControlPolicy
@@ -96,7 +96,8 @@ def train(job: UpdateJob, base: Base, terms: Sequence[Term]) -> Outcome:
     saved = Saved(folder, every, job.policy, optimizer, job.controller, update.counts)
     objective: Objective = import_module(job.method.objective.code)
     steps, stopped = descend(update, objective, changes, items, saved, job.watch)
-    return Outcome(steps, "stopped" if stopped else "completed", update.counts)
+    counts = failed_demonstrations(job.task.train) if "demonstrations" in job.method.objective.needs else {}
+    return Outcome(steps, "stopped" if stopped else "completed", {**counts, **update.counts})
 
 
 def descend(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from perdure.curriculum.worlds.control.environments.contract import Observation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Episode:
-    """One episode of T decisions.
+    """One episode of T decisions. Two are equal that have the same `digest`.
 
     Attributes:
         observations: before each decision.
@@ -48,6 +48,12 @@ class Episode:
             if one.image is not None:
                 found.update(np.ascontiguousarray(one.image).tobytes())
         return found.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Episode) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     def __str__(self) -> str:
         return f"<episode {self.digest}>"

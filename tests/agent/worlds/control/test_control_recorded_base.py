@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from perdure.agent.loop import run_curriculum
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.log import NullView
+from perdure.agent.run.state import read_state
+from perdure.agent.setup import start
 from perdure.agent.worlds.control.world import ControlWorld
 from perdure.budget.errors import DataError
+from perdure.cli.views.describe import describe_notice
 from tests.control_runs import base, curriculum, point
 from tests.recordings import played, write_parquet
 
@@ -29,3 +35,11 @@ def test_too_few_successes(tmp_path: Path) -> None:
     model = base(point(demonstrations={"type": "file", "path": str(file)}))
     with pytest.raises(DataError, match="has 2 successes in 4 episodes, and 3 are asked for"):
         ControlWorld(curriculum([point()], model=model))
+
+
+def test_a_stage_says_how_many_demonstrations_failed(tmp_path: Path) -> None:
+    file = write_parquet([played(seed, wrong=seed < 2) for seed in range(6)], tmp_path / "demos.parquet")
+    made = curriculum([point(demonstrations={"type": "file", "path": str(file)})], method="sft")
+    run_curriculum(start(made, tmp_path / "run", NullView()))
+    row = read_state(read_journal(tmp_path / "run/journal.jsonl")).rows[1]
+    assert [describe_notice(one) for one in row.notices] == ["2 of 6 demonstrations failed and were not imitated"]
