@@ -86,9 +86,9 @@ def demonstrations_of(item: Item) -> tuple[Episode, ...]:
 
 
 def failed_demonstrations(items: Sequence[Item]) -> Counts:
-    """How many demonstrations failed, of how many, under the name of the notice."""
+    """How many demonstrations failed, of how many, under the name of the notice; nothing where none did."""
     failed = sum(item.columns.get("failed", 0) for item in items)
-    return {"failed": (failed, failed + sum(len(demonstrations_of(item)) for item in items))}
+    return {"failed": (failed, failed + sum(len(demonstrations_of(item)) for item in items))} if failed else {}
 
 
 def imitated(actor: Actor, episodes: Sequence[Episode]) -> Batch:

@@ -21,7 +21,7 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.worlds.control.actions import Actions, actions_of
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
 from perdure.curriculum.worlds.control.demonstrations.recorded import recorded_episodes, stamp_of
-from perdure.curriculum.worlds.control.draw import RESERVED, known_starts
+from perdure.curriculum.worlds.control.draw import known_starts
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
@@ -77,15 +77,16 @@ def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
         return _recorded(known, known.task.demonstrations, environment, actions)
     assert isinstance(known.task.demonstrations, Expert)
     found: list[Episode] = []
-    for start in known_starts(known, environment):
+    starts = list(known_starts(known, environment))
+    for start in starts:
         (episode,) = expert_episodes(known.task.demonstrations, [start], actions, seed=derive(seed, "known"))
         if reward_of(environment, episode) >= SUCCESS:
             found.append(episode)
         if len(found) == known.episodes:
             return found
     raise DataError(
-        f"model.pretrain: the expert of {environment.title} succeeds in {len(found)} of "
-        f"{RESERVED * known.episodes} episodes, and {known.episodes} are asked for"
+        f"model.pretrain: the expert of {environment.title} succeeds in {len(found)} of {len(starts)} episodes, and "
+        f"{known.episodes} are asked for"
     )
 
 

@@ -126,6 +126,11 @@ def test_an_environment_without_an_end_is_cut_at_the_horizon() -> None:
     assert first.columns["episodes"][0].success  # the point never ends by itself: success does it
 
 
+def test_a_list_that_leaves_the_base_no_start() -> None:
+    listed = [{"seed": seed} for seed in range(3)]
+    assert "of the listed `starts`, `heldout` takes 3, which leaves none" in message(model({"starts": listed}))
+
+
 def test_held_out_starts_are_not_those_kept_for_the_base_in_a_list() -> None:
     listed = [{"seed": seed} for seed in range(8)]
     base = model({"starts": listed, "heldout": 4})
