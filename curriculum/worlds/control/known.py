@@ -95,8 +95,8 @@ def base_interface(model: ControlModel) -> Interface | None:
         starts = list(known_starts(known, environment))
         if not starts:
             raise ConfigError(
-                f"{owner}: of the listed `starts`, `heldout` takes {known.task.heldout}, which leaves none; list more, or "
-                "set `heldout`"
+                f"{owner}: of the listed `starts`, `heldout` takes {known.task.heldout}, which leaves none; list "
+                "more, or set `heldout`"
             )
         found.append(look_at(environment, starts, model, owner)[0])
         refuse_other(found[-1], found[0])
