@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from perdure.agent.worlds.contract import Progress, Watch
+from perdure.agent.worlds.schedule import LARGEST_RATE
 from perdure.agent.worlds.terms import BaseKl
 from perdure.budget.config import RecoverConfig
 
@@ -22,7 +23,7 @@ def distil(
     trained: Sequence[nn.Parameter], loss: BaseKl, config: RecoverConfig, learning_rate: float, watch: Watch
 ) -> int:
     """See `World.recover`. The loss that `watch` gets is the KL before the step."""
-    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=min(learning_rate, LARGEST_RATE), weight_decay=0.0)
     try:
         for step in range(1, config.max_steps + 1):
             optimizer.zero_grad()

@@ -15,6 +15,9 @@ from perdure.curriculum.worlds.registry import spec_of
 WARMUP = {"constant": 0.0, "constant_with_warmup": 0.1, "linear": 0.1, "cosine": 0.1}
 """The schedules, by transformers' names, and the warm-up of each where none is set, as a share of all steps."""
 
+LARGEST_RATE = 1e37
+"""With a larger learning rate torch's AdamW raises; with this one weights overflow, which every enforcement sees."""
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -11,6 +11,7 @@ HARNESSES: dict[str, str] = {
     "disk": "tests.faults.disk",
     "power": "tests.faults.power",
     "language": "tests.faults.language",
+    "control": "tests.faults.control",
     "redo": "tests.faults.redo",
     "streams": "tests.faults.streams",
     "folders": "tests.faults.folders",

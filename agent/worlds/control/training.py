@@ -17,7 +17,7 @@ from perdure.agent.worlds.control.changes import Changes, changes_of
 from perdure.agent.worlds.control.checkpoint import Saved
 from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.agent.worlds.control.pretrain import Base
-from perdure.agent.worlds.schedule import Plan, default, plan_for
+from perdure.agent.worlds.schedule import LARGEST_RATE, Plan, default, plan_for
 from perdure.agent.worlds.terms import Term
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item
@@ -162,6 +162,6 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes
         nn.utils.clip_grad_norm_(network.parameters(), plan.max_grad_norm)
     rate = plan.rate(step)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = min(rate, LARGEST_RATE)
     optimizer.step()
     return rate

@@ -217,6 +217,53 @@ def test_no_stage_of_the_vision_world_ends_above_its_cap(config: Curriculum, cut
         held_again(life, record_of(folder / "run"))
 
 
+@st.composite
+def control_curricula(draw: st.DrawFn) -> Curriculum:
+    """A tiny policy of the point world, two goals, any method of the world at each."""
+    method = combinations("control")
+    shown = {"type": "expert", "expert": "tests.point_world:expert"}
+    small = {"type": "gymnasium", "id": "tests.point_world:Point-v0", "horizon": 3, "train": 4, "heldout": 2}
+    tasks = {goal: small | {"kwargs": {"goal": goal}, "demonstrations": shown} for goal in ("left", "right", "up")}
+    return Curriculum.model_validate(
+        {
+            "model": {
+                "type": "control",
+                "policy": {"type": "mlp", "hidden_sizes": [8]},
+                "bins": 3,
+                "pretrain": {"max_steps": 10, "tasks": [{"task": tasks["left"] | {"horizon": 8}, "episodes": 2}]},
+            },
+            "seed": draw(st.integers(0, 3)),
+            "budget": {
+                "kl": draw(powers(-4, 0)),
+                "enforce": draw(st.sampled_from(HOLDING)),
+                "every": draw(st.integers(1, 4)),
+                "num_prompts": 2,
+                "unit": draw(st.sampled_from(["token", "sequence"])),
+                "confidence": draw(st.sampled_from([None, 0.95])),
+                "allocation": draw(st.sampled_from(["greedy", "even"])),
+                "prompts": draw(st.sampled_from(["seen", "task"])),
+                "recover": {"max_steps": 3, "every": 2, "learning_rate": draw(st.none() | LIKELY | ABSURD)},
+            },
+            "strategy": {"type": "fixed", "method": draw(method)},
+            "train": {
+                "learning_rate": draw(LIKELY | ABSURD),
+                "max_steps": 4,
+                "per_device_train_batch_size": 2,
+                "save_steps": 2,
+            },
+            "stages": [{"name": goal, "task": tasks[goal], "method": draw(method)} for goal in ("right", "up")],
+        }
+    )
+
+
+@settings(deadline=None, max_examples=6, suppress_health_check=list(HealthCheck))
+@given(control_curricula(), st.lists(st.integers(2, 30), max_size=2))
+def test_no_stage_of_the_control_world_ends_above_its_cap(config: Curriculum, cuts: list[int]) -> None:
+    with in_memory() as folder:
+        life = run_through_kills(lambda view: begun(config, folder / "run", view), cuts)
+        held_again(life, record_of(folder / "run"))
+
+
 def begun(config: Curriculum, path: Path, view: Onlooker) -> Life:
     """What `perdure run` and `perdure resume` do."""
     return resume(path, view) if path.exists() else start(config, path, view)
