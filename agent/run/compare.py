@@ -107,7 +107,7 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
             yield f"{run.title} is not finished: its figures are those after stage {run.row.stage} of {_stages(run)}"
     for run in runs[1:]:
         if run.begun.base_id != first.begun.base_id:
-            bases = " and ".join(one.begun.resolved.get("base", short_id(one.begun.base_id)) for one in (first, run))
+            bases = " and ".join(_base(one) for one in (first, run))
             yield f"{run.title} began from another base than {first.title} ({bases}): changes since it are not compared"
         elif run.unit != first.unit:
             yield f"the KL of {run.title} is on other prompts or in another unit than that of {first.title}"
@@ -116,6 +116,11 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
             only = sorted({*here} ^ {*there})
             if only:
                 yield f"{run.title} and {first.title} have different {kind}: {', '.join(only)} in one of them alone"
+
+
+def _base(run: ComparedRun) -> str:
+    """`org/small 3f2a41bc09de`."""
+    return f"{run.begun.resolved.get('base', '')} {short_id(run.begun.base_id)}".strip()
 
 
 def _stages(run: ComparedRun) -> int:

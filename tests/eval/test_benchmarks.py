@@ -56,6 +56,20 @@ def test_the_same_score_as_lm_eval(
     assert 0 < score.value < 1
 
 
+@pytest.mark.parametrize(("metric", "extra"), [("acc", {}), ("acc_norm", {"num_fewshot": 2})])
+def test_items_hold_question_choice_and_expected_choice(
+    policy: Any, tmp_path: Path, metric: str, extra: dict[str, Any]
+) -> None:
+    folder = write_task(tmp_path, "animals", choice_rows(30), fewshot_split="test")
+    _, items = prepare(folder, tasks="animals", metric=metric, **extra).score(policy, EVALUATION)
+    rows = choice_rows(30)
+    assert [item.prompt for item in items] == [row["question"] for row in rows]  # without the examples before it
+    assert [item.expected for item in items] == [row["choices"][row["answer"]] for row in rows]
+    # the answer is the choice that the metric took: it is right where, and only where, the item scored
+    assert [float(item.completion == item.expected) for item in items] == [item.score for item in items]
+    assert {item.score for item in items} == {0.0, 1.0}
+
+
 def test_generated_answers_are_the_models(policy: Any, tmp_path: Path) -> None:
     rows = [{"question": f"after {letter}?", "answer": "nothing like it"} for letter in "abcdefgh"]
     benchmark = prepare(write_generation(tmp_path / "one", "say", rows), tasks="say", apply_chat_template=True)

@@ -67,7 +67,8 @@ def test_runs_of_different_bases(tmp_path: Path) -> None:
     first = begun(whole_run(), base_id="a" * 64, resolved={"base": "org/small"})
     found = pair(tmp_path, first, other_run(base_id="b" * 64))
     assert found.notes == (
-        "two began from another base than one (org/small and bbbbbbbbbbbb): changes since it are not compared",
+        "two began from another base than one (org/small aaaaaaaaaaaa and bbbbbbbbbbbb): "
+        "changes since it are not compared",
     )
     assert (second(found, "benchmark_drop").difference, second(found, "benchmark_drop").reason) == (
         None,
