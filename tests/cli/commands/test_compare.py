@@ -127,7 +127,7 @@ def test_every_format_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixt
     even = next(row for row in rows if (row["name"], row["run"]) == ("even", "two"))
     assert (even["kind"], float(even["difference"]), even["n"]) == ("task", pytest.approx(0.11), "100")
     markdown = printed(tmp_path / "3", "markdown", capsys)
-    assert "| a         | (not there) | 'x\\|y & z'  |" in markdown
+    assert "| a         | (not there) | 'x\\|y & z' |" in markdown
     latex = printed(tmp_path / "4", "latex", capsys)
     assert r"o\_ne" in latex
     assert r"'x|y \& z'" in latex
