@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perdure.agent.run.compare import Comparison, Figure, Value
     from perdure.eval.metrics import MetricEstimate
 
-CHANGED = "after the change since the base; *: significant at 5 % in a paired test, item by item"
+CHANGED = "in brackets the change since the base in points; *: p < 0.05 in a paired test, item by item"
 
 
 def run_sheets(record: RunState, changes: PairedTests, metrics: "Mapping[str, MetricEstimate]") -> tuple[Sheet, ...]:
@@ -56,7 +56,7 @@ KL = ("kl_per_token", "kl_per_sequence", "kl_bound", "cap")
 
 
 def _scored(value: str, change: str, mark: str) -> str:
-    return f"{value} ({change}{mark})" if change else value
+    return f"{value} ({change.strip()}{mark})" if change else value
 
 
 def _figures(record: RunState, row: StageState, names: Sequence[str], changes: PairedTests) -> tuple[Any, ...]:
