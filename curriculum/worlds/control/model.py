@@ -8,7 +8,7 @@ from perdure.budget.bounds import Batch, Items, Level, Rate, Steps, Units, Weigh
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.curriculum.worlds.control.tasks import Gymnasium
-from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla
+from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla, Worker
 
 MAX_LAYERS = 64
 VLA_TYPES = ("vla", "worker")
@@ -87,7 +87,8 @@ class ControlModel(ModelSection):
 
     type: Annotated[Literal["control"], Field(description="a policy of gymnasium environments")]
     policy: Annotated[
-        Mlp | Transformer | Vla, Field(discriminator="type", description="the network that chooses the actions")
+        Mlp | Transformer | Vla | Worker,
+        Field(discriminator="type", description="the network that chooses the actions"),
     ] = Mlp()
     bins: Annotated[
         Level,

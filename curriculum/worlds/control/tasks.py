@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from perdure.budget.bounds import Items, Level, Seconds, Steps, Weight
 from perdure.budget.config import Frozen, broken_rule
@@ -14,11 +14,18 @@ DOTTED = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:name`."""
 
 
+Line = Annotated[
+    tuple[float, float, Annotated[Level, Field(ge=1)]],
+    BeforeValidator(lambda said: tuple(said) if isinstance(said, list) else said),
+]
+"""From, to, and how many."""
+
+
 class Grid(Frozen):
     """Starts on a grid. Held-out starts are random ones of the area that it covers."""
 
     grid: Annotated[
-        list[Annotated[Level, Field(ge=1)]] | dict[str, tuple[float, float, Annotated[Level, Field(ge=1)]]],
+        list[Annotated[Level, Field(ge=1)]] | dict[str, Line],
         Field(
             min_length=1,
             description="places along each direction, for environments that have directions of their own (Meta-World: "

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from perdure.budget.bounds import Seconds
 from perdure.budget.config import Frozen
 from perdure.curriculum.worlds.lora import LoraConfig
 
@@ -63,3 +64,21 @@ class Vla(TokenPolicy):
     """An image-text-to-text model of transformers."""
 
     type: Annotated[Literal["vla"], Field(description="an image-text-to-text model of transformers")]
+
+
+class Worker(TokenPolicy):
+    """A VLA in a process of its own, whose libraries are not those of this one, such as OpenVLA's."""
+
+    type: Annotated[Literal["worker"], Field(description="a VLA in a process with an environment of its own")]
+    command: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(
+            min_length=1,
+            description="the Python of that environment, for example [~/openvla/bin/python]; docs/openvla.md says how "
+            "to make it",
+        ),
+    ]
+    trust_remote_code: Annotated[
+        bool, Field(description="run the Python code that comes with the model, in the worker; OpenVLA needs it")
+    ] = False
+    seconds: Annotated[Seconds, Field(gt=0, description="time limit of one answer of the worker")] = 600.0

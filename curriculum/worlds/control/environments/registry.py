@@ -11,6 +11,7 @@ ADAPTERS: dict[str, str] = {
     "BabyAI-": "perdure.curriculum.worlds.control.environments.minigrid",
     "MiniGrid-": "perdure.curriculum.worlds.control.environments.minigrid",
     "Meta-World/": "perdure.curriculum.worlds.control.environments.metaworld",
+    "SimplerEnv/": "perdure.curriculum.worlds.control.environments.simpler",
 }
 """The beginning of an id, and the module of its family (see `contract.Adapter`)."""
 
