@@ -1,6 +1,8 @@
 """Looks at the environment of a task before a run begins: its starts, its actions, an episode of random actions."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from shutil import which
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.playing import EpisodeError, checked, limited, listening, play
 from perdure.curriculum.worlds.control.policy_actions import policy_actions
 from perdure.curriculum.worlds.control.starts import Environment, Start
+from perdure.curriculum.worlds.control.token_actions import missing, read_json
+from perdure.curriculum.worlds.control.vla import Worker
 
 LOOKS = 3
 """Episodes of random actions, of which one must come to its end: an environment may fail now and then."""
@@ -28,6 +32,28 @@ def simulator_for(environment: Environment, owner: str) -> Simulator:
         return simulator_of(environment)
     except ConfigError as error:
         raise ConfigError(f"{owner}: {error}") from None
+
+
+def refuse_absent(model: ControlModel, environment: Environment, owner: str) -> None:
+    """Refuse, in one message, an environment and a worker that are not on this machine.
+
+    Raises:
+        ConfigError: names all that is missing.
+    """
+    lacking: list[str] = []
+    try:
+        simulator_for(environment, owner)
+    except ConfigError as error:
+        lacking.append(str(error))
+    if isinstance(model.policy, Worker):
+        python = str(Path(model.policy.command[0]).expanduser())
+        if which(python) is None:
+            lacking.append(f"model.policy.command: there is no {python}; docs/openvla.md says how to make the worker's "
+                           "environment")  # fmt: skip
+        if read_json(model.policy, "config.json") is None:
+            lacking.append(missing(model.policy))
+    if lacking:
+        raise ConfigError("; also ".join(lacking))
 
 
 def look_at(

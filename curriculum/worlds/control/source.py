@@ -6,7 +6,7 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import EXAMINED, Item, Task
-from perdure.curriculum.worlds.control.checks import look_at, refuse_failing, simulator_for
+from perdure.curriculum.worlds.control.checks import look_at, refuse_absent, refuse_failing
 from perdure.curriculum.worlds.control.demonstrations.attach import demonstrated
 from perdure.curriculum.worlds.control.demonstrations.recorded import first_of
 from perdure.curriculum.worlds.control.draw import listed_starts, random_starts, row_of, take
@@ -41,7 +41,7 @@ def build(
         raise ConfigError(f"task {name!r}: `type: gymnasium` goes with `model.type: control`")
     where, environment = f"task {name!r}", environment_of(config)
     owner = f"{where} ({environment.title})"
-    simulator_for(environment, owner)
+    refuse_absent(model, environment, owner)
     starts = _heldout(config, environment, seed, model, where)
     interface, actions = look_at(environment, starts, model, owner)
     refuse_unfit(interface, model)

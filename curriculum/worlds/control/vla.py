@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from perdure.budget.bounds import Seconds
-from perdure.budget.config import Frozen
+from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.worlds.lora import LoraConfig
 
 PROMPT = "In: What action should the robot take to {instruction}?\nOut:"
@@ -67,7 +67,7 @@ class Vla(TokenPolicy):
 
 
 class Worker(TokenPolicy):
-    """A VLA in a process of its own, whose libraries are not those of this one, such as OpenVLA's."""
+    """A VLA in a process of its own, whose libraries are not those of this one, such as OpenVLA's; with an adapter."""
 
     type: Annotated[Literal["worker"], Field(description="a VLA in a process with an environment of its own")]
     command: Annotated[
@@ -81,4 +81,14 @@ class Worker(TokenPolicy):
     trust_remote_code: Annotated[
         bool, Field(description="run the Python code that comes with the model, in the worker; OpenVLA needs it")
     ] = False
+    append_token: Annotated[
+        int | None,
+        Field(ge=0, description="a token that ends each prompt unless it does so already; OpenVLA's is 29871"),
+    ] = None
     seconds: Annotated[Seconds, Field(gt=0, description="time limit of one answer of the worker")] = 600.0
+
+    @model_validator(mode="after")
+    def _trains_an_adapter(self) -> "Worker":
+        if self.lora is None:
+            raise broken_rule("a worker trains an adapter, whose base is the model without it; give `lora`", "lora")
+        return self

@@ -5,7 +5,6 @@ import os
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,7 +14,10 @@ from perdure.agent.worlds.control.begin import Begun
 from perdure.agent.worlds.control.pretrain import Base, weights_of
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
+from perdure.agent.worlds.control.vla.model import LocalModel, TokenModel
 from perdure.agent.worlds.control.vla.policy import VlaPolicy
+from perdure.agent.worlds.control.vla.remote import Remote, WorkerModel
+from perdure.agent.worlds.control.vla.worker_policy import WorkerPolicy
 from perdure.agent.worlds.devices import device_of
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
@@ -24,7 +26,7 @@ from perdure.curriculum.worlds.control.known import environment_of
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.control.token_actions import TokenActions, token_actions
-from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla
+from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla, Worker
 
 SMALL = 20_000_000
 """Parameters below which more threads slow a model down."""
@@ -40,20 +42,41 @@ def begin_vla(curriculum: Curriculum, model: ControlModel) -> Begun:
         ModelError: as `load_vla`.
         ConfigError: its actions do not fit the environments.
     """
-    assert isinstance(model.policy, Vla), "a VLA of this process"
     config = model.policy
+    if isinstance(config, Worker):
+        return _begin_worker(curriculum, model, config)
+    assert isinstance(config, Vla), "the only other policy of tokens"
     device = device_of(model.device, auto="cuda" if torch.cuda.is_available() else "cpu")
     actions = common_actions(curriculum, model, config)
     with seeded(int(model.drawn_from(curriculum.seed) or 0)):
         network, processor = load_vla(config, device)
     _choose_threads(model, network)
-    arguments: tuple[Any, ...] = (processor, config.prompt, len(actions.sizes))
-    policy = VlaPolicy(VlaActor(network, *arguments), actions, _statistics(config))
+    policy = VlaPolicy(LocalModel(network, processor, config.prompt), actions, _statistics(config))
     if config.lora is not None:
-        base = Base(VlaActor(network, *arguments, base=True), actions, ())
-        return Begun(policy, base, base_id(model, policy.frozen_digest), device, weights_of(network))
-    held = deepcopy(network).requires_grad_(False)
-    return Begun(policy, Base(VlaActor(held, *arguments), actions, ()), base_id(model, digest(frozen(held))), device)
+        base = LocalModel(network, processor, config.prompt, base=True)
+        identity, fresh = base_id(model, policy.frozen_digest), weights_of(network)
+        return Begun(policy, _held(base, actions), identity, device, fresh)
+    base = LocalModel(deepcopy(network).requires_grad_(False), processor, config.prompt)
+    return Begun(policy, _held(base, actions), base_id(model, digest(frozen(base.network))), device)
+
+
+def _begin_worker(curriculum: Curriculum, model: ControlModel, config: Worker) -> Begun:
+    """A VLA in a worker; its base is the same without the adapter."""
+    actions = common_actions(curriculum, model, config)
+    remote = Remote(
+        config,
+        dtype="bfloat16" if config.dtype == "auto" else config.dtype,
+        device=model.device,
+        threads=model.threads if isinstance(model.threads, int) else 0,
+        seed=int(model.drawn_from(curriculum.seed) or 0) % 2**63,
+    )
+    base = _held(WorkerModel(remote, base=True), actions)
+    fresh = weights_of(remote.mirror)
+    return Begun(WorkerPolicy(remote, actions), base, base_id(model, remote.frozen), torch.device("cpu"), fresh)
+
+
+def _held(model: TokenModel, actions: TokenActions) -> Base:
+    return Base(VlaActor(model, len(actions.sizes)), actions, ())
 
 
 def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPolicy) -> TokenActions:

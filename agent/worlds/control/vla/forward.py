@@ -3,6 +3,8 @@
 Axes: N decisions of prompts of one length L, D dimensions of the action, V tokens of the vocabulary.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,17 +54,27 @@ def forced(network: Any, prompts: Prompts, actions_ND: Tensor) -> Tensor:
 class Generation:
     """The tokens of actions, chosen one after the other; the key-value cache keeps what was seen."""
 
-    def __init__(self, network: Any, prompts: Prompts) -> None:
+    def __init__(self, network: Any, prompts: Prompts, adapter: Callable[[], AbstractContextManager[Any]]) -> None:
+        """`adapter`: the state of an adapter, on or off, inside a forward pass."""
+        self._adapter = adapter
         self._network, self._prompts, self._length = network, prompts, prompts.tokens.shape[1]
         none_N0 = prompts.tokens[:, :0]
-        self._take(network(**prompts.arguments(none_N0), use_cache=True, logits_to_keep=1))
+        with adapter():
+            self._take(network(**prompts.arguments(none_N0), use_cache=True, logits_to_keep=1))
 
     def next(self, tokens_N: Tensor) -> None:
         """Go on behind these tokens."""
         self._length += 1
         mask = torch.ones(len(tokens_N), self._length, dtype=torch.long, device=tokens_N.device)
         read_N1 = self._prompts.readable(tokens_N[:, None])
-        self._take(self._network(input_ids=read_N1, attention_mask=mask, past_key_values=self._cache, use_cache=True))
+        with self._adapter():
+            self._take(
+                self._network(input_ids=read_N1, attention_mask=mask, past_key_values=self._cache, use_cache=True)
+            )
+
+    def end(self) -> None:
+        """Free the cache."""
+        self._cache = None
 
     def _take(self, output: Any) -> None:
         self._cache = output.past_key_values

@@ -8,19 +8,19 @@ import torch
 from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.agent.worlds.control.vla.actor import VlaActor
+from perdure.agent.worlds.control.vla.model import LocalModel
 from perdure.curriculum.worlds.control.actions import Actions
 
 
 class VlaPolicy(ControlPolicy):
     """A VLA and its action tokens; `frozen_digest` is the SHA-256 of what no update changes."""
 
-    actor: VlaActor
-
-    def __init__(self, actor: VlaActor, actions: Actions, statistics: str | None) -> None:
+    def __init__(self, model: LocalModel, actions: Actions, statistics: str | None) -> None:
         """`statistics`: the text of the checkpoint's dataset_statistics.json, which is saved beside the weights."""
-        super().__init__(actor, actions, {})
+        super().__init__(VlaActor(model, len(actions.sizes)), actions, {})
+        self._model = model
         self._statistics = statistics
-        self.frozen_digest = digest(frozen(actor.network))
+        self.frozen_digest = digest(frozen(model.network))
 
     def fingerprint(self) -> str:
         """See `Policy.fingerprint`."""
@@ -30,7 +30,7 @@ class VlaPolicy(ControlPolicy):
         """Write the weights, those of the adapter alone with LoRA, and the processor."""
         folder.mkdir(parents=True, exist_ok=True)
         self.actor.network.save_pretrained(folder)  # type: ignore[operator]
-        self.actor.processor.save_pretrained(folder)
+        self._model.processor.save_pretrained(folder)
         if self._statistics is not None:
             (folder / "dataset_statistics.json").write_text(self._statistics, encoding="utf-8")
 

@@ -15,11 +15,12 @@ from perdure.agent.worlds.control.base_states import States, measured
 from perdure.agent.worlds.control.inputs import Inputs
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
+from perdure.agent.worlds.control.vla.model import LocalModel
 from perdure.agent.worlds.control.vla.outside import outside
 from perdure.agent.worlds.control.vla.policy import VlaPolicy
 from perdure.budget.errors import DataError, ModelError
 from perdure.curriculum.worlds.control.environments.contract import Observation
-from perdure.curriculum.worlds.control.token_actions import token_actions
+from perdure.curriculum.worlds.control.token_actions import TokenActions, token_actions
 from perdure.curriculum.worlds.control.vla import Vla
 from tests.point_world import Point
 from tests.vla_models import save_llava, save_paligemma
@@ -45,7 +46,12 @@ def actor_of(folder: Path, **more: Any) -> VlaActor:
     config = config_of(folder, **more)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return VlaActor(*load_vla(config, CPU), config.prompt, 2)
+        return VlaActor(LocalModel(*load_vla(config, CPU), config.prompt), 2)
+
+
+def policy_of(actor: VlaActor, actions: TokenActions, statistics: str | None = None) -> VlaPolicy:
+    assert isinstance(actor.model, LocalModel)
+    return VlaPolicy(actor.model, actions, statistics)
 
 
 def seen(words: tuple[str, ...] = WORDS) -> list[Observation]:
@@ -132,13 +138,14 @@ def test_with_lora_the_base_is_the_adapter_off_and_what_is_saved_comes_back(
 ) -> None:
     config = config_of(folders["llava"], lora={"r": 4, "lora_alpha": 8})
     actor = actor_of(folders["llava"], lora=config.lora)
-    base = VlaActor(actor.network, actor.processor, config.prompt, 2, base=True)
+    assert isinstance(actor.model, LocalModel)
+    base = VlaActor(LocalModel(actor.network, actor.model.processor, config.prompt, base=True), 2)
     trained = {name for name, one in actor.network.named_parameters() if one.requires_grad}
     assert trained and all("lora_" in name and "vision" not in name for name in trained)
     inputs = actor.encode(seen())
     actions_ND, before = base.act(inputs, picks(5))
     assert {name for name, one in actor.network.named_parameters() if one.requires_grad} == trained
-    policy = VlaPolicy(actor, token_actions(config, 8, Point().action_space, "x"), None)
+    policy = policy_of(actor, token_actions(config, 8, Point().action_space, "x"), None)
     fresh = policy.fingerprint()
     optimizer = torch.optim.AdamW([one for one in actor.network.parameters() if one.requires_grad], lr=0.01)
     losses = []
@@ -152,7 +159,7 @@ def test_with_lora_the_base_is_the_adapter_off_and_what_is_saved_comes_back(
     assert torch.equal(base.act(inputs, picks(5))[1], before)
     policy.save(tmp_path / "saved")
     assert (tmp_path / "saved" / "adapter_model.safetensors").is_file()
-    other = VlaPolicy(actor_of(folders["llava"], lora=config.lora), policy.actions, None)
+    other = policy_of(actor_of(folders["llava"], lora=config.lora), policy.actions, None)
     assert other.fingerprint() == fresh != policy.fingerprint()
     other.restore(tmp_path / "saved")
     assert other.fingerprint() == policy.fingerprint()
@@ -166,10 +173,10 @@ def test_a_whole_model_is_saved_as_one_that_loads(folders: dict[str, Path], tmp_
     actor = actor_of(folders["paligemma"])
     moved(actor)
     actions = token_actions(config_of(folders["paligemma"]), 8, Point().action_space, "x")
-    policy = VlaPolicy(actor, actions, '{"a": 1}')
+    policy = policy_of(actor, actions, '{"a": 1}')
     policy.save(tmp_path / "saved")
-    assert VlaPolicy(actor_of(tmp_path / "saved"), actions, None).fingerprint() == policy.fingerprint()
-    other = VlaPolicy(actor_of(folders["paligemma"]), actions, None)
+    assert policy_of(actor_of(tmp_path / "saved"), actions, None).fingerprint() == policy.fingerprint()
+    other = policy_of(actor_of(folders["paligemma"]), actions, None)
     other.restore(tmp_path / "saved")
     assert other.fingerprint() == policy.fingerprint()
     assert (tmp_path / "saved" / "dataset_statistics.json").read_text() == '{"a": 1}'
