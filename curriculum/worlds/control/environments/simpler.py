@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function, show_error
-from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.messages import did_you_mean, one_line
 from perdure.curriculum.worlds.control.code_kinds import WRAPPER
 from perdure.curriculum.worlds.control.environments import general
 from perdure.curriculum.worlds.control.environments.contract import Simulator
@@ -105,7 +105,7 @@ def make(environment: Environment) -> Simulator:
         simpler: Any = import_module("simpler_env")
     except Exception as error:
         raise ConfigError(
-            f"{environment.id} needs SimplerEnv, which cannot be imported here ({show_error(error)}). It is not on "
+            f"{environment.id} needs SimplerEnv, which cannot be imported here ({type(error).__name__}: {one_line(error)}). It is not on "
             "PyPI and needs a GPU; docs/openvla.md says how to install it"
         ) from error
     name = environment.id.removeprefix(PREFIX)
