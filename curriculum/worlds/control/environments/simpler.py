@@ -105,8 +105,8 @@ def make(environment: Environment) -> Simulator:
         simpler: Any = import_module("simpler_env")
     except Exception as error:
         raise ConfigError(
-            f"{environment.id} needs SimplerEnv, which cannot be imported here ({type(error).__name__}: {one_line(error)}). It is not on "
-            "PyPI and needs a GPU; docs/openvla.md says how to install it"
+            f"{environment.id} needs SimplerEnv, which cannot be imported here ({type(error).__name__}: "
+            f"{one_line(error)}). It is not on PyPI and needs a GPU; docs/openvla.md says how to install it"
         ) from error
     name = environment.id.removeprefix(PREFIX)
     known = dict(simpler.ENVIRONMENT_MAP)
