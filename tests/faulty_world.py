@@ -87,6 +87,11 @@ def lazy_expert(environment: Any) -> Any:
     return lambda seen: np.zeros(2, np.float32)
 
 
+def weary_expert(environment: Any) -> Any:
+    """Gives up at once."""
+    return lambda seen: None
+
+
 def mad_expert(environment: Any) -> Any:
     """Is not a number."""
     return lambda seen: np.full(2, np.nan, np.float32)

@@ -68,6 +68,25 @@ class Picture(Point):
         return found
 
 
+class Windy(Point):
+    """The point in a wind that is drawn at every step."""
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return super().step(action + self.np_random.normal(0, 0.1, 2).astype(np.float32))
+
+
+class Reused(Picture):
+    """The picture, always in the same array."""
+
+    drawn: NDArray[np.uint8] | None = None
+
+    def picture(self) -> NDArray[np.uint8]:
+        if self.drawn is None:
+            self.drawn = np.zeros((self.size, self.size, 3), np.uint8)
+        self.drawn[...] = super().picture()
+        return self.drawn
+
+
 def picture_expert(environment: Any) -> Callable[[Any], NDArray[np.float32]]:
     """Goes straight to the goal."""
     inner = environment.unwrapped
@@ -86,3 +105,5 @@ def expert(environment: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float
 
 gymnasium.register("Point-v0", entry_point="tests.point_world:Point")
 gymnasium.register("PointPicture-v0", entry_point="tests.point_world:Picture")
+gymnasium.register("PointWindy-v0", entry_point="tests.point_world:Windy")
+gymnasium.register("PointReused-v0", entry_point="tests.point_world:Reused")

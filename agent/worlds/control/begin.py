@@ -46,12 +46,12 @@ def begin(curriculum: Curriculum, model: ControlModel) -> Begun:
     assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
     made, interface = _begun(model, curriculum.seed, environment_of(first), device), base_interface(model)
     base = replace(made, actor=deepcopy(made.actor))
-    network = base.actor.network.requires_grad_(False)
+    base.actor.network.requires_grad_(False)
     about = {"model": model.model_dump(mode="json"), **(interface.to_json() if interface else {})}
     policy = ControlPolicy(deepcopy(made.actor), made.actions, about)
     repeat = first.action_repeat
-    identity = base_id(model, repeat) if model.path is None else loaded_id(model, network, repeat)
-    return Begun(policy, base, identity, device)
+    name = base_id(model, repeat) if model.path is None else loaded_id(model, base, repeat)
+    return Begun(policy, base, name, device)
 
 
 def _begun(model: ControlModel, seed: int, environment: Environment, device: torch.device) -> Base:

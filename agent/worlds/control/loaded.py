@@ -1,7 +1,5 @@
 """Loads a saved policy as the base (`model.path`), as `ControlPolicy.save` wrote it."""
 
-import json
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 
 from perdure.agent.weights import digest, read_tensors
 from perdure.agent.worlds.control.actor import IndependentActor
-from perdure.agent.worlds.control.pretrain import Base, new_network
+from perdure.agent.worlds.control.pretrain import Base, identity, new_network
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.control.actions import actions_of
 from perdure.curriculum.worlds.control.environments.contract import Observation
@@ -73,7 +71,7 @@ def _fault(name: str, found: Tensor, wanted: Tensor) -> str | None:
     return None if found.isfinite().all() else f"{name} has a number that is not finite"
 
 
-def loaded_id(config: ControlModel, network: nn.Module, action_repeat: int) -> str:
+def loaded_id(config: ControlModel, base: Base, action_repeat: int) -> str:
     """The identity of a base that was loaded: its weights, its bins, and for how long actions are held."""
-    weights = digest({name: tensor.detach() for name, tensor in network.named_parameters()})
-    return sha256(json.dumps([weights, config.bins, action_repeat]).encode()).hexdigest()
+    weights = digest({name: tensor.detach() for name, tensor in base.actor.network.named_parameters()})
+    return identity([weights, config.bins], base.actions, config.bins, action_repeat)

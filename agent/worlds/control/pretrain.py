@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,16 +146,20 @@ def clone(actor: Actor, episodes: list[Episode], config: Pretrain, seed: int) ->
 
 
 def base_id(config: ControlModel, action_repeat: int) -> str:
-    """The identity of a base: the configuration of its model, whatever the seed, and for how long actions are held.
-
-    Bins and hold stand before the hash, since KL depends on them; there are no bins where actions are discrete.
-    """
+    """The identity of a base that is made: the configuration of its model, whatever the seed."""
     kept = config.model_dump(mode="json", exclude={"seed", "device", "threads"})
     for known in (kept["pretrain"] or {}).get("tasks", []):
         if "path" in (known["task"]["demonstrations"] or {}):
             known["task"]["demonstrations"] |= {"path": stamp_of(Recorded(**known["task"]["demonstrations"]))}
-    discrete = config.pretrain is not None and common_actions(config).values is None
-    settings = f"{'' if discrete else f'bins {config.bins}, '}action_repeat {action_repeat}"
+    return identity(kept, common_actions(config), config.bins, action_repeat)
+
+
+def identity(kept: Any, actions: Actions, bins: int, action_repeat: int) -> str:
+    """A hash of what makes a base and of the hold of its actions (see `perdure.budget.base_id`).
+
+    Bins and hold stand before it, since KL depends on them; there are no bins where actions are discrete.
+    """
+    settings = f"{'' if actions.values is None else f'bins {bins}, '}action_repeat {action_repeat}"
     return f"{settings}: {sha256(json.dumps([kept, action_repeat], sort_keys=True).encode()).hexdigest()}"
 
 

@@ -183,6 +183,8 @@ def limited(seconds: float) -> Iterator[None]:
                 signal.setitimer(signal.ITIMER_REAL, 0)
     except _LateError:
         raise EpisodeError(f"no answer after {seconds:g} s") from None
+    except EpisodeError:
+        raise
     except Exception as error:
         raise EpisodeError(_shown(error)) from error
 

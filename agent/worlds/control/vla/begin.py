@@ -1,9 +1,7 @@
 """What a run with a VLA begins with: a checkpoint, and the same again as the base."""
 
-import json
 import os
 from copy import deepcopy
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -11,7 +9,7 @@ import torch
 from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen
 from perdure.agent.worlds.control.begin import Begun
-from perdure.agent.worlds.control.pretrain import Base, weights_of
+from perdure.agent.worlds.control.pretrain import Base, identity, weights_of
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
 from perdure.agent.worlds.control.vla.model import LocalModel, TokenModel
@@ -54,10 +52,11 @@ def begin_vla(curriculum: Curriculum, model: ControlModel) -> Begun:
     policy = VlaPolicy(LocalModel(network, processor, config.prompt), actions, _statistics(config))
     if config.lora is not None:
         base = LocalModel(network, processor, config.prompt, base=True)
-        identity, fresh = base_id(model, policy.frozen_digest), weights_of(network)
-        return Begun(policy, _held(base, actions), identity, device, fresh)
+        name = base_id(curriculum, model, actions, policy.frozen_digest)
+        return Begun(policy, _held(base, actions), name, device, weights_of(network))
     base = LocalModel(deepcopy(network).requires_grad_(False), processor, config.prompt)
-    return Begun(policy, _held(base, actions), base_id(model, digest(frozen(base.network))), device)
+    name = base_id(curriculum, model, actions, digest(frozen(base.network)))
+    return Begun(policy, _held(base, actions), name, device)
 
 
 def _begin_worker(curriculum: Curriculum, model: ControlModel, config: Worker) -> Begun:
@@ -71,8 +70,8 @@ def _begin_worker(curriculum: Curriculum, model: ControlModel, config: Worker) -
         seed=int(model.drawn_from(curriculum.seed) or 0) % 2**63,
     )
     base = _held(WorkerModel(remote, base=True), actions)
-    fresh = weights_of(remote.mirror)
-    return Begun(WorkerPolicy(remote, actions), base, base_id(model, remote.frozen), torch.device("cpu"), fresh)
+    name, fresh = base_id(curriculum, model, actions, remote.frozen), weights_of(remote.mirror)
+    return Begun(WorkerPolicy(remote, actions), base, name, torch.device("cpu"), fresh)
 
 
 def _held(model: TokenModel, actions: TokenActions) -> Base:
@@ -83,14 +82,21 @@ def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPol
     """The actions of all stages.
 
     Raises:
-        ConfigError: they differ.
+        ConfigError: they differ, or are held for another number of steps.
     """
     found: list[TokenActions] = []
+    held: set[int] = set()
     for stage in curriculum.stages:
         assert isinstance(stage.task, Gymnasium), "the schema gives the control world its own tasks"
         environment = environment_of(stage.task)
         space = simulator_of(environment).action_space
         found.append(token_actions(config, model.bins, space, f"stage {stage.name!r}: {environment.title}"))
+        held.add(environment.action_repeat)
+        if len(held) > 1:
+            raise ConfigError(
+                f"stage {stage.name!r} holds an action for {environment.action_repeat} steps, and the stages before it "
+                "for another number, on which KL depends; give all tasks of a curriculum the same `action_repeat`"
+            )
         if not found[-1].stands_for_the_same(found[0]):
             raise ConfigError(
                 f"stage {stage.name!r}: a token stands for other actions than in stage {curriculum.stages[0].name!r}, "
@@ -99,10 +105,15 @@ def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPol
     return found[0]
 
 
-def base_id(model: ControlModel, weights: str) -> str:
-    """The identity of a base: its weights, and the settings that give them a meaning."""
+def base_id(curriculum: Curriculum, model: ControlModel, actions: TokenActions, weights: str) -> str:
+    """The identity of a base: its weights, the settings that give them a meaning, and the actions of its tokens."""
+    first = curriculum.stages[0].task
+    assert isinstance(first, Gymnasium) and actions.values is not None, (
+        "the schema gives such tasks; tokens have values"
+    )
     kept = {name: getattr(model.policy, name) for name in RECIPE}
-    return sha256(json.dumps([weights, model.bins, kept], sort_keys=True).encode()).hexdigest()
+    meaning = [actions.tokens.tolist(), actions.values.tolist()]
+    return identity([weights, kept, meaning], actions, model.bins, first.action_repeat)
 
 
 def _choose_threads(model: ControlModel, network: torch.nn.Module) -> None:

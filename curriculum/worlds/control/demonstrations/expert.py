@@ -42,7 +42,7 @@ def _episode(config: Expert, start: Start, actions: Actions, rng: Random) -> Epi
             with limited(environment.seconds):
                 meant = act(0)
                 if meant is None:
-                    break
+                    raise EpisodeError("the expert gives up")
                 label_D = actions.encode(meant)
                 step = simulator.step(0, _noisy(meant, actions, config.noise, noise), environment.action_repeat)
             checked_step(environment, step)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import reduce
 from hashlib import sha256
 from typing import Any
+from zlib import crc32
 
 import gymnasium
 import numpy as np
@@ -40,9 +41,10 @@ class GymSimulator:
         return self._slots[slot]
 
     def reset(self, slot: int, start: Start) -> Observation:
-        """See `Simulator.reset`."""
+        """See `Simulator.reset`; a start without a seed has one that follows from its options."""
+        seed = crc32((start.options or "").encode()) >> 1 if start.seed is None else start.seed
         with self._renewed_after_a_fault(slot):
-            found, _ = self.instance(slot).reset(seed=start.seed, options=start.reset_options)
+            found, _ = self.instance(slot).reset(seed=seed, options=start.reset_options)
         self._seen[slot] = self._seen.get(slot, (0, None))[0] + 1, found
         return self.observed(slot, found)
 
@@ -53,12 +55,13 @@ class GymSimulator:
     def step(self, slot: int, action: Any, repeat: int) -> Step:
         """See `Simulator.step`."""
         instance, key, total = self.instance(slot), self.environment.success_key, 0.0
+        ends = not self.environment.success.startswith("return")  # a return is that of the whole episode
         for number in range(1, repeat + 1):  # noqa: B007  (the number of steps is returned)
             with self._renewed_after_a_fault(slot):
                 found, reward, terminated, truncated, info = instance.step(action)
             total += float(reward)
             success = bool(info[key]) if key in info else None
-            ended = terminated or truncated or bool(success)
+            ended = terminated or truncated or (ends and bool(success))
             if ended:
                 break
         self._seen[slot] = self._seen[slot][0], found
@@ -109,14 +112,15 @@ class GymSimulator:
 def observation_of(space: Any, found: Any, instruction: str) -> Observation:
     """An observation of a space: its images, its texts, and all the rest as one vector.
 
-    A box of three axes with whole numbers from 0 to 255 is an image. Of a dictionary, at most one part is an image.
+    A box of three axes with whole numbers from 0 to 255 is an image. Of a dictionary, at most one part is an image. All
+    is copied: an environment may write its next observation into the same array.
 
     Raises:
         ConfigError: several parts are.
     """
     parts = found if isinstance(space, spaces.Dict) else {"": found}
     inner = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
-    images = [np.asarray(parts[name]) for name, one in inner.items() if is_image(one)]
+    images = [np.array(parts[name]) for name, one in inner.items() if is_image(one)]
     texts = [str(parts[name]) for name, one in inner.items() if isinstance(one, spaces.Text)]
     numbers = [
         np.asarray(spaces.flatten(one, parts[name]), np.float32).ravel()

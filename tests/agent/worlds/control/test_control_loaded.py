@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from perdure.agent.worlds.control.world import ControlWorld
+from perdure.budget.base_id import kl_settings
 from perdure.budget.errors import PerdureError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.build import build_task
@@ -34,6 +35,7 @@ def test_a_saved_policy_is_the_base(saved: Path) -> None:
     texts = [one.policy.respond(starts, max_completion_length=1, batch_size=1) for one in (made, found)]
     assert texts[0] == texts[1]
     assert found.base_id != made.base_id
+    assert kl_settings(found.base_id) == kl_settings(made.base_id) == "bins 5, action_repeat 1"
 
 
 def test_the_identity_of_a_loaded_base_is_that_of_its_weights(saved: Path, tmp_path: Path) -> None:

@@ -18,10 +18,13 @@ from perdure.agent.worlds.control.vla.loading import load_vla
 from perdure.agent.worlds.control.vla.model import LocalModel
 from perdure.agent.worlds.control.vla.outside import outside
 from perdure.agent.worlds.control.vla.policy import VlaPolicy
-from perdure.budget.errors import DataError, ModelError
+from perdure.agent.worlds.control.world import ControlWorld
+from perdure.budget.base_id import kl_settings
+from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.token_actions import TokenActions, token_actions
 from perdure.curriculum.worlds.control.vla import Vla
+from tests.control_runs import curriculum, point
 from tests.point_world import Point
 from tests.vla_models import save_llava, save_paligemma
 
@@ -206,3 +209,19 @@ def test_weights_that_are_not_the_models_and_observations_without_an_image_are_r
     save_file(tensors | {name: tensors[name] * float("nan")}, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match="NaN"):
         actor_of(folder)
+
+
+def test_the_identity_of_a_base_tells_tokens_and_holds_apart(folders: dict[str, Path]) -> None:
+    def world(*holds: int, **policy: Any) -> ControlWorld:
+        picture = point(id="tests.point_world:PointPicture-v0", demonstrations=None)
+        section = config_of(folders["llava"], lora={"r": 1, "target_modules": ["q_proj"]}, **policy)
+        model = {"type": "control", "bins": 8, "policy": section.model_dump()}
+        tasks = [picture | {"action_repeat": held} for held in holds]
+        return ControlWorld(curriculum(tasks, method="rl", model=model))
+
+    tokens = token_actions(config_of(folders["llava"]), 8, Point().action_space, "here").tokens.tolist()
+    assert world(1).base_id == world(1).base_id
+    assert kl_settings(world(5).base_id) == "bins 8, action_repeat 5"
+    assert len({world(1).base_id, world(5).base_id, world(1, action_tokens=tokens[::-1]).base_id}) == 3
+    with pytest.raises(ConfigError, match="stage 'stage2' holds an action for 5 steps"):
+        world(1, 5)
