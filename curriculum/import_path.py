@@ -41,12 +41,14 @@ def load_function(path: str, kind: CodeKind) -> Callable[..., Any]:
 
 
 def import_registering(path: str, kind: CodeKind) -> None:
-    """Import the module of `module:name`, which registers the name.
+    """Import the module of `module:name`, which registers the name, and look it up.
 
     Raises:
-        ConfigError: nothing there, not the user's own, or failing while it is imported.
+        ConfigError: nothing there, not the user's own, failing while it is imported, or not registering the name.
     """
     _import(_located(path, kind), f"{kind.what} {shorten(path)!r}")
+    if kind.registers is not None:
+        kind.registers(path)
 
 
 def find_entry_point(name: str, kind: CodeKind) -> Any:

@@ -9,7 +9,7 @@ import ast
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import SOURCE_SUFFIXES
@@ -50,7 +50,8 @@ class CodeKind:
         group: its entry-point group.
         libraries: packages whose functions have the same signature by design.
         builds_on: a package; installed ones that require it may be named as well.
-        registers: importing the module registers the name, which it need not define.
+        registers: importing the module registers the name, which it need not define; this function looks the whole up
+            and raises ConfigError.
     """
 
     what: str
@@ -62,7 +63,7 @@ class CodeKind:
     group: str | None = None
     libraries: tuple[str, ...] = ()
     builds_on: str | None = None
-    registers: bool = False
+    registers: Callable[[str], None] | None = None
 
 
 TASK = CodeKind(

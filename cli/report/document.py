@@ -62,6 +62,7 @@ def contents(record: RunState, begun: Started, folder: Path, changes: PairedTest
         "groups": describe_groups(record),
         "metrics": [*_metrics(record, folder)],
         "stages": [_stage(record, row) for row in record.rows],
+        "nouns": record.nouns,
         "answers": [_column(column) for column in answers],
         "curriculum": _yaml(begun.curriculum),
         "versions": {**begun.versions, **begun.resolved},
@@ -131,10 +132,10 @@ def _stage(record: RunState, row: StageState) -> dict[str, Any]:
     price = next((one for one in record.prices if one.stage == row.stage), None)
     notes = [
         *(describe_intervention(event, row) for event in row.interventions),
-        *(describe_notice(event) for event in row.notices),
-        *(describe_unscored(event) for event in row.unscored),
+        *(describe_notice(event, record.nouns) for event in row.notices),
+        *(describe_unscored(event, record.nouns) for event in row.unscored),
         describe_truncated(row),
-        "" if price is None else describe_price(price),
+        "" if price is None else describe_price(price, nouns=record.nouns),
         format_law(record, row),
     ]
     return {
@@ -142,8 +143,8 @@ def _stage(record: RunState, row: StageState) -> dict[str, Any]:
         "decision": describe_decision(row),
         "evidence": format_evidence(row.evidence),
         "candidates": [(one.method, _figures(one.figures), one.method == row.method) for one in row.candidates],
-        "kl": format_kl(reading) if reading is not None else "",
-        "cap": format_cap(row),
+        "kl": format_kl(reading, nouns=record.nouns) if reading is not None else "",
+        "cap": format_cap(row, record.nouns),
         "took": f"{format_duration(row.seconds)}, {row.steps} steps" if row.committed else "not finished",
         "weights": row.weights_sha256 or "",
         "notes": [note for note in notes if note],

@@ -39,8 +39,8 @@ NOTICES: dict[Notice, str] = {
     "too_long": "nothing was learned from {count} of {of} demonstrations: their prompts alone fill max_length",
     "cut_off": "the ends of {count} of {of} demonstrations were not learned: they are longer than max_length",
     "no_reward": "{count} of {of} sampled {answer}s had no reward (None, or not finite)",
-    "equal_rewards": "all rewards were equal in {count} of {of} groups of {answer}s: nothing was learned from them",
-    "no_success": "no {answer} was rewarded in {count} of {of} groups of {answer}s: nothing was learned from them",
+    "equal_rewards": "{count} of {of} groups of {answer}s taught nothing: the rewards in each were equal",
+    "no_success": "{count} of {of} groups of {answer}s taught nothing: no {answer} in them was rewarded",
     "truncated": "{count} of {of} sampled {answer}s were cut off at max_completion_length",
 }
 

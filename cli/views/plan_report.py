@@ -149,7 +149,7 @@ def _notes(plan: LifePlan) -> Iterator[str]:
             "targets; the most allowed if earlier stages take just theirs"
         )
     yield (
-        f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} {nouns.answer}s to "
+        f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} {nouns.answer}s {nouns.to} "
         f"{prompts} {nouns.prompt}s each), a reading, a batch of every column of the scorecard, {STEPS} steps of each "
         "method from the base, file sizes"
     )

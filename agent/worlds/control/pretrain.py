@@ -87,7 +87,7 @@ def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
             return found
     raise DataError(
         f"model.pretrain: the expert of {environment.title} succeeds in {len(found)} of {len(starts)} episodes, and "
-        f"{known.episodes} are asked for"
+        f"{known.episodes} are asked for; ask for fewer `episodes`, or look at the expert, `horizon` and `success`"
     )
 
 

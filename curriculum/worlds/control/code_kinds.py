@@ -4,14 +4,33 @@ An environment's module and a wrapper may be of the user's own, of gymnasium, or
 gymnasium; experts and success are functions of the user's own.
 """
 
+from perdure.budget.errors import ConfigError
+from perdure.curriculum.messages import did_you_mean, shorten
 from perdure.curriculum.own_code import CodeKind
+
+
+def look_up(id: str) -> None:
+    """Nothing, where gymnasium knows an environment; a module in its id is imported before.
+
+    Raises:
+        ConfigError: it does not; near ids are named.
+    """
+    import gymnasium
+
+    module, _, name = id.rpartition(":")
+    if name in gymnasium.registry:
+        return
+    known = [f"{module}:{one}" if module else one for one in gymnasium.registry]
+    rule = f"{module!r} must register it" if module else "`module:Name-v0` imports the module that registers it"
+    raise ConfigError(f"gymnasium has no environment {shorten(id)!r}{did_you_mean(id, known)}; {rule}")
+
 
 ENVIRONMENT = CodeKind(
     "the environment",
     "a module that registers it with gymnasium when it is imported",
     libraries=("gymnasium",),
     builds_on="gymnasium",
-    registers=True,
+    registers=look_up,
 )
 WRAPPER = CodeKind(
     "the wrapper",

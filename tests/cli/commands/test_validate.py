@@ -110,6 +110,22 @@ def test_a_strategy_of_ones_own_that_cannot_be_made_is_refused_with_its_place(go
     assert said in done.stderr
 
 
+def test_an_environment_that_its_module_does_not_register_is_refused_with_its_place(good: Path) -> None:
+    (good / "rails.py").write_text("import gymnasium\n\ngymnasium.register('Rail-v0', 'rails:Rail')\n")
+    (good / "own.yaml").write_text(
+        "model: {type: control, path: .}\nbudget: {kl: 1.0}\nstrategy: {type: fixed, method: rl}\nstages:\n"
+        "  - {name: rail, task: {type: gymnasium, id: 'rails:Rail-v0', success: return > 0}}\n"
+    )
+    assert perdure("validate", "own.yaml", "--import-code", cwd=good).returncode == 0
+    (good / "own.yaml").write_text((good / "own.yaml").read_text().replace("Rail-v0", "Rial-v0"))
+    done = perdure("validate", "own.yaml", "--import-code", cwd=good)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(
+        "stages[0].task.id: gymnasium has no environment 'rails:Rial-v0'; did you mean 'rails:Rail-v0'?; "
+        "'rails' must register it\n"
+    )
+
+
 def test_code_beside_the_file_is_found_and_executed_only_if_asked(good: Path) -> None:
     (good / "grim.py").write_text(f"{OWN}\nfrom os import system\nopen('executed', 'w').close()\n")
     (good / "own.yaml").write_text(GOOD.replace("type: rule", "type: python, path: 'grim:Thrift'"))

@@ -1,18 +1,20 @@
 """A view says what its run's world has: decisions and episodes, and the bins on which KL depends."""
 
 import io
+from pathlib import Path
 
 from rich.console import Console
 
 from perdure.agent.run.events import Noticed, Unscored
 from perdure.agent.run.lines import from_json
+from perdure.cli.report.page import run_page
 from perdure.cli.views.describe import describe_notice, describe_unscored
 from perdure.cli.views.live import LiveView, live
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.symbols import ASCII, UNICODE
 from perdure.curriculum.worlds.registry import nouns_of
 from tests.cli.drawn import plain, seen, state_of
-from tests.cli.journals import START, Line, whole_run
+from tests.cli.journals import START, Line, whole_run, write_run
 
 SETTINGS = "bins 21, action_repeat 5"
 
@@ -46,11 +48,18 @@ def test_the_report() -> None:
     assert "0.213 +/- 0.010 of 0.500 nats/decision; 4.260 +/- 0.200 nats/episode" in shown
 
 
+def test_the_page(tmp_path: Path) -> None:
+    page = run_page(write_run(tmp_path / "r", a_run()))
+    assert "0.213 ± 0.010 of 0.500 nats/decision" in page
+    assert "<h2>New success against retention</h2>" in page
+    assert "nats/token" not in page
+
+
 def test_notices() -> None:
     nouns = nouns_of("control")
     notice = Noticed(stage=1, notice="equal_rewards", count=3, of=4)
     assert describe_notice(notice, nouns) == (
-        "all rewards were equal in 3 of 4 groups of episodes: nothing was learned from them"
+        "3 of 4 groups of episodes taught nothing: the rewards in each were equal"
     )
     unscored = Unscored(stage=1, task="lift", phase="learning", answers={"decision 3: ValueError": 1})
     assert describe_unscored(unscored, nouns) == (

@@ -38,16 +38,16 @@ def demonstrated(
     if isinstance(config.demonstrations, Expert):
         played = expert_episodes(config.demonstrations, [item.prompt for item in items], actions, seed=seed)
         found = [Recollection(one, reward_of(environment, one) >= SUCCESS) for one in played]
-        who, left_out = "the expert", 0
+        who, left_out, look = "the expert", 0, "; look at the expert, `horizon` and `success`"
     else:
         read = recorded_episodes(config.demonstrations, environment, actions, where)
         found = [one for one in read if same_start(environment, one.episode.observations[0]) not in examined]
-        who, left_out = "the recording", len(read) - len(found)
+        who, left_out, look = "the recording", len(read) - len(found), ""
     if not any(one.succeeded for one in found):
         faults = sorted({one.episode.fault for one in found if one.episode.fault})
         more = f"; {left_out} more begin where a held-out start does" if left_out else ""
         said = f" ({faults[0]})" if faults else ""
-        raise DataError(f"{where}: {who} succeeds in 0 of {len(found)} episodes{said}{more}")
+        raise DataError(f"{where}: {who} succeeds in 0 of {len(found)} episodes{said}{more}{look}")
     return tuple(_with(item, found[index :: len(items)]) for index, item in enumerate(items)), left_out
 
 

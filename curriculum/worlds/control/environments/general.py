@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import import_registering, load_function, show_error
-from perdure.curriculum.messages import did_you_mean, shorten
-from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, WRAPPER
+from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, WRAPPER, look_up
 from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Simulator, Step
 from perdure.curriculum.worlds.control.environments.shapes import unlike
 from perdure.curriculum.worlds.control.starts import Environment, Start
@@ -149,11 +148,8 @@ def make(environment: Environment, simulator: Callable[[Environment, Make], GymS
     """
     if ":" in environment.id:
         import_registering(environment.id, ENVIRONMENT)
-    name = environment.id.rpartition(":")[2]
-    if name not in gymnasium.registry:
-        near = did_you_mean(name, list(gymnasium.registry))
-        raise ConfigError(f"gymnasium has no environment {shorten(environment.id)!r}{near}; `module:Name-v0` imports "
-                          "the module that registers it")  # fmt: skip
+    else:
+        look_up(environment.id)
     wrappers = [load_function(path, WRAPPER) for path in environment.wrappers]
 
     def instance() -> gymnasium.Env[Any, Any]:

@@ -36,7 +36,7 @@ def message(base: ControlModel | None = None, **settings: Any) -> str:
     ("settings", "said"),
     [
         ({"id": "Cartpole-v1"}, "task 'pick' (Cartpole-v1): gymnasium has no environment 'Cartpole-v1'; did you mean "),
-        ({"id": "tests.point_world:Pont-v0"}, "did you mean 'Point-v0'?"),
+        ({"id": "tests.point_world:Pont-v0"}, "did you mean 'tests.point_world:Point-v0'?"),
         ({"id": "tests.no_world:Point-v0"}, "there is no module 'tests.no_world'"),
         ({"id": "os:Point-v0"}, "'os' is a module of Python's standard library"),
         ({"id": "torch:Point-v0"}, "'torch' is of the installed package 'torch'"),
@@ -51,7 +51,10 @@ def message(base: ControlModel | None = None, **settings: Any) -> str:
             "numbers 0 and 3 of 4, from 0, are the same start",
         ),
         ({"starts": {"grid": {"x": (0, 0, 2), "y": (0, 0, 1)}}}, "numbers 0 and 1 of 2, from 0, are the same start"),
-        ({"demonstrations": {"type": "expert", "expert": "tests.faulty_world:lazy_expert"}}, "0 of 4 episodes"),
+        (
+            {"demonstrations": {"type": "expert", "expert": "tests.faulty_world:lazy_expert"}},
+            "0 of 4 episodes; look at the expert",
+        ),
         (
             {"demonstrations": {"type": "expert", "expert": "tests.faulty_world:mad_expert"}},
             "0 of 4 episodes (decision 1: ValueError: an action of Box(-1.0, 1.0, (2,), float32) has a number that is",
