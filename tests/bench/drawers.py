@@ -116,7 +116,7 @@ def cell(arm: str, seed: int, settings: Sequence[str]) -> dict[str, Any]:
 def on_the_grid(policy: Any, task: Task) -> float:
     """Success on the starts that are learned from, sampled."""
     starts = [item.prompt for item in task.train for _ in range(PER_START)]
-    return fmean(one.reward for one in policy.play(starts, temperature=1.0, seed=1, repeats=PER_START))
+    return fmean(one.reward for one in policy.play(starts, temperature=1.0, seed=1))
 
 
 def figures(curriculum: Curriculum, folder: Path) -> dict[str, Any]:

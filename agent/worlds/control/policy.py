@@ -1,6 +1,7 @@
 """The policy of the control world: its response to a start is the episode that it plays."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -57,19 +58,21 @@ class ControlPolicy:
         """See `Policy.respond`: episodes as text (`perdure.curriculum.worlds.control.episodes.text_of`)."""
         repeats = 1 if temperature == 0 else num_samples
         starts = [start for start in prompts for _ in range(repeats)]
-        played = self.play(starts, temperature=temperature, seed=seed, repeats=repeats)
+        played = self.play(starts, temperature=temperature, seed=seed)
         texts = [text_of(one.episode, one.reward) for one in played]
         rows = [texts[first : first + repeats] for first in range(0, len(texts), repeats)]
         return [row * (num_samples // repeats) for row in rows]
 
-    def play(self, starts: Sequence[Start], *, temperature: float, seed: int, repeats: int = 1) -> list[Played]:
-        """One episode from each start; those of the same start stand in groups of `repeats`.
+    def play(self, starts: Sequence[Start], *, temperature: float, seed: int) -> list[Played]:
+        """One episode from each start.
 
-        An episode's draws follow from the seed, its start and its number in the group.
+        An episode's draws follow from the seed, its start, and how many of the episodes before it begin there too.
         """
-        rngs = [
-            np.random.default_rng(derive(seed, start.identity, index % repeats)) for index, start in enumerate(starts)
-        ]
+        before: Counter[str] = Counter()
+        rngs = []
+        for start in starts:
+            rngs.append(np.random.default_rng(derive(seed, start.identity, before[start.identity])))
+            before[start.identity] += 1
         seen: list[list[tuple[Inputs, Tensor]]] = [[] for _ in starts]
         dimensions = len(self.actions.sizes)
 

@@ -56,10 +56,11 @@ class ControlWorld:
         assert isinstance(model, ControlModel), "the schema gives the control world its own model"
         first = curriculum.stages[0].task
         assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
-        self._repeat, self._bins = first.action_repeat, model.bins
+        self._repeat = first.action_repeat
         begun = (begin_vla if isinstance(model.policy, TokenPolicy) else begin)(curriculum, model)
         self.policy, self._base, self.base_id, self._fresh = begun.policy, begun.base, begun.base_id, begun.fresh
         self._device = begun.device
+        self._bins = {} if begun.policy.actions.values is None else {"bins": str(model.bins)}
         self._states: dict[str, States] = {}
         self._unit, self._recovers = curriculum.budget.unit, curriculum.budget.enforces("recover")
         self._spare: list[Start] = []
@@ -71,7 +72,7 @@ class ControlWorld:
         return {
             "device": str(self._device),
             "threads": str(threads),
-            "bins": str(self._bins),
+            **self._bins,
             "action_repeat": str(self._repeat),
         }
 

@@ -115,6 +115,8 @@ class ControlModel(ModelSection):
 
     @model_validator(mode="after")
     def _is_made_or_loaded(self) -> "ControlModel":
+        if self.seed is not None and self.pretrain is None:
+            raise broken_rule("only a base that is made (`pretrain`) has a seed of its own; leave it out", "seed")
         if isinstance(self.policy, TokenPolicy):
             if self.pretrain is not None or self.path is not None:
                 given = "path" if self.pretrain is None else "pretrain"

@@ -43,6 +43,11 @@ class Environment:
         return json.dumps([self.id.rpartition(":")[2], self.kwargs, self.wrappers])
 
     @property
+    def by_return(self) -> bool:
+        """True if a return above a threshold is success."""
+        return self.success != "info" and ":" not in self.success
+
+    @property
     def title(self) -> str:
         """The id, with the name of the task where one id has many."""
         return "/".join([self.id, *(str(value) for name, value in self.arguments.items() if name == "env_name")])

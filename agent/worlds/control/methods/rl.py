@@ -34,7 +34,7 @@ def play_groups(
     """Groups of episodes of the same start, one behind the other, and their rewards (P, G)."""
     group = int(update.setting("num_generations"))
     starts = [item.prompt for item in items for _ in range(group)]
-    played = player.play(starts, temperature=1.0, seed=derive(update.seed, "play", number), repeats=group)
+    played = player.play(starts, temperature=1.0, seed=derive(update.seed, "play", number))
     return played, torch.tensor([one.reward for one in played]).view(-1, group)
 
 

@@ -29,7 +29,7 @@ from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla, Worker
 SMALL = 20_000_000
 """Parameters below which more threads slow a model down."""
 
-RECIPE = ("prompt", "action_tokens", "unnorm_key", "dtype")
+RECIPE = ("prompt", "append_token", "action_tokens", "unnorm_key", "dtype")
 """Settings that, beside the weights, make the base what it is."""
 
 
@@ -108,10 +108,9 @@ def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPol
 def base_id(curriculum: Curriculum, model: ControlModel, actions: TokenActions, weights: str) -> str:
     """The identity of a base: its weights, the settings that give them a meaning, and the actions of its tokens."""
     first = curriculum.stages[0].task
-    assert isinstance(first, Gymnasium) and actions.values is not None, (
-        "the schema gives such tasks; tokens have values"
-    )
-    kept = {name: getattr(model.policy, name) for name in RECIPE}
+    assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
+    assert actions.values is not None, "token actions have values"
+    kept = {name: getattr(model.policy, name, None) for name in RECIPE}
     meaning = [actions.tokens.tolist(), actions.values.tolist()]
     return identity([weights, kept, meaning], actions, model.bins, first.action_repeat)
 

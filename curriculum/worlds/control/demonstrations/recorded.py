@@ -117,7 +117,7 @@ def _succeeded(one: Recording, episode: Episode, environment: Environment) -> bo
             f"{one.place}: whether it succeeded cannot be told: it has no `success`, and the task's `success` is `info`"
             ". Write a threshold (`success: return > 0`) if its rewards tell it, or add `success` to the recording"
         )
-    if environment.success.startswith("return") and one.rewards is None:
+    if environment.by_return and one.rewards is None:
         raise DataError(f"{one.place}: it has no rewards, and the task's `success` is {environment.success!r}")
     return reward_of(environment, episode) >= SUCCESS
 

@@ -54,13 +54,13 @@ class GymSimulator:
     def step(self, slot: int, action: Any, repeat: int) -> Step:
         """See `Simulator.step`."""
         instance, key, total = self.instance(slot), self.environment.success_key, 0.0
-        ends = not self.environment.success.startswith("return")  # a return is that of the whole episode
         for number in range(1, repeat + 1):  # noqa: B007  (the number of steps is returned)
             with self._renewed_after_a_fault(slot):
                 found, reward, terminated, truncated, info = instance.step(action)
             total += float(reward)
             success = bool(info[key]) if key in info else None
-            ended = terminated or truncated or (ends and bool(success))
+            # a return is that of the whole episode
+            ended = terminated or truncated or (bool(success) and not self.environment.by_return)
             if ended:
                 break
         self._seen[slot] = self._seen[slot][0], found

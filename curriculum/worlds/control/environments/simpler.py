@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import reduce
 from importlib import import_module
 from typing import Any
-from zlib import crc32
 
 import gymnasium
 import numpy as np
@@ -75,11 +74,9 @@ class Robot(gymnasium.Wrapper[Any, Any, Any, Any]):
         )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Options alone get a seed of their own, or SimplerEnv would draw what they leave open anew each time."""
+        """See `gymnasium.Env.reset`; what the options leave open is drawn from the seed."""
         self._gripper = Gripper(self._robot)
-        said = {} if options is None else options
-        drawn = crc32(json.dumps(said, sort_keys=True).encode()) % 2**31 if seed is None else seed
-        seen, info = self.env.reset(seed=drawn, options=_arrays(said))
+        seen, info = self.env.reset(seed=seed, options=_arrays({} if options is None else options))
         return self._seen(seen), info
 
     def step(self, action: NDArray[np.float64]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:

@@ -75,6 +75,13 @@ def test_episodes_that_never_began_have_no_decisions_and_count_as_episodes() -> 
         practised([played(start, 0, 0.0)], torch.zeros(1))
 
 
+def test_a_start_that_comes_again_is_played_by_other_draws() -> None:
+    policy, (one, other, *_) = fresh_world().policy, [item.prompt for item in task().train]
+    found, again = (policy.play(some, temperature=5.0, seed=3) for some in ([one, one, other, one], [other, one]))
+    assert len({each.episode for each in found}) == 4
+    assert [each.episode for each in again] == [found[2].episode, found[0].episode]
+
+
 def test_starts_whose_demonstrations_failed_leave_the_weights_alone(tmp_path: Path) -> None:
     base = fresh_world()
     failed = replace(task(), train=tuple(replace(item, columns={"episodes": ()}) for item in task().train))

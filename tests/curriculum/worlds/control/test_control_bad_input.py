@@ -141,3 +141,9 @@ def test_held_out_starts_are_not_those_kept_for_the_base_in_a_list() -> None:
     assert [item.prompt.seed for item in found.heldout] == [4, 5, 6, 7]
     assert [item.prompt.seed for item in found.train] == [0, 1]
     assert "at least 2 must be left" in message(base, starts=listed[:4], heldout=3)
+
+
+def test_a_base_that_is_loaded_has_no_seed_of_its_own() -> None:
+    with pytest.raises(ValueError, match="only a base that is made"):
+        model(pretrain=None, path="somewhere", seed=3)
+    assert model(seed=3).drawn_from(5) == 3

@@ -60,6 +60,11 @@ def test_a_return_is_that_of_the_whole_episode() -> None:
     (episode,) = played([by_return])
     assert (len(episode.actions), episode.total) == (3, 3.0)
     assert reward_of(by_return.environment, episode) == 1.0
+    assert [environment(success=one).by_return for one in ("return > 0", "info", "returns:best")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_an_expert_that_gives_up_fails_whatever_its_return_is() -> None:
