@@ -129,7 +129,7 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
         tasks = apart
         _refuse_settings(curriculum, tasks, methods)
     prompts = base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
-    view.progress({"phase": "loading the model"})
+    view.progress({"phase": "preparing the base"})
     world = make(curriculum)
     tasks, benchmarks = world.fitted(tasks), benchmarks.fitted(world.fitted)
     world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)

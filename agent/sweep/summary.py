@@ -12,6 +12,7 @@ from perdure.budget.errors import RunError
 from perdure.budget.significance import student
 
 LEVEL = 0.95
+AXIS = "axis."
 COLUMNS = {"accuracy": "accuracy", "forgetting": "forgetting", "kl": "kl_base_to_policy"}
 RUN_FIGURES = ("average_accuracy", "task_forgetting", "benchmark_drop", "kl_spent", "excess", "life_seconds")
 """Figures by which runs of several stages are compared (`perdure.agent.sweep.figures`)."""
@@ -46,8 +47,9 @@ class MethodMeans:
 def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     """The object that `perdure show SWEEP --json` prints; `None`: unknown.
 
-    `methods` are means over the last checkpoint of each run, with Student's interval over runs: forward KL in nats per
-    token, accuracy on the last new task, forgetting as the mean drop of the benchmarks; both as fractions.
+    `pooled`: see `pooled_axes`. `methods` are means over the last checkpoint of each run, with Student's interval over
+    runs: forward KL in nats per token, accuracy on the last new task, forgetting as the mean drop of the benchmarks;
+    both as fractions.
 
     Raises:
         RunError: a file cannot be read.
@@ -79,8 +81,19 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
         "finished": finished,
         "failed": failed,
         "methods": [asdict(one) for one in by_method(final_rows)],
+        "pooled": pooled_axes(final_rows),
         "results": str(folder.results) if folder.results.exists() else None,
     }
+
+
+def pooled_axes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The axes of which some method has several values, so that its means are over them."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        for key in row:
+            if key.startswith(AXIS):
+                seen.setdefault((key, str(row["method"])), set()).add(repr(row[key]))
+    return list(dict.fromkeys(key.removeprefix(AXIS) for (key, _), values in seen.items() if len(values) > 1))
 
 
 def by_method(rows: Sequence[Mapping[str, Any]]) -> list[MethodMeans]:

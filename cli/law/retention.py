@@ -66,7 +66,7 @@ def excess_section(findings: Findings, form: Form) -> Iterator[Text]:
     """The KL of every method above the least KL for its rate of right answers."""
     yield Text("KL above its floor, nats, mean over all checkpoints", style="bold")
     if not _is_known(findings.excess):
-        yield Text("  n/a: the probability of a right answer is not known for these checkpoints")
+        yield Text("  n/a: the probability of success is not known for these checkpoints")
         return
     head = ("method", "checkpoints", "runs", *EXCESS_COLUMNS)
     rows = [(one.method, str(one.points), str(one.runs), *_excess_cells(one)) for one in findings.excess]

@@ -143,7 +143,7 @@ def _notes(plan: LifePlan) -> Iterator[str]:
             "the rate's interval)"
         )
         if plan.curriculum.evaluation.temperature == 0:
-            yield "the scorecard is greedy (evaluation.temperature: 0): its accuracy can cost less than the floor"
+            yield f"the scorecard is greedy (evaluation.temperature: 0): its {nouns.score} can cost less than the floor"
         yield (
             f"need, left: the KL from the base, in {_counted(plan)}, at the end of the stage: the least that keeps all "
             "targets; the most allowed if earlier stages take just theirs"

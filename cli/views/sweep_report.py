@@ -17,6 +17,9 @@ STREAM_LEGEND = (
     "at the end of each run; mean [95 % interval over runs]; KL as the budget counts it, excess in nats {per_sequence} "
     "above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1)"
 )
+POOLED = (
+    "a row has all values of {axes}; results.parquet has them apart, and so has the table if an axis is called `arm`"
+)
 MAX_FAILURES = 20
 
 
@@ -35,6 +38,11 @@ def sweep_report(found: Mapping[str, Any], symbols: Symbols) -> list[Text]:
         lines += [
             *_table([one.format(**words) for one in head], rows, symbols),
             Text(clean(legend.format(**words), symbols), style="dim"),
+            *(
+                [Text(clean(POOLED.format(axes=", ".join(found["pooled"])), symbols), style="dim")]
+                if found["pooled"]
+                else []
+            ),
             Text(""),
         ]
     if failed:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from perdure.agent.sweep.summary import Mean, by_method, mean_over_runs
+from perdure.agent.sweep.summary import Mean, by_method, mean_over_runs, pooled_axes
 
 
 def test_a_mean_with_students_interval() -> None:
@@ -38,3 +38,14 @@ def test_methods_are_lines_in_the_order_of_the_sweep() -> None:
     assert (b.method, b.runs, b.broken, b.accuracy.value, b.kl.value) == ("b", 2, 0, 0.75, 3.0)
     assert b.forgetting.value == pytest.approx(0.2)
     assert (a.method, a.runs, a.broken, a.forgetting, a.kl.n) == ("a", 1, 1, Mean(None, None, None, 0), 0)
+
+
+def test_axes_of_which_a_method_has_several_values_are_pooled() -> None:
+    rows = [
+        {"method": "a", "axis.arm": "a", "axis.rate": 0.1, "axis.length": 2, "seed": 0},
+        {"method": "a", "axis.arm": "a", "axis.rate": 0.1, "axis.length": 2, "seed": 1},
+        {"method": "b", "axis.arm": "b", "axis.rate": 0.2, "axis.length": 2, "seed": 0},
+        {"method": "b", "axis.arm": "b", "axis.rate": 0.2, "axis.length": 3, "seed": 0},
+    ]
+    assert pooled_axes(rows) == ["length"]
+    assert pooled_axes([]) == []

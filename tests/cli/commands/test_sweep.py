@@ -173,7 +173,7 @@ def found(**changes: Any) -> dict[str, Any]:
     mean = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
     line = {"method": "sft-1", "runs": 3, "broken": 0, "accuracy": mean, "forgetting": mean, "kl": mean}
     plain = {"sweep": "grid", "folder": "sweeps/grid-1", "world": "language", "status": "finished", "cells": 3}
-    return plain | {"finished": 3, "failed": [], "methods": [line], "results": "x"} | changes
+    return plain | {"finished": 3, "failed": [], "methods": [line], "pooled": [], "results": "x"} | changes
 
 
 def test_the_page_of_a_sweep() -> None:
@@ -184,6 +184,11 @@ def test_the_page_of_a_sweep() -> None:
         "method  runs  accuracy              forgetting            KL, nats a token    ",
         "sft-1   3     0.500 [0.400, 0.600]  0.500 [0.400, 0.600]  0.500 [0.400, 0.600]",
     ]
+
+
+def test_a_page_says_over_what_its_rows_are() -> None:
+    lines = [line.plain for line in sweep_report(found(pooled=["learning_rate", "length"]), ASCII)]
+    assert lines[5].startswith("a row has all values of learning_rate, length; results.parquet has them apart")
 
 
 def test_failures_are_listed_and_what_is_too_long_is_counted() -> None:

@@ -203,7 +203,7 @@ def test_too_few_runs_for_an_interval_still_give_curves(tmp_path: Path, capsys: 
     law_command([path], [0.95], [], False, None, None)
     text = capsys.readouterr().out
     assert "n/a: a law to save needs at least 6 runs" in text
-    assert "n/a: the probability of a right answer is not known" in text
+    assert "n/a: the probability of success is not known" in text
     assert guarded(lambda: law_command([path], [0.95], [], False, None, tmp_path / "law.json")) == USER
     assert "there is no law to save" in capsys.readouterr().err
     assert not (tmp_path / "law.json").exists()
