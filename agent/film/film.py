@@ -24,7 +24,7 @@ from perdure.eval.task_score import SEED
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to film; `None`: the last stage that is done, its own task, a start that went otherwise than before."""
+    """The film that is asked for; `None`: the last stage that is done, its own task, a start that went otherwise."""
 
     stage: int | None = None
     task: str | None = None

@@ -1,4 +1,4 @@
-"""Whether the hub answers, and which files a name has there, in a folder, or in the local cache."""
+"""Asks whether the hub answers, and which files a name has there, in a folder, or in the local cache."""
 
 from functools import cache
 from pathlib import Path

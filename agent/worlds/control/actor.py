@@ -89,8 +89,3 @@ def sampled(uniforms_ND: Tensor, temperature: float) -> Pick:
         return (level_N1 >= upto_NB).sum(-1).clamp(max=log_NB.shape[-1] - 1)
 
     return pick
-
-
-def chosen(log_NDB: Tensor, actions_ND: Tensor) -> Tensor:
-    """The log-probability of each decision's action: (N,), nats."""
-    return log_NDB.gather(-1, actions_ND[..., None])[..., 0].sum(-1)

@@ -53,7 +53,7 @@ class States:
 
 
 def from_tensors(kept: Mapping[str, Tensor], name: str, device: torch.device) -> States:
-    """What `States.tensors` gave."""
+    """The states of which `States.tensors` gave these."""
     found = {part: kept[f"{name}.{part}"].to(device) for part in ("vector", "image", "words", "actions", "base_log")}
     inputs = Inputs(found["vector"], found["image"], found["words"])
     return States(inputs, found["actions"], found["base_log"], tuple(kept[f"{name}.lengths"].tolist()))

@@ -1,4 +1,4 @@
-"""What a run of the control world begins with: the policy, and the base that it is held against."""
+"""Begins a run of the control world: the policy, and the base that it is held against."""
 
 from copy import deepcopy
 from dataclasses import dataclass, replace

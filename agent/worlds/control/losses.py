@@ -13,7 +13,7 @@ from perdure.budget.divergence import expected_log_ratio
 
 
 def chosen_of(values_NDB: Tensor, actions_ND: Tensor) -> Tensor:
-    """Of figures of every value of each dimension those of the values that were chosen: (N, D).
+    """The figures of the values that were chosen, from those of every value: (N, D).
 
     Raises:
         ValueError: the shapes do not go together.

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import digest, restore_weights, write_tensors
-from perdure.agent.worlds.control.actor import Actor, chosen, sampled
+from perdure.agent.worlds.control.actor import Actor, sampled
 from perdure.agent.worlds.control.inputs import Inputs, joined
+from perdure.agent.worlds.control.losses import log_of
 from perdure.curriculum.worlds.control.actions import Actions
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.episodes import Episode, text_of
@@ -81,7 +82,7 @@ class ControlPolicy:
             uniforms_ND = torch.from_numpy(np.stack([rngs[number].random(dimensions) for number in numbers]))
             picked = sampled(uniforms_ND.to(inputs.vector.device), temperature)
             actions_ND, log_NDB = self.actor.act(inputs, picked)
-            log_N = chosen(log_NDB, actions_ND)
+            log_N = log_of(log_NDB, actions_ND)
             for row, number in enumerate(numbers):
                 seen[number].append((inputs[row : row + 1], log_N[row : row + 1]))
             found: np.ndarray = actions_ND.cpu().numpy()

@@ -15,7 +15,7 @@ from perdure.curriculum.messages import shorten
 
 
 class NoActionError(Exception):
-    """What was chosen is no action; the message says why. The episode fails at that decision."""
+    """A choice that is no action; the message says why. The episode fails at that decision."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a policy sees and does in an environment, which is the same in all environments of a curriculum."""
+"""The interface of an environment: what a policy sees and does there, the same in all environments of a curriculum."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def interface_of(owner: str, seen: Observation, actions: Actions, action_repeat:
 
 
 def from_json(owner: str, kept: Mapping[str, Any]) -> Interface:
-    """What `Interface.to_json` gave.
+    """The interface of which `Interface.to_json` gave this.
 
     Raises:
         KeyError, TypeError, ValueError: it is no such thing.

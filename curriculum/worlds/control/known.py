@@ -1,4 +1,4 @@
-"""What the base knows: the starts that are kept for it, and the interface that it was made for."""
+"""Knowledge of the base: the starts that are kept for it, and the interface that it was made for."""
 
 import json
 

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
-from perdure.agent.worlds.control.actor import Actor, chosen, sampled
+from perdure.agent.worlds.control.actor import Actor, sampled
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.changes import Changes
+from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.pretrain import Base
 from perdure.agent.worlds.terms import Quadratic
 from perdure.budget.errors import DataError
@@ -69,7 +70,7 @@ def fisher(actor: Actor, observations: Sequence[Observation], *, dimensions: int
         inputs = actor.encode([seen])
         pick = sampled(torch.from_numpy(uniforms_D[None]).to(inputs.vector.device), temperature=1.0)
         actions_1D, _ = actor.act(inputs, pick)
-        log_1 = chosen(actor.log_probabilities(inputs, actions_1D), actions_1D)
+        log_1 = log_of(actor.log_probabilities(inputs, actions_1D), actions_1D)
         found = torch.autograd.grad(log_1.sum(), list(trained.values()), allow_unused=True)
         for name, gradient in zip(trained, found, strict=True):
             if gradient is not None:

@@ -1,4 +1,4 @@
-"""What a run with a VLA begins with: a checkpoint, and the same again as the base."""
+"""Begins a run with a VLA: a checkpoint, and the same again as the base."""
 
 import os
 from copy import deepcopy

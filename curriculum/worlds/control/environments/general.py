@@ -76,7 +76,7 @@ class GymSimulator:
             raise
 
     def observed(self, slot: int, found: Any) -> Observation:
-        """What the environment of a slot shows, as a policy takes it."""
+        """An observation of the environment of a slot, as a policy takes it."""
         space = self.instance(slot).observation_space
         said = self.environment.instruction
         return observation_of(space, found, self.environment.title if said is None else said)

@@ -20,7 +20,7 @@ BACKENDS = {"egl": "EGL", "osmesa": "OSMesa"}
 
 @cache
 def backend() -> str:
-    """What draws here: as `MUJOCO_GL` says, else the first whose library is there.
+    """The library that draws here: as `MUJOCO_GL` says, else the first whose library is there.
 
     Raises:
         ConfigError: neither is.

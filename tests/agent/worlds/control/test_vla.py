@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from perdure.agent.weights import trainable
-from perdure.agent.worlds.control.actor import chosen, sampled
+from perdure.agent.worlds.control.actor import sampled
 from perdure.agent.worlds.control.base_states import States, measured
 from perdure.agent.worlds.control.inputs import Inputs
+from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
 from perdure.agent.worlds.control.vla.model import LocalModel
@@ -153,7 +154,7 @@ def test_with_lora_the_base_is_the_adapter_off_and_what_is_saved_comes_back(
     optimizer = torch.optim.AdamW([one for one in actor.network.parameters() if one.requires_grad], lr=0.01)
     losses = []
     for _ in range(5):
-        loss = -chosen(actor.log_probabilities(inputs, actions_ND), actions_ND).mean()
+        loss = -log_of(actor.log_probabilities(inputs, actions_ND), actions_ND).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from perdure.agent.weights import read_tensors
-from perdure.agent.worlds.control.actor import chosen, sampled
+from perdure.agent.worlds.control.actor import sampled
 from perdure.agent.worlds.control.base_states import States, measured
 from perdure.agent.worlds.control.inputs import Inputs
-from perdure.agent.worlds.control.losses import batch_advantages, cross_entropy
+from perdure.agent.worlds.control.losses import batch_advantages, cross_entropy, log_of
 from perdure.agent.worlds.control.vla import openvla_worker
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.link import Link
@@ -108,7 +108,7 @@ def test_steps_of_an_optimiser_here_train_the_model_there(actor: VlaActor, remot
     optimizer = torch.optim.AdamW(actor.network.parameters(), lr=0.02)
     found = []
     for _ in range(4):
-        log_N = chosen(actor.log_probabilities(inputs, actions_ND), actions_ND)
+        log_N = log_of(actor.log_probabilities(inputs, actions_ND), actions_ND)
         found.append(float((wanted * log_N).sum().detach()))
         optimizer.zero_grad()
         (-(wanted * log_N).sum()).backward()  # type: ignore[no-untyped-call]
