@@ -234,7 +234,7 @@ def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:
         raise RunError(
             f"this run cannot go on as it began, since these differ:\n  {listed}\n"
             + (
-                "`data` has the hashes of items: a file has changed, or its cut into training and held-out items\n"
+                "`data` has the hashes of items: their source has changed, or its cut into training and held-out ones\n"
                 * items
             )
             + "Put them back as they were, or start a new run"

@@ -17,7 +17,7 @@ from perdure.agent.setup import Ready, differences, prepare
 from perdure.budget.errors import ConfigError, RunError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Task, shown
 from perdure.curriculum.worlds.registry import load
 from perdure.eval.task_score import SEED
 
@@ -33,13 +33,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Film:
-    """Both clips. `start` is the number of the held-out item, from 0, and `noun` the word for it."""
+    """Both clips. `start` is the number of the held-out item, from 0, `noun` the word for it, `prompt` its text."""
 
     stage: int
     name: str
     task: str
     start: int
     noun: str
+    prompt: str
     before: Clip
     after: Clip
 
@@ -67,7 +68,7 @@ def film(path: Path, wanted: Wanted, view: View) -> Film:
     restore_policy(ready.world, folder, curriculum, state, number)
     view.progress({"phase": f"filming the policy after stage {number}"})
     after = make_clip(ready.world.policy, item, **draws)  # type: ignore[arg-type]
-    return Film(number, name, chosen, start, curriculum.spec.nouns.prompt, before, after)
+    return Film(number, name, chosen, start, curriculum.spec.nouns.prompt, shown(item.prompt), before, after)
 
 
 def _clip_maker(path: Path, curriculum: Curriculum) -> MakeClip:

@@ -37,6 +37,6 @@ def film_command(
             write_film(frames_of(found), path, fps)
         except OSError as error:
             raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    say(f"{path}: {found.task}, {found.noun} {found.start}")
+    say(f"{path}: {found.task}, {found.noun} {found.start}: {found.prompt}")
     say(f"  the base: {found.before.captions[-1]}")
     say(f"  after stage {found.stage}, {found.name}: {found.after.captions[-1]}")

@@ -64,12 +64,12 @@ def describe_groups(record: RunState) -> str:
 
 
 def describe_unscored(event: Unscored, nouns: Nouns = USUAL) -> str:
-    """`3 answers to 'sums' counted 0 in training, without a verdict: 2 too slow, 1 crashed`."""
+    """`3 answers to 'sums' counted 0 in training: 2 too slow, 1 crashed`."""
     count = sum(event.answers.values())
     why = ", ".join(f"{number} {reason}" for reason, number in event.answers.items())
     phase = "in training" if event.phase == "learning" else "when it was scored"
     answers = f"{nouns.answer}{'s' if count > 1 else ''}"
-    return f"{count} {answers} {nouns.to} {event.task!r} counted 0 {phase}, without a verdict: {why}"
+    return f"{count} {answers} {nouns.to} {event.task!r} counted 0 {phase}: {why}"
 
 
 def _projection(event: Intervened, row: StageState | None) -> str:

@@ -62,7 +62,7 @@ def test_answers_without_a_verdict_are_journaled_once(tmp_path: Path) -> None:
     run_curriculum(life)
     (event,) = [event for row in record_of(tmp_path / "run").rows for event in row.unscored]
     assert (event.stage, event.task, event.phase) == (0, "task0", "scoring")
-    words = "3 answers to 'task0' counted 0 when it was scored, without a verdict: 1 crashed, 2 too slow"
+    words = "3 answers to 'task0' counted 0 when it was scored: 1 crashed, 2 too slow"
     assert describe_unscored(event) == words
     lines = run_report(State(record=record_of(tmp_path / "run")), {}, UNICODE, 200)
     assert any(words in line.plain for line in lines)

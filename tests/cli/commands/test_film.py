@@ -52,6 +52,7 @@ def test_a_gif_has_a_frame_a_decision_and_two_halves_that_part(run: Path, here: 
     (path,) = here.iterdir()
     found = film(run, Wanted(), NullView())
     assert path.name == f"run-1-stage1-{found.start}.gif"
+    assert found.prompt.startswith("tests.point_world:Point-v0, seed ")
     clips = (found.before, found.after)
     assert found.before.captions[0] == "start"
     assert found.before.captions[-1] != found.after.captions[-1]  # the first start that went otherwise

@@ -62,6 +62,4 @@ def test_notices() -> None:
         "3 of 4 groups of episodes taught nothing: the rewards in each were equal"
     )
     unscored = Unscored(stage=1, task="lift", phase="learning", answers={"decision 3: ValueError": 1})
-    assert describe_unscored(unscored, nouns) == (
-        "1 episode of 'lift' counted 0 in training, without a verdict: 1 decision 3: ValueError"
-    )
+    assert describe_unscored(unscored, nouns) == ("1 episode of 'lift' counted 0 in training: 1 decision 3: ValueError")
