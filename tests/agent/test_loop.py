@@ -17,6 +17,8 @@ from perdure.cli.views.describe import describe_unscored
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import UNICODE
+from perdure.eval.benchmarks import prepare_benchmarks
+from perdure.eval.scorecard import Scorecard
 from tests.agent.scalar_run import (
     Killed,
     Onlooker,
@@ -58,6 +60,7 @@ def test_answers_without_a_verdict_are_journaled_once(tmp_path: Path) -> None:
     life = scalar_run(tmp_path / "run", curriculum(), ScalarWorld())
     reward = Counting()
     life.tasks = tuple(replace(task, reward=reward) for task in life.tasks[:1]) + life.tasks[1:]
+    life.scorecard = Scorecard(life.tasks, prepare_benchmarks([]), life.curriculum.evaluation, tmp_path / "run")
     reward.unscored.update({"too slow": 2, "crashed": 1})
     run_curriculum(life)
     (event,) = [event for row in record_of(tmp_path / "run").rows for event in row.unscored]
