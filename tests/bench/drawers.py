@@ -30,7 +30,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 
 PER_START = 6
-RATES, LENGTHS = ("1e-4", "3e-4", "1e-3"), (100, 400)
+RATES, LENGTHS = ("1e-4", "3e-4", "1e-3"), (25, 100, 400)
 
 
 def _by(method: str, **settings: object) -> tuple[str, ...]:

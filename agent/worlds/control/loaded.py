@@ -31,7 +31,7 @@ def loaded(config: ControlModel, environment: Environment, device: torch.device)
     actions = actions_of(simulator_of(environment).action_space, config.bins, environment.title)
     network = new_network(config, blank(saved.interface), actions)
     fill(network, saved.folder / WEIGHTS)
-    return Base(IndependentActor(network, device), actions, ())
+    return Base(IndependentActor(network, device), actions)
 
 
 def blank(interface: Interface) -> Observation:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from perdure.agent.seeds import derive, seeded
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.control.actor import Actor, IndependentActor
-from perdure.agent.worlds.control.batches import imitated
+from perdure.agent.worlds.control.batches import demonstrations_of, imitated
 from perdure.agent.worlds.control.losses import cross_entropy
 from perdure.agent.worlds.control.networks.mlp import MlpNetwork
 from perdure.agent.worlds.control.networks.transformer import TransformerNetwork
 from perdure.budget.errors import DataError
+from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.control.actions import Actions, actions_of
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
 from perdure.curriculum.worlds.control.demonstrations.recorded import recorded_episodes, stamp_of
@@ -35,11 +36,16 @@ from perdure.curriculum.worlds.control.tasks import Expert, Recorded
 
 @dataclass(frozen=True)
 class Base:
-    """A base: its actor, its actions, and the episodes that it imitated."""
+    """A base: its actor, its actions, and what it imitated, an episode an item; recorded episodes have no start."""
 
     actor: Actor
     actions: Actions
-    episodes: tuple[Episode, ...]
+    items: tuple[Item, ...] = ()
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes that it imitated."""
+        return tuple(one for item in self.items for one in demonstrations_of(item))
 
 
 @lru_cache(maxsize=4)
@@ -52,12 +58,13 @@ def pretrained(config_json: str, recordings: tuple[str, ...], seed: int, threads
     config = ControlModel.model_validate_json(config_json)
     assert config.pretrain is not None, "`path` is loaded elsewhere"
     actions = common_actions(config)
-    episodes = [one for known in config.pretrain.tasks for one in known_episodes(known, actions, seed)]
+    items = tuple(one for known in config.pretrain.tasks for one in known_items(known, actions, seed))
+    episodes = [one for item in items for one in demonstrations_of(item)]
     with seeded(derive(seed, "fresh weights")):
         network = new_network(config, episodes[0].observations[0], actions)
     actor = IndependentActor(network, torch.device(device))
     clone(actor, episodes, config.pretrain, seed)
-    return Base(actor, actions, tuple(episodes))
+    return Base(actor, actions, items)
 
 
 def common_actions(config: ControlModel) -> Actions:
@@ -67,8 +74,8 @@ def common_actions(config: ControlModel) -> Actions:
     return actions_of(simulator_of(environments[0]).action_space, config.bins, environments[0].title)
 
 
-def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
-    """The first successful episodes of a task's expert or recording.
+def known_items(known: Known, actions: Actions, seed: int) -> list[Item]:
+    """The first successful episodes of a task's expert or recording, each with its start.
 
     Raises:
         DataError: there are fewer than are asked for.
@@ -77,12 +84,12 @@ def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
     if isinstance(known.task.demonstrations, Recorded):
         return _recorded(known, known.task.demonstrations, environment, actions)
     assert isinstance(known.task.demonstrations, Expert)
-    found: list[Episode] = []
+    found: list[Item] = []
     starts = list(known_starts(known, environment))
     for start in starts:
         (episode,) = expert_episodes(known.task.demonstrations, [start], actions, seed=derive(seed, "known"))
         if reward_of(environment, episode) >= SUCCESS:
-            found.append(episode)
+            found.append(Item(start, columns={"episodes": (episode,)}))
         if len(found) == known.episodes:
             return found
     raise DataError(
@@ -91,9 +98,9 @@ def known_episodes(known: Known, actions: Actions, seed: int) -> list[Episode]:
     )
 
 
-def _recorded(known: Known, config: Recorded, environment: Environment, actions: Actions) -> list[Episode]:
+def _recorded(known: Known, config: Recorded, environment: Environment, actions: Actions) -> list[Item]:
     read = recorded_episodes(config, environment, actions, f"model.pretrain ({environment.title})")
-    found = [one.episode for one in read if one.succeeded]
+    found = [Item(None, columns={"episodes": (one.episode,)}) for one in read if one.succeeded]
     if len(found) < known.episodes:
         raise DataError(
             f"model.pretrain: the recording of {environment.title} has {len(found)} successes in {len(read)} episodes, "

@@ -1,9 +1,12 @@
-"""The modifier `replay`: a share of each batch is starts of the tasks before (arXiv 1811.11682).
+"""The modifier `replay`: a share of each batch is starts of what was learned before (arXiv 1811.11682).
 
 What imitates is shown their demonstrations, what plays is judged by their own rewards. Batches keep their size and a
-stage its steps, so that the method costs what its objective costs and sees the fewer of its own starts. The earlier
-tasks' starts are one pool, each start as likely as any other; for what imitates those without a demonstration that
-succeeded are left out. Without an earlier task nothing changes, bit for bit.
+stage its steps, so that the method costs what its objective costs and sees the fewer of its own starts. The starts that
+the base was pretrained on and those of earlier tasks are one pool, each start as likely as any other. What imitates
+leaves out those without a demonstration that succeeded, what plays those that were recorded. With an empty pool (a base
+that was loaded, at the first stage) nothing changes, bit for bit.
+
+Departure from the other worlds, which replay earlier stages alone: here the base's own training data is at hand.
 """
 
 from dataclasses import replace
@@ -16,7 +19,8 @@ from perdure.curriculum.settings import Replay
 
 
 def modify(job: UpdateJob, settings: Replay, base: Base, changes: Changes) -> Changes:
-    """The starts of the earlier tasks."""
+    """The starts of what was learned before."""
     imitates = "demonstrations" in job.method.objective.needs
-    pool = [item for task in job.earlier for item in task.train if demonstrations_of(item) or not imitates]
+    known = [*base.items, *(item for task in job.earlier for item in task.train)]
+    pool = [one for one in known if (demonstrations_of(one) if imitates else one.prompt is not None)]
     return replace(changes, earlier=tuple(pool), replay_ratio=settings.replay_ratio)

@@ -75,7 +75,7 @@ def _begin_worker(curriculum: Curriculum, model: ControlModel, config: Worker) -
 
 
 def _held(model: TokenModel, actions: TokenActions) -> Base:
-    return Base(VlaActor(model, len(actions.sizes)), actions, ())
+    return Base(VlaActor(model, len(actions.sizes)), actions)
 
 
 def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPolicy) -> TokenActions:

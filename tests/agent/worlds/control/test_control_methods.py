@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,23 @@ import torch
 
 from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.control.batches import deals, practised
+from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.inputs import inputs_of
 from perdure.agent.worlds.control.losses import log_of
-from perdure.agent.worlds.control.methods import tilt
+from perdure.agent.worlds.control.methods import replay, tilt
 from perdure.agent.worlds.control.policy import Played
+from perdure.agent.worlds.control.pretrain import Base
 from perdure.agent.worlds.control.training import Update
 from perdure.agent.worlds.schedule import plan_for
 from perdure.budget.errors import DataError
-from perdure.curriculum.task import Item
+from perdure.curriculum.settings import Replay
+from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.starts import Environment, Start
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.control.point_runs import after, fresh_world, job_of, same, task, updated, with_success
 
-NEVER, ALWAYS = "return >= 100", "return >= -100"
+NEVER = "return >= 100"
 STRONG: dict[str, Any] = {"replay": {"replay_ratio": 0.5}, "kl": {"beta": 1.0}}
 
 
@@ -123,15 +127,20 @@ def test_each_modifier_does_something(name: str, tmp_path: Path) -> None:
         assert not same(found, after(others, tmp_path, earlier=[task("left")], train=STRONG)), modifier
 
 
-@pytest.mark.parametrize("objective", ["sft", "rl", "tilt"])
-def test_replay_without_an_earlier_task_changes_no_bit(objective: str, tmp_path: Path) -> None:
-    assert same(after(f"{objective}+replay", tmp_path), after(objective, tmp_path))
+def pool_of(name: str, base: Base, earlier: list[Task]) -> list[str]:
+    """The prompts that `replay` gives a method."""
+    job = SimpleNamespace(method=spec_of("control").method(f"{name}+replay"), earlier=earlier)
+    return [item.prompt for item in replay.modify(job, Replay(), base, Changes()).earlier]  # type: ignore[arg-type]
 
 
-def test_what_imitates_replays_no_task_without_demonstrations_and_what_plays_does(tmp_path: Path) -> None:
-    unshown = [task("left", demonstrations=None)]
-    assert same(after("sft+replay", tmp_path, earlier=unshown, train=STRONG), after("sft", tmp_path))
-    assert not same(after("rl+replay", tmp_path, earlier=unshown, train=STRONG), after("rl", tmp_path))
+def test_replay_is_of_what_the_base_imitated_and_of_earlier_tasks() -> None:
+    shown = {"episodes": ("an episode",)}
+    recorded, known = Item(None, columns=shown), Item("known", columns=shown)
+    base = Base(None, None, (recorded, known))  # type: ignore[arg-type]
+    earlier = [Task("earlier", (Item("shown", columns=shown), Item("failed", columns={"episodes": ()})), ())]
+    assert pool_of("sft", base, earlier) == [None, "known", "shown"]
+    assert pool_of("rl", base, earlier) == ["known", "shown", "failed"]
+    assert pool_of("rl", replace(base, items=()), []) == []
 
 
 @pytest.mark.parametrize("name", ["rl", "tilt", "reinforce"])
@@ -142,9 +151,10 @@ def test_replayed_starts_are_judged_by_their_own_reward(name: str, tmp_path: Pat
         seen.append(progress.reward)
         return False
 
-    own, other = with_success(task(), NEVER), with_success(task("left"), ALWAYS)
-    after(f"{name}+replay", tmp_path, own, earlier=[other], train=STRONG, watch=watch)
-    assert seen == [0.5] * 4
+    after(f"{name}+replay", tmp_path, with_success(task(), NEVER), train=STRONG, watch=watch)
+    # half of each batch is of the starts that the base was pretrained on, with their own reward; the others never succeed
+    assert len(seen) == 4
+    assert all(reward is not None and 0 < reward <= 0.5 for reward in seen)
 
 
 def update_of(name: str, **train: Any) -> Update:
