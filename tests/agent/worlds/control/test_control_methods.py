@@ -152,7 +152,7 @@ def test_replayed_starts_are_judged_by_their_own_reward(name: str, tmp_path: Pat
         return False
 
     after(f"{name}+replay", tmp_path, with_success(task(), NEVER), train=STRONG, watch=watch)
-    # half of each batch is of the starts that the base was pretrained on, with their own reward; the others never succeed
+    # half of each batch is of starts that the base was pretrained on, with their own reward; the others never succeed
     assert len(seen) == 4
     assert all(reward is not None and 0 < reward <= 0.5 for reward in seen)
 
