@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from zlib import crc32
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -104,5 +104,10 @@ def rows_of(instruction: str) -> tuple[tuple[int, ...], ...]:
 
     No vocabulary has to be known before a new task's words are.
     """
-    words = instruction.lower().replace(",", " ").split()
-    return tuple(tuple(crc32(f"{salt} {word}".encode()) % ROWS for salt in range(HASHES)) for word in words)
+    return tuple(map(_hashes, instruction.lower().replace(",", " ").split()))
+
+
+def _hashes(word: str) -> tuple[int, ...]:
+    """Independent ones: checksums of a word with several salts are not, and coincide all at once."""
+    found = blake2b(word.encode(), digest_size=2 * HASHES).digest()
+    return tuple(int.from_bytes(found[one : one + 2]) % ROWS for one in range(0, 2 * HASHES, 2))

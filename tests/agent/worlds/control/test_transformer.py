@@ -1,5 +1,6 @@
 """The transformer of the control world: tokens, masks, and rows that do not depend on their company."""
 
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from perdure.agent.seeds import seeded
 from perdure.agent.worlds.control.actor import IndependentActor, in_chunks
-from perdure.agent.worlds.control.inputs import Inputs, joined
+from perdure.agent.worlds.control.inputs import Inputs, joined, rows_of
 from perdure.agent.worlds.control.networks.mlp import MlpNetwork
 from perdure.agent.worlds.control.networks.transformer import TransformerNetwork, patches_of, sinusoids
 from perdure.agent.worlds.control.policy import ControlPolicy
@@ -72,6 +73,13 @@ def test_every_part_of_an_observation_counts() -> None:
     assert (vector.grad != 0).all() and (image.grad != 0).all()
     used = set(inputs.words[0].flatten().tolist())
     assert used == set(of.words.table.weight.grad.abs().sum(1).nonzero().flatten().tolist())
+
+
+def test_words_that_share_one_row_share_no_other() -> None:
+    rows = {word: rows_of(word)[0] for word in map("".join, product("abcdef", repeat=4))}
+    first = [pair for pair in combinations(rows.values(), 2) if pair[0][0] == pair[1][0]]
+    assert 700 < len(first) < 940  # of 839,160 pairs one in 1,024
+    assert sum(one[1] == other[1] for one, other in first) <= 5
 
 
 def test_the_order_of_the_words_counts() -> None:
