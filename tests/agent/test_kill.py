@@ -13,7 +13,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, active_seconds, read_state
 from tests.agent.killing import save_base, start_or_resume, tiny_stream
 
-KILLS = 10
+KILLS = 5
 pytestmark = pytest.mark.xdist_group("kill")
 
 
@@ -58,7 +58,7 @@ def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:
     return True
 
 
-def test_ten_random_kills(tmp_path: Path, processes: Any) -> None:
+def test_five_random_kills(tmp_path: Path, processes: Any) -> None:
     save_base(tmp_path / "base")
     curriculum = tiny_stream(tmp_path / "base")
     assert lives(processes, curriculum, tmp_path / "whole", 300)
