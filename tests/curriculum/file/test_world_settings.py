@@ -48,8 +48,8 @@ ONE_LABEL = "has no meaning with this model: a response is one label"
             [
                 "7:9: train.top_p: unknown key; known here: learning_rate, max_steps, num_train_epochs, "
                 "per_device_train_batch_size, lr_scheduler_type, warmup_steps, max_grad_norm, weight_decay, "
-                "num_generations, beta, sft, rl, chord, gate, tilt, rl_kl, eaft, sft_kl, low_lr_sft, replay, ewc, l2, lora, "
-                "grpo, dr_grpo, kl, low_rank, reinforce, simpo"
+                "num_generations, beta, sft, rl, chord, gate, tilt, rl_kl, eaft, sft_kl, low_lr_sft, replay, ewc, l2, "
+                "lora, grpo, dr_grpo, kl, low_rank, reinforce, simpo"
             ],
         ),
     ],
