@@ -31,6 +31,9 @@ Samples = Annotated[int, Le(10**4)]
 Tokens = Annotated[int, Le(2**24)]
 """Tokens of a text: longer than the context of any model."""
 
+TokenId = Annotated[int, Le(2**24)]
+"""The number of a token: larger than any vocabulary."""
+
 Rank = Annotated[int, Le(2**14)]
 """Rank of an update: as wide as the widest layers of open models."""
 

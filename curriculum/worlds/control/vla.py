@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from perdure.budget.bounds import Seconds
+from perdure.budget.bounds import Seconds, TokenId
 from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.worlds.lora import LoraConfig
 
@@ -82,7 +82,7 @@ class Worker(TokenPolicy):
         bool, Field(description="run the Python code that comes with the model, in the worker; OpenVLA needs it")
     ] = False
     append_token: Annotated[
-        int | None,
+        TokenId | None,
         Field(ge=0, description="a token that ends each prompt unless it does so already; OpenVLA's is 29871"),
     ] = None
     seconds: Annotated[Seconds, Field(gt=0, description="time limit of one answer of the worker")] = 600.0
