@@ -17,5 +17,5 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = error.filename or path
-        raise RunError(f"{place} cannot be written: {error.strerror}; choose another place with --output") from error
+        place, reason = error.filename or path, error.strerror or error
+        raise RunError(f"{place} cannot be written: {reason}; choose another place with --output") from error

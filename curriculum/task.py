@@ -117,9 +117,9 @@ def shown(prompt: Any) -> str:
     """A prompt as people read it: a text as it is, messages a turn a line, anything else by its attribute `words` or as
     its own text.
     """
-    words: str | None = getattr(prompt, "words", None)
-    if words is not None or isinstance(prompt, str):
-        return words or prompt
+    words: str | None = prompt if isinstance(prompt, str) else getattr(prompt, "words", None)
+    if words is not None:
+        return words
     if isinstance(prompt, list) and prompt and all(isinstance(turn, Mapping) for turn in prompt):
         turns = [{"role": "user"} | dict(turn) for turn in prompt]
         if [turn.keys() for turn in turns] == [{"role", "content"}] and isinstance(turns[0]["content"], str):

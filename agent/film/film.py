@@ -78,7 +78,7 @@ def _clip_maker(path: Path, curriculum: Curriculum) -> MakeClip:
 
 
 def _stage(path: Path, wanted: int | None, state: RunState) -> int:
-    done = [row.stage for row in state.rows if row.stage > 0 and row.committed]
+    done = [row.stage for row in state.done]
     if not done:
         raise RunError(f"{path}: no stage is done yet, so that there is only the base to film")
     if wanted is not None and wanted not in done:

@@ -31,9 +31,8 @@ def run_source(path: Path) -> LawSource:
     points: tuple[LawPoint, ...] = ()
     if isinstance(started, Started):
         provenance = _provenance(path, record, started)
-        finished = [row for row in record.rows if row.stage > 0 and row.committed and row.readings]
         seed = str(started.curriculum.get("seed", ""))
-        points = tuple(_point(path, record, row, seed) for row in finished)
+        points = tuple(_point(path, record, row, seed) for row in record.done if row.readings)
     return LawSource(path, provenance, points, () if points else (f"{path}: no stage is finished yet",))
 
 

@@ -167,8 +167,9 @@ def _metrics(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
         for run, metrics in zip(runs, found, strict=True):
             one, of_first = metrics[name], found[0][name].value
             reason = None if run is runs[0] else _why_not(runs[0], run, name)
-            known = one.value is not None and of_first is not None and run is not runs[0] and reason is None
-            difference = one.value - of_first if known and one.value is not None and of_first is not None else None
+            difference = None
+            if run is not runs[0] and reason is None and one.value is not None and of_first is not None:
+                difference = one.value - of_first
             values.append(Value(one.value, one.low, one.high, difference=difference, reason=reason))
         yield Figure("metric", name, tuple(values))
 

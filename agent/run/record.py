@@ -34,8 +34,7 @@ def read_record(folder: RunFolder) -> tuple[RunState, list[Event]]:
 
 def final_policy(folder: RunFolder, state: RunState) -> Path | None:
     """The folder of the policy after the last stage that is done; `None` while none is."""
-    done = [row for row in state.rows if row.stage > 0 and row.committed]
-    return folder.stage(done[-1].stage, done[-1].name) / POLICY if done else None
+    return folder.stage(state.done[-1].stage, state.done[-1].name) / POLICY if state.done else None
 
 
 def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curriculum]:

@@ -97,6 +97,11 @@ class RunState:
         """The settings that its KL depends on, as words; often none."""
         return kl_settings(self.base_id)
 
+    @property
+    def done(self) -> tuple[StageState, ...]:
+        """The rows of the stages that are done; the base is none."""
+        return tuple(row for row in self.rows if row.stage > 0 and row.committed)
+
     def row(self, stage: int) -> StageState | None:
         return next((row for row in self.rows if row.stage == stage), None)
 

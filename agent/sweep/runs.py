@@ -76,8 +76,7 @@ def finished_run(cell: Cell, run: Path) -> FinishedCell:
     record, events = read_record(RunFolder(run))
     started = events[0]
     assert isinstance(started, Started)
-    stages = [row for row in record.rows if row.stage > 0 and row.committed]
-    rows = [_row(cell, record, stage, final=stage is stages[-1]) for stage in stages]
+    rows = [_row(cell, record, stage, final=stage is record.done[-1]) for stage in record.done]
     rows[-1] |= run_figures(record, cell.curriculum)
     return FinishedCell(cell, tuple(rows), _provenance(cell, record, started))
 

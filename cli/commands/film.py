@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.errors import ConfigError
 from perdure.cli.commands.plan import PhaseView
 from perdure.cli.console import phase_status, say, silence_libraries
 from perdure.cli.find_run import find_run
+from perdure.cli.output import writing
 
 MAX_FPS = 60
 
@@ -33,10 +34,8 @@ def film_command(
         found = film(folder, Wanted(stage, task, start), PhaseView(show))
         path = output or Path(f"{folder.name}-{found.stage}-{found.task}-{found.start}.gif")
         show("writing the film")
-        try:
+        with writing(path):
             write_film(frames_of(found), path, fps)
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     say(f"{path}: {found.task}, {found.noun} {found.start}: {found.prompt}")
     say(f"  the base: {found.before.captions[-1]}")
     say(f"  after stage {found.stage}, {found.name}: {found.after.captions[-1]}")

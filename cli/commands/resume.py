@@ -48,8 +48,7 @@ def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
 
     def begin(view: "LiveView") -> "Life":
         view.past(events)  # at once: the libraries take a while
-        done = sum(row.committed and row.stage > 0 for row in state.rows)
-        view.note(f"loading; {done} of {len(state.tasks)} stages are done")
+        view.note(f"loading; {len(state.done)} of {len(state.tasks)} stages are done")
         from perdure.agent.setup import resume
 
         return resume(path, view, redo_from=redo_from)

@@ -39,14 +39,13 @@ def show_command(path: Path, as_json: bool, form: str = "table") -> None:
 
 def _print_run(folder: Path, form: str) -> None:
     record, events = read_run(folder)
-    from perdure.agent.run.report import metric_estimates, run_object
+    from perdure.agent.run.report import changes, metric_estimates, run_object
 
     with reader_may_leave():
         if form == "json":
             print(json_text(run_object(record, folder)))
             return
         if form != "table":
-            from perdure.agent.run.report import changes
             from perdure.cli.views.formats import print_sheets
             from perdure.cli.views.run_sheets import run_sheets
 

@@ -14,7 +14,7 @@ from perdure.agent.run.record import final_policy
 from perdure.agent.run.report import metric_estimates
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.cells import PairedTests, columns
+from perdure.cli.views.cells import PairedTests, ScoreCell, ScoreColumn, change_since_base, columns
 from perdure.cli.views.describe import (
     describe_decision,
     describe_groups,
@@ -58,7 +58,7 @@ def contents(record: RunState, begun: Started, folder: Path, changes: PairedTest
         "damaged": [column.fault for column in answers if column.fault is not None],
         "names": (*record.tasks, *record.benchmarks),
         "tasks": len(record.tasks),
-        "matrix": [_matrix_row(record, index, changes) for index in range(len(record.rows))],
+        "matrix": _matrix(record, changes),
         "groups": describe_groups(record),
         "metrics": [*_metrics(record, folder)],
         "stages": [_stage(record, row) for row in record.rows],
@@ -73,8 +73,7 @@ def contents(record: RunState, begun: Started, folder: Path, changes: PairedTest
 
 
 def _status(record: RunState, going_on: bool) -> str:
-    done = sum(row.committed and row.stage > 0 for row in record.rows)
-    place = f"{done} of {len(record.tasks)} stages are done"
+    place = f"{len(record.done)} of {len(record.tasks)} stages are done"
     if record.status == "finished":
         return f"finished: {place}"
     if record.status == "refused":
@@ -83,11 +82,20 @@ def _status(record: RunState, going_on: bool) -> str:
     return f"not finished: {place}, and it {how}"
 
 
-def _matrix_row(record: RunState, index: int, changes: PairedTests) -> dict[str, Any]:
-    row = record.rows[index]
+def _matrix(record: RunState, changes: PairedTests) -> list[dict[str, Any]]:
     found = columns(record, (*record.tasks, *record.benchmarks), record.rows, changes, UNICODE)
-    differences = {column.name: _difference(record, row, column.name) for column in found}
-    most = max((abs(_difference(record, one, column.name)) for one in record.rows for column in found), default=0.0)
+    differences = [[_difference(record, row, column.name) for column in found] for row in record.rows]
+    most = max((abs(one) for row in differences for one in row), default=0.0)
+    return [
+        _matrix_row(row, [(column, column.cells[index]) for column in found], [one / (most or 1.0) for one in shares])
+        for index, (row, shares) in enumerate(zip(record.rows, differences, strict=True))
+    ]
+
+
+def _matrix_row(
+    row: StageState, scores: Sequence[tuple[ScoreColumn, ScoreCell]], shares: Sequence[float]
+) -> dict[str, Any]:
+    """A row; `shares` are its changes as shares of the greatest one."""
     reading = last_reading(row)
     return {
         "stage": row.stage,
@@ -100,21 +108,17 @@ def _matrix_row(record: RunState, index: int, changes: PairedTests) -> dict[str,
                 cell.value,
                 cell.change.strip(),
                 cell.mark,
-                round(abs(differences[column.name]) / most, 3) if most else 0.0,
-                differences[column.name] >= 0,
+                round(abs(share), 3),
+                share >= 0,
                 column.stage is not None and column.stage == row.stage,
             )
-            for column in found
-            for cell in (column.cells[index],)
+            for (column, cell), share in zip(scores, shares, strict=True)
         ],
     }
 
 
 def _difference(record: RunState, row: StageState, name: str) -> float:
-    base = record.row(0)
-    if base is None or name not in base.scores or name not in row.scores:
-        return 0.0
-    change = row.scores[name].value - base.scores[name].value
+    change = change_since_base(record, row, name)
     return change if math.isfinite(change) else 0.0
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
-from perdure.cli.views.cells import PairedTests, columns
+from perdure.cli.views.cells import PairedTests, change_since_base, columns
 from perdure.cli.views.drawing import PALETTE
 from perdure.cli.views.run_report import MEANING
 from perdure.cli.views.symbols import UNICODE, clean, shorten
@@ -27,7 +27,7 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     """The retention matrix: a row a stage, a column a score; colour is the change since the base, in points."""
     names = (*record.tasks, *record.benchmarks)
     cells = columns(record, names, record.rows, changes, UNICODE)
-    changes_RC = np.array([[_change(record, row, name) for name in names] for row in record.rows], dtype=float)
+    changes_RC = np.array([[change_since_base(record, row, name) for name in names] for row in record.rows])
     size = (2.2 + 0.75 * max(len(names), 3), 1.6 + 0.42 * max(len(record.rows), 2))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
@@ -50,13 +50,6 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     figure.colorbar(image, ax=axes, label="change since the base, points")
     axes.set_title("scores in %; bold with a mark: significant; framed: just learned", loc="left", fontsize=9)
     return figure
-
-
-def _change(record: RunState, row: StageState, name: str) -> float:
-    base = record.row(0)
-    if base is None or name not in row.scores or name not in base.scores:
-        return math.nan
-    return row.scores[name].value - base.scores[name].value
 
 
 def kl_figure(record: RunState) -> Figure:
@@ -159,7 +152,7 @@ def retention_figure(record: RunState) -> Figure:
 
 def _kept(record: RunState, row: StageState) -> float | None:
     """Mean change of the benchmarks since the base, and of earlier tasks since they were learned."""
-    changes = [_change(record, row, name) for name in record.benchmarks]
+    changes = [change_since_base(record, row, name) for name in record.benchmarks]
     for stage, name in enumerate(record.tasks[: row.stage - 1], 1):
         learned = record.row(stage)
         if learned is not None and name in learned.scores and name in row.scores:
@@ -178,11 +171,11 @@ def steps_figure(progress: Mapping[str, Any]) -> Figure:
     """The curves of the last steps, a panel each; there is at least one."""
     told = told_curves(progress)
     figure = Figure(figsize=(5 * len(told), 2.8), layout="constrained")
-    end = progress.get("step") if isinstance(progress.get("step"), int) else None
+    step = progress.get("step")
     for index, (axes, (name, values)) in enumerate(
         zip(figure.subplots(1, len(told), squeeze=False)[0], told.items(), strict=True)
     ):
-        last = end if end is not None else len(values)
+        last = step if isinstance(step, int) else len(values)
         axes.plot(range(last - len(values) + 1, last + 1), values, color=PALETTE[index], linewidth=1.4)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("optimiser step of the stage")

@@ -1,11 +1,12 @@
 """A run as one HTML file that needs no network: all that is in it is escaped, and it has no script."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perdure.agent.run.events import Started
 from perdure.agent.run.lock import is_held
+from perdure.agent.run.state import RunState
 from perdure.budget.errors import RunError
 from perdure.cli.commands.watch import read_progress
 from perdure.cli.find_run import read_run
@@ -40,20 +41,19 @@ def run_page(folder: Path) -> str:
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else printable(value),
     )
-    figures = {name: Markup(svg) for name, svg in _figures(folder).items()}  # matplotlib escapes the names in them
+    drawn = _figures(record, read_progress(folder))
+    figures = {name: Markup(svg) for name, svg in drawn.items()}  # matplotlib escapes the names in them
     found = contents(record, events[0], folder, changes, going_on=is_held(folder))
     return environment.get_template(TEMPLATE).render(found | {"figures": figures})
 
 
-def _figures(folder: Path) -> dict[str, str]:
+def _figures(record: RunState, progress: Mapping[str, Any]) -> dict[str, str]:
     """The figures of the page as `<svg>`; those that have nothing to show are left out."""
     from perdure.cli.report.figures import kl_figure, retention_figure, steps_figure, told_curves
     from perdure.cli.views.drawing import page_svg
 
-    record, _ = read_run(folder)
     measured = any(row.stage and row.readings for row in record.rows)
     scored = any(row.stage and row.name in row.scores for row in record.rows)
-    progress = read_progress(folder)
     drawn: dict[str, Callable[[], Figure]] = {}
     if measured:
         drawn["kl"] = lambda: kl_figure(record)

@@ -94,6 +94,14 @@ def cell(
     return ScoreCell(value, change, symbols.better if better else symbols.worse, "green" if better else "red")
 
 
+def change_since_base(record: RunState, row: StageState, name: str) -> float:
+    """The change of a score since the base, as a fraction; NaN where one of the two is not known."""
+    base = record.row(0)
+    if base is None or name not in base.scores or name not in row.scores:
+        return math.nan
+    return row.scores[name].value - base.scores[name].value
+
+
 def _number(value: float, percent: bool, sign: bool = False) -> str:
     if not percent:
         return ("+" if sign and value >= 0 else "") + figure(value)

@@ -50,11 +50,10 @@ def as_markdown(sheets: Sequence[Sheet]) -> str:
 
 def as_latex(sheets: Sequence[Sheet]) -> str:
     """Tables of LaTeX with the rules of booktabs, each below its title in a comment; special characters are escaped."""
-    rows = [[[clean(cell) for cell in row] for row in sheet.texts] for sheet in sheets]
-    parts = (
-        f"% {clean(sheet.title)}\n{_drawn(sheet.head, cells, 'latex_booktabs')}\n"
-        for sheet, cells in zip(sheets, rows, strict=True)
-    )
+    parts = []
+    for sheet in sheets:
+        rows = [[clean(cell) for cell in row] for row in sheet.texts]
+        parts.append(f"% {clean(sheet.title)}\n{_drawn(sheet.head, rows, 'latex_booktabs')}\n")
     return "\n".join(parts)
 
 

@@ -116,7 +116,7 @@ def place(state: State) -> str:
     """`stage 2 of 3`; of a run that is not active, how many stages are done."""
     if state.record.status == "empty":
         return ""
-    done = sum(row.committed and row.stage > 0 for row in state.record.rows)
+    done = len(state.record.done)
     if state.record.status != "running" or state.gone:
         return f"{done} of {state.stages} stages"
     return f"stage {state.stage} of {state.stages}" if state.stage else f"base, then {state.stages} stages"
@@ -226,7 +226,7 @@ class LiveView:
 
     def metrics(self) -> "Mapping[str, MetricEstimate]":
         """The metrics so far; none before a stage is done, or where files cannot be read."""
-        if self.run_folder is None or not any(row.committed and row.stage > 0 for row in self.state.record.rows):
+        if self.run_folder is None or not self.state.record.done:
             return {}
         from perdure.agent.run.report import metric_estimates
 

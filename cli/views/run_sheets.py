@@ -141,7 +141,7 @@ def _difference(one: "Figure", value: "Value") -> str:
         return f"not compared: {value.reason}" if value.reason else "n/a"
     if one.kind == "kl":
         return f"{'+' if value.difference >= 0 else ''}{figure(value.difference)}"
-    test, words = value.change, f"{_signed(value.difference)}"
+    test, words = value.change, _signed(value.difference)
     if test is None or test.low is None or test.p_value is None:
         return words
     mark = "*" if test.p_value < ALPHA else ""
