@@ -10,7 +10,7 @@ from perdure.budget.errors import RunError
 from perdure.curriculum.messages import did_you_mean
 from perdure.eval.scorefile import ItemResult, ScoreFile, read_scores
 
-Outcome = Literal["lost", "gained", "same", "unscored"]
+ItemOutcome = Literal["lost", "gained", "same", "unscored"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ItemAnswers:
     score: float | None
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ItemOutcome:
         """`lost`: it scored less than the base's answer; `unscored`: one of the two has no score."""
         if self.base_score is None or self.score is None:
             return "unscored"
@@ -41,7 +41,7 @@ class ColumnAnswers:
     items: tuple[ItemAnswers, ...] = ()
     fault: str | None = None
 
-    def count(self, outcome: Outcome) -> int:
+    def count(self, outcome: ItemOutcome) -> int:
         """The number of items with an outcome."""
         return sum(item.outcome == outcome for item in self.items)
 
@@ -97,7 +97,7 @@ def answers_object(record: RunState, stage: StageState, columns: Sequence[Column
     }
 
 
-ORDER: tuple[Outcome, ...] = ("lost", "gained", "same", "unscored")
+ORDER: tuple[ItemOutcome, ...] = ("lost", "gained", "same", "unscored")
 
 
 def _column(base: StageState | None, row: StageState, name: str, run_folder: Path) -> ColumnAnswers:
