@@ -1,4 +1,4 @@
-"""Weights in the losses of every world: `mu` of CHORD (arXiv 2508.11408), EAFT's (arXiv 2601.02151), and `tilt`'s."""
+"""Weights in the losses of every world: CHORD's (arXiv 2508.11408), EAFT's (arXiv 2601.02151), GRPO's and `tilt`'s."""
 
 import math
 
@@ -26,6 +26,22 @@ def entropy_weights(logits: Tensor, *, top_k: int) -> Tensor:
     k = min(top_k, logits.shape[-1])
     log = logits.float().topk(k, dim=-1).values.log_softmax(-1)
     return -(log.exp() * log).sum(-1) / math.log(k)
+
+
+@torch.no_grad()
+def token_weights(log: Tensor) -> Tensor:
+    """CHORD's phi, `p (1 - p)`, from log-probabilities of any shape; without a gradient."""
+    p = log.exp()
+    return p * (1 - p)
+
+
+def group_advantages(rewards: Tensor, *, scaled: bool) -> Tensor:
+    """Rewards less the mean of their group, (…, G) (Dr. GRPO, arXiv 2503.20783); over its deviation where `scaled`.
+
+    The deviation is that of GRPO (arXiv 2402.03300) in TRL: n - 1 in the denominator, and 1e-4 added to it.
+    """
+    centred = rewards - rewards.mean(-1, keepdim=True)
+    return centred / (rewards.std(-1, keepdim=True) + 1e-4) if scaled else centred
 
 
 def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.worlds.control.environments import metaworld
+from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.playing import SLOTS
 from perdure.curriculum.worlds.control.starts import Environment, Start
 from tests.bench.bare import peak_megabytes
@@ -133,8 +136,6 @@ def _shares() -> list[Figure]:
 
 
 def _again(played: list[Any], starts: list[Start], actions: Any) -> None:
-    from perdure.curriculum.worlds.control.environments.registry import simulator_of
-
     for one, start in zip(played, starts, strict=True):
         simulator = simulator_of(start.environment)
         simulator.reset(0, start)
@@ -144,8 +145,6 @@ def _again(played: list[Any], starts: list[Start], actions: Any) -> None:
 
 def _learning(curriculum: Any, ready: Ready) -> float:
     """Seconds of two batches of RL, playing included."""
-    from pathlib import Path
-
     world: Any = ready.world
     job = update_job(
         curriculum, ready.tasks, world.policy, 1, curriculum.method("rl"),
@@ -155,9 +154,6 @@ def _learning(curriculum: Any, ready: Ready) -> float:
 
 
 def _reading(world: Any, starts: list[Start]) -> float:
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
     with TemporaryDirectory() as scratch:
         world.prepare_base({"task": starts}, Path(scratch), seed=0)
         return _seconds(lambda: world.measure(["task"]))

@@ -70,7 +70,7 @@ def played_states(policy: ControlPolicy, starts: Sequence[Start], *, seed: int, 
         raise DataError(f"the base's episodes for the KL ({name}): none of {len(starts)} came to a first decision")
     inputs = joined([one.inputs for one in played])
     actions = torch.cat([torch.from_numpy(one.episode.actions) for one in played]).to(inputs.vector.device)
-    log_SDB = in_chunks_of(policy.actor, inputs, actions)
+    log_SDB = in_chunks(policy.actor.log_probabilities, inputs, actions)
     return States(inputs, actions, log_SDB, tuple(len(one.episode.actions) for one in played))
 
 
@@ -79,7 +79,8 @@ def shown_states(actor: Actor, episodes: Sequence[Episode]) -> States:
     kept = [one for one in episodes if len(one.actions)]
     inputs = actor.encode([seen for one in kept for seen in one.observations])
     actions_SD = torch.cat([torch.from_numpy(one.actions) for one in kept]).to(inputs.vector.device)
-    return States(inputs, actions_SD, in_chunks_of(actor, inputs, actions_SD), tuple(len(one.actions) for one in kept))
+    log_SDB = in_chunks(actor.log_probabilities, inputs, actions_SD)
+    return States(inputs, actions_SD, log_SDB, tuple(len(one.actions) for one in kept))
 
 
 def joined_states(parts: Sequence[States]) -> States:
@@ -90,11 +91,6 @@ def joined_states(parts: Sequence[States]) -> States:
         torch.cat([one.base_log_SDB for one in parts]),
         tuple(length for one in parts for length in one.lengths),
     )
-
-
-def in_chunks_of(actor: Actor, inputs: Inputs, actions_SD: Tensor) -> Tensor:
-    """Log-probabilities (S, D, B) without a gradient."""
-    return in_chunks(actor.log_probabilities, inputs, actions_SD)
 
 
 def write_states(groups: Mapping[str, States], file: Path) -> None:
@@ -122,7 +118,7 @@ def measured(actor: Actor, groups: Sequence[States]) -> Measurement:
 
 
 def _groups(actor: Actor, states: States) -> tuple[Group, Group, Group, Group]:
-    log_SDB = in_chunks_of(actor, states.inputs, states.actions_SD)
+    log_SDB = in_chunks(actor.log_probabilities, states.inputs, states.actions_SD)
     dimensions, values = log_SDB.shape[1:]
     each = divergences(states.base_log_SDB.reshape(-1, values), log_SDB.reshape(-1, values))
     kl, reverse, variation, l2 = (

@@ -50,26 +50,10 @@ def clipped(log_N: Tensor, old_log_N: Tensor, advantages_N: Tensor, *, epsilon: 
     return -torch.minimum(ratio_N * advantages_N, bounded_N * advantages_N).sum()
 
 
-def group_advantages(rewards_PG: Tensor, *, scaled: bool) -> Tensor:
-    """Rewards less the mean of their group (Dr. GRPO, arXiv 2503.20783).
-
-    They are divided by its deviation (n - 1 in the denominator, 1e-4 added; GRPO, arXiv 2402.03300) if `scaled`.
-    """
-    centred_PG = rewards_PG - rewards_PG.mean(-1, keepdim=True)
-    return centred_PG / (rewards_PG.std(-1, keepdim=True) + 1e-4) if scaled else centred_PG
-
-
 def batch_advantages(rewards_E: Tensor) -> Tensor:
     """Rewards normalised over the batch: less their mean, over their deviation (n - 1), 1e-4 added; 0 for only one."""
     centred_E = rewards_E - rewards_E.mean()
     return centred_E / (rewards_E.std() + 1e-4) if len(rewards_E) > 1 else centred_E
-
-
-@torch.no_grad()
-def doubt_weights(log_NDB: Tensor) -> Tensor:
-    """CHORD's phi (arXiv 2508.11408), `p (1 - p)` of every value: (N, D, B), without a gradient."""
-    p_NDB = log_NDB.exp()
-    return p_NDB * (1 - p_NDB)
 
 
 @torch.no_grad()

@@ -155,7 +155,7 @@ def clone(actor: Actor, episodes: list[Episode], config: Pretrain, seed: int) ->
 def base_id(config: ControlModel, action_repeat: int) -> str:
     """The identity of a base that is made: the configuration of its model, whatever the seed."""
     kept = config.model_dump(mode="json", exclude={"seed", "device", "threads"})
-    for known in (kept["pretrain"] or {}).get("tasks", []):
+    for known in kept["pretrain"]["tasks"]:
         if "path" in (known["task"]["demonstrations"] or {}):
             known["task"]["demonstrations"] |= {"path": stamp_of(Recorded(**known["task"]["demonstrations"]))}
     return identity(kept, common_actions(config), config.bins, action_repeat)

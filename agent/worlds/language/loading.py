@@ -1,13 +1,12 @@
 """From `model_name_or_path` to a policy in memory."""
 
-import os
 from typing import Any
 
 import torch
 
 from perdure.agent.seeds import seeded
 from perdure.agent.worlds.checkpoints import add_adapter, choose_dtype, merged_adapter
-from perdure.agent.worlds.devices import device_of
+from perdure.agent.worlds.devices import choose_threads, device_of
 from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.hub import has_file
 from perdure.agent.worlds.language.policy import LanguagePolicy
@@ -20,8 +19,6 @@ from perdure.agent.worlds.language.pretrained import (
 )
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.eval.plain_template import PLAIN_TEMPLATE
-
-SMALL = 20_000_000
 
 
 def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
@@ -38,7 +35,7 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
     model = load_base(config)
     refuse_foreign_tokens(config.model_name_or_path, tokenizer, model)
     refuse_unusable(config.model_name_or_path, model)
-    _choose_threads(model, config)
+    choose_threads(config.threads, model)
     if config.lora is not None:
         with seeded(seed):
             model = add_adapter(model, config.lora, "model.lora", task_type="CAUSAL_LM")
@@ -66,12 +63,3 @@ def choose_device(name: str) -> torch.device:
         ModelError: not a device, or one that this machine lacks.
     """
     return device_of(name, auto="cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _choose_threads(model: Any, config: CausalModel) -> None:
-    """One thread for small models, which more threads slow down."""
-    if config.threads == "auto":
-        small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
-        torch.set_num_threads(1 if small else os.cpu_count() or 1)
-    else:
-        torch.set_num_threads(config.threads)

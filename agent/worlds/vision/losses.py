@@ -26,17 +26,6 @@ def policy_gradient(log_MBC: Tensor, weights_MBC: Tensor) -> Tensor:
     return cross_entropy(log_MBC, weights_MBC)
 
 
-def advantages(rewards_MBG: Tensor, *, scaled: bool) -> Tensor:
-    """Rewards less the mean of their group (Dr. GRPO, arXiv 2503.20783); divided by its deviation where `scaled`.
-
-    The deviation is that of GRPO (arXiv 2402.03300) in TRL: n - 1 in the denominator, and 1e-4 added to it.
-    """
-    centred_MBG = rewards_MBG - rewards_MBG.mean(-1, keepdim=True)
-    if not scaled:
-        return centred_MBG
-    return centred_MBG / (rewards_MBG.std(-1, keepdim=True) + 1e-4)
-
-
 def by_class(labels_MBG: Tensor, values_MBG: Tensor, classes: int) -> Tensor:
     """The mean over samples, laid out by the class that was sampled: shape (M, B, classes)."""
     zeros_MBC = torch.zeros(*labels_MBG.shape[:2], classes, device=values_MBG.device)
@@ -60,12 +49,6 @@ def simpo(log_MBC: Tensor, chosen_MB: Tensor, rejected_MB: Tensor, *, beta: floa
     """
     margin_MB = _at(log_MBC, chosen_MB) - _at(log_MBC, rejected_MB)
     return -torch.nn.functional.logsigmoid(beta * margin_MB - gamma).mean(-1)
-
-
-def token_weights(log_MBC: Tensor) -> Tensor:
-    """CHORD's phi, `p (1 - p)`, for every class; without a gradient (arXiv 2508.11408)."""
-    p_MBC = log_MBC.detach().exp()
-    return p_MBC * (1 - p_MBC)
 
 
 def _at(log_MBC: Tensor, labels_MB: Tensor) -> Tensor:

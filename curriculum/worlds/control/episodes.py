@@ -44,9 +44,7 @@ class Episode:
         """SHA-256 of what was seen and done."""
         found = sha256(self.actions.tobytes() + self.rewards.tobytes())
         for one in self.observations:
-            found.update(one.vector.tobytes() + one.instruction.encode())
-            if one.image is not None:
-                found.update(np.ascontiguousarray(one.image).tobytes())
+            found.update(one.content)
         return found.hexdigest()
 
     def __eq__(self, other: object) -> bool:

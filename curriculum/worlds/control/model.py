@@ -95,7 +95,7 @@ class ControlModel(ModelSection):
         Field(
             ge=2,
             description="values of each dimension of a continuous action, evenly spaced, both ends included; KL "
-            "depends on it (256 bins: 10 to 50 nats where 21 bins have 1 to 5); of a VLA 256 by default",
+            "depends on it, and is larger with more; of a VLA 256 by default",
         ),
     ] = 21
     pretrain: Annotated[Pretrain | None, Field(description="how the base is made")] = None

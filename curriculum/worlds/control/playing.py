@@ -49,13 +49,12 @@ class _Going:
     info: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
 
-    def done(self, number_of_actions: int) -> Episode:
-        """The episode."""
-        actions = np.array(self.actions, np.int64).reshape(-1, number_of_actions)
-        rewards = np.array(self.rewards, np.float64)
-        return Episode(
-            tuple(self.observations), actions, rewards, self.steps, self.success, self.info, self.fault
-        )  # fmt: skip
+    def done(self, dimensions: int) -> Episode:
+        """The episode, whose actions have so many dimensions."""
+        actions_TD = np.array(self.actions, np.int64).reshape(-1, dimensions)
+        rewards_T = np.array(self.rewards, np.float64)
+        seen = tuple(self.observations)
+        return Episode(seen, actions_TD, rewards_T, self.steps, self.success, self.info, self.fault)
 
 
 def play(starts: Sequence[Start], actions: Actions, choose: Choose, *, slots: int = SLOTS) -> list[Episode]:
@@ -73,9 +72,9 @@ def play(starts: Sequence[Start], actions: Actions, choose: Choose, *, slots: in
 
 
 def _together(starts: Sequence[Start], first: int, actions: Actions, choose: Choose) -> list[Episode]:
-    all_of_them = [_begin(start, first + index, index) for index, start in enumerate(starts)]
-    going = [one for one in all_of_them if one.fault is None]
     with listening():
+        all_of_them = [_begin(start, first + index, index) for index, start in enumerate(starts)]
+        going = [one for one in all_of_them if one.fault is None]
         while going:
             chosen_ND = choose([one.now for one in going], [one.number for one in going])
             going = [one for one, chosen_D in zip(going, chosen_ND, strict=True) if _goes_on(one, chosen_D, actions)]
@@ -86,7 +85,7 @@ def _begin(start: Start, number: int, slot: int) -> _Going:
     simulator, nothing = simulator_of(start.environment), Observation()
     going = _Going(number, slot, simulator, start.environment, nothing)
     try:
-        with listening(), limited(start.environment.seconds):
+        with limited(start.environment.seconds):
             going.now = checked(simulator.reset(slot, start))
     except EpisodeError as error:
         going.fault = f"reset: {error}"

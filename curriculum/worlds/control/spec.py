@@ -22,7 +22,8 @@ from perdure.curriculum.settings import (
 from perdure.curriculum.worlds.contract import Nouns, WorldSpec
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import Gymnasium
-from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe
+from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
+from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
 
@@ -115,30 +116,13 @@ _MODIFIERS = (
 )
 
 
-def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
-    return Recipe(name, "control", objective, modifiers, **more)
-
-
-_RECIPES = (
-    _recipe("rl_kl", "rl", defaults={"beta": 0.1}, nonzero=frozenset({"beta"})),
-    _recipe("eaft", "sft", settings={"token_weight": "entropy"}),
-    _recipe("sft_kl", "sft", "kl", nonzero=frozenset({"beta"}), shared=frozenset({"beta"})),
-    _recipe("low_lr_sft", "sft", settings={"learning_rate_share": 0.1}),
-    _recipe("replay", "sft", "replay"),
-    _recipe("ewc", "sft", "ewc"),
-    _recipe("l2", "sft", "l2"),
-    _recipe("lora", "sft", "low_rank"),
-    _recipe("grpo", "rl", settings={"scale_rewards": "group"}),
-    _recipe("dr_grpo", "rl", settings={"scale_rewards": "none"}),
-)
-
 CONTROL = WorldSpec(
     name="control",
     model=ControlModel,
     tasks=(Gymnasium,),
     settings=(ControlCommon, Sampling),
     methods=(*_OBJECTIVES, *_MODIFIERS),
-    recipes=_RECIPES,
+    recipes=recipes_of("control"),
     build="perdure.curriculum.worlds.control.source:build",
     paths="perdure.curriculum.worlds.control.paths:local_paths",
     accepts="this model acts in environments",
@@ -160,8 +144,5 @@ CONTROL = WorldSpec(
         ("evaluation", "max_completion_length"): _NO_TEXT,
         ("evaluation", "batch_size"): "episodes are played in step",
     },
-    choices={
-        "lr_scheduler_type": ("constant", "constant_with_warmup", "linear", "cosine"),
-        "scale_rewards": ("none", "group"),
-    },
+    choices=CHOICES,
 )

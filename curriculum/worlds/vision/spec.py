@@ -26,7 +26,8 @@ from perdure.curriculum.settings import (
     Tilting,
 )
 from perdure.curriculum.worlds.contract import WorldSpec
-from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe
+from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
+from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.tasks import Images
@@ -129,30 +130,13 @@ _MODIFIERS = (
 )
 
 
-def _recipe(name: str, objective: str, *modifiers: str, **more: Any) -> Recipe:
-    return Recipe(name, "vision", objective, modifiers, **more)
-
-
-_RECIPES = (
-    _recipe("rl_kl", "rl", defaults={"beta": 0.1}, nonzero=frozenset({"beta"})),
-    _recipe("eaft", "sft", settings={"token_weight": "entropy"}),
-    _recipe("sft_kl", "sft", "kl", nonzero=frozenset({"beta"}), shared=frozenset({"beta"})),
-    _recipe("low_lr_sft", "sft", settings={"learning_rate_share": 0.1}),
-    _recipe("replay", "sft", "replay"),
-    _recipe("ewc", "sft", "ewc"),
-    _recipe("l2", "sft", "l2"),
-    _recipe("lora", "sft", "low_rank"),
-    _recipe("grpo", "rl", settings={"scale_rewards": "group"}),
-    _recipe("dr_grpo", "rl", settings={"scale_rewards": "none"}),
-)
-
 VISION = WorldSpec(
     name="vision",
     model=MlpModel,
     tasks=(Images,),
     settings=(Common, Sampling),
     methods=(*_OBJECTIVES, *_MODIFIERS),
-    recipes=_RECIPES,
+    recipes=recipes_of("vision"),
     build="perdure.curriculum.worlds.vision.source:build",
     paths="perdure.curriculum.worlds.vision.paths:local_paths",
     accepts="this model sees images",
@@ -174,8 +158,5 @@ VISION = WorldSpec(
         ("evaluation", "max_completion_length"): _ONE_LABEL,
         ("evaluation", "batch_size"): "all images are answered at once",
     },
-    choices={
-        "lr_scheduler_type": ("constant", "constant_with_warmup", "linear", "cosine"),
-        "scale_rewards": ("none", "group"),
-    },
+    choices=CHOICES,
 )

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from perdure.agent.worlds.control.batches import Batch, side_by_side
-from perdure.agent.worlds.control.losses import chosen_of, cross_entropy, doubt_weights
+from perdure.agent.worlds.control.losses import chosen_of, cross_entropy
 from perdure.agent.worlds.control.methods import rl, sft
 from perdure.agent.worlds.control.training import Update
-from perdure.agent.worlds.losses import mu
+from perdure.agent.worlds.losses import mu, token_weights
 from perdure.curriculum.task import Item
 
 
@@ -29,5 +29,5 @@ def loss(update: Update, batch: Batch, log_NDB: Tensor, step: int) -> Tensor:
     weight = mu(step, start=update.setting("mu_start"), end=update.setting("mu_end"), decay_steps=decay_steps)
     practice = rl.loss(update, batch.first(played), log_NDB[:played], step)
     shown_NDB, actions_ND = log_NDB[played:], batch.actions_ND[played:]
-    doubts_ND = chosen_of(doubt_weights(shown_NDB), actions_ND) if update.setting("phi") else None
+    doubts_ND = chosen_of(token_weights(shown_NDB), actions_ND) if update.setting("phi") else None
     return (1 - weight) * practice + weight * cross_entropy(shown_NDB, actions_ND, doubts_ND)

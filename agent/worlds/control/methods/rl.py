@@ -13,9 +13,10 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.control.batches import Batch, practised
-from perdure.agent.worlds.control.losses import clipped, group_advantages, kl_policy_to_base, log_of
+from perdure.agent.worlds.control.losses import clipped, kl_policy_to_base, log_of
 from perdure.agent.worlds.control.policy import ControlPolicy, Played
 from perdure.agent.worlds.control.training import Update
+from perdure.agent.worlds.losses import group_advantages
 from perdure.curriculum.task import Item
 
 

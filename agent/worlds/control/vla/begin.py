@@ -1,6 +1,5 @@
 """Begins a run with a VLA: a checkpoint, and the same again as the base."""
 
-import os
 from copy import deepcopy
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from perdure.agent.worlds.control.vla.model import LocalModel, TokenModel
 from perdure.agent.worlds.control.vla.policy import VlaPolicy
 from perdure.agent.worlds.control.vla.remote import Remote, WorkerModel
 from perdure.agent.worlds.control.vla.worker_policy import WorkerPolicy
-from perdure.agent.worlds.devices import device_of
+from perdure.agent.worlds.devices import choose_threads, device_of
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
@@ -25,9 +24,6 @@ from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.control.token_actions import TokenActions, token_actions
 from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla, Worker
-
-SMALL = 20_000_000
-"""Parameters below which more threads slow a model down."""
 
 RECIPE = ("prompt", "append_token", "action_tokens", "unnorm_key", "dtype")
 """Settings that, beside the weights, make the base what it is."""
@@ -48,7 +44,7 @@ def begin_vla(curriculum: Curriculum, model: ControlModel) -> Begun:
     actions = common_actions(curriculum, model, config)
     with seeded(int(model.drawn_from(curriculum.seed) or 0)):
         network, processor = load_vla(config, device)
-    _choose_threads(model, network)
+    choose_threads(model.threads, network)
     policy = VlaPolicy(LocalModel(network, processor, config.prompt), actions, _statistics(config))
     if config.lora is not None:
         base = LocalModel(network, processor, config.prompt, base=True)
@@ -113,11 +109,6 @@ def base_id(curriculum: Curriculum, model: ControlModel, actions: TokenActions, 
     kept = {name: getattr(model.policy, name, None) for name in RECIPE}
     meaning = [actions.tokens.tolist(), actions.values.tolist()]
     return identity([weights, kept, meaning], actions, model.bins, first.action_repeat)
-
-
-def _choose_threads(model: ControlModel, network: torch.nn.Module) -> None:
-    small = sum(one.numel() for one in network.parameters()) < SMALL
-    torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1 if small else os.cpu_count() or 1)
 
 
 def _statistics(config: TokenPolicy) -> str | None:

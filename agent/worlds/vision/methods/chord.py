@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.losses import mu
-from perdure.agent.worlds.vision.losses import cross_entropy, token_weights
+from perdure.agent.worlds.losses import mu, token_weights
+from perdure.agent.worlds.vision.losses import cross_entropy
 from perdure.agent.worlds.vision.methods import rl, sft
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from perdure.agent.worlds.vision.losses import advantages, by_class, kl_policy_to_base, policy_gradient
+from perdure.agent.worlds.losses import group_advantages
+from perdure.agent.worlds.vision.losses import by_class, kl_policy_to_base, policy_gradient
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
@@ -37,7 +38,7 @@ def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, rngs: Rngs, index: Ste
 def sample_weights(labels_MBG: Tensor, rewards_MBG: Tensor, settings: VisionRl, classes: int) -> Tensor:
     """The advantages of the samples by the class that was sampled: shape (M, B, C)."""
     scaled = default("rl", settings, "scale_rewards") == "group"
-    return by_class(labels_MBG, advantages(rewards_MBG, scaled=scaled), classes)
+    return by_class(labels_MBG, group_advantages(rewards_MBG, scaled=scaled), classes)
 
 
 def are_equal(rewards_MBG: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 from perdure.budget.errors import DataError
 from perdure.curriculum.worlds.control.demonstrations.parquet import (
+    by_episode,
     is_observation,
     observed,
     read_table,
@@ -49,11 +50,8 @@ def _read(
     if missing:
         raise DataError(f"{file}: it has no column {missing[0]!r}, which {INFO} promises")
     table = table.sort_by([("episode_index", "ascending"), ("frame_index", "ascending")])
-    places: dict[int, list[int]] = {}
-    for row, number in enumerate(table.column("episode_index").to_pylist()):
-        places.setdefault(number, []).append(row)
-    for number, rows in places.items():
-        part, place = table.take(rows), f"{file}, episode {number}"
+    for number, part in by_episode(table, "episode_index"):
+        place = f"{file}, episode {number}"
         if numbers is None or part.column("task_index")[0].as_py() in numbers:
             parts = chosen(observed(part, names, place), wanted, space, place)
             yield recording(part, parts, place, reward="next.reward", success="next.success")

@@ -28,12 +28,8 @@ def read_parquet(file: Path, wanted: Sequence[str] | None, space: Any) -> Iterat
     for name in ("episode", "action"):
         if name not in table.column_names:
             raise DataError(f"{file}: it has no column {name!r}; it has {', '.join(map(repr, table.column_names))}")
-    numbers = table.column("episode").to_pylist()
-    places: dict[Any, list[int]] = {}
-    for row, number in enumerate(numbers):
-        places.setdefault(number, []).append(row)
-    for number, rows in places.items():
-        part, place = table.take(rows), f"{file}, episode {number!r}"
+    for number, part in by_episode(table, "episode"):
+        place = f"{file}, episode {number!r}"
         columns = observed(part, [name for name in table.column_names if is_observation(name)], place)
         yield recording(part, chosen(columns, wanted, space, place), place, reward="reward", success="success")
 
@@ -51,6 +47,15 @@ def read_table(file: Path) -> Any:
         return parquet.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} is no Parquet file: {' '.join(str(error).split())}") from None
+
+
+def by_episode(table: Any, column: str) -> Iterator[tuple[Any, Any]]:
+    """The number or name of each episode, which stands in a column, and its rows."""
+    places: dict[Any, list[int]] = {}
+    for row, number in enumerate(table.column(column).to_pylist()):
+        places.setdefault(number, []).append(row)
+    for number, rows in places.items():
+        yield number, table.take(rows)
 
 
 def is_observation(name: str) -> bool:

@@ -30,6 +30,12 @@ class Observation:
     image: NDArray[Any] | None = None
     instruction: str = ""
 
+    @property
+    def content(self) -> bytes:
+        """All that it holds, as bytes to be hashed."""
+        image = b"" if self.image is None else self.image.tobytes()
+        return self.vector.tobytes() + self.instruction.encode() + image
+
 
 @dataclass(frozen=True)
 class Step:

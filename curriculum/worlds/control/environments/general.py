@@ -181,15 +181,8 @@ def between_options(simulator: Simulator, counts: tuple[int, ...], rng: np.rando
 def identity(simulator: Any, start: Start) -> str:
     """See `Adapter.identity`: a digest of the first observation, without what the file says of it."""
     simulator.reset(0, start)
-    return digest(observation_of(simulator.instance(0).observation_space, simulator.seen(0)[1], ""))
-
-
-def digest(observation: Observation) -> str:
-    """SHA-256 of an observation."""
-    found = sha256(observation.vector.tobytes() + observation.instruction.encode())
-    if observation.image is not None:
-        found.update(np.ascontiguousarray(observation.image).tobytes())
-    return found.hexdigest()
+    seen = observation_of(simulator.instance(0).observation_space, simulator.seen(0)[1], "")
+    return sha256(seen.content).hexdigest()
 
 
 def expert(simulator: Any, name: str | None) -> Expert:

@@ -6,7 +6,6 @@ An observation is the camera's picture and the instruction. Both follow SimplerE
 """
 
 import json
-from collections.abc import Mapping
 from functools import reduce
 from importlib import import_module
 from typing import Any
@@ -136,12 +135,8 @@ def identity(simulator: Simulator, start: Start) -> str:
     return json.dumps([start.seed, start.options])
 
 
-def defaults(id: str) -> Mapping[str, Any]:
-    """See `Adapter.defaults`."""
-    return {}
-
-
 random_options = general.random_options
 grid_options = general.grid_options
 between_options = general.between_options
 expert = general.expert
+defaults = general.defaults

@@ -11,14 +11,13 @@ from perdure.agent.worlds.control.losses import (
     chosen_of,
     clipped,
     cross_entropy,
-    doubt_weights,
     entropy_weights,
-    group_advantages,
     kl_base_to_policy,
     kl_policy_to_base,
     log_of,
     policy_gradient,
 )
+from perdure.agent.worlds.losses import group_advantages, token_weights
 
 
 def logs(*decisions: tuple[tuple[float, ...], ...]) -> Tensor:
@@ -85,7 +84,7 @@ def test_weights_by_entropy_and_by_doubt() -> None:
     # two values of four that a dimension does not have: ln 2 / ln 2
     assert float(entropy_weights(logs(((0.5, 0.5, 1e-38, 1e-38),)), (2,))) == pytest.approx(1)
     # 1/2 (1 - 1/2) and 1/4 (1 - 1/4)
-    assert chosen_of(doubt_weights(TWO), SECOND)[0].tolist() == pytest.approx([1 / 4, 3 / 16])
+    assert chosen_of(token_weights(TWO), SECOND)[0].tolist() == pytest.approx([1 / 4, 3 / 16])
 
 
 def test_the_kl_of_a_decision_is_the_sum_over_its_dimensions() -> None:

@@ -5,15 +5,14 @@ import math
 import pytest
 import torch
 
+from perdure.agent.worlds.losses import group_advantages, token_weights
 from perdure.agent.worlds.vision.losses import (
-    advantages,
     by_class,
     cross_entropy,
     kl_base_to_policy,
     kl_policy_to_base,
     policy_gradient,
     simpo,
-    token_weights,
 )
 
 
@@ -31,8 +30,8 @@ def test_cross_entropy_is_a_mean_over_images() -> None:
 def test_advantages_with_and_without_the_deviation() -> None:
     # rewards 1, 0, 0, 0: mean 1/4, deviation (n - 1) sqrt((9 + 3) / 16 / 3) = 1/2
     rewards = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
-    assert advantages(rewards, scaled=False)[0, 0].tolist() == pytest.approx([0.75, -0.25, -0.25, -0.25])
-    assert advantages(rewards, scaled=True)[0, 0].tolist() == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-3)
+    assert group_advantages(rewards, scaled=False)[0, 0].tolist() == pytest.approx([0.75, -0.25, -0.25, -0.25])
+    assert group_advantages(rewards, scaled=True)[0, 0].tolist() == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-3)
 
 
 def test_samples_are_summed_by_class() -> None:
@@ -69,7 +68,7 @@ def test_the_policy_gradient_is_that_of_the_expected_reward() -> None:
     # J = p(right) = 1/2 for logits (0, 0); dJ/dz = p (r - J) = (1/4, -1/4). With every class sampled in proportion
     # (one of two each), the estimate is exact; the loss has the opposite sign.
     logits = torch.zeros(1, 1, 2, requires_grad=True)
-    weights = by_class(torch.tensor([[[0, 1]]]), advantages(torch.tensor([[[1.0, 0.0]]]), scaled=False), 2)
+    weights = by_class(torch.tensor([[[0, 1]]]), group_advantages(torch.tensor([[[1.0, 0.0]]]), scaled=False), 2)
     policy_gradient(logits.log_softmax(-1), weights).sum().backward()
     assert logits.grad is not None
     assert logits.grad[0, 0].tolist() == pytest.approx([-0.25, 0.25])
