@@ -24,7 +24,7 @@ def found(source: Any, task: Task, counts: Counts) -> Iterator[tuple[Notice, tup
     """Each notice, its count, and of how many."""
     known = {name: (count, 0) for name, count in task.left_out.items()}
     for name, asked, items in (
-        ("fewer", getattr(source, "train", None), task.train),
+        ("fewer", getattr(source, "asked", None), task.train),
         ("fewer_heldout", getattr(source, "heldout", None), task.heldout),
     ):
         known[name] = (len(items), asked) if isinstance(asked, int) and len(items) < asked else (0, 0)

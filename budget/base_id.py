@@ -11,6 +11,12 @@ def kl_settings(base_id: str) -> str:
     return base_id.rpartition(": ")[0]
 
 
+def at_settings(base_id: str) -> str:
+    """` at bins 21, action_repeat 5`, to be put behind a unit of KL; empty where there is only a hash."""
+    settings = kl_settings(base_id)
+    return f" at {settings}" if settings else ""
+
+
 def short_id(base_id: str) -> str:
     """The settings, and the first digits of the hash."""
     settings, between, digest = base_id.rpartition(": ")

@@ -75,11 +75,13 @@ def most_snapshots(budget: BudgetConfig) -> int:
 class LifePlan:
     """The plan of a run: its stages, and what they have in common.
 
+    `base_id` says at which settings KL is measured (see `perdure.budget.base_id`).
     Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, and of the
     planning itself.
     """
 
     curriculum: Curriculum
+    base_id: str
     stages: tuple[StagePlan, ...]
     disk: Disk
     base_seconds: float

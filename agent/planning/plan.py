@@ -62,6 +62,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
         stages.append(StagePlan(price, costs, around))
     return LifePlan(
         curriculum=curriculum,
+        base_id=world.base_id,
         stages=tuple(stages),
         disk=replace(disk, checkpoint=checkpoint),
         base_seconds=base_seconds + rate_seconds * any(one.target is not None for one in prices) + scoring_seconds,

@@ -28,6 +28,7 @@ def plan_object(plan: LifePlan) -> dict[str, Any]:
     """
     budget = plan.curriculum.budget
     return {
+        "base_id": plan.base_id,
         "budget": {
             "kl": budget.kl,
             "unit": budget.unit,

@@ -14,7 +14,7 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import Change, change_of, metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.base_id import short_id
+from perdure.budget.base_id import at_settings, short_id
 from perdure.budget.errors import RunError
 
 FigureKind = Literal["task", "benchmark", "metric", "kl"]
@@ -199,7 +199,9 @@ def _kl(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
         before = values[0].value if values else None
         difference = kl - before if kl is not None and before is not None and same else None
         values.append(Value(kl, difference=difference, reason=None if same else "another base, prompts or unit"))
-    yield Figure("kl", f"KL, nats/{runs[0].record.nouns.unit(runs[0].unit[2])}", tuple(values))
+    first = runs[0]
+    at = at_settings(first.begun.base_id) if all(run.unit == first.unit for run in runs) else ""
+    yield Figure("kl", f"KL, nats/{first.record.nouns.unit(first.unit[2])}{at}", tuple(values))
 
 
 def _settings(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from perdure.budget.base_id import kl_settings
+from perdure.budget.base_id import at_settings
 from perdure.budget.law.points import Points
 from perdure.budget.law.resample import Interval
 from perdure.cli.views.format import format_points
@@ -67,5 +67,4 @@ def percent(share: float) -> str:
 def kl_label(points: Points) -> str:
     """The label of the KL axis, with the settings that KL depends on; nats alone where a token is the whole answer."""
     unit = "" if one_step_answers(points.world) else f" {nouns_of(points.world).per(points.unit)}"
-    settings = kl_settings(points.base)
-    return f"forward KL, nats{unit}" + (f" at {settings}" if settings else "")
+    return f"forward KL, nats{unit}{at_settings(points.base)}"

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
+from perdure.budget.base_id import at_settings
 from perdure.cli.views.cells import PairedTests, change_since_base, columns
 from perdure.cli.views.drawing import PALETTE
 from perdure.cli.views.run_report import MEANING
@@ -71,8 +72,7 @@ def kl_figure(record: RunState) -> Figure:
     _interventions(axes, places)
     unit = next((row.readings[-1].unit for row in record.rows if row.readings), "token")
     axes.set_xlabel("optimiser steps of the run")
-    at = f" at {record.kl_settings}" if record.kl_settings else ""
-    axes.set_ylabel(f"KL from the base, nats/{record.nouns.unit(unit)}{at}")
+    axes.set_ylabel(f"KL from the base, nats/{record.nouns.unit(unit)}{at_settings(record.base_id)}")
     axes.set_ylim(bottom=0)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=4)

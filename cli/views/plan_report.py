@@ -7,6 +7,7 @@ from rich.text import Text
 from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
 from perdure.agent.prices import SAMPLES, rate_interval
+from perdure.budget.base_id import at_settings
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
 from perdure.cli.views.format import format_duration
@@ -128,9 +129,10 @@ def _whole(plan: LifePlan, symbols: Symbols) -> Iterator[Text]:
 
 
 def _counted(plan: LifePlan) -> str:
-    """`nats/token on prompts of the tasks seen`."""
+    """`nats/token on prompts of the tasks seen`; settings that KL depends on stand behind the unit."""
     budget, nouns = plan.curriculum.budget, plan.curriculum.spec.nouns
-    return f"nats/{nouns.unit(budget.unit)} on {PROMPT_NAMES[budget.prompts].format(nouns.prompt)}"
+    unit = f"nats/{nouns.unit(budget.unit)}{at_settings(plan.base_id)}"
+    return f"{unit} on {PROMPT_NAMES[budget.prompts].format(nouns.prompt)}"
 
 
 def _notes(plan: LifePlan) -> Iterator[str]:

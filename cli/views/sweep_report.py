@@ -6,16 +6,17 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
+from perdure.budget.base_id import at_settings
 from perdure.budget.figures import figure
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.curriculum.worlds.registry import nouns_of
 
-CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats {per_token}")
+CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats {per_token}{at}")
 CELL_LEGEND = "at the end of each run; mean [95 % interval over runs]; forgetting is the mean drop of the benchmarks"
 STREAM_COLUMNS = ("method", "runs", "average accuracy", "forgetting", "benchmark drop", "KL spent", "excess", "seconds")
 STREAM_LEGEND = (
-    "at the end of each run; mean [95 % interval over runs]; KL as the budget counts it, excess in nats {per_sequence} "
-    "above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1)"
+    "at the end of each run; mean [95 % interval over runs]; KL{at} as the budget counts it, excess in nats "
+    "{per_sequence} above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1)"
 )
 POOLED = (
     "a row has all values of {axes}; results.parquet has them apart, and so has the table if an axis is called `arm`"
@@ -33,7 +34,12 @@ def sweep_report(found: Mapping[str, Any], symbols: Symbols) -> list[Text]:
         streams = all(line.get("lives") for line in found["methods"])
         head, legend = (STREAM_COLUMNS, STREAM_LEGEND) if streams else (CELL_COLUMNS, CELL_LEGEND)
         nouns = nouns_of(found["world"] or "")
-        words = {"answer": nouns.answer, "per_token": nouns.per("token"), "per_sequence": nouns.per("sequence")}
+        words = {
+            "answer": nouns.answer,
+            "per_token": nouns.per("token"),
+            "per_sequence": nouns.per("sequence"),
+            "at": at_settings(found["base_id"] or ""),
+        }
         rows = [_row(line, "lives" if streams else None) for line in found["methods"]]
         lines += [
             *_table([one.format(**words) for one in head], rows, symbols),

@@ -64,6 +64,12 @@ class Source(Frozen):
         return True
 
     @property
+    def asked(self) -> int | None:
+        """Training items that the file asks for; `None`: as many as there are."""
+        found: int | None = getattr(self, "train", None)
+        return found
+
+    @property
     def needs_examined(self) -> bool:
         """True if items must be made anew once all that is examined is known, whatever their keys are."""
         return False

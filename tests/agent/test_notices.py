@@ -36,7 +36,7 @@ from tests.cli.journals import whole_run
 class Asked:
     """A source that was asked for 5 and 4 items."""
 
-    train, heldout = 5, 4
+    asked, heldout = 5, 4
 
 
 def test_what_the_source_left_out_and_what_it_had_less_of() -> None:

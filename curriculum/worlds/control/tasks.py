@@ -156,6 +156,10 @@ class Gymnasium(Source):
         return isinstance(self.demonstrations, Recorded)
 
     @property
+    def asked(self) -> int | None:
+        return self.train if self.starts == "random" else None
+
+    @property
     def needs_examined(self) -> bool:
         return self.recorded
 

@@ -51,6 +51,16 @@ def test_scores_are_tested_on_the_same_items(tmp_path: Path) -> None:
     assert (found.notes, dict(found.settings)) == ((), {})
 
 
+def test_kl_is_named_with_the_bins_that_it_depends_on(tmp_path: Path) -> None:
+    acting = {"world": "control", "base_id": "bins 21, action_repeat 5: 00ff"}
+    coarse = acting | {"base_id": "bins 5, action_repeat 5: 00ff"}
+    for name, other, label in (("same", acting, " at bins 21, action_repeat 5"), ("other", coarse, "")):
+        found = pair(tmp_path / name, begun(whole_run(), **acting), other_run(**other))
+        figure = next(one for one in found.figures if one.kind == "kl")
+        assert figure.name == f"KL, nats/decision{label}"
+        assert (figure.values[1].difference is None) == bool(found.notes) == (name == "other")
+
+
 def test_what_differs_in_the_curricula_is_named(tmp_path: Path) -> None:
     settings = {"budget": {"kl": 0.5, "unit": "token"}, "stages": [{"name": "even", "train": {"beta": 0}}]}
     longer = {**settings, "budget": {"kl": 1.0, "unit": "token"}, "stages": [{"name": "even", "train": {}}], "seed": 3}

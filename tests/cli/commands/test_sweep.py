@@ -172,8 +172,8 @@ def test_the_time_left_is_told_from_this_session_alone() -> None:
 def found(**changes: Any) -> dict[str, Any]:
     mean = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
     line = {"method": "sft-1", "runs": 3, "broken": 0, "accuracy": mean, "forgetting": mean, "kl": mean}
-    plain = {"sweep": "grid", "folder": "sweeps/grid-1", "world": "language", "status": "finished", "cells": 3}
-    return plain | {"finished": 3, "failed": [], "methods": [line], "pooled": [], "results": "x"} | changes
+    plain = {"sweep": "grid", "folder": "sweeps/grid-1", "world": "language", "base_id": "3f2a", "status": "finished"}
+    return plain | {"cells": 3, "finished": 3, "failed": [], "methods": [line], "pooled": [], "results": "x"} | changes
 
 
 def test_the_page_of_a_sweep() -> None:
@@ -189,6 +189,13 @@ def test_the_page_of_a_sweep() -> None:
 def test_a_page_says_over_what_its_rows_are() -> None:
     lines = [line.plain for line in sweep_report(found(pooled=["learning_rate", "length"]), ASCII)]
     assert lines[5].startswith("a row has all values of learning_rate, length; results.parquet has them apart")
+
+
+def test_a_page_says_at_which_bins_its_kl_is() -> None:
+    acting = {"world": "control", "base_id": "bins 21, action_repeat 5: 3f2a"}
+    assert sweep_report(found(**acting), ASCII)[2].plain.endswith("  KL, nats a decision at bins 21, action_repeat 5")
+    mixed = sweep_report(found(**acting | {"base_id": None}), ASCII)
+    assert mixed[2].plain.rstrip().endswith("  KL, nats a decision")
 
 
 def test_failures_are_listed_and_what_is_too_long_is_counted() -> None:
