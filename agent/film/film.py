@@ -1,7 +1,7 @@
 """A film: one held-out item, answered by the base and by the policy after a stage. It writes nothing into the run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -62,12 +62,13 @@ def film(path: Path, wanted: Wanted, view: View) -> Film:
     _refuse_another(path, begun, ready, chosen)
     task = next(one for one in (*ready.tasks, *ready.benchmarks.tasks) if one.name == chosen)
     start = _start(wanted.start, task, folder, state, number)
-    item, draws = task.heldout[start], {"temperature": curriculum.evaluation.temperature, "seed": SEED}
+    item, temperature = task.heldout[start], curriculum.evaluation.temperature
+    clip = partial(make_clip, item=item, temperature=temperature, seed=SEED)
     view.progress({"phase": "filming the base"})
-    before = make_clip(ready.world.policy, item, **draws)  # type: ignore[arg-type]
+    before = clip(ready.world.policy)
     restore_policy(ready.world, folder, curriculum, state, number)
     view.progress({"phase": f"filming the policy after stage {number}"})
-    after = make_clip(ready.world.policy, item, **draws)  # type: ignore[arg-type]
+    after = clip(ready.world.policy)
     return Film(number, name, chosen, start, curriculum.spec.nouns.prompt, shown(item.prompt), before, after)
 
 
@@ -89,13 +90,9 @@ def _stage(path: Path, wanted: int | None, state: RunState) -> int:
 def _task(wanted: str, begun: Started) -> str:
     names = (*begun.tasks, *begun.benchmarks)
     if wanted not in names:
-        near = did_you_mean(wanted, names)
-        raise ConfigError(f"--task {wanted!r}: the run has no task or benchmark of that name{near or _listed(names)}")
+        near, listed = did_you_mean(wanted, names), f"; it has {', '.join(names)}"
+        raise ConfigError(f"--task {wanted!r}: the run has no task or benchmark of that name{near or listed}")
     return wanted
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"; it has {', '.join(names)}"
 
 
 def _refuse_another(path: Path, begun: Started, ready: Ready, task: str) -> None:

@@ -21,11 +21,16 @@ def encoded(processor: Any, prompt: str, observations: Sequence[Observation]) ->
         DataError: an observation has no image of three colours.
     """
     if not observations:
-        return Inputs(torch.zeros(0, 0), torch.zeros(0, 0, 0, 0), torch.zeros(0, 1, 1, dtype=torch.int64))
+        return no_inputs()
     token = getattr(processor, "image_token", None)
     rows = [processor(**_asked(one, prompt, token), return_tensors="pt") for one in observations]
     pixels = torch.cat([row["pixel_values"] for row in rows]).float()
     return Inputs(torch.zeros(len(rows), 0), pixels, padded([row["input_ids"][0] for row in rows]))
+
+
+def no_inputs() -> Inputs:
+    """The inputs of no observations."""
+    return Inputs(torch.zeros(0, 0), torch.zeros(0, 0, 0, 0), torch.zeros(0, 1, 1, dtype=torch.int64))
 
 
 def padded(rows: Sequence[Tensor]) -> Tensor:

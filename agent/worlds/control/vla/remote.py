@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure.agent.worlds.control.inputs import Inputs
-from perdure.agent.worlds.control.vla.encoding import padded, pixels_of
+from perdure.agent.worlds.control.vla.encoding import no_inputs, padded, pixels_of
 from perdure.agent.worlds.control.vla.link import Link, array
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.vla import Worker
@@ -85,7 +85,7 @@ class WorkerModel:
     def encode(self, observations: Sequence[Observation]) -> Inputs:
         """See `TokenModel.encode`."""
         if not observations:
-            return Inputs(torch.zeros(0, 0), torch.zeros(0, 0, 0, 0), torch.zeros(0, 1, 1, dtype=torch.int64))
+            return no_inputs()
         images = {f"image{row}": pixels_of(one) for row, one in enumerate(observations)}
         header = {"do": "encode", "instructions": [one.instruction for one in observations]}
         found = {name: torch.from_numpy(one.copy()) for name, one in self.remote.ask(header, images).items()}
