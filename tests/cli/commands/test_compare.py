@@ -52,8 +52,9 @@ def test_scores_are_tested_on_the_same_items(tmp_path: Path) -> None:
 
 
 def test_kl_is_named_with_the_bins_that_it_depends_on(tmp_path: Path) -> None:
-    acting = {"world": "control", "base_id": "bins 21, action_repeat 5: 00ff"}
-    coarse = acting | {"base_id": "bins 5, action_repeat 5: 00ff"}
+    acted = {"curriculum": {"budget": {"unit": "token"}}, "world": "control"}
+    acting = acted | {"base_id": "bins 21, action_repeat 5: 00ff"}
+    coarse = acted | {"base_id": "bins 5, action_repeat 5: 00ff"}
     for name, other, label in (("same", acting, " at bins 21, action_repeat 5"), ("other", coarse, "")):
         found = pair(tmp_path / name, begun(whole_run(), **acting), other_run(**other))
         figure = next(one for one in found.figures if one.kind == "kl")
