@@ -14,11 +14,7 @@ from perdure.curriculum.worlds.control.environments.contract import Observation
 ROWS = 1024
 """Rows of the table of words."""
 HASHES = 3
-"""Rows that a word is the sum of.
-
-They are checksums, and not independent: about one in a thousand pairs of words of the same length has all in common,
-and no policy tells them apart.
-"""
+"""Rows that a word is the sum of. The hashes are independent: two words have all in common once in 1024³ pairs."""
 WORDS = 8
 """Instructions are filled up to a multiple of so many words, whatever stands beside them."""
 
