@@ -15,7 +15,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.errors import RunError
 from perdure.eval.metrics import MetricEstimate
 
-Verdict = Literal["passed", "failed", "noise"]
+GateVerdict = Literal["passed", "failed", "noise"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class GateResult:
     """A gate and its verdict; `noise`: beyond the limit, but the interval is not. `drops` say where it was lost."""
 
     gate: Gate
-    verdict: Verdict
+    verdict: GateVerdict
     value: MetricEstimate
     drops: tuple[str, ...] = ()
 

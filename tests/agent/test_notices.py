@@ -14,7 +14,7 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.rows import (
     EQUAL_REWARDS,
     NO_SUCCESS,
-    Idle,
+    IdleGroups,
     RewardMeter,
     end_tokens,
     length_counts,
@@ -81,7 +81,7 @@ def test_the_meter_counts_answers_and_groups() -> None:
         (None, {"groups": 3}),
     ],
 )
-def test_the_groups_that_teach_nothing_are_the_methods_to_tell(idle: Idle | None, found: dict[str, int]) -> None:
+def test_the_groups_that_teach_nothing_are_the_methods_to_tell(idle: IdleGroups | None, found: dict[str, int]) -> None:
     given: list[float | None] = [1.0, 1.0, -1.0, 0.0, 0.0, 0.0, None, 2.0]
     meter = RewardMeter(lambda items, texts, ids=None: given, toy_task(16).train, (), idle, is_rewarded=False)
     meter(completions=[""] * 8, item=[3, 3, 5, 5, 0, 0, 7, 7])

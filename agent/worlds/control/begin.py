@@ -8,7 +8,7 @@ from torch import Tensor
 
 from perdure.agent.worlds.control.loaded import loaded, loaded_id
 from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.pretrain import Base, base_id, pretrained, recordings
+from perdure.agent.worlds.control.pretrain import ControlBase, base_id, pretrained, recordings
 from perdure.agent.worlds.devices import device_of
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.control.known import base_interface, environment_of
@@ -27,7 +27,7 @@ class Begun:
     """
 
     policy: ControlPolicy
-    base: Base
+    base: ControlBase
     base_id: str
     device: torch.device
     fresh: dict[str, Tensor] | None = None
@@ -54,7 +54,7 @@ def begin(curriculum: Curriculum, model: ControlModel) -> Begun:
     return Begun(policy, base, name, device)
 
 
-def _begun(model: ControlModel, seed: int, environment: Environment, device: torch.device) -> Base:
+def _begun(model: ControlModel, seed: int, environment: Environment, device: torch.device) -> ControlBase:
     """The base, made or loaded."""
     if model.path is not None:
         return loaded(model, environment, device)

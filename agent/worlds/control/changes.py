@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.batches import Batch
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.terms import Term
 from perdure.curriculum.task import Item
@@ -51,11 +51,11 @@ class Changes:
 class Modifier(Protocol):
     """The module of a modifier."""
 
-    modify: Callable[[UpdateJob, Any, Base, Changes], Changes]
+    modify: Callable[[UpdateJob, Any, ControlBase, Changes], Changes]
     """The changes with the modifier's own, by the job, the modifier's settings and the original base."""
 
 
-def changes_of(job: UpdateJob, base: Base) -> Changes:
+def changes_of(job: UpdateJob, base: ControlBase) -> Changes:
     """The changes of all modifiers of a job."""
     changes = Changes()
     for spec in job.method.modifiers:

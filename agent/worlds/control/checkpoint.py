@@ -22,7 +22,7 @@ from perdure.budget.penalty import Controller
 
 
 @dataclass
-class Saved:
+class Checkpoints:
     """The checkpoints of one update, in `folder`; `counts` are those of `Update`."""
 
     folder: Path

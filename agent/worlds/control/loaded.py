@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from perdure.agent.weights import digest, read_tensors
 from perdure.agent.worlds.control.actor import IndependentActor
-from perdure.agent.worlds.control.pretrain import Base, identity, new_network
+from perdure.agent.worlds.control.pretrain import ControlBase, identity, new_network
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.control.actions import actions_of
 from perdure.curriculum.worlds.control.environments.contract import Observation
@@ -20,7 +20,7 @@ from perdure.curriculum.worlds.control.saved import WEIGHTS, read_saved
 from perdure.curriculum.worlds.control.starts import Environment
 
 
-def loaded(config: ControlModel, environment: Environment, device: torch.device) -> Base:
+def loaded(config: ControlModel, environment: Environment, device: torch.device) -> ControlBase:
     """The base of `model.path`, for environments like this one, which fits its interface.
 
     Raises:
@@ -31,7 +31,7 @@ def loaded(config: ControlModel, environment: Environment, device: torch.device)
     actions = actions_of(simulator_of(environment).action_space, config.bins, environment.title)
     network = new_network(config, blank(saved.interface), actions)
     fill(network, saved.folder / WEIGHTS)
-    return Base(IndependentActor(network, device), actions)
+    return ControlBase(IndependentActor(network, device), actions)
 
 
 def blank(interface: Interface) -> Observation:
@@ -71,7 +71,7 @@ def _fault(name: str, found: Tensor, wanted: Tensor) -> str | None:
     return None if found.isfinite().all() else f"{name} has a number that is not finite"
 
 
-def loaded_id(config: ControlModel, base: Base, action_repeat: int) -> str:
+def loaded_id(config: ControlModel, base: ControlBase, action_repeat: int) -> str:
     """The identity of a base that was loaded: its weights, its bins, and for how long actions are held."""
     weights = digest({name: tensor.detach() for name, tensor in base.actor.network.named_parameters()})
     return identity([weights, config.bins], base.actions, config.bins, action_repeat)

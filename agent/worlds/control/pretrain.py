@@ -35,7 +35,7 @@ from perdure.curriculum.worlds.control.tasks import Expert, Recorded
 
 
 @dataclass(frozen=True)
-class Base:
+class ControlBase:
     """A base: its actor, its actions, and what it imitated, an episode an item; recorded episodes have no start."""
 
     actor: Actor
@@ -49,7 +49,7 @@ class Base:
 
 
 @lru_cache(maxsize=4)
-def pretrained(config_json: str, recordings: tuple[str, ...], seed: int, threads: int, device: str) -> Base:
+def pretrained(config_json: str, recordings: tuple[str, ...], seed: int, threads: int, device: str) -> ControlBase:
     """The base of one seed; the same for the same configuration, `recordings` and seed.
 
     Raises:
@@ -64,7 +64,7 @@ def pretrained(config_json: str, recordings: tuple[str, ...], seed: int, threads
         network = new_network(config, episodes[0].observations[0], actions)
     actor = IndependentActor(network, torch.device(device))
     clone(actor, episodes, config.pretrain, seed)
-    return Base(actor, actions, items)
+    return ControlBase(actor, actions, items)
 
 
 def common_actions(config: ControlModel) -> Actions:

@@ -14,9 +14,9 @@ from perdure.agent.worlds.contract import Outcome, Progress, SaveAndStop, Update
 from perdure.agent.worlds.control.actor import Actor, in_chunks
 from perdure.agent.worlds.control.batches import Batch, deals, failed_demonstrations
 from perdure.agent.worlds.control.changes import Changes, changes_of
-from perdure.agent.worlds.control.checkpoint import Saved
+from perdure.agent.worlds.control.checkpoint import Checkpoints
 from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.schedule import LARGEST_RATE, Plan, default, plan_for
 from perdure.agent.worlds.terms import Term
 from perdure.curriculum.settings import Common
@@ -75,7 +75,7 @@ class Objective(Protocol):
         ...
 
 
-def train(job: UpdateJob, base: Base, terms: Sequence[Term]) -> Outcome:
+def train(job: UpdateJob, base: ControlBase, terms: Sequence[Term]) -> Outcome:
     """The update of a job, with terms beside those of its modifiers; it goes on from a checkpoint in the job's folder.
 
     Raises:
@@ -93,7 +93,7 @@ def train(job: UpdateJob, base: Base, terms: Sequence[Term]) -> Outcome:
     for term in changes.terms:
         term.begin()
     every, folder = int(update.setting("save_steps")), job.folder / "checkpoints"
-    saved = Saved(folder, every, job.policy, optimizer, job.controller, update.counts)
+    saved = Checkpoints(folder, every, job.policy, optimizer, job.controller, update.counts)
     objective: Objective = import_module(job.method.objective.code)
     steps, stopped = descend(update, objective, changes, items, saved, job.watch)
     counts = failed_demonstrations(job.task.train) if "demonstrations" in job.method.objective.needs else {}
@@ -105,7 +105,7 @@ def descend(
     objective: Objective,
     changes: Changes,
     items: Iterator[Sequence[Item]],
-    saved: Saved,
+    saved: Checkpoints,
     watch: Watch,
 ) -> tuple[int, bool]:
     """Train down the loss; `watch` sees the weights as they are after a step, and ends it all by returning true.
@@ -130,7 +130,7 @@ def descend(
     return plan.steps, False
 
 
-def _watched(progress: Progress, watch: Watch, saved: Saved, *, may_save: bool) -> bool:
+def _watched(progress: Progress, watch: Watch, saved: Checkpoints, *, may_save: bool) -> bool:
     """True if the watch ends the update; else a checkpoint is written where one is due."""
     try:
         if watch(progress):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.messages import printable, shorten
 from perdure.curriculum.worlds.control.actions import Actions, NoActionError
-from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator, Step
+from perdure.curriculum.worlds.control.environments.contract import Observation, Simulator, StepResult
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.starts import Environment, Start
@@ -125,7 +125,7 @@ def checked(observation: Observation) -> Observation:
     return observation
 
 
-def checked_step(environment: Environment, step: Step) -> Step:
+def checked_step(environment: Environment, step: StepResult) -> StepResult:
     """The result of a decision.
 
     Raises:

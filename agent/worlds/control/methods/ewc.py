@@ -21,14 +21,14 @@ from perdure.agent.worlds.control.actor import Actor, sampled
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.losses import log_of
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.terms import Quadratic
 from perdure.budget.errors import DataError
 from perdure.curriculum.settings import Ewc
 from perdure.curriculum.worlds.control.environments.contract import Observation
 
 
-def modify(job: UpdateJob, settings: Ewc, base: Base, changes: Changes) -> Changes:
+def modify(job: UpdateJob, settings: Ewc, base: ControlBase, changes: Changes) -> Changes:
     """The quadratic term.
 
     Raises:
@@ -43,7 +43,7 @@ def modify(job: UpdateJob, settings: Ewc, base: Base, changes: Changes) -> Chang
     return changes.with_term(Quadratic(actor.network, settings.ewc_lambda, importance))
 
 
-def remembered(job: UpdateJob, base: Base, count: int) -> list[Observation]:
+def remembered(job: UpdateJob, base: ControlBase, count: int) -> list[Observation]:
     """About `count` observations of what was learned before, as many of each part, evenly spaced.
 
     Raises:

@@ -12,11 +12,11 @@ from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.batches import Batch
 from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.losses import kl_base_to_policy
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.curriculum.settings import Kl
 
 
-def modify(job: UpdateJob, settings: Kl, base: Base, changes: Changes) -> Changes:
+def modify(job: UpdateJob, settings: Kl, base: ControlBase, changes: Changes) -> Changes:
     """The term more."""
     assert settings.beta is not None, "a default stands in the method's row"
     beta = settings.beta

@@ -7,12 +7,12 @@ term is part of the loss, so that AdamW's moments see it.
 
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.changes import Changes
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.terms import Quadratic
 from perdure.curriculum.settings import L2
 
 
-def modify(job: UpdateJob, settings: L2, base: Base, changes: Changes) -> Changes:
+def modify(job: UpdateJob, settings: L2, base: ControlBase, changes: Changes) -> Changes:
     """The quadratic term."""
     assert settings.l2_lambda is not None, "a default stands in the method's row"
     return changes.with_term(Quadratic(job.policy.actor.network, settings.l2_lambda))

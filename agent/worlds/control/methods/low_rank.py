@@ -13,13 +13,13 @@ from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.networks.parts import matrices
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.low_rank_adamw import LowRankAdamW
 from perdure.agent.worlds.schedule import Plan
 from perdure.curriculum.settings import LowRank
 
 
-def modify(job: UpdateJob, settings: LowRank, base: Base, changes: Changes) -> Changes:
+def modify(job: UpdateJob, settings: LowRank, base: ControlBase, changes: Changes) -> Changes:
     """The optimiser of the factors in place of that of the weights."""
 
     def make(network: nn.Module, plan: Plan) -> LowRankAdamW:

@@ -14,11 +14,11 @@ from dataclasses import replace
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.changes import Changes
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.curriculum.settings import Replay
 
 
-def modify(job: UpdateJob, settings: Replay, base: Base, changes: Changes) -> Changes:
+def modify(job: UpdateJob, settings: Replay, base: ControlBase, changes: Changes) -> Changes:
     """The starts of what was learned before."""
     imitates = "demonstrations" in job.method.objective.needs
     known = [*base.items, *(item for task in job.earlier for item in task.train)]

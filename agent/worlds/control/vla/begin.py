@@ -8,7 +8,7 @@ import torch
 from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen
 from perdure.agent.worlds.control.begin import Begun
-from perdure.agent.worlds.control.pretrain import Base, identity, weights_of
+from perdure.agent.worlds.control.pretrain import ControlBase, identity, weights_of
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
 from perdure.agent.worlds.control.vla.model import LocalModel, TokenModel
@@ -70,8 +70,8 @@ def _begin_worker(curriculum: Curriculum, model: ControlModel, config: Worker) -
     return Begun(WorkerPolicy(remote, actions), base, name, torch.device("cpu"), fresh)
 
 
-def _held(model: TokenModel, actions: TokenActions) -> Base:
-    return Base(VlaActor(model, len(actions.sizes)), actions)
+def _held(model: TokenModel, actions: TokenActions) -> ControlBase:
+    return ControlBase(VlaActor(model, len(actions.sizes)), actions)
 
 
 def common_actions(curriculum: Curriculum, model: ControlModel, config: TokenPolicy) -> TokenActions:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Prompts:
+class PromptBatch:
     """N prompts of one length, none of them padded.
 
     Attributes:
@@ -43,7 +43,7 @@ class Prompts:
         return answers.masked_fill(answers == self.image, 0)
 
 
-def forced(network: Any, prompts: Prompts, actions_ND: Tensor) -> Tensor:
+def forced(network: Any, prompts: PromptBatch, actions_ND: Tensor) -> Tensor:
     """Log-probabilities (N, D, V) of each dimension's token, given the actions' earlier ones; float32."""
     arguments = prompts.arguments(actions_ND[:, :-1])
     logits = network(**arguments, use_cache=False, logits_to_keep=actions_ND.shape[1]).logits
@@ -51,10 +51,10 @@ def forced(network: Any, prompts: Prompts, actions_ND: Tensor) -> Tensor:
     return found
 
 
-class Generation:
+class CachedDecoding:
     """The tokens of actions, chosen one after the other; the key-value cache keeps what was seen."""
 
-    def __init__(self, network: Any, prompts: Prompts, adapter: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(self, network: Any, prompts: PromptBatch, adapter: Callable[[], AbstractContextManager[Any]]) -> None:
         """`adapter`: the state of an adapter, on or off, inside a forward pass."""
         self._adapter = adapter
         self._network, self._prompts, self._length = network, prompts, prompts.tokens.shape[1]

@@ -10,11 +10,11 @@ from torch.utils.checkpoint import checkpoint
 
 from perdure.agent.worlds.control.inputs import Inputs
 from perdure.agent.worlds.control.vla.encoding import encoded
-from perdure.agent.worlds.control.vla.forward import Generation, Prompts, forced
+from perdure.agent.worlds.control.vla.forward import CachedDecoding, PromptBatch, forced
 from perdure.curriculum.worlds.control.environments.contract import Observation
 
 
-class Steps(Protocol):
+class ActionDecoding(Protocol):
     """The tokens of actions, chosen one after the other; `log_NV` are the log-probabilities of the next ones."""
 
     log_NV: Tensor
@@ -42,7 +42,7 @@ class TokenModel(Protocol):
         """Log-probabilities (N, D, V) of each token of the actions, given those before it."""
         ...
 
-    def begin(self, tokens_NL: Tensor, pixels: Tensor) -> Steps:
+    def begin(self, tokens_NL: Tensor, pixels: Tensor) -> ActionDecoding:
         """Begin to choose actions behind these prompts."""
         ...
 
@@ -72,12 +72,12 @@ class LocalModel:
             found: Tensor = checkpoint(forced, self.network, prompts, actions_ND, use_reentrant=False)
             return found
 
-    def begin(self, tokens_NL: Tensor, pixels: Tensor) -> Steps:
+    def begin(self, tokens_NL: Tensor, pixels: Tensor) -> ActionDecoding:
         """See `TokenModel.begin`."""
-        return Generation(self.network, self._prompts(tokens_NL, pixels), self._adapter)
+        return CachedDecoding(self.network, self._prompts(tokens_NL, pixels), self._adapter)
 
-    def _prompts(self, tokens_NL: Tensor, pixels: Tensor) -> Prompts:
-        return Prompts(tokens_NL, pixels.to(self._dtype), self._typed, self._image)
+    def _prompts(self, tokens_NL: Tensor, pixels: Tensor) -> PromptBatch:
+        return PromptBatch(tokens_NL, pixels.to(self._dtype), self._typed, self._image)
 
     def _adapter(self) -> AbstractContextManager[Any]:
         return self.network.disable_adapter() if self._base else nullcontext()  # type: ignore[operator]

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-Arrays = dict[str, Any]
+NamedArrays = dict[str, Any]
 LONGEST = 2**26
 """Bytes of a header at most."""
 
 
-def send(pipe: socket.socket, header: dict[str, Any], arrays: Arrays) -> None:
+def send(pipe: socket.socket, header: dict[str, Any], arrays: NamedArrays) -> None:
     """Send one message."""
     kept = {name: np.ascontiguousarray(one) for name, one in arrays.items()}
     listed = [[name, one.dtype.str, list(one.shape)] for name, one in kept.items()]
@@ -33,7 +33,7 @@ def send(pipe: socket.socket, header: dict[str, Any], arrays: Arrays) -> None:
             pipe.sendall(one.reshape(-1).view(np.uint8).data)
 
 
-def receive(pipe: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], Arrays]:
+def receive(pipe: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], NamedArrays]:
     """Receive one message.
 
     Raises:
@@ -118,17 +118,17 @@ class Model:
                 total.update(one.detach().contiguous().view(-1).view(self.torch.uint8).cpu().numpy().tobytes())
         return total.hexdigest()
 
-    def weights(self) -> Arrays:
+    def weights(self) -> NamedArrays:
         """The trained weights, float32."""
         return {name: one.detach().float().cpu().numpy() for name, one in self.trained.items()}
 
-    def take(self, arrays: Arrays) -> None:
+    def take(self, arrays: NamedArrays) -> None:
         """Take trained weights."""
         with self.torch.no_grad():
             for name, one in self.trained.items():
                 one.copy_(self.torch.from_numpy(arrays[name].copy()))
 
-    def encode(self, arrays: Arrays, instructions: list[str]) -> Arrays:
+    def encode(self, arrays: NamedArrays, instructions: list[str]) -> NamedArrays:
         """Images and instructions as pixels and tokens, a row at a time."""
         from PIL import Image
 
@@ -144,7 +144,7 @@ class Model:
             found[f"pixels{row}"] = made["pixel_values"][0].float().numpy()
         return found
 
-    def forced(self, arrays: Arrays, base: bool) -> Any:
+    def forced(self, arrays: NamedArrays, base: bool) -> Any:
         """Log-probabilities (N, D, V) of each token of the actions, given those before it."""
         actions_ND = self.torch.from_numpy(arrays["actions"].copy()).to(self.device)
         inputs = self._inputs(arrays, actions_ND[:, :-1])
@@ -152,7 +152,7 @@ class Model:
             logits = self.model(**inputs, use_cache=False).logits
         return logits[:, -actions_ND.shape[1] :].float().log_softmax(-1)
 
-    def gradient(self, arrays: Arrays) -> Arrays:
+    def gradient(self, arrays: NamedArrays) -> NamedArrays:
         """The gradient of `sum(gradient * forced)` by the trained weights."""
         with self.torch.enable_grad():
             log_NDV = self.forced(arrays, base=False)
@@ -164,7 +164,7 @@ class Model:
             for (name, one), grad in pairs
         }
 
-    def begin(self, number: int, arrays: Arrays, base: bool) -> Any:
+    def begin(self, number: int, arrays: NamedArrays, base: bool) -> Any:
         """Log-probabilities (N, V) of the first token; the cache is kept under the number."""
         inputs = self._inputs(arrays, self.torch.zeros((len(arrays["tokens"]), 0), dtype=self.torch.long))
         with self._adapter(base):
@@ -172,7 +172,7 @@ class Model:
         self.going[number] = output.past_key_values
         return output.logits[:, -1].float().log_softmax(-1)
 
-    def next(self, number: int, arrays: Arrays, base: bool) -> Any:
+    def next(self, number: int, arrays: NamedArrays, base: bool) -> Any:
         """Log-probabilities (N, V) of the token behind these.
 
         A model in Prismatic's layout is asked through its language model: its own `forward` takes one row.
@@ -184,7 +184,7 @@ class Model:
         self.going[number] = output.past_key_values
         return output.logits[:, -1].float().log_softmax(-1)
 
-    def _inputs(self, arrays: Arrays, behind_ND: Any) -> dict[str, Any]:
+    def _inputs(self, arrays: NamedArrays, behind_ND: Any) -> dict[str, Any]:
         prompts = self.torch.from_numpy(arrays["tokens"].copy()).to(self.device)
         tokens = self.torch.cat([prompts, behind_ND.to(self.device)], dim=1)
         pixels = self.torch.from_numpy(arrays["pixels"].copy()).to(self.device, self.dtype)
@@ -212,7 +212,7 @@ class _Off:
                 one.requires_grad_(name in self.model.trained)
 
 
-def answer(model: Model, header: dict[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
+def answer(model: Model, header: dict[str, Any], arrays: NamedArrays) -> tuple[dict[str, Any], NamedArrays]:
     """The answer to one message."""
     do, base = header["do"], bool(header.get("base"))
     if do == "take":
@@ -248,7 +248,7 @@ def serve(pipe: socket.socket) -> None:
         try:
             if model is None:
                 model = Model(header)
-                found: tuple[dict[str, Any], Arrays] = (
+                found: tuple[dict[str, Any], NamedArrays] = (
                     {"frozen": model.fingerprint(), "lora": model.config, "device": str(model.device)},
                     model.weights(),
                 )

@@ -27,7 +27,7 @@ from perdure.agent.worlds.language.methods.chord import Demonstration, answer_lo
 from perdure.agent.worlds.language.methods.losses import imitation_loss, unsolved
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, attach_demonstrations
-from perdure.agent.worlds.language.trl.rows import EQUAL_REWARDS, Idle
+from perdure.agent.worlds.language.trl.rows import EQUAL_REWARDS, IdleGroups
 from perdure.curriculum.worlds.language.spec import LanguageGate
 
 NO_ITEM = -1
@@ -87,5 +87,5 @@ def update(job: UpdateJob) -> Outcome:
     """
     success: float = job.settings.objective.success_reward  # type: ignore[attr-defined]
     # an unsolved prompt is learned from its demonstration
-    idle = Idle("equal_rewards", lambda rewards: max(rewards) >= success and EQUAL_REWARDS.holds(rewards))
+    idle = IdleGroups("equal_rewards", lambda rewards: max(rewards) >= success and EQUAL_REWARDS.holds(rewards))
     return train(job, GateTrainer, attach_demonstrations(job), idle)

@@ -30,7 +30,7 @@ from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import (
     EQUAL_REWARDS,
-    Idle,
+    IdleGroups,
     RewardMeter,
     check_task,
     end_tokens,
@@ -114,7 +114,7 @@ def train(
     job: UpdateJob,
     trainer_class: type[RlTrainer],
     configure: Callable[[Any, Task], None] = lambda trainer, task: None,
-    idle: Idle | None = None,
+    idle: IdleGroups | None = None,
 ) -> Outcome:
     """Train `job.policy.model` in place with a trainer of `trainer_class`.
 

@@ -66,17 +66,17 @@ def prompt_rows(items: Sequence[Item]) -> Any:
 
 
 @dataclass(frozen=True)
-class Idle:
+class IdleGroups:
     """The groups of answers to one prompt from which nothing is learned, by their rewards, and what is said of them."""
 
     notice: Notice
     holds: Callable[[Sequence[float]], bool]
 
 
-EQUAL_REWARDS = Idle("equal_rewards", lambda rewards: len(set(rewards)) == 1)
+EQUAL_REWARDS = IdleGroups("equal_rewards", lambda rewards: len(set(rewards)) == 1)
 """Groups of equal rewards, whose advantages are 0."""
 
-NO_SUCCESS = Idle("no_success", lambda rewards: max(rewards) <= 0)
+NO_SUCCESS = IdleGroups("no_success", lambda rewards: max(rewards) <= 0)
 """Groups without a reward above 0, where the rewards are weights."""
 
 
@@ -96,7 +96,7 @@ class RewardMeter:
         reward: Reward,
         items: Sequence[Item],
         ends: Collection[int] = (),
-        idle: Idle | None = EQUAL_REWARDS,
+        idle: IdleGroups | None = EQUAL_REWARDS,
         is_rewarded: bool = True,
     ) -> None:
         self.__name__ = reward_title(reward)  # what TRL logs it under

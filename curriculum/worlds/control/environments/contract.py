@@ -38,7 +38,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """The result of one decision: an action, held for `action_repeat` steps or until the episode ends.
 
     `reward` is summed over these steps. `success` is `None` where the environment does not report it.
@@ -52,7 +52,7 @@ class Step:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-Expert = Callable[[int], Any]
+ExpertAct = Callable[[int], Any]
 """The expert's action in the state of a slot, in the environment's own action space, or `None`: it gives up.
 
 It is called once a decision; after a `reset` of the slot it begins anew.
@@ -73,7 +73,7 @@ class Simulator(Protocol):
         """Put a slot into the state of a start: the same start, the same state, whatever was there before."""
         ...
 
-    def step(self, slot: int, action: Any, repeat: int) -> Step:
+    def step(self, slot: int, action: Any, repeat: int) -> StepResult:
         """Hold an action for `repeat` steps, or until the episode ends, by success or by itself."""
         ...
 
@@ -117,7 +117,7 @@ class Adapter(Protocol):
     identity: Callable[[Simulator, Start], str]
     """A text that is equal for starts of the same state; may reset slot 0."""
 
-    expert: Callable[[Simulator, str | None], Expert]
+    expert: Callable[[Simulator, str | None], ExpertAct]
     """The expert of a name, or the environment's own. Raises ConfigError: there is none."""
 
     defaults: Callable[[str], dict[str, Any]]

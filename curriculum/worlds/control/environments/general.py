@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import import_registering, load_function, show_error
 from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, WRAPPER, look_up
-from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Simulator, Step
+from perdure.curriculum.worlds.control.environments.contract import ExpertAct, Observation, Simulator, StepResult
 from perdure.curriculum.worlds.control.environments.shapes import unlike
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
@@ -51,7 +51,7 @@ class GymSimulator:
         """How often a slot was reset, and what its environment showed last."""
         return self._seen[slot]
 
-    def step(self, slot: int, action: Any, repeat: int) -> Step:
+    def step(self, slot: int, action: Any, repeat: int) -> StepResult:
         """See `Simulator.step`."""
         instance, key, total = self.instance(slot), self.environment.success_key, 0.0
         for number in range(1, repeat + 1):  # noqa: B007  (the number of steps is returned)
@@ -64,7 +64,7 @@ class GymSimulator:
             if ended:
                 break
         self._seen[slot] = self._seen[slot][0], found
-        return Step(self.observed(slot, found), total, ended, success, number, info)
+        return StepResult(self.observed(slot, found), total, ended, success, number, info)
 
     @contextmanager
     def _renewed_after_a_fault(self, slot: int) -> Iterator[None]:
@@ -185,7 +185,7 @@ def identity(simulator: Any, start: Start) -> str:
     return sha256(seen.content).hexdigest()
 
 
-def expert(simulator: Any, name: str | None) -> Expert:
+def expert(simulator: Any, name: str | None) -> ExpertAct:
     """See `Adapter.expert`: `module:function` takes the environment of a slot and returns `act(observation)`."""
     if name is None:
         raise ConfigError(f"{simulator.environment.title} has no expert of its own; write `demonstrations: {{type: "

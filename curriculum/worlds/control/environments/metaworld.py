@@ -17,8 +17,8 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function
 from perdure.curriculum.messages import did_you_mean, shorten
 from perdure.curriculum.worlds.control.code_kinds import EXPERT
-from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Step
-from perdure.curriculum.worlds.control.environments.metaworld_task import Episode, Task, load, task_of
+from perdure.curriculum.worlds.control.environments.contract import ExpertAct, Observation, StepResult
+from perdure.curriculum.worlds.control.environments.metaworld_task import MetaWorldTask, SlotState, load, task_of
 from perdure.curriculum.worlds.control.environments.mujoco_camera import Camera
 from perdure.curriculum.worlds.control.environments.shapes import unlike
 from perdure.curriculum.worlds.control.starts import Environment, Start
@@ -32,12 +32,12 @@ PICTURE: dict[str, Any] = {"camera_name": "corner2", "width": 224, "height": 224
 class MetaWorldSimulator:
     """The episodes of one task: all share the stock environment."""
 
-    def __init__(self, environment: Environment, task: Task) -> None:
+    def __init__(self, environment: Environment, task: MetaWorldTask) -> None:
         self.environment, self.task = environment, task
         self.action_space = spaces.Box(-1, 1, (4,), np.float32)
         said = environment.instruction
         self._instruction = task.name if said is None else said
-        self._episodes: dict[int, Episode] = {}
+        self._episodes: dict[int, SlotState] = {}
         self._begun: dict[int, int] = {}
         self._camera: Camera | None = None
 
@@ -48,18 +48,18 @@ class MetaWorldSimulator:
         self._begun[slot] = self._begun.get(slot, 0) + 1
         return self._observed(episode)
 
-    def step(self, slot: int, action: Any, repeat: int) -> Step:
+    def step(self, slot: int, action: Any, repeat: int) -> StepResult:
         """See `Simulator.step`; the reward is 1 in the step that succeeds."""
         episode = self._episodes[slot]
         steps = self.task.step(episode, action, repeat)
         success = episode.success
-        return Step(self._observed(episode), float(success), episode.ended, success, steps, {"success": success})
+        return StepResult(self._observed(episode), float(success), episode.ended, success, steps, {"success": success})
 
     def acting(self, slot: int) -> tuple[int, NDArray[np.float64]]:
         """How often a slot was reset, and Meta-World's own 39 numbers; its environment is then in the slot's state."""
         return self._begun[slot], self.task.stock_observation(self._episodes[slot])
 
-    def _observed(self, episode: Episode) -> Observation:
+    def _observed(self, episode: SlotState) -> Observation:
         return Observation(vector_of(episode.now.seen, episode.before.seen, episode.goal), None, self._instruction)
 
     @property
@@ -202,7 +202,9 @@ def _area(simulator: MetaWorldSimulator, counts: tuple[int, ...]) -> tuple[NDArr
     return space.low, space.high, (space.low + space.high) / 2
 
 
-def _drawn(task: Task, low: NDArray[np.float64], high: NDArray[np.float64], rng: np.random.Generator) -> list[float]:
+def _drawn(
+    task: MetaWorldTask, low: NDArray[np.float64], high: NDArray[np.float64], rng: np.random.Generator
+) -> list[float]:
     while True:
         found = rng.uniform(low, high)
         if not task.refuses(found):
@@ -214,7 +216,7 @@ def identity(simulator: MetaWorldSimulator, start: Start) -> str:
     return json.dumps(rand_vec_of(simulator, start))
 
 
-def expert(simulator: MetaWorldSimulator, name: str | None) -> Expert:
+def expert(simulator: MetaWorldSimulator, name: str | None) -> ExpertAct:
     """See `Adapter.expert`: Meta-World's scripted policy of the task, or `module:function`.
 
     The function takes the stock environment, which all slots share: it is in the slot's state while the expert acts.

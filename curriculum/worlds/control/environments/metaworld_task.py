@@ -26,7 +26,7 @@ PLACES = ("body_pos", "body_quat", "site_pos")
 
 
 @dataclass(frozen=True)
-class Frame:
+class Moment:
     """The state at one moment. `seen` is hand (3), gripper (1) and object (3); metres, the gripper from 0 to 1."""
 
     physics: NDArray[np.float64]
@@ -34,11 +34,11 @@ class Frame:
 
 
 @dataclass
-class Episode:
+class SlotState:
     """The state of an episode: now, one step before, and what a reset decides for the whole of it."""
 
-    now: Frame
-    before: Frame
+    now: Moment
+    before: Moment
     goal: NDArray[np.float64]
     places: tuple[NDArray[np.float64], ...]
     attributes: dict[str, Any]
@@ -60,7 +60,7 @@ def load(path: str) -> Any:
 
 
 @cache
-def task_of(name: str) -> "Task":
+def task_of(name: str) -> "MetaWorldTask":
     """The task of a name, made once a process.
 
     Raises:
@@ -72,10 +72,10 @@ def task_of(name: str) -> "Task":
         near = did_you_mean(name, names) or did_you_mean(f"{name}-v3", names)
         raise ConfigError(f"`env_name`: Meta-World has no task {shorten(name)!r}{near}; it has {len(names)}, as "
                           "'reach-v3' and 'drawer-open-v3'")  # fmt: skip
-    return Task(name, classes[f"{name}-goal-observable"](seed=0))
+    return MetaWorldTask(name, classes[f"{name}-goal-observable"](seed=0))
 
 
-class Task:
+class MetaWorldTask:
     """The stock environment of a task."""
 
     def __init__(self, name: str, environment: Any) -> None:
@@ -102,7 +102,7 @@ class Task:
         least = APART.get(self.name, 0.0)
         return bool(least and np.linalg.norm(rand_vec[:2] - rand_vec[-3:-1]) < least)
 
-    def _start(self, rand_vec: tuple[float, ...]) -> Episode:
+    def _start(self, rand_vec: tuple[float, ...]) -> SlotState:
         environment = self.environment
         self._take_up(*self._fresh)
         self._mujoco.mj_resetData(self.model, self.data)
@@ -111,12 +111,12 @@ class Task:
         physics, places = self._physics(), self._places()
         # Some resets move a body and leave its old place in the observation; the state itself goes on without the call.
         self._mujoco.mj_forward(self.model, self.data)
-        frame = Frame(physics, self._seen())
+        frame = Moment(physics, self._seen())
         goal = np.clip(environment._get_pos_goal(), self._low[-3:], self._high[-3:])
         environment._prev_obs = environment._get_curr_obs_combined_no_goal()
-        return Episode(frame, frame, goal, places, self._attributes())
+        return SlotState(frame, frame, goal, places, self._attributes())
 
-    def begin(self, rand_vec: tuple[float, ...]) -> Episode:
+    def begin(self, rand_vec: tuple[float, ...]) -> SlotState:
         """An episode that starts there; the same start is reset only once.
 
         Raises:
@@ -127,10 +127,10 @@ class Task:
                               f"`rand_vec` {list(rand_vec)}; Meta-World draws such starts again")  # fmt: skip
         return replace(self.start(rand_vec))
 
-    def step(self, episode: Episode, action: NDArray[np.float32], repeat: int) -> int:
+    def step(self, episode: SlotState, action: NDArray[np.float32], repeat: int) -> int:
         """Hold an action for `repeat` steps, or until success or Meta-World's own limit of 500; returns the steps."""
         self.load(episode)
-        one: Callable[[Episode, NDArray[np.float32]], None] = self._stock if self._success is None else self._fast
+        one: Callable[[SlotState, NDArray[np.float32]], None] = self._stock if self._success is None else self._fast
         for number in range(1, repeat + 1):  # noqa: B007  (the number of steps is returned)
             one(episode, action)
             episode.steps += 1
@@ -139,7 +139,7 @@ class Task:
                 break
         return number
 
-    def _fast(self, episode: Episode, action: NDArray[np.float32]) -> None:
+    def _fast(self, episode: SlotState, action: NDArray[np.float32]) -> None:
         """A step without Meta-World's reward, which takes five times as long as the physics."""
         environment, mujoco = self.environment, self._mujoco
         environment.set_xyz_action(action[:3])
@@ -147,27 +147,27 @@ class Task:
         mujoco.mj_step(self.model, self.data, nstep=environment.frame_skip)
         # The stock environment calls it too, and the solver's next warm start is that of this call.
         mujoco.mj_forward(self.model, self.data)
-        episode.before, episode.now = episode.now, Frame(self._physics(), self._seen())
+        episode.before, episode.now = episode.now, Moment(self._physics(), self._seen())
         assert self._success is not None, "`step` chooses"
         episode.success = self._success(environment, episode.now.seen[4:])
 
-    def _stock(self, episode: Episode, action: NDArray[np.float32]) -> None:
+    def _stock(self, episode: SlotState, action: NDArray[np.float32]) -> None:
         *_, info = self.environment.step(action)
-        episode.before, episode.now = episode.now, Frame(self._physics(), self._seen())
+        episode.before, episode.now = episode.now, Moment(self._physics(), self._seen())
         episode.success = bool(info["success"])
         episode.attributes = self._attributes()
 
-    def load(self, episode: Episode) -> None:
+    def load(self, episode: SlotState) -> None:
         """Take up an episode's state; what MuJoCo derives from it is old until the next step or `mj_forward`."""
         self._take_up(episode.places, episode.attributes)
         self._mujoco.mj_setState(self.model, self.data, episode.now.physics, self._kind)
 
-    def refresh(self, episode: Episode) -> None:
+    def refresh(self, episode: SlotState) -> None:
         """Take up an episode's state, and all that MuJoCo derives from it; the episode stays as it is."""
         self.load(episode)
         self._mujoco.mj_forward(self.model, self.data)
 
-    def stock_observation(self, episode: Episode) -> NDArray[np.float64]:
+    def stock_observation(self, episode: SlotState) -> NDArray[np.float64]:
         """Meta-World's own 39 numbers: 18 now, 18 of the step before, and the goal."""
         self.refresh(replace(episode, now=episode.before))
         before = self.environment._get_curr_obs_combined_no_goal()

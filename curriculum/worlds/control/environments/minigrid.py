@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.control.environments import general
-from perdure.curriculum.worlds.control.environments.contract import Expert, Observation, Simulator, Step
+from perdure.curriculum.worlds.control.environments.contract import ExpertAct, Observation, Simulator, StepResult
 from perdure.curriculum.worlds.control.starts import Environment, Start
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -37,7 +37,7 @@ class MinigridSimulator(general.GymSimulator):
         self._taken[slot] = None
         return super().reset(slot, start)
 
-    def step(self, slot: int, action: Any, repeat: int) -> Step:
+    def step(self, slot: int, action: Any, repeat: int) -> StepResult:
         """See `Simulator.step`."""
         self._taken[slot] = int(action)
         return super().step(slot, action, repeat)
@@ -95,7 +95,7 @@ def inside(level: Any) -> list[tuple[int, Any]]:
     return [(place, one.contains) for place, one in enumerate(level.grid.grid) if one and one.contains]
 
 
-def expert(simulator: Simulator, name: str | None) -> Expert:
+def expert(simulator: Simulator, name: str | None) -> ExpertAct:
     """See `Adapter.expert`: BabyAI's bot, which is told of the action that was taken, whatever it advised.
 
     Raises:

@@ -17,7 +17,7 @@ from perdure.agent.worlds.control.inputs import inputs_of
 from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.methods import replay, tilt
 from perdure.agent.worlds.control.policy import Played
-from perdure.agent.worlds.control.pretrain import Base
+from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.control.training import Update
 from perdure.agent.worlds.schedule import plan_for
 from perdure.budget.errors import DataError
@@ -127,7 +127,7 @@ def test_each_modifier_does_something(name: str, tmp_path: Path) -> None:
         assert not same(found, after(others, tmp_path, earlier=[task("left")], train=STRONG)), modifier
 
 
-def pool_of(name: str, base: Base, earlier: list[Task]) -> list[str]:
+def pool_of(name: str, base: ControlBase, earlier: list[Task]) -> list[str]:
     """The prompts that `replay` gives a method."""
     job = SimpleNamespace(method=spec_of("control").method(f"{name}+replay"), earlier=earlier)
     return [item.prompt for item in replay.modify(job, Replay(), base, Changes()).earlier]  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def pool_of(name: str, base: Base, earlier: list[Task]) -> list[str]:
 def test_replay_is_of_what_the_base_imitated_and_of_earlier_tasks() -> None:
     shown = {"episodes": ("an episode",)}
     recorded, known = Item(None, columns=shown), Item("known", columns=shown)
-    base = Base(None, None, (recorded, known))  # type: ignore[arg-type]
+    base = ControlBase(None, None, (recorded, known))  # type: ignore[arg-type]
     earlier = [Task("earlier", (Item("shown", columns=shown), Item("failed", columns={"episodes": ()})), ())]
     assert pool_of("sft", base, earlier) == [None, "known", "shown"]
     assert pool_of("rl", base, earlier) == ["known", "shown", "failed"]
