@@ -58,11 +58,14 @@ def _report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="default: report.html in the run's folder")
     ] = None,
+    film: Annotated[
+        bool, typer.Option("--film", help="play an episode before and after the last stage, and show both (control)")
+    ] = False,
 ) -> None:
     """Write a run as one HTML file that needs no network."""
     from perdure.cli.commands.report import report_command
 
-    report_command(run, output)
+    report_command(run, output, film=film)
 
 
 @app.command("plot")

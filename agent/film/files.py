@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,19 @@ def write_film(frames: Sequence[Image.Image], path: Path, fps: float) -> None:
         if path.suffix.lower() == ".mp4":
             _write_mp4(frames, partial, fps)
         else:
-            times = [round(1000 / fps)] * (len(frames) - 1) + [round(1000 * HOLD)]
-            frames[0].save(partial, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+            _write_gif(frames, partial, fps)
+
+
+def gif_bytes(frames: Sequence[Image.Image], fps: float) -> bytes:
+    """Frames as a GIF, so many a second."""
+    found = BytesIO()
+    _write_gif(frames, found, fps)
+    return found.getvalue()
+
+
+def _write_gif(frames: Sequence[Image.Image], target: Path | BytesIO, fps: float) -> None:
+    times = [round(1000 / fps)] * (len(frames) - 1) + [round(1000 * HOLD)]
+    frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
 
 
 def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float) -> None:

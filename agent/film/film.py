@@ -33,7 +33,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Film:
-    """Both clips. `start` is the number of the held-out item, from 0, `noun` the word for it, `prompt` its text."""
+    """Both clips. `start` is the number of the held-out item, from 0, `noun` the word for it, `prompt` its text.
+
+    `title` says what is filmed, `lines` what each clip ends with.
+    """
 
     stage: int
     name: str
@@ -43,6 +46,15 @@ class Film:
     prompt: str
     before: Clip
     after: Clip
+
+    @property
+    def title(self) -> str:
+        return f"{self.task}, {self.noun} {self.start}: {self.prompt}"
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        after = f"after stage {self.stage}, {self.name}: {self.after.captions[-1]}"
+        return f"the base: {self.before.captions[-1]}", after
 
 
 def film(path: Path, wanted: Wanted, view: View) -> Film:

@@ -36,6 +36,6 @@ def film_command(
         show("writing the film")
         with writing(path):
             write_film(frames_of(found), path, fps)
-    say(f"{path}: {found.task}, {found.noun} {found.start}: {found.prompt}")
-    say(f"  the base: {found.before.captions[-1]}")
-    say(f"  after stage {found.stage}, {found.name}: {found.after.captions[-1]}")
+    say(f"{path}: {found.title}")
+    for line in found.lines:
+        say(f"  {line}")

@@ -11,6 +11,7 @@ from perdure.budget.errors import RunError
 from perdure.cli.commands.watch import read_progress
 from perdure.cli.find_run import read_run
 from perdure.cli.report.document import contents
+from perdure.cli.report.embedded import EmbeddedFilm
 from perdure.cli.views.state import paired_tests
 from perdure.curriculum.messages import printable
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:  # it takes a second
 TEMPLATE = "page.html.jinja"
 
 
-def run_page(folder: Path) -> str:
-    """The page of a run, finished or not.
+def run_page(folder: Path, film: EmbeddedFilm | None = None) -> str:
+    """The page of a run, finished or not, with a film where there is one.
 
     Raises:
         RunError: the run has written nothing yet, or its journal cannot be read.
@@ -44,7 +45,7 @@ def run_page(folder: Path) -> str:
     drawn = _figures(record, read_progress(folder))
     figures = {name: Markup(svg) for name, svg in drawn.items()}  # matplotlib escapes the names in them
     found = contents(record, events[0], folder, changes, going_on=is_held(folder))
-    return environment.get_template(TEMPLATE).render(found | {"figures": figures})
+    return environment.get_template(TEMPLATE).render(found | {"figures": figures, "film": film})
 
 
 def _figures(record: RunState, progress: Mapping[str, Any]) -> dict[str, str]:

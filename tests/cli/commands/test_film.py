@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from perdure.agent.run.log import NullView
 from perdure.agent.setup import start
 from perdure.budget.errors import ConfigError, RunError
 from perdure.cli.commands.film import film_command
+from perdure.cli.commands.report import report_command
 from perdure.curriculum.schema import Curriculum
 from tests.control_runs import curriculum, point
 
@@ -63,6 +67,19 @@ def test_a_gif_has_a_frame_a_decision_and_two_halves_that_part(run: Path, here: 
     first, last = (_halves(frame) for frame in (frames[0], frames[-1]))
     assert np.array_equal(*first) and not np.array_equal(*last)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_report_shows_the_film(run: Path, here: Path) -> None:
+    report_command(run, here / "page.html", film=True)
+    page = (here / "page.html").read_text()
+    (address,) = re.findall(r'<img class="film" src="data:image/gif;base64,([A-Za-z0-9+/=]+)" alt="([^"]+)">', page)
+    found = film(run, Wanted(), NullView())
+    assert address[1] == found.title
+    assert all(line in page for line in found.lines)
+    with Image.open(BytesIO(b64decode(address[0]))) as gif:
+        assert gif.n_frames == len(frames_of(found))  # type: ignore[attr-defined]
+    report_command(run, here / "page.html")
+    assert "<img" not in (here / "page.html").read_text()
 
 
 def _read(gif: Any, index: int) -> np.ndarray:
