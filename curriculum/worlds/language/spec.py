@@ -60,10 +60,12 @@ class LanguageSft(TrlCommon, Imitation):
 class LanguageRl(TrlCommon, Generation):
     """Reinforcement learning (TRL's GRPOTrainer in the language world, GRPO in the vision world)."""
 
-    loss_type: Annotated[str | None, Field(description="TRL's loss; perdure's default is `dr_grpo`")] = None
+    loss_type: Annotated[str | None, Field(description="TRL's loss")] = None
     scale_rewards: Annotated[
         str | bool | None,
-        Field(description="TRL's advantage scaling; default `none`; in the vision world `none` or `group`"),
+        Field(
+            description="TRL's advantage scaling; default `none`; in the vision and control worlds `none` or `group`"
+        ),
     ] = None
 
 

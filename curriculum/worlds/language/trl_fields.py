@@ -207,6 +207,7 @@ sets itself:
 
 def reference() -> str:
     """The section of `docs/curriculum.md` on these fields."""
-    return REFERENCE + "\n".join(
-        f"| `{field}` | {reason} |" for field, reason in (RESERVED_FIELDS | REFUSED_FIELDS).items()
-    )
+    fields: dict[str, list[str]] = {}
+    for field, reason in (RESERVED_FIELDS | REFUSED_FIELDS).items():
+        fields.setdefault(reason, []).append(f"`{field}`")
+    return REFERENCE + "\n".join(f"| {', '.join(names)} | {reason} |" for reason, names in fields.items())
