@@ -19,7 +19,11 @@ model:
   policy: {type: mlp}
   pretrain:
     tasks:
-      - task: {type: gymnasium, id: CartPole-v1, success: return > 90, demonstrations: {type: expert, expert: "mine:act"}}
+      - task:
+          type: gymnasium
+          id: CartPole-v1
+          success: return > 90
+          demonstrations: {type: expert, expert: "mine:act"}
 """,
     "model.lora": "model: {model_name_or_path: builtin:tiny, lora: {r: 8, target_modules: [q_proj, v_proj]}}",
     "model.pretrain": "model: {type: mlp, pretrain: {images: 500, num_train_epochs: 20}}",
