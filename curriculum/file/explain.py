@@ -9,6 +9,7 @@ from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.file.library import library_of
+from perdure.curriculum.file.other_words import own_word
 from perdure.curriculum.file.world_faults import is_foreign, world_of
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
@@ -38,6 +39,15 @@ RULE_MESSAGES = {
     "literal_error": "must be {expected}",
     "rule": "{message}",
 }
+EXAMPLES: dict[Path, str] = {
+    ("model",): "model: {model_name_or_path: builtin:tiny}",
+    ("budget",): "budget: {kl: 1.0}",
+    ("budget", "kl"): "kl: 1.0",
+    ("strategy",): "strategy: {type: fixed, method: sft}",
+    ("stages",): "stages: [{name: sums, task: {type: reasoning_gym, dataset: chain_sum}}]",
+}
+"""What a section of a curriculum looks like that is missing or empty."""
+
 PATTERN_MESSAGES = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "must be 1 to 64 letters, digits, '_', '.' or '-', a letter or digit first",
     r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a dotted path, `module:function`",
@@ -74,8 +84,10 @@ def _fault(path: Path, details: list[dict[str, Any]], document: Document, root: 
     kind = detail["type"]
     if kind == "extra_forbidden":
         return Fault(place, path, "unknown key" + _where_instead(path, document, root))
+    example = EXAMPLES.get(path) if root is Curriculum and document.get(path) is None else None
+    shown = "" if example is None else f"; for example `{example}`"
     if kind == "missing":
-        return Fault(place, path, "required key is missing")
+        return Fault(place, path, f"required key is missing{shown}")
     if kind.startswith("union_tag"):
         choices = [str(schema_paths.tag_of(one)) for one in _alternatives(path, document, root)]
         if kind == "union_tag_not_found":
@@ -88,7 +100,7 @@ def _fault(path: Path, details: list[dict[str, Any]], document: Document, root: 
     rules = " or ".join(dict.fromkeys(_rule(each) for each in details)).replace(" or must be ", " or ")
     if {each["type"] for each in details} == {"literal_error", "list_type"}:
         rules = rules.replace(" or a list", ", or a list of them")
-    return Fault(place, path, f"{rules}; got {show_value(value)}{_nearest(value, path, details, document)}")
+    return Fault(place, path, f"{rules}; got {show_value(value)}{_nearest(value, path, details, document)}{shown}")
 
 
 def _alternatives(path: Path, document: Document, root: type[BaseModel]) -> tuple[Any, ...]:
@@ -131,14 +143,19 @@ def _literals(detail: dict[str, Any], path: Path, document: Document) -> list[st
 
 
 def _where_instead(path: Path, document: Document, root: type[BaseModel]) -> str:
-    """The hint for an unknown key: its section, TRL's own place for it, or the nearest key."""
+    """The hint for an unknown key: perdure's word for it, its section, TRL's own place for it, or the nearest key."""
     *parent, key = path
+    taught = own_word(path, document) if root is Curriculum else ""
+    if taught:
+        return taught
     around = schema_paths.type_at(tuple(parent), document.data, root)
     word, inside = str(key), document.get(tuple(parent))
     known = [key for key in schema_paths.keys_of(around, inside) if not is_foreign(key, document)]
     for home in schema_paths.homes(word, around):
         if home and home[0] in known:
             return f"; it belongs in `{show_path((*parent, *home))}`"
+    if word in Curriculum.model_fields and root is Curriculum:
+        return f"; `{word}` stands at the top of the file, outside every section"
     library = library_of(world_of(document))
     if library is not None and library.KEY in known and library.is_field(word):
         return f"; {library.KEY.upper()}'s own fields go under `{show_path((*parent, library.KEY))}`"

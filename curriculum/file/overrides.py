@@ -6,6 +6,7 @@ from typing import Any
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import Document, parse
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
+from perdure.curriculum.file.other_words import own_word
 from perdure.curriculum.messages import Path, did_you_mean, one_of, shorten, show_value
 
 MAX_PATH = 1000
@@ -60,7 +61,8 @@ def _key(data: Any, part: str, path: Path, document: Document, place: Place) -> 
         here is None or schema_paths.type_below(here, part) is None
     ):  # any kind of a union: `type` may be changed as well
         known = schema_paths.keys_of(here, data) if here is not None else ()
-        hint = did_you_mean(part, known) or (f"; known here: {', '.join(known)}" if known else "")
+        hint = own_word((*path, part), document) or did_you_mean(part, known)
+        hint = hint or (f"; known here: {', '.join(known)}" if known else "")
         raise _refusal(place, (*path, part), f"unknown path{hint}")
     return part
 

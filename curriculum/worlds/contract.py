@@ -13,7 +13,7 @@ from pydantic import Field
 from perdure.budget.bounds import Threads
 from perdure.budget.config import Frozen
 from perdure.curriculum.messages import Path, did_you_mean, one_of
-from perdure.curriculum.worlds.methods import Method, MethodError, MethodSpec, Recipe, no_modifier, offer
+from perdure.curriculum.worlds.methods import Method, MethodError, MethodSpec, Recipe, nearest, no_modifier, offer
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|xpu|cuda(:\d{1,2})?)$")]
 CpuThreads = Annotated[Threads, Field(ge=1)]
@@ -229,9 +229,8 @@ class WorldSpec:
         if name in self.modifiers:
             raise MethodError(f"`{name}` is a modifier and stands behind an objective, as in `sft+{name}`")
         if name not in self.objectives:
-            raise MethodError(
-                f"there is no method {name!r}{did_you_mean(name, self.parts)}; {offer(self.names, self.modifiers)}"
-            )
+            hint = nearest(name, self.names) or did_you_mean(name, self.parts)
+            raise MethodError(f"there is no method {name!r}{hint}; {offer(self.names, self.modifiers)}")
         return self.objectives[name]
 
     def _modifiers(self, objective: MethodSpec, names: tuple[str, ...]) -> tuple[MethodSpec, ...]:

@@ -136,6 +136,28 @@ class MethodError(ValueError):
     """No method has this name; the message says what would be right."""
 
 
+NO_CRITIC = "there is no critic here: answers to one prompt are compared with each other"
+NO_PAIRS = "tasks have no pairs of a preferred and a rejected answer: a reward scores the policy's own answers"
+NEAREST: dict[str, tuple[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("ppo", "rloo", "a2c", "reinforce++", "gspo", "dapo"), (NO_CRITIC, ("rl",))),
+    **dict.fromkeys(("dpo", "ipo", "kto", "orpo", "cpo"), (NO_PAIRS, ("rl",))),
+    **dict.fromkeys(("rlhf", "rlvr", "rft"), ("the reward is the task's", ("rl",))),
+    **dict.fromkeys(("full", "finetune", "supervised", "bc"), ("it imitates demonstrations", ("sft",))),
+    **dict.fromkeys(("gkd", "distill", "distillation"), ("it distils from the policy's own answers", ("sdft",))),
+    **dict.fromkeys(("raft", "rejection_sampling"), ("it fits the policy's own right answers", ("tilt",))),
+    **dict.fromkeys(("qlora", "peft", "adapter"), ("an adapter is a setting, `model.lora: {r: 16}`", ("sft",))),
+    "experience_replay": ("it mixes in items of earlier stages", ("replay",)),
+}
+"""Methods as others call them: what to know, and perdure's nearest ones, best first."""
+
+
+def nearest(word: object, names: Iterable[str]) -> str:
+    """`; the nearest is `rl`: there is no critic here …`, for a method of other trainers; else nothing."""
+    about, near = NEAREST.get(word.casefold(), ("", ())) if isinstance(word, str) else ("", ())
+    found = next((name for name in near if name in names), None)
+    return "" if found is None else f"; the nearest is `{found}`: {about}"
+
+
 def offer(names: Iterable[str], modifiers: Iterable[str]) -> str:
     """A sentence that lists the methods to choose from."""
     return (

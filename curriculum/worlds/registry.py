@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.worlds.contract import ModelSection, Nouns, Source, WorldSpec
-from perdure.curriculum.worlds.methods import MethodError, MethodSpec, Recipe, offer
+from perdure.curriculum.worlds.methods import MethodError, MethodSpec, Recipe, nearest, offer
 
 WORLDS: dict[str, str] = {
     "language": "perdure.curriculum.worlds.language.spec:LANGUAGE",
@@ -112,7 +112,8 @@ def method_name(name: str) -> str:
     parts = bare.split("+")
     for part in parts:
         if part not in section_names():
-            raise ValueError(f"there is no method {part!r}{did_you_mean(part, section_names())}; {_listed()}")
+            hint = nearest(part, section_names()) or did_you_mean(part, section_names())
+            raise ValueError(f"there is no method {part!r}{hint}; {_listed()}")
     refusals = []
     for spec in worlds().values():
         if set(parts) <= set(spec.parts):

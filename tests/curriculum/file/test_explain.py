@@ -13,7 +13,7 @@ from tests.curriculum.file.written import GOOD, Write, faults
 # The left is what is put in place of a line of GOOD, the right the one line that must come back.
 MISTAKES = {
     "unknown key": ("budget: {kl: 0.5, unti: token}", "mine.yaml:2:19: budget.unti: unknown key; did you mean 'unit'?"),
-    "missing": ("budget: {unit: token}", "mine.yaml:2:9: budget.kl: required key is missing"),
+    "missing": ("budget: {unit: token}", "mine.yaml:2:9: budget.kl: required key is missing; for example `kl: 1.0`"),
     "range": ("budget: {kl: -1}", "mine.yaml:2:14: budget.kl: must be greater than 0; got -1"),
     "type": ("budget: {kl: much}", "mine.yaml:2:14: budget.kl: must be a number; got 'much'"),
     "quoted": ('budget: {kl: "2"}', "mine.yaml:2:14: budget.kl: must be a number; got '2'; did you mean 2.0?"),
@@ -51,7 +51,7 @@ MISTAKES = {
         "mine.yaml:2:26: budget.enforce: `stop` and `project` treat the end of a stage in two ways; keep one of them",
     ),
     "zero": ("budget: {kl: 0}", "mine.yaml:2:14: budget.kl: must be greater than 0; got 0"),
-    "empty": ("budget:", "mine.yaml:2:1: budget: must be a map of keys; got null"),
+    "empty": ("budget:", "mine.yaml:2:1: budget: must be a map of keys; got null; for example `budget: {kl: 1.0}`"),
     "list": ("budget: [1]", "mine.yaml:2:9: budget: must be a map of keys; got a list of 1"),
     "large": (
         "budget: {kl: 1}\nseed: 4294967296",
