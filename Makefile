@@ -23,7 +23,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/robots  ## measure, print, and write the figures into docs/experiments.md
+bench: $(VENV)/robots  ## measure, print, and write the figures into docs/experiments/speed.md
 	$(BIN)/python -m tests.bench
 
 faults: $(STAMP)  ## try faults against perdure, and count what held (docs/reliability.md)

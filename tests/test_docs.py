@@ -8,7 +8,7 @@ import pytest
 from perdure.curriculum.file.reader import read_curriculum
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_curriculum_in_the_readme_is_valid(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_the_curriculum_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert [stage.name for stage in curriculum.stages] == ["sums", "support"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

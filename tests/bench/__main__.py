@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME …]`: measure, print, and write the figures into docs/experiments.md."""
+"""`python -m tests.bench [NAME …]`: measure, print, and write the figures into docs/experiments/speed.md."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONWARNINGS": "ignore",
 }
-EXPERIMENTS = ROOT / "docs" / "experiments.md"
+EXPERIMENTS = ROOT / "docs" / "experiments" / "speed.md"
 
 
 def main() -> int:
@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; default: all")
     parser.add_argument("--model", type=Path, help="folder of a 135 M model; default: random weights of that shape")
     parser.add_argument("--threads", type=_threads, default="auto", help="threads of the large model: auto or N")
-    parser.add_argument("--print-only", action="store_true", help="leave docs/experiments.md alone")
+    parser.add_argument("--print-only", action="store_true", help="leave docs/experiments/speed.md alone")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(NAMES))
     if unknown:
@@ -85,7 +85,7 @@ def _table(name: str, report: Report) -> Table:
 
 
 def _write(parts: dict[str, str]) -> None:
-    before = EXPERIMENTS.read_text() if EXPERIMENTS.exists() else "# Experiments\n"
+    before = EXPERIMENTS.read_text() if EXPERIMENTS.exists() else "# Speed\n"
     EXPERIMENTS.write_text(with_section(before, parts, NAMES))
 
 

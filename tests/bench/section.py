@@ -1,4 +1,4 @@
-"""The part of docs/experiments.md that the benchmarks write; everything outside it is left as it was."""
+"""The part of docs/experiments/speed.md that the benchmarks write; everything outside it is left as it was."""
 
 import re
 from collections.abc import Mapping, Sequence
