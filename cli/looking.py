@@ -82,6 +82,27 @@ def _plot(
     plot_command(run, output)
 
 
+@app.command("export")
+def _export(
+    run: Run,
+    stage: Annotated[
+        int | None, typer.Option("--stage", metavar="N", help="after which stage; default: the last that is done")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="merge an adapter into its base: plain weights")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FOLDER", help="where to write; default: a new folder here")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="ORG/NAME", help="upload it to the hub, with your own token")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="make the hub's repository private")] = False,
+) -> None:
+    """Export a policy for the hub: safetensors, tokenizer, model card; whole, or as an adapter."""
+    from perdure.cli.commands.export import export_command
+
+    export_command(run, stage, to, push, merge=merge, private=private)
+
+
 @app.command("film")
 def _film(
     run: Run,

@@ -8,7 +8,7 @@ from perdure.budget.errors import RunError
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, option: str = "--output") -> Iterator[None]:
     """Turn what the system refuses about an output into one message.
 
     Raises:
@@ -18,4 +18,4 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place, reason = error.filename or path, error.strerror or error
-        raise RunError(f"{place} cannot be written: {reason}; choose another place with --output") from error
+        raise RunError(f"{place} cannot be written: {reason}; choose another place with {option}") from error

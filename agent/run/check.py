@@ -70,7 +70,7 @@ def check_stages(folder: RunFolder, names: Sequence[str], state: RunState) -> No
         if row.stage != number or not _is_whole(row, state):
             raise _short(folder, f"what stage {number} came to")
         if number:
-            _check_stage(folder, number, names[number - 1], row)
+            check_stage(folder, number, names[number - 1], row)
     for number, name in enumerate(names, 1):
         for path in (folder.stage(number, name), folder.partial_stage(number, name)):
             is_saved = path.is_dir() and (path.suffix != ".partial" or _is_saved(path))
@@ -80,7 +80,12 @@ def check_stages(folder: RunFolder, names: Sequence[str], state: RunState) -> No
         raise _short(folder, f"{folder.base}, which is there")
 
 
-def _check_stage(folder: RunFolder, number: int, name: str, row: StageState) -> None:
+def check_stage(folder: RunFolder, number: int, name: str, row: StageState) -> None:
+    """Refuse a committed stage that is not what the journal says.
+
+    Raises:
+        RunError: what is missing or damaged, and the remedy.
+    """
     path = folder.stage(number, name)
     try:
         saved = saved_stage(path)

@@ -1,11 +1,13 @@
 """Asks whether the hub answers, and which files a name has there, in a folder, or in the local cache."""
 
+import re
 from functools import cache
 from pathlib import Path
 
 from transformers.utils import cached_file
 
 HUB_SECONDS = 10
+COMMIT = re.compile(r"/snapshots/([0-9a-f]{40})/")
 
 
 def hub_answers(name: str, revision: str | None) -> bool:
@@ -32,8 +34,33 @@ def _answers(name: str, revision: str | None) -> bool:
 
 def has_file(name: str, revision: str | None, file: str) -> bool:
     """True if the folder, the hub or its local cache has a file of that name."""
+    return found_file(name, revision, file) is not None
+
+
+def found_file(name: str, revision: str | None, file: str) -> Path | None:
+    """The path here of a file of a folder or of the hub, which gives it where it answers; `None`: it has none."""
     try:
         offline = not hub_answers(name, revision)
-        return cached_file(name, file, revision=revision, local_files_only=offline) is not None
+        path = cached_file(name, file, revision=revision, local_files_only=offline)
     except (OSError, ValueError):
-        return False
+        return None
+    return None if path is None else Path(path)
+
+
+def commit_of(file: Path) -> str | None:
+    """The commit of a file in the local cache of the hub; `None` for any other file."""
+    found = COMMIT.search(file.absolute().as_posix())
+    return found and found[1]
+
+
+def license_of(name: str, revision: str | None) -> dict[str, str]:
+    """The fields `license`, `license_name` and `license_link` of a model's own card; empty where it says none."""
+    from huggingface_hub import ModelCard
+
+    file = found_file(name, revision, "README.md")
+    try:
+        said = {} if file is None else ModelCard.load(file, ignore_metadata_errors=True).data.to_dict()
+    except Exception:  # a card is free text, and its header any YAML
+        return {}
+    fields = ("license", "license_name", "license_link")
+    return {key: said[key] for key in fields if isinstance(said.get(key), str)} if "license" in said else {}

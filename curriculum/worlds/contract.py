@@ -152,6 +152,7 @@ class WorldSpec:
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
         nouns: its words for a token, a sequence, an answer and a prompt.
         film: `module:function` that makes a clip of an answer (see `agent/film/clip.py`); `None`: it has none.
+        export: `module:function` that exports a policy (see `agent/export/contract.py`); `None`: it has none.
         lacks: keys of `train` that it does not have, and why.
         ignores: keys of other sections without a meaning here, and why.
         choices: the values of settings whose values a library lists elsewhere.
@@ -174,6 +175,7 @@ class WorldSpec:
     one_step_answers: bool = False
     nouns: Nouns = Nouns()
     film: str | None = None
+    export: str | None = None
     default_schedule: str = "constant"
     lacks: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[Path, str] = field(default_factory=dict)

@@ -128,6 +128,7 @@ CONTROL = WorldSpec(
     accepts="this model acts in environments",
     demonstrations_from="give it `demonstrations`",
     film="perdure.agent.worlds.control.film:make_clip",
+    export="perdure.agent.worlds.control.export:export_policy",
     nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", score="success", to="of"),
     lacks={
         "trl": "TRL trains language models, and this is a policy of environments",

@@ -142,6 +142,7 @@ VISION = WorldSpec(
     accepts="this model sees images",
     demonstrations_from="name a `writer`",
     one_step_answers=True,
+    export="perdure.agent.worlds.vision.export:export_policy",
     lacks={
         "trl": "TRL trains language models, and this is a classifier of images",
         "max_completion_length": _ONE_LABEL,

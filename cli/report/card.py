@@ -1,0 +1,160 @@
+"""The model card of an exported policy: the hub's metadata, and what the run measured."""
+
+import math
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.export.export import Described
+from perdure.agent.run.report import Change, changes
+from perdure.agent.run.state import StageState
+from perdure.budget.estimate import Estimate
+from perdure.budget.figures import figure
+from perdure.cli.views.format import format_kl, last_reading
+from perdure.curriculum.messages import printable
+
+TEMPLATE = "card.md.jinja"
+
+
+def model_card(one: Described) -> str:
+    """The text of README.md, with the hub's YAML metadata before it."""
+    from huggingface_hub import ModelCardData
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown; the hub cleans what it shows
+    )
+    metadata = ModelCardData(**_metadata(one)).to_yaml()
+    return environment.get_template(TEMPLATE).render(_contents(one) | {"metadata": metadata})
+
+
+def _metadata(one: Described) -> dict[str, Any]:
+    base, exported = one.exported.base, one.exported
+    tied = {"base_model": base.hub, "base_model_relation": exported.relation} if base.hub else {}
+    tags = ["perdure", "continual-learning", *exported.tags]
+    return {
+        **base.license,
+        **tied,
+        "library_name": exported.library,
+        "pipeline_tag": exported.pipeline,
+        "tags": tags,
+    }
+
+
+def _contents(one: Described) -> dict[str, Any]:
+    record, row = one.record, one.row
+    rows = [found for found in record.rows if found.stage <= row.stage]
+    return {
+        "title": one.name,
+        "summary": _summary(one),
+        "usage": one.exported.usage,
+        "notes": one.exported.notes,
+        "base": _base(one),
+        "license": _license(one),
+        "base_sha256": one.begun.base_id,
+        "stages": [_stage(found) for found in rows if found.stage],
+        "settings": [*_settings(one)],
+        "columns": [f"after stage {found.stage}" if found.stage else "base" for found in rows],
+        "scores": [*_scores(one, rows)],
+        "stage": row.stage,
+        "kl": _kl(one),
+        "version": one.begun.versions.get("perdure") or version("perdure"),
+        "policy_sha256": row.weights_sha256,
+    }
+
+
+def _summary(one: Described) -> str:
+    tasks = f"{one.row.stage} of {len(one.record.tasks)} tasks"
+    how = "an adapter of" if one.exported.relation == "adapter" else "all weights of"
+    return (
+        f"The policy of the run `{one.record.run}` of perdure after {tasks}: {how} {one.exported.base.title}, trained "
+        "on one task after another while its KL divergence from the base was measured."
+    )
+
+
+def _base(one: Described) -> str:
+    base = one.exported.base
+    revision = f" at revision `{base.revision}`" if base.revision else ""
+    unnamed = " (no revision named: the default branch)" if base.hub and not base.revision else ""
+    return f"The base is {base.title}{revision}{unnamed}"
+
+
+def _license(one: Described) -> str:
+    said = one.exported.base.license["license"]
+    return "not known, since it has no card that says it" if said == "unknown" else said
+
+
+def _stage(row: StageState) -> dict[str, Any]:
+    reading = last_reading(row)
+    cap = "n/a" if row.cap is None or reading is None else f"{figure(row.cap)} nats/{reading.unit}"
+    return {"number": row.stage, "task": _cell(row.name), "method": row.method, "steps": row.steps, "cap": cap}
+
+
+def _settings(one: Described) -> Iterator[str]:
+    curriculum = one.curriculum
+    yield f"Strategy: {curriculum.strategy.type}; seed {curriculum.seed}."
+    yield f"Budget: {curriculum.budget.kl:g} nats a {curriculum.budget.unit}; enforced by {_joined(one)}."
+    versions = [f"{name} {one.begun.versions[name]}" for name in ("torch", "transformers", "trl", "peft")]
+    yield f"With {', '.join(versions)}." if one.begun.versions else "Versions of libraries: not known."
+
+
+def _joined(one: Described) -> str:
+    return ", ".join(f"`{name}`" for name in one.curriculum.budget.enforced)
+
+
+def _scores(one: Described, rows: list[StageState]) -> Iterator[dict[str, Any]]:
+    tested = changes(one.record, one.folder)
+    for name in (*one.record.tasks, *one.record.benchmarks):
+        found = [row.scores.get(name) for row in rows]
+        scale = 100 if all(score is None or 0 <= score.value <= 1 for score in found) else 1
+        change = tested.get((one.row.stage, name))
+        yield {"name": _cell(name), "cells": [_score(score, scale) for score in found]} | _change(change, scale)
+
+
+def _score(score: Estimate | None, scale: float) -> str:
+    if score is None or score.n < 2 or not math.isfinite(score.value):
+        return f"n/a (n={0 if score is None else score.n})"
+    error = "" if score.stderr is None else f" ± {scale * score.stderr:.1f}"
+    return f"{scale * score.value:.1f}{error}"
+
+
+def _change(change: Change | None, scale: float) -> dict[str, Any]:
+    if change is None:
+        return {"change": "n/a", "p": "n/a"}
+    known = change.low is not None and change.high is not None
+    interval = f" [{scale * (change.low or 0):+.1f}, {scale * (change.high or 0):+.1f}]" if known else ""
+    p = "n/a" if change.p_value is None else f"{change.p_value:.2g}"
+    return {"change": f"{scale * change.difference:+.1f}{interval}", "p": p}
+
+
+def _kl(one: Described) -> str:
+    reading, budget, nouns = last_reading(one.row), one.curriculum.budget, one.record.nouns
+    if reading is None:
+        return "The KL was not measured."
+    whose = PROMPTS[one.record.prompts(budget.prompts)]
+    held = "within" if reading.within else "above"
+    settings = f" (at {one.record.kl_settings})" if one.record.kl_settings else ""
+    return (
+        f"KL(base ‖ policy), the forward KL with the base first, is {format_kl(reading, nouns=nouns)}{settings}: "
+        f"{held} the cap. It is measured on {nouns.answer}s of the base to {whose}, in nats a "
+        f"{nouns.unit(reading.unit)}, ± one standard error over prompts: {figure(reading.kl_per_token.value)} nats a "
+        f"{nouns.token}, {figure(reading.kl_per_sequence.value)} nats a {nouns.sequence}."
+    )
+
+
+PROMPTS = {
+    "seen": "the prompts of every task so far, in equal parts",
+    "task": "the prompts of the stage's own task",
+    "generic": "a fixed set of general prompts",
+}
+
+
+def _cell(text: str) -> str:
+    """A text for a cell of a table."""
+    return printable(text).replace("|", "\\|").replace("\n", " ")
