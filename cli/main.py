@@ -176,6 +176,20 @@ def _validate(
     validate_command(file, set_ or [], json, import_code)
 
 
+@app.command("list", no_args_is_help=True)
+def _list(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help="curricula, sweeps, methods, strategies, rewards, benchmarks or tasks"),
+    ],
+    json: Json = False,
+) -> None:
+    """List what a curriculum can name, and what each thing needs."""
+    from perdure.cli.commands.list import list_command
+
+    list_command(what, json)
+
+
 @app.command("sample")
 def _sample() -> None:
     """Print a commented curriculum that runs as it is."""

@@ -23,7 +23,7 @@ class Evaluation(Frozen):
 
 
 class Benchmark(Frozen):
-    """One lm-eval task, measured and never trained on; field names are lm-eval's. The default `type`."""
+    """One lm-eval task, measured and never trained on. Field names are lm-eval's. The default `type`."""
 
     type: Annotated[Literal["lm_eval"], Field(description="a task of lm-eval; the default")] = "lm_eval"
     tasks: Annotated[str, Field(description="the task's name in lm-eval", min_length=1)]

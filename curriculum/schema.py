@@ -46,7 +46,7 @@ else:
 
 
 class TaskBenchmark(Frozen):
-    """The held-out items of a task, scored as tasks are and never trained on."""
+    """The held-out items of a task. They are scored as tasks are and never trained on."""
 
     type: Annotated[Literal["task"], Field(description="the held-out items of a task")]
     name: Annotated[Name, Field(description="column title")]

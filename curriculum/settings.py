@@ -117,13 +117,13 @@ class Tilting(Frozen):
 
 
 class Replay(Frozen):
-    """A share of each batch from the tasks of earlier stages."""
+    """A share of each batch from earlier tasks. They are those of the earlier stages."""
 
     replay_ratio: Annotated[float, Field(ge=0.01, lt=1, description="the share that comes from earlier stages")] = 0.1
 
 
 class Kl(Frozen):
-    """The exact forward KL to the original base, added to the loss with a constant weight."""
+    """The exact forward KL to the base in the loss. Its weight is constant, and the base the original one."""
 
     beta: Annotated[
         Weight | None,
@@ -141,7 +141,7 @@ class Kl(Frozen):
 
 
 class Ewc(Frozen):
-    """A penalty on moving from the stage's first weights, by their Fisher information (EWC, arXiv 1612.00796)."""
+    """A penalty on moving, by Fisher information. It holds to the stage's first weights (EWC, arXiv 1612.00796)."""
 
     ewc_lambda: Annotated[Weight | None, Field(gt=0, description="weight of the quadratic term")] = None
     fisher_items: Annotated[
@@ -150,13 +150,13 @@ class Ewc(Frozen):
 
 
 class L2(Frozen):
-    """A penalty on moving from the stage's first weights, all weights alike."""
+    """A penalty on moving, all weights alike. It holds to the stage's first weights."""
 
     l2_lambda: Annotated[Weight | None, Field(gt=0, description="weight of the quadratic term")] = None
 
 
 class LowRank(Frozen):
-    """An update of low rank for every weight matrix (LoRA, arXiv 2106.09685), merged as it goes.
+    """A low-rank update of every weight matrix. It is LoRA (arXiv 2106.09685), merged as it goes.
 
     To train an adapter over an untouched base, and save its memory, set `model.lora`.
     """

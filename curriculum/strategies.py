@@ -1,6 +1,6 @@
 """The sections of strategies, which choose the method of each stage. Importing it imports no torch."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ class FixedStrategy(Frozen):
 
 
 class RuleStrategy(Frozen):
-    """Chooses by the base rate, the demonstrations and the remaining budget (see `agent/strategies/rule.py`)."""
+    """Chooses by the base rate, the demonstrations and the remaining budget. See `agent/strategies/rule.py`."""
 
     type: Literal["rule"]
     num_prompts: Annotated[Items, Field(ge=1, description="training prompts on which the base rate is measured")] = 32
@@ -44,6 +44,8 @@ class RuleStrategy(Frozen):
 
 class Trying(Frozen):
     """Settings that `probe` and `bandit` share: candidates, trials and their worth."""
+
+    NEEDS: ClassVar[str] = "steps for its trials"
 
     candidates: Annotated[
         list[MethodName] | None,
@@ -82,19 +84,19 @@ class Trying(Frozen):
 
 
 class ProbeStrategy(Trying):
-    """Tries each candidate for a few steps on a copy of the policy (see `agent/strategies/probe.py`)."""
+    """Tries each candidate for a few steps on a copy of the policy. See `agent/strategies/probe.py`."""
 
     type: Literal["probe"]
 
 
 class BanditStrategy(Trying):
-    """Learns over the stages which method pays for which kind of task (see `agent/strategies/bandit.py`)."""
+    """Learns over the stages which method pays for which kind of task. See `agent/strategies/bandit.py`."""
 
     type: Literal["bandit"]
 
 
 class PythonStrategy(Frozen):
-    """A strategy of your own: a function that takes the settings in `args` and returns a strategy."""
+    """A strategy of your own. A function takes the settings in `args` and returns it."""
 
     type: Literal["python"]
     path: Annotated[

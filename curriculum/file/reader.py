@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from perdure.curriculum.file.laws import law_faults
 from perdure.curriculum.file.library import library_of
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
+from perdure.curriculum.file.shipped import shipped
 from perdure.curriculum.file.without_effect import without_effect_faults
 from perdure.curriculum.file.world_faults import world_faults, world_of
 from perdure.curriculum.messages import did_you_mean, show_value
@@ -97,12 +97,6 @@ def check_document(document: Document) -> Curriculum:
     if curriculum is None or faults:
         raise CurriculumError(faults)
     return curriculum
-
-
-def shipped() -> dict[str, Path]:
-    """The curricula that come with perdure, by name."""
-    folder = Path(str(files("perdure.curriculum") / "curricula"))
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
 def find_file(file_or_name: str | Path, known: Mapping[str, Path] | None = None, what: str = "curriculum") -> Path:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
 from perdure.curriculum.file.overrides import path_in
-from perdure.curriculum.file.reader import apply_overrides, check_document, find_file, open_document, shipped
+from perdure.curriculum.file.reader import apply_overrides, check_document, find_file, open_document
+from perdure.curriculum.file.shipped import shipped, shipped_sweeps
 from perdure.curriculum.messages import did_you_mean, show_value
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.points import SweepPoint, count_cells, sweep_points
@@ -49,12 +49,6 @@ class ReadSweep:
     @property
     def name(self) -> str:
         return self.source.stem
-
-
-def shipped_sweeps() -> dict[str, Path]:
-    """The sweeps that come with perdure, by name."""
-    folder = Path(str(files("perdure.curriculum") / "sweeps"))
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
 def read_sweep(file_or_name: str | Path, overrides: Sequence[str] = (), seeds: Sequence[int] = ()) -> ReadSweep:

@@ -4,7 +4,7 @@ A `WorldSpec` names code by its path; it imports neither that code nor torch.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -52,6 +52,9 @@ class ModelSection(Frozen):
 
 class Source(Frozen):
     """The section of a task; the class of a world adds `type` and fields of its own."""
+
+    NEEDS: ClassVar[str] = ""
+    """What such a task needs beside its required keys, for `perdure list tasks`."""
 
     @property
     def may_demonstrate(self) -> bool | None:
@@ -134,6 +137,28 @@ def _with_article(noun: str) -> str:
 
 
 @dataclass(frozen=True)
+class RewardKind:
+    """One way to reward the answers to a task.
+
+    Attributes:
+        key: the key of a task that names it, such as `reward.type`.
+        name: the value of that key.
+        summary: when an answer is right.
+        needs: what it needs of the task.
+    """
+
+    key: str
+    name: str
+    summary: str
+    needs: str = ""
+
+
+def kinds_in_words(kinds: Iterable[RewardKind]) -> str:
+    """Kinds of rewards for a description in the schema: "`regex`: the pattern is found; …"."""
+    return "; ".join(f"`{one.name}`: {one.summary}" for one in kinds)
+
+
+@dataclass(frozen=True)
 class WorldSpec:
     """One world, as a curriculum can describe it.
 
@@ -147,6 +172,7 @@ class WorldSpec:
         paths: `module:function` that finds local paths in a file (see `curriculum/file/local_paths.py`).
         library: the module that knows further settings of a library (see `curriculum/file/library.py`).
         accepts: the kind of task of its model, for a message.
+        rewards: the rewards that its tasks can have.
         demonstrations_from, reward_from: how to give a task one, for a message.
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
@@ -168,6 +194,7 @@ class WorldSpec:
     accepts: str
     demonstrations_from: str
     reward_from: str = "give it a `reward`"
+    rewards: tuple[RewardKind, ...] = ()
     plugin: str | None = None
     paths: str | None = None
     library: str | None = None

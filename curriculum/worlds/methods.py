@@ -108,6 +108,12 @@ class Recipe:
         return "+".join((self.objective, *self.modifiers))
 
     @property
+    def meaning(self) -> str:
+        """The combination and its settings: "`sft`, `token_weight: entropy`"."""
+        settings = {**self.settings, **self.defaults}
+        return ", ".join((f"`{self.combination}`", *(f"`{name}: {value}`" for name, value in settings.items())))
+
+    @property
     def is_abbreviation(self) -> bool:
         """True if the bare combination is the same method."""
         return bool(self.modifiers) and not self.settings and not self.defaults

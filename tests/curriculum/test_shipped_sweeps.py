@@ -7,8 +7,9 @@ import pytest
 
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.faults import CurriculumError
+from perdure.curriculum.file.shipped import shipped_sweeps
 from perdure.curriculum.strategies import FixedStrategy
-from perdure.curriculum.sweeps.reader import read_sweep, shipped_sweeps
+from perdure.curriculum.sweeps.reader import read_sweep
 from perdure.curriculum.worlds.learnable import task_refusal
 from perdure.curriculum.worlds.registry import spec_of
 from tests.curriculum.methods import SYNONYMS

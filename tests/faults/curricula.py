@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from perdure.cli.commands.validate import validate_command
 from perdure.cli.errors import guarded
-from perdure.curriculum.file.reader import shipped
 from perdure.curriculum.file.sample import sample_curriculum
+from perdure.curriculum.file.shipped import shipped
 from tests.faults.totals import Totals, count
 
 CASES = 500

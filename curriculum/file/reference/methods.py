@@ -32,13 +32,8 @@ def methods_table(anchors: Mapping[str, str]) -> str:
 
 
 def _meaning(recipe: Recipe) -> str:
-    settings = " and ".join(f"`{name}: {value}`" for name, value in {**recipe.settings, **recipe.defaults}.items())
-    combination = f"`{recipe.combination}`" + (f" with {settings}" if settings else "")
-    return (
-        combination
-        if recipe.is_abbreviation or not recipe.summary
-        else f"{combination}: {recipe.summary.removesuffix('.')}"
-    )
+    says_all = recipe.is_abbreviation or not recipe.summary
+    return recipe.meaning if says_all else f"{recipe.meaning}: {recipe.summary.removesuffix('.')}"
 
 
 def is_recipe_only(name: str) -> bool:

@@ -21,7 +21,7 @@ from perdure.curriculum.settings import (
 )
 from perdure.curriculum.worlds.contract import Nouns, WorldSpec
 from perdure.curriculum.worlds.control.model import ControlModel
-from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.tasks import SUCCESSES, Gymnasium
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
 from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
@@ -126,6 +126,7 @@ CONTROL = WorldSpec(
     build="perdure.curriculum.worlds.control.source:build",
     paths="perdure.curriculum.worlds.control.paths:local_paths",
     accepts="this model acts in environments",
+    rewards=SUCCESSES,
     demonstrations_from="give it `demonstrations`",
     film="perdure.agent.worlds.control.film:make_clip",
     export="perdure.agent.worlds.control.export:export_policy",

@@ -1,12 +1,12 @@
 """The tasks of the control world."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from perdure.budget.bounds import Items, Level, Seconds, Steps, Weight
 from perdure.budget.config import Frozen, broken_rule
-from perdure.curriculum.worlds.contract import Source
+from perdure.curriculum.worlds.contract import RewardKind, Source
 from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, SUCCESS, WRAPPER
 
 _POOL = {"id", "env_name", "kwargs", "wrappers", "starts", "distinct", "train", "heldout"}
@@ -93,8 +93,17 @@ class Recorded(Frozen):
         return self
 
 
+SUCCESSES = (
+    RewardKind("success", "info", "the environment says success in `info`"),
+    RewardKind("success", "return > X", "the return of the episode is above X"),
+    RewardKind("success", "module:function", "your function of an `Episode`"),
+)
+
+
 class Gymnasium(Source):
-    """A gymnasium environment: an item is one start, and a response is the episode that the policy plays from it."""
+    """A gymnasium environment. An item is one start, and a response is the episode that the policy plays from it."""
+
+    NEEDS: ClassVar[str] = "`robots` for Meta-World"
 
     type: Literal["gymnasium"]
     id: Annotated[str, Field(min_length=1, description="the environment's id, also `module:Name-v0`"), ENVIRONMENT]

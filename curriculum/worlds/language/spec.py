@@ -29,7 +29,7 @@ from perdure.curriculum.settings import (
 )
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
-from perdure.curriculum.worlds.language.tasks import TEXT_SOURCES
+from perdure.curriculum.worlds.language.tasks import OWN_REWARD, REWARD_NAMES, TEXT_SOURCES
 from perdure.curriculum.worlds.methods import BASE_TEXTS, DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe, Sizes
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
@@ -49,7 +49,7 @@ class Generation(Sampling):
 
 
 class LanguageSft(TrlCommon, Imitation):
-    """Supervised fine-tuning (TRL's SFTTrainer in the language world)."""
+    """Supervised fine-tuning. In the language world it is TRL's SFTTrainer."""
 
     max_length: Annotated[Tokens | None, Field(ge=2, description="tokens of prompt and answer together")] = None
     top_k: Annotated[
@@ -58,7 +58,7 @@ class LanguageSft(TrlCommon, Imitation):
 
 
 class LanguageRl(TrlCommon, Generation):
-    """Reinforcement learning (TRL's GRPOTrainer in the language world, GRPO in the vision world)."""
+    """Reinforcement learning by GRPO. In the language world it is TRL's GRPOTrainer."""
 
     loss_type: Annotated[str | None, Field(description="TRL's loss")] = None
     scale_rewards: Annotated[
@@ -70,23 +70,23 @@ class LanguageRl(TrlCommon, Generation):
 
 
 class LanguageChord(LanguageRl, Mixture):
-    """SFT and RL terms in one loss (CHORD, arXiv 2508.11408)."""
+    """SFT and RL terms in one loss. It is CHORD (arXiv 2508.11408)."""
 
     sft_batch_size: Annotated[Batch, Field(ge=1, description="demonstrations in the SFT term of a step")] = 8
 
 
 class LanguageGate(LanguageRl, Gated):
-    """SFT on prompts where no sample succeeds, RL on the others (the gate of HPT, arXiv 2509.04419)."""
+    """SFT where no sample succeeds, RL elsewhere. It goes prompt by prompt: the gate of HPT (arXiv 2509.04419)."""
 
 
 class LanguageTilt(TrlCommon, Tilting):
-    """Fits q* ∝ π0·R, the KL-minimal correct policy, by fresh samples that the reward verifies."""
+    """Fits q* ∝ π0·R, the KL-minimal right policy. It uses fresh samples that the reward verifies."""
 
     max_completion_length: Annotated[Tokens | None, Field(ge=1, description="tokens a completion")] = None
 
 
 class Sdft(TrlCommon):
-    """Self-distillation: the policy that is shown the demonstration teaches itself on its own samples (SDFT).
+    """Self-distillation from demonstrations: SDFT. The policy that is shown one teaches itself on its own samples.
 
     SDFT is arXiv 2601.19897 (language world).
     """
@@ -289,6 +289,7 @@ LANGUAGE = WorldSpec(
     paths="perdure.curriculum.worlds.language.paths:local_paths",
     library="perdure.curriculum.worlds.language.trl_fields",
     accepts="a language model reads text",
+    rewards=(*REWARD_NAMES, OWN_REWARD),
     demonstrations_from="from the data, or `demonstrations: module:function`",
     generic_prompts="perdure.curriculum.worlds.language.sources.prompts:load_prompts",
     export="perdure.agent.worlds.language.export:export_policy",

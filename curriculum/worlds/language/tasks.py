@@ -10,9 +10,18 @@ from pydantic import Field, model_validator
 from perdure.budget.bounds import Items, Level, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, TASK
-from perdure.curriculum.worlds.contract import Source
+from perdure.curriculum.worlds.contract import RewardKind, Source, kinds_in_words
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
+REWARD_NAMES = (
+    RewardKind("reward.type", "exact_match", "the text equals an answer, blanks aside", "answers"),
+    RewardKind("reward.type", "numeric", "the last number is that of an answer", "answers"),
+    RewardKind("reward.type", "multiple_choice", "the letter or option is the right one", "answers"),
+    RewardKind("reward.type", "regex", "the pattern is found, its group an answer", "`pattern`"),
+    RewardKind("reward.type", "math_verify", "it is the same mathematics as an answer", "answers"),
+    RewardKind("reward.type", "source", "the source's own verifier says so", "`reasoning_gym` or `python`"),
+)
+OWN_REWARD = RewardKind("reward.path", "module:function", "your function, with TRL's signature")
 DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Scalar = str | int | float | bool
 
@@ -20,7 +29,7 @@ Scalar = str | int | float | bool
 class RewardConfig(Frozen):
     """A reward by name, or by dotted path with TRL's signature (give exactly one)."""
 
-    type: Annotated[RewardName | None, Field(description="a reward by name")] = None
+    type: Annotated[RewardName | None, Field(description=f"a reward by name; {kinds_in_words(REWARD_NAMES)}")] = None
     path: Annotated[
         DottedPath | None, Field(description="`module:function(prompts, completions, **columns)`"), REWARD
     ] = None
@@ -104,7 +113,7 @@ def _large(config: dict[str, Any], dataset: str, path: str = "config") -> Iterat
 
 
 class ReasoningGym(TextSource):
-    """A procedural dataset of reasoning-gym, with its own verifier."""
+    """A dataset of reasoning-gym, with its verifier."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.reasoning_gym:load"
 
@@ -131,9 +140,10 @@ class ReasoningGym(TextSource):
 
 
 class Dataset(TextSource):
-    """Anything that `datasets.load_dataset` reads, or one file."""
+    """One file, or what `datasets.load_dataset` reads."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.dataset:load"
+    NEEDS: ClassVar[str] = "the hub for a hub id"
     ABOUT_READING: ClassVar[frozenset[str]] = frozenset(
         {"chat", "columns", "template", "heldout_split", "answer_is", "first_index", "ignore_keys"}
     )
@@ -218,7 +228,7 @@ class Dataset(TextSource):
 
 
 class PythonTask(TextSource):
-    """A function that returns a `Task`: `module:function(*, seed, train, heldout, **args)`."""
+    """A function of yours that returns a `Task`. Its form is `module:function(*, seed, train, heldout, **args)`."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.python:load"
 

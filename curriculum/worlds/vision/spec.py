@@ -30,7 +30,7 @@ from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec
 from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 from perdure.curriculum.worlds.vision.model import MlpModel
-from perdure.curriculum.worlds.vision.tasks import Images
+from perdure.curriculum.worlds.vision.tasks import RULES, Images
 
 
 class VisionSft(Common, Imitation):
@@ -64,13 +64,13 @@ class VisionTilt(Common, Tilting):
 
 
 class Reinforce(Common):
-    """1-0 REINFORCE: the policy gradient of a reward of 1 or 0, without a baseline (vision world)."""
+    """REINFORCE: policy gradient of a 1-0 reward. In the vision world it has no baseline."""
 
     num_generations: Annotated[Samples | None, Field(ge=1, description="labels sampled an image; default 8")] = None
 
 
 class Simpo(Common):
-    """SimPO (arXiv 2405.14734) on pairs of a right and a wrong answer of the base, drawn once (vision world).
+    """SimPO on right and wrong answers of the base. Its pairs are drawn once (arXiv 2405.14734, vision world).
 
     Field names are those of TRL's CPOConfig. `train.beta` is the weight of a KL term and is not this scale.
     """
@@ -140,6 +140,7 @@ VISION = WorldSpec(
     build="perdure.curriculum.worlds.vision.source:build",
     paths="perdure.curriculum.worlds.vision.paths:local_paths",
     accepts="this model sees images",
+    rewards=RULES,
     demonstrations_from="name a `writer`",
     one_step_answers=True,
     export="perdure.agent.worlds.vision.export:export_policy",

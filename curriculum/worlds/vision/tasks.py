@@ -6,20 +6,27 @@ from pydantic import Field, model_validator
 
 from perdure.budget.bounds import Items
 from perdure.budget.config import broken_rule
-from perdure.curriculum.worlds.contract import Source
+from perdure.curriculum.worlds.contract import RewardKind, Source, kinds_in_words
 from perdure.curriculum.worlds.vision.images.rules import LabelRule, Variant, Writer
+
+RULES = (
+    RewardKind("rule", "parity", "any label of the same parity"),
+    RewardKind("rule", "at_least_five", "any label on the same side of five"),
+    RewardKind("rule", "multiple_of_three", "any multiple of three, or any other"),
+    RewardKind("rule", "prime", "any prime, or any that is none"),
+    RewardKind("rule", "label", "the true class alone"),
+)
 
 
 class Images(Source):
-    """Images of the vision world under a rule that says which labels are right, and a writer who chooses among them."""
+    """Images under a rule of which labels are right. A writer chooses among them (vision world)."""
 
     type: Literal["images"]
     images: Annotated[Literal["digits", "clothes"], Field(description="MNIST's digits or the clothes of Fashion-MNIST")]
     rule: Annotated[
         LabelRule,
         Field(
-            description="which labels are right: any of the same `parity`, of the same side of five (`at_least_five`), "
-            "`multiple_of_three` or not, `prime` or not, as the true class; or the true `label` alone"
+            description=f"which labels are right, as the true class is; {kinds_in_words(RULES)}",
         ),
     ]
     writer: Annotated[

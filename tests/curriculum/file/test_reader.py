@@ -3,7 +3,8 @@
 import pytest
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.file.reader import read_curriculum, shipped
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.file.shipped import shipped
 from tests.curriculum.file.written import GOOD, Write
 
 

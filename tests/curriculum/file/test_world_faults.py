@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from perdure.curriculum.file.candidate_methods import candidate_methods, strategy_methods
-from perdure.curriculum.file.reader import read_curriculum, shipped
+from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.file.shipped import shipped
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import DEFAULT_CANDIDATES
 from perdure.curriculum.worlds.language.model import CausalModel
