@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -53,7 +54,13 @@ class Interrupt:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen for SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP; only in a process's main thread."""
+        """Listen for SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP.
+
+        Python lets only a process's main thread do so; in another one nothing is listened for.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, *endings())}
         try:
             yield

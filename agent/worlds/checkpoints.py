@@ -1,6 +1,7 @@
 """Weights of a name, held against what its files say: transformers warns where this refuses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from transformers import GenerationConfig
+from transformers.utils import logging as transformers_logging
 
 from perdure.agent.worlds.hub import hub_answers
 from perdure.budget.errors import ModelError
@@ -51,6 +53,18 @@ class Checkpoint:
         }
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """No progress bars of transformers inside; as before after."""
+    before = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            transformers_logging.enable_progress_bar()
+
+
 def load_checkpoint(auto: Any, one: Checkpoint, dtype: torch.dtype) -> Any:
     """The model of an auto class and a folder that is no adapter, on the CPU.
 
@@ -62,14 +76,15 @@ def load_checkpoint(auto: Any, one: Checkpoint, dtype: torch.dtype) -> Any:
     try:
         if (folder / "generation_config.json").is_file():
             GenerationConfig.from_pretrained(folder)  # one that cannot be read is left out below without a word
-        model, report = auto.from_pretrained(
-            one.folder,
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused here, with their names
-            **one.files,
-        )
+        with without_bars():
+            model, report = auto.from_pretrained(
+                one.folder,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused here, with their names
+                **one.files,
+            )
     except ModelError:
         raise
     except Exception as error:  # whatever transformers raises, it is about the files

@@ -27,8 +27,7 @@ def apply_override(document: Document, override: str) -> None:
         raise CurriculumError([Fault(place, (), "write it as `--set path=value`, such as `--set seed=1`")])
     if len(written) > MAX_PATH:
         raise CurriculumError([Fault(place, (), f"the path has more than {MAX_PATH} characters")])
-    path = path_in(document, written, place)
-    document.put(path, parse(value, str(place), positions=False).data, place)
+    document.put(path_in(document, written, place), parse(value, str(place), positions=False).data, place)
 
 
 def path_in(document: Document, written: str, place: Place) -> Path:

@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 
 from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
+from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
 
 
@@ -92,7 +93,8 @@ class LanguagePolicy:
     def save(self, folder: Path) -> None:
         """Write weights (the adapter's alone with LoRA), tokenizer and configuration, as transformers or peft do."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        with without_bars():
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     @torch.no_grad()
@@ -103,7 +105,8 @@ class LanguagePolicy:
 
             set_peft_model_state_dict(self.model, load_peft_weights(str(folder), device="cpu"))
         else:
-            saved = type(self.model).from_pretrained(folder, dtype=self.model.dtype, use_safetensors=True)
+            with without_bars():
+                saved = type(self.model).from_pretrained(folder, dtype=self.model.dtype, use_safetensors=True)
             self.model.load_state_dict(saved.state_dict())
 
     @torch.no_grad()

@@ -1,0 +1,56 @@
+"""A run as plain lines: one where a stage begins, and one where it ends."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.run.events import Committed, Decided, Event, Finished, Started
+from perdure.agent.run.state import RunState, fold
+from perdure.budget.figures import figure
+from perdure.curriculum.messages import printable
+
+
+class Lines:
+    """A view that prints."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._state = RunState()
+
+    def past(self, events: Iterable[Event]) -> None:
+        """See `View`. What was before a resume is not printed."""
+        for event in events:
+            self._state = fold(self._state, event)
+
+    def event(self, event: Event) -> None:
+        """See `View`."""
+        self._state = fold(self._state, event)
+        words = self._words(event)
+        if words is not None:
+            print(printable(words), flush=True)
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        """See `View`. Steps are not printed."""
+
+    def _words(self, event: Event) -> str | None:
+        stages = len(self._state.tasks)
+        match event:
+            case Started():
+                return f"{self._folder}: {', '.join(event.tasks)}"
+            case Decided():
+                return f"stage {event.stage} of {stages}, {event.name}: {event.method}"
+            case Committed():
+                return f"stage {event.stage} of {stages}, {event.name}: done, {self._ended(event)}"
+            case Finished():
+                return f"finished in {event.seconds:.0f} s"
+        return None
+
+    def _ended(self, event: Committed) -> str:
+        """`KL 0.120 nats a token of 1, even 61.0 %, german 92.0 %`."""
+        row = self._state.row(event.stage)
+        assert row is not None, "a commit makes its row"
+        parts = [f"{name} {100 * score.value:.1f} %" for name, score in row.scores.items()]
+        if row.readings and event.stage > 0:
+            last = row.readings[-1]
+            parts.insert(0, f"KL {figure(last.kl.value)} nats {self._state.nouns.per(last.unit)} of {figure(last.cap)}")
+        return ", ".join(parts)
