@@ -67,4 +67,5 @@ def learn(life: Life, number: int, stage: Stage, task: Task) -> SavedStage:
         outcome = update(life, decision, monitor)
     end_stage(monitor, decision.method, outcome)
     log_notices(life, number, stage, task, outcome)
+    monitor.record.close(outcome.steps)
     return save_stage(life, number, SavedStage(stage.name, decision.method, outcome.steps, monitor.penalty_weight))

@@ -41,7 +41,7 @@ def recover(monitor: StageMonitor, ended: Reading, method: str) -> Reading:
 
 def _watch(monitor: StageMonitor, step: int, every: int) -> Callable[[Progress], bool]:
     def watch(progress: Progress) -> bool:
-        monitor.logger.step(progress.step, progress.max_steps, progress.loss, progress.reward)
+        monitor.logger.show_step(progress.step, progress.max_steps, progress.loss, progress.reward)
         if fault(progress) is not None:
             return True
         return progress.step % every == 0 and monitor.measure(step).within

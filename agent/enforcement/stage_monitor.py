@@ -8,6 +8,7 @@ from perdure.agent.life import Life
 from perdure.agent.run.events import Intervened, Measured
 from perdure.agent.run.folder import read_json, write_json
 from perdure.agent.run.stages import restore_stage, run_again
+from perdure.agent.run.steps import StepRecord
 from perdure.agent.worlds.contract import Progress, SaveAndStop
 from perdure.budget.errors import RunError
 from perdure.budget.figures import format_pair
@@ -23,6 +24,8 @@ class StageMonitor:
         self.life, self.stage, self.name = life, number, name
         self.world, self.budget, self.logger = life.world, life.monitor, life.logger
         self.folder = life.folder.partial_stage(number, name)
+        before = sum(row.steps for row in life.logger.state.done if row.stage < number)
+        self.record = StepRecord(self.folder, number, name, before)
         self.fault: str | None = None
         self.controller: Controller | None = None
         self._tasks = [task.name for task in life.tasks[:number]]
@@ -52,12 +55,12 @@ class StageMonitor:
         return False
 
     def on_step(self, progress: Progress) -> bool:
-        """After each step: show it, measure when due, keep the good state. True ends the update.
+        """After each step: record and show it, measure when due, keep the good state. True ends the update.
 
         Raises:
             SaveAndStop: the user asked to stop.
         """
-        self.logger.step(progress.step, progress.max_steps, progress.loss, progress.reward)
+        self.logger.step(self.record.add(progress.step, progress.figures), progress.max_steps)
         self.fault = fault(progress)
         if self.fault is not None:
             return True

@@ -10,6 +10,7 @@ from perdure.agent.run.events import Event
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.run.state import RunState, active_seconds, fold, read_state
+from perdure.agent.run.steps import Step
 from perdure.budget.files import write_atomic
 from perdure.budget.plain_json import json_text
 
@@ -19,11 +20,17 @@ WRITTEN_EVERY = 0.5
 
 
 class View(Protocol):
-    """Someone who looks on."""
+    """Someone who looks on.
+
+    `step` gets every optimiser step of every stage as soon as it is made; a resumed run makes the steps since its last
+    checkpoint again, with the same figures. `progress` gets what is to be shown now, a few times a second.
+    """
 
     def past(self, events: Iterable[Event]) -> None: ...
 
     def event(self, event: Event) -> None: ...
+
+    def step(self, step: Step) -> None: ...
 
     def progress(self, progress: dict[str, Any]) -> None: ...
 
@@ -37,6 +44,9 @@ class NullView:
     def event(self, event: Event) -> None:
         pass
 
+    def step(self, step: Step) -> None:
+        pass
+
     def progress(self, progress: dict[str, Any]) -> None:
         pass
 
@@ -44,7 +54,7 @@ class NullView:
 class RunLogger:
     """Journals what happened, keeps the state of the run, and shows both to the view.
 
-    What merely goes on (steps, losses) is no event: it goes to the view and to `progress.json`, a few times a second.
+    What merely goes on (steps, losses) is no event: it goes to the view, and a few times a second to `progress.json`.
     """
 
     def __init__(self, folder: RunFolder, view: View, clock: Callable[[], float] = time.monotonic) -> None:
@@ -80,8 +90,13 @@ class RunLogger:
         self._now |= {"phase": phase, "detail": detail, **fields}
         self._show(force=True)
 
-    def step(self, step: int, max_steps: int, loss: float | None, reward: float | None) -> None:
-        """One optimiser step was made."""
+    def step(self, step: Step, max_steps: int) -> None:
+        """One optimiser step of the stage was made."""
+        self._view.step(step)
+        self.show_step(step.step, max_steps, step.figures.get("loss"), step.figures.get("reward"))
+
+    def show_step(self, step: int, max_steps: int, loss: float | None, reward: float | None) -> None:
+        """One optimiser step was made, of the stage or of its recovery."""
         if loss is not None:
             self._losses.append(loss)
         if reward is not None:

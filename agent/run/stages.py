@@ -12,6 +12,7 @@ from perdure.agent.life import Life
 from perdure.agent.run.events import Committed
 from perdure.agent.run.folder import POLICY, RunFolder, commit_folder, read_json, write_json
 from perdure.agent.run.state import RunState
+from perdure.agent.run.steps import TABLE
 from perdure.agent.worlds.contract import World
 from perdure.budget.errors import RunError
 from perdure.budget.files import clear_leftovers, first_damaged, hashes, keep_only, make_folder, naming, sync_all
@@ -77,11 +78,11 @@ def save_stage(life: Life, number: int, saved: SavedStage) -> SavedStage:
 
 
 def commit_stage(life: Life, number: int, saved: SavedStage) -> None:
-    """Read the policy back, commit the folder with nothing else in it, and journal that the stage is done."""
+    """Read the policy back, commit it and the record of the steps, and journal that the stage is done."""
     life.logger.phase("saving", stage=number, name=saved.name)
     partial = life.folder.partial_stage(number, saved.name)
     kept = saved.policy_files or {f"{POLICY}/{name}" for name in hashes(partial / POLICY)}
-    keep_only(partial, {STAGE_FILE, STAGE_FILE_1, *kept})
+    keep_only(partial, {STAGE_FILE, STAGE_FILE_1, TABLE, *kept})
     take_up(life.world, life.folder, number, partial, replace(saved, files=saved.policy_files))
     commit_folder(partial, life.folder.stage(number, saved.name))
     log_commit(life, number, saved)

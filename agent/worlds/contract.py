@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from perdure.agent.run.steps import FIGURES
 from perdure.agent.sweep.stacks import Trainer
 from perdure.budget.config import RecoverConfig, Unit
 from perdure.budget.monitor import Measurement
@@ -20,13 +21,30 @@ from perdure.curriculum.worlds.methods import Method, Sizes
 
 @dataclass(frozen=True)
 class Progress:
-    """One optimiser step, just done. `loss` or `reward` may be NaN; `None` where the method has none."""
+    """One optimiser step, just done, and its figures: each may be NaN, and is `None` where the method has none.
+
+    Attributes:
+        loss: that went down, with the terms beside it.
+        reward: the mean over the answers (or episodes) sampled last, and `reward_std` their deviation (n - 1).
+        entropy: of the policy, in nats, the mean over the tokens (labels, decisions) that it learned from.
+        mean_length: of the answers sampled last, in tokens (of episodes, in decisions).
+        grad_norm: before it was clipped.
+    """
 
     step: int
     max_steps: int
     loss: float | None = None
     reward: float | None = None
     learning_rate: float | None = None
+    reward_std: float | None = None
+    entropy: float | None = None
+    mean_length: float | None = None
+    grad_norm: float | None = None
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The figures by their names, see `perdure.agent.run.steps.FIGURES`."""
+        return {name: getattr(self, name) for name in FIGURES}
 
 
 Counts = Mapping[str, tuple[int, int]]
@@ -63,6 +81,7 @@ class UpdateJob:
         unit: the unit of the KL of such a term.
         controller: steers the weight of a KL term in the loss by the KL of every step; `None`: there is no such term.
             Its `weight` belongs to the state that a checkpoint keeps.
+        saving: to be called before a checkpoint is written, so that all that `watch` was told is on the disk by then.
     """
 
     method: Method
@@ -76,6 +95,7 @@ class UpdateJob:
     texts: tuple[str, ...] = ()
     unit: Unit = "token"
     controller: Controller | None = None
+    saving: Callable[[], None] = lambda: None
 
 
 class Largest:

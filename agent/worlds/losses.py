@@ -66,3 +66,10 @@ def tilt_weights(log_ratios_PG: Tensor, rewards_PG: Tensor) -> Tensor:
     masses_PG = (logits_PG - largest_P1).exp()
     totals_P1 = masses_PG.sum(-1, keepdim=True)
     return masses_PG / totals_P1.masked_fill(totals_P1 == 0, 1.0)
+
+
+@torch.no_grad()
+def entropy(log: Tensor) -> Tensor:
+    """The entropy of distributions over the last axis of log-probabilities, in nats; 0 ln 0 is 0."""
+    found: Tensor = torch.special.entr(log.exp()).sum(-1)
+    return found

@@ -71,6 +71,9 @@ class PhaseView:
     def event(self, event: Event) -> None:
         """Nothing."""
 
+    def step(self, step: object) -> None:
+        """Nothing."""
+
     def progress(self, progress: dict[str, Any]) -> None:
         """Show the phase."""
         self.show(str(progress.get("phase", "")))

@@ -28,6 +28,7 @@ from perdure.cli.views.state import ProgressReport, State, with_event, with_even
 from perdure.cli.views.symbols import Symbols, clean, harmless, symbols_for
 
 if TYPE_CHECKING:
+    from perdure.agent.run.steps import Step
     from perdure.eval.metrics import MetricEstimate
 
 REFRESH = 8
@@ -206,6 +207,9 @@ class LiveView:
         self.state = with_event(self.state, event, self.run_folder)
         if self.log is not None:
             self.log.event(self.state, event)
+
+    def step(self, step: "Step") -> None:
+        """Nothing: `progress` says what is to be shown of it."""
 
     def progress(self, progress: ProgressReport) -> None:
         """Set the current progress; this alone draws nothing."""

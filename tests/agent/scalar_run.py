@@ -15,6 +15,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.lines import from_json
 from perdure.agent.run.log import RunLogger
 from perdure.agent.run.state import RunState, StageState, read_state
+from perdure.agent.run.steps import Step, read_steps
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.agent.worlds.base_prompts import needs_terms
 from perdure.budget.monitor import Monitor
@@ -46,6 +47,9 @@ class Onlooker:
             raise Killed
 
     def past(self, events: Any) -> None:
+        pass
+
+    def step(self, step: Step) -> None:
         pass
 
     def progress(self, progress: dict[str, Any]) -> None:
@@ -114,6 +118,11 @@ def run_through(path: Path, config: Curriculum, on_step: Callable[[int], float |
 
 def record_of(path: Path) -> RunState:
     return read_state(read_journal(path / "journal.jsonl"))
+
+
+def steps_of(path: Path) -> Any:
+    """The record of every step, without the times."""
+    return read_steps(path).drop(columns="time")
 
 
 def row_of(record: RunState, stage: int) -> StageState:

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 from perdure.agent.run.events import Resumed, Started
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, active_seconds, read_state
 from tests.agent.killing import save_base, start_or_resume, tiny_stream
+from tests.agent.scalar_run import steps_of
 
 KILLS = 5
 pytestmark = pytest.mark.xdist_group("kill")
@@ -76,5 +78,6 @@ def test_five_random_kills(tmp_path: Path, processes: Any) -> None:
             rows = record_of(path).rows
             killed_in.add((sum(row.committed for row in rows), sum(len(row.readings) for row in rows)))
         assert outcome(record_of(path)) == outcome(whole), f"life {number}"
+        pandas.testing.assert_frame_equal(steps_of(path), steps_of(tmp_path / "whole"), check_exact=True)
         number += 1
     assert len(killed_in) > 2, f"the kills all fell into the same place: {killed_in}"

@@ -29,6 +29,7 @@ from tests.agent.scalar_run import (
     row_of,
     run_through,
     scalar_run,
+    steps_of,
 )
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
@@ -141,6 +142,7 @@ def test_killed_after_any_event_and_resumed_it_comes_to_the_same(tmp_path: Path)
             run_curriculum(scalar_run(path, config, ScalarWorld(), Onlooker(cry_at=cut)))
         record = run_through(path, config)
         assert outcome(record) == outcome(undisturbed), f"killed after event {cut}"
+        assert steps_of(path).equals(steps_of(tmp_path / "whole")), f"killed after event {cut}"
 
 
 def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
@@ -158,6 +160,7 @@ def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> No
         world = ScalarWorld()
         run_curriculum(scalar_run(path, config, world))
         assert outcome(record_of(path)) == outcome(undisturbed)
+        assert steps_of(path).equals(steps_of(tmp_path / "whole")), f"killed at step {cut}"
         assert world.steps_done == (6 if cut <= 3 else 3)
 
 

@@ -27,6 +27,8 @@ class Batch:
         weights_N: advantages or other weights, over the number of episodes and the most decisions of one.
         shares_N: 1 over the same, so that a sum of values with these is a mean.
         reward: the mean reward of the episodes; `None`: none were played.
+        reward_std: their deviation (n - 1); `None` for fewer than two.
+        mean_length: decisions of an episode.
         base_log_NDB: the base's log-probabilities of every value, where something compares with them.
     """
 
@@ -36,6 +38,8 @@ class Batch:
     weights_N: Tensor | None = None
     shares_N: Tensor | None = None
     reward: float | None = None
+    reward_std: float | None = None
+    mean_length: float | None = None
     base_log_NDB: Tensor | None = None
 
     def __len__(self) -> int:
@@ -106,7 +110,7 @@ def practised(played: Sequence[Played], weights_E: Tensor) -> Batch:
     if not any(len(one.episode.actions) for one in played):
         raise DataError(f"none of {len(played)} episodes came to a first decision: {played[0].episode.fault}")
     inputs = joined([one.inputs for one in played if len(one.episode.actions)])
-    device = inputs.vector.device
+    device, rewards = inputs.vector.device, [one.reward for one in played]
     lengths_E = torch.tensor([len(one.episode.actions) for one in played])
     shares_E = torch.tensor([1 / (len(played) * one.start.environment.horizon) for one in played])
     return Batch(
@@ -115,7 +119,9 @@ def practised(played: Sequence[Played], weights_E: Tensor) -> Batch:
         torch.cat([one.log_T for one in played]),
         (weights_E * shares_E).repeat_interleave(lengths_E).to(device),
         shares_E.repeat_interleave(lengths_E).to(device),
-        float(np.mean([one.reward for one in played])),
+        reward=float(np.mean(rewards)),
+        reward_std=float(np.std(rewards, ddof=1)) if len(rewards) > 1 else None,
+        mean_length=float(lengths_E.float().mean()),
     )
 
 

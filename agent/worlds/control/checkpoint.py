@@ -5,6 +5,7 @@ counted. All draws follow from the seed and the number of a batch, so that nothi
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from perdure.budget.penalty import Controller
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one update, in `folder`; `counts` are those of `Update`."""
+    """The checkpoints of one update, in `folder`; `counts` are those of `Update`, and `saving` is the job's."""
 
     folder: Path
     every: int
@@ -31,6 +32,7 @@ class Checkpoints:
     optimizer: torch.optim.Optimizer
     controller: Controller | None
     counts: dict[str, tuple[int, int]]
+    saving: Callable[[], None]
     last: int = 0
 
     def take_up(self) -> int:
@@ -71,5 +73,6 @@ class Checkpoints:
             save_file(tensors, partial / TENSORS)
             (partial / STATE).write_text(json.dumps(state))
 
+        self.saving()
         stage_checkpoints.write(self.folder, step, fill)
         self.last = step

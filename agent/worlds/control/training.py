@@ -17,10 +17,14 @@ from perdure.agent.worlds.control.changes import Changes, changes_of
 from perdure.agent.worlds.control.checkpoint import Checkpoints
 from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.agent.worlds.control.pretrain import ControlBase
+from perdure.agent.worlds.losses import entropy
 from perdure.agent.worlds.schedule import LARGEST_RATE, Plan, default, plan_for
 from perdure.agent.worlds.terms import Term
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item
+
+Figures = dict[str, float | None]
+"""Figures of a step, by the names of `Progress`."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def train(job: UpdateJob, base: ControlBase, terms: Sequence[Term]) -> Outcome:
     for term in changes.terms:
         term.begin()
     every, folder = int(update.setting("save_steps")), job.folder / "checkpoints"
-    saved = Checkpoints(folder, every, job.policy, optimizer, job.controller, update.counts)
+    saved = Checkpoints(folder, every, job.policy, optimizer, job.controller, update.counts, job.saving)
     objective: Objective = import_module(job.method.objective.code)
     steps, stopped = descend(update, objective, changes, items, saved, job.watch)
     counts = failed_demonstrations(job.task.train) if "demonstrations" in job.method.objective.needs else {}
@@ -120,12 +124,13 @@ def descend(
         batch = update.compared(batch) if changes.on_batch else batch
         for step in range(first, min(first + iterations, plan.steps)):
             update.actor.network.zero_grad(set_to_none=True)
-            loss = _backward(update, objective, changes, batch, step)
-            rate = _step(update.actor.network, saved.optimizer, changes, plan, step)
+            found = _backward(update, objective, changes, batch, step)
+            found |= _step(update.actor.network, saved.optimizer, changes, plan, step)
             for term in changes.terms:
                 term.steer()
             may_save = step + 1 == min(first + iterations, plan.steps)
-            if _watched(Progress(step + 1, plan.steps, loss, batch.reward, rate), watch, saved, may_save=may_save):
+            found |= {name: getattr(batch, name) for name in ("reward", "reward_std", "mean_length")}
+            if _watched(Progress(step + 1, plan.steps, **found), watch, saved, may_save=may_save):
                 return step + 1, True
     return plan.steps, False
 
@@ -144,24 +149,27 @@ def _watched(progress: Progress, watch: Watch, saved: Checkpoints, *, may_save: 
     return False
 
 
-def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> float:
-    """Add the gradient of a step. Returns the loss; a batch without decisions has none, and only terms count."""
-    total = 0.0
+def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> Figures:
+    """Add the gradient of a step. Returns loss and entropy; of a batch without decisions only terms count."""
+    total, uncertainty = 0.0, None
     if len(batch):
         log_NDB = update.actor.log_probabilities(batch.inputs, batch.actions_ND)
         loss = objective.loss(update, batch, log_NDB, step)
         for on_batch in changes.on_batch:
             loss = loss + on_batch(batch, log_NDB)
         loss.backward()  # type: ignore[no-untyped-call]
-        total = float(loss.detach())
-    return total + sum(float(term.add(step, torch.Tensor.backward)) for term in changes.terms)
+        total, uncertainty = float(loss.detach()), float(entropy(log_NDB).sum(-1).mean())
+    total += sum(float(term.add(step, torch.Tensor.backward)) for term in changes.terms)
+    return {"loss": total, "entropy": uncertainty}
 
 
-def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes, plan: Plan, step: int) -> float:
+def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes, plan: Plan, step: int) -> Figures:
+    """Take a step. Returns its learning rate, and the norm of the gradient where it is clipped here."""
+    norm = None
     if plan.max_grad_norm and not changes.optimizer_clips:
-        nn.utils.clip_grad_norm_(network.parameters(), plan.max_grad_norm)
+        norm = float(nn.utils.clip_grad_norm_(network.parameters(), plan.max_grad_norm))
     rate = plan.rate(step)
     for group in optimizer.param_groups:
         group["lr"] = min(rate, LARGEST_RATE)
     optimizer.step()
-    return rate
+    return {"learning_rate": rate, "grad_norm": norm}

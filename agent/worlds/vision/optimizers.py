@@ -18,6 +18,11 @@ class Optimizer(Protocol):
     @property
     def leaves(self) -> Params: ...
 
+    @property
+    def norm_M(self) -> Tensor | None:
+        """The norm of each model's last gradient, where gradients are clipped: before that."""
+        ...
+
     def step(self, loss_M: Tensor, step: int) -> tuple[float, ...]:
         """One step down the gradient of each model's own loss; the learning rates that were taken."""
         ...
@@ -29,6 +34,11 @@ class WholeWeights:
     def __init__(self, stacked: Params, plans: Sequence[Plan]) -> None:
         self.leaves = {name: tensor.requires_grad_() for name, tensor in stacked.items()}
         self._adam = _Adam({name: tensor.detach() for name, tensor in stacked.items()}, plans)
+
+    @property
+    def norm_M(self) -> Tensor | None:
+        """See `Optimizer.norm_M`."""
+        return self._adam.norm_M
 
     def step(self, loss_M: Tensor, step: int) -> tuple[float, ...]:
         """See `Optimizer.step`."""
@@ -54,6 +64,11 @@ class LowRankAdam:
             self.factors[f"{name}.B"] = torch.zeros(models, rank, units, device=tensor_MFH.device)
         self._adam = _Adam(self.factors, plans)
 
+    @property
+    def norm_M(self) -> Tensor | None:
+        """See `Optimizer.norm_M`."""
+        return self._adam.norm_M
+
     def step(self, loss_M: Tensor, step: int) -> tuple[float, ...]:
         """See `Optimizer.step`."""
         found: Params = {}
@@ -78,6 +93,7 @@ class _Adam:
 
     def __init__(self, trained: Params, plans: Sequence[Plan]) -> None:
         self._plans = plans
+        self.norm_M: Tensor | None = None
         self._slices = [member(trained, index) for index in range(len(plans))]
         groups = [
             {"params": list(one.values()), "lr": plan.learning_rate}
@@ -88,7 +104,7 @@ class _Adam:
     def step(self, gradients: Params, step: int) -> tuple[float, ...]:
         """One step along each model's own gradients; the learning rates that were taken."""
         if self._plans[0].max_grad_norm:
-            _clip(gradients, self._plans[0].max_grad_norm)
+            self.norm_M = _clip(gradients, self._plans[0].max_grad_norm)
         rates = tuple(plan.rate(step) for plan in self._plans)
         for index, (group, rate) in enumerate(zip(self._adam.param_groups, rates, strict=True)):
             group["lr"] = rate
@@ -104,9 +120,11 @@ def _gradients(loss_M: Tensor, leaves: Params) -> Params:
     return dict(zip(leaves, found, strict=True))
 
 
-def _clip(gradients: Params, most: float) -> None:
-    """Scale each model's gradient to a norm of at most `most`, in place."""
+def _clip(gradients: Params, most: float) -> Tensor:
+    """Scale each model's gradient to a norm of at most `most`, in place. Returns the norms before."""
     squares_M = sum(gradient.flatten(1).square().sum(1) for gradient in gradients.values())
-    scale_M = (most / (torch.as_tensor(squares_M).sqrt() + 1e-6)).clamp(max=1)
+    norm_M = torch.as_tensor(squares_M).sqrt()
+    scale_M = (most / (norm_M + 1e-6)).clamp(max=1)
     for gradient in gradients.values():
         gradient.mul_(scale_M.view(-1, *[1] * (gradient.dim() - 1)))
+    return norm_M

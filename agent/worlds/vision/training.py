@@ -26,12 +26,17 @@ from perdure.curriculum.worlds.methods import Method
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step of the stack, just done, from 1; losses and rewards of shape (M,)."""
+    """One optimiser step of the stack, just done, from 1.
+
+    Losses, rewards and gradients' norms before clipping are of shape (M,), log-probabilities (M, B, C).
+    """
 
     number: int
     steps: int
     loss_M: Tensor
     reward_M: Tensor | None
+    norm_M: Tensor | None
+    log_MBC: Tensor
     rates: tuple[float, ...]
 
 
@@ -85,7 +90,8 @@ def descend(
             for term in changes.terms:
                 loss_M = loss_M + term(optimizer.leaves, step, log_MBC, rows)
             rates = optimizer.step(loss_M, step)
-            if after_step(Step(step + 1, plan.steps, loss_M.detach(), reward_M, rates)):
+            norm_M, log_MBC = optimizer.norm_M, log_MBC.detach()
+            if after_step(Step(step + 1, plan.steps, loss_M.detach(), reward_M, norm_M, log_MBC, rates)):
                 return step + 1
         return plan.steps
     finally:

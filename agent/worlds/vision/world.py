@@ -11,6 +11,7 @@ import torch
 from perdure.agent.weights import blend, read_tensors, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
 from perdure.agent.worlds.devices import device_of
+from perdure.agent.worlds.losses import entropy
 from perdure.agent.worlds.schedule import Plan, plan_for
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
@@ -173,8 +174,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def _progress(step: Step) -> Progress:
-    reward = None if step.reward_M is None else float(step.reward_M[0])
-    return Progress(step.number, step.steps, float(step.loss_M[0]), reward, step.rates[0])
+    """The figures of a stack of one; the device is asked once for all of them."""
+    found = {"loss": step.loss_M, "reward": step.reward_M, "grad_norm": step.norm_M}
+    known = {name: value_M[0] for name, value_M in found.items() if value_M is not None}
+    known["entropy"] = entropy(step.log_MBC[0]).mean()
+    figures = dict(zip(known, torch.stack(list(known.values())).tolist(), strict=True))
+    return Progress(step.number, step.steps, learning_rate=step.rates[0], **figures)
 
 
 def _group(values_N: torch.Tensor) -> Group:

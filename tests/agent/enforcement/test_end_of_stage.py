@@ -214,7 +214,11 @@ def test_the_share_of_the_strategy_overrules_the_allocation(tmp_path: Path) -> N
 @pytest.mark.parametrize("enforce", ["project", ["recover", "project"], ["penalty", "project"]])
 def test_nothing_is_left_in_a_committed_stage_but_its_policy(tmp_path: Path, enforce: Any) -> None:
     run_through(tmp_path / "run", curriculum(1, rate=0.4, enforce=enforce, kl=0.2, recover={"max_steps": 1}))
-    assert sorted(path.name for path in (tmp_path / "run/stages/01-task0").iterdir()) == ["policy", "stage.json"]
+    assert sorted(path.name for path in (tmp_path / "run/stages/01-task0").iterdir()) == [
+        "policy",
+        "stage.json",
+        "steps.parquet",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_what_a_kill_left_is_gone_at_the_end(run: Path) -> None:
     finished(run)
     assert not [leftover for leftover in leftovers if leftover.exists()]
     names = {path.name for path in (run / "stages/02-prime").rglob("*")}
-    assert names == {"stage.json", "policy", "config.json", "model.safetensors"}
+    assert names == {"stage.json", "policy", "config.json", "model.safetensors", "steps.parquet"}
 
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "lock", "base", "scores"])

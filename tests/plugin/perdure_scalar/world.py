@@ -146,6 +146,7 @@ class ScalarWorld:
         self.policy.weight = {0: first, 1: last}.get(share, first + share * (last - first))
 
     def _save(self, checkpoint: Path, step: int, job: UpdateJob) -> None:
+        job.saving()
         partial = checkpoint.with_suffix(".partial")
         penalty = None if job.controller is None else job.controller.weight
         partial.write_text(json.dumps([step, self.policy.weight, penalty]))

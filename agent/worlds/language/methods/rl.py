@@ -46,6 +46,7 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
 
     step_losses: StepLosses
     terms: Terms = Terms()
+    grad_norm: Any = None
 
     def may_save(self) -> bool:
         """A checkpoint can be written once every sampled batch is used up, since samples are not saved."""
@@ -69,6 +70,10 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
             return super()._generate_single_turn(*args, **kwargs)
         with finite_logits(self.model):
             return super()._generate_single_turn(*args, **kwargs)
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
+        self.grad_norm = super()._get_grad_norm(*args, **kwargs)
+        return self.grad_norm
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint.load_weights(self.model, Path(resume_from_checkpoint))

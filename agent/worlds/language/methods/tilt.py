@@ -78,22 +78,25 @@ class TiltTrainer(RowTrainer):
         base_BT = output.pop("ref_per_token_logps", None)
         if self.from_base:
             return torch.zeros_like(output["rewards"])
-        ratios_BT: Tensor = (base_BT - self._logps(self.model, output)) * output["completion_mask"]
+        ratios_BT: Tensor = (base_BT - self._scored(self.model, output)[0]) * output["completion_mask"]
         return ratios_BT.sum(-1)
 
-    def _logps(self, model: Any, inputs: dict[str, Any]) -> Tensor:
-        """The log-probabilities of the answers' tokens by `model`: [B, T]."""
+    def _scored(self, model: Any, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """The log-probabilities of the answers' tokens by `model`, and its entropy at each of them: [B, T] both."""
         ids_BT = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask_BT = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
         batch_size = self.args.per_device_train_batch_size
-        logps_BT, _, _ = self._get_per_token_logps_and_entropies(
-            model, ids_BT, mask_BT, inputs["completion_ids"].size(1), batch_size=batch_size
+        logps_BT, entropies_BT, _ = self._get_per_token_logps_and_entropies(
+            model, ids_BT, mask_BT, inputs["completion_ids"].size(1), batch_size=batch_size, compute_entropy=True
         )
-        return logps_BT  # type: ignore[no-any-return]
+        return logps_BT, entropies_BT
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
-        weights_B = inputs["weights"]
-        loss = weighted_cross_entropy(self._logps(model, inputs), inputs["completion_mask"], weights_B)
+        weights_B, mask_BT = inputs["weights"], inputs["completion_mask"]
+        logps_BT, entropies_BT = self._scored(model, inputs)
+        loss = weighted_cross_entropy(logps_BT, mask_BT, weights_B)
+        mean = (entropies_BT.detach() * mask_BT).sum() / mask_BT.sum().clamp(min=1)
+        self._metrics["train"]["entropy"].append(mean.item())
         prompts = len(weights_B) / self.num_generations
         divisor: float = prompts * self.max_completion_length * self.current_gradient_accumulation_steps
         return loss / divisor

@@ -16,6 +16,7 @@ class SftTrainer(SFTTrainer):  # type: ignore[misc]
 
     step_losses: StepLosses
     terms: Terms = Terms()
+    grad_norm: Any = None
 
     def may_save(self) -> bool:
         """A checkpoint can be written between any two steps."""
@@ -27,6 +28,10 @@ class SftTrainer(SFTTrainer):  # type: ignore[misc]
         self.step_losses.add(share)
         self.terms.add(self)
         return share
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
+        self.grad_norm = super()._get_grad_norm(*args, **kwargs)
+        return self.grad_norm
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint.load_weights(self.model, Path(resume_from_checkpoint))

@@ -16,7 +16,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from perdure.agent.worlds import stage_checkpoints
-from perdure.agent.worlds.contract import Counts, Outcome, Progress, SaveAndStop, UpdateJob, Watch
+from perdure.agent.worlds.contract import Counts, Outcome, Progress, SaveAndStop, UpdateJob
 from perdure.agent.worlds.language.methods.terms import Terms
 from perdure.agent.worlds.language.policy import plain_generation
 from perdure.agent.worlds.language.trl import checkpoint
@@ -50,15 +50,53 @@ class StepLosses:
         return total
 
 
+LOGGED = {"entropy": "entropy", "reward_std": "reward_std", "mean_length": "completions/mean_length"}
+"""Figures of a step by the names under which TRL's trainers note them for their log."""
+
+
+class NotedFigures:
+    """The figures that a trainer noted in the step in progress: of several micro-batches their mean, as TRL logs it.
+
+    In a step that samples nothing, and uses the answers of the step before, those of the answers are the same again.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+        self._begun: dict[str, int] = {}
+        self._found: dict[str, float | None] = dict.fromkeys(LOGGED)
+
+    def begin(self) -> None:
+        """A step begins."""
+        self._begun = {name: len(self._noted(name)) for name in LOGGED}
+
+    def read(self, *, rewarded: bool) -> dict[str, float | None]:
+        """The figures of the step; without a reward none of it."""
+        for name in LOGGED:
+            values = self._noted(name)[self._begun[name] :]
+            self._found[name] = sum(values) / len(values) if values else self._found[name]
+        return self._found | ({} if rewarded else {"reward_std": None})
+
+    def _noted(self, name: str) -> list[float]:
+        values: list[float] = self._trainer._metrics["train"].get(LOGGED[name], [])
+        return values
+
+
 class StepEnd(TrainerCallback):  # type: ignore[misc]
     """After every optimiser step: steer the terms, call the watch, then stop or, when it is due, write a checkpoint."""
 
-    def __init__(self, trainer: Any, folder: Path, watch: Watch, every: int, mean_reward: MeanReward) -> None:
-        self.trainer, self.folder, self.watch, self.every = trainer, folder, watch, every
+    def __init__(self, trainer: Any, folder: Path, job: UpdateJob, every: int, mean_reward: MeanReward) -> None:
+        self.trainer, self.folder, self.every = trainer, folder, every
+        self.watch, self.saving = job.watch, job.saving
         self.mean_reward = mean_reward
         self.stopped = False
         self.saved = 0
         self.learning_rate: float | None = None
+        self.noted = NotedFigures(trainer)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Called before the first micro-batch of a step."""
+        self.noted.begin()
+        return control
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Called between the optimiser's step and the scheduler's."""
@@ -81,16 +119,20 @@ class StepEnd(TrainerCallback):  # type: ignore[misc]
 
     def _save_if(self, wanted: bool) -> None:
         if wanted:
+            self.saving()
             checkpoint.save(self.trainer, self.folder)
             self.saved = self.trainer.state.global_step
 
     def _progress(self, state: Any) -> Progress:
+        norm = self.trainer.grad_norm
         return Progress(
             step=state.global_step,
             max_steps=state.max_steps,
             loss=self.trainer.step_losses.drain(),
             reward=self.mean_reward() if self.mean_reward else None,
             learning_rate=self.learning_rate,
+            grad_norm=None if norm is None else float(norm),
+            **self.noted.read(rewarded=self.mean_reward is not None),
         )
 
     def _is_due(self, state: Any) -> bool:
@@ -131,7 +173,7 @@ def run(
         trainer = _built(build)
         trainer.terms, trainer.counts = terms, counts
         terms.begin()
-        outcome = _train(trainer, StepEnd(trainer, folder, job.watch, every, mean_reward), resume)
+        outcome = _train(trainer, StepEnd(trainer, folder, job, every, mean_reward), resume)
         return replace(outcome, counts=counted(counts))
 
 

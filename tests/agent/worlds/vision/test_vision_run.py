@@ -11,6 +11,7 @@ from perdure.agent.run.events import Event
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, read_state
+from perdure.agent.run.steps import Step
 from perdure.agent.setup import resume, start
 from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.pretrain import base_id
@@ -40,6 +41,9 @@ class Onlooker:
             self.left -= 1
             if self.left == 0:
                 raise Killed
+
+    def step(self, step: Step) -> None:
+        pass
 
     def progress(self, progress: dict[str, Any]) -> None:
         pass
