@@ -6,6 +6,7 @@ from typing import Any
 
 from perdure.agent.run.events import Committed, Decided, Event, Finished, Started
 from perdure.agent.run.state import RunState, fold
+from perdure.agent.run.steps import Step
 from perdure.budget.figures import figure
 from perdure.curriculum.messages import printable
 
@@ -29,8 +30,11 @@ class Lines:
         if words is not None:
             print(printable(words), flush=True)
 
-    def progress(self, progress: dict[str, Any]) -> None:
+    def step(self, step: Step) -> None:
         """See `View`. Steps are not printed."""
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        """See `View`. Nothing."""
 
     def _words(self, event: Event) -> str | None:
         stages = len(self._state.tasks)
