@@ -36,11 +36,15 @@ from perdure.curriculum.worlds.control.tasks import Expert, Recorded
 
 @dataclass(frozen=True)
 class ControlBase:
-    """A base: its actor, its actions, and what it imitated, an episode an item; recorded episodes have no start."""
+    """A base: its actor, its actions, and what it imitated, an episode an item; recorded episodes have no start.
+
+    `imitated` counts the successes of each task: `drawer-open-v3: 40 of 41 episodes`.
+    """
 
     actor: Actor
     actions: Actions
     items: tuple[Item, ...] = ()
+    imitated: tuple[str, ...] = ()
 
     @property
     def episodes(self) -> tuple[Episode, ...]:
@@ -58,13 +62,14 @@ def pretrained(config_json: str, recordings: tuple[str, ...], seed: int, threads
     config = ControlModel.model_validate_json(config_json)
     assert config.pretrain is not None, "`path` is loaded elsewhere"
     actions = common_actions(config)
-    items = tuple(one for known in config.pretrain.tasks for one in known_items(known, actions, seed))
+    found = [known_items(known, actions, seed) for known in config.pretrain.tasks]
+    items = tuple(item for one, _ in found for item in one)
     episodes = [one for item in items for one in demonstrations_of(item)]
     with seeded(derive(seed, "fresh weights")):
         network = new_network(config, episodes[0].observations[0], actions)
     actor = IndependentActor(network, torch.device(device))
     clone(actor, episodes, config.pretrain, seed)
-    return ControlBase(actor, actions, items)
+    return ControlBase(actor, actions, items, tuple(counted for _, counted in found))
 
 
 def common_actions(config: ControlModel) -> Actions:
@@ -74,8 +79,8 @@ def common_actions(config: ControlModel) -> Actions:
     return actions_of(simulator_of(environments[0]).action_space, config.bins, environments[0].title)
 
 
-def known_items(known: Known, actions: Actions, seed: int) -> list[Item]:
-    """The first successful episodes of a task's expert or recording, each with its start.
+def known_items(known: Known, actions: Actions, seed: int) -> tuple[list[Item], str]:
+    """The first successful episodes of a task's expert or recording, each with its start; and how many succeeded.
 
     Raises:
         DataError: there are fewer than are asked for.
@@ -86,19 +91,19 @@ def known_items(known: Known, actions: Actions, seed: int) -> list[Item]:
     assert isinstance(known.task.demonstrations, Expert)
     found: list[Item] = []
     starts = list(known_starts(known, environment))
-    for start in starts:
+    for tried, start in enumerate(starts, 1):
         (episode,) = expert_episodes(known.task.demonstrations, [start], actions, seed=derive(seed, "known"))
         if reward_of(environment, episode) >= SUCCESS:
             found.append(Item(start, columns={"episodes": (episode,)}))
         if len(found) == known.episodes:
-            return found
+            return found, f"{environment.title}: {len(found)} of {tried} episodes"
     raise DataError(
         f"model.pretrain: the expert of {environment.title} succeeds in {len(found)} of {len(starts)} episodes, and "
         f"{known.episodes} are asked for; ask for fewer `episodes`, or look at the expert, `horizon` and `success`"
     )
 
 
-def _recorded(known: Known, config: Recorded, environment: Environment, actions: Actions) -> list[Item]:
+def _recorded(known: Known, config: Recorded, environment: Environment, actions: Actions) -> tuple[list[Item], str]:
     read = recorded_episodes(config, environment, actions, f"model.pretrain ({environment.title})")
     found = [Item(None, columns={"episodes": (one.episode,)}) for one in read if one.succeeded]
     if len(found) < known.episodes:
@@ -106,7 +111,7 @@ def _recorded(known: Known, config: Recorded, environment: Environment, actions:
             f"model.pretrain: the recording of {environment.title} has {len(found)} successes in {len(read)} episodes, "
             f"and {known.episodes} are asked for"
         )
-    return found[: known.episodes]
+    return found[: known.episodes], f"{environment.title}: {len(found)} of {len(read)} recorded episodes"
 
 
 def recordings(config: ControlModel) -> list[str]:

@@ -61,6 +61,8 @@ class ControlWorld:
         self.policy, self._base, self.base_id, self._fresh = begun.policy, begun.base, begun.base_id, begun.fresh
         self._device = begun.device
         self._bins = {} if begun.policy.actions.values is None else {"bins": str(model.bins)}
+        said = f"imitates successes ({', '.join(begun.base.imitated)})"
+        self._imitated = {"base": said} if begun.base.imitated else {}
         self._states: dict[str, States] = {}
         self._unit, self._recovers = curriculum.budget.unit, curriculum.budget.enforces("recover")
         self._spare: list[Start] = []
@@ -73,6 +75,7 @@ class ControlWorld:
             "device": str(self._device),
             "threads": str(threads),
             **self._bins,
+            **self._imitated,
             "action_repeat": str(self._repeat),
         }
 

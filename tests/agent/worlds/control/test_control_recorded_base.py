@@ -23,11 +23,20 @@ def test_the_base_follows_from_what_the_recording_holds(tmp_path: Path) -> None:
     models = [base(point(demonstrations={"type": "file", "path": str(file)})) for file in files]
     first, other_name = (ControlWorld(curriculum([point()], model=model)) for model in models)
     assert first.base_id == other_name.base_id
+    assert first.resolved["base"] == "imitates successes (tests.point_world:Point-v0: 4 of 4 recorded episodes)"
     assert first.policy.fingerprint() == other_name.policy.fingerprint()
     write_parquet([played(seed) for seed in range(4, 8)], files[0])
     changed = ControlWorld(curriculum([point()], model=models[0]))
     assert changed.base_id != first.base_id
     assert changed.policy.fingerprint() != first.policy.fingerprint()
+
+
+def test_a_run_says_how_many_episodes_of_an_expert_succeeded() -> None:
+    near, far = ({"options": {"x": x, "y": 0.0}} for x in (-0.6, 0.5))  # of one step, only the near ones reach (-0.8, 0)
+    near_too = [{"options": {"x": -0.6, "y": y / 100}} for y in range(1, 6)]
+    task = point(starts=[far, near, *near_too], horizon=1, train=4, heldout=2)
+    world = ControlWorld(curriculum([point()], model=base(task)))
+    assert world.resolved["base"] == "imitates successes (tests.point_world:Point-v0: 3 of 4 episodes)"
 
 
 def test_too_few_successes(tmp_path: Path) -> None:
