@@ -31,6 +31,7 @@ from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
+from perdure.curriculum.file.code import code_hashes
 from perdure.curriculum.import_path import search_code_in
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
@@ -93,9 +94,10 @@ def resume(path: Path, view: View, *, redo_from: int | None = None) -> Life:
     check_stages(folder, names, state)
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
-    _refuse_differences(begun, description(now))
+    _refuse_differences(begun, {name: value for name, value in description(now).items() if name != "code"})
     logger = RunLogger(folder, view)
-    logger.log(now if logger.state.status == "empty" else Resumed())
+    edited = [name for name, stamp in (begun.code or {}).items() if (now.code or {}).get(name) != stamp]
+    logger.log(now if logger.state.status == "empty" else Resumed(edited=tuple(edited)))
     return replace(_life(ready, folder, logger), strict=begun.strict)
 
 
@@ -212,6 +214,7 @@ def _started(run: str, ready: Ready, strict: bool) -> Started:
         data={task.name: task.fingerprint() for task in ready.tasks} | ready.benchmarks.fingerprints,
         law_sha256=None if ready.law is None else law_fingerprint(ready.law),
         strict=strict,
+        code=code_hashes(ready.curriculum) or None,
     )
 
 

@@ -37,7 +37,10 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Event):
-    """The run began: all that must be the same when it is resumed. `data` are hashes of tasks and benchmarks."""
+    """The run began: all that must be the same when it is resumed. `data` are hashes of tasks and benchmarks.
+
+    `code` are those of the files of the user's own code, by the name in the curriculum: an edit is told, not refused.
+    """
 
     schema: int
     run: str
@@ -52,11 +55,14 @@ class Started(Event):
     data: Mapping[str, str]
     law_sha256: str | None = None
     strict: bool = False
+    code: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resumed(Event):
-    """The run goes on in another process."""
+    """The run goes on in another process; `edited` names the user's own code that is not as the run began with."""
+
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

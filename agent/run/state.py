@@ -72,7 +72,10 @@ class StageState:
 
 @dataclass(frozen=True)
 class RunState:
-    """A run so far; `refusal` says why a strict one was refused, `base_files` are those of `BaseSaved`."""
+    """A run so far; `refusal` says why a strict one was refused, `base_files` are those of `BaseSaved`.
+
+    `edited` names the user's own code that was edited before one of the resumes.
+    """
 
     run: str = ""
     tasks: tuple[str, ...] = ()
@@ -83,6 +86,7 @@ class RunState:
     refusal: str = ""
     started: float | None = None
     resumed: int = 0
+    edited: tuple[str, ...] = ()
     base_files: Mapping[str, str] | None = None
     world: str = ""
     base_id: str = ""
@@ -129,7 +133,8 @@ def fold(state: RunState, event: Event) -> RunState:
             changed = {name: getattr(event, name) for name in ("run", "tasks", "benchmarks", "world", "base_id")}
             changed |= {"status": "running", "started": event.time}
         case Resumed():
-            changed = {"status": "running", "refusal": "", "resumed": state.resumed + 1}
+            edited = tuple(dict.fromkeys((*state.edited, *event.edited)))
+            changed = {"status": "running", "refusal": "", "resumed": state.resumed + 1, "edited": edited}
         case Refused():
             changed = {"status": "refused", "refusal": event.reason}
         case Interrupted():

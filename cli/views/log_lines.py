@@ -63,6 +63,8 @@ def describe_event(state: State, event: Event) -> str:
             base = f"; base {event.resolved['base']}" if "base" in event.resolved else ""
             settings = f"; KL at {state.record.kl_settings}" if state.record.kl_settings else ""
             return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}{base}{settings}"
+        case events.Resumed() if event.edited:
+            return f"resumed, with code that was edited since the run began: {', '.join(event.edited)}"
         case events.Finished():
             return f"finished in {format_duration(event.seconds)}"
         case events.StageEvent():

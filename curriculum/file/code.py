@@ -2,6 +2,7 @@
 
 import os.path
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -41,6 +42,19 @@ def _sections(value: Any) -> Iterator[tuple[Path, BaseModel]]:
 def unseen_code(curriculum: Curriculum) -> list[str]:
     """The names of code that only an import would check: all but perdure's own."""
     return list(dict.fromkeys(named for _, _, named in own_code(curriculum) if not is_shipped(named)))
+
+
+def code_hashes(curriculum: Curriculum) -> dict[str, str]:
+    """SHA-256 of the file of each `module:name` of the user's own, by name; what that file imports is not looked at."""
+    folders, named = (
+        folders_of(curriculum.code_dir),
+        dict.fromkeys((one, kind) for _, kind, one in own_code(curriculum)),
+    )
+    return {
+        one: sha256(locate(one, kind, folders).file.read_bytes()).hexdigest()
+        for one, kind in named
+        if ":" in one and not is_shipped(one)
+    }
 
 
 def with_code_dir(document: Document, curriculum: Curriculum) -> Curriculum:

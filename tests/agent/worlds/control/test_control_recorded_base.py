@@ -32,7 +32,9 @@ def test_the_base_follows_from_what_the_recording_holds(tmp_path: Path) -> None:
 
 
 def test_a_run_says_how_many_episodes_of_an_expert_succeeded() -> None:
-    near, far = ({"options": {"x": x, "y": 0.0}} for x in (-0.6, 0.5))  # of one step, only the near ones reach (-0.8, 0)
+    near, far = (
+        {"options": {"x": x, "y": 0.0}} for x in (-0.6, 0.5)
+    )  # of one step, only the near ones reach (-0.8, 0)
     near_too = [{"options": {"x": -0.6, "y": y / 100}} for y in range(1, 6)]
     task = point(starts=[far, near, *near_too], horizon=1, train=4, heldout=2)
     world = ControlWorld(curriculum([point()], model=base(task)))
