@@ -12,7 +12,7 @@ from typing import Any, Protocol
 Message = dict[str, Any]
 Messages = list[Message]
 
-REPEATED, EXAMINED = "repeated", "examined"
+REPEATED, EXAMINED, READ = "repeated", "examined", "read"
 """Reasons for which a source leaves an item out: its prompt came before; its question is examined somewhere."""
 
 
@@ -56,7 +56,8 @@ class Reward(Protocol):
 class Task:
     """Training items, held-out items, and a reward (`None`: the task can only be imitated).
 
-    `left_out` counts the items of the source that were not taken, by the reason (`REPEATED`, `EXAMINED`).
+    `left_out` counts the items of the source that were not taken, by the reason (`REPEATED`, `EXAMINED`), and all that
+    were `READ`, where the source counts them.
     """
 
     name: str

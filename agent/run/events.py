@@ -258,6 +258,7 @@ Notice = Literal[
     "no_reward",
     "equal_rewards",
     "no_success",
+    "unrewarded",
     "truncated",
 ]
 """The reasons for which a stage learns from less than it was given; `cli/views/describe.py` says each in words."""

@@ -1,13 +1,17 @@
 """`perdure run FILE`: runs a curriculum in a fresh folder."""
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
 from perdure.agent.run.record import final_policy, read_record
-from perdure.cli.console import say, silence_libraries
+from perdure.agent.run.state import RunState
+from perdure.cli.console import print_lines, reader_may_leave, say, silence_libraries, symbols_and_width
 from perdure.cli.find_run import RUNS
 from perdure.cli.views.live import LiveView
 
@@ -69,7 +73,19 @@ def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool)
         how = f"go on with: perdure resume {path}" if began else "the run had not begun, and nothing was written"
         say(f"stopped; {how}", error=True)
         raise
+    record, _ = read_record(folder)
+    tell_findings(record, path)
     say(f"run folder: {path}")
-    policy = final_policy(folder, read_record(folder)[0])
+    policy = final_policy(folder, record)
     if policy is not None:
         say(f"policy: {policy}")
+
+
+def tell_findings(record: RunState, path: Path, console: Console | None = None) -> None:
+    """Print what a reader of the run must know."""
+    from perdure.agent.run.diagnostics.diagnose import findings
+    from perdure.cli.views.finding_lines import MOST, finding_lines
+
+    console = console or Console(file=sys.stdout, highlight=False)
+    with reader_may_leave():
+        print_lines(finding_lines(record, findings(record, path), *symbols_and_width(console), most=MOST), console)

@@ -39,11 +39,12 @@ def show_command(path: Path, as_json: bool, form: str = "table") -> None:
 
 def _print_run(folder: Path, form: str) -> None:
     record, events = read_run(folder)
+    from perdure.agent.run.diagnostics.diagnose import finding_objects, findings
     from perdure.agent.run.report import changes, metric_estimates, run_object
 
     with reader_may_leave():
         if form == "json":
-            print(json_text(run_object(record, folder)))
+            print(json_text(run_object(record, folder) | {"findings": finding_objects(findings(record, folder))}))
             return
         if form != "table":
             from perdure.cli.views.formats import print_sheets
@@ -53,7 +54,9 @@ def _print_run(folder: Path, form: str) -> None:
             return
         state = replace(with_events(State(), events, folder), gone=not is_held(folder))
         console = Console(file=sys.stdout, highlight=False)
-        print_lines(run_report(state, metric_estimates(record, folder), *symbols_and_width(console)), console)
+        symbols, width = symbols_and_width(console)
+        found = findings(record, folder)
+        print_lines(run_report(state, metric_estimates(record, folder), symbols, width, found), console)
         policy = final_policy(RunFolder(folder), record)
         if policy is not None:
             say(f"policy: {policy}")

@@ -14,6 +14,7 @@ from perdure.agent.run.events import Event
 from perdure.agent.run.journal import read_line
 from perdure.agent.run.lock import is_held
 from perdure.budget.errors import RunError
+from perdure.cli.commands.run import tell_findings
 from perdure.cli.console import say
 from perdure.cli.find_run import RUNS, find_run, read_run
 from perdure.cli.views.format import format_duration
@@ -72,9 +73,11 @@ def _follow(folder: Path, view: LiveView) -> None:
             time.sleep(0 if gone else POLL)
             for event in tail.read():
                 view.event(event)
-    if view.state.record.status == "refused":
+    if view.state.record.status == "finished":
+        tell_findings(view.state.record, folder, view.console)
+    elif view.state.record.status == "refused":
         view.say(f"refused, nothing was trained; see why with: perdure show {folder}")
-    elif view.state.record.status != "finished":
+    else:
         how = "interrupted" if view.state.record.status == "interrupted" else "not running (killed?)"
         view.say(f"{how}; go on with: perdure resume {folder}")
 

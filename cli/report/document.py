@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.run.answers import ColumnAnswers, ItemAnswers, run_answers
+from perdure.agent.run.diagnostics.diagnose import findings
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.record import final_policy
 from perdure.agent.run.report import metric_estimates
 from perdure.agent.run.state import RunState, StageState
@@ -19,11 +21,11 @@ from perdure.cli.views.describe import (
     describe_decision,
     describe_groups,
     describe_intervention,
-    describe_notice,
     describe_price,
     describe_truncated,
     describe_unscored,
 )
+from perdure.cli.views.finding_lines import place
 from perdure.cli.views.format import format_cap, format_duration, format_evidence, format_kl, format_law, last_reading
 from perdure.cli.views.symbols import UNICODE
 from perdure.eval.metrics import FORMULAS
@@ -61,6 +63,7 @@ def contents(record: RunState, begun: Started, folder: Path, changes: PairedTest
         "matrix": _matrix(record, changes),
         "groups": describe_groups(record),
         "metrics": [*_metrics(record, folder)],
+        "findings": [(place(record, one), one.text) for one in findings(record, folder)],
         "stages": [_stage(record, row) for row in record.rows],
         "nouns": record.nouns,
         "answers": [_column(column) for column in answers],

@@ -7,8 +7,8 @@ from rich.text import Text
 from perdure.agent.run.answers import ColumnAnswers, ItemAnswers
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.run_report import hanging
 from perdure.cli.views.symbols import Symbols, clean
+from perdure.cli.views.wrapped import hanging
 
 LONGEST = 2000
 """Characters of a text that are shown; `--json` has all."""

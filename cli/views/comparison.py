@@ -6,10 +6,10 @@ from rich.text import Text
 
 from perdure.agent.run.compare import Comparison
 from perdure.cli.views.formats import Sheet
-from perdure.cli.views.run_report import hanging
 from perdure.cli.views.run_sheets import compare_sheets
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.cli.views.text_table import Form, table
+from perdure.cli.views.wrapped import hanging
 
 
 def comparison_lines(found: Comparison, symbols: Symbols, width: int) -> Iterator[Text]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.agent.run.events import Intervened, Notice, Noticed, Unscored
+from perdure.agent.run.events import Intervened, Unscored
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
@@ -28,26 +28,6 @@ def describe_intervention(event: Intervened, row: StageState | None = None) -> s
         case "stop":
             done = f"stopped at {target}" if target != "no update" else "no update"
     return f"{done}: {event.reason}" if event.reason else done
-
-
-NOTICES: dict[Notice, str] = {
-    "repeated": "{count} items of the source were left out, since their question stands there before",
-    "examined": "{count} items of the source were not trained on, since a stage or a benchmark examines them",
-    "fewer": "{count} items were trained on; {of} were asked for, and there are no more",
-    "fewer_heldout": "{count} items were held out; {of} were asked for, and there are no more",
-    "failed": "{count} of {of} demonstrations failed and were not imitated",
-    "too_long": "nothing was learned from {count} of {of} demonstrations: their prompts alone fill max_length",
-    "cut_off": "the ends of {count} of {of} demonstrations were not learned: they are longer than max_length",
-    "no_reward": "{count} of {of} sampled {answer}s had no reward (None, or not finite)",
-    "equal_rewards": "{count} of {of} groups of {answer}s taught nothing: the rewards in each were equal",
-    "no_success": "{count} of {of} groups of {answer}s taught nothing: no {answer} in them was rewarded",
-    "truncated": "{count} of {of} sampled {answer}s were cut off at max_completion_length",
-}
-
-
-def describe_notice(event: Noticed, nouns: Nouns = USUAL) -> str:
-    """`the ends of 3 of 40 demonstrations were not learned: they are longer than max_length`."""
-    return NOTICES[event.notice].format(count=event.count, of=event.of, answer=nouns.answer)
 
 
 def describe_truncated(row: StageState) -> str:

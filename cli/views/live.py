@@ -76,7 +76,10 @@ def top(state: State, now: float, symbols: Symbols, width: int, low: bool) -> li
 
 
 def final(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbols, width: int) -> list[Text]:
-    """The lines that stay on the screen: header, KL, interventions, the whole table, the metrics."""
+    """The lines that stay on the screen: header, KL, interventions, the whole table, the metrics.
+
+    The notices of a finished run are among its findings, which are printed below.
+    """
     if state.record.status == "empty":
         return []
     newest = max((row.stage for row in state.record.rows), default=0)
@@ -89,7 +92,7 @@ def final(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbol
         *([] if last is None else panels.law_lines(state.record, last, width, symbols)),
         *panels.price_lines(state.record, width, symbols, most=5),
         *panels.intervention_lines(state.record, width, symbols, most=5),
-        *panels.notice_lines(state.record, width, symbols, most=5),
+        *(panels.notice_lines(state.record, width, symbols, most=5) if state.record.status != "finished" else ()),
         Text(""),
         *table.lines,
         *hidden_lines(table, width, symbols),

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from perdure.agent.run import events
 from perdure.agent.run.events import Event
+from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.describe import (
     describe_decision,
     describe_intervention,
-    describe_notice,
     describe_price,
     describe_unscored,
 )

@@ -7,9 +7,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from perdure.agent.run.events import Measured
+from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.describe import describe_intervention, describe_notice, describe_truncated
+from perdure.cli.views.describe import describe_intervention, describe_truncated
 from perdure.cli.views.format import format_duration, format_kl, format_law, is_finite, name_state, share_of_cap
 from perdure.cli.views.retention_table import kl_style
 from perdure.cli.views.symbols import Symbols, bar, clean, shorten, spark

@@ -1,13 +1,12 @@
 """A run as text: title, table, each stage fact by fact, metrics."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from perdure.agent.run.events import Measured
+from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.cli.views import panels
@@ -15,11 +14,11 @@ from perdure.cli.views.describe import (
     describe_decision,
     describe_groups,
     describe_intervention,
-    describe_notice,
     describe_price,
     describe_truncated,
     describe_unscored,
 )
+from perdure.cli.views.finding_lines import finding_lines
 from perdure.cli.views.format import (
     bounded,
     format_cap,
@@ -36,13 +35,12 @@ from perdure.cli.views.live import legend, place, status
 from perdure.cli.views.retention_table import MARK, table_blocks
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import Symbols, clean
+from perdure.cli.views.wrapped import hanging
 from perdure.curriculum.worlds.contract import Nouns
 
 if TYPE_CHECKING:
+    from perdure.agent.run.diagnostics.finding import Finding
     from perdure.eval.metrics import MetricEstimate
-
-MIN_TEXT = 20
-"""Cells of a fact, at least, however narrow the terminal."""
 
 MEANING = {
     "rollback": "rolled back",
@@ -57,8 +55,14 @@ LISTS = ("readings", "evidence")
 """Facts that are lists, whose items stay whole."""
 
 
-def run_report(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbols, width: int) -> list[Text]:
-    """All lines; a fact wider than `width` goes on below its beginning."""
+def run_report(
+    state: State,
+    metrics: "Mapping[str, MetricEstimate]",
+    symbols: Symbols,
+    width: int,
+    findings: "Sequence[Finding]" = (),
+) -> list[Text]:
+    """All lines; a fact wider than `width` goes on below its beginning. The `findings` come last."""
     facts = (state.heading, place(state), status(state), format_duration(state.elapsed()))
     title = clean(f" {symbols.dot} ".join(facts), symbols)
     lines = [Text(title, style="bold"), *_refusal(state.record, symbols, width), Text("")]
@@ -77,7 +81,9 @@ def run_report(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: S
     for row in (*state.record.rows, *to_come):
         lines += _stage(state.record, row, symbols, width)
     summary = panels.metric_lines(metrics, width, symbols)
-    return [*lines, Text("metrics", style="bold"), *summary] if summary else lines
+    lines += [Text("metrics", style="bold"), *summary] if summary else []
+    told = finding_lines(state.record, findings, symbols, width)
+    return [*lines, *([Text("")] if summary else []), *told] if told else lines
 
 
 def _refusal(record: RunState, symbols: Symbols, width: int) -> list[Text]:
@@ -123,20 +129,6 @@ def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> l
     title = Text(clean("base" if row.stage == 0 else f"stage {row.stage}: {row.name}", symbols), style="bold")
     blocks = [hanging(f"  {name:<10}", clean(fact, symbols), width, name in LISTS) for name, fact in facts if fact]
     return [title, *(line for lines in blocks for line in lines), Text("")]
-
-
-def hanging(label: str, text: str, width: int, listed: bool = False) -> list[Text]:
-    """A dim label and a text; where that is wider than `width` it goes on below its beginning.
-
-    It is broken at spaces, a list (`listed`) after its commas only; the terminal breaks what has neither.
-    """
-    room, lines = max(width - len(label), MIN_TEXT), [""]
-    for part in re.split("(?<=, )" if listed else "(?<= )", text):
-        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > room:
-            lines.append("")
-        lines[-1] += part
-    margins = [label, *[" " * len(label)] * (len(lines) - 1)]
-    return [Text.assemble((margin, "dim"), line.rstrip()) for margin, line in zip(margins, lines, strict=True)]
 
 
 def _took(row: StageState) -> str:

@@ -9,6 +9,7 @@ import pytest
 from perdure.agent.notices import found
 from perdure.agent.run.events import Notice, Noticed, Scored
 from perdure.agent.run.lines import from_json, to_json
+from perdure.agent.run.notice_words import NOTICES, describe_notice
 from perdure.agent.run.report import run_object
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.rows import (
@@ -19,7 +20,7 @@ from perdure.agent.worlds.language.trl.rows import (
     end_tokens,
     length_counts,
 )
-from perdure.cli.views.describe import NOTICES, describe_notice, describe_truncated
+from perdure.cli.views.describe import describe_truncated
 from perdure.cli.views.live import final
 from perdure.cli.views.log_lines import describe_event
 from perdure.cli.views.run_report import run_report
@@ -40,9 +41,9 @@ class Asked:
 
 
 def test_what_the_source_left_out_and_what_it_had_less_of() -> None:
-    task = Task("t", (Item("a"),) * 3, (Item("b"),) * 4, left_out={"repeated": 2, "examined": 0})
+    task = Task("t", (Item("a"),) * 3, (Item("b"),) * 4, left_out={"repeated": 2, "examined": 0, "read": 9})
     known = {notice: count for notice, count in found(Asked(), task, {"truncated": (1, 8)}) if count[0]}
-    assert known == {"repeated": (2, 0), "fewer": (3, 5), "truncated": (1, 8)}
+    assert known == {"repeated": (2, 9), "fewer": (3, 5), "truncated": (1, 8)}
 
 
 def test_lengths_of_demonstrations() -> None:
@@ -68,7 +69,7 @@ def test_the_meter_counts_answers_and_groups() -> None:
     for _ in range(2):
         meter(completions=[""] * 8, item=[3, 3, 5, 5, 0, 0, 7, 7], completion_ids=answers)
     # groups with two rewards: those of items 3 (equal) and 5
-    once = {"answers": 8, "no_reward": 3, "truncated": 3, "groups": 2, "equal_rewards": 1}
+    once = {"answers": 8, "no_reward": 3, "unrewarded": 4, "truncated": 3, "groups": 2, "equal_rewards": 1}
     assert meter.counts == {name: 2 * count for name, count in once.items()}
 
 
@@ -103,9 +104,9 @@ def constant(items: Sequence[Item], completions: Sequence[str], completion_ids: 
     ("method", "reward", "counts"),
     [
         # 4 steps of 8 answers, 4 to a prompt
-        ("rl", constant, {"no_reward": (0, 32), "equal_rewards": (8, 8)}),
-        ("rl", nothing, {"no_reward": (32, 32), "equal_rewards": (0, 0)}),
-        ("tilt", constant, {"no_reward": (0, 32), "no_success": (0, 8)}),
+        ("rl", constant, {"no_reward": (0, 32), "unrewarded": (0, 32), "equal_rewards": (8, 8)}),
+        ("rl", nothing, {"no_reward": (32, 32), "unrewarded": (32, 32), "equal_rewards": (0, 0)}),
+        ("tilt", constant, {"no_reward": (0, 32), "unrewarded": (0, 32), "no_success": (0, 8)}),
     ],
 )
 def test_an_update_counts_over_a_kill(method: str, reward: Any, counts: dict[str, Any], tmp_path: Path) -> None:
@@ -133,7 +134,8 @@ def test_every_notice_is_said_in_words() -> None:
     state = seen([*whole_run(), to_json(notice) | {"count": 9}, to_json(notice)])
     assert describe_event(state, notice) == f"stage 2/3 sort: {words}"
     assert f"  notice    {words}" in plain(run_report(state, {}, ASCII, 120))
-    assert f"notice  2 sort: {words}" in plain(final(state, {}, ASCII, 120))
+    assert f"notice  2 sort: {words}" in plain(final(seen([*whole_run()[:-1], to_json(notice)]), {}, ASCII, 120))
+    assert words not in plain(final(state, {}, ASCII, 120)), "it is among the findings, which stand below"
     assert run_object(state.record)["rows"][2]["notices"] == [{"notice": "cut_off", "count": 3, "of": 40}]
 
 

@@ -55,7 +55,7 @@ class Update:
         return default("control", self.objective, self.settings, name)
 
     def count(self, notice: Notice, idle_P: Tensor) -> None:
-        """Note groups of episodes, true where nothing was learned from one."""
+        """Note episodes or groups of them, true where nothing was learned from one."""
         count, of = self.counts.get(notice, (0, 0))
         self.counts[notice] = count + int(idle_P.sum()), of + len(idle_P)
 

@@ -46,7 +46,7 @@ class TaskTensors:
 
 
 class Idle:
-    """Counts the groups of samples of an update from which nothing was learned, by the name of the notice."""
+    """Counts samples or groups of them that taught an update nothing, by the name of the notice."""
 
     def __init__(self) -> None:
         self._found: dict[Notice, tuple[Tensor | int, int]] = {}

@@ -15,10 +15,11 @@ from perdure.budget.errors import RunError
 from perdure.cli.commands.show import show_command
 from perdure.cli.console import print_lines, symbols_and_width
 from perdure.cli.find_run import read_run
-from perdure.cli.views.run_report import hanging, run_report
+from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State, with_events
 from perdure.cli.views.svg import main as picture
 from perdure.cli.views.symbols import UNICODE
+from perdure.cli.views.wrapped import hanging
 from tests.cli.drawn import seen
 from tests.cli.journals import Line, estimate, long_run, whole_run, write_run
 

@@ -70,8 +70,10 @@ def test_a_living_run_is_followed_to_its_end(tmp_path: Path) -> None:
     lines = watched(run).splitlines()
     runner.join()
     assert not is_held(run)
+    *lines, title, finding = lines
     assert len([line for line in lines if "training" not in line]) == len(events)
     assert lines[-1].endswith("finished in 2:51")
+    assert (title, finding.startswith("  stage 3 chain: the update broke")) == ("to know", True)
 
 
 def test_ctrl_c_leaves_the_run_as_it_is(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from perdure.agent.run.events import Noticed, Unscored
 from perdure.agent.run.lines import from_json
+from perdure.agent.run.notice_words import describe_notice
 from perdure.cli.report.page import run_page
-from perdure.cli.views.describe import describe_notice, describe_unscored
+from perdure.cli.views.describe import describe_unscored
 from perdure.cli.views.live import LiveView, live
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.symbols import ASCII, UNICODE

@@ -36,7 +36,9 @@ def play_groups(
     group = int(update.setting("num_generations"))
     starts = [item.prompt for item in items for _ in range(group)]
     played = player.play(starts, temperature=1.0, seed=derive(update.seed, "play", number))
-    return played, torch.tensor([one.reward for one in played]).view(-1, group)
+    rewards_PG = torch.tensor([one.reward for one in played]).view(-1, group)
+    update.count("unrewarded", (rewards_PG <= 0).flatten())
+    return played, rewards_PG
 
 
 def loss(update: Update, batch: Batch, log_NDB: Tensor, step: int) -> Tensor:

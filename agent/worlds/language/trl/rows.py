@@ -86,9 +86,9 @@ class RewardMeter:
     TRL hides NaN (its means skip it) and would turn an infinite reward into an enormous gradient. Both are reported
     here as they are, and passed to TRL as `None`, so that they have no part in the gradient.
 
-    `counts` are of all answers and groups of answers to one prompt: answers without a reward (`no_reward`), answers
-    that end in none of the tokens `ends` (`truncated`), groups of two answers or more that are `idle`. Where the task
-    has no reward (`is_rewarded` is false), answers without one are not counted.
+    `counts` are of all answers and groups of answers to one prompt: answers without a reward (`no_reward`) or without
+    one above 0 (`unrewarded`), answers that end in none of the tokens `ends` (`truncated`), groups of two answers or
+    more that are `idle`. Where the task has no reward (`is_rewarded` is false), the first two are not counted.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class RewardMeter:
         }
         if self._is_rewarded:
             found["no_reward"] = rewards.count(None)
+            found["unrewarded"] = sum(not (reward or 0.0) > 0 for reward in rewards)
         if self._idle is not None:
             found[self._idle.notice] = sum(map(self._idle.holds, groups))
         for name, count in found.items():

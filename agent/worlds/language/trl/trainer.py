@@ -181,6 +181,7 @@ COUNTED_OF = {
     "too_long": "rows",
     "cut_off": "rows",
     "no_reward": "answers",
+    "unrewarded": "answers",
     "truncated": "answers",
     "equal_rewards": "groups",
     "no_success": "groups",

@@ -32,6 +32,7 @@ def loss(
     labels_MBG, rewards_MBG = rl.sample(log_MBC, rows, settings, rngs)
     solved_MB1 = rewards_MBG.amax(-1, keepdim=True) >= settings.success_reward
     index.idle.add("equal_rewards", solved_MB1[..., 0] & rl.are_equal(rewards_MBG))
+    index.idle.add("unrewarded", rewards_MBG <= 0)
     practised_MBC = rl.sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1])
     loss_M = cross_entropy(log_MBC, torch.where(solved_MB1, practised_MBC, settings.sft_weight * rows["targets"]))
     if beta := float(default("gate", settings, "beta")):

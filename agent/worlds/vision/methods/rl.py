@@ -29,6 +29,7 @@ def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, rngs: Rngs, index: Ste
     """The policy gradient on a group of samples an image, and the KL term."""
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
     index.idle.add("equal_rewards", are_equal(rewards_MBG))
+    index.idle.add("unrewarded", rewards_MBG <= 0)
     loss_M = policy_gradient(log_MBC, sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1]))
     if beta := float(default("rl", settings, "beta")):
         loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"]).mean(-1)

@@ -8,14 +8,15 @@ from itertools import chain, islice
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import DEMONSTRATIONS
-from perdure.curriculum.task import EXAMINED, REPEATED, Item, Task, is_among, prompt_key, questions
+from perdure.curriculum.task import EXAMINED, READ, REPEATED, Item, Task, is_among, prompt_key, questions
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
 from perdure.curriculum.worlds.language.rewards.named import right_letters
 
 
 def distinct(items: Iterable[Item], seen: set[str], left_out: Counter[str]) -> Iterator[Item]:
-    """The items whose prompt is not in `seen` yet; adds each to `seen`, and counts the others."""
+    """The items whose prompt is not in `seen` yet; adds each to `seen`; counts the others, and all read."""
     for item in items:
+        left_out[READ] += 1
         key = prompt_key(item)
         if key not in seen:
             seen.add(key)

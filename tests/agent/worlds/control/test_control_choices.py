@@ -6,9 +6,9 @@ from perdure.agent.loop import run_curriculum
 from perdure.agent.planning.plan import plan
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.log import NullView
+from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import StageState, read_state
 from perdure.agent.setup import start
-from perdure.cli.views.describe import describe_notice
 from perdure.cli.views.plan_report import plan_report
 from perdure.cli.views.symbols import ASCII
 from tests.control_runs import curriculum, point

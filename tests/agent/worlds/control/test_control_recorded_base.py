@@ -7,11 +7,11 @@ import pytest
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.log import NullView
+from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
 from perdure.agent.worlds.control.world import ControlWorld
 from perdure.budget.errors import DataError
-from perdure.cli.views.describe import describe_notice
 from tests.control_runs import base, curriculum, point
 from tests.recordings import played, write_parquet
 

@@ -101,9 +101,14 @@ def test_groups_of_samples_that_teach_nothing_are_counted(module: Any, settings:
     what = rows(right, right) | {"rewards": torch.tensor([[1.0, 1.0, 0.0, 0.5]])}
     index = StepIndex(0, 10)
     module.loss(SURE, what, settings, Rngs([1], CPU), index)
-    assert index.idle.counts == counts
+    found = dict(index.idle.counts)
+    if "equal_rewards" in counts:  # of 8 samples of each image: all of the wrong one's, and some of the mixed one's
+        unrewarded, samples = found.pop("unrewarded")
+        assert samples == 32 and 8 < unrewarded < 16
+    assert found == counts
     module.loss(SURE, what, settings, Rngs([1], CPU), replace(index, step=1))
-    assert index.idle.counts == {name: (2 * count, 2 * of) for name, (count, of) in counts.items()}
+    twice = {name: (2 * count, 2 * of) for name, (count, of) in counts.items()}
+    assert {name: index.idle.counts[name] for name in counts} == twice
 
 
 def test_rl_kl_is_rl_at_that_beta() -> None:

@@ -1,0 +1,75 @@
+"""All findings of a run, the most serious first."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.run.diagnostics import budget, data, learning
+from perdure.agent.run.diagnostics.finding import Facts, Finding
+from perdure.agent.run.report import Change, change_of, read_items
+from perdure.agent.run.state import RunState
+from perdure.eval.scorefile import read_scores
+
+DIAGNOSTICS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
+    learning.broken,
+    budget.no_update,
+    learning.unrewarded,
+    learning.equal_rewards,
+    learning.weights_unchanged,
+    learning.worse,
+    budget.above_cap,
+    learning.unmoved,
+    budget.cap_used_up,
+    budget.projected,
+    budget.largest_penalty,
+    data.all_truncated,
+    data.answers_truncated,
+    data.unscored,
+    data.repeated,
+    data.base_perfect,
+    data.at_floor,
+    data.few_items,
+    data.notices,
+)
+"""The most serious first."""
+
+
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """The findings, the most serious first; of one kind by stage."""
+    return tuple(finding for find in DIAGNOSTICS for finding in find(facts))
+
+
+def findings(record: RunState, folder: Path) -> tuple[Finding, ...]:
+    """The findings of the run in a folder; what cannot be read there is not looked at."""
+    return diagnose(facts_of(record, folder))
+
+
+def finding_objects(found: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings as JSON has them."""
+    return [asdict(one) for one in found]
+
+
+def facts_of(record: RunState, folder: Path) -> Facts:
+    """The facts of a run, from its record and its files."""
+    return Facts(record, dict(_own_changes(record, folder)), guessing=dict(_guessing(record, folder)))
+
+
+def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]:
+    for row in record.done:
+        before = record.row(row.stage - 1)
+        items = None if before is None else read_items(before, row.name, folder)
+        after = read_items(row, row.name, folder)
+        if items is not None and after is not None and items.keys() == after.keys():
+            yield row.stage, change_of(items, after)
+
+
+def _guessing(record: RunState, folder: Path) -> Iterator[tuple[str, float]]:
+    """The share that guessing gets of each benchmark whose items are all choices between log-likelihoods."""
+    base = record.row(0)
+    for name in record.benchmarks if base is not None else ():
+        file = base.score_files.get(name) if base is not None else None
+        kept = None if file is None else read_scores(folder / file)
+        counts = [len(item.details.get("loglikelihoods") or ()) for item in kept.items] if kept else []
+        if counts and min(counts) > 1:
+            yield name, sum(1 / count for count in counts) / len(counts)
