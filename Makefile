@@ -32,10 +32,10 @@ faults: $(STAMP)  ## try faults against perdure, and count what held (docs/relia
 tiny: $(STAMP)  ## train builtin:tiny again, from nothing
 	$(BIN)/python -m perdure.agent.worlds.language.builtin_model.pretrain
 
-picture: $(STAMP)  ## the picture in the README
+picture: $(STAMP)  ## the picture in the README: the live view in the middle of the demo
 	rm -rf build/demo
-	$(BIN)/perdure run demo --output-dir build/demo --plain
-	$(BIN)/python -m perdure.cli.views.svg build/demo docs/picture.svg
+	$(BIN)/perdure run demo --output-dir build/demo --plain & \
+	$(BIN)/python -m perdure.cli.views.svg build/demo docs/picture.svg 2/70; wait
 
 reference: $(STAMP)  ## the curriculum reference, from the schema
 	$(BIN)/python -m perdure.curriculum.file.reference > docs/curriculum.md

@@ -1,26 +1,102 @@
-"""What the documents say holds: the curriculum in the README is valid, and links lead somewhere."""
+"""What the documents say holds: files and curricula are valid, commands and flags exist, links lead somewhere."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
+from perdure.cli.main import app
+from perdure.curriculum.file.document import parse
 from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.sweeps.reader import read_sweep
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"^`([\w./-]+)`[^\n`]*:\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+"""A file of a page: its name, a colon, and its text as a block."""
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    return [text for language, text in BLOCK.findall(page.read_text()) if language in languages]
+
+
+@pytest.fixture
+def cookbook(tmp_path: Path) -> Path:
+    """A folder with the files of the cookbook."""
+    for name, text in FILE.findall((ROOT / "docs" / "cookbook.md").read_text()):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
 
 
 def test_the_curriculum_in_the_readme_is_valid(tmp_path: Path) -> None:
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert block is not None
-    (tmp_path / "mine.yaml").write_text(block[1])
+    (tmp_path / "mine.yaml").write_text(blocks(ROOT / "README.md", "yaml")[0])
     (tmp_path / "support.jsonl").write_text('{"ticket": "It broke.", "reply": "Sorry."}\n')
     curriculum = read_curriculum(tmp_path / "mine.yaml").curriculum
     assert [stage.name for stage in curriculum.stages] == ["sums", "support"]
+
+
+def test_the_files_of_the_cookbook_are_valid(cookbook: Path) -> None:
+    files = sorted(cookbook.glob("*.yaml"))
+    assert len(files) >= 8
+    for file in files:
+        if file.read_text().startswith("curriculum:"):
+            assert read_sweep(file).cells
+        else:
+            read_curriculum(file)
+    for module in cookbook.rglob("*.py"):
+        compile(module.read_text(), module.name, "exec")
+
+
+def test_every_block_of_the_cookbook_is_a_file_or_commands() -> None:
+    text = (ROOT / "docs" / "cookbook.md").read_text()
+    others = [language for language, _ in BLOCK.findall(text) if language != "sh"]
+    assert len(FILE.findall(text)) == len(others)
+
+
+def test_the_robot_of_the_page_on_control_can_be_read(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "control.md"
+    (tmp_path / "my_robots.py").write_text(blocks(page, "python")[0])
+    (tmp_path / "mine.yaml").write_text(blocks(page, "yaml")[0])
+    assert read_curriculum(tmp_path / "mine.yaml").curriculum.stages[0].name == "lift"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.stem)
+def test_every_yaml_block_is_yaml(page: Path) -> None:
+    for text in blocks(page, "yaml"):
+        parse(text, page.name)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words after `perdure` of every command in a block of a page."""
+    lines = [line for text in blocks(page, "sh", "bash") for line in text.replace("\\\n", " ").splitlines()]
+    found = [shlex.split(line, comments=True) for line in lines if re.match(r"(\S*/)?perdure ", line)]
+    return [words[1 : words.index(";")] if ";" in words else words[1:] for words in found]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+def test_every_command_and_flag_exists(page: Path) -> None:
+    group = typer.main.get_command(app)
+    for verb, *rest in commands(page):
+        command = group.get_command(typer.Context(group), verb)  # type: ignore[attr-defined]
+        assert command is not None, f"perdure {verb}"
+        context = typer.Context(command, info_name=verb)
+        command.make_parser(context).parse_args([word for word in rest if word not in ("|", ">", "jq", ".metrics")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_to_headings_lead_to_one(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text()):
+        text = (page.parent / target if target else page).read_text()
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert anchor in anchors, f"{page.name} links to #{anchor} of {target or 'itself'}"

@@ -21,7 +21,7 @@ from perdure.cli.views.svg import main as picture
 from perdure.cli.views.symbols import UNICODE
 from perdure.cli.views.wrapped import hanging
 from tests.cli.drawn import seen
-from tests.cli.journals import Line, estimate, long_run, whole_run, write_run
+from tests.cli.journals import Line, estimate, long_run, progress, whole_run, write_run
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "scipy", "reasoning_gym")
 
@@ -192,6 +192,22 @@ def test_the_picture_is_the_same_twice(run: Path, tmp_path: Path) -> None:
     assert "▲" in one
     assert "http://" not in one.replace("http://www.w3.org/2000/svg", "")
     assert "@font-face" not in one
+
+
+def test_the_picture_of_a_run_that_goes_on_is_the_live_view(tmp_path: Path) -> None:
+    lines = whole_run()
+    second = next(number for number, line in enumerate(lines) if line["event"] == "decision" and line["stage"] == 2)
+    run = write_run(tmp_path / "demo", lines[: second + 1])
+    (run / "progress.json").write_text(json.dumps(progress(stage=2, name="sort", step=7, max_steps=60)))
+    assert picture([str(run), str(tmp_path / "x.svg"), "2/7"]) == 0
+    drawn = (tmp_path / "x.svg").read_text()
+    assert "stage&#160;2&#160;of&#160;3" in drawn
+    assert "7&#160;of&#160;60" in drawn
+
+
+def test_a_moment_that_never_came_has_no_picture(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert picture([str(run), str(tmp_path / "x.svg"), "3/999"]) == 1
+    assert "ended before step 999 of stage 3" in capsys.readouterr().err
 
 
 def test_the_picture_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
