@@ -76,7 +76,7 @@ def _plot(
         typer.Option("--output", metavar="FOLDER", help="where to write; default: the run's folder `plots`"),
     ] = None,
 ) -> None:
-    """Write the retention matrix and the KL curve as PNG and SVG."""
+    """Write the retention matrix, the KL curve and the training curves as PNG and SVG."""
     from perdure.cli.commands.plot import plot_command
 
     plot_command(run, output)

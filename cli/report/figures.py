@@ -1,9 +1,8 @@
-"""The figures of one run: the retention matrix, the KL against the cap, accuracy against retention, the last steps."""
+"""The figures of one run: the retention matrix, the KL against the cap, accuracy against retention."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,10 +64,7 @@ def kl_figure(record: RunState) -> Figure:
     axes.plot(steps, [one.reading.cap for span in places for one in span.points], color=PALETTE[1], linewidth=1.4,
               linestyle="--", drawstyle="steps-post", label="cap of the stage")  # fmt: skip
     for span in places:
-        axes.axvline(span.start, color="#999999", linewidth=0.7, zorder=0)
-        words = f"{span.row.stage} {_name(span.row.name)}"
-        axes.annotate(words, (span.start, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
-                      textcoords="offset points", va="top", fontsize=7)  # fmt: skip
+        stage_line(axes, span.start, f"{span.row.stage} {span.row.name}")
     _interventions(axes, places)
     unit = next((row.readings[-1].unit for row in record.rows if row.readings), "token")
     axes.set_xlabel("optimiser steps of the run")
@@ -77,6 +73,13 @@ def kl_figure(record: RunState) -> Figure:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=4)
     return figure
+
+
+def stage_line(axes: Axes, start: int, words: str) -> None:
+    """Mark the step at which a stage begins."""
+    axes.axvline(start, color="#999999", linewidth=0.7, zorder=0)
+    axes.annotate(_name(words), (start, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
+                  textcoords="offset points", va="top", fontsize=7)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,28 +162,6 @@ def _kept(record: RunState, row: StageState) -> float | None:
             changes.append(row.scores[name].value - learned.scores[name].value)
     known = [change for change in changes if math.isfinite(change)]
     return sum(known) / len(known) if known else None
-
-
-def told_curves(progress: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Loss and reward of the last steps that a run told; none where it told none."""
-    curves = {name: [one for one in progress.get(name) or [] if one is not None] for name in ("loss", "reward")}
-    return {name: values for name, values in curves.items() if len(values) > 1}
-
-
-def steps_figure(progress: Mapping[str, Any]) -> Figure:
-    """The curves of the last steps, a panel each; there is at least one."""
-    told = told_curves(progress)
-    figure = Figure(figsize=(5 * len(told), 2.8), layout="constrained")
-    step = progress.get("step")
-    for index, (axes, (name, values)) in enumerate(
-        zip(figure.subplots(1, len(told), squeeze=False)[0], told.items(), strict=True)
-    ):
-        last = step if isinstance(step, int) else len(values)
-        axes.plot(range(last - len(values) + 1, last + 1), values, color=PALETTE[index], linewidth=1.4)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlabel("optimiser step of the stage")
-        axes.set_ylabel(name)
-    return figure
 
 
 def _name(text: str) -> str:

@@ -1,10 +1,12 @@
 """Realistic journals to draw: a run of three stages with a rollback, a NaN, thin data and a resumed process."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.run.steps import FIGURES, LINES, TABLE, StepRecord
+from perdure.budget.files import sha256_of
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
 Line = dict[str, Any]
@@ -129,6 +131,19 @@ def progress(stage: int = 2, phase: str = "training", step: int = 12, **fields: 
     curves = {"loss": [2.5, 2.1, 1.8, 1.2, 0.9], "reward": [0.1, 0.2, 0.4, 0.5, 0.7], "detail": ""}
     times = {"stage_started": START, "stages": 3, "pid": 1, "time": START + step}
     return {**usual, "step": step, "max_steps": 100, **curves, **times, **fields}
+
+
+def write_steps(run: Path, stage: int, steps: Sequence[Mapping[str, float]], before: int = 0) -> Path:
+    """The record of a committed stage's steps in a run folder, each with the figures that are given."""
+    folder = run / "stages" / f"{stage:02d}-task-{stage}"
+    folder.mkdir(parents=True)
+    record = StepRecord(folder, stage, f"task-{stage}", before, lambda: START)
+    for step, figures in enumerate(steps, 1):
+        record.add(step, dict.fromkeys(FIGURES) | dict(figures))
+    record.close(len(steps))
+    (folder / LINES).unlink()
+    (folder / "stage.json").write_text(json.dumps({"files": {TABLE: sha256_of(folder / TABLE)}}))
+    return folder / TABLE
 
 
 def write_run(folder: Path, events: Sequence[Line]) -> Path:

@@ -1,5 +1,6 @@
 """The figures of a run: what they are of, and that they are written whole or not at all."""
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -7,13 +8,16 @@ import numpy as np
 import pytest
 
 from perdure.agent.run.report import changes
+from perdure.agent.run.steps import read_steps
 from perdure.budget.errors import RunError
 from perdure.cli.commands.plot import plot_command
 from perdure.cli.find_run import read_run
-from perdure.cli.report.figures import kl_figure, matrix_figure, retention_figure, steps_figure, told_curves
+from perdure.cli.report.curves import bin_size, extremes, known_curves, training_figure
+from perdure.cli.report.figures import kl_figure, matrix_figure, retention_figure
 from perdure.cli.views.drawing import page_svg
+from perdure.curriculum.worlds.contract import Nouns
 from tests.cli.drawn import folded
-from tests.cli.journals import long_run, whole_run, write_run
+from tests.cli.journals import long_run, whole_run, write_run, write_steps
 
 
 def test_the_matrix_shows_scores_changes_and_marks(tmp_path: Path) -> None:
@@ -46,10 +50,25 @@ def test_a_run_that_has_hardly_begun_has_figures_too() -> None:
         assert all(figure.axes for figure in drawn)
 
 
-def test_the_last_steps() -> None:
-    assert told_curves({}) == told_curves({"loss": [1.0]}) == {}
-    figure = steps_figure({"loss": [3, 2, 1], "reward": [], "step": 10})
-    assert list(figure.axes[0].lines[0].get_xdata()) == [8, 9, 10]
+def test_the_training_curves_go_on_over_the_stages_with_every_step(tmp_path: Path) -> None:
+    write_steps(tmp_path, 1, [{"loss": 3.0, "learning_rate": 0.1}, {"loss": math.nan}, {"loss": 1.0}])
+    write_steps(tmp_path, 2, [{"loss": 9.0, "reward": 0.5}], before=3)
+    steps = read_steps(tmp_path)
+    assert known_curves(steps) == ["loss", "reward", "learning_rate"]
+    figure = training_figure(steps, Nouns())
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "reward", "learning rate"]
+    curves = [line.get_xydata().tolist() for line in figure.axes[0].lines if len(line.get_xdata()) != 2]
+    np.testing.assert_equal(curves, [[[1, 3], [2, math.nan], [3, 1]], [[4, 9]]])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1 task-1", "2 task-2"]
+    assert known_curves(read_steps(tmp_path, stage=3)) == []
+
+
+def test_of_many_steps_the_extremes_of_each_bin_are_drawn() -> None:
+    x, y = np.arange(1, 9), np.array([5.0, 1, 9, 5, math.nan, 4, math.inf, math.nan])
+    assert extremes(x, y, 1)[0].tolist() == x.tolist()
+    # bins of 3: 5 1 9, least before greatest; 5 nan 4; then none that is finite
+    np.testing.assert_equal([one.tolist() for one in extremes(x, y, 3)], [[2, 3, 4, 6, 7], [1, 9, 5, 4, math.nan]])
+    assert [bin_size(range(count)) for count in (1200, 1201, 600_000)] == [1, 3, 1000]
 
 
 def test_a_figure_of_a_page_is_one_element_in_the_colours_of_the_page() -> None:
@@ -64,8 +83,9 @@ def test_a_figure_of_a_page_is_one_element_in_the_colours_of_the_page() -> None:
 
 def test_files_are_whole_and_the_place_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "r", whole_run())
+    write_steps(run, 1, [{"loss": 1.0}])
     plot_command(run, None)
-    names = [f"{name}.{kind}" for name in ("matrix", "kl") for kind in ("png", "svg")]
+    names = [f"{name}.{kind}" for name in ("matrix", "kl", "training") for kind in ("png", "svg")]
     assert capsys.readouterr().out.split() == [str(run / "plots" / name) for name in names]
     assert sorted(path.name for path in (run / "plots").iterdir()) == sorted(names)
     assert (run / "plots/kl.png").read_bytes()[1:4] == b"PNG"

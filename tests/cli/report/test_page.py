@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from perdure.agent.run.steps import FIGURES
 from perdure.budget.errors import RunError
 from perdure.cli.commands.report import report_command
 from perdure.cli.report.page import run_page
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
-from tests.cli.journals import long_run, progress, whole_run, write_run
+from tests.cli.journals import long_run, whole_run, write_run, write_steps
 
 HOSTILE = "</script></pre><img src=x onerror=\"document.title='taken over'\">\x1b[31m\u202e{{ 7 * 7 }}"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -68,9 +69,9 @@ def test_what_a_model_says_is_text_and_nothing_is_fetched(tmp_path: Path) -> Non
 
 def test_the_page_has_all_of_a_run(tmp_path: Path) -> None:
     run = hostile_run(tmp_path / "r")
-    (run / "progress.json").write_text(json.dumps(progress()))
+    write_steps(run, 1, [{"loss": 2.0}, {"loss": 1.0}])
     page = run_page(run)
-    for heading in ("Retention", "KL against the cap", "New accuracy against retention", "The last steps of training",
+    for heading in ("Retention", "KL against the cap", "New accuracy against retention", "Training",
                     "Decisions", "Answers before and after", "Curriculum", "Versions"):  # fmt: skip
         assert f"<h2>{heading}</h2>" in page
     assert '<small class="marked">+51▲</small>' in page
@@ -91,9 +92,11 @@ def test_an_unfinished_run_says_so(tmp_path: Path, count: int) -> None:
 
 def test_a_damaged_score_file_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
     run = hostile_run(tmp_path / "r")
-    before = sorted(path.name for path in run.rglob("*"))
     (run / "scores/3-sort.jsonl").write_text("half a li")
+    write_steps(run, 1, [{"loss": 2.0}]).write_bytes(b"half a ta")
+    before = sorted(path.name for path in run.rglob("*"))
     page = run_page(run)
+    assert page.count("steps.parquet is not what was written (its SHA-256 differs). Put it back from a copy;") == 1
     assert page.count("3-sort.jsonl is missing or damaged; its answers cannot be shown. All other figures") == 1
     assert "even: 0 lost, 47 gained of 100 items" in page
     assert sorted(path.name for path in run.rglob("*")) == before
@@ -108,7 +111,12 @@ def test_a_long_run_is_below_five_megabytes(tmp_path: Path) -> None:
             texts = details(0, "a long answer with & and < " * 40)  # longer than a page shows
             items = [ItemResult(str(n), float(n < round(event["value"] * 24)), texts) for n in range(24)]
             write_scores(run / event["file"], make_score(event["name"], event["kind"], items), {}, items)
-    assert len(run_page(run).encode()) < 5_000_000
+    values = np.random.default_rng(0).random((12, 1000, len(FIGURES)))
+    for stage, rows in enumerate(values.tolist(), 1):
+        write_steps(run, stage, [dict(zip(FIGURES, row, strict=True)) for row in rows], before=1000 * (stage - 1))
+    page = run_page(run)
+    assert len(page.encode()) < 5_000_000
+    assert "Of each 20 optimiser steps the least and the greatest value are drawn; nothing is smoothed." in page
 
 
 def test_the_file_is_written_whole_or_the_place_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
