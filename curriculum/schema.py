@@ -154,7 +154,7 @@ class Curriculum(Frozen):
     @model_validator(mode="after")
     def _everything_is_of_one_world(self) -> "Curriculum":
         spec = self.spec
-        for place, task in self._tasks():
+        for place, task in self.tasks():
             if not isinstance(task, spec.tasks):
                 owner = owner_of(task)
                 kind = f"`model.type: {type_of(owner.model)}`"
@@ -171,7 +171,7 @@ class Curriculum(Frozen):
                 raise broken_rule(str(error), *place) from None
         return self
 
-    def _tasks(self) -> list[tuple[tuple[str | int, ...], Source]]:
+    def tasks(self) -> list[tuple[tuple[str | int, ...], Source]]:
         """Every task, of stages and of benchmarks, with its place."""
         stages = [(("stages", index, "task"), one.task) for index, one in enumerate(self.stages)]
         benchmarks = [
@@ -180,6 +180,10 @@ class Curriculum(Frozen):
             if isinstance(one, TaskBenchmark)
         ]
         return [*stages, *benchmarks]
+
+    def known_tasks(self) -> list[tuple[tuple[str | int, ...], Source]]:
+        """The tasks that the base is made with, each with its place."""
+        return [(("model", *path), source) for path, source in self.model.sources]
 
     def _methods(self) -> list[tuple[tuple[str | int, ...], str]]:
         """Every method that the file names, with its place."""

@@ -30,6 +30,7 @@ def plan_command(file: str, overrides: Sequence[str], target: float | None, stri
         PerdureError: whatever `perdure run` would refuse.
     """
     from perdure.curriculum.file.reader import read_curriculum
+    from perdure.eval.look_up import look_up
 
     read = read_curriculum(file, [*overrides, *target_override(target)])
     silence_libraries()
@@ -38,6 +39,8 @@ def plan_command(file: str, overrides: Sequence[str], target: float | None, stri
 
         refuse_unpriced(read.curriculum)
     with TemporaryDirectory(prefix="perdure-plan-") as folder, phase_status() as show:
+        show("looking up what the file names")
+        look_up(read)
         from perdure.agent.planning.plan import plan
 
         found = plan(read.curriculum, Path(folder), PhaseView(show))

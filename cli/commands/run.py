@@ -36,6 +36,7 @@ def run_command(
         ConfigError: `strict`, and nothing can be priced.
     """
     from perdure.curriculum.file.reader import read_curriculum
+    from perdure.eval.look_up import look_up
 
     seeds = [] if seed is None else [f"seed={seed}"]
     read = read_curriculum(file, [*overrides, *seeds, *target_override(target)])
@@ -44,6 +45,8 @@ def run_command(
     silence_libraries()
 
     def begin(view: LiveView) -> "Life":
+        view.progress({"phase": "looking up what the file names"})
+        look_up(read)
         from perdure.agent.setup import start
 
         life = start(read.curriculum, path, view, strict=strict)

@@ -6,13 +6,14 @@ from typing import Any
 
 import typer
 
-from perdure.cli.console import json_text, say
+from perdure.cli.console import json_text, phase_status, say
 from perdure.cli.errors import USER
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.code import import_faults, unseen_code
 from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
 from perdure.curriculum.messages import show_path
+from perdure.eval.look_up import look_up
 
 
 def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_code: bool) -> None:
@@ -28,6 +29,9 @@ def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_
         read = read_curriculum(file, overrides)
         if import_code:
             _import(read)
+        with phase_status() as show:
+            show("looking up what the file names")
+            unseen = look_up(read)
     except CurriculumError as error:
         if not as_json:
             raise
@@ -37,10 +41,16 @@ def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_
         print(json_text(read.curriculum.model_dump(mode="json")))
     else:
         say(_summary(read))
-    unseen = [] if import_code else unseen_code(read.curriculum)
+    code = [] if import_code else unseen_code(read.curriculum)
+    if code:
+        say(f"not looked at: the code of {_some(code)}, which --import-code would execute", error=True)
     if unseen:
-        named = f"{', '.join(unseen[:3])}{' …' if len(unseen) > 3 else ''}"
-        say(f"not looked at: the code of {named}, which --import-code would execute", error=True)
+        say(f"not looked at: {_some(unseen)}", error=True)
+
+
+def _some(words: Sequence[str]) -> str:
+    """The first three, and `…` for others."""
+    return f"{', '.join(words[:3])}{' …' if len(words) > 3 else ''}"
 
 
 def _import(read: ReadCurriculum) -> None:

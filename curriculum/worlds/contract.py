@@ -19,6 +19,22 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|xpu|cuda(:\d{1,2})?)$")]
 CpuThreads = Annotated[Threads, Field(ge=1)]
 
 
+@dataclass(frozen=True)
+class Finding:
+    """A fault that a look-up finds: its path below the section, and what is wrong."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """The result of a look-up: the faults, and what could not be looked into, in words."""
+
+    faults: tuple[Finding, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
 class ModelSection(Frozen):
     """The section of a base model; the class of a world adds `type`, fields of its own and `title`."""
 
@@ -44,6 +60,11 @@ class ModelSection(Frozen):
     def drawn_from(self, seed: int) -> int | None:
         """The seed of the base in a run of this seed; `None`: every run has the same base."""
         return None
+
+    @property
+    def sources(self) -> "tuple[tuple[Path, Source], ...]":
+        """The tasks that the base is made with, and their paths below the section."""
+        return ()
 
     def refusal(self, method: Method) -> str | None:
         """Why this model cannot be trained by a method that its world has; `None` if it can."""
@@ -170,6 +191,8 @@ class WorldSpec:
         build: `module:function` that makes a task (see `curriculum/worlds/build.py`).
         plugin: its `perdure.agent.worlds.contract.WorldPlugin`; `agent/worlds/registry.py` names those of perdure.
         paths: `module:function` that finds local paths in a file (see `curriculum/file/local_paths.py`).
+        look_up: `module:function` that looks up what a task's section names, as `LookedUp`; it makes no item and
+            executes no code of the user's.
         library: the module that knows further settings of a library (see `curriculum/file/library.py`).
         accepts: the kind of task of its model, for a message.
         rewards: the rewards that its tasks can have.
@@ -197,6 +220,7 @@ class WorldSpec:
     rewards: tuple[RewardKind, ...] = ()
     plugin: str | None = None
     paths: str | None = None
+    look_up: str | None = None
     library: str | None = None
     generic_prompts: str | None = None
     one_step_answers: bool = False

@@ -113,7 +113,11 @@ def json_rows(path: Path, source: str, field: str | None = None) -> Iterator[Tex
     Raises:
         DataError: it cannot be read, or holds no rows.
     """
-    data = path.read_bytes()
+    yield from json_rows_of(path.read_bytes(), source, field)
+
+
+def json_rows_of(data: bytes, source: str, field: str | None = None) -> Iterator[TextRow]:
+    """The rows of a JSON file's bytes; see `json_rows`."""
     if field is None and not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
         for line, piece in pieces(data):
             yield TextRow(source, line, piece)
@@ -138,7 +142,14 @@ def csv_rows(
     Raises:
         DataError: quotes that do not close, two columns of one name, a row with more cells than there are columns.
     """
-    text = decode(path.read_bytes(), source)
+    yield from csv_rows_of(path.read_bytes(), source, delimiter, quotechar, names)
+
+
+def csv_rows_of(
+    data: bytes, source: str, delimiter: str = ",", quotechar: str = '"', names: Sequence[str] | None = None
+) -> Iterator[TextRow]:
+    """The rows of a CSV file's bytes; see `csv_rows`."""
+    text = decode(data, source)
     csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
     columns = list(names) if names else None
     for line, cells in _records(text, source, delimiter, quotechar):

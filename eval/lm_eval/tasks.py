@@ -4,26 +4,21 @@ lm-eval's index of its own tasks takes 12 s to build. So the user's folder is se
 the one that defines the name; only groups and tags of lm-eval need its index.
 """
 
-import importlib.util
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, PerdureError
 from perdure.curriculum.evaluation import Benchmark
+from perdure.eval.lm_eval.names import BUILTIN, shipped_names, unknown_message
 from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.task_code import refuse_code
 from perdure.eval.lm_eval.templates import SECONDS, SECONDS_AN_ANSWER, limited, sandbox_templates
 
-BUILTIN = Path(__file__).parents[1] / "shipped"
 FILE_FORMATS = ("json", "csv", "parquet", "text", "arrow")
-_DEFINES = re.compile(rb"^(task|group|tag):[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_LISTED = re.compile(rb"^\s*-\s*[\"']?([\w.:+-]+)[\"']?\s*$", re.MULTILINE)
 
 LmTask = Any
 """An `lm_eval.api.task.Task`."""
@@ -82,13 +77,13 @@ class TaskLibrary:
                 return manager, name
             known = list(manager.all_tasks)
             _refuse_broken_file(name, self._include_path(benchmark.include_path))
-        paths, listed = self._defaults
-        path = paths.get(name)
+        known_by_default = shipped_names()
+        path = known_by_default.paths.get(name)
         if path is not None and _defines_task(path, name):
             return self._manager(None), str(path)
-        if (path is not None or name in listed) and name in self._all_defaults.task_index:
+        if name in known_by_default and name in self._all_defaults.task_index:
             return self._all_defaults, name
-        raise ConfigError(_unknown(benchmark, [*known, *paths]))
+        raise ConfigError(unknown_message(benchmark, [*known, *known_by_default.paths]))
 
     def _foreign(self) -> list[Any]:
         """The managers of users' folders."""
@@ -115,21 +110,6 @@ class TaskLibrary:
         from lm_eval.tasks import TaskManager
 
         return TaskManager()
-
-    @cached_property
-    def _defaults(self) -> tuple[dict[str, Path], set[str]]:
-        """The first file that defines each of lm-eval's names, and all names that occur in a list there."""
-        spec = importlib.util.find_spec("lm_eval.tasks")
-        assert spec is not None and spec.submodule_search_locations
-        paths: dict[str, Path] = {}
-        listed: set[str] = set()
-        root = Path(spec.submodule_search_locations[0])
-        for path in sorted(root.rglob("*.yaml"), key=lambda path: path.as_posix()):
-            text = path.read_bytes()
-            for _, name in _DEFINES.findall(text):
-                paths.setdefault(name.decode(), path)
-            listed.update(name.decode() for name in _LISTED.findall(text))
-        return paths, listed
 
 
 class CachedTask:
@@ -237,13 +217,6 @@ def _refuse_broken_file(name: str, folder: Path) -> None:
             load_yaml(path, resolve_func=False)
         except Exception as error:
             raise ConfigError(f"{path} cannot be read as an lm-eval task: {error}") from error
-
-
-def _unknown(benchmark: Benchmark, known: list[str]) -> str:
-    where = f" in {benchmark.include_path} or" if benchmark.include_path else ""
-    close = get_close_matches(benchmark.tasks, known, n=1, cutoff=0.6)
-    hint = f"; did you mean {close[0]!r}?" if close else "; `lm-eval ls tasks` lists the names that it knows"
-    return f"benchmark {benchmark.tasks!r}: no such task{where} among those of lm-eval{hint}"
 
 
 @contextmanager

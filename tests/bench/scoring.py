@@ -20,7 +20,7 @@ def measure(_: Options) -> Report:
     from perdure.curriculum.evaluation import Benchmark, Evaluation
     from perdure.curriculum.worlds.language.model import CausalModel
     from perdure.eval.benchmarks import prepare_benchmarks
-    from perdure.eval.lm_eval.tasks import BUILTIN
+    from perdure.eval.lm_eval.names import BUILTIN
 
     names = sorted(file.stem for file in BUILTIN.glob("perdure_*.yaml"))
     began = time.perf_counter()

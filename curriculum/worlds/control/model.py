@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from perdure.budget.bounds import Batch, Items, Level, Rate, Steps, Units, Weight
 from perdure.budget.config import Frozen, broken_rule
-from perdure.curriculum.worlds.contract import ModelSection
+from perdure.curriculum.messages import Path
+from perdure.curriculum.worlds.contract import ModelSection, Source
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla, Worker
 
@@ -130,6 +131,12 @@ class ControlModel(ModelSection):
     def title(self) -> str:
         """`the mlp of 128 and 128 hidden units, 21 bins`."""
         return f"{self.policy.title}, {self.bins} bins"
+
+    @property
+    def sources(self) -> tuple[tuple[Path, Source], ...]:
+        """The tasks that the base imitates."""
+        known = [] if self.pretrain is None else self.pretrain.tasks
+        return tuple((("pretrain", "tasks", index, "task"), one.task) for index, one in enumerate(known))
 
     def drawn_from(self, seed: int) -> int | None:
         """The base is trained at the model's own seed, if it has one."""

@@ -125,6 +125,7 @@ CONTROL = WorldSpec(
     recipes=recipes_of("control"),
     build="perdure.curriculum.worlds.control.source:build",
     paths="perdure.curriculum.worlds.control.paths:local_paths",
+    look_up="perdure.curriculum.worlds.control.look_up:look_up",
     accepts="this model acts in environments",
     rewards=SUCCESSES,
     demonstrations_from="give it `demonstrations`",

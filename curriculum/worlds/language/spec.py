@@ -287,6 +287,7 @@ LANGUAGE = WorldSpec(
     recipes=_RECIPES,
     build="perdure.curriculum.worlds.language.sources.build:build",
     paths="perdure.curriculum.worlds.language.paths:local_paths",
+    look_up="perdure.curriculum.worlds.language.look_up:look_up",
     library="perdure.curriculum.worlds.language.trl_fields",
     accepts="a language model reads text",
     rewards=(*REWARD_NAMES, OWN_REWARD),

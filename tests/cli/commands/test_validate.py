@@ -18,9 +18,9 @@ model: {model_name_or_path: org/name}
 budget: {kl: 0.5, unit: sequence, enforce: stop}
 strategy: {type: rule}
 stages:
-  - {name: a, task: {type: dataset, path: org/data}}
-  - {name: b, task: {type: reasoning_gym, dataset: chain_sum}, method: rl}
-benchmarks: [{tasks: arc_easy}]
+  - {name: a, task: {type: dataset, path: data.csv}}
+  - {name: b, task: {type: python, path: "perdure.curriculum.worlds.language.skills:even_number"}, method: rl}
+benchmarks: [{tasks: perdure_spell, name: spell, include_path: builtin}]
 """
 START = "import sys; from perdure.cli.main import main; sys.argv[0] = 'perdure'; "
 
@@ -33,6 +33,7 @@ def perdure(*arguments: str, cwd: Path, code: str = "main()") -> subprocess.Comp
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
     (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "data.csv").write_text("prompt,completion\nWho?,Me\n")
     return tmp_path
 
 
@@ -40,7 +41,7 @@ def test_a_good_file_is_told_in_one_line(good: Path) -> None:
     done = perdure("validate", "good.yaml", cwd=good)
     # `a` is a dataset without a reward: only `sft` can learn it; `b` names `rl` itself.
     assert done.stdout == (
-        "good: 2 stages (a, b); methods possible: sft, rl; budget: 0.5 nats a sequence (stop); benchmarks: arc_easy\n"
+        "good: 2 stages (a, b); methods possible: sft, rl; budget: 0.5 nats a sequence (stop); benchmarks: spell\n"
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -112,6 +112,11 @@ def make(environment: Environment) -> MetaWorldSimulator:
     Raises:
         ConfigError: Meta-World is not installed, the id or the task is unknown, or arguments that it does not take.
     """
+    return MetaWorldSimulator(environment, task_of(name_of(environment)))
+
+
+def name_of(environment: Environment) -> str:
+    """The name of its task. Raises ConfigError: see `make`; whether there is such a task, `class_of` knows."""
     if environment.id != ID:
         near = did_you_mean(environment.id, [ID]) or f"; write `id: {ID}` with `env_name: NAME`"
         raise ConfigError(f"{shorten(environment.id)!r} has many tasks, or is none of Meta-World's ids{near}")
@@ -121,7 +126,7 @@ def make(environment: Environment) -> MetaWorldSimulator:
     name = environment.arguments.get("env_name")
     if not isinstance(name, str):
         raise ConfigError(f"{ID} needs `env_name`, the name of a task, as 'reach-v3' or 'drawer-open-v3'")
-    return MetaWorldSimulator(environment, task_of(name))
+    return name
 
 
 def _arguments(environment: Environment) -> dict[str, Any]:

@@ -66,13 +66,18 @@ def task_of(name: str) -> "MetaWorldTask":
     Raises:
         ConfigError: Meta-World is not installed, or has no such task.
     """
+    return MetaWorldTask(name, class_of(name)(seed=0))
+
+
+def class_of(name: str) -> Any:
+    """The stock environment of a task, not made. Raises ConfigError: see `task_of`."""
     classes = load("metaworld.env_dict").ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
     names = [one.removesuffix("-goal-observable") for one in classes]
     if name not in names:
         near = did_you_mean(name, names) or did_you_mean(f"{name}-v3", names)
         raise ConfigError(f"`env_name`: Meta-World has no task {shorten(name)!r}{near}; it has {len(names)}, as "
                           "'reach-v3' and 'drawer-open-v3'")  # fmt: skip
-    return MetaWorldTask(name, classes[f"{name}-goal-observable"](seed=0))
+    return classes[f"{name}-goal-observable"]
 
 
 class MetaWorldTask:

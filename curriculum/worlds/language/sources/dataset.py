@@ -66,27 +66,40 @@ def load(
 def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
     """Every row, or every element of the exploded columns, as an item, in an order that follows from the seed."""
     for column in config.explode:
-        if column not in rows.column_names:
-            raise DataError(
-                f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)} "
-                f"(there are {', '.join(rows.column_names)})"
-            )
+        refuse_missing(column, rows, where)
     reader = RowReader(config, where, tuple(rows.column_names), rows.place)
-    places = _places(rows, _chosen(rows, reader), config, where)
+    places = places_of(rows, chosen_rows(rows, reader), config, where)
     Random(f"dataset/{seed}").shuffle(places)
-
-    def row_at(number: int, element: int) -> dict[str, Any]:
-        row: dict[str, Any] = rows[number]
-        return row | {column: row[column][element] for column in config.explode}
-
-    if reader.chooses:
-        answers = [one for place in places[:MOST_ROWS] for one in reader.choices(row_at(*place))]
-        reader = replace(reader, reading=find_reading(config, answers, where))
+    reader = with_reading(reader, rows, places)
     for number, element in places:
-        yield reader.item(row_at(number, element), number)
+        yield reader.item(row_at(rows, number, element, config), number)
 
 
-def _chosen(rows: Any, reader: RowReader) -> list[int]:
+def refuse_missing(column: str, rows: Any, where: str) -> None:
+    """Raise DataError if there is no column of this name to explode."""
+    if column not in rows.column_names:
+        raise DataError(
+            f"{where}: no column {column!r} to explode{did_you_mean(column, rows.column_names)} "
+            f"(there are {', '.join(rows.column_names)})"
+        )
+
+
+def row_at(rows: Any, number: int, element: int, config: Dataset) -> dict[str, Any]:
+    """A row with one element of each exploded column."""
+    row: dict[str, Any] = rows[number]
+    return row | {column: row[column][element] for column in config.explode}
+
+
+def with_reading(reader: RowReader, rows: Any, places: list[tuple[int, int]]) -> RowReader:
+    """The reader, with the one reading of the answers where they choose among options."""
+    if not reader.chooses:
+        return reader
+    asked = places[:MOST_ROWS]
+    answers = [one for place in asked for one in reader.choices(row_at(rows, *place, reader.config))]
+    return replace(reader, reading=find_reading(reader.config, answers, reader.where))
+
+
+def chosen_rows(rows: Any, reader: RowReader) -> list[int]:
     """The numbers of the rows that `where` lets through.
 
     Raises:
@@ -133,7 +146,7 @@ def _spells(text: str, value: Any) -> bool:
         return False
 
 
-def _places(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[tuple[int, int]]:
+def places_of(rows: Any, chosen: list[int], config: Dataset, where: str) -> list[tuple[int, int]]:
     """The row and element of every item; the element is 0 if nothing is exploded."""
     if not config.explode:
         return [(number, 0) for number in chosen]

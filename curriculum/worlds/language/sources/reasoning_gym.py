@@ -4,10 +4,11 @@ import dataclasses
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path as FilePath
 from time import process_time
 from typing import Any, ClassVar, get_type_hints
 
@@ -15,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.limits import memory_limit, time_limit
-from perdure.curriculum.messages import did_you_mean, shorten
+from perdure.curriculum.messages import Path, did_you_mean, shorten
 from perdure.curriculum.task import Item, Task, derived_seed
+from perdure.curriculum.worlds.contract import Finding
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
 from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward
@@ -42,7 +44,7 @@ def load(
     *,
     name: str,
     seed: int,
-    origin: Path | None = None,
+    origin: FilePath | None = None,
     examined: frozenset[str] = frozenset(),
 ) -> Task:
     """Training items, and held-out items from another seed; no prompt is in both or twice in either.
@@ -171,6 +173,32 @@ def _settings(given: dict[str, Any], config_class: Any, where: str) -> dict[str,
         except ValidationError as error:
             raise ConfigError(f"{where}: `config.{name}`: {error.errors()[0]['msg']}, not {value!r}") from error
     return checked
+
+
+def _setting(name: str, value: Any, dataset: str, where: str) -> None:
+    from reasoning_gym.factory import DATASETS
+
+    _settings({name: value}, DATASETS[dataset][1], where)
+
+
+def look_up(config: ReasoningGym) -> Iterator[Finding]:
+    """The first of its faults that reasoning-gym finds without making an item: its name, a setting, its level."""
+    where = f"reasoning_gym {config.dataset!r}"
+    checks: list[tuple[Path, Callable[[], object]]] = [(("dataset",), lambda: _check_dataset(config.dataset, where))]
+    checks += [
+        (("config", name), partial(_setting, name, value, config.dataset, where))
+        for name, value in config.config.items()
+    ]
+    checks += [
+        (("level",), lambda: _level(config, where)),
+        (("config",), lambda: _generator(config, where, seed=0, size=1)),
+    ]
+    for path, check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            yield Finding(path, str(error))
+            return
 
 
 def _level(config: ReasoningGym, where: str) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""Looks up what a task of the language world names: a dataset of reasoning-gym, the columns of a local file."""
+
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+from perdure.budget.errors import DataError
+from perdure.curriculum.task import Item
+from perdure.curriculum.worlds.contract import Finding, LookedUp
+from perdure.curriculum.worlds.first_rows import FirstRows, first_rows
+from perdure.curriculum.worlds.language.sources.common import READABLE
+from perdure.curriculum.worlds.language.sources.dataset import (
+    chosen_rows,
+    places_of,
+    refuse_missing,
+    row_at,
+    with_reading,
+)
+from perdure.curriculum.worlds.language.sources.rows import RowReader
+from perdure.curriculum.worlds.language.tasks import Dataset, ReasoningGym
+
+WHERE = "the data"
+
+
+def look_up(source: Any) -> LookedUp:
+    """See `WorldSpec.look_up`."""
+    if isinstance(source, ReasoningGym):
+        from perdure.curriculum.worlds.language.sources import reasoning_gym
+
+        return LookedUp(tuple(reasoning_gym.look_up(source)))
+    if not isinstance(source, Dataset):
+        return LookedUp()
+    try:
+        head = first_rows(FilePath(source.path)) if FilePath(source.path).is_file() else None
+        if head is None:
+            return LookedUp(unseen=(f"the rows of {source.path}",))
+        return LookedUp(tuple(_faults(source, head)))
+    except DataError as error:
+        return LookedUp((Finding(("path",), str(error)),))
+
+
+def _faults(config: Dataset, head: FirstRows) -> Iterator[Finding]:
+    """Every column that is not there, then the first row that cannot be read."""
+    rows = head.rows
+    reader = RowReader(config, WHERE, tuple(rows.column_names), rows.place)
+    for index, column in enumerate(config.explode):
+        try:
+            refuse_missing(column, rows, WHERE)
+        except DataError as error:
+            yield Finding(("explode", index), str(error))
+            return
+    try:
+        chosen = chosen_rows(rows, reader)
+    except DataError as error:
+        if head.whole:
+            yield Finding(("where",), str(error))
+        return
+    places = places_of(rows, chosen, config, WHERE)
+    missing = list(_missing(reader, rows, places[:1]))
+    yield from missing
+    if missing:
+        return
+    if reader.chooses and not head.whole:  # how the answers are written, all rows tell
+        return
+    reader = with_reading(reader, rows, places)
+    for number, element in places:
+        item = reader.item(row_at(rows, number, element, config), number)
+        unreadable = _unrewardable(config, item, f"{WHERE}, {rows.place(number)}")
+        if unreadable is not None:
+            yield unreadable
+            return
+
+
+def _missing(reader: RowReader, rows: Any, places: list[tuple[int, int]]) -> Iterator[Finding]:
+    """The columns of `columns` that the first row lacks."""
+    for number, element in places:
+        row = row_at(rows, number, element, reader.config)
+        for ours, theirs in reader.config.columns.items():
+            try:
+                reader.value(row, theirs, f"{WHERE}, {rows.place(number)}")
+            except DataError as error:
+                yield Finding(("columns", ours), str(error))
+
+
+def _unrewardable(config: Dataset, item: Item, place: str) -> Finding | None:
+    """The fault of an item whose answer the task's reward cannot read."""
+    kind = None if config.reward is None else config.reward.type
+    if kind not in READABLE or (kind == "math_verify" and item.answer is not None):  # to read mathematics takes long
+        return None
+    if item.answer is None:
+        message = f"{place} has no answer, and reward {kind!r} compares with it; name its column by `columns.answer`"
+        return Finding(("reward",), message)
+    sought, readable = READABLE[kind]
+    if readable(item):
+        return None
+    return Finding(("reward",), f"{place}: reward {kind!r} finds no {sought} in the answer {item.answer[:80]!r}")

@@ -1,0 +1,88 @@
+"""Looks up all that a curriculum names and that needs no model: datasets, columns, environments, benchmarks.
+
+Nothing is downloaded, no item is made, and no code of the user's is executed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+
+from perdure.budget.errors import DataError
+from perdure.curriculum.evaluation import Benchmark
+from perdure.curriculum.file.faults import CurriculumError, Fault
+from perdure.curriculum.file.reader import ReadCurriculum
+from perdure.curriculum.messages import Path
+from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.worlds.contract import Finding, LookedUp, Source
+from perdure.curriculum.worlds.registry import load
+from perdure.eval.lm_eval.names import unknown_task
+
+MOST_PROMPTS = 1000
+"""The general prompts that are read, from the beginning of their file."""
+
+
+@dataclass
+class LookUp:
+    """Looks up curricula; what several of them name, as the cells of a sweep do, is looked up once."""
+
+    known: dict[str, LookedUp] = field(default_factory=dict)
+
+    def __call__(self, curriculum: Curriculum) -> LookedUp:
+        """The faults of a curriculum with their whole paths, and what could not be looked into."""
+        found = [
+            replace(one, faults=tuple(Finding((*path, *fault.path), fault.message) for fault in one.faults))
+            for path, one in self._sections(curriculum)
+        ]
+        unseen = dict.fromkeys(words for one in found for words in one.unseen)
+        return LookedUp(tuple(fault for one in found for fault in one.faults), tuple(unseen))
+
+    def _sections(self, curriculum: Curriculum) -> Iterator[tuple[Path, LookedUp]]:
+        for path, source in (*curriculum.tasks(), *curriculum.known_tasks()):
+            yield path, self._once(f"{type(source).__name__} {source.model_dump_json()}", _task, curriculum, source)
+        for index, one in enumerate(curriculum.benchmarks):
+            if isinstance(one, Benchmark):
+                key = f"benchmark {one.tasks} {one.include_path}"
+                yield ("benchmarks", index, "tasks"), self._once(key, _benchmark, one)
+        if curriculum.budget.generic is not None:
+            key = f"generic {curriculum.budget.generic}"
+            yield ("budget", "generic"), self._once(key, _generic, curriculum)
+
+    def _once(self, key: str, look: Callable[..., LookedUp], *arguments: object) -> LookedUp:
+        if key not in self.known:
+            self.known[key] = look(*arguments)
+        return self.known[key]
+
+
+def _task(curriculum: Curriculum, source: Source) -> LookedUp:
+    look_up = curriculum.spec.look_up
+    return LookedUp() if look_up is None else load(look_up)(source)
+
+
+def _benchmark(benchmark: Benchmark) -> LookedUp:
+    message = unknown_task(benchmark)
+    return LookedUp() if message is None else LookedUp((Finding((), message),))
+
+
+def _generic(curriculum: Curriculum) -> LookedUp:
+    read, path = curriculum.spec.generic_prompts, FilePath(str(curriculum.budget.generic))
+    if read is None or not path.is_file():
+        return LookedUp()
+    try:
+        load(read)(path, MOST_PROMPTS)
+    except DataError as error:
+        return LookedUp((Finding((), str(error).removeprefix("budget.generic: ")),))
+    return LookedUp()
+
+
+def look_up(read: ReadCurriculum) -> tuple[str, ...]:
+    """What could not be looked into, in words.
+
+    Raises:
+        CurriculumError: names that are not there, columns that a file lacks, rows that cannot be read; each with its
+            place.
+    """
+    found = LookUp()(read.curriculum)
+    if found.faults:
+        document = read.document
+        raise CurriculumError(Fault(document.place(one.path), one.path, one.message) for one in found.faults)
+    return found.unseen
