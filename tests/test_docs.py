@@ -47,8 +47,6 @@ def test_the_files_of_the_cookbook_are_valid(cookbook: Path) -> None:
             assert read_sweep(file).cells
         else:
             read_curriculum(file)
-    for module in cookbook.rglob("*.py"):
-        compile(module.read_text(), module.name, "exec")
 
 
 def test_every_block_of_the_cookbook_is_a_file_or_commands() -> None:
@@ -68,6 +66,12 @@ def test_the_robot_of_the_page_on_control_can_be_read(tmp_path: Path) -> None:
 def test_every_yaml_block_is_yaml(page: Path) -> None:
     for text in blocks(page, "yaml"):
         parse(text, page.name)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+def test_every_python_block_is_python(page: Path) -> None:
+    for text in blocks(page, "python"):
+        compile(text, page.name, "exec")
 
 
 def commands(page: Path) -> list[list[str]]:
