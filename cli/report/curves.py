@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from perdure.cli.report.figures import stage_line
+from perdure.cli.report.figures import ROOM, stage_line
 from perdure.cli.views.drawing import PALETTE
 from perdure.curriculum.worlds.contract import Nouns
 
@@ -42,7 +42,8 @@ def training_figure(steps: "DataFrame", nouns: Nouns) -> Figure:
     panels = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     for number, (axes, name) in enumerate(zip(panels, names, strict=True)):
         for (stage, title), rows in steps.groupby(["stage", "name"]):
-            stage_line(axes, int(rows["run_step"].iloc[0]) - 1, f"{stage} {title}" if number == 0 else "")
+            words = f"{stage} {title}" if number == 0 else ""
+            stage_line(axes, int(rows["run_step"].iloc[0]) - 1, words, ROOM // steps["stage"].nunique())
             x, y = extremes(rows["run_step"].to_numpy(), rows[name].to_numpy(), size)
             axes.plot(x, y, color=PALETTE[number], linewidth=1.1, marker="o" if len(x) == 1 else "", markersize=3)
         axes.set_ylabel(PANELS[name].format(per=nouns.per("token"), noun=nouns.token))

@@ -21,6 +21,8 @@ FEW = 250
 """Readings up to which each has a marker."""
 NAME = 24
 """Characters of a name in a figure."""
+ROOM = 130
+"""Characters of the names of all stages, side by side."""
 
 
 def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
@@ -64,7 +66,7 @@ def kl_figure(record: RunState) -> Figure:
     axes.plot(steps, [one.reading.cap for span in places for one in span.points], color=PALETTE[1], linewidth=1.4,
               linestyle="--", drawstyle="steps-post", label="cap of the stage")  # fmt: skip
     for span in places:
-        stage_line(axes, span.start, f"{span.row.stage} {span.row.name}")
+        stage_line(axes, span.start, f"{span.row.stage} {span.row.name}", ROOM // len(places))
     _interventions(axes, places)
     unit = next((row.readings[-1].unit for row in record.rows if row.readings), "token")
     axes.set_xlabel("optimiser steps of the run")
@@ -75,11 +77,11 @@ def kl_figure(record: RunState) -> Figure:
     return figure
 
 
-def stage_line(axes: Axes, start: int, words: str) -> None:
-    """Mark the step at which a stage begins."""
+def stage_line(axes: Axes, start: int, words: str, room: int) -> None:
+    """Mark the step at which a stage begins; its name has `room` characters."""
     axes.axvline(start, color="#999999", linewidth=0.7, zorder=0)
-    axes.annotate(_name(words), (start, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
-                  textcoords="offset points", va="top", fontsize=7)  # fmt: skip
+    axes.annotate(shorten(clean(words), min(NAME, room), UNICODE), (start, 1), xycoords=("data", "axes fraction"),
+                  xytext=(3, 2), textcoords="offset points", va="bottom", fontsize=7)  # fmt: skip
 
 
 @dataclass(frozen=True)
