@@ -188,13 +188,13 @@ def test_a_killed_update_goes_on_from_its_checkpoint_to_the_same_bits(name: str,
     train = {key: value for key, value in KEEP.items() if key != "num_iterations" or name[0] not in "s"}
     train = {key: value for key, value in train.items() if key != "num_iterations" or not name.startswith("rein")}
     config = PenaltyConfig.model_validate({"num_prompts": 2, "weight": 1.0})
-    steps: list[int] = []
+    seen: list[Progress] = []
 
     def ended(folder: Path, stop_at: int | None, exception: type[Exception] = Kill) -> tuple[Weights, float, Any]:
         held, controller = Held(tmp_path), Controller(config, cap=0.1)
 
         def watch(progress: Progress) -> bool:
-            steps.append(progress.step)
+            seen.append(progress)
             if progress.step == stop_at:
                 raise exception
             return False
@@ -204,14 +204,17 @@ def test_a_killed_update_goes_on_from_its_checkpoint_to_the_same_bits(name: str,
         return weights_of(held.world.policy.actor.network), controller.weight, outcome
 
     whole = ended(tmp_path / "whole", None)
+    all_steps = list(seen)
     with pytest.raises(Kill):
         ended(tmp_path / "killed", stop)
-    steps.clear()
+    seen.clear()
     again = ended(tmp_path / "killed", None)
-    assert 1 < steps[0] <= stop, "it went on from a checkpoint"
+    assert 1 < seen[0].step <= stop, "it went on from a checkpoint"
+    assert seen == all_steps[-len(seen) :], "every figure of every step is the same"
+    assert all(one.entropy is not None and one.entropy > 0 for one in seen)
     assert same(whole[0], again[0]) and whole[1:] == again[1:] and whole[2].counts == again[2].counts
-    steps.clear()
-    assert same(whole[0], ended(tmp_path / "killed", None)[0]) and not steps, "the last step has a checkpoint, too"
+    seen.clear()
+    assert same(whole[0], ended(tmp_path / "killed", None)[0]) and not seen, "the last step has a checkpoint, too"
 
 
 def test_a_user_who_stops_loses_no_step_between_batches(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def played(start: Start, actions: int, reward: float) -> Played:
 def test_episodes_that_never_began_have_no_decisions_and_count_as_episodes() -> None:
     start = Start(Environment("none", horizon=4))
     batch = practised([played(start, 2, 1.0), played(start, 0, 0.0)], torch.tensor([0.5, -0.5]))
+    assert (batch.reward, batch.mean_length) == (0.5, 1.0)
+    assert batch.reward_std == pytest.approx(0.5**0.5)  # of 1 and 0: sqrt((0.25 + 0.25) / 1)
     # two episodes of at most 4 decisions: a share of 1/8 each, and 1/2 of it as the weight
     assert batch.shares_N is not None and batch.weights_N is not None
     assert batch.shares_N.tolist() == [1 / 8] * 2
