@@ -28,7 +28,7 @@ class Progress:
         reward: the mean over the answers (or episodes) sampled last, and `reward_std` their deviation (n - 1).
         entropy: of the policy, in nats, the mean over the tokens (labels, decisions) that it learned from.
         mean_length: of the answers sampled last, in tokens (of episodes, in decisions).
-        grad_norm: before it was clipped.
+        grad_norm: of the gradient before it was clipped; outside of the language world only where it is clipped.
     """
 
     step: int
