@@ -190,12 +190,33 @@ def _list(
     list_command(what, json)
 
 
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="write it to this file")]
+
+
 @app.command("sample")
-def _sample() -> None:
+def _sample(
+    world: Annotated[
+        str | None,
+        typer.Option("--world", metavar="NAME", help="default: the world of language models"),
+    ] = None,
+    minimal: Annotated[bool, typer.Option("--minimal", help="one of at most 25 lines")] = False,
+    output: Output = None,
+) -> None:
     """Print a commented curriculum that runs as it is."""
     from perdure.cli.commands.sample import sample_command
 
-    sample_command()
+    sample_command(world, output, minimal=minimal)
+
+
+@app.command("schema")
+def _schema(
+    sweep: Annotated[bool, typer.Option("--sweep", help="that of a sweep")] = False,
+    output: Output = None,
+) -> None:
+    """Print the JSON Schema of a curriculum, by which an editor checks and completes a file."""
+    from perdure.cli.commands.schema import schema_command
+
+    schema_command(output, sweep=sweep)
 
 
 if __name__ == "__main__":

@@ -1,138 +1,75 @@
-"""The curriculum that `perdure sample` prints: small, working offline, and explained by the schema's descriptions."""
+"""The curricula that `perdure sample` prints: small, working offline, and explained by the schema's descriptions.
 
+A world's module `sample.py` has the text of its `SAMPLE` and of its `MINIMAL` one, of at most 25 lines with the header.
+"""
+
+from importlib import import_module
 from textwrap import wrap
+from typing import Any
 
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.file import schema_paths
 from perdure.curriculum.file.document import parse
+from perdure.curriculum.file.json_schema import FIRST_LINE, SCHEMA_FILE
+from perdure.curriculum.messages import did_you_mean
+from perdure.curriculum.worlds.registry import default_world, worlds
 
 OFF_MARK = "  #off"
-"""The mark of the template's lines that are printed as comments."""
+"""The mark of a sample's lines that are printed as comments."""
 
-HEADER = """\
+HEADER = f"""\
+{FIRST_LINE}
 # A curriculum for perdure. Check it with `perdure validate FILE`, run it with `perdure run FILE`.
 # Lines that begin with `#` and no space are settings that are off: remove the `#` to use them.
 # Paths are relative to this file. Every key is in docs/curriculum.md.
+# Editors check and complete it by the file that its first line names: `perdure schema -o {SCHEMA_FILE}`.
 """
 
-TEMPLATE = """\
-model:
-  model_name_or_path: builtin:tiny
-  dtype: auto
-  device: auto
-  threads: auto
-  lora:  #off
-    r: 8  #off
-    lora_alpha: 16  #off
-
-seed: 0
-code_dir: .  #off
-
-budget:
-  kl: 0.3
-  unit: token
-  prompts: seen
-  enforce: [penalty, rollback]
-  penalty:
-    controller: dual_ascent
-    target: 0.8
-  allocation: greedy
-  every: 10
-  num_prompts: 16
-  max_completion_length: 12
-
-strategy:
-  type: probe
-  candidates: [sft, low_lr_sft, rl, chord]
-  num_prompts: 16
-  k: 4
-
-train:
-  max_steps: 30
-  per_device_train_batch_size: 16
-  num_generations: 8
-  max_completion_length: 12
-  lr_scheduler_type: constant
-  save_steps: 10
-  trl:
-    logging_steps: 1
-  sft:
-    learning_rate: 3e-4
-    max_length: 128  #off
-  rl:
-    learning_rate: 1e-4
-    temperature: 1.0
-    loss_type: dr_grpo  #off
-    trl:  #off
-      top_p: 0.95  #off
-  chord:
-    learning_rate: 1e-4
-    mu_start: 0.9
-    mu_end: 0.05
-
-stages:
-  - name: even_number
-    task:
-      type: python
-      path: perdure.curriculum.worlds.language.skills:even_number
-      train: 400
-      heldout: 100
-  - name: chain_sum
-    task:
-      type: reasoning_gym
-      dataset: chain_sum
-      config: {min_terms: 2, max_terms: 3, min_digits: 1, max_digits: 2}
-      train: 400
-      heldout: 100
-    method: sft
-    train:
-      max_steps: 20
-  - name: my_questions  #off
-    task:  #off
-      type: dataset  #off
-      path: ./questions.jsonl  #off
-      columns:  #off
-        question: question  #off
-        answer: answer  #off
-      reward:  #off
-        type: exact_match  #off
-      heldout: 20  #off
-
-benchmarks:
-  - tasks: perdure_spell
-    name: spelling
-    include_path: builtin
-    apply_chat_template: true
-    limit: 50
-    num_fewshot: 0
-
-evaluation:
-  batch_size: 64
-  max_completion_length: 12
-
-environment:
-  gain_weight: 1.0
-  forgetting_weight: 1.0
-  benchmark_weight: 1.0
+MINIMAL_HEADER = f"""\
+{FIRST_LINE}
+# Run it with `perdure run FILE`. `perdure sample` prints one in which every section is explained.
 """
 
 
-def sample_curriculum() -> str:
-    """A curriculum that validates and runs as it is; each key is explained where it first appears."""
-    explained = _explanations()
+def sample_curriculum(world: str | None = None, *, minimal: bool = False) -> str:
+    """A curriculum that validates and runs as it is; each key is explained where it first appears.
+
+    Args:
+        world: a world's name; `None` is that of a model without a `type`.
+        minimal: one of at most 25 lines, explained only by a few comments.
+
+    Raises:
+        ConfigError: there is no such world, or it has no sample.
+    """
+    texts = _texts(default_world().name if world is None else world)
+    return f"{MINIMAL_HEADER}{texts.MINIMAL}" if minimal else f"{HEADER}\n{_explained(texts.SAMPLE)}\n"
+
+
+def _texts(world: str) -> Any:
+    having = {name: spec.sample for name, spec in worlds().items() if spec.sample is not None}
+    if world not in having:
+        hint = did_you_mean(world, having) or f"; there are {', '.join(having)}"
+        raise ConfigError(f"there is no sample of a world {world!r}{hint}")
+    return import_module(having[world])
+
+
+def _explained(text: str) -> str:
+    """A sample with the description of each key above the line where it first appears."""
+    explained = _explanations(text)
     lines: list[str] = []
     column: int | None = None
-    for number, line in enumerate(TEMPLATE.splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         indent = len(line) - len(line.lstrip())
         off = line.endswith(OFF_MARK)
         column = None if not off else indent if column is None else min(column, indent)
         lines += [f"{' ' * indent}# {part}" for part in wrap(explained.get(number, ""), 100 - indent)]
         lines.append(line if column is None else f"{line[:column]}#{line[column:].removesuffix(OFF_MARK)}")
-    return f"{HEADER}\n{chr(10).join(lines)}\n"
+    return "\n".join(lines)
 
 
-def _explanations() -> dict[int, str]:
-    """The description of the key on each line of the template, each text once."""
-    document = parse(TEMPLATE, "sample")
+def _explanations(text: str) -> dict[int, str]:
+    """The description of the key on each line of a sample, each description once."""
+    document = parse(text, "sample")
     first: dict[str, int] = {}
     for path, place in document.keys.items():
         first.setdefault(schema_paths.describe_key(path, document.data), place.line or 0)

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, GetJsonSchemaHandler
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
@@ -128,7 +128,18 @@ def method_name(name: str) -> str:
     return bare
 
 
-MethodName = Annotated[str, AfterValidator(method_name)]
+class _MethodPattern:
+    """The names of methods as a pattern, for the JSON Schema."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        names = dict.fromkeys(name for spec in worlds().values() for name in spec.names)
+        modifiers = dict.fromkeys(name for spec in worlds().values() for name in spec.modifiers)
+        pattern = rf"^ *({'|'.join(names)}) *(\+ *({'|'.join(modifiers)}) *)*$"
+        return {**handler(core), "pattern": pattern, "examples": list(names)}
+
+
+MethodName = Annotated[str, AfterValidator(method_name), _MethodPattern]
 """A method as a file names it: an objective or a recipe, and modifiers behind a `+`."""
 
 

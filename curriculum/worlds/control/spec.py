@@ -126,6 +126,7 @@ CONTROL = WorldSpec(
     build="perdure.curriculum.worlds.control.source:build",
     paths="perdure.curriculum.worlds.control.paths:local_paths",
     look_up="perdure.curriculum.worlds.control.look_up:look_up",
+    sample="perdure.curriculum.worlds.control.sample",
     accepts="this model acts in environments",
     rewards=SUCCESSES,
     demonstrations_from="give it `demonstrations`",

@@ -289,6 +289,7 @@ LANGUAGE = WorldSpec(
     paths="perdure.curriculum.worlds.language.paths:local_paths",
     look_up="perdure.curriculum.worlds.language.look_up:look_up",
     library="perdure.curriculum.worlds.language.trl_fields",
+    sample="perdure.curriculum.worlds.language.sample",
     accepts="a language model reads text",
     rewards=(*REWARD_NAMES, OWN_REWARD),
     demonstrations_from="from the data, or `demonstrations: module:function`",

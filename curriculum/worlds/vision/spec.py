@@ -139,6 +139,7 @@ VISION = WorldSpec(
     recipes=recipes_of("vision"),
     build="perdure.curriculum.worlds.vision.source:build",
     paths="perdure.curriculum.worlds.vision.paths:local_paths",
+    sample="perdure.curriculum.worlds.vision.sample",
     accepts="this model sees images",
     rewards=RULES,
     demonstrations_from="name a `writer`",
