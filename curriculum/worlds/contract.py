@@ -4,7 +4,7 @@ A `WorldSpec` names code by its path; it imports neither that code nor torch.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from perdure.budget.bounds import Threads
 from perdure.budget.config import Frozen
 from perdure.curriculum.messages import Path, did_you_mean, one_of
 from perdure.curriculum.worlds.methods import Method, MethodError, MethodSpec, Recipe, nearest, no_modifier, offer
+from perdure.curriculum.worlds.reward_kinds import RewardKind
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|xpu|cuda(:\d{1,2})?)$")]
 CpuThreads = Annotated[Threads, Field(ge=1)]
@@ -155,28 +156,6 @@ class Nouns:
 
 def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-@dataclass(frozen=True)
-class RewardKind:
-    """One way to reward the answers to a task.
-
-    Attributes:
-        key: the key of a task that names it, such as `reward.type`.
-        name: the value of that key.
-        summary: when an answer is right.
-        needs: what it needs of the task.
-    """
-
-    key: str
-    name: str
-    summary: str
-    needs: str = ""
-
-
-def kinds_in_words(kinds: Iterable[RewardKind]) -> str:
-    """Kinds of rewards for a description in the schema: "`regex`: the pattern is found; …"."""
-    return "; ".join(f"`{one.name}`: {one.summary}" for one in kinds)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from perdure.budget.bounds import Items, Level, Seconds, Steps, Weight
 from perdure.budget.config import Frozen, broken_rule
-from perdure.curriculum.worlds.contract import RewardKind, Source
+from perdure.curriculum.worlds.contract import Source
 from perdure.curriculum.worlds.control.code_kinds import ENVIRONMENT, EXPERT, SUCCESS, WRAPPER
+from perdure.curriculum.worlds.reward_kinds import RewardKind
 
 _POOL = {"id", "env_name", "kwargs", "wrappers", "starts", "distinct", "train", "heldout"}
 DOTTED = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from perdure.budget.bounds import Items, Level, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, TASK
-from perdure.curriculum.worlds.contract import RewardKind, Source, kinds_in_words
+from perdure.curriculum.worlds.contract import Source
+from perdure.curriculum.worlds.reward_kinds import RewardKind, kinds_in_words
 
 RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
 REWARD_NAMES = (

@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from perdure.budget.bounds import Items
 from perdure.budget.config import broken_rule
-from perdure.curriculum.worlds.contract import RewardKind, Source, kinds_in_words
+from perdure.curriculum.worlds.contract import Source
+from perdure.curriculum.worlds.reward_kinds import RewardKind, kinds_in_words
 from perdure.curriculum.worlds.vision.images.rules import LabelRule, Variant, Writer
 
 RULES = (

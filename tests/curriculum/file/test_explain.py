@@ -153,4 +153,6 @@ def test_every_pattern_of_the_schema_is_in_plain_words() -> None:
         text = json.dumps(Curriculum.model_json_schema())
         yield from (part.split('"')[0] for part in text.split('"pattern": "')[1:])
 
-    assert {json.loads(f'"{pattern}"') for pattern in patterns(Curriculum)} == set(PATTERN_MESSAGES)
+    found = {json.loads(f'"{pattern}"') for pattern in patterns(Curriculum)}
+    # That of methods is for editors alone: `method_name` refuses in its own words.
+    assert {one for one in found if not one.startswith("^ *(sft|")} == set(PATTERN_MESSAGES)
