@@ -77,12 +77,20 @@ def _plan(
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 4 if a stage cannot reach its target in the budget")
     ] = False,
+    budget: Annotated[
+        bool, typer.Option("--budget", help="propose a KL budget, too: trains the first task for a few steps")
+    ] = False,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=4, help="steps that --budget makes")] = 16,
+    max_forgetting: Annotated[
+        float, typer.Option("--max-forgetting", metavar="POINTS", min=0, help="most that --budget accepts by the law")
+    ] = 3.0,
     json: Json = False,
 ) -> None:
     """Price a run before it begins: KL, time, disk, memory."""
     from perdure.cli.commands.plan import plan_command
 
-    plan_command(file, set_ or [], target_accuracy, strict, json)
+    wanted = (steps, max_forgetting / 100) if budget else None
+    plan_command(file, set_ or [], target_accuracy, strict, json, wanted)
 
 
 @app.command("sweep")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from perdure.agent.planning.caps import CapPlan
 from perdure.agent.planning.memory import Memory
 from perdure.agent.planning.timing import Timing
 from perdure.budget.config import BudgetConfig
@@ -75,9 +76,9 @@ def most_snapshots(budget: BudgetConfig) -> int:
 class LifePlan:
     """The plan of a run: its stages, and what they have in common.
 
-    `base_id` says at which settings KL is measured (see `perdure.budget.base_id`).
-    Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, and of the
-    planning itself.
+    `base_id` says at which settings KL is measured (see `perdure.budget.base_id`), `proposed` is a budget, if asked.
+    Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, of the
+    planning itself, and of a proposal (`None`: the first stage could not be timed).
     """
 
     curriculum: Curriculum
@@ -88,6 +89,8 @@ class LifePlan:
     reading_seconds: float
     scoring_seconds: float
     planning_seconds: float
+    proposing_seconds: float | None = None
+    proposed: CapPlan | None = None
 
     @property
     def prices(self) -> tuple[StagePrice, ...]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from perdure.agent.planning.caps import Asked, propose_cap, proposing_seconds
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, most_snapshots
 from perdure.agent.planning.timing import size_of
 from perdure.agent.planning.trials import cost_of, try_all
@@ -28,8 +29,10 @@ from perdure.eval.speed import scoring_speed
 Result = TypeVar("Result")
 
 
-def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
+def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None = None) -> LifePlan:
     """The plan of a run; `folder` holds what is written on the way, and can be removed afterwards.
+
+    `asked`: propose a budget, too.
 
     Raises:
         PerdureError: whatever `perdure run` would refuse, too.
@@ -52,6 +55,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
     prices = price_stages(curriculum, rates, text_lengths(curriculum, tasks, world.measure))
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view)
+    proposed = None if asked is None else propose_cap(ready, prices, asked, folder / "propose", view)
     answers = SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks)
     checkpoint = max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
     stages = []
@@ -60,6 +64,8 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
         deciding_seconds = _deciding_seconds(ready, index, costs, rate_seconds / answers)
         around = deciding_seconds + saving_seconds + scoring_seconds
         stages.append(StagePlan(price, costs, around))
+    first = stages[0].methods[0].timing
+    an_answer = rate_seconds / answers
     return LifePlan(
         curriculum=curriculum,
         base_id=world.base_id,
@@ -69,6 +75,8 @@ def plan(curriculum: Curriculum, folder: Path, view: View) -> LifePlan:
         reading_seconds=reading_seconds,
         scoring_seconds=scoring_seconds,
         planning_seconds=time.perf_counter() - begun,
+        proposing_seconds=None if first is None else proposing_seconds(ready, first, reading_seconds, an_answer),
+        proposed=proposed,
     )
 
 

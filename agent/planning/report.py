@@ -47,6 +47,8 @@ def plan_object(plan: LifePlan) -> dict[str, Any]:
         "memory": plan.memory,
         "answers_a_prompt": SAMPLES,
         "steps_tried": STEPS,
+        "proposing_seconds": plan.proposing_seconds,
+        "proposed": None if plan.proposed is None else asdict(plan.proposed),
         "measured": list(MEASURED),
         "computed": list(COMPUTED),
     }

@@ -21,8 +21,17 @@ from perdure.cli.console import (
 )
 
 
-def plan_command(file: str, overrides: Sequence[str], target: float | None, strict: bool, as_json: bool) -> None:
+def plan_command(
+    file: str,
+    overrides: Sequence[str],
+    target: float | None,
+    strict: bool,
+    as_json: bool,
+    propose: tuple[int, float] | None = None,
+) -> None:
     """Price the run of a curriculum; `target` overrides the file's `budget.target_accuracy`.
+
+    `propose`: a budget, too, from so many steps, and with so much forgetting as a fraction at most.
 
     Raises:
         GateError: `strict`, and a stage cannot reach its target within the budget; the plan is printed first.
@@ -41,9 +50,10 @@ def plan_command(file: str, overrides: Sequence[str], target: float | None, stri
     with TemporaryDirectory(prefix="perdure-plan-") as folder, phase_status() as show:
         show("looking up what the file names")
         look_up(read)
+        from perdure.agent.planning.caps import Asked
         from perdure.agent.planning.plan import plan
 
-        found = plan(read.curriculum, Path(folder), PhaseView(show))
+        found = plan(read.curriculum, Path(folder), PhaseView(show), None if propose is None else Asked(*propose))
     from perdure.agent.planning.report import plan_object
     from perdure.cli.views.plan_report import plan_report
 

@@ -15,6 +15,7 @@ from perdure.cli.views.format import format_kl, last_reading
 from perdure.curriculum.messages import printable
 
 TEMPLATE = "card.md.jinja"
+LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 
 def model_card(one: Described) -> str:
@@ -100,8 +101,8 @@ def _settings(one: Described) -> Iterator[str]:
     curriculum = one.curriculum
     yield f"Strategy: {curriculum.strategy.type}; seed {curriculum.seed}."
     yield f"Budget: {curriculum.budget.kl:g} nats a {curriculum.budget.unit}; enforced by {_joined(one)}."
-    versions = [f"{name} {one.begun.versions[name]}" for name in ("torch", "transformers", "trl", "peft")]
-    yield f"With {', '.join(versions)}." if one.begun.versions else "Versions of libraries: not known."
+    known = [f"{name} {one.begun.versions[name]}" for name in LIBRARIES if name in one.begun.versions]
+    yield f"With {', '.join(known)}." if known else "Versions of libraries: not known."
 
 
 def _joined(one: Described) -> str:

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from perdure.agent.planning.caps import STEPS as PROPOSING_STEPS
 from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
 from perdure.agent.prices import SAMPLES, rate_interval
 from perdure.budget.base_id import at_settings
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
+from perdure.cli.views.cap_report import cap_lines
 from perdure.cli.views.format import format_duration
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.cli.views.text_table import Form, table
@@ -44,6 +46,9 @@ def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iter
     yield from _whole(plan, symbols)
     yield Text("")
     yield from (Text(clean(line, symbols), style="dim") for line in _notes(plan))
+    if plan.proposed is not None:
+        yield Text("")
+        yield from cap_lines(plan.proposed, _counted(plan), plan.curriculum.spec.nouns, symbols, form)
 
 
 def format_span(seconds: Span | None) -> str:
@@ -159,3 +164,8 @@ def _notes(plan: LifePlan) -> Iterator[str]:
         "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage), "
         "memory (weights, gradients, optimiser, copies, largest logits)"
     )
+    if plan.proposed is None and plan.proposing_seconds is not None:
+        yield (
+            f"what budget? --budget proposes one: it trains {PROPOSING_STEPS} steps of the first task, which takes "
+            f"about {format_duration(plan.proposing_seconds)}"
+        )

@@ -33,13 +33,16 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     assert lines[3].split()[:2] == ["1", "fives"]
     assert any(line.split()[:3] == ["1", "fives", "sft"] for line in lines)
     assert any(line.startswith("  memory") for line in lines)
+    assert lines[-1].startswith("what budget? --budget proposes one: it trains 16 steps of the first task, which takes")
     assert sorted(path.name for path in folder.iterdir()) == ["run.yaml"]
 
 
 def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
-    done = perdure("plan", "run.yaml", "--strict", "--json", cwd=folder)
+    done = perdure("plan", "run.yaml", "--strict", "--json", "--budget", "--steps", "4", cwd=folder)
     assert done.returncode == 4
     found = json.loads(done.stdout)
+    assert [one["step"] for one in found["proposed"]["points"]] == [1, 2, 4]
+    assert found["proposed"]["proposal"]["kl"] >= found["stages"][0]["need"]  # what the target needs
     (stage,) = found["stages"]
     assert (stage["target"], stage["fits"], found["fits"]) == (0.99, False, False)
     assert stage["refusal"] in done.stderr and "Traceback" not in done.stderr
