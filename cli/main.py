@@ -178,7 +178,7 @@ def _validate(
         bool, typer.Option("--import-code", help="import the modules that the file names, which executes them")
     ] = False,
 ) -> None:
-    """Check a curriculum; load no model, execute no code that it names, write nothing."""
+    """Check a curriculum or a sweep and look up what it names; load no model, execute none of its code."""
     from perdure.cli.commands.validate import validate_command
 
     validate_command(file, set_ or [], json, import_code)

@@ -12,7 +12,7 @@ from rich.console import Console
 from perdure.agent.run.folder import fresh_path
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
 from perdure.cli.commands.show import print_sweep
-from perdure.cli.console import say, silence_libraries
+from perdure.cli.console import phase_status, say, silence_libraries
 from perdure.cli.errors import USER
 from perdure.cli.find_run import SWEEPS
 
@@ -26,8 +26,11 @@ def sweep_command(
         Exit: with 1, where every cell failed.
     """
     from perdure.curriculum.sweeps.reader import read_sweep
+    from perdure.eval.look_up import LookUp
 
-    read = read_sweep(file, overrides, seeds)
+    with phase_status() as show:
+        show("looking up what the file names")
+        read = read_sweep(file, overrides, seeds, LookUp())
     from perdure.agent.sweep.sweep import begin_sweep
 
     _run(begin_sweep(read, output_dir or fresh_path(SWEEPS, read.name)), plain=plain, as_json=as_json)

@@ -1,6 +1,7 @@
 """Reads a sweep: checks the file, its curriculum and every cell, and reports all faults at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,14 +13,28 @@ from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.explain import faults_of
 from perdure.curriculum.file.faults import CurriculumError, Fault, Place
 from perdure.curriculum.file.overrides import path_in
-from perdure.curriculum.file.reader import apply_overrides, check_document, find_file, open_document
+from perdure.curriculum.file.reader import (
+    MAX_FILE_BYTES,
+    apply_overrides,
+    check_document,
+    find_file,
+    open_document,
+)
 from perdure.curriculum.file.shipped import shipped, shipped_sweeps
 from perdure.curriculum.messages import did_you_mean, show_value
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.points import SweepPoint, count_cells, sweep_points
 from perdure.curriculum.sweeps.schema import Sweep
+from perdure.curriculum.worlds.contract import LookedUp
 
 MAX_CELLS = 20_000
+_OWN_KEY = re.compile(rb"^(axes|curriculum)[ \t]*:", re.MULTILINE)
+"""A key that a sweep has at its top and a curriculum has not."""
+
+
+def nothing_to_look_up(curriculum: Curriculum) -> LookedUp:
+    """No faults."""
+    return LookedUp()
 
 
 @dataclass(frozen=True)
@@ -51,13 +66,30 @@ class ReadSweep:
         return self.source.stem
 
 
-def read_sweep(file_or_name: str | Path, overrides: Sequence[str] = (), seeds: Sequence[int] = ()) -> ReadSweep:
+def is_sweep(file_or_name: str) -> bool:
+    """True for the name of a shipped sweep, and for a file that names the curriculum that it varies."""
+    path = Path(file_or_name)
+    try:
+        if not path.is_file():
+            return file_or_name in shipped_sweeps() and file_or_name not in shipped()
+        return path.stat().st_size <= MAX_FILE_BYTES and bool(_OWN_KEY.search(path.read_bytes()))
+    except OSError:  # reading it says what is wrong
+        return False
+
+
+def read_sweep(
+    file_or_name: str | Path,
+    overrides: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    look_up: Callable[[Curriculum], LookedUp] = nothing_to_look_up,
+) -> ReadSweep:
     """Read a sweep and check the curriculum of every cell; nothing heavy is imported and nothing written.
 
     Args:
         file_or_name: path of a YAML file, or the name of a shipped sweep; an existing file wins.
         overrides: `path=value` each, set in the curriculum of all cells before the axes are.
         seeds: in place of the file's, if there are any.
+        look_up: looks up what the curriculum of each cell names.
 
     Raises:
         CurriculumError: one line a fault: those of the sweep's own keys, or else those of its curriculum and cells.
@@ -70,7 +102,7 @@ def read_sweep(file_or_name: str | Path, overrides: Sequence[str] = (), seeds: S
     base, _ = open_document(_curriculum_file(document, sweep, source))
     apply_overrides(base, overrides)
     assigned = [(path_in(base, each.partition("=")[0], Place("--set")), "`--set`") for each in overrides]
-    curricula = _Checker(document, base, assigned).check_all(sweep_points(sweep))
+    curricula = _Checker(document, base, assigned, look_up).check_all(sweep_points(sweep))
     return ReadSweep(sweep, tuple(_cells(sweep, curricula)), source)
 
 
@@ -119,6 +151,7 @@ class _Checker:
     document: Document
     base: Document
     assigned: list[tuple[tuple[str | int, ...], str]]
+    look_up: Callable[[Curriculum], LookedUp]
     _faults: dict[Fault, list[SweepPoint]] = field(default_factory=dict)
 
     def check_all(self, every: Sequence[SweepPoint]) -> list[tuple[SweepPoint, Curriculum]]:
@@ -153,6 +186,8 @@ class _Checker:
                 faults += error.faults
         try:
             curriculum = check_document(here)
+            found = () if faults else self.look_up(curriculum).faults
+            faults += [Fault(here.place(one.path), one.path, one.message) for one in found]
         except CurriculumError as error:
             faults += error.faults
         if faults:

@@ -143,6 +143,35 @@ def test_code_beside_the_file_is_found_and_executed_only_if_asked(good: Path) ->
     assert json.loads(done.stdout)["code_dir"] == str(good) and (good / "elsewhere/executed").exists()
 
 
+SWEEP = """\
+curriculum: good.yaml
+seeds: [0, 3]
+axes:
+  - {name: arm, cells: {mild: {budget.kl: 0.2}, wild: {budget.kl: 2, benchmarks.0.tasks: perdure_spell}}}
+  - {path: stages.0.task.split, values: [train, all, both]}
+"""
+
+
+def test_a_sweep_is_counted_and_its_arms_are_listed(good: Path) -> None:
+    (good / "many.yaml").write_text(SWEEP)
+    done = perdure("validate", "many.yaml", cwd=good)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (  # 12 = 2 arms by 3 splits by 2 seeds
+        "many: a sweep of good.yaml; 12 cells: arm (2: mild, wild) × split (3: train, all, both) × seeds (2: 0, 3); "
+        "methods possible: sft, rl\n"
+    )
+    (good / "many.yaml").write_text(SWEEP.replace("perdure_spell", "perdure_spel"))
+    done = perdure("validate", "many.yaml", "--json", cwd=good)
+    (fault,) = json.loads(done.stdout)["errors"]
+    assert (done.returncode, fault["file"], fault["line"]) == (1, "many.yaml", 4)
+    assert fault["path"] == "benchmarks[0].tasks" and "did you mean 'perdure_spell'?" in fault["message"]
+    (good / "good.yaml").write_text(GOOD.replace("path: data.csv", "path: data.csv, columns: {prompt: p}"))
+    (good / "many.yaml").write_text(SWEEP.replace("budget.kl: 0.2", "stages.0.task.columns: {prompt: prompt}"))
+    done = perdure("validate", "many.yaml", cwd=good)
+    assert done.stderr.startswith("good.yaml:5:71: stages[0].task.columns.prompt: the data, ")
+    assert done.stderr.endswith("no column 'p' (there are prompt, completion) (where arm is 'wild')\n")
+
+
 def test_json_of_a_good_file_is_the_resolved_curriculum(good: Path) -> None:
     done = perdure("validate", "good.yaml", "--json", "--set", "seed=3", cwd=good)
     resolved = json.loads(done.stdout)
