@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import metric_estimates
 from perdure.agent.run.state import RunState
+from perdure.agent.run.steps import read_steps
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.policy import Policy
 
 if TYPE_CHECKING:
@@ -68,6 +71,18 @@ class Run:
         """
         return decisions_frame(self._record())
 
+    def steps(self, stage: int | None = None) -> "DataFrame":
+        """One row an optimiser step, of one stage or of all: runs of older versions have none.
+
+        Columns: `stage`, `stage_name`, `step` of the stage and `run_step` of the run, both from 1; `time`, seconds
+        since 1970; `loss`, `reward`, `reward_std`, `entropy`, `mean_length` (tokens), `learning_rate` and `grad_norm`,
+        NaN where the method has none.
+        """
+        stages = len(self._record().tasks)
+        if stage is not None and not 1 <= stage <= stages:
+            raise ConfigError(f"{self.path}: stage {stage}: the run has the stages 1 to {stages}")
+        return read_steps(self.path, stage).rename(columns={"name": "stage_name"})
+
     def answers(self, task: str | None = None, stage: int | None = None) -> "DataFrame":
         """One row an item of a task or benchmark, by default of all: the base's answer and that after a stage, by
         default the last one scored. What was lost comes first, then what was gained.
@@ -102,3 +117,8 @@ class Run:
     def __repr__(self) -> str:
         record = self._record()
         return f"<Run {self.path}: {record.status}, {len(record.done)} of {len(record.tasks)} stages>"
+
+    def _repr_html_(self) -> str:
+        """The scores as a notebook shows them: a row a stage, in per cent."""
+        table = self.scores().pivot(index=["stage", "stage_name"], columns="name", values="value")
+        return f"<p>{escape(repr(self))}</p>{table.to_html(float_format='{:.1%}'.format, na_rep='')}"

@@ -97,6 +97,18 @@ def test_answers_item_by_item(tmp_path: Path) -> None:
     assert math.isnan(row(found.scores(), stage=3, name="even")["p_value"])
 
 
+def test_a_run_of_an_older_version_has_no_steps(run: perdure.Run) -> None:
+    assert len(run.steps()) == 0 and "stage_name" in run.steps().columns
+    with pytest.raises(ValueError, match="stage 4: the run has the stages 1 to 3"):
+        run.steps(4)
+
+
+def test_a_notebook_shows_a_row_a_stage(run: perdure.Run) -> None:
+    html = run._repr_html_()
+    assert html.startswith(f"<p>&lt;Run {run.path}: finished, 3 of 3 stages&gt;</p><table")
+    assert html.count("<tr") == 6 and "71.0%" in html
+
+
 def test_metrics_are_those_of_show(run: perdure.Run, capsys: pytest.CaptureFixture[str]) -> None:
     import json
 

@@ -26,6 +26,7 @@ def test_a_run_from_a_dict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     run = perdure.run(SMALL, output_dir=tmp_path / "r", overrides={"train.max_steps": 3})
     assert run.status == "finished"
     assert run.readings().step.max() == 3, "the override counts"
+    assert list(run.steps().step) == [1, 2, 3] and set(run.steps().stage_name) == {"left"}
     out = capsys.readouterr().out
     assert "stage 1 of 1, left: sft\n" in out and "\nfinished in " in out
 
