@@ -6,9 +6,18 @@ from typing import Annotated
 
 import typer
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="a curriculum: a YAML file, or the name of a shipped one")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")]
-RunOrSweep = Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="a run's folder, or a sweep's")]
+from perdure.cli import completion
+
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="a curriculum: a YAML file, or the name of a shipped one", autocompletion=completion.files
+    ),
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder", autocompletion=completion.runs)]
+RunOrSweep = Annotated[
+    Path, typer.Argument(metavar="RUN|SWEEP", help="a run's folder, or a sweep's", autocompletion=completion.runs)
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="override a setting: stages.0.train.learning_rate=1e-5"),

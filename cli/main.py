@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 
 from perdure.agent.run.interrupt import end_in_words
-from perdure.cli import looking
+from perdure.cli import completion, looking
 from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
 
 app = typer.Typer(
     name="perdure",
     help="Agents that keep learning, within a budget of KL divergence from the model they began as.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -95,7 +94,14 @@ def _plan(
 
 @app.command("sweep")
 def _sweep(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="a sweep: a YAML file, or the name of a shipped one")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="a sweep: a YAML file, or the name of a shipped one",
+            autocompletion=completion.sweep_files,
+        ),
+    ],
     output_dir: Annotated[
         Path | None,
         typer.Option("--output-dir", metavar="DIR", help="the sweep's folder; default: a fresh one in sweeps/"),
@@ -188,7 +194,11 @@ def _validate(
 def _list(
     what: Annotated[
         str,
-        typer.Argument(metavar="WHAT", help="curricula, sweeps, methods, strategies, rewards, benchmarks or tasks"),
+        typer.Argument(
+            metavar="WHAT",
+            help="curricula, sweeps, methods, strategies, rewards, benchmarks or tasks",
+            autocompletion=completion.lists,
+        ),
     ],
     json: Json = False,
 ) -> None:
@@ -199,6 +209,14 @@ def _list(
 
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="write it to this file")]
+
+
+@app.command("env")
+def _env(json: Json = False) -> None:
+    """Print versions, devices, memory, and which extras are installed."""
+    from perdure.cli.commands.env import env_command
+
+    env_command(json)
 
 
 @app.command("sample")

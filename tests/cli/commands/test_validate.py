@@ -214,7 +214,8 @@ def test_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["plan", "--help"], ["sample"], ["validate", "good.yaml"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["plan", "--help"], ["sample"], ["list", "benchmarks"], ["validate", "good.yaml"]],
 )
 def test_nothing_heavy_is_imported(good: Path, arguments: list[str]) -> None:
     (good / "good.yaml").write_text(GOOD + "train: {trl: {logging_steps: 1}, lr_scheduler_type: cosine}\n")
