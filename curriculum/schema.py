@@ -181,6 +181,11 @@ class Curriculum(Frozen):
         ]
         return [*stages, *benchmarks]
 
+    @property
+    def kl_settings(self) -> str:
+        """See `ModelSection.kl_settings`: of the first stage, with which all others agree."""
+        return self.model.kl_settings(self.stages[0].task)
+
     def known_tasks(self) -> list[tuple[tuple[str | int, ...], Source]]:
         """The tasks that the base is made with, each with its place."""
         return [(("model", *path), source) for path, source in self.model.sources]

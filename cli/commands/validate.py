@@ -117,10 +117,11 @@ def _summary(read: ReadCurriculum) -> str:
     """`demo: 3 stages (…); methods possible: …; benchmarks: …`."""
     curriculum = read.curriculum
     stages, budget = curriculum.stages, curriculum.budget
+    at = f" at {curriculum.kl_settings}" if curriculum.kl_settings else ""
     parts = [
         f"{len(stages)} stage{'s' if len(stages) > 1 else ''} ({', '.join(stage.name for stage in stages)})",
         f"methods possible: {', '.join(_methods(curriculum))}",
-        f"budget: {budget.kl:g} nats {curriculum.spec.nouns.per(budget.unit)} ({', '.join(budget.enforced)})",
+        f"budget: {budget.kl:g} nats {curriculum.spec.nouns.per(budget.unit)}{at} ({', '.join(budget.enforced)})",
         f"benchmarks: {', '.join(one.title for one in curriculum.benchmarks) or 'none'}",
     ]
     return f"{read.source.stem}: {'; '.join(parts)}"

@@ -103,6 +103,12 @@ def read_sweep(
     apply_overrides(base, overrides)
     assigned = [(path_in(base, each.partition("=")[0], Place("--set")), "`--set`") for each in overrides]
     curricula = _Checker(document, base, assigned, look_up).check_all(sweep_points(sweep))
+    settings = list(dict.fromkeys(curriculum.kl_settings for _, curriculum in curricula))
+    if len(settings) > 1:
+        message = (
+            f"cells measure KL at different settings ({'; '.join(settings[:3])}), and such figures are not compared"
+        )
+        raise _refusal(document.place(("axes",), at_key=True), f"{message}; give each setting a sweep of its own")
     return ReadSweep(sweep, tuple(_cells(sweep, curricula)), source)
 
 

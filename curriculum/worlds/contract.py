@@ -62,6 +62,10 @@ class ModelSection(Frozen):
         """The seed of the base in a run of this seed; `None`: every run has the same base."""
         return None
 
+    def kl_settings(self, task: "Source") -> str:
+        """The settings on which the size of a KL depends, in words; figures at other ones are not compared."""
+        return ""
+
     @property
     def sources(self) -> "tuple[tuple[Path, Source], ...]":
         """The tasks that the base is made with, and their paths below the section."""

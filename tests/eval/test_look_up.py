@@ -8,6 +8,7 @@ import pytest
 
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
+from perdure.curriculum.sweeps.reader import read_sweep
 from perdure.eval.look_up import LookUp, look_up
 
 ROWS = [{"q": "1 + 1", "a": "2", "kind": "sum"}, {"q": "2 + 2", "a": "4", "kind": "sum"}]
@@ -159,6 +160,33 @@ def test_environments_that_are_registered_without_the_users_code(tmp_path: Path)
         "benchmarks[0].task.id: gymnasium has no environment 'BabyAI-GoToObject-v0'; did you mean "
         "'BabyAI-GoToObj-v0'?; `module:Name-v0` imports the module that registers it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("starts", "which"),
+    [
+        ({"grid": [2, 2]}, "all places of a grid"),
+        ([{"seed": 1}, {"seed": 2}], "the listed starts before the held-out ones"),
+    ],
+)
+def test_a_number_of_starts_beside_those_that_are_given_is_refused(tmp_path: Path, starts: Any, which: str) -> None:
+    model, fixed = {"type": "control", "path": "."}, {"type": "fixed", "method": "rl"}
+    task = {"type": "gymnasium", "id": "rails:Rail-v0", "starts": starts}
+    (tmp_path / "rails.py").write_text("")
+    assert looked_up(tmp_path, task=task, model=model, strategy=fixed) == []
+    assert looked_up(tmp_path, task=task | {"train": 4}, model=model, strategy=fixed) == [
+        f"stages[0].task.train: has no effect here: {which} are trained on; leave it out"
+    ]
+
+
+def test_a_sweep_over_bins_or_holds_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bins.yaml"
+    axis = "{path: model.bins, values: [11, 21]}"
+    file.write_text(f"curriculum: babyai\naxes:\n  - {axis}\n")
+    with pytest.raises(CurriculumError, match=r"bins.yaml:2:1: cells measure KL at different settings .*bins 11 .*21"):
+        read_sweep(file)
+    file.write_text(f"curriculum: babyai\naxes:\n  - {axis.replace('[11, 21]', '[11]')}\n")
+    assert len(read_sweep(file).cells) == 1
 
 
 def test_tasks_of_meta_world(tmp_path: Path) -> None:

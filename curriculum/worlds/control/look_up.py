@@ -6,7 +6,7 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.contract import Finding, LookedUp
-from perdure.curriculum.worlds.control.tasks import Gymnasium
+from perdure.curriculum.worlds.control.tasks import Grid, Gymnasium
 
 PACKAGES: dict[str, str] = {
     "BabyAI-": "minigrid",
@@ -20,6 +20,11 @@ PACKAGES: dict[str, str] = {
 def look_up(source: Any) -> LookedUp:
     """See `WorldSpec.look_up`. The module of `module:Name-v0` is the user's code and is not imported."""
     assert isinstance(source, Gymnasium), "the only kind of task"
+    if "train" in source.model_fields_set and source.starts != "random":
+        rest = (
+            "all places of a grid" if isinstance(source.starts, Grid) else "the listed starts before the held-out ones"
+        )
+        return LookedUp((Finding(("train",), f"has no effect here: {rest} are trained on; leave it out"),))
     if ":" in source.id:
         return LookedUp()
     package = next((package for beginning, package in PACKAGES.items() if source.id.startswith(beginning)), None)

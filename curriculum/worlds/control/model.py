@@ -132,6 +132,11 @@ class ControlModel(ModelSection):
         """`the mlp of 128 and 128 hidden units, 21 bins`."""
         return f"{self.policy.title}, {self.bins} bins"
 
+    def kl_settings(self, task: Source) -> str:
+        """`action_repeat 5, and bins 21 if actions are continuous`: which they are, only the environment tells."""
+        assert isinstance(task, Gymnasium), "the only kind of task"
+        return f"action_repeat {task.action_repeat}, and bins {self.bins} if actions are continuous"
+
     @property
     def sources(self) -> tuple[tuple[Path, Source], ...]:
         """The tasks that the base imitates."""
