@@ -1,6 +1,6 @@
 """Extrapolates a trial of a few steps to the whole stage: pure arithmetic, no model.
 
-The shapes are simple, and were kept because they ranked the methods well in experiments (docs/strategies.md):
+The shapes are simple, and were kept because they ranked the methods well (docs/experiments/streams-vision.md):
 
 - the gain closes the same share of the gap to a mean reward of 1 in every step;
 - the KL grows as a power of the steps, 1 to 2, estimated from the trial: a policy that moves straight has a KL that is
@@ -165,7 +165,7 @@ def best(outlooks: Sequence[Outlook]) -> int:
     """The index of the highest value; of equal ones, that with the least KL.
 
     Values within noise of it (`within_noise`) are not ranked by KL: the value already contains the forgetting that KL
-    brings, and counting it twice would choose the method that learns least (docs/strategies.md has the cost).
+    brings, and counting it twice would choose the method that learns least (docs/experiments/streams-vision.md).
     """
     return max(range(len(outlooks)), key=lambda index: (outlooks[index].value, -outlooks[index].kl))
 
