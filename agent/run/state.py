@@ -172,7 +172,7 @@ def active_seconds(events: Iterable[Event], stage: int | None = None) -> float:
     current = 0
     for event in events:
         current = event.stage if isinstance(event, StageEvent) else current
-        if before is not None and not isinstance(event, Resumed) and stage in (None, current):
+        if before is not None and not isinstance(event, Resumed | Redone) and stage in (None, current):
             total += event.seconds_since(before)
         before = event
     return round(total, 3)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import Event, Finished, Interrupted, Refused, Resumed, Scored, Started
+from perdure.agent.run.events import Event, Finished, Interrupted, Redone, Refused, Resumed, Scored, Started
 from perdure.agent.run.state import RunState, StageState, fold
 from perdure.cli.views.cells import PairedTests
 
@@ -91,7 +91,7 @@ class State:
 
 def with_event(state: State, event: Event, run_folder: Path | None = None) -> State:
     """The state after one more event; a new score is tested against the base where its per-item files are there."""
-    follows = state.latest is not None and not isinstance(event, Resumed)
+    follows = state.latest is not None and not isinstance(event, Resumed | Redone)
     passed = event.seconds_since(state.latest) if follows and state.latest is not None else 0.0
     record = _named(fold(state.record, event))
     state = replace(state, title=state.title or record.run, record=record, spent=state.spent + passed, latest=event)

@@ -20,6 +20,7 @@ from perdure.agent.run.events import (
     Finished,
     Interrupted,
     Measured,
+    Redone,
     Resumed,
     StageEvent,
     Started,
@@ -106,6 +107,19 @@ def test_time_between_a_kill_and_a_resume_is_not_counted(times: Callable[[int], 
     ]
     assert active_seconds(events, 1) == 5 + 3 + 4
     assert active_seconds(events) == 5 + 5 + 3 + 4
+
+
+def test_time_before_a_stage_is_run_again_is_not_counted() -> None:
+    # done at 20; at 900 the user asks for stage 1 again, which takes from 910 to 914
+    events = [
+        Interrupted(time=0, clock=None),
+        StageEvent(stage=1, time=20, clock=None),
+        Finished(seconds=20, time=20, clock=None),
+        Redone(stage=1, time=900, clock=None),
+        Resumed(time=910, clock=None),
+        StageEvent(stage=1, time=914, clock=None),
+    ]
+    assert active_seconds(events) == 20 + 4
 
 
 @given(st.integers(0, 200))
