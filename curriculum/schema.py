@@ -11,6 +11,7 @@ from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.evaluation import Benchmark, Evaluation, Name
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
+from perdure.curriculum.tracking import Tracker, TrackerConfig, tracker_of, twice
 from perdure.curriculum.train import Train
 from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
 from perdure.curriculum.worlds.learnable import lacking, task_refusal
@@ -117,6 +118,10 @@ class Curriculum(Frozen):
         Field(description="the reward of the gymnasium environment; no command uses it"),
     ] = None
 
+    tracking: Annotated[
+        list[TrackerConfig],
+        Field(description="trackers that the run is sent to (docs/tracking.md): names, or maps with options"),
+    ] = []
     code_dir: Annotated[
         str | None,
         Field(
@@ -124,6 +129,11 @@ class Curriculum(Frozen):
             description="folder of your own modules (`module:name`); default: this file's, then the current one",
         ),
     ] = None
+
+    @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """The entries of `tracking` as sections."""
+        return tuple(map(tracker_of, self.tracking))
 
     @property
     def world(self) -> str:
@@ -200,6 +210,13 @@ class Curriculum(Frozen):
     def _candidates(self) -> list[str]:
         """The methods that the file lists for the strategy to choose from."""
         return self.strategy.candidates or [] if isinstance(self.strategy, Trying | PythonStrategy) else []
+
+    @model_validator(mode="after")
+    def _trackers_are_unique(self) -> "Curriculum":
+        again = twice(list(self.tracking))
+        if again is not None:
+            raise broken_rule("this tracker is given twice", "tracking", again)
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Curriculum":

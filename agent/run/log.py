@@ -34,6 +34,10 @@ class View(Protocol):
 
     def progress(self, progress: dict[str, Any]) -> None: ...
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        ...
+
 
 class NullView:
     """A view that shows nothing."""
@@ -48,6 +52,9 @@ class NullView:
         pass
 
     def progress(self, progress: dict[str, Any]) -> None:
+        pass
+
+    def say(self, text: str) -> None:
         pass
 
 

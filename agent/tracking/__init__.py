@@ -1,0 +1,1 @@
+"""Tracking: the journal and the steps of a run, sent to trackers while it goes on."""

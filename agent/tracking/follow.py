@@ -1,0 +1,153 @@
+"""Sends a run to its trackers while it goes on; whatever becomes of them, the run goes on."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from perdure.agent.life import Life
+from perdure.agent.run.events import Event, Redone, StageEvent, Started
+from perdure.agent.run.journal import read_journal
+from perdure.agent.run.state import RunState, fold
+from perdure.agent.tracking.contract import Opening, Record, Status
+from perdure.agent.tracking.courier import Courier
+from perdure.agent.tracking.records import key_of, of_event
+from perdure.curriculum.messages import printable, shorten
+
+FOLDER = "tracking"
+
+
+class Tracking:
+    """Looks on at a run, and tells the couriers of its trackers. `say` prints a line.
+
+    A resumed run makes events and steps again that it made before a kill, with the same figures: each is sent once.
+    """
+
+    def __init__(self, couriers: Sequence[Courier], say: Callable[[str], object]) -> None:
+        self._couriers, self._say = list(couriers), say
+        self._state = RunState()
+        self._count = 0
+        self._step = -1
+        self._told: set[tuple[object, ...]] = set()
+
+    def past(self, events: Iterable[Event]) -> None:
+        """Send what happened before, but for what was taken back since."""
+        events = list(events)
+        records = [self._record(event) for event in events]
+        kept = _kept(events)
+        self._send([one for index, one in enumerate(records) if one is not None and index in kept])
+
+    def event(self, event: Event) -> None:
+        """Send an event, unless it is a repetition."""
+        record = self._record(event)
+        if record is not None:
+            self._send([record])
+
+    def steps(self, records: Sequence[Record]) -> None:
+        """Send steps, but for repetitions."""
+        new = [record for record in records if record.step > self._step]
+        if new:
+            self._step = new[-1].step
+            self._send(new)
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        """Nothing: every step is sent."""
+
+    def close(self, status: Status) -> None:
+        """End the tracked runs."""
+        for courier in self._couriers:
+            courier.close(status)
+        self._say_faults()
+
+    def _record(self, event: Event) -> Record | None:
+        self._state = fold(self._state, event)
+        self._count += 1
+        record = of_event(event, self._count - 1, self._state)
+        if isinstance(event, Redone) and record is not None:
+            self._told = {key for key in self._told if int(str(key[1])) < event.stage}
+            self._step = min(self._step, record.step)
+        key = key_of(event)
+        if key is None:
+            return record
+        repeated = key in self._told
+        self._told.add(key)
+        return None if repeated else record
+
+    def _send(self, records: Sequence[Record]) -> None:
+        for courier in self._couriers:
+            courier.send(records)
+        self._say_faults()
+
+    def _say_faults(self) -> None:
+        for courier in self._couriers:
+            if courier.fault is not None:
+                self._say(f"tracking: the run goes on without {courier.name}: {harmless(courier.fault)}")
+        self._couriers = [one for one in self._couriers if one.fault is None]
+
+
+def harmless(fault: str) -> str:
+    """A library's error on one line, without the secrets that an address may hold."""
+    text = re.sub(r"://[^/@\s]+@", "://…@", " ".join(fault.split()))
+    return printable(shorten(re.sub(r"((?:token|key)=)[^&\s]+", r"\1…", text), 300))
+
+
+def _kept(events: Sequence[Event]) -> set[int]:
+    """The indices of the events that no later `Redone` took back."""
+    kept: set[int] = set()
+    first: int | None = None
+    for index in reversed(range(len(events))):
+        event = events[index]
+        if isinstance(event, Redone):
+            first = event.stage if first is None else min(first, event.stage)
+            kept.add(index)
+        elif not (isinstance(event, StageEvent) and first is not None and event.stage >= first):
+            kept.add(index)
+    return kept
+
+
+def sweep_of(run: Path) -> str | None:
+    """The name of the sweep that a run folder is a cell of."""
+    sweep = run.absolute().parent.parent
+    return sweep.name if (sweep / "sweep.json").is_file() else None
+
+
+@contextmanager
+def tracked(life: Life) -> Iterator[None]:
+    """Inside, the run is sent to the trackers of its curriculum; what it did before is sent first."""
+    if not life.curriculum.tracking:
+        yield
+        return
+    tracking = _opened(life)
+    status: Status = "failed"
+    try:
+        yield
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        tracking.close(status)
+
+
+def _opened(life: Life) -> Tracking:
+    events = list(read_journal(life.folder.journal))
+    config = _config(events[0])
+    path = life.folder.path
+    couriers = [
+        Courier(
+            one.type,
+            Opening(one.model_dump(mode="json", exclude={"type"}), path / FOLDER, path.name, sweep_of(path), config),
+        )
+        for one in life.curriculum.trackers
+    ]
+    tracking = Tracking(couriers, life.logger.say)
+    tracking.past(events)
+    life.logger.follow(tracking)
+    return tracking
+
+
+def _config(started: Event) -> dict[str, Any]:
+    assert isinstance(started, Started), "`read_record` refuses any other beginning"
+    about = {"run": started.run, "world": started.world, "base_id": started.base_id, "versions": dict(started.versions)}
+    return {**started.curriculum, **about}

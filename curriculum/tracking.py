@@ -1,0 +1,153 @@
+"""The `tracking` section of a curriculum: where the figures of a run are sent. Importing it imports no tracker.
+
+The options of a tracker have the library's own names, and go to it as they are.
+"""
+
+from importlib.util import find_spec
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Discriminator, Field, Tag, field_validator
+
+from perdure.budget.config import Frozen
+
+PROJECT = "perdure"
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def without_secret(address: str | None) -> str | None:
+    """The address, unless a password or a token stands in it: run folders are handed on.
+
+    Raises:
+        ValueError: it holds one.
+    """
+    parts = urlsplit(address or "")
+    if parts.password is not None or any("token" in key or "key" in key for key in parse_qs(parts.query)):
+        raise ValueError("an address in a curriculum holds no password and no token; give it by the environment")
+    return address
+
+
+class Tracker(Frozen):
+    """What every tracker has: its module and the extra that brings it."""
+
+    module: ClassVar[str]
+    type: str
+
+    @property
+    def missing(self) -> str | None:
+        """The refusal where its package is not installed."""
+        if find_spec(self.module) is not None:
+            return None
+        return f"the package of {self.type!r} is not installed; pip install 'perdure[{self.type}]'"
+
+
+class Trackio(Tracker):
+    """trackio: on this machine, or in a Space or on a server of your own."""
+
+    module = "trackio"
+
+    type: Literal["trackio"]
+    project: Annotated[Text, Field(description="trackio's project")] = PROJECT
+    name: Annotated[Text | None, Field(description="the run's name; default: that of the run's folder")] = None
+    group: Annotated[Text | None, Field(description="group of runs; default: the sweep's name")] = None
+    space_id: Annotated[Text | None, Field(description="a Space, `org/name`, to send to; default: none")] = None
+    private: Annotated[bool | None, Field(description="make a new Space private")] = None
+    bucket_id: Annotated[Text | None, Field(description="the Space's bucket; default: trackio's")] = None
+    server_url: Annotated[
+        Text | None,
+        Field(description="a trackio server of your own; the token stands in `TRACKIO_WRITE_TOKEN`"),
+    ] = None
+
+    _no_secret = field_validator("server_url")(without_secret)
+
+
+class Wandb(Tracker):
+    """Weights & Biases."""
+
+    module = "wandb"
+
+    type: Literal["wandb"]
+    project: Annotated[Text, Field(description="wandb's project")] = PROJECT
+    entity: Annotated[Text | None, Field(description="user or team; default: wandb's")] = None
+    name: Annotated[Text | None, Field(description="the run's name; default: that of the run's folder")] = None
+    group: Annotated[Text | None, Field(description="group of runs; default: the sweep's name")] = None
+    tags: Annotated[list[Text], Field(description="tags of the run")] = []
+    notes: Annotated[Text | None, Field(description="a note about the run")] = None
+    mode: Annotated[
+        Literal["online", "offline", "disabled"] | None,
+        Field(description="default: `WANDB_MODE`, else `online`"),
+    ] = None
+    dir: Annotated[
+        Text | None,
+        Field(description="wandb's files; default: `WANDB_DIR`, else `tracking` in the run's folder"),
+    ] = None
+
+
+class TensorBoard(Tracker):
+    """TensorBoard: event files."""
+
+    module = "tensorboard"
+
+    type: Literal["tensorboard"]
+    log_dir: Annotated[
+        Text | None,
+        Field(description="each run has a folder of its name in it; default: `tracking/tensorboard` in the run's"),
+    ] = None
+
+
+class MLflow(Tracker):
+    """MLflow."""
+
+    module = "mlflow"
+
+    type: Literal["mlflow"]
+    tracking_uri: Annotated[
+        Text | None,
+        Field(description="server or database; default: `MLFLOW_TRACKING_URI`, else MLflow's own"),
+    ] = None
+    experiment_name: Annotated[Text, Field(description="MLflow's experiment")] = PROJECT
+    run_name: Annotated[Text | None, Field(description="the run's name; default: that of the run's folder")] = None
+    tags: Annotated[dict[Text, Text], Field(description="tags of the run")] = {}
+
+    _no_secret = field_validator("tracking_uri")(without_secret)
+
+
+TrackerName = Literal["trackio", "wandb", "tensorboard", "mlflow"]
+
+SECTIONS: dict[str, type[Tracker]] = {
+    "trackio": Trackio,
+    "wandb": Wandb,
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+}
+
+
+def _kind(entry: object) -> str | None:
+    """The tag of an entry: a bare name, or the `type` of a map."""
+    if isinstance(entry, dict | Tracker):
+        return entry.get("type") if isinstance(entry, dict) else entry.type
+    return "name"
+
+
+TrackerConfig = Annotated[
+    Annotated[TrackerName, Tag("name")]
+    | Annotated[Trackio, Tag("trackio")]
+    | Annotated[Wandb, Tag("wandb")]
+    | Annotated[TensorBoard, Tag("tensorboard")]
+    | Annotated[MLflow, Tag("mlflow")],
+    Discriminator(_kind),
+]
+"""A tracker by its name, or with options."""
+
+
+def tracker_of(entry: str | Tracker) -> Tracker:
+    """The section of an entry of `tracking`: that of a bare name has the defaults."""
+    return SECTIONS[entry].model_validate({"type": entry}) if isinstance(entry, str) else entry
+
+
+def twice(entries: list[str | Tracker]) -> int | None:
+    """The index of the first tracker that stands in the list before."""
+    names = [entry if isinstance(entry, str) else entry.type for entry in entries]
+    return next((index for index, name in enumerate(names) if name in names[:index]), None)
+
