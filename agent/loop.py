@@ -15,6 +15,7 @@ from perdure.agent.prices import price
 from perdure.agent.run.events import Finished, Interrupted
 from perdure.agent.run.stages import SavedStage, commit_stage, resume_stage, save_stage, taken_up
 from perdure.agent.scoring import measure_base, score, score_ends
+from perdure.agent.tracking.follow import tracked
 from perdure.agent.update import update
 from perdure.agent.worlds.contract import Outcome, SaveAndStop
 from perdure.curriculum.schema import Stage
@@ -28,7 +29,7 @@ def run_curriculum(life: Life) -> None:
         KeyboardInterrupt: the user stopped it; what was done is saved.
     """
     try:
-        with life.interrupt.listening():
+        with tracked(life), life.interrupt.listening():
             begin(life)
             for number, stage, task in life.stages:
                 if life.folder.stage(number, stage.name).exists():

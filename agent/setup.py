@@ -63,6 +63,7 @@ def start(
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
     check_free(path)
+    refuse_missing_trackers(curriculum)
     if strict:
         refuse_unpriced(curriculum)
     ready = prepare(curriculum, view, make)
@@ -85,6 +86,7 @@ def resume(path: Path, view: View, *, redo_from: int | None = None) -> Life:
     check_kinds(folder)
     state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
     begun, curriculum = read_begun(folder, events)
+    refuse_missing_trackers(curriculum)
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
     if redo_from is not None:
@@ -137,6 +139,17 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)
     benchmarks.refuse_unfit(world.policy)
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
+
+
+def refuse_missing_trackers(curriculum: Curriculum) -> None:
+    """Refuse a tracker whose package is not installed.
+
+    Raises:
+        ConfigError: names the place and the extra.
+    """
+    for index, one in enumerate(curriculum.trackers):
+        if one.missing is not None:
+            raise ConfigError(f"tracking[{index}]: {one.missing}")
 
 
 def law_for(curriculum: Curriculum, world: World) -> Law | None:
@@ -245,7 +258,9 @@ def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:
 
 
 def differences(path: str, begun: Any, now: Any) -> list[str]:
-    """The differences of two JSON values, one line each."""
+    """The differences of two JSON values, one line each; where a run is sent (`tracking`) is none."""
+    if path.endswith("curriculum.tracking"):
+        return []
     if isinstance(begun, dict) and isinstance(now, dict):
         keys = [*begun, *(key for key in now if key not in begun)]
         return [line for key in keys for line in differences(f"{path}.{key}", begun.get(key), now.get(key))]

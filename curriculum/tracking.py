@@ -150,4 +150,3 @@ def twice(entries: list[str | Tracker]) -> int | None:
     """The index of the first tracker that stands in the list before."""
     names = [entry if isinstance(entry, str) else entry.type for entry in entries]
     return next((index for index, name in enumerate(names) if name in names[:index]), None)
-

@@ -36,6 +36,10 @@ class Lines:
     def progress(self, progress: dict[str, Any]) -> None:
         """See `View`. Nothing."""
 
+    def say(self, text: str) -> None:
+        """See `View`."""
+        print(printable(text), flush=True)
+
     def _words(self, event: Event) -> str | None:
         stages = len(self._state.tasks)
         match event:

@@ -207,7 +207,7 @@ def _kl(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
 def _settings(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:
     """What differs in the curricula, and in the versions of the libraries."""
     flat = [{**dict(_flat(run.begun.curriculum, "")), **dict(_flat(run.begun.versions, "versions"))} for run in runs]
-    paths = dict.fromkeys(path for one in flat for path in one)
+    paths = dict.fromkeys(path for one in flat for path in one if path.split("[")[0] != "tracking")
     found = {path: tuple(one.get(path) for one in flat) for path in paths}
     return {path: values for path, values in found.items() if any(value != values[0] for value in values)}
 

@@ -39,6 +39,14 @@ class View(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """Someone who is told what happens, and shows nothing."""
+
+    def event(self, event: Event) -> None: ...
+
+    def step(self, step: Step) -> None: ...
+
+
 class NullView:
     """A view that shows nothing."""
 
@@ -68,6 +76,7 @@ class RunLogger:
         self.folder = folder
         self.state = RunState()
         self._view = view
+        self._followers: list[Follower] = []
         self._clock = clock
         self._shown = self._written = 0.0
         self._now: dict[str, Any] = {}
@@ -83,6 +92,16 @@ class RunLogger:
         event = self._journal.append(event)
         self.state = fold(self.state, event)
         self._view.event(event)
+        for follower in self._followers:
+            follower.event(event)
+
+    def follow(self, follower: Follower) -> None:
+        """From now on tell this one, too."""
+        self._followers.append(follower)
+
+    def say(self, text: str) -> None:
+        """Print a line that is no event."""
+        self._view.say(text)
 
     def active_seconds(self, stage: int | None = None) -> float:
         """See `perdure.agent.run.state.active_seconds`."""
@@ -100,6 +119,8 @@ class RunLogger:
     def step(self, step: Step, max_steps: int) -> None:
         """One optimiser step of the stage was made."""
         self._view.step(step)
+        for follower in self._followers:
+            follower.step(step)
         self.show_step(step.step, max_steps, step.figures.get("loss"), step.figures.get("reward"))
 
     def show_step(self, step: int, max_steps: int, loss: float | None, reward: float | None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-Status = Literal["finished", "interrupted", "refused", "failed"]
+Status = Literal["finished", "interrupted", "failed"]
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,6 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
         inner = list(enumerate(value))
     else:
         return {path: value}
-    return {key: leaf for name, one in inner for key, leaf in flat(one, f"{path}.{name}" if path else str(name)).items()}
+    return {
+        key: leaf for name, one in inner for key, leaf in flat(one, f"{path}.{name}" if path else str(name)).items()
+    }

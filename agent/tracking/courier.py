@@ -16,8 +16,8 @@ MOST = 20_000
 """Lists of records that wait for a tracker."""
 SILENT = 120.0
 """Seconds after which a tracker that has been told something and has answered nothing is given up."""
-CLOSING = 30.0
-"""Seconds that a finished run waits for a tracker; one that was stopped waits a fifth of them."""
+CLOSING: dict[Status, float] = {"finished": 60.0, "interrupted": 15.0, "failed": 15.0}
+"""Seconds that a run waits at its end for a tracker; a second Ctrl-C ends that, too."""
 WORKER = (sys.executable, "-m", "perdure.agent.tracking.worker")
 
 
@@ -54,9 +54,10 @@ class Courier:
         """End the tracked run and wait for it, but not for long."""
         if self.fault is None:
             self._put([_line({"close": status})])
-            self._closed.wait(CLOSING if status == "finished" else CLOSING / 5)
+            self._closed.wait(CLOSING[status])
         if not self._closed.is_set():
-            self._give_up("it did not end in time")
+            later = "" if status == "finished" else "; what it lacks is sent when the run is resumed"
+            self._give_up(f"it did not end in {CLOSING[status]:.0f} s{later}")
         self._process.kill()
         self._process.wait()
 

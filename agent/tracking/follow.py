@@ -4,28 +4,43 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from perdure.agent.life import Life
 from perdure.agent.run.events import Event, Redone, StageEvent, Started
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, fold
+from perdure.agent.run.steps import Step
 from perdure.agent.tracking.contract import Opening, Record, Status
 from perdure.agent.tracking.courier import Courier
-from perdure.agent.tracking.records import key_of, of_event
+from perdure.agent.tracking.records import key_of, of_event, of_past_steps, of_step
 from perdure.curriculum.messages import printable, shorten
 
 FOLDER = "tracking"
 
 
+class Sender(Protocol):
+    """Sends records to one tracker, and says in `fault` why no more can be sent."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fault(self) -> str | None: ...
+
+    def send(self, records: Sequence[Record]) -> None: ...
+
+    def close(self, status: Status) -> None: ...
+
+
 class Tracking:
-    """Looks on at a run, and tells the couriers of its trackers. `say` prints a line.
+    """. `say` prints a line.
 
     A resumed run makes events and steps again that it made before a kill, with the same figures: each is sent once.
     """
 
-    def __init__(self, couriers: Sequence[Courier], say: Callable[[str], object]) -> None:
-        self._couriers, self._say = list(couriers), say
+    def __init__(self, senders: Sequence[Sender], say: Callable[[str], object]) -> None:
+        self._senders, self._say = list(senders), say
         self._state = RunState()
         self._count = 0
         self._step = -1
@@ -44,6 +59,10 @@ class Tracking:
         if record is not None:
             self._send([record])
 
+    def step(self, step: Step) -> None:
+        """Send a step, unless it is a repetition."""
+        self.steps([of_step(step)])
+
     def steps(self, records: Sequence[Record]) -> None:
         """Send steps, but for repetitions."""
         new = [record for record in records if record.step > self._step]
@@ -51,13 +70,10 @@ class Tracking:
             self._step = new[-1].step
             self._send(new)
 
-    def progress(self, progress: dict[str, Any]) -> None:
-        """Nothing: every step is sent."""
-
     def close(self, status: Status) -> None:
         """End the tracked runs."""
-        for courier in self._couriers:
-            courier.close(status)
+        for sender in self._senders:
+            sender.close(status)
         self._say_faults()
 
     def _record(self, event: Event) -> Record | None:
@@ -75,15 +91,15 @@ class Tracking:
         return None if repeated else record
 
     def _send(self, records: Sequence[Record]) -> None:
-        for courier in self._couriers:
-            courier.send(records)
+        for sender in self._senders:
+            sender.send(records)
         self._say_faults()
 
     def _say_faults(self) -> None:
-        for courier in self._couriers:
-            if courier.fault is not None:
-                self._say(f"tracking: the run goes on without {courier.name}: {harmless(courier.fault)}")
-        self._couriers = [one for one in self._couriers if one.fault is None]
+        for sender in self._senders:
+            if sender.fault is not None:
+                self._say(f"tracking: the run goes on without {sender.name}: {harmless(sender.fault)}")
+        self._senders = [one for one in self._senders if one.fault is None]
 
 
 def harmless(fault: str) -> str:
@@ -143,6 +159,7 @@ def _opened(life: Life) -> Tracking:
     ]
     tracking = Tracking(couriers, life.logger.say)
     tracking.past(events)
+    tracking.steps(of_past_steps(path))
     life.logger.follow(tracking)
     return tracking
 

@@ -1,6 +1,7 @@
 """Events and steps as records of a tracker: pure functions."""
 
-from collections.abc import Mapping
+import math
+from pathlib import Path
 
 from perdure.agent.run.events import (
     Committed,
@@ -18,15 +19,34 @@ from perdure.agent.run.events import (
     Unscored,
 )
 from perdure.agent.run.state import RunState
+from perdure.agent.run.steps import FIGURES, Step, read_steps
 from perdure.agent.tracking.contract import Record, Table
 from perdure.budget.estimate import Estimate
 from perdure.curriculum.worlds.contract import Nouns
 
 
-def of_step(run_step: int, stage: int, time: float, figures: Mapping[str, float | None]) -> Record:
+def of_step(step: Step) -> Record:
     """The record of one optimiser step: `train/loss` and so on, without the figures that the method has not."""
-    known = {f"train/{name}": value for name, value in figures.items() if value is not None}
-    return Record(run_step, time, known | {"stage": float(stage)})
+    known = {f"train/{name}": value for name, value in step.figures.items() if value is not None}
+    return Record(step.run_step, step.time, known | {"stage": float(step.stage)})
+
+
+def of_past_steps(folder: Path) -> list[Record]:
+    """The records of the steps in a run folder.
+
+    Raises:
+        RunError: a record is damaged.
+    """
+    rows = read_steps(folder).sort_values("run_step").to_dict("records")
+    return [
+        of_step(
+            Step(
+                **{name: row[name] for name in ("stage", "name", "step", "run_step", "time")},
+                figures={name: row[name] for name in FIGURES if not math.isnan(row[name])},
+            )
+        )
+        for row in rows
+    ]
 
 
 def of_event(event: Event, index: int, state: RunState) -> Record | None:
@@ -38,12 +58,16 @@ def of_event(event: Event, index: int, state: RunState) -> Record | None:
 
 
 def run_step(event: Event, state: RunState) -> int:
-    """The optimiser step of the whole run at which an event happened; scores and commits are at the end of a stage."""
+    """The optimiser step of the whole run at which an event happened.
+
+    The end of a stage is its last step: there stand its scores, and the reading that it ended with, even of a policy
+    that was taken back to an earlier step.
+    """
     if not isinstance(event, StageEvent):
         return _before(len(state.tasks) + 1, state)
     before = _before(event.stage, state)
     match event:
-        case Measured(step=step) | Intervened(step=step) | Committed(steps=step):
+        case Measured(step=step, final=False) | Intervened(step=step) | Committed(steps=step):
             return before + step
         case Decided() | Redone():
             return before
@@ -51,24 +75,22 @@ def run_step(event: Event, state: RunState) -> int:
     return before + (0 if row is None else max((one.step for one in row.readings), default=0))
 
 
+REPEATED: dict[type[Event], tuple[str, ...]] = {
+    Decided: ("stage",),
+    Measured: ("stage", "step", "entry", "final"),
+    Intervened: ("stage", "step", "action"),
+    EndScored: ("stage", "name", "end"),
+    Scored: ("stage", "name"),
+    Noticed: ("stage", "notice"),
+    Unscored: ("stage", "task", "phase"),
+    Committed: ("stage",),
+}
+
+
 def key_of(event: Event) -> tuple[object, ...] | None:
     """What an event and its repetition by a resumed run have in common; `None`: it is never a repetition."""
-    match event:
-        case Measured():
-            return (Measured, event.stage, event.step, event.entry, event.final)
-        case Intervened():
-            return (Intervened, event.stage, event.step, event.action)
-        case Scored():
-            return (Scored, event.stage, event.name)
-        case EndScored():
-            return (EndScored, event.stage, event.name, event.end)
-        case Noticed():
-            return (Noticed, event.stage, event.notice)
-        case Unscored():
-            return (Unscored, event.stage, event.task, event.phase)
-        case Decided() | Committed():
-            return (type(event), event.stage)
-    return None
+    names = REPEATED.get(type(event))
+    return None if names is None else (type(event), *(getattr(event, name) for name in names))
 
 
 def retention_table(state: RunState) -> Table:
@@ -94,33 +116,53 @@ _Parts = tuple[dict[str, float], dict[str, str], dict[str, Table]]
 
 def _record(event: Event, state: RunState) -> _Parts | None:
     """Metrics, notes and tables."""
+    metrics: dict[str, float] = {}
+    words: dict[str, str] = {}
+    tables: dict[str, Table] = {}
     match event:
         case Measured():
-            return _reading(event, state.nouns), {}, {}
+            metrics = {} if _is_known(event, state) else _reading(event, state.nouns)
         case Scored():
-            return {f"score/{event.name}": event.value, **_error(f"score/{event.name}", event.stderr)}, {}, {}
+            metrics = {f"score/{event.name}": event.value, **_error(f"score/{event.name}", event.stderr)}
         case EndScored():
-            return {f"score_{event.end}_cap/{event.name}": event.value}, {}, {}
+            metrics = {f"score_{event.end}_cap/{event.name}": event.value}
         case Decided():
-            caps = {} if event.cap is None else {"decision/cap": event.cap}
-            words = f"stage {event.stage}, {event.name}: {event.method}; {event.reason}"
-            return caps | {"decision/steps_spent": float(event.steps_spent)}, {"decision": words}, {}
+            metrics = {"decision/steps_spent": float(event.steps_spent)}
+            metrics |= {} if event.cap is None else {"decision/cap": event.cap}
+            words = {"decision": f"stage {event.stage}, {event.name}: {event.method}; {event.reason}"}
         case Intervened():
-            return _intervention(event)
+            metrics = _intervention(event)
+            what = f"stage {event.stage}, step {event.step}: {event.action}, to {event.target}"
+            words = {"intervention": f"{what}; {event.reason}" if event.reason else what}
+        case Committed():
+            metrics = {"stage": float(event.stage), "stage_seconds": event.seconds}
+        case Finished():
+            metrics, tables = {"seconds": event.seconds}, {"retention": retention_table(state)}
+        case _:
+            words = _notice(event)
+    return (metrics, words, tables) if metrics or words else None
+
+
+def _is_known(event: Measured, state: RunState) -> bool:
+    """True if a stage ended with the very reading that was taken at its last step."""
+    row = state.row(event.stage)
+    during = [one for one in row.readings if not one.final] if event.final and row is not None else []
+    return bool(during) and (during[-1].step, during[-1].kl, during[-1].cap) == (event.step, event.kl, event.cap)
+
+
+def _notice(event: Event) -> dict[str, str]:
+    text = None
+    match event:
         case Noticed():
-            return {}, {"notice": f"stage {event.stage}: {event.notice}, {event.count} of {event.of or 'all'}"}, {}
+            text = f"stage {event.stage}: {event.notice}, {event.count} of {event.of or 'all'}"
         case Unscored():
             why = ", ".join(f"{count} {reason}" for reason, count in event.answers.items())
-            return {}, {"notice": f"stage {event.stage}: {event.task} in {event.phase}: {why}"}, {}
-        case Committed():
-            return {"stage": float(event.stage), "stage_seconds": event.seconds}, {}, {}
+            text = f"stage {event.stage}: {event.task} in {event.phase}: {why}"
         case Refused():
-            return {}, {"notice": event.reason}, {}
-        case Finished():
-            return {"seconds": event.seconds}, {}, {"retention": retention_table(state)}
+            text = event.reason
         case Redone():
-            return {}, {"notice": f"stage {event.stage} and all later ones are run again"}, {}
-    return None
+            text = f"stage {event.stage} and all later ones are run again"
+    return {} if text is None else {"notice": text}
 
 
 def _reading(event: Measured, nouns: Nouns) -> dict[str, float]:
@@ -141,15 +183,10 @@ def _reading(event: Measured, nouns: Nouns) -> dict[str, float]:
     return found
 
 
-def _intervention(event: Intervened) -> _Parts:
+def _intervention(event: Intervened) -> dict[str, float]:
     figures = {"kl": event.kl, "kl_before": event.kl_before, "kl_after": event.kl_after, "share": event.share}
     known = {f"intervention/{name}": value for name, value in figures.items() if value is not None}
-    words = f"stage {event.stage}, step {event.step}: {event.action}, to {event.target}"
-    return known | {f"intervention/{event.action}": 1.0}, {"intervention": _with_reason(words, event.reason)}, {}
-
-
-def _with_reason(words: str, reason: str) -> str:
-    return f"{words}; {reason}" if reason else words
+    return known | {f"intervention/{event.action}": 1.0}
 
 
 def _error(name: str, stderr: float | None) -> dict[str, float]:

@@ -5,7 +5,7 @@ from mlflow.entities import Metric, Param
 
 from perdure.agent.tracking.contract import Opening, Record, Status, flat
 
-ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "refused": "FAILED", "failed": "FAILED"}
+ENDS: dict[Status, str] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 LONGEST = 6000
 BATCH = 100
 

@@ -15,9 +15,8 @@ class TensorBoardRun:
 
     def __init__(self, opening: Opening) -> None:
         parent = opening.options.get("log_dir")
-        default = Path(parent, opening.name) if parent else opening.folder / "tensorboard"
-        self.id = opening.known or str(default)
-        self._writer = EventFileWriter(self.id)
+        self.id = opening.known or (str(Path(parent, opening.name)) if parent else "tensorboard")
+        self._writer = EventFileWriter(str(opening.folder / self.id))  # another disk's path stays as it is
         if opening.known is None:
             config = "\n".join(f"    {name}: {value}" for name, value in flat(opening.config).items())
             self._writer.add_event(Event(step=0, summary=text_pb("config", config)))

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -80,9 +81,7 @@ def read_sent(path: Path) -> Sent:
         return Sent()
 
 
-def _send(
-    run: TrackedRun, sent: Sent, lines: Iterator[str], noted: Path, answers: IO[str]
-) -> tuple[Sent, Status]:
+def _send(run: TrackedRun, sent: Sent, lines: Iterator[str], noted: Path, answers: IO[str]) -> tuple[Sent, Status]:
     last = time.monotonic()
     for line in lines:
         row = json.loads(line)
@@ -118,10 +117,8 @@ def _private_streams() -> tuple[Iterator[str], IO[str]]:
 
 
 def _answer(answers: IO[str], **what: Any) -> None:
-    try:
+    with suppress(BrokenPipeError):  # the run was killed
         print(json.dumps(what), file=answers, flush=True)
-    except BrokenPipeError:
-        pass  # the run was killed
 
 
 def _opening(row: dict[str, Any]) -> tuple[str, Opening]:
@@ -129,9 +126,7 @@ def _opening(row: dict[str, Any]) -> tuple[str, Opening]:
 
 
 def _record(row: dict[str, Any]) -> Record:
-    tables = {
-        name: Table(tuple(one["columns"]), tuple(map(tuple, one["rows"]))) for name, one in row["tables"].items()
-    }
+    tables = {name: Table(tuple(one["columns"]), tuple(map(tuple, one["rows"]))) for name, one in row["tables"].items()}
     return Record(**row | {"tables": tables})
 
 

@@ -1,5 +1,6 @@
 """Files and folders that a curriculum names: resolved beside the file, and refused early if missing."""
 
+import os.path
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
@@ -35,6 +36,9 @@ def resolve_paths(document: Document) -> list[Fault]:
 def _local(document: Document) -> Iterator[tuple[Path, Callable[[str, FilePath], str]]]:
     yield ("budget", "law"), _law
     yield ("code_dir",), local_folder
+    for index, _ in _entries(document, "tracking"):
+        for key in ("dir", "log_dir"):
+            yield ("tracking", index, key), _new_folder
     for index, benchmark in _entries(document, "benchmarks"):
         if benchmark.get("include_path") != "builtin":
             yield ("benchmarks", index, "include_path"), local_folder
@@ -56,3 +60,8 @@ def _write(document: Document, path: Path, value: str) -> None:
 
 def _law(value: str, base: FilePath) -> str:
     return value if value.startswith("builtin:") else local_file(value, base)
+
+
+def _new_folder(value: str, base: FilePath) -> str:
+    """A folder that a tracker makes."""
+    return os.path.normpath(base.absolute() / FilePath(value).expanduser())

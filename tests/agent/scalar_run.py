@@ -40,6 +40,7 @@ class Onlooker:
     def __init__(self, cry_at: int | None = None) -> None:
         self.events: list[Event] = []
         self.cry_at = cry_at
+        self.said: list[str] = []
 
     def event(self, event: Event) -> None:
         self.events.append(event)
@@ -54,6 +55,9 @@ class Onlooker:
 
     def progress(self, progress: dict[str, Any]) -> None:
         pass
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
 
 class Killed(BaseException):

@@ -49,6 +49,9 @@ class Onlooker:
     def progress(self, progress: dict[str, Any]) -> None:
         pass
 
+    def say(self, text: str) -> None:
+        pass
+
 
 class Killed(BaseException):
     """In place of a kill: nothing catches it."""

@@ -1,0 +1,86 @@
+"""Runs at real trackers, read back: killed and resumed, each step and score stands there once."""
+
+import json
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.agent.loop import run_curriculum
+from perdure.curriculum.schema import Curriculum
+from tests.agent.scalar_run import Killed, Onlooker, curriculum, in_memory, scalar_run
+from tests.plugin.perdure_scalar.world import ScalarWorld
+
+STEPS = list(range(1, 13))
+
+
+def tracked_run(path: Path, *trackers: Any) -> list[str]:
+    """A run of two stages of 6 steps, killed in the second and resumed; what was said."""
+    config = Curriculum.model_validate(curriculum().model_dump() | {"tracking": list(trackers)})
+    onlooker = Onlooker(14)
+    with pytest.raises(Killed):
+        run_curriculum(scalar_run(path, config, ScalarWorld(lambda step: None), onlooker))
+    again = Onlooker()
+    run_curriculum(scalar_run(path, config, ScalarWorld(lambda step: None), again))
+    return onlooker.said + again.said
+
+
+def test_tensorboard_has_the_run() -> None:
+    pytest.importorskip("tensorboard", reason="needs perdure[tensorboard]")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with in_memory() as folder:
+        assert tracked_run(folder / "run", "tensorboard") == []
+        found = EventAccumulator(str(folder / "run" / "tracking" / "tensorboard"))
+        found.Reload()
+    assert [one.step for one in found.Scalars("train/loss")] == STEPS
+    assert [one.step for one in found.Scalars("score/task0")] == [0, 6, 12]
+    kl = found.Scalars("kl/per_token")  # stage 2 goes back from 1.44, above the cap, to 1
+    assert [one.step for one in kl] == [0, 0, 2, 4, 6, 6, 8, 10, 12, 12]
+    assert [one.value for one in kl[-2:]] == pytest.approx([1.44, 1.0])
+    assert len(found.Tensors("intervention")) == 1
+    assert len(found.Tensors("decision")) == 2
+    table = found.Tensors("retention")[0].tensor_proto.string_val[0].decode()
+    assert table.splitlines()[0] == "| after | method | task0 | task1 |"
+    assert len(table.splitlines()) == 5  # a heading, a rule, the base and two stages
+
+
+def test_trackio_has_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("trackio", reason="needs perdure[trackio]")
+    with in_memory() as folder:
+        monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
+        assert tracked_run(folder / "run", {"type": "trackio", "project": "p", "name": "n"}) == []
+        with sqlite3.connect(folder / "trackio" / "p.db") as database:
+            rows = database.execute("select run_id, run_name, step, metrics from metrics order by id").fetchall()
+    assert {row[:2] for row in rows} == {(rows[0][0], "n")}
+    metrics = [(step, json.loads(text)) for _, _, step, text in rows]
+    assert [step for step, row in metrics if "train/loss" in row] == STEPS
+    assert Counter(step for step, row in metrics if "score/task1" in row) == {0: 1, 6: 1, 12: 1}
+    assert [row["retention"]["_value"][0]["after"] for _, row in metrics if "retention" in row] == ["base"]
+
+
+def test_wandb_has_the_run_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="needs perdure[wandb]")
+    monkeypatch.delenv("WANDB_DIR", raising=False)
+    with in_memory() as folder:
+        assert tracked_run(folder / "run", {"type": "wandb", "mode": "offline"}) == []
+        parts = sorted((folder / "run" / "tracking" / "wandb").glob("offline-run-*"))
+        assert len({part.name.rpartition("-")[2] for part in parts}) == 1, "one id"
+        assert len(parts) == 2
+
+
+def test_mlflow_has_the_run() -> None:
+    pytest.importorskip("mlflow", reason="needs perdure[mlflow]")
+    pytest.importorskip("sqlalchemy", reason="needs perdure[mlflow]")
+    from mlflow import MlflowClient
+
+    with in_memory() as folder:
+        address = f"sqlite:///{folder}/m.db"
+        assert tracked_run(folder / "run", {"type": "mlflow", "tracking_uri": address}) == []
+        client = MlflowClient(address)
+        experiment = client.get_experiment_by_name("perdure")
+        (run,) = client.search_runs([experiment.experiment_id])
+        assert run.info.status == "FINISHED"
+        assert [one.step for one in client.get_metric_history(run.info.run_id, "train/loss")] == STEPS
