@@ -14,7 +14,7 @@ from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.check import check_kinds, check_stages, redo, remove_redone
 from perdure.agent.run.events import SCHEMA, Resumed, Started
-from perdure.agent.run.folder import RunFolder, check_free, create, open_folder
+from perdure.agent.run.folder import RunFolder, check_free, create, open_folder, read_json, write_json
 from perdure.agent.run.interrupt import Interrupt
 from perdure.agent.run.lines import ABOUT_A_LINE, to_json
 from perdure.agent.run.log import RunLogger, View
@@ -36,6 +36,7 @@ from perdure.curriculum.import_path import search_code_in
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy, Trying
 from perdure.curriculum.task import Task
+from perdure.curriculum.tracking import Tracker, refuse_missing
 from perdure.curriculum.worlds.build import check_learnable
 from perdure.eval.benchmarks import BenchmarkSet, examined_by, prepare_benchmarks
 from perdure.eval.sampled_rewards import set_aside
@@ -63,7 +64,7 @@ def start(
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
     check_free(path)
-    refuse_missing_trackers(curriculum)
+    refuse_missing(curriculum.trackers)
     if strict:
         refuse_unpriced(curriculum)
     ready = prepare(curriculum, view, make)
@@ -74,8 +75,12 @@ def start(
     return replace(_life(ready, folder, logger), strict=strict)
 
 
-def resume(path: Path, view: View, *, redo_from: int | None = None) -> Life:
+def resume(
+    path: Path, view: View, *, redo_from: int | None = None, tracking: Sequence[str | Tracker] | None = None
+) -> Life:
     """The run in an existing folder, from where it stopped or from stage `redo_from`; strict if it was started so.
+
+    `tracking` replaces that of the run, from now on: where a run is sent does not change what it is.
 
     Raises:
         RunError: no run there, a damaged one, or what it was begun with is no longer the same (the difference is
@@ -86,7 +91,9 @@ def resume(path: Path, view: View, *, redo_from: int | None = None) -> Life:
     check_kinds(folder)
     state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
     begun, curriculum = read_begun(folder, events)
-    refuse_missing_trackers(curriculum)
+    if tracking is not None:
+        curriculum = curriculum.model_copy(update={"tracking": list(tracking)})
+    refuse_missing(curriculum.trackers)
     _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
     if redo_from is not None:
@@ -139,17 +146,6 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)
     benchmarks.refuse_unfit(world.policy)
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
-
-
-def refuse_missing_trackers(curriculum: Curriculum) -> None:
-    """Refuse a tracker whose package is not installed.
-
-    Raises:
-        ConfigError: names the place and the extra.
-    """
-    for index, one in enumerate(curriculum.trackers):
-        if one.missing is not None:
-            raise ConfigError(f"tracking[{index}]: {one.missing}")
 
 
 def law_for(curriculum: Curriculum, world: World) -> Law | None:

@@ -126,11 +126,14 @@ def _resume(
     redo_from: Annotated[
         int | None, typer.Option("--redo-from", metavar="N", help="run stage N and all later ones again")
     ] = None,
+    tracking: Annotated[
+        str | None, typer.Option("--tracking", metavar="LIST", help="from now on these trackers: '[trackio]', '[]'")
+    ] = None,
 ) -> None:
     """Go on with a run or a sweep that was stopped or killed."""
     from perdure.cli.commands.resume import resume_command
 
-    resume_command(run, plain, redo_from)
+    resume_command(run, plain, redo_from, tracking)
 
 
 @app.command("watch")

@@ -11,7 +11,7 @@ from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.evaluation import Benchmark, Evaluation, Name
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
-from perdure.curriculum.tracking import Tracker, TrackerConfig, tracker_of, twice
+from perdure.curriculum.tracking import Tracker, TrackerConfig, refuse_twice, tracker_of
 from perdure.curriculum.train import Train
 from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
 from perdure.curriculum.worlds.learnable import lacking, task_refusal
@@ -213,9 +213,7 @@ class Curriculum(Frozen):
 
     @model_validator(mode="after")
     def _trackers_are_unique(self) -> "Curriculum":
-        again = twice(list(self.tracking))
-        if again is not None:
-            raise broken_rule("this tracker is given twice", "tracking", again)
+        refuse_twice(self.tracking)
         return self
 
     @model_validator(mode="after")

@@ -3,13 +3,15 @@
 The options of a tracker have the library's own names, and go to it as they are.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from perdure.budget.config import Frozen
+from perdure.budget.config import Frozen, broken_rule
+from perdure.budget.errors import ConfigError
 
 PROJECT = "perdure"
 
@@ -33,13 +35,6 @@ class Tracker(Frozen):
 
     module: ClassVar[str]
     type: str
-
-    @property
-    def missing(self) -> str | None:
-        """The refusal where its package is not installed."""
-        if find_spec(self.module) is not None:
-            return None
-        return f"the package of {self.type!r} is not installed; pip install 'perdure[{self.type}]'"
 
 
 class Trackio(Tracker):
@@ -146,7 +141,22 @@ def tracker_of(entry: str | Tracker) -> Tracker:
     return SECTIONS[entry].model_validate({"type": entry}) if isinstance(entry, str) else entry
 
 
-def twice(entries: list[str | Tracker]) -> int | None:
-    """The index of the first tracker that stands in the list before."""
+def refuse_twice(entries: Sequence[str | Tracker]) -> None:
+    """Refuse a tracker that stands in the list before. Raises pydantic's error of a broken rule."""
     names = [entry if isinstance(entry, str) else entry.type for entry in entries]
-    return next((index for index, name in enumerate(names) if name in names[:index]), None)
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise broken_rule("this tracker is given twice", "tracking", index)
+
+
+def refuse_missing(trackers: Sequence[Tracker]) -> None:
+    """Refuse a tracker whose package is not installed.
+
+    Raises:
+        ConfigError: names the place and the extra.
+    """
+    for index, one in enumerate(trackers):
+        if find_spec(one.module) is None:
+            raise ConfigError(
+                f"tracking[{index}]: the package of {one.type!r} is not installed: pip install 'perdure[{one.type}]'"
+            )

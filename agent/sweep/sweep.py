@@ -21,6 +21,7 @@ from perdure.agent.worlds.registry import plugin_of
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep
+from perdure.curriculum.tracking import refuse_missing
 
 FORMAT = 1
 MAX_DIFFERENCES = 10
@@ -59,8 +60,11 @@ def begin_sweep(read: ReadSweep, path: Path) -> SweepFolder:
 
     Raises:
         RunError: the folder is in use, is no sweep, or is another sweep, whose differences are named.
+        ConfigError: the package of a tracker is missing.
         DiskFullError: the disk is full.
     """
+    for cell in read.cells:
+        refuse_missing(cell.curriculum.trackers)
     description = _description(read)
     folder = SweepFolder(path)
     if not folder.description.is_file():
@@ -125,7 +129,7 @@ def run_sweep(folder: SweepFolder, plan: SweepPlan, assign: Assign, view: SweepO
 
 
 def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
-    """A `StackExecutor` for the cells that their world can train together, a `RunExecutor` for all others."""
+    """A `StackExecutor` for cells that their world can train together and that no tracker follows, else a `RunExecutor`."""
     from perdure.agent.sweep.runs import RunExecutor
     from perdure.agent.sweep.stacks import GPU_STACK_SIZE, STACK_SIZE, StackExecutor
 
@@ -136,7 +140,9 @@ def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> li
         if trainer is None:
             continue
         of_world = [cell for cell in single if cell.curriculum.world == world]
-        stacked = [cell for cell in of_world if trainer.key(cell.curriculum) is not None]
+        stacked = [
+            cell for cell in of_world if not cell.curriculum.tracking and trainer.key(cell.curriculum) is not None
+        ]
         if stacked:
             size = GPU_STACK_SIZE if uses_gpu(stacked) else STACK_SIZE
             stacks = StackExecutor(trainer, plan.checkpoints, _processes(plan, stacked), folder.log, size)

@@ -1,5 +1,6 @@
 """`perdure resume RUN|SWEEP`: goes on with a run or a sweep that was stopped or killed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,32 +11,39 @@ from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import GateError, RunError
 from perdure.cli.console import say, silence_libraries
 from perdure.cli.find_run import find_folder
+from perdure.curriculum.file.trackers import read_trackers
+from perdure.curriculum.tracking import Tracker
 
 if TYPE_CHECKING:  # it brings numpy
     from perdure.agent.life import Life
     from perdure.cli.views.live import LiveView
 
 
-def resume_command(name: Path, plain: bool, redo_from: int | None = None) -> None:
+def resume_command(name: Path, plain: bool, redo_from: int | None = None, tracking: str | None = None) -> None:
     """Go on with a run or a sweep; one that is finished says so. A run may go back to stage `redo_from`.
 
+    `tracking` is a YAML list of trackers, from now on in place of the run's.
+
     Raises:
-        RunError: a sweep has no stages to go back to.
+        CurriculumError: the faults of `tracking`.
+        RunError: a sweep has no stages to go back to, and the trackers of its file.
         GateError: `--strict` refused the run, and would again: a run goes on only as it began.
     """
     found = find_folder(name)
     if isinstance(found, SweepFolder):
         if redo_from is not None:
             raise RunError(f"--redo-from: {found.path} is a sweep; name the run of a cell")
+        if tracking is not None:
+            raise RunError(f"--tracking: {found.path} is a sweep; change its file and start it again there")
         from perdure.cli.commands.sweep import resume_sweep
 
         resume_sweep(found, plain)
     else:
         with disk_explained(found.path):
-            _resume_run(found, plain, redo_from)
+            _resume_run(found, plain, redo_from, None if tracking is None else read_trackers(tracking))
 
 
-def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
+def _resume_run(found: RunFolder, plain: bool, redo_from: int | None, tracking: Sequence[str | Tracker] | None) -> None:
     path, folder = found.path, open_folder(found.path)
     state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
     if state.status == "finished" and redo_from is None:
@@ -51,7 +59,7 @@ def _resume_run(found: RunFolder, plain: bool, redo_from: int | None) -> None:
         view.note(f"loading; {len(state.done)} of {len(state.tasks)} stages are done")
         from perdure.agent.setup import resume
 
-        return resume(path, view, redo_from=redo_from)
+        return resume(path, view, redo_from=redo_from, tracking=tracking)
 
     with locked(folder):
         run_in_view(path, begin, plain=plain)

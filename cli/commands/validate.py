@@ -17,6 +17,7 @@ from perdure.curriculum.file.reader import ReadCurriculum, read_curriculum
 from perdure.curriculum.messages import show_path
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import is_sweep, read_sweep
+from perdure.curriculum.tracking import refuse_missing
 from perdure.eval.look_up import LookUp, look_up
 
 
@@ -27,7 +28,7 @@ def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_
 
     Raises:
         CurriculumError: the faults, without `as_json`.
-        ConfigError: a sweep with `import_code`.
+        ConfigError: a sweep with `import_code`, or the package of a tracker is missing.
         Exit: with 1, where they were printed as JSON.
     """
     if is_sweep(file) and import_code:
@@ -60,6 +61,7 @@ class Validated:
 
 def _curriculum(file: str, overrides: Sequence[str], import_code: bool) -> Validated:
     read = read_curriculum(file, overrides)
+    refuse_missing(read.curriculum.trackers)
     if import_code:
         _import(read)
     unseen = look_up(read)

@@ -16,7 +16,6 @@ from perdure.curriculum.file.library import library_of
 from perdure.curriculum.file.local_paths import resolve_paths
 from perdure.curriculum.file.overrides import apply_override
 from perdure.curriculum.file.shipped import shipped
-from perdure.curriculum.file.trackers import tracker_faults
 from perdure.curriculum.file.without_effect import without_effect_faults
 from perdure.curriculum.file.world_faults import world_faults, world_of
 from perdure.curriculum.messages import did_you_mean, show_value
@@ -94,7 +93,7 @@ def check_document(document: Document) -> Curriculum:
             faults.append(Fault(document.place(path), path, f"{rule}; got {show_value(document.get(path))}"))
     if curriculum is not None:
         curriculum = with_code_dir(document, curriculum)
-        faults += code_faults(document, curriculum) + tracker_faults(document, curriculum)
+        faults += code_faults(document, curriculum)
     if curriculum is None or faults:
         raise CurriculumError(faults)
     return curriculum

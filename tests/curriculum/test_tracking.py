@@ -1,14 +1,17 @@
 """The `tracking` section: names or maps, near names, no secrets, and a package that is missing."""
 
+import re
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from perdure.agent.setup import differences
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum
-from perdure.curriculum.tracking import SECTIONS, Tracker, tracker_of
+from perdure.curriculum.file.trackers import read_trackers
+from perdure.curriculum.tracking import SECTIONS, Tracker, refuse_missing, tracker_of
 
 
 class Absent(Tracker):
@@ -41,7 +44,9 @@ def test_a_fault_has_its_place_and_its_remedy(tracking: str, words: str) -> None
 
 
 def test_a_missing_package_names_its_extra() -> None:
-    assert Absent().missing == "the package of 'absent' is not installed; pip install 'perdure[absent]'"
+    message = "tracking[0]: the package of 'absent' is not installed: pip install 'perdure[absent]'"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        refuse_missing([Absent()])
 
 
 def test_a_bare_name_has_the_defaults() -> None:
@@ -59,8 +64,16 @@ def test_where_a_run_is_sent_is_no_difference() -> None:
 
 
 def test_a_path_of_a_tracker_is_beside_the_file(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="needs perdure[tensorboard]")
     file = tmp_path / "c.yaml"
     file.write_text(read_curriculum("demo").text + "\ntracking: [{type: tensorboard, log_dir: logs}]\n")
     (tracker,) = read_curriculum(file).curriculum.trackers
     assert tracker.model_dump()["log_dir"] == str(tmp_path / "logs")
+
+
+def test_trackers_are_read_from_an_option() -> None:
+    assert read_trackers("[]") == []
+    assert read_trackers("[trackio]") == ["trackio"]
+    with pytest.raises(CurriculumError, match=r"--tracking: tracking\[0\]: must be 'trackio'.*did you mean 'trackio'"):
+        read_trackers("[trakio]")
+    with pytest.raises(CurriculumError, match="given twice"):
+        read_trackers("[trackio, trackio]")

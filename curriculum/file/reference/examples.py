@@ -156,6 +156,10 @@ benchmarks:
   - {type: task, name: spelling, task: {type: reasoning_gym, dataset: spell_backward, heldout: 200}}
 """,
     "evaluation": "evaluation: {batch_size: 32, max_completion_length: 256}",
+    "tracking: trackio": "tracking: [{type: trackio, project: forgetting}]",
+    "tracking: wandb": "tracking: [{type: wandb, project: forgetting, tags: [seven-b], mode: offline}]",
+    "tracking: tensorboard": "tracking: [tensorboard]",
+    "tracking: mlflow": "tracking: [{type: mlflow, tracking_uri: 'http://localhost:5000', tags: {team: mine}}]",
     "environment": "environment: {gain_weight: 1, forgetting_weight: 2}",
 }
 """YAML by heading."""
