@@ -104,6 +104,8 @@ def resume(
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
     _refuse_differences(begun, {name: value for name, value in description(now).items() if name != "code"})
+    if tracking is not None:
+        write_json(folder.description, read_json(folder.description) | {"curriculum": now.curriculum})
     logger = RunLogger(folder, view)
     edited = [name for name, stamp in (begun.code or {}).items() if (now.code or {}).get(name) != stamp]
     logger.log(now if logger.state.status == "empty" else Resumed(edited=tuple(edited)))

@@ -129,7 +129,7 @@ def run_sweep(folder: SweepFolder, plan: SweepPlan, assign: Assign, view: SweepO
 
 
 def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
-    """A `StackExecutor` for cells that their world can train together and that no tracker follows, else a `RunExecutor`."""
+    """A `StackExecutor` for cells that their world can train together, a `RunExecutor` for others and tracked ones."""
     from perdure.agent.sweep.runs import RunExecutor
     from perdure.agent.sweep.stacks import GPU_STACK_SIZE, STACK_SIZE, StackExecutor
 
