@@ -120,7 +120,7 @@ class Curriculum(Frozen):
 
     tracking: Annotated[
         list[TrackerConfig],
-        Field(description="trackers that the run is sent to (docs/tracking.md): names, or maps with options"),
+        Field(description="trackers that the run is sent to: names, or maps with options"),
     ] = []
     code_dir: Annotated[
         str | None,

@@ -25,6 +25,7 @@ model:
     learning_rate: 2e-3
 
 seed: 0
+tracking: [trackio]  #off
 code_dir: .  #off
 
 budget:

@@ -11,6 +11,7 @@ model:
     lora_alpha: 16  #off
 
 seed: 0
+tracking: [trackio]  #off
 code_dir: .  #off
 
 budget:

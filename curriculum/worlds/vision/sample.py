@@ -10,6 +10,7 @@ model:
     num_train_epochs: 10
 
 seed: 0
+tracking: [trackio]  #off
 code_dir: .  #off
 
 budget:
