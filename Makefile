@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 STAMP := $(VENV)/installed
 KINDS := py yaml json jsonl gz
 SOURCES := $(sort $(foreach kind,$(KINDS),$(shell find agent budget cli curriculum eval -name '*.$(kind)')))
@@ -45,12 +46,14 @@ theory: $(STAMP)  ## the tables and figures of docs/theory.md
 
 # The editable install links single files, so a new or renamed one means installing again.
 $(STAMP): pyproject.toml constraints.txt $(VENV)/names
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "installing perdure and its libraries into $(VENV): about 2 GB, once; minutes, by your connection"
+	$(PIP) torch
+	$(PIP) -e '.[dev]'
 	touch $@
 
 $(VENV)/robots: $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,robots]'
+	@echo "installing the simulators for robots into $(VENV)"
+	$(PIP) -e '.[dev,robots]'
 	touch $@
 
 $(VENV)/names: $(BIN)/python FORCE

@@ -11,6 +11,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.budget.errors import ModelError, RunError
 from perdure.budget.files import first_damaged, hashes, remove
+from perdure.curriculum.counting import watched
 from perdure.curriculum.task import take_unscored
 from perdure.eval.scorefile import Score
 
@@ -46,7 +47,8 @@ def prepare_base(life: Life) -> None:
     if folder.exists() and (fault is not None or (kept is None and not of_older_version)):
         remove(folder)
     prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined)
-    life.world.prepare_base(prompts, folder, seed=derive(life.curriculum.seed, "base"))
+    with watched(life.logger.count):
+        life.world.prepare_base(prompts, folder, seed=derive(life.curriculum.seed, "base"))
     if kept is None:
         life.logger.log(BaseSaved(files=hashes(folder)))
     elif fault is not None and hashes(folder) != kept:
@@ -58,10 +60,12 @@ def score(life: Life, number: int, name: str) -> None:
     total = len(life.scorecard.names)
     row = life.logger.state.row(number)
     files = row.score_files if row else {}
-    life.logger.phase("scoring", stage=number, name=name)
-    for index, scored in enumerate(life.scorecard.score(life.world.policy, row_name(number, name)), 1):
+    scores = life.scorecard.score(life.world.policy, row_name(number, name))
+    for index, column in enumerate(life.scorecard.names, 1):
+        life.logger.phase("scoring", stage=number, name=name, detail=f"{column} ({index} of {total})")
+        with watched(life.logger.count):
+            scored = next(scores)
         found = scored.score
-        life.logger.phase("scoring", stage=number, name=name, detail=f"{found.name} ({index} of {total})")
         if files.get(found.name) != scored.file:
             about: dict[str, Any] = {"kind": found.kind, "truncated": found.truncated, "by_member": found.by_member}
             life.logger.log(Scored(stage=number, file=scored.file, **about, **figures(found)))
@@ -82,9 +86,11 @@ def score_ends(life: Life, number: int, name: str) -> None:
     line = line_of(folder)
     for end, snapshot in line.items():
         life.world.restore_snapshot(snapshot)
-        for scored in life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}"):
-            found = scored.score
-            life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=found.name)
+        scores = life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}")
+        for column in life.scorecard.names:
+            life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=column)
+            with watched(life.logger.count):
+                found = next(scores).score
             life.logger.log(EndScored(stage=number, end=end, **figures(found)))
     if line:
         life.world.policy.restore(folder / "policy")

@@ -6,9 +6,11 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from perdure.budget import plain_json
@@ -48,13 +50,17 @@ def json_text(value: Any) -> str:
 
 @contextmanager
 def phase_status() -> Iterator[Callable[[str], object]]:
-    """A function that shows the current phase on stderr, where that is a terminal; the line is gone afterwards."""
+    """A function that shows the current phase on stderr: on a terminal with a spinner and a clock, gone afterwards,
+    else a line a phase.
+    """
     console = Console(stderr=True, highlight=False)
     if not on_terminal(console):
-        yield lambda phase: None
+        yield lambda phase: print(f"{datetime.now():%H:%M:%S} {clean(phase, ASCII)}", file=sys.stderr, flush=True)
         return
-    with console.status("") as status:
-        yield lambda phase: status.update(Text(clean(phase)))
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        line = shown.add_task("starting", total=None)
+        yield lambda phase: shown.update(line, description=clean(phase))
 
 
 @contextmanager

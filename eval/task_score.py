@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from weakref import finalize
 
 from perdure.budget.errors import ConfigError, PerdureError
+from perdure.curriculum.counting import expect
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.task import Item, Task, expected, matches_demonstration, scorer_name, shown
@@ -42,6 +43,7 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
         ConfigError: the reward fails, or does not return a number or `None` for each item.
     """
     model = policy.model if isinstance(policy, CausalPolicy) else None
+    expect(len(task.heldout))
     with preserve_rng(model):
         answers = policy.respond(
             [item.prompt for item in task.heldout],

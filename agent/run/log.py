@@ -113,8 +113,14 @@ class RunLogger:
             self._now = {"stage_started": time.time()}
             self._losses.clear()
             self._rewards.clear()
-        self._now |= {"phase": phase, "detail": detail, **fields}
+        since = self._now.get("since") if phase == self._now.get("phase") else time.time()
+        self._now |= {"phase": phase, "detail": detail, "since": since, "done": None, "total": None, **fields}
         self._show(force=True)
+
+    def count(self, done: int, total: int) -> None:
+        """So many of the phase's items are done."""
+        self._now |= {"done": done, "total": total}
+        self._show(force=False)
 
     def step(self, step: Step, max_steps: int) -> None:
         """One optimiser step of the stage was made."""

@@ -33,11 +33,11 @@ def law_command(
     wrong = [accuracy for accuracy in accuracies if not 0 < accuracy <= 1]
     if wrong:
         raise ConfigError(f"--accuracy: a share between 0 and 1, such as 0.95, not {wrong[0]:g}")
-    from perdure.agent.law_data.dataset import read_dataset, select_methods
-    from perdure.agent.law_data.findings import compute_findings
-
     with phase_status() as report:
         report("reading the checkpoints")
+        from perdure.agent.law_data.dataset import read_dataset, select_methods
+        from perdure.agent.law_data.findings import compute_findings
+
         dataset = read_dataset([_find(path) for path in paths])
         findings = compute_findings(select_methods(dataset, methods) if methods else dataset, accuracies, report)
     written = _write(findings, output_dir, save)

@@ -50,6 +50,7 @@ def plan_command(
     with TemporaryDirectory(prefix="perdure-plan-") as folder, phase_status() as show:
         show("looking up what the file names")
         look_up(read)
+        show("loading the libraries")
         from perdure.agent.planning.caps import Asked
         from perdure.agent.planning.plan import plan
 

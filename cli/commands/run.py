@@ -64,12 +64,14 @@ def target_override(target: float | None) -> list[str]:
 
 def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> None:
     """Run what `begin` sets up, in the live view, to its end or to Ctrl-C."""
-    from perdure.agent.loop import run_curriculum
     from perdure.agent.run.folder import disk_explained
 
     folder = RunFolder(path)
     try:
-        with LiveView(path.name, plain=plain, run_folder=path) as view, disk_explained(path):
+        with LiveView(path.name, plain=plain, run_folder=path) as view, view.beating(), disk_explained(path):
+            view.progress({"phase": "starting"})
+            from perdure.agent.loop import run_curriculum
+
             run_curriculum(begin(view))
     except KeyboardInterrupt:
         began = folder.description.exists()

@@ -7,6 +7,7 @@ terminal; where it is too low, the oldest stages are folded first.
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from perdure.agent.run.events import Event
 from perdure.agent.run.state import StageState
 from perdure.cli.console import on_terminal, reader_may_leave
 from perdure.cli.views import panels
+from perdure.cli.views.heartbeat import Heartbeat
 from perdure.cli.views.log_lines import LogLines
 from perdure.cli.views.retention_table import Table, retention_table
 from perdure.cli.views.state import ProgressReport, State, with_event, with_events, with_progress
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 REFRESH = 8
 """Redraws a second."""
+SILENT = 15.0
+"""Seconds without a line in the log after which it says that the run goes on."""
 LOW = 18
 """Lines below which a terminal is too low for blank lines and the legend."""
 
@@ -61,9 +65,11 @@ def top(state: State, now: float, symbols: Symbols, width: int, low: bool) -> li
     curve = None if low else panels.curve_line(state.progress, width, symbols)
     gap = [] if low else [Text("")]
     return [
-        *panels.header(state.heading, status(state), place(state), state.elapsed(now), width, symbols),
+        *panels.header(
+            state.heading, status(state), place(state), state.elapsed(now), width, symbols, state.run_remaining(now)
+        ),
         *panels.stage_lines(state.row, state.progress, width, symbols, low=low),
-        panels.progress_line(state.progress, state.remaining(), width, symbols),
+        panels.progress_line(state.progress, state.remaining(), width, symbols, now),
         panels.kl_line(state.record, state.stage, width, symbols),
         *panels.law_lines(state.record, state.row, width, symbols),
         *([] if curve is None else [curve]),
@@ -181,9 +187,10 @@ class LiveView:
     ) -> None:
         self.console = console or Console(file=sys.stdout, highlight=False)
         self.run_folder = run_folder
-        self.state = State(title=curriculum_title)
+        self.state = State(title=curriculum_title, begun=time.time())
         self.symbols = symbols_for(self.console.encoding)
         self.log = LogLines(self._write) if plain or not on_terminal(self.console) else None
+        self.heartbeat = Heartbeat(self._beat, SILENT)
         self.panel = LivePanel(lambda: self.state, self.symbols)
         self.live = Live(self.panel, console=self.console, refresh_per_second=REFRESH, auto_refresh=True)
 
@@ -201,9 +208,15 @@ class LiveView:
             self.panel.closing = final(state, self.metrics(), self.symbols, self.console.width)
             self.live.stop()
 
+    def beating(self) -> AbstractContextManager[object]:
+        """Inside, the log has a line every so many seconds, whatever takes long; a panel moves by itself."""
+        return nullcontext() if self.log is None else self.heartbeat
+
     def past(self, events: Iterable[Event]) -> None:
         """Show the events before a resume or a watch, in place of all before; they are not logged."""
-        self.state = with_events(State(title=self.state.title), events, self.run_folder)
+        before = self.state
+        self.state = with_events(State(title=before.title, begun=before.begun), events, self.run_folder)
+        self.state = replace(self.state, progress=before.progress)
 
     def event(self, event: Event) -> None:
         """Add an event of the journal, once it is written."""
@@ -216,7 +229,7 @@ class LiveView:
 
     def progress(self, progress: ProgressReport) -> None:
         """Set the current progress; this alone draws nothing."""
-        self.state = with_progress(self.state, progress)
+        self.state = with_progress(self.state, {"time": time.time(), **progress})
         if self.log is not None:
             self.log.progress(self.state)
 
@@ -242,7 +255,12 @@ class LiveView:
         except (OSError, ValueError, KeyError):
             return {}
 
+    def _beat(self) -> None:
+        if self.log is not None:
+            self.log.beat(self.state, time.time())
+
     def _write(self, line: str) -> None:
+        self.heartbeat.said()
         with reader_may_leave():
             self.console.file.write(line + "\n")
             self.console.file.flush()

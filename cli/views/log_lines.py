@@ -24,6 +24,7 @@ from perdure.cli.views.format import (
     name_state,
     share_of_cap,
 )
+from perdure.cli.views.panels import items
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import ASCII, clean
 from perdure.curriculum.worlds.contract import Nouns
@@ -44,11 +45,20 @@ class LogLines:
         self.say(event.time, describe_event(state, event))
 
     def progress(self, state: State) -> None:
-        """Log the current progress, unless it was logged less than `every` seconds ago."""
+        """Log the current progress, unless it was logged less than `every` seconds ago; before the run begins, always.
+
+        There the phases are few, and each may last long.
+        """
         now = state.progress.get("time")
-        if isinstance(now, int | float) and abs(now - self.last) >= self.every:
+        if isinstance(now, int | float) and (state.sets_up or abs(now - self.last) >= self.every):
             self.last = now
-            self.say(now, describe_progress(state))
+            self.say(now, describe_progress(state, now))
+
+    def beat(self, state: State, now: float) -> None:
+        """Log that the phase goes on, and for how long it has."""
+        since = state.progress.get("since")
+        how_long = f", for {format_duration(max(now - since, 0.0))}" if isinstance(since, int | float) else ""
+        self.say(now, f"{describe_progress(state, now)}{how_long}")
 
     def say(self, time: float, text: str) -> None:
         """`10:03:21 text`, in local time."""
@@ -144,9 +154,11 @@ def _score(state: State, event: events.Scored) -> str:
     return f"{words}, {'+' if change >= 0 else ''}{figure(change)} since the base{p}"
 
 
-def describe_progress(state: State) -> str:
-    """`stage 1/3 even: training step 12 of 100, reward 0.41, 0:21 left`."""
+def describe_progress(state: State, now: float) -> str:
+    """`stage 1/3 even: training step 12 of 100, reward 0.41, 0:21 left, about 3:40 to the end of the run`."""
     progress = state.progress
+    if state.sets_up:
+        return f"{state.title}: {progress.get('phase')}"
     parts = [str(progress.get("phase") or "starting")]
     if progress.get("phase") == "training" and progress.get("max_steps"):
         parts[0] += f" step {progress.get('step')} of {progress['max_steps']}"
@@ -155,4 +167,7 @@ def describe_progress(state: State) -> str:
         parts += [] if seconds is None else [f"{format_duration(seconds)} left"]
     elif progress.get("detail"):
         parts.append(str(progress["detail"]))
+    counted, left = items(progress), state.run_remaining(now)
+    parts += [] if counted is None else [f"{counted[0]} of {counted[1]}"]
+    parts += [] if left is None else [f"about {format_duration(left)} to the end of the run"]
     return f"{where(state, state.stage)}: {', '.join(parts)}"

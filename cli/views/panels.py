@@ -13,7 +13,7 @@ from perdure.budget.figures import figure
 from perdure.cli.views.describe import describe_intervention, describe_truncated
 from perdure.cli.views.format import format_duration, format_kl, format_law, is_finite, name_state, share_of_cap
 from perdure.cli.views.retention_table import kl_style
-from perdure.cli.views.symbols import Symbols, bar, clean, shorten, spark
+from perdure.cli.views.symbols import Symbols, bar, clean, shorten, spark, spin
 
 if TYPE_CHECKING:
     from perdure.eval.metrics import MetricEstimate
@@ -29,9 +29,12 @@ STATUS_STYLE = {
 }
 
 
-def header(title: str, status: str, place: str, seconds: float | None, width: int, symbols: Symbols) -> list[Text]:
-    """`demo            stage 2 of 3 · running · 1:42`, and a rule below."""
-    facts = [part for part in (place, status, format_duration(seconds)) if part]
+def header(
+    title: str, status: str, place: str, seconds: float | None, width: int, symbols: Symbols, left: float | None = None
+) -> list[Text]:
+    """`demo     stage 2 of 3 · running · 1:42 · about 3:40 left`, and a rule below."""
+    rest = "" if left is None else f"about {format_duration(left)} left"
+    facts = [part for part in (place, status, format_duration(seconds), rest) if part]
     right = Text()
     for index, fact in enumerate(facts):
         right.append(f" {symbols.dot} " if index else "", style="dim")
@@ -64,19 +67,41 @@ def stage_lines(row: StageState, progress: Mapping[str, Any], width: int, symbol
     return [labelled("stage", Text.assemble(body, (short, "dim")), width)]
 
 
-def progress_line(progress: Mapping[str, Any], remaining: float | None, width: int, symbols: Symbols) -> Text:
-    """`training ━━━━━────  48 of 100 · 0:21 left`, or the phase and its detail."""
+def progress_line(
+    progress: Mapping[str, Any], remaining: float | None, width: int, symbols: Symbols, now: float
+) -> Text:
+    """`training ━━━━━────  48 of 100 · 0:21 left`, or as `phase_line`."""
     phase = clean(progress.get("phase") or "starting", symbols)
     step, steps = progress.get("step"), progress.get("max_steps")
-    detail = clean(progress.get("detail") or "", symbols)
     if phase != "training" or not isinstance(step, int) or not isinstance(steps, int) or steps < 1:
-        return labelled("now", Text.assemble(phase, (f"  {detail}" if detail else "", "dim")), width)
+        return phase_line(phase, progress, width, symbols, now)
     words = f"{step} of {steps}" + (
         f" {symbols.dot} {format_duration(remaining)} left" if remaining is not None else ""
     )
     room = min(max(width - LABEL - len(phase) - len(words) - 3, 0), 48)
     full, rest = bar(step / steps, room, symbols)
     return labelled("now", Text.assemble(f"{phase} ", (full, "cyan"), (rest, "dim"), f"  {words}"), width)
+
+
+def phase_line(phase: str, progress: Mapping[str, Any], width: int, symbols: Symbols, now: float) -> Text:
+    """`⠹ scoring  german (2 of 7) ━━──  24 of 100`, or `⠹ loading the libraries  0:07`."""
+    detail = clean(progress.get("detail") or "", symbols)
+    body = Text.assemble((spin(now, symbols), "cyan"), f" {phase}", (f"  {detail}" if detail else "", "dim"))
+    counted, since = items(progress), progress.get("since")
+    if counted is not None:
+        words = f"{counted[0]} of {counted[1]}"
+        room = min(max(width - LABEL - body.cell_len - len(words) - 4, 0), 24)
+        full, rest = bar(counted[0] / counted[1], room, symbols)
+        body = Text.assemble(body, "  ", (full, "cyan"), (rest, "dim"), f"  {words}")
+    elif isinstance(since, int | float):
+        body.append(f"  {format_duration(max(now - since, 0.0))}", style="dim")
+    return labelled("now", body, width)
+
+
+def items(progress: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The items of the phase that are done, and all of them; `None` where they are not counted."""
+    done, total = progress.get("done"), progress.get("total")
+    return (done, total) if isinstance(done, int) and isinstance(total, int) and total > 0 else None
 
 
 def kl_line(record: RunState, stage: int, width: int, symbols: Symbols) -> Text:

@@ -8,6 +8,7 @@ from typing import Any
 from perdure.agent.run.events import Event, Finished, Interrupted, Redone, Refused, Resumed, Scored, Started
 from perdure.agent.run.state import RunState, StageState, fold
 from perdure.cli.views.cells import PairedTests
+from perdure.cli.views.time_left import stage_left, time_left
 
 ProgressReport = Mapping[str, Any]
 """The current progress of a run, as in its `progress.json`."""
@@ -27,6 +28,7 @@ class State:
     """A run as seen now.
 
     Attributes:
+        begun: when this process began to work on it, before the run's first event.
         spent: the seconds it was active up to its last event, `latest` (as `perdure.agent.run.state.active_seconds`).
         note: a line about its process.
         gone: it has no process.
@@ -36,6 +38,7 @@ class State:
     record: RunState = field(default_factory=RunState)
     progress: ProgressReport = field(default_factory=dict)
     changes: PairedTests = field(default_factory=dict)
+    begun: float | None = None
     spent: float = 0.0
     latest: Event | None = None
     pace: StepPace | None = None
@@ -74,8 +77,17 @@ class State:
         """The name of a stage by the order of the tasks."""
         return self.record.tasks[stage - 1] if 0 < stage <= self.stages else "base"
 
+    @property
+    def sets_up(self) -> bool:
+        """True while the process loads what the run needs; from its first event on the run itself says its progress."""
+        return "phase" in self.progress and "pid" not in self.progress
+
     def elapsed(self, now: float | None = None) -> float:
-        """Seconds active so far: up to `now` while it runs, else up to the last event."""
+        """Seconds active so far: up to `now` while it runs or begins, else up to the last event."""
+        if now is not None and self.begun is not None and self.record.status == "empty":
+            return max(now - self.begun, 0.0)
+        if self.sets_up:
+            return self.spent
         if now is None or self.last is None or self.record.status != "running" or self.gone:
             return self.spent
         return self.spent + max(now - self.last, 0.0)
@@ -87,6 +99,16 @@ class State:
             return None
         done = step - self.pace.step
         return max(time - self.pace.time, 0.0) / done * max(steps - step, 0) if done > 0 else None
+
+    def run_remaining(self, now: float) -> float | None:
+        """Seconds to the end of the run, about, as `perdure.cli.views.time_left` has it."""
+        if self.gone or self.sets_up:
+            return None
+        stage = 0 if self.row.committed else self.stage
+        since, begun = self.progress.get("since"), self.progress.get("stage_started")
+        in_phase, in_stage = (max(now - one, 0.0) if isinstance(one, int | float) else 0.0 for one in (since, begun))
+        left = stage_left(self.record, str(self.progress.get("phase")), self.remaining(), in_phase)
+        return time_left(self.record, stage, in_stage, left)
 
 
 def with_event(state: State, event: Event, run_folder: Path | None = None) -> State:
@@ -120,6 +142,9 @@ def with_progress(state: State, progress: ProgressReport) -> State:
     if training and isinstance(stage, int) and isinstance(step, int) and time is not None:
         begins = pace is None or pace.stage != stage or step < pace.step
         pace = StepPace(stage, step, time) if begins else pace
+    if "since" not in progress:
+        same = progress.get("phase") == state.progress.get("phase")
+        progress = {**progress, "since": state.progress.get("since") if same else time}
     return replace(state, progress=progress, pace=pace)
 
 

@@ -15,8 +15,12 @@ from perdure.agent.sweep.sweep import SweepPlan
 from perdure.budget.figures import figure
 from perdure.cli.console import on_terminal, reader_may_leave
 from perdure.cli.views.format import format_duration
+from perdure.cli.views.heartbeat import Heartbeat
 from perdure.cli.views.sweep_report import name_cell, one_line
 from perdure.cli.views.symbols import ASCII, clean, symbols_for
+
+EVERY = 30.0
+"""Seconds without a line after which a sweep says that it goes on."""
 
 
 class SweepPace:
@@ -32,6 +36,10 @@ class SweepPace:
         self.done += 1
         self.failed += failed
         self._last = self._clock()
+
+    def elapsed(self) -> float:
+        """Seconds since the cells began."""
+        return self._clock() - self._begun
 
     def remaining(self) -> float | None:
         """Seconds left, by the mean time between two cells so far; `None` before the first."""
@@ -49,10 +57,14 @@ class SweepView:
         self._console, self._clock = console, clock
         self._pace = SweepPace(0, 0, clock)
         self._bar = None if plain or not on_terminal(console) else _bar(console, lambda: self._pace)
+        self._heartbeat = Heartbeat(self._beat, EVERY, clock)
 
     def __enter__(self) -> "SweepView":
         if self._bar is not None:
             self._bar.start()
+        else:
+            self._say("starting")
+            self._heartbeat.__enter__()
         return self
 
     def __exit__(
@@ -60,6 +72,8 @@ class SweepView:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        else:
+            self._heartbeat.__exit__(kind, error, trace)
 
     def begin(self, plan: SweepPlan, done: int) -> None:
         """Show that the sweep begins or goes on; `done` of its cells are finished."""
@@ -82,7 +96,17 @@ class SweepView:
             place = f"{self._pace.done} of {self._pace.total}, {format_duration(self._pace.remaining())} left"
             self._say(f"{describe_outcome(outcome)}; {place}")
 
+    def _beat(self) -> None:
+        pace = self._pace
+        if not pace.total:
+            self._say("starting")
+            return
+        left = pace.remaining()
+        more = "" if left is None else f", about {format_duration(left)} left"
+        self._say(f"{pace.done} of {pace.total} cells, {format_duration(pace.elapsed())} so far{more}")
+
     def _say(self, text: str) -> None:
+        self._heartbeat.said()
         with reader_may_leave():
             self._console.file.write(f"{datetime.now():%H:%M:%S} {clean(text, ASCII)}\n")
             self._console.file.flush()

@@ -37,6 +37,11 @@ class Symbols:
     plus_minus: str
 
     @property
+    def spinner(self) -> str:
+        """The frames of a spinner."""
+        return "|/-\\" if self.ascii else "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+    @property
     def ascii(self) -> bool:
         return self.levels.isascii()
 
@@ -47,7 +52,7 @@ ASCII = Symbols("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">
 
 def symbols_for(encoding: str) -> Symbols:
     """Unicode where the encoding can carry it, ASCII where it cannot."""
-    everything = "".join(str(symbol) for symbol in vars(UNICODE).values())
+    everything = "".join(str(symbol) for symbol in (*vars(UNICODE).values(), UNICODE.spinner))
     try:
         everything.encode(encoding)
     except (UnicodeError, LookupError):
@@ -101,6 +106,11 @@ def spark(values: Sequence[float], width: int, symbols: Symbols, low: float | No
         else symbols.broken
         for value in shown
     )
+
+
+def spin(now: float, symbols: Symbols) -> str:
+    """The frame of the spinner at a time: eight a second."""
+    return symbols.spinner[int(now * 8) % len(symbols.spinner)]
 
 
 def bar(share: float, width: int, symbols: Symbols) -> tuple[str, str]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from lm_eval.api.model import CacheHook
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
 from perdure.budget.errors import ModelError
+from perdure.curriculum.counting import count, expect
 from perdure.curriculum.evaluation import Benchmark
 from perdure.eval.lm_eval.silence import quiet_logs
 from perdure.eval.lm_eval.tasks import CachedTask
@@ -22,16 +24,32 @@ SEEDS = {"python": 0, "numpy": 1234, "torch": 1234}
 """The seeds of `lm_eval.simple_evaluate`, for the few tasks that sample."""
 
 
+class CountingHook(CacheHook):  # type: ignore[misc]
+    """Is told by lm-eval of every request that is answered, and keeps none."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def add_partial(self, attr: str, req: Any, res: Any) -> None:
+        count()
+
+
 class QuietLM(HFLM):  # type: ignore[misc]
-    """lm-eval's transformers model without progress bars."""
+    """lm-eval's transformers model without progress bars; it counts its requests (`curriculum/counting.py`)."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.set_cache_hook(CountingHook())
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
+        expect(len(requests))
         return super().loglikelihood(requests, disable_tqdm=True)
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = True) -> Any:
         return super().loglikelihood_rolling(requests, disable_tqdm=True)
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
+        expect(len(requests))
         return super().generate_until(requests, disable_tqdm=True)
 
 

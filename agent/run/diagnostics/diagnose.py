@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from perdure.agent.run.diagnostics import budget, data, learning
-from perdure.agent.run.diagnostics.finding import Facts, Finding
+from perdure.agent.run.diagnostics.finding import Curve, Facts, Finding
 from perdure.agent.run.report import Change, change_of, read_items
 from perdure.agent.run.state import RunState
+from perdure.agent.run.steps import read_steps
+from perdure.budget.errors import RunError
 from perdure.eval.scorefile import read_scores
 
 DIAGNOSTICS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
@@ -52,7 +54,9 @@ def finding_objects(found: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def facts_of(record: RunState, folder: Path) -> Facts:
     """The facts of a run, from its record and its files."""
-    return Facts(record, dict(_own_changes(record, folder)), guessing=dict(_guessing(record, folder)))
+    moved = dict(_own_changes(record, folder))
+    unmoved = [stage for stage, change in moved.items() if not learning.is_significant(change)]
+    return Facts(record, moved, dict(_curves(folder, unmoved)), dict(_guessing(record, folder)))
 
 
 def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]:
@@ -62,6 +66,16 @@ def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]
         after = read_items(row, row.name, folder)
         if items is not None and after is not None and items.keys() == after.keys():
             yield row.stage, change_of(items, after)
+
+
+def _curves(folder: Path, stages: Iterable[int]) -> Iterator[tuple[int, Curve]]:
+    for stage in stages:
+        try:
+            steps = read_steps(folder, stage)
+        except RunError:
+            continue
+        name: Literal["loss", "reward"] = "reward" if steps["reward"].notna().any() else "loss"
+        yield stage, Curve(name, tuple(map(float, steps[name])))
 
 
 def _guessing(record: RunState, folder: Path) -> Iterator[tuple[str, float]]:

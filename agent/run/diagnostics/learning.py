@@ -57,7 +57,7 @@ def worse(facts: Facts) -> Iterator[Finding]:
     """The stage's own task is worse than before the stage, by a paired test."""
     for row in facts.done:
         change = facts.own_changes.get(row.stage)
-        if change is not None and change.p_value is not None and change.p_value < SIGNIFICANT and change.difference < 0:
+        if change is not None and is_significant(change) and change.difference < 0:
             text = f"its own task is worse than before the stage: {_moved(change)}"
             yield Finding("worse", row.stage, text, _figures(change))
 
@@ -72,7 +72,7 @@ def unmoved(facts: Facts) -> Iterator[Finding]:
         change, before = facts.own_changes.get(row.stage), facts.record.row(row.stage - 1)
         start = before.scores.get(row.name) if before is not None else None
         can_move = row.steps and row.stage not in explained and (start is None or start.value < 1)
-        if can_move and change is not None and change.p_value is not None and change.p_value >= SIGNIFICANT:
+        if can_move and change is not None and change.p_value is not None and not is_significant(change):
             trend = trend_words(facts.curves.get(row.stage))
             yield Finding("unmoved", row.stage, f"the task did not move ({_moved(change)}){trend}", _figures(change))
 
@@ -86,6 +86,11 @@ def trend_words(curve: Curve | None) -> str:
     if curve.name == "loss":
         return " and the loss was still falling: more steps" if high < 0 else ""
     return " and the reward was still rising: more steps" if low > 0 else ""
+
+
+def is_significant(change: Change) -> bool:
+    """True at p < 0.05."""
+    return change.p_value is not None and change.p_value < SIGNIFICANT
 
 
 def wholly(row: StageState, name: str) -> Noticed | None:

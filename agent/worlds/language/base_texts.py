@@ -22,6 +22,7 @@ from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.counting import expect
 
 CHUNK_ELEMENTS = 4_000_000
 """Logits held at once on each side (16 MB in float32), whatever the vocabulary."""
@@ -148,6 +149,7 @@ def sample_base_texts(
     encoded_prompts = {name: sorted(map(policy.encode, some), key=len) for name, some in prompts.items()}
     with policy.inference_mode():
         head = _copy_head(policy.model, torch.tensor([next(iter(encoded_prompts.values()))[0]]))
+    expect(sum(map(len, encoded_prompts.values())))
     texts = {}
     for name, encoded in encoded_prompts.items():
         completions = policy.sample(

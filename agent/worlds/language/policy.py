@@ -14,6 +14,7 @@ from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
+from perdure.curriculum.counting import count
 
 
 class LanguagePolicy:
@@ -84,6 +85,7 @@ class LanguagePolicy:
                 output_BT = self.model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=config)
                 for index, row in zip(chosen, output_BT[:, ids_BT.shape[1] :].tolist(), strict=True):
                     completions[index] = _up_to_end(row, config.eos_token_id)
+                count(len(chosen))
         return completions
 
     def fingerprint(self) -> str:

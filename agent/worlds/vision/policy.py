@@ -10,6 +10,7 @@ from torch import Tensor
 from perdure.agent.weights import digest, read_tensors, write_tensors
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
 from perdure.agent.worlds.vision.rngs import Rngs
+from perdure.curriculum.counting import count
 from perdure.curriculum.worlds.vision.images.observation import ImageObservation, inputs_of_observations
 
 WEIGHTS = "model.safetensors"
@@ -34,6 +35,7 @@ class VisionPolicy:
     ) -> list[list[str]]:
         """See `Policy.respond`: a label as text. A label has no length, and all prompts go in one batch."""
         log_NC = self.log_probabilities(self.inputs(prompts))
+        count(len(prompts))
         if temperature == 0:
             return [[str(label)] * num_samples for label in log_NC.argmax(-1).tolist()]
         sharpened_MNC = (log_NC / temperature).softmax(-1)[None]

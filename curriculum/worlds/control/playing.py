@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perdure.curriculum.counting import count
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.messages import printable, shorten
 from perdure.curriculum.worlds.control.actions import Actions, NoActionError
@@ -75,9 +76,12 @@ def _together(starts: Sequence[Start], first: int, actions: Actions, choose: Cho
     with listening():
         all_of_them = [_begin(start, first + index, index) for index, start in enumerate(starts)]
         going = [one for one in all_of_them if one.fault is None]
+        count(len(all_of_them) - len(going))
         while going:
+            before = len(going)
             chosen_ND = choose([one.now for one in going], [one.number for one in going])
             going = [one for one, chosen_D in zip(going, chosen_ND, strict=True) if _goes_on(one, chosen_D, actions)]
+            count(before - len(going))
     return [one.done(len(actions.sizes)) for one in all_of_them]
 
 

@@ -6,8 +6,9 @@ from rich.console import Console
 
 from perdure.agent.run.lines import from_json
 from perdure.cli.views.live import LiveView
-from tests.cli.drawn import up_to
-from tests.cli.journals import progress, whole_run
+from perdure.cli.views.log_lines import describe_progress
+from tests.cli.drawn import state_of, up_to
+from tests.cli.journals import START, progress, whole_run
 
 
 def test_off_a_terminal_one_line_an_event() -> None:
@@ -52,7 +53,32 @@ def test_progress_is_logged_every_few_seconds() -> None:
     lines = [line[9:] for line in file.getvalue().splitlines()]
     # At seconds 1, 6 and 11; at 11 ten steps took ten seconds, 89 to go.
     assert lines == [
-        "stage 2/3 sort: training step 1 of 100, reward 0.700, loss 0.900",
-        "stage 2/3 sort: training step 6 of 100, reward 0.700, loss 0.900, 1:34 left",
-        "stage 2/3 sort: training step 11 of 100, reward 0.700, loss 0.900, 1:29 left",
+        f"stage 2/3 sort: training step {words} to the end of the run"
+        for words in (
+            "1 of 100, reward 0.700, loss 0.900, about 1:22",  # stage 1 took 41.5 s: 40.5 and 41.5 more
+            "6 of 100, reward 0.700, loss 0.900, 1:34 left, about 3:47",  # see `test_time_left.py`
+            "11 of 100, reward 0.700, loss 0.900, 1:29 left, about 3:42",
+        )
     ]
+
+
+def test_before_the_run_begins_each_phase_is_a_line() -> None:
+    file = io.StringIO()
+    view = LiveView("demo", plain=True, console=Console(file=file))
+    for phase in ("starting", "reading the tasks", "loading the libraries"):
+        view.progress({"phase": phase})
+    view.log.beat(view.state, view.state.progress["since"] + 75)  # type: ignore[union-attr]
+    view.past(map(from_json, up_to("decision", 2)))
+    view.progress({"phase": "preparing the base"})
+    assert [line[9:] for line in file.getvalue().splitlines()] == [
+        "demo: starting",
+        "demo: reading the tasks",
+        "demo: loading the libraries",
+        "demo: loading the libraries, for 1:15",
+        "demo: preparing the base",
+    ]
+
+
+def test_items_are_counted_while_scoring() -> None:
+    state = state_of(up_to("reading", 2), phase="scoring", detail="even (1 of 5)", done=24, total=100)
+    assert describe_progress(state, START).startswith("stage 2/3 sort: scoring, even (1 of 5), 24 of 100")
