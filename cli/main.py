@@ -10,6 +10,7 @@ from perdure.agent.run.interrupt import end_in_words
 from perdure.cli import completion, looking
 from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
+from perdure.cli.first_line import first_line
 
 app = typer.Typer(
     name="perdure",
@@ -63,6 +64,7 @@ def _run(
     ] = False,
 ) -> None:
     """Run a curriculum."""
+    first_line("run", file)
     from perdure.cli.commands.run import run_command
 
     run_command(file, output_dir, seed, set_ or [], target_accuracy, plain=plain, strict=strict)
@@ -86,6 +88,7 @@ def _plan(
     json: Json = False,
 ) -> None:
     """Price a run before it begins: KL, time, disk, memory."""
+    first_line("plan", file, error=True)
     from perdure.cli.commands.plan import plan_command
 
     wanted = (steps, max_forgetting / 100) if budget else None
@@ -114,6 +117,7 @@ def _sweep(
     json: Json = False,
 ) -> None:
     """Run a curriculum many times, with some of its fields varied."""
+    first_line("sweep", file, error=json)
     from perdure.cli.commands.sweep import sweep_command
 
     sweep_command(file, output_dir, seed or [], set_ or [], plain, json)
@@ -131,6 +135,7 @@ def _resume(
     ] = None,
 ) -> None:
     """Go on with a run or a sweep that was stopped or killed."""
+    first_line("resume", run)
     from perdure.cli.commands.resume import resume_command
 
     resume_command(run, plain, redo_from, tracking)
@@ -173,6 +178,7 @@ def _law(
     json: Json = False,
 ) -> None:
     """Fit forgetting against KL over the checkpoints of runs and sweeps."""
+    first_line("law", paths[0], error=True)
     from perdure.cli.commands.law import law_command
 
     law_command(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)

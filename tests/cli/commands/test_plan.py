@@ -90,7 +90,9 @@ def test_strict_about_nothing_is_refused_before_anything_is_loaded(folder: Path,
 def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
     done = perdure("plan", "run.yaml", "--set", "budget.kl=0", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "--set budget.kl: budget.kl: must be greater than 0; got 0\n"
+    first, fault = done.stderr.splitlines()
+    assert first.endswith(": starting")
+    assert fault == "--set budget.kl: budget.kl: must be greater than 0; got 0"
     done = perdure("plan", "run.yaml", "--target-accuracy", "1.5", cwd=folder)
     assert done.returncode == 1 and "budget.target_accuracy" in done.stderr
 
