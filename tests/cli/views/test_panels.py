@@ -1,8 +1,10 @@
 """The parts of the live view."""
 
+import pytest
+
 from perdure.cli.views.live import live
-from perdure.cli.views.panels import metric_lines
-from perdure.cli.views.symbols import UNICODE
+from perdure.cli.views.panels import header, metric_lines, phase_line
+from perdure.cli.views.symbols import ASCII, UNICODE
 from perdure.eval.metrics import MetricEstimate
 from tests.cli.drawn import plain, state_of, up_to
 from tests.cli.journals import START
@@ -25,3 +27,22 @@ def test_metrics_that_cannot_be_told() -> None:
         "forgetting          n/a",
         "benchmark drop     12.5 %",
     ]
+
+
+def test_a_phase_turns_counts_and_has_a_clock() -> None:
+    assert [phase_line("scoring", {}, 80, ASCII, now).plain[8] for now in (0, 0.125, 0.25, 0.375, 0.5)] == [*"|/-\\|"]
+    loading = {"since": START, "phase": "loading the libraries"}
+    assert (
+        phase_line("loading the libraries", loading, 80, UNICODE, START + 7).plain[9:] == " loading the libraries  0:07"
+    )
+    counted = {"detail": "even (1 of 5)", "done": 25, "total": 100, "since": START}
+    line = phase_line("scoring", counted, 80, UNICODE, START).plain
+    assert line[9:] == f" scoring  even (1 of 5)  {'━' * 6}{'─' * 18}  25 of 100"
+    assert len(phase_line("scoring", counted, 40, UNICODE, START).plain) <= 40
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_time_left_of_the_run_stands_in_the_header(width: int) -> None:
+    line, _ = header("demo", "running", "stage 2 of 3", 102, width, UNICODE, 220)
+    assert line.plain.endswith("stage 2 of 3 · running · 1:42 · about 3:40 left") and len(line.plain) == width
+    assert "left" not in header("demo", "running", "stage 1 of 3", 2, width, UNICODE)[0].plain

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from perdure.curriculum.counting import expect, watched
 from perdure.curriculum.worlds.control.actions import actions_of
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
@@ -48,6 +49,15 @@ def test_an_image_that_the_environment_draws_over_is_kept_as_it_was_seen() -> No
     )
     assert [one.image.tolist() for one in reused.observations] == [one.image.tolist() for one in fresh.observations]  # type: ignore[union-attr]
     assert not np.array_equal(reused.observations[0].image, reused.observations[1].image)  # type: ignore[arg-type]
+
+
+def test_episodes_are_counted_as_they_end() -> None:
+    at_once, later = (Start(environment(horizon=3), None, f'{{"x": {x}, "y": 0.0}}') for x in (-0.45, 0.5))
+    told: list[tuple[int, int]] = []
+    with watched(lambda done, total: told.append((done, total))):
+        expect(2)
+        played([later, at_once])
+    assert told == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_a_return_is_that_of_the_whole_episode() -> None:
