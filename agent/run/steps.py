@@ -170,7 +170,10 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(with_words(row), allow_nan=False).encode() + b"\n"
+    try:
+        return json.dumps(row, allow_nan=False).encode() + b"\n"
+    except ValueError:  # a number is not finite
+        return json.dumps(with_words(row), allow_nan=False).encode() + b"\n"
 
 
 def _row(step: Step) -> dict[str, Any]:
