@@ -8,7 +8,7 @@ from typing import Any
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import active_seconds
 from perdure.curriculum.schema import Curriculum
-from tests.agent.scalar_run import in_memory
+from tests.agent.scalar_run import in_memory, steps_of
 from tests.agent.test_kill import lives, outcome, record_of
 from tests.agent.worlds.control.point_runs import curriculum, point
 from tests.faults.totals import Totals, count
@@ -43,7 +43,7 @@ def run(limit: int | None) -> Totals:
 def _killed(context: Any, folder: Path, kills: int) -> list[str | None]:
     config, moments = stream(), random.Random(12)
     assert lives(context, config, folder / "whole", 600)
-    whole = outcome(record_of(folder / "whole"))
+    whole = _came_to(folder / "whole")
     seconds = active_seconds(read_journal(folder / "whole" / "journal.jsonl"))
     found: list[str | None] = []
     number = 0
@@ -52,7 +52,12 @@ def _killed(context: Any, folder: Path, kills: int) -> list[str | None]:
         while len(found) + here < kills and not lives(context, config, path, moments.uniform(0, 0.5) * seconds):
             here += 1
         assert lives(context, config, path, 600)
-        lost = None if outcome(record_of(path)) == whole else f"run {number}, killed {here} times, ended otherwise"
+        lost = None if _came_to(path) == whole else f"run {number}, killed {here} times, ended otherwise"
         found += [lost] * here
         number += 1
     return found
+
+
+def _came_to(path: Path) -> Any:
+    """What a run came to, and its every step."""
+    return outcome(record_of(path)), steps_of(path).to_json()

@@ -24,6 +24,7 @@ import perdure.cli.commands.show
 from perdure.agent.run.events import Measured
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
+from perdure.agent.run.steps import read_steps
 from perdure.cli.errors import guarded
 from tests.agent.scalar_run import in_memory
 from tests.faults.operations import Disk, install
@@ -98,7 +99,8 @@ def began_or_resumed(curriculum: Path, run: Path, disk: Disk | None = None) -> C
 def outcome(run: Path) -> list[Any]:
     """What a run came to, without its times."""
     state, _ = read_record(RunFolder(run))
-    return [state.status] + [
+    steps = read_steps(run).drop(columns="time").to_json()
+    return [state.status, steps] + [
         (row.name, row.method, row.steps, _untimed(row.readings), row.scores, row.ends, row.weights_sha256)
         for row in state.rows
     ]
