@@ -20,6 +20,8 @@ for name in (
 ):
     module = importlib.import_module(f"perdure.{name}")
     assert sys.argv[1] in module.__file__, module.__file__
+import perdure
+assert sys.argv[1] in perdure.__file__ and perdure.__version__ and perdure.run and perdure.Run, perdure.__file__
 from importlib.resources import files
 for package, file in (
     ("agent.worlds.language.builtin_model", "tiny/model.safetensors"), ("curriculum", "curricula/demo.yaml"),
@@ -27,11 +29,23 @@ for package, file in (
     ("curriculum.worlds.vision.images", "shipped/mnist/train-images-idx3-ubyte.gz"),
     ("curriculum.worlds.vision.images", "README.md"),
     ("eval.shipped", "perdure_spell.yaml"), ("eval.shipped", "perdure_spell.jsonl"), ("budget", "py.typed"),
+    ("agent.api", "run.py"),
 ):
     assert (files(f"perdure.{package}") / file).is_file(), (package, file)
 from gymnasium.envs.registration import _find_spec
 assert _find_spec("perdure.agent.environment:Stream-v0").entry_point == "perdure.agent.environment.stream:Stream"
 """
+
+USER = """
+import perdure
+
+found = perdure.run("demo", overrides={"budget.kl": 2.0})
+status: str = found.status
+accuracy: float | None = perdure.open_run("demo-1").metrics["average_accuracy"]
+task = perdure.Task("t", (perdure.Item("a"),), ())
+perdure.nothing  # type: ignore[attr-defined]
+"""
+"""A user's program for a type checker; the last line would be an unused `ignore` if any name were taken for one."""
 
 
 def run(*command: str | Path, **environment: str) -> str:
@@ -57,6 +71,8 @@ def main() -> None:
         run(*pip, "--python", python, "install", "--no-deps", wheel)
         (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
         run(python, "-c", PROOF, str(site))
+        types = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", Path(scratch) / "mypy"]
+        run(*types, "--python-executable", python, "-c", USER)
         perdure = home / "bin" / "perdure"
         assert "run" in run(perdure, "--help")
         assert "perdure 0" in run(perdure, "--version")
