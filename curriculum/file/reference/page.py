@@ -99,6 +99,8 @@ def _section(section: type[BaseModel], heading: str, rows: Rows, before: list[tu
         yield schema_paths.summary_of(section)
     elif SHARED & methods.settings_of(method) - set(rows):
         yield _of_objective(method, rows)
+    else:
+        yield f"The modifier `+{method}`, beside any objective."
     for place, names in also.items():
         yield f"Also, as in [{place}](#{anchor(place)}): {', '.join(names)}."
     if own:
