@@ -81,4 +81,4 @@ def _go_on(folder: RunFolder, curriculum: Curriculum, view: View) -> None:
         raise GateError(state.refusal)
     if state.status != "finished":
         with locked(folder), disk_explained(folder.path):
-            run_curriculum(resume(folder.path, view))
+            run_curriculum(resume(folder.path, view, tracking=curriculum.tracking))

@@ -1,4 +1,6 @@
-"""MLflow, by its client: nothing of the process is set."""
+"""MLflow, by its client."""
+
+import os
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
@@ -11,9 +13,11 @@ BATCH = 100
 
 
 class MLflowRun:
-    """One run of MLflow."""
+    """One run of MLflow. A server that does not answer is given up after seconds, where MLflow would try for minutes."""
 
     def __init__(self, opening: Opening) -> None:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         options = opening.options
         self._client = MlflowClient(options.get("tracking_uri"))
         if opening.known is not None:
