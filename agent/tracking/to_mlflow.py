@@ -13,7 +13,7 @@ BATCH = 100
 
 
 class MLflowRun:
-    """One run of MLflow. A server that does not answer is given up after seconds, where MLflow would try for minutes."""
+    """One run of MLflow. A server that does not answer is given up after seconds; MLflow would try for minutes."""
 
     def __init__(self, opening: Opening) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
