@@ -2,7 +2,8 @@
 
 Steps and KL beyond those measured follow a power law through the last readings, KL = c · step^p: p is 1 where each step
 moves the policy in a direction of its own, 2 where all move it in one, less where it settles. It is read up to `MOST`
-times the steps that were made and no further; its interval is that of the exponents between each two last readings.
+times the steps that were made and no further. Its range is that of the exponents between each two of the last
+readings, and of 1 and 2: a few early readings alone look surer than they are (measured: by a factor of 2).
 """
 
 import math
@@ -16,6 +17,8 @@ from perdure.budget.law.saved import Law, Prediction, from_base
 
 MOST = 4
 """How many times the steps that were made are extrapolated to."""
+LIKELY = (1.0, 2.0)
+"""Exponents that the range of an extrapolation holds in any case."""
 LAST = 3
 """The last readings, from which is extrapolated."""
 Z = 1.96
@@ -90,7 +93,7 @@ def steps_to(points: Sequence[Point], kl: float) -> Expected | None:
         )
         return Expected(found, found if above is None else above, below, extrapolated=False)
     last = points[-1]
-    grown = [last.step * (kl / last.kl.value) ** (1 / p) if p > 0 else math.inf for p in exponents(points)]
+    grown = [last.step * (kl / last.kl.value) ** (1 / p) if p > 0 else math.inf for p in _all(points)]
     return _within(grown, MOST * last.step)
 
 
@@ -106,7 +109,7 @@ def kl_after(points: Sequence[Point], step: int) -> Expected | None:
         return Expected(value, max(0.0, value - error), value + error, extrapolated=False)
     if step > MOST * last.step:
         return None
-    return _within([last.kl.value * (step / last.step) ** p for p in exponents(points)], math.inf)
+    return _within([last.kl.value * (step / last.step) ** p for p in _all(points)], math.inf)
 
 
 def gain_at(points: Sequence[Point], kl: float) -> Estimate | None:
@@ -128,6 +131,12 @@ def exponents(points: Sequence[Point]) -> list[float]:
     known = [one for one in points[-LAST:] if one.kl.value > 0]
     pairs = sorted(combinations(known, 2), key=lambda pair: pair[0].step / pair[1].step)
     return [math.log(b.kl.value / a.kl.value) / math.log(b.step / a.step) for a, b in pairs]
+
+
+def _all(points: Sequence[Point]) -> list[float]:
+    """The exponents that an extrapolation goes by, the likeliest first; none where nothing grew."""
+    found = exponents(points)
+    return [*found, *LIKELY] if found else []
 
 
 def most_kl(law: Law, forgetting: float) -> float:

@@ -82,8 +82,9 @@ def _forgetting(found: Prediction | None) -> str:
 def _notes(plan: CapPlan, nouns: Nouns) -> Iterator[str]:
     made = plan.points[-1].step
     yield (
-        f"steps: measured up to {made}, between readings linearly; `about` is extrapolated by the growth of the last "
-        f"readings, {MOST} times as far at most; the stage has {plan.stage_steps}"
+        f"steps: measured up to {made}, between readings linearly; `about` is extrapolated, {MOST} times as far at "
+        f"most, by the growth of the last readings, in a range that also holds KL ~ steps and KL ~ "
+        f"steps^2; the stage has {plan.stage_steps}"
     )
     yield (
         f"gain: of {plan.points[-1].gain.n} {nouns.prompt}s set aside from training, by sampled {nouns.answer}s, where "

@@ -50,8 +50,8 @@ def test_steps_beyond_them() -> None:
     found = steps_to(BENT, 16.0)
     assert found is not None and found.extrapolated
     assert (found.value, found.low, found.high) == pytest.approx((16 * 2 ** (2 / 3), 16 * math.sqrt(2), 32))
-    far = steps_to(LINEAR, 3.2)
-    assert far is not None and far.value == pytest.approx(64)
+    far = steps_to(LINEAR, 3.2)  # as step^1, and in the range as step^2: 16 · 4^(1/2)
+    assert far is not None and (far.value, far.low, far.high) == pytest.approx((64, 32, 64))
     assert steps_to(LINEAR, 3.3) is None  # 66 steps, and 64 is four times 16
     assert steps_to(grown(0.4, 0.4, 0.4, 0.4), 0.5) is None  # it does not grow
     assert steps_to(grown(0.0, 0.0, 0.0, 0.0), 0.5) is None
@@ -102,9 +102,9 @@ def test_a_cap_by_a_law() -> None:
 
 
 def test_a_cap_without_a_law() -> None:
-    # 32 steps take 1.6 nats, of a cap of which the first stage has half
+    # 32 steps take 1.6 nats, 3.2 as step^2, of a cap of which the first stage has half
     found = propose(LINEAR, stage_steps=32, share=0.5, law=None, most=0.03, need=0.0)
-    assert found.kl == 3.2 and "in its 32 steps, 1.600 (1.600 to 1.600) nats; it stops what" in found.reason
+    assert found.kl == 6.4 and "in its 32 steps, 1.600 (1.600 to 3.200) nats; it stops what" in found.reason
     assert propose(LINEAR, stage_steps=32, share=1.0, law=None, most=0.03, need=5.0).kl == 5
     far = propose(LINEAR, stage_steps=100, share=1.0, law=None, most=0.03, need=0.0)
     assert far.kl is None and far.reason.endswith("give --steps 25, or a law (budget.law)")
