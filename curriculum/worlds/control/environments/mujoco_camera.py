@@ -2,6 +2,7 @@
 
 import atexit
 import os
+from collections.abc import Callable
 from ctypes.util import find_library
 from functools import cache
 from importlib import import_module
@@ -20,16 +21,20 @@ BACKENDS = {"egl": "EGL", "osmesa": "OSMesa"}
 
 @cache
 def backend() -> str:
-    """The library that draws here: as `MUJOCO_GL` says, else the first whose library is there.
+    """The library that draws here: as `MUJOCO_GL` says, else the first that is there."""
+    return backend_among(os.environ.get("MUJOCO_GL", ""), find_library)
+
+
+def backend_among(wanted: str, find: Callable[[str], Any]) -> str:
+    """The wanted library, else the first one that `find` finds.
 
     Raises:
-        ConfigError: neither is.
+        ConfigError: it finds none.
     """
-    wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
-    if wanted in BACKENDS:
-        return wanted
+    if (name := wanted.lower().strip()) in BACKENDS:
+        return name
     for name, library in BACKENDS.items():
-        if find_library(library):
+        if find(library):
             return name
     raise ConfigError("nothing here can draw a picture without a screen: install libegl1 or libosmesa6")
 
