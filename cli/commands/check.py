@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from perdure.agent.run.find import find_run, read_run
 from perdure.agent.run.gates import Gate, GateResult, check_gates
 from perdure.budget.errors import ConfigError, GateError
 from perdure.cli.console import say
-from perdure.cli.find_run import find_run, read_run
 
 
 def check_command(path: Path, forgetting: float | None, drop: float | None, accuracy: float | None) -> None:

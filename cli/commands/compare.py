@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from perdure.agent.run.find import find_run
 from perdure.cli.console import json_text, print_lines, reader_may_leave, symbols_and_width
-from perdure.cli.find_run import find_run
 
 
 def compare_command(paths: Sequence[Path], form: str) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.machine import hardware, installation
+from perdure.agent.run.find import RUNS
 from perdure.cli.console import json_text, phase_status, say
-from perdure.cli.find_run import RUNS
 
 
 def env_command(as_json: bool) -> None:

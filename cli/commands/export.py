@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from perdure.agent.run.find import find_run
 from perdure.cli.console import phase_status, say, silence_libraries
-from perdure.cli.find_run import find_run
 from perdure.cli.output import writing
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from perdure.agent.run.find import find_run
 from perdure.budget.errors import ConfigError
 from perdure.cli.commands.plan import PhaseView
 from perdure.cli.console import phase_status, say, silence_libraries
-from perdure.cli.find_run import find_run
 from perdure.cli.output import writing
 
 MAX_FPS = 60

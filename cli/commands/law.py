@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from perdure.agent.run.find import locate
 from perdure.budget.errors import ConfigError, RunError
 from perdure.cli.console import json_text, phase_status, print_lines, reader_may_leave, say, symbols_and_width
-from perdure.cli.find_run import locate
 
 if TYPE_CHECKING:
     from perdure.agent.law_data.findings import Findings

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from perdure.agent.run.find import find_run, read_run
 from perdure.budget.files import make_folder
 from perdure.cli.console import say
-from perdure.cli.find_run import find_run, read_run
 from perdure.cli.output import writing
 from perdure.cli.views.state import paired_tests
 

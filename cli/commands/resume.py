@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perdure.agent.run.find import find_folder
 from perdure.agent.run.folder import RunFolder, disk_explained, locked, open_folder
 from perdure.agent.run.record import read_record
 from perdure.agent.run.state import RunState
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import GateError, RunError
 from perdure.cli.console import say, silence_libraries
-from perdure.cli.find_run import find_folder
 from perdure.curriculum.file.trackers import read_trackers
 from perdure.curriculum.tracking import Tracker
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from perdure.agent.run.find import RUNS
 from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
 from perdure.agent.run.record import final_policy, read_record
 from perdure.agent.run.state import RunState
 from perdure.cli.console import print_lines, reader_may_leave, say, silence_libraries, symbols_and_width
-from perdure.cli.find_run import RUNS
 from perdure.cli.views.live import LiveView
 
 if TYPE_CHECKING:  # it brings numpy

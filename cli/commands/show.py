@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
+from perdure.agent.run.find import find_folder, find_run, read_run
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.lock import is_held
 from perdure.agent.run.record import final_policy
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
 from perdure.cli.console import json_text, print_lines, reader_may_leave, say, symbols_and_width
-from perdure.cli.find_run import find_folder, find_run, read_run
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State, with_events
 from perdure.cli.views.sweep_report import sweep_report

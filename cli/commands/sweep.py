@@ -9,12 +9,12 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from perdure.agent.run.find import SWEEPS
 from perdure.agent.run.folder import fresh_path
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
 from perdure.cli.commands.show import print_sweep
 from perdure.cli.console import phase_status, say, silence_libraries
 from perdure.cli.errors import USER
-from perdure.cli.find_run import SWEEPS
 
 
 def sweep_command(

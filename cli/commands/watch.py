@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from perdure.agent.run.events import Event
+from perdure.agent.run.find import RUNS, find_run, read_run
 from perdure.agent.run.journal import read_line
 from perdure.agent.run.lock import is_held
 from perdure.budget.errors import RunError
 from perdure.cli.commands.run import tell_findings
 from perdure.cli.console import say
-from perdure.cli.find_run import RUNS, find_run, read_run
 from perdure.cli.views.format import format_duration
 from perdure.cli.views.live import LiveView
 

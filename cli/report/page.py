@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.agent.run.events import Started
+from perdure.agent.run.find import read_run
 from perdure.agent.run.lock import is_held
 from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import read_steps
 from perdure.budget.errors import RunError
-from perdure.cli.find_run import read_run
 from perdure.cli.report.document import contents
 from perdure.cli.report.embedded import EmbeddedFilm
 from perdure.cli.views.state import paired_tests

@@ -15,11 +15,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from perdure.agent.run.find import find_run, read_run
 from perdure.agent.run.report import metric_estimates
 from perdure.budget.errors import PerdureError, RunError
 from perdure.cli.commands.watch import ENDED, POLL, read_progress
 from perdure.cli.console import say
-from perdure.cli.find_run import find_run, read_run
 from perdure.cli.views.live import final, live
 from perdure.cli.views.state import State, with_events, with_progress
 from perdure.cli.views.symbols import UNICODE, clean, harmless

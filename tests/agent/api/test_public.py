@@ -28,6 +28,11 @@ def test_importing_perdure_imports_nothing_else() -> None:
     assert not [name for name in HEAVY if f"'{name}'" in listed], listed
 
 
+def test_the_package_is_a_command() -> None:
+    found = subprocess.run([sys.executable, "-m", "perdure", "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout == f"perdure {version('perdure')}\n"
+
+
 def test_every_public_name_is_there() -> None:
     assert dir(perdure) == sorted(perdure.__all__)
     assert all(getattr(perdure, name) is not None for name in perdure.__all__)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from perdure.agent.run.answers import run_answers
+from perdure.agent.run.find import read_run
 from perdure.budget.errors import RunError
 from perdure.cli.commands.answers import answers_command
-from perdure.cli.find_run import read_run
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 from tests.cli.journals import whole_run, write_run
 

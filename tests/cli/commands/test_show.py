@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from perdure.agent.run.find import read_run
 from perdure.agent.run.lock import is_held
 from perdure.agent.run.report import metric_estimates
 from perdure.budget.errors import RunError
 from perdure.cli.commands.show import show_command
 from perdure.cli.console import print_lines, symbols_and_width
-from perdure.cli.find_run import read_run
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State, with_events
 from perdure.cli.views.svg import main as picture

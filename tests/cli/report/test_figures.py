@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from perdure.agent.run.find import read_run
 from perdure.agent.run.report import changes
 from perdure.agent.run.steps import read_steps
 from perdure.budget.errors import RunError
 from perdure.cli.commands.plot import plot_command
-from perdure.cli.find_run import read_run
 from perdure.cli.report.curves import bin_size, extremes, known_curves, training_figure
 from perdure.cli.report.figures import kl_figure, matrix_figure, retention_figure
 from perdure.cli.views.drawing import page_svg

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from perdure.agent.run.find import find_folder, find_run, locate
 from perdure.agent.sweep.folder import SweepFolder, create_sweep
 from perdure.budget.errors import RunError
 from perdure.cli.commands.resume import resume_command
 from perdure.cli.commands.show import show_command
-from perdure.cli.find_run import find_folder, find_run, locate
 from tests.cli.journals import whole_run, write_run
 
 
