@@ -13,13 +13,14 @@ from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, TASK
 from perdure.curriculum.worlds.contract import Source
 from perdure.curriculum.worlds.reward_kinds import RewardKind, kinds_in_words
 
-RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "source"]
+RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "tool_calls", "source"]
 REWARD_NAMES = (
     RewardKind("reward.type", "exact_match", "the text equals an answer, blanks aside", "answers"),
     RewardKind("reward.type", "numeric", "the last number is that of an answer", "answers"),
     RewardKind("reward.type", "multiple_choice", "the letter or option is the right one", "answers"),
     RewardKind("reward.type", "regex", "the pattern is found, its group an answer", "`pattern`"),
     RewardKind("reward.type", "math_verify", "it is the same mathematics as an answer", "answers"),
+    RewardKind("reward.type", "tool_calls", "its calls of tools are the expected ones, as data", "answers or calls"),
     RewardKind("reward.type", "source", "the source's own verifier says so", "`reasoning_gym` or `python`"),
 )
 OWN_REWARD = RewardKind("reward.path", "module:function", "your function, with TRL's signature")
@@ -39,6 +40,12 @@ class RewardConfig(Frozen):
     )
     ignore_case: Annotated[bool, Field(description="fold case before comparing")] = False
     tolerance: Annotated[Weight, Field(ge=0, description="absolute tolerance, for `type: numeric`")] = 1e-6
+    in_order: Annotated[
+        bool, Field(description="the calls count in their order, for `type: tool_calls`; `false`: in any order")
+    ] = True
+    partial: Annotated[
+        bool, Field(description="the share of calls and arguments that are right, for `type: tool_calls`")
+    ] = False
     timeout: Annotated[
         float | None,
         Field(
@@ -56,6 +63,9 @@ class RewardConfig(Frozen):
             raise ValueError("give `type` or `path`, not both and not neither")
         if (self.type == "regex") != (self.pattern is not None):
             raise ValueError("`type: regex` and `pattern` go together")
+        for name, given in (("in_order", not self.in_order), ("partial", self.partial)):
+            if given and self.type != "tool_calls":
+                raise ValueError(f"`{name}` goes with `type: tool_calls`")
         if self.pattern is not None:
             try:
                 with warnings.catch_warnings():

@@ -1,5 +1,7 @@
 """Rewards by name. Each compares a response with its item's right answers and gives 1 or 0, `None` where it has none.
 
+`tool_calls` gives a share of 1 where the curriculum asks for it.
+
 Nothing here runs what a model wrote. A reward with TRL's own signature is given by dotted path (`trl.py`).
 """
 
@@ -21,11 +23,12 @@ from perdure.curriculum.worlds.language.rewards.answers import (
     tagged_answer,
 )
 from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, function, verifier
+from perdure.curriculum.worlds.language.rewards.tool_calls import expected_calls, made_calls, score_calls
 from perdure.curriculum.worlds.language.rewards.trl import FromTrl, from_trl, reward_title
 from perdure.curriculum.worlds.language.rewards.worker import from_path, path_of
 from perdure.curriculum.worlds.language.tasks import RewardConfig
 
-ScoreFunction = Callable[[Item, str], bool | None]
+ScoreFunction = Callable[[Item, str], float | None]
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,27 @@ def math_verify(config: RewardConfig) -> ScoreFunction:
     return score
 
 
+def tool_calls(config: RewardConfig) -> ScoreFunction:
+    """The calls in the response are those of an answer (`score_calls`)."""
+
+    def score(item: Item, text: str) -> float | None:
+        wanted = [calls for one in item.right if (calls := expected_calls(one)) is not None]
+        if not wanted:
+            return None
+        made = made_calls(text)
+        how = {"in_order": config.in_order, "partial": config.partial, "ignore_case": config.ignore_case}
+        return max(score_calls(calls, made, **how) for calls in wanted)
+
+    return score
+
+
 REWARDS: dict[str, Callable[[RewardConfig], ScoreFunction]] = {
     "exact_match": exact_match,
     "numeric": numeric,
     "multiple_choice": multiple_choice,
     "regex": regex,
     "math_verify": math_verify,
+    "tool_calls": tool_calls,
 }
 
 

@@ -11,6 +11,7 @@ from perdure.curriculum.own_code import DEMONSTRATIONS
 from perdure.curriculum.task import EXAMINED, READ, REPEATED, Item, Task, is_among, prompt_key, questions
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
 from perdure.curriculum.worlds.language.rewards.named import right_letters
+from perdure.curriculum.worlds.language.rewards.tool_calls import expected_calls
 
 
 def distinct(items: Iterable[Item], seen: set[str], left_out: Counter[str]) -> Iterator[Item]:
@@ -115,6 +116,8 @@ def with_demonstrations(task: Task, path: str) -> Task:
 def check_answers(task: Task, reward_type: str | None, where: str) -> None:
     """Refuse answers that the reward cannot read, and demonstrations none of which is right by the reward.
 
+    A demonstrated turn with more than text is not looked at: only the chat template makes text of it.
+
     Raises:
         DataError: an item without an answer; one in whose answers the reward finds no number, letter or mathematics;
             demonstrations that are not the answers, and all wrong.
@@ -134,7 +137,7 @@ def check_answers(task: Task, reward_type: str | None, where: str) -> None:
         if wrong_kind is not None or not readable(item):
             shown = str(item.answer if wrong_kind is None else wrong_kind)[:80]
             raise DataError(f"{where}: reward {reward_type!r} finds no {sought} in the answer {shown!r}")
-    shown_items = [item for item in items if item.demonstration not in (None, item.answer)][:CHECKED]
+    shown_items = [item for item in items if not item.turn and item.demonstration not in (None, item.answer)][:CHECKED]
     texts = [item.demonstration or "" for item in shown_items]
     if shown_items and not any(task.reward(shown_items, texts)):
         raise DataError(
@@ -152,5 +155,6 @@ READABLE: dict[str, tuple[str, Callable[[Item], object]]] = {
     "numeric": ("number", lambda item: any(last_number(one) is not None for one in item.right)),
     "multiple_choice": ("option's letter or text", right_letters),
     "math_verify": ("mathematics", lambda item: any(map(has_mathematics, item.right))),
+    "tool_calls": ("calls of tools", lambda item: any(expected_calls(one) is not None for one in item.right)),
 }
 """What a reward looks for in the answers of an item, and whether it is there."""

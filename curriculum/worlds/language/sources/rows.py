@@ -1,5 +1,6 @@
 """Turns rows of a dataset into items: columns by dotted path, templates, chat messages, lettered options."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ class RowReader:
         check_length(said.prompt, f"{place}: the prompt")
         gold, golds = self._golds(row, place)
         answers = tuple(self._answer(one, options, row, place) for one in golds)
-        answer = answers[0] if answers else None
+        answer = answers[0] if answers else self._called(turn)
         columns = {
             name: plain(value) for name, value in row.items() if name not in ("prompt", "completion", "messages")
         }
@@ -69,6 +70,12 @@ class RowReader:
             turn=turn if said.learned else {},
             row=digest(row),
         )
+
+    def _called(self, turn: Mapping[str, Any]) -> str | None:
+        """The calls of the turn to learn as an answer, for a reward that compares calls."""
+        reward = self.config.reward
+        asked = reward is not None and reward.type == "tool_calls" and "tool_calls" in turn
+        return json.dumps(turn["tool_calls"], sort_keys=True) if asked else None
 
     def _their_name(self, ours: str) -> str | None:
         """The path in the data of one of our columns: as mapped, or a column of the same name."""

@@ -65,6 +65,7 @@ def test_rewards_by_name_score_as_they_do_in_this_process() -> None:
         {"type": "multiple_choice"},
         {"type": "regex", "pattern": r"(\d)"},
         {"type": "math_verify"},
+        {"type": "tool_calls", "partial": True},
     ):
         asked = [Item("?", answer=answer, columns={"choices": ["1", "2"]}) for answer in ("1", "B", "2", None)]
         for text in ("1", "b", "It is 2.", "$\\frac{4}{2}$", ""):
