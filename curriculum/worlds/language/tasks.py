@@ -20,7 +20,7 @@ REWARD_NAMES = (
     RewardKind("reward.type", "multiple_choice", "the letter or option is the right one", "answers"),
     RewardKind("reward.type", "regex", "the pattern is found, its group an answer", "`pattern`"),
     RewardKind("reward.type", "math_verify", "it is the same mathematics as an answer", "answers"),
-    RewardKind("reward.type", "tool_calls", "its calls of tools are the expected ones, as data", "answers or calls"),
+    RewardKind("reward.type", "tool_calls", "its tool calls are the expected ones, as data", "answers or calls"),
     RewardKind("reward.type", "source", "the source's own verifier says so", "`reasoning_gym` or `python`"),
 )
 OWN_REWARD = RewardKind("reward.path", "module:function", "your function, with TRL's signature")

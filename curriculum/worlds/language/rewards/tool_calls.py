@@ -130,7 +130,7 @@ def _call(value: Any) -> Call | None:
     if not isinstance(value, dict):
         return None
     name = next((value[key] for key in NAMES if key in value), None)
-    arguments = next((value[key] for key in ARGUMENTS if key in value), {})
+    arguments: Any = next((value[key] for key in ARGUMENTS if key in value), {})
     arguments = _json(arguments) if isinstance(arguments, str) else arguments
     return Call(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
 
