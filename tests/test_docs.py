@@ -36,7 +36,7 @@ def test_the_curriculum_in_the_readme_is_valid(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(blocks(ROOT / "README.md", "yaml")[0])
     (tmp_path / "support.jsonl").write_text('{"ticket": "It broke.", "reply": "Sorry."}\n')
     curriculum = read_curriculum(tmp_path / "mine.yaml").curriculum
-    assert [stage.name for stage in curriculum.stages] == ["sums", "support"]
+    assert [stage.name for stage in curriculum.stages] == ["words", "support"]
 
 
 def test_the_files_of_the_cookbook_are_valid(cookbook: Path) -> None:
