@@ -32,7 +32,7 @@ WORDS: dict[Path, tuple[str, ...]] = {
     ("task", "columns", "answer"): ("answer_column", "label_column", "target_column"),
     ("task", "reward", "path"): ("reward_fn", "reward_func", "reward_funcs", "reward_function", "reward_functions"),
     ("task", "train"): ("max_samples", "num_examples", "train_size"),
-    ("task", "heldout"): ("val_set_size", "test_size", "eval_size", "eval_split_size"),
+    ("task", "heldout"): ("val_set_size", "test_size", "eval_size", "eval_split_size", "heldout_split", "eval_split"),
     ("stages",): ("tasks", "stream"),
     ("benchmarks",): ("evals", "eval_tasks", "eval_datasets", "retain"),
 }

@@ -72,13 +72,13 @@ def test_equal_items_are_equal_wherever_they_stand(how: str, tmp_path: Path) -> 
             write_rows(tmp_path / "b" / "x.jsonl", [{"n": n, "answer": "?"} for n in range(60)]),
             template=" word  {n}?\n",
         ),
-        "split": lambda: dataset(write_rows(tmp_path / "b" / "train.jsonl", ROWS).parent, heldout_split="test"),
+        "split": lambda: dataset(write_rows(tmp_path / "b" / "train.jsonl", ROWS).parent),
         "answers": lambda: dataset(
             write_rows(tmp_path / "b" / "x.jsonl", [row | {"answer": "0"} for row in ROWS[::-1]])
         ),
     }
     write_rows(tmp_path / "b" / "test.jsonl", [row | {"question": f"new {n}?"} for n, row in enumerate(ROWS[:20])])
-    given = second[how]() | {"train": 20, "heldout": 10}
+    given = second[how]() | {"train": 20, "heldout": {"split": "test", "limit": 10} if how == "split" else 10}
     drafts = build_tasks(curriculum(first, given))
     tasks = built(curriculum(first, given))
     assert [len(task.train) for task in tasks] == [20, 20]

@@ -112,6 +112,15 @@ model: {type: control, path: ./base}
 stages:
   - {name: pole, method: rl, task: {type: gymnasium, id: CartPole-v1, horizon: 100, success: return > 90}}
 """,
+    "stages.task.heldout": """
+stages:
+  - name: sums
+    task:
+      type: dataset
+      path: ORG/SUMS
+      columns: {question: problem, answer: solution}
+      heldout: {path: ORG/EXAM, split: test, columns: {question: ask, answer: gold}, limit: 500}
+""",
     "stages.task.reward": """
 stages:
   - name: dates

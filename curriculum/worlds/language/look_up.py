@@ -1,10 +1,12 @@
 """Looks up what a task of the language world names: a dataset of reasoning-gym, the columns of a local file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from perdure.budget.errors import DataError
+from perdure.curriculum.messages import Path
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.contract import Finding, LookedUp
 from perdure.curriculum.worlds.first_rows import FirstRows, first_rows
@@ -30,13 +32,21 @@ def look_up(source: Any) -> LookedUp:
         return LookedUp(tuple(reasoning_gym.look_up(source)))
     if not isinstance(source, Dataset):
         return LookedUp()
+    found = _looked_up(source, ())
+    if source.apart is None:
+        return found
+    other = _looked_up(source.apart, ("heldout",))
+    return LookedUp((*found.faults, *other.faults), (*found.unseen, *other.unseen))
+
+
+def _looked_up(source: Dataset, above: Path) -> LookedUp:
     try:
         head = first_rows(FilePath(source.path)) if FilePath(source.path).is_file() else None
         if head is None:
             return LookedUp(unseen=(f"the rows of {source.path}",))
-        return LookedUp(tuple(_faults(source, head)))
+        return LookedUp(tuple(replace(one, path=(*above, *one.path)) for one in _faults(source, head)))
     except DataError as error:
-        return LookedUp((Finding(("path",), str(error)),))
+        return LookedUp((Finding((*above, "path"), str(error)),))
 
 
 def _faults(config: Dataset, head: FirstRows) -> Iterator[Finding]:

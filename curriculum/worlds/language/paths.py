@@ -28,11 +28,18 @@ def local_paths(document: Document, tasks: list[Path]) -> Iterator[tuple[Path, R
     for here in tasks:
         task: Any = document.get(here)
         if task.get("type") == "dataset":
-            files = task.get("data_files")
-            for at in [(*here, "data_files", i) for i in range(len(files))] if isinstance(files, list) else []:
-                yield at, _data_file(document, here)
-            yield (*here, "data_files"), _data_file(document, here)
-            yield (*here, "path"), _packaged if files is not None and task.get("path") in READERS else hub_or_local
+            yield from _data(document, here)
+        if isinstance(task.get("heldout"), dict):
+            yield from _data(document, (*here, "heldout"))
+
+
+def _data(document: Document, here: Path) -> Iterator[tuple[Path, Resolve]]:
+    section: Any = document.get(here)
+    files = section.get("data_files")
+    for at in [(*here, "data_files", i) for i in range(len(files))] if isinstance(files, list) else []:
+        yield at, _data_file(document, here)
+    yield (*here, "data_files"), _data_file(document, here)
+    yield (*here, "path"), _packaged if files is not None and section.get("path") in READERS else hub_or_local
 
 
 def _model(value: str, base: FilePath) -> str:

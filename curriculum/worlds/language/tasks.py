@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from perdure.budget.bounds import Items, Level, Weight
 from perdure.budget.config import Frozen
@@ -150,13 +150,42 @@ class ReasoningGym(TextSource):
         return self
 
 
+class HeldoutFile(Frozen):
+    """Items to evaluate on that stand in a file of their own."""
+
+    path: Annotated[str, Field(min_length=1, description="the file (also a URL), of the same layout")]
+    limit: Annotated[Items | None, Field(ge=2, description="how many at most; default: all")] = None
+
+
+Columns = dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system", "tools"], str]
+
+
+class HeldoutData(Frozen):
+    """Items to evaluate on from other data than is learned from; what is not given here is as the task has it."""
+
+    path: Annotated[
+        str | None, Field(min_length=1, description="another file, folder or hub id; default: the task's `path`")
+    ] = None
+    name: Annotated[str | None, Field(description="configuration of the dataset; with `path` default: none")] = None
+    revision: Annotated[str | None, Field(description="branch, tag or commit; with `path` default: none")] = None
+    data_files: Annotated[
+        str | list[str] | None, Field(description="as `load_dataset` takes it; with `path` default: none")
+    ] = None
+    split: Annotated[str | None, Field(description="another split; one file is one split, whatever its name")] = None
+    limit: Annotated[Items | None, Field(ge=2, description="how many at most; default: all")] = None
+    columns: Annotated[Columns | None, Field(description="with its `template`, in place of the task's two")] = None
+    template: Annotated[str | None, Field(description="with its `columns`, in place of the task's two")] = None
+    where: Annotated[dict[str, Scalar | list[Scalar]] | None, Field(description="only such rows")] = None
+    explode: Annotated[list[str] | None, Field(description="list columns of equal length")] = None
+
+
 class Dataset(TextSource):
     """One file, or what `datasets.load_dataset` reads."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.dataset:load"
     NEEDS: ClassVar[str] = "the hub for a hub id"
     ABOUT_READING: ClassVar[frozenset[str]] = frozenset(
-        {"chat", "columns", "template", "heldout_split", "answer_is", "first_index", "ignore_keys"}
+        {"chat", "columns", "template", "answer_is", "first_index", "ignore_keys"}
     )
 
     type: Literal["dataset"]
@@ -168,11 +197,12 @@ class Dataset(TextSource):
     revision: Annotated[str | None, Field(description="branch, tag or commit on the hub; nothing local has one")] = None
     data_files: Annotated[str | list[str] | None, Field(description="as `load_dataset` takes it")] = None
     split: Annotated[str, Field(description="split to learn from; one file is one split, whatever its name")] = "train"
-    heldout_split: Annotated[str | None, Field(description="split to evaluate on; default: items cut from `split`")] = (
-        None
-    )
+    heldout: Annotated[
+        Annotated[Items, Field(ge=2)] | HeldoutData,
+        Field(description="how many items are cut from `split` to evaluate on, or data of their own"),
+    ] = 100  # type: ignore[assignment]
     columns: Annotated[
-        dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system", "tools"], str],
+        Columns,
         Field(description="our name: theirs; dots reach inside: `choices.text`, `prompt.0.value`"),
     ] = {}
     template: Annotated[
@@ -213,11 +243,25 @@ class Dataset(TextSource):
             raise ValueError("`first_index` goes with `answer_is: index`")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_older_version(cls, data: Any) -> Any:
+        """Runs of older versions have `heldout_split: null`, which said nothing."""
+        said_nothing = isinstance(data, dict) and data.get("heldout_split", "") is None
+        return {key: value for key, value in data.items() if key != "heldout_split"} if said_nothing else data
+
     @model_validator(mode="after")
-    def _two_splits(self) -> "Dataset":
-        if self.heldout_split == self.split:
+    def _heldout_is_other_data(self) -> "Dataset":
+        try:
+            apart = self.apart
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = "".join(f".{part}" for part in fault["loc"])
+            raise ValueError(f"`heldout{place}`: {fault['msg'].removeprefix('Value error, ')}") from None
+        if apart is not None and all(getattr(apart, key) == getattr(self, key) for key in (*_PLACE, "split", "where")):
             raise ValueError(
-                "`heldout_split` is the split that is learned from; leave it out to cut items from `split`"
+                "`heldout` is the data that is learned from; give another `path`, `split` or `where`, or a count of "
+                "items to cut from it"
             )
         return self
 
@@ -234,8 +278,26 @@ class Dataset(TextSource):
         return self
 
     @property
+    def apart(self) -> "Dataset | None":
+        """The data to evaluate on as a dataset of its own; `None` where items are cut from `split`.
+
+        Raises:
+            ValidationError: it is no dataset by the rules for one.
+        """
+        if isinstance(self.heldout, int):
+            return None
+        given = self.heldout.model_dump(exclude_none=True, exclude={"limit"})
+        taken = [*_PLACE, "heldout"] if "path" in given else ["heldout"]
+        taken += ["columns", "template"] if {"columns", "template"} & set(given) else []
+        return Dataset.model_validate(self.model_dump(exclude=set(taken)) | given)
+
+    @property
     def may_reward(self) -> bool | None:
         return self.reward is not None
+
+
+_PLACE = ("path", "name", "revision", "data_files")
+"""The settings that say where a dataset lies."""
 
 
 class PythonTask(TextSource):

@@ -33,7 +33,7 @@ def test_a_folder_in_the_hub_s_layout(tmp_path: Path) -> None:
         "---\nconfigs:\n- config_name: sums\n  data_files:\n  - split: train\n    path: data/train.jsonl\n"
         "  - split: test\n    path: data/exam.jsonl\n---\nSums.\n"
     )
-    task = data(folder, name="sums", heldout_split="test", train=50, heldout=10)
+    task = data(folder, name="sums", train=50, heldout={"split": "test", "limit": 10})
     assert len(task.heldout) == 10
     assert_disjoint(task)  # of the 12 training rows, 8 to 11 are in the exam's split too
     assert 8 <= len(task.train) <= 11

@@ -90,6 +90,37 @@ def cut(
     return learned, held
 
 
+def apart(items: Iterable[Item], limit: int | None, where: str) -> tuple[Item, ...]:
+    """Held-out items that have a source of their own: all, or the first `limit`, whose prompts are different.
+
+    Raises:
+        DataError: fewer than two.
+    """
+    heldout = tuple(islice(distinct(items, set(), Counter()), limit))
+    if len(heldout) < 2:
+        raise DataError(f"{where} has {len(heldout)} different prompts; at least 2 are needed")
+    return heldout
+
+
+def beside(
+    items: Iterable[Item],
+    train: int,
+    heldout: Sequence[Item],
+    examined: frozenset[str],
+    left_out: Counter[str],
+    where: str,
+) -> tuple[Item, ...]:
+    """Training items where the held-out ones have a source of their own; those among them are left out.
+
+    Raises:
+        DataError: none remains, or as `trainable`.
+    """
+    learned = trainable(distinct(items, set(), left_out), train, heldout, examined, left_out, where)
+    if not learned:
+        raise DataError(f"{where}: every prompt is also held out; none remains to train on")
+    return learned
+
+
 def with_demonstrations(task: Task, path: str) -> Task:
     """The task with every item's demonstration written by the user's `module:function(item) -> str`.
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,10 +12,13 @@ from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import check_answers, cut, distinct, trainable
+from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut
 from perdure.curriculum.worlds.language.sources.golds import MOST_ROWS, find_reading
 from perdure.curriculum.worlds.language.sources.rows import RowReader
 from perdure.curriculum.worlds.language.tasks import Dataset
+
+PLACE = {"name", "revision", "data_files"}
+"""The settings of `fetch` beside the path."""
 
 
 def load(
@@ -27,7 +29,7 @@ def load(
     origin: Path | None = None,
     examined: frozenset[str] = frozenset(),
 ) -> Task:
-    """Items from `split` in shuffled order, and held-out items from `heldout_split` or cut from the same split.
+    """Items from `split` in shuffled order, and held-out items from data of their own or cut from the same split.
 
     Training and held-out questions are different, and no prompt comes twice. If `split` has fewer items than are
     asked for, all are used: of a split that is cut at most half (and at least two) are held out.
@@ -36,26 +38,19 @@ def load(
         DataError: data that is missing, unreachable, empty, too little, or without a column the curriculum names.
     """
     where = f"task {name!r}: dataset {config.path!r}"
-    source = fetch(config.path, where, origin, **config.model_dump(include={"name", "revision", "data_files"}))
-    if source.file is not None and config.heldout_split is not None:
-        raise DataError(f"{where}: `path` is one file; `heldout_split` goes with a folder or a hub id")
+    _refuse_split_of_a_file(config, where, origin)
     left_out: Counter[str] = Counter()
-    items = _items(source.rows(config.split), config, f"{where}, split {config.split!r}", seed)
-    if config.heldout_split is None:
+    items = _items(config, where, origin, seed)
+    if config.apart is None:
+        count = config.heldout if isinstance(config.heldout, int) else 0
         train, heldout = cut(
-            items, train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
+            items, train=config.train, heldout=count, where=where, left_out=left_out, examined=examined
         )
     else:
-        other = f"{where}, split {config.heldout_split!r}"
-        rows = _items(source.rows(config.heldout_split), config, other, seed)
-        heldout = tuple(islice(distinct(rows, set(), Counter()), config.heldout))
-        if len(heldout) < 2:
-            raise DataError(f"{other} has {len(heldout)} different prompts; at least 2 are needed")
-        train = trainable(distinct(items, set(), left_out), config.train, heldout, examined, left_out, where)
-        if not train:
-            raise DataError(
-                f"{where}: every prompt of split {config.split!r} is also held out; none remains to train on"
-            )
+        limit = None if isinstance(config.heldout, int) else config.heldout.limit
+        other = f"task {name!r}, `heldout`: dataset {config.apart.path!r}"
+        found = apart(_items(config.apart, other, origin, seed), limit, f"{other}, split {config.apart.split!r}")
+        train, heldout = beside(items, config.train, found, examined, left_out, where), found
     if config.reward is None:
         return Task(name, train, heldout, left_out=left_out)
     task = Task(name, train, heldout, build_reward(config.reward), left_out)
@@ -63,8 +58,18 @@ def load(
     return task
 
 
-def _items(rows: Any, config: Dataset, where: str, seed: int) -> Iterator[Item]:
+def _refuse_split_of_a_file(config: Dataset, where: str, origin: Path | None) -> None:
+    other = config.apart
+    if other is None or (other.path, other.where) != (config.path, config.where):
+        return
+    if fetch(config.path, where, origin, **config.model_dump(include=PLACE)).file is not None:
+        raise DataError(f"{where}: `path` is one file; `heldout.split` goes with a folder or a hub id")
+
+
+def _items(config: Dataset, where: str, origin: Path | None, seed: int) -> Iterator[Item]:
     """Every row, or every element of the exploded columns, as an item, in an order that follows from the seed."""
+    source = fetch(config.path, where, origin, **config.model_dump(include=PLACE))
+    rows, where = source.rows(config.split), f"{where}, split {config.split!r}"
     for column in config.explode:
         refuse_missing(column, rows, where)
     reader = RowReader(config, where, tuple(rows.column_names), rows.place)

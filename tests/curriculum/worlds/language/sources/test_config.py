@@ -16,7 +16,15 @@ from tests.curriculum.worlds.language.sources.building import CONFIG
         ({"type": "dataset", "path": "x", "template": "{a}", "columns": {"prompt": "p"}}, "keep one"),
         ({"type": "dataset", "path": "x", "columns": {"prompt": "p", "question": "q"}}, "keep one"),
         ({"type": "dataset", "path": "x", "chat": False, "columns": {"system": "s"}}, "plain text prompts"),
-        ({"type": "dataset", "path": "x", "split": "a", "heldout_split": "a"}, "leave it out to cut"),
+        (
+            {"type": "dataset", "path": "x", "split": "a", "heldout": {"split": "a"}},
+            "is the data that is learned from",
+        ),
+        (
+            {"type": "dataset", "path": "x", "heldout": {"path": "y", "template": "", "columns": {"prompt": "p"}}},
+            "keep one",
+        ),
+        ({"type": "dataset", "path": "x", "heldout": 1}, "greater than or equal to 2"),
         ({"type": "dataset", "path": "x", "trust_remote_code": True}, "Extra inputs are not permitted"),
     ],
 )

@@ -56,3 +56,31 @@ def test_where_chooses_rows(tmp_path: Path) -> None:
     assert {item.columns["n"] % 3 for item in (*one.train, *one.heldout)} == {1}
     both = data(path, where={"details.level": ["L0", "L1"], "n": [0, 1, 2, 3]})
     assert sorted(item.columns["n"] for item in (*both.train, *both.heldout)) == [0, 1, 3]
+
+
+def test_held_out_items_may_stand_in_a_file_of_another_layout(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "sums.jsonl", SUMS)
+    exam = [{"ask": f" {a}+1=? ", "gold": str(a + 1)} for a in range(8, 14)]
+    own = {"path": str(write_rows(tmp_path / "exam.json", exam)), "columns": {"question": "ask", "answer": "gold"}}
+    task = data(path, heldout=own, train=50, reward=MATCH)
+    assert sorted(item.answer or "" for item in task.heldout) == sorted(row["gold"] for row in exam)  # all of them
+    # 8+1 … 11+1 are examined, whatever blanks are around them
+    assert {item.answer for item in task.train} == {str(a + 1) for a in range(8)}
+    assert task.left_out["repeated"] == 4
+    fewer = data(path, heldout=own | {"limit": 3}, train=50, reward=MATCH)
+    assert fewer.heldout == task.heldout[:3]
+    assert data(path, heldout=own, reward=MATCH, train=6).fingerprint() != data(path, reward=MATCH).fingerprint()
+    with pytest.raises(DataError, match=r"`heldout`: dataset .*exam.json', .*: no column 'asks'; did you"):
+        data(path, heldout=own | {"columns": {"question": "asks"}}, reward=MATCH)
+    with pytest.raises(DataError, match="every prompt is also held out"):
+        data(path, heldout={"path": str(write_rows(tmp_path / "same.jsonl", SUMS))})
+    with pytest.raises(DataError, match=r"split 'train' has 1 different prompts; at least 2"):
+        data(path, heldout={"path": str(write_rows(tmp_path / "one.jsonl", SUMS[:1]))})
+
+
+def test_held_out_items_may_be_other_rows_of_the_file(tmp_path: Path) -> None:
+    rows = [{**row, "part": "exam" if number % 3 == 0 else "learn"} for number, row in enumerate(SUMS)]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    task = data(path, where={"part": "learn"}, heldout={"where": {"part": "exam"}}, train=50)
+    assert ({one.columns["part"] for one in task.train}, len(task.train)) == ({"learn"}, 8)
+    assert ({one.columns["part"] for one in task.heldout}, len(task.heldout)) == ({"exam"}, 4)

@@ -213,7 +213,7 @@ def test_the_shape_of_math_500(tmp_path: Path) -> None:
             {"columns": {"answer": "question"}, "reward": {"type": "multiple_choice"}},
             "finds no option's letter or text",
         ),
-        ({"heldout_split": "test"}, "`heldout_split` goes with a folder or a hub id"),
+        ({"heldout": {"split": "test"}}, "`heldout.split` goes with a folder or a hub id"),
         ({"data_files": "rows.jsonl"}, "`data_files` goes with a folder or a hub id"),
         ({"where": {"n": 99}}, "no row is as `where` says; in the rows n is 0, 1, 10, 11, 2"),
         ({"where": {"m": 99}}, r"`where`: no column 'm'"),
