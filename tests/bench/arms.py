@@ -29,6 +29,11 @@ from perdure.curriculum.file.reader import read_curriculum
 Cell = dict[str, Any]
 
 
+def no_lines(cells: Sequence[Cell]) -> list[str]:
+    """Nothing is said of the cells beside their table."""
+    return []
+
+
 def nothing(life: Life) -> dict[str, float]:
     """No figures beside those of the journal."""
     return {}
@@ -38,13 +43,14 @@ def nothing(life: Life) -> dict[str, float]:
 class Arms:
     """The arms of a curriculum: settings by name; `beside` measures the policy, at the run's beginning and at its end.
 
-    `columns` are those of the table.
+    `columns` are those of the table; `said` are lines below it.
     """
 
     curriculum: str
     settings: Mapping[str, tuple[str, ...]]
     columns: tuple[str, ...]
     beside: Callable[[Life], dict[str, float]] = nothing
+    said: Callable[[Sequence[Cell]], list[str]] = no_lines
 
 
 def main(arms: Arms, description: str | None) -> int:
@@ -65,7 +71,7 @@ def main(arms: Arms, description: str | None) -> int:
                 written.write_text(json.dumps(found, indent=1) + "\n")
                 written.replace(given.file)
                 print(line(found["cells"][-1], arms.columns), flush=True)
-    print("\n".join(table(found["cells"], arms)))
+    print("\n".join([*table(found["cells"], arms), "", *arms.said(found["cells"])]))
     return 0
 
 
