@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,12 +35,12 @@ def atomic_path(path: Path, *, durable: bool = True, shared: bool = False) -> It
     Args:
         path: the file to write; its folder must exist.
         durable: wait until content and name are on the disk, so that they survive a power cut.
-        shared: other processes may write the same file: each has a temporary file of its own.
+        shared: other processes, on any machine, may write the same file: each has a temporary file of its own.
 
     Raises:
         OSError: the system cannot write it; the error names `path`.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.partial")
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial" if shared else f"{path.name}.partial")
     with naming(path):
         try:
             yield partial
@@ -54,14 +55,18 @@ def atomic_path(path: Path, *, durable: bool = True, shared: bool = False) -> It
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """A folder under a temporary name: renamed to `path` when the block ends, with a durable name, or removed.
 
-    What an earlier one of that name left behind is removed first.
+    What an earlier one of that name left behind is removed first, unless `shared`: other processes, on any machine, may
+    be making the same folder, and the first of them makes it.
+
+    Raises:
+        OSError: such as a folder at `path` that is not empty (`ENOTEMPTY` or `EEXIST`).
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     make_folder(path.parent)
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+    for leftover in [] if shared else path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         remove(leftover)
     try:
         make_folder(partial)

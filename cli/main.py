@@ -113,14 +113,22 @@ def _sweep(
         list[int] | None, typer.Option("--seed", help="override the sweep's seeds; may be repeated")
     ] = None,
     set_: Set = None,
+    cell: Annotated[
+        str | None,
+        typer.Option("--cell", metavar="ID", help="run this cell alone, in sweeps/NAME; others may run at once"),
+    ] = None,
+    list_cells: Annotated[bool, typer.Option("--list-cells", help="print a line a cell, and run none")] = False,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="FILE is a sweep's folder: make the table of the cells that ran alone")
+    ] = False,
     plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Run a curriculum many times, with some of its fields varied."""
-    first_line("sweep", file, error=json)
-    from perdure.cli.commands.sweep import sweep_command
+    first_line("sweep", file, error=json or list_cells)
+    from perdure.cli.commands.sweep import SweepCall, sweep_command
 
-    sweep_command(file, output_dir, seed or [], set_ or [], plain, json)
+    sweep_command(SweepCall(file, output_dir, seed or [], set_ or [], cell, list_cells, collect, plain, json))
 
 
 @app.command("resume")

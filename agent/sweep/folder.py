@@ -3,21 +3,23 @@
 sweep.json        the resolved sweep: every cell with its curriculum, and the versions it began with
 cells/ID.parquet  the rows of a finished cell
 cells/ID/         the run folder of a cell that is a run of its own
+cells/ID.lock     held by the process that runs the cell alone
 failed/ID.json    the reason why a cell failed
 scores/           scores of the base, named by their keys, shared by the runs
 workers.log       the output of the processes
 results.parquet   all rows, at the end
 """
 
+import errno
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.run.folder import read_json, write_json
-from perdure.agent.run.lock import held
+from perdure.agent.run.lock import held, is_held
 from perdure.budget import files
 from perdure.budget.errors import DiskFullError, RunError
 from perdure.budget.files import is_full_disk, make_folder, new_folder
@@ -50,22 +52,27 @@ class SweepFolder:
         return self.failed / f"{cell}.json"
 
 
-def create_sweep(path: Path, description: dict[str, Any]) -> SweepFolder:
-    """Make a sweep folder with its `sweep.json`, atomically.
+def create_sweep(path: Path, description: dict[str, Any], *, shared: bool = False) -> SweepFolder:
+    """Make a sweep folder with its `sweep.json`, atomically; if `shared`, unless another process makes it meanwhile.
 
     Raises:
         RunError: the path exists, or cannot be written to.
         DiskFullError: the disk is full.
     """
-    if path.exists():
-        raise RunError(f"{path} exists and is no sweep; choose another --output-dir")
+    taken = RunError(f"{path} exists and is no sweep; choose another --output-dir")
+    if path.exists() and not (shared and SweepFolder(path).description.is_file()):
+        raise taken
     try:
-        with new_folder(path) as partial:
+        with new_folder(path, shared=shared) as partial:
             made = SweepFolder(partial)
             for folder in (made.cells, made.failed, made.scores):
                 make_folder(folder)
             write_description(made, description)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            if shared and SweepFolder(path).description.is_file():
+                return SweepFolder(path)
+            raise taken from error
         if is_full_disk(error):
             raise DiskFullError(f"no space to make the sweep folder {path}; nothing was written") from error
         raise RunError(f"cannot make the sweep folder {path}: {error.strerror}") from error
@@ -105,6 +112,36 @@ def lock_sweep(folder: SweepFolder) -> AbstractContextManager[None]:
         RunError: on entering, if another process holds the lock.
     """
     return held(folder.path, "perdure show")
+
+
+@contextmanager
+def lock_cell(folder: SweepFolder, cell: str) -> Iterator[None]:
+    """Lock one cell for one process, whatever becomes of the others; meanwhile none may lock the sweep.
+
+    Raises:
+        RunError: on entering, if another process holds the cell or the sweep.
+    """
+    what = f"cell {cell} of {folder.path}"
+    with share_sweep(folder), held(folder.cells, "perdure show", name=_lock(cell), what=what):
+        yield
+
+
+def share_sweep(folder: SweepFolder) -> AbstractContextManager[None]:
+    """Let no process lock the sweep meanwhile; cells may be locked.
+
+    Raises:
+        RunError: on entering, if another process holds the sweep.
+    """
+    return held(folder.path, "perdure show", shared=True)
+
+
+def runs_now(folder: SweepFolder, cell: str) -> bool:
+    """True while a process runs the cell alone."""
+    return is_held(folder.cells, _lock(cell))
+
+
+def _lock(cell: str) -> str:
+    return f"{cell}.lock"
 
 
 def clear_leftovers(folder: SweepFolder) -> None:

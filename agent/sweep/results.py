@@ -90,7 +90,7 @@ def collect(folder: SweepFolder, cells: Sequence[str], sweep: str) -> pa.Table |
 
 def write_results(folder: SweepFolder, table: pa.Table) -> None:
     """Write the table of all rows atomically."""
-    write_atomic(folder.results, _bytes(table))
+    write_atomic(folder.results, _bytes(table), shared=True)
 
 
 def _method(finished: FinishedCell) -> str:

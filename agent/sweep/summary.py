@@ -7,7 +7,7 @@ from typing import Any
 
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.lock import is_held
-from perdure.agent.sweep.folder import SweepFolder, read_description
+from perdure.agent.sweep.folder import SweepFolder, read_description, runs_now
 from perdure.budget.errors import RunError
 from perdure.budget.significance import student
 
@@ -47,9 +47,10 @@ class MethodMeans:
 def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     """The object that `perdure show SWEEP --json` prints; `None`: unknown.
 
-    `pooled`: see `pooled_axes`. `methods` are means over the last checkpoint of each run, with Student's interval over
-    runs: forward KL in nats per token, accuracy on the last new task, forgetting as the mean drop of the benchmarks;
-    both as fractions.
+    `waiting` are the cells that neither finished nor failed; `running` those that a process runs alone. `pooled`: see
+    `pooled_axes`. `methods` are means over the last checkpoint of each run, with Student's interval over runs: forward
+    KL in nats per token, accuracy on the last new task, forgetting as the mean drop of the benchmarks; both as
+    fractions.
 
     Raises:
         RunError: a file cannot be read.
@@ -71,15 +72,21 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
         for id, cell in cells.items()
         if folder.failure(id).exists() and not folder.rows(id).exists()
     ]
+    tried = {one["cell"] for one in failed}
+    unfinished = [cell for cell in cells if not folder.rows(cell).exists()]
+    waiting = [cell for cell in unfinished if cell not in tried]
+    running = [cell for cell in unfinished if runs_now(folder, cell)]
     return {
         "sweep": name,
         "folder": str(folder.path),
         "world": provenance.get("world"),
         "base_id": provenance.get("base_id"),
-        "status": _status(folder, waiting=len(cells) - finished - len(failed), finished=finished),
+        "status": _status(folder, running=bool(running), waiting=bool(waiting), finished=finished),
         "cells": len(cells),
         "finished": finished,
         "failed": failed,
+        "waiting": waiting,
+        "running": running,
         "methods": [asdict(one) for one in by_method(final_rows)],
         "pooled": pooled_axes(final_rows),
         "results": str(folder.results) if folder.results.exists() else None,
@@ -135,8 +142,8 @@ def _failure(folder: SweepFolder, cell: Mapping[str, Any]) -> dict[str, Any]:
     return {"cell": cell["id"], "seed": cell["seed"], "values": cell["values"], "reason": reason}
 
 
-def _status(folder: SweepFolder, *, waiting: int, finished: int) -> str:
-    if is_held(folder.path):
+def _status(folder: SweepFolder, *, running: bool, waiting: bool, finished: int) -> str:
+    if running or is_held(folder.path):
         return "running"
     complete = not waiting and (folder.results.exists() or not finished)
     return "finished" if complete else "interrupted"

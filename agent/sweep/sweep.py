@@ -63,9 +63,7 @@ def begin_sweep(read: ReadSweep, path: Path) -> SweepFolder:
         ConfigError: the package of a tracker is missing.
         DiskFullError: the disk is full.
     """
-    for cell in read.cells:
-        refuse_missing(cell.curriculum.trackers)
-    description = _description(read)
+    description = _described(read)
     folder = SweepFolder(path)
     if not folder.description.is_file():
         return create_sweep(path, description)
@@ -74,6 +72,22 @@ def begin_sweep(read: ReadSweep, path: Path) -> SweepFolder:
     if begun != description:
         with lock_sweep(folder), disk_explained(path):
             write_description(folder, description)
+    return folder
+
+
+def join_sweep(read: ReadSweep, path: Path) -> SweepFolder:
+    """The folder of a sweep whose cells many processes run, each some: the first makes it, and none changes it.
+
+    Raises:
+        RunError: the folder is no sweep, or is another sweep, whose differences are named.
+        ConfigError: the package of a tracker is missing.
+        DiskFullError: the disk is full.
+    """
+    description = _described(read)
+    folder = SweepFolder(path)
+    if not folder.description.is_file():
+        folder = create_sweep(path, description, shared=True)
+    _refuse_differences(folder, read_description(folder), description)
     return folder
 
 
@@ -106,26 +120,33 @@ def run_sweep(folder: SweepFolder, plan: SweepPlan, assign: Assign, view: SweepO
         DiskFullError: the disk is full; finished cells stay.
         KeyboardInterrupt: the user stopped it; finished cells stay, and runs have saved their state.
     """
-    from perdure.agent.sweep.results import collect, write_cell, write_results
+    from perdure.agent.sweep.results import collect, write_results
 
-    axes = plan.axes
     with disk_explained(folder.path):
         clear_leftovers(folder)
         folder.results.unlink(missing_ok=True)
         remaining = unfinished_cells(folder, plan)
         view.begin(plan, len(plan.cells) - len(remaining))
-        for executor, cells in assign(folder, plan, remaining):
-            for outcome in executor.run(cells):
-                if isinstance(outcome, FinishedCell):
-                    write_cell(folder, outcome, plan.name, axes)
-                    folder.failure(outcome.cell.id).unlink(missing_ok=True)
-                else:
-                    failure = {"cell": outcome.cell.id, "reason": outcome.reason, "details": outcome.details}
-                    write_json(folder.failure(outcome.cell.id), failure)
-                view.cell(outcome)
+        run_cells(folder, plan, remaining, assign, view)
         table = collect(folder, [cell.id for cell in plan.cells], plan.name)
         if table is not None:
             write_results(folder, table)
+
+
+def run_cells(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell], assign: Assign, view: SweepObserver) -> None:
+    """Run some cells of a sweep, and write the rows of each or why it failed. The caller holds their lock."""
+    from perdure.agent.sweep.results import write_cell
+
+    axes = plan.axes
+    for executor, its in assign(folder, plan, cells):
+        for outcome in executor.run(its):
+            if isinstance(outcome, FinishedCell):
+                write_cell(folder, outcome, plan.name, axes)
+                folder.failure(outcome.cell.id).unlink(missing_ok=True)
+            else:
+                failure = {"cell": outcome.cell.id, "reason": outcome.reason, "details": outcome.details}
+                write_json(folder.failure(outcome.cell.id), failure)
+            view.cell(outcome)
 
 
 def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
@@ -175,7 +196,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _description(read: ReadSweep) -> dict[str, Any]:
+def _described(read: ReadSweep) -> dict[str, Any]:
+    """The content of `sweep.json`; the packages of trackers must be there."""
+    for cell in read.cells:
+        refuse_missing(cell.curriculum.trackers)
     return {
         "format": FORMAT,
         "name": read.name,

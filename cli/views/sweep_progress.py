@@ -83,7 +83,8 @@ class SweepView:
             self._bar.add_task(title, total=len(plan.cells), completed=done, failed="")
         else:
             before = f", {done} finished before" if done else ""
-            self._say(f"sweep {plan.name}: {len(plan.cells)} cells{before}")
+            cells = f"{len(plan.cells)} cells" if len(plan.cells) > 1 else "1 cell"
+            self._say(f"sweep {plan.name}: {cells}{before}")
 
     def cell(self, outcome: FinishedCell | FailedCell) -> None:
         """Show a cell that finished or failed."""

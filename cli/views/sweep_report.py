@@ -58,8 +58,12 @@ def sweep_report(found: Mapping[str, Any], symbols: Symbols) -> list[Text]:
 
 def name_cell(cell: str, values: Mapping[str, Any], seed: int) -> str:
     """`cell 0007 (arm sft-1, learning_rate 1e-05, seed 0)`."""
-    facts = [*(f"{name} {_shown(value)}" for name, value in values.items()), f"seed {seed}"]
-    return f"cell {cell} ({', '.join(facts)})"
+    return f"cell {cell} ({facts_of_cell(values, seed)})"
+
+
+def facts_of_cell(values: Mapping[str, Any], seed: int) -> str:
+    """`arm sft-1, learning_rate 1e-05, seed 0`."""
+    return ", ".join([*(f"{name} {_shown(value)}" for name, value in values.items()), f"seed {seed}"])
 
 
 def one_line(reason: str) -> str:

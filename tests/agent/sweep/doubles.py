@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from perdure.agent.sweep.alone import find_cell, run_alone
 from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell, ResultRow
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
 from perdure.agent.sweep.stacks import StackExecutor, Trainer, _Stack, train_stack
-from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, read_plan, run_sweep
+from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, join_sweep, read_plan, run_sweep
 from perdure.budget.errors import DataError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import FixedStrategy
@@ -148,6 +149,23 @@ def carry_on(path: Path, slowly: bool = False) -> None:
     trainer = Trainer(key, base, train_slowly if slowly else train, provenance)
     with lock_sweep(folder):
         run_sweep(folder, read_plan(folder), partial(stacked, trainer=trainer), Seen())
+
+
+def carry_on_alone(path: Path, number: str, slowly: bool = False) -> None:
+    """Run one cell of the sweep at `path/grid`, which many processes begin at once; `slowly` takes a minute."""
+    folder = join_sweep(read_sweep(path / "grid.yaml"), path / "grid")
+    plan = read_plan(folder)
+    executor = Waiting() if slowly else Here()
+    run_alone(folder, plan, find_cell(plan.cells, number), lambda folder, plan, cells: [(executor, cells)], Seen())
+
+
+class Waiting:
+    """An executor that takes a minute."""
+
+    def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
+        """Yields nothing."""
+        time.sleep(60)
+        return iter(())
 
 
 def halve(number: int) -> int:
