@@ -10,10 +10,13 @@ from pydantic import Field, ValidationError, model_validator
 from perdure.budget.bounds import Items, Level, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, TASK
+from perdure.curriculum.sandbox.config import SandboxConfig
 from perdure.curriculum.worlds.contract import Source
 from perdure.curriculum.worlds.reward_kinds import RewardKind, kinds_in_words
 
-RewardName = Literal["exact_match", "numeric", "multiple_choice", "regex", "math_verify", "tool_calls", "source"]
+RewardName = Literal[
+    "exact_match", "numeric", "multiple_choice", "regex", "math_verify", "tool_calls", "code_tests", "source"
+]
 REWARD_NAMES = (
     RewardKind("reward.type", "exact_match", "the text equals an answer, blanks aside", "answers"),
     RewardKind("reward.type", "numeric", "the last number is that of an answer", "answers"),
@@ -21,6 +24,7 @@ REWARD_NAMES = (
     RewardKind("reward.type", "regex", "the pattern is found, its group an answer", "`pattern`"),
     RewardKind("reward.type", "math_verify", "it is the same mathematics as an answer", "answers"),
     RewardKind("reward.type", "tool_calls", "its tool calls are the expected ones, as data", "answers or calls"),
+    RewardKind("reward.type", "code_tests", "its code passes the tests of the item", "`tests` and `sandbox`"),
     RewardKind("reward.type", "source", "the source's own verifier says so", "`reasoning_gym` or `python`"),
 )
 OWN_REWARD = RewardKind("reward.path", "module:function", "your function, with TRL's signature")
@@ -46,6 +50,9 @@ class RewardConfig(Frozen):
     partial: Annotated[
         bool, Field(description="the share of calls and arguments that are right, for `type: tool_calls`")
     ] = False
+    sandbox: Annotated[
+        SandboxConfig | None, Field(description="where `type: code_tests` runs what the model wrote; goes with it")
+    ] = None
     timeout: Annotated[
         float | None,
         Field(
@@ -53,7 +60,7 @@ class RewardConfig(Frozen):
             le=86_400,
             description="seconds, after which an answer scores 0: of a processor, for one answer (default 10); with "
             "`path` of the clock, for one call, whose answers are then tried one by one (default 300). `0`: no "
-            "limit, and no process of its own",
+            "limit, and no process of its own (`code_tests` always has both)",
         ),
     ] = None
 
@@ -66,6 +73,13 @@ class RewardConfig(Frozen):
         for name, given in (("in_order", not self.in_order), ("partial", self.partial)):
             if given and self.type != "tool_calls":
                 raise ValueError(f"`{name}` goes with `type: tool_calls`")
+        if (self.type == "code_tests") != (self.sandbox is not None):
+            raise ValueError(
+                "`type: code_tests` runs what the model wrote, and only where you say: it and `sandbox` go together, "
+                "such as `sandbox: {type: bubblewrap}`"
+            )
+        if self.sandbox is not None and self.timeout == 0:
+            raise ValueError("`code_tests` always has a limit; give a `timeout` above 0")
         if self.pattern is not None:
             try:
                 with warnings.catch_warnings():
@@ -150,6 +164,23 @@ class ReasoningGym(TextSource):
         return self
 
 
+OurColumn = Literal[
+    "prompt",
+    "completion",
+    "messages",
+    "question",
+    "answer",
+    "choices",
+    "system",
+    "tools",
+    "starter",
+    "tests",
+    "entry_point",
+]
+FOR_TESTS: tuple[OurColumn, ...] = ("starter", "tests", "entry_point")
+"""The columns that `code_tests` reads: code that comes first, tests, and the function that their `check` takes."""
+
+
 class HeldoutFile(Frozen):
     """Items to evaluate on that stand in a file of their own."""
 
@@ -157,7 +188,7 @@ class HeldoutFile(Frozen):
     limit: Annotated[Items | None, Field(ge=2, description="how many at most; default: all")] = None
 
 
-Columns = dict[Literal["prompt", "completion", "messages", "question", "answer", "choices", "system", "tools"], str]
+Columns = dict[OurColumn, str]
 
 
 class HeldoutData(Frozen):

@@ -49,7 +49,7 @@ def test_the_lists_are_those_of_the_registries() -> None:
 def test_the_rewards_are_those_that_a_file_may_name() -> None:
     named = schema_paths.allowed(RewardConfig.model_fields["type"].annotation)
     assert tuple(one.name for one in REWARD_NAMES) == named
-    assert {one.name for one in REWARD_NAMES} == {*REWARDS, "source"}
+    assert {one.name for one in REWARD_NAMES} == {*REWARDS, "code_tests", "source"}
     assert tuple(one.name for one in RULES) == schema_paths.allowed(Images.model_fields["rule"].annotation)
     assert {world for row in LISTS["rewards"][0]() for world in row.worlds} == set(worlds())
 

@@ -2,7 +2,8 @@
 
 `tool_calls` gives a share of 1 where the curriculum asks for it.
 
-Nothing here runs what a model wrote. A reward with TRL's own signature is given by dotted path (`trl.py`).
+None of them runs what a model wrote; `code.py` does, in a sandbox. A reward with TRL's own signature is given by dotted
+path (`trl.py`).
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function
 from perdure.curriculum.own_code import REWARD
+from perdure.curriculum.sandbox.registry import open_sandbox
 from perdure.curriculum.task import Item, Reward, scorer_name
 from perdure.curriculum.worlds.language.rewards.answers import (
     chosen_letter,
@@ -22,6 +24,7 @@ from perdure.curriculum.worlds.language.rewards.answers import (
     same_mathematics,
     tagged_answer,
 )
+from perdure.curriculum.worlds.language.rewards.code import CodeTests
 from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, function, verifier
 from perdure.curriculum.worlds.language.rewards.tool_calls import expected_calls, made_calls, score_calls
 from perdure.curriculum.worlds.language.rewards.trl import FromTrl, from_trl, reward_title
@@ -154,9 +157,14 @@ REWARDS: dict[str, Callable[[RewardConfig], ScoreFunction]] = {
 def build_reward(config: RewardConfig) -> Reward:
     """The reward that a curriculum names, in a process of its own (`guarded.py`).
 
+    `code_tests` runs here, and what the model wrote in a sandbox.
+
     Raises:
-        ConfigError: a dotted path that leads nowhere, or `source`, which only a source itself can build.
+        ConfigError: a dotted path that leads nowhere; `source`, which only a source itself can build; a sandbox that
+            this machine lacks.
     """
+    if config.sandbox is not None:
+        return CodeTests(open_sandbox(config.sandbox), config.timeout)
     if config.path is None and config.type not in REWARDS:
         raise ConfigError("the reward `source` is the source's own verifier; a `dataset` has none")
     reward = made(config.model_dump())

@@ -8,8 +8,9 @@ from itertools import chain, islice
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import DEMONSTRATIONS
-from perdure.curriculum.task import EXAMINED, READ, REPEATED, Item, Task, is_among, prompt_key, questions
+from perdure.curriculum.task import EXAMINED, READ, REPEATED, Item, Task, is_among, prompt_key, questions, take_unscored
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
+from perdure.curriculum.worlds.language.rewards.code import CodeTests, tests_of
 from perdure.curriculum.worlds.language.rewards.named import right_letters
 from perdure.curriculum.worlds.language.rewards.tool_calls import expected_calls
 
@@ -70,13 +71,16 @@ def cut(
 ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """Training and held-out items from one stream of different prompts, disjoint by question; held-out come first.
 
-    If there are too few, at most half (and at least two) are held out and the rest is trained on, save `examined`.
+    If there are too few, at most half (and at least two) are held out and the rest is trained on, save `examined`;
+    with `train` 0 all are.
 
     Raises:
         DataError: fewer than three different prompts, or as `trainable`.
     """
     different = distinct(items, set(), left_out)
     found = list(islice(different, train + heldout))
+    if not train and len(found) > 1:
+        return (), tuple(found)
     if len(found) < 3:
         raise DataError(
             f"{where} has {len(found)} different prompts; at least 3 are needed: 1 to train on and 2 held out"
@@ -153,6 +157,8 @@ def check_answers(task: Task, reward_type: str | None, where: str) -> None:
         DataError: an item without an answer; one in whose answers the reward finds no number, letter or mathematics;
             demonstrations that are not the answers, and all wrong.
     """
+    if isinstance(task.reward, CodeTests):
+        check_tests(task.reward, task, where)
     if task.reward is None or reward_type not in READABLE:
         return
     items = (*task.train, *task.heldout)
@@ -177,6 +183,39 @@ def check_answers(task: Task, reward_type: str | None, where: str) -> None:
             "another `columns.answer`"
         )
 
+
+def check_tests(reward: CodeTests, task: Task, where: str) -> None:
+    """Refuse tests that are missing or that an answer without code passes, and demonstrations none of which passes.
+
+    Raises:
+        DataError: names the first fault.
+    """
+    items = (*task.train, *task.heldout)
+    missing = sum(not tests_of(item.columns) for item in items)
+    if missing:
+        raise DataError(
+            f"{where}: reward 'code_tests' runs the tests of an item, and {missing} of {len(items)} items have none; "
+            "say where they are with `columns.tests`"
+        )
+    asked = items[:RUN]
+    passed = [item for item, score in zip(asked, reward(asked, [""] * len(asked)), strict=True) if score]
+    if passed:
+        raise DataError(
+            f"{where}: the tests of {len(passed)} of {len(asked)} items pass without any code, such as "
+            f"{tests_of(passed[0].columns)[:80]!r}; nothing in them fails, or nothing calls them: where they define "
+            "`check`, give `columns.entry_point`"
+        )
+    shown = [item for item in asked if item.demonstration is not None]
+    if shown and not any(reward(shown, [item.demonstration or "" for item in shown])):
+        raise DataError(
+            f"{where}: none of {len(shown)} demonstrations passes its tests, such as "
+            f"{(shown[0].demonstration or '')[:80]!r}; give `columns.starter` where the code of the prompt comes first"
+        )
+    take_unscored(reward)
+
+
+RUN = 20
+"""The most items of which the tests are tried, and demonstrations."""
 
 CHECKED = 100
 """The most demonstrations that a reward is tried on."""

@@ -22,7 +22,7 @@ from perdure.curriculum.worlds.language.sources.chat import (
     without_weights,
 )
 from perdure.curriculum.worlds.language.sources.golds import AnswerReading, Choice
-from perdure.curriculum.worlds.language.tasks import Dataset
+from perdure.curriculum.worlds.language.tasks import FOR_TESTS, Dataset
 
 DatasetRow = Mapping[str, Any]
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
@@ -59,6 +59,8 @@ class RowReader:
         }
         if options:
             columns["choices"] = options
+        given = self.config.columns
+        columns |= {ours: plain(self.value(row, given[ours], place)) for ours in FOR_TESTS if ours in given}
         check_length(text or answer or "", f"{place}: the answer")
         return Item(
             said.prompt,
