@@ -201,8 +201,9 @@ def _beside(files: Any, folder: Path) -> Any:
 def _refuse_unsafe(benchmark: Benchmark, config: dict[str, Any]) -> None:
     if config.get("unsafe_code"):
         raise ConfigError(
-            f"benchmark {benchmark.tasks!r} executes code that the model writes, which perdure does not do. "
-            "Remove it, or run it with lm-eval in a sandbox on the saved stages."
+            f"benchmark {benchmark.tasks!r} executes code that the model writes, without a sandbox. Ask its data as a "
+            "benchmark of `type: task` with the reward `code_tests`, which runs code in a sandbox (docs/cookbook.md, "
+            "17), or run it with lm-eval in a sandbox on the saved stages"
         )
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from perdure.budget.errors import DataError
+from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.messages import Path
+from perdure.curriculum.sandbox.registry import open_sandbox
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.contract import Finding, LookedUp
 from perdure.curriculum.worlds.first_rows import FirstRows, first_rows
+from perdure.curriculum.worlds.language.rewards.code import item_tests
 from perdure.curriculum.worlds.language.sources.common import READABLE
 from perdure.curriculum.worlds.language.sources.dataset import (
     chosen_rows,
@@ -26,6 +28,21 @@ WHERE = "the data"
 
 def look_up(source: Any) -> LookedUp:
     """See `WorldSpec.look_up`."""
+    found = _source(source)
+    return replace(found, faults=(*_sandbox(source), *found.faults))
+
+
+def _sandbox(source: Any) -> Iterator[Finding]:
+    """The fault of a sandbox that this machine lacks."""
+    if source.reward is None or source.reward.sandbox is None:
+        return
+    try:
+        open_sandbox(source.reward.sandbox)
+    except ConfigError as error:
+        yield Finding(("reward", "sandbox", "type"), str(error))
+
+
+def _source(source: Any) -> LookedUp:
     if isinstance(source, ReasoningGym):
         from perdure.curriculum.worlds.language.sources import reasoning_gym
 
@@ -95,6 +112,10 @@ def _missing(reader: RowReader, rows: Any, places: list[tuple[int, int]]) -> Ite
 def _unrewardable(config: Dataset, item: Item, place: str) -> Finding | None:
     """The fault of an item whose answer the task's reward cannot read."""
     kind = None if config.reward is None else config.reward.type
+    if kind == "code_tests" and not item_tests(item.columns):
+        return Finding(
+            ("reward",), f"{place} has no tests, which reward 'code_tests' runs; name them by `columns.tests`"
+        )
     if kind not in READABLE or (kind == "math_verify" and item.answer is not None):  # to read mathematics takes long
         return None
     if item.answer is None:

@@ -30,7 +30,7 @@ def code_of(answer: str, *, continues: bool) -> str:
     return _NEXT.split(answer, maxsplit=1)[0] if continues else answer
 
 
-def tests_of(columns: Mapping[str, Any]) -> str:
+def item_tests(columns: Mapping[str, Any]) -> str:
     """The tests of an item: the text of its `tests`, or its lines if that is a list; empty if it has none.
 
     With `entry_point`, tests that define `check` call it with that function, as those of HumanEval are to be.
@@ -46,7 +46,9 @@ def program_of(item: Item, answer: str) -> Program:
     """The program to run: `starter` of the item, the answer's code, and the tests."""
     starter = str(item.columns.get("starter") or "")
     continues = isinstance(item.prompt, str) and not _BLOCK.search(answer)
-    return Program(starter + ("" if continues else "\n") + code_of(answer, continues=continues), tests_of(item.columns))
+    return Program(
+        starter + ("" if continues else "\n") + code_of(answer, continues=continues), item_tests(item.columns)
+    )
 
 
 class CodeTests:
@@ -63,7 +65,7 @@ class CodeTests:
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
     ) -> list[float | None]:
         """See `Reward`; `None` for an item without tests. Raises ConfigError: the sandbox cannot be started."""
-        scores: list[float | None] = [0.0 if tests_of(item.columns) else None for item in items]
+        scores: list[float | None] = [0.0 if item_tests(item.columns) else None for item in items]
         programs = {}
         for number, (item, text) in enumerate(zip(items, completions, strict=True)):
             if scores[number] is not None and len(text) > LONGEST:

@@ -13,7 +13,7 @@ def build(
     config: Any, *, name: str, seed: int, origin: Path | None, model: Any, train: bool, examined: frozenset[str]
 ) -> Task:
     """See `perdure.curriculum.worlds.build.build_task`; the model is not used. A benchmark may ask a whole split."""
-    if isinstance(config, Dataset) and not train and config.heldout_split is None:
+    if isinstance(config, Dataset) and not train and config.apart is None:
         config = config.model_copy(update={"train": 0})
     task: Task = load(config.LOADER)(config, name=name, seed=seed, origin=origin, examined=examined)
     return with_demonstrations(task, config.demonstrations) if config.demonstrations else task

@@ -10,7 +10,7 @@ from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import DEMONSTRATIONS
 from perdure.curriculum.task import EXAMINED, READ, REPEATED, Item, Task, is_among, prompt_key, questions, take_unscored
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
-from perdure.curriculum.worlds.language.rewards.code import CodeTests, tests_of
+from perdure.curriculum.worlds.language.rewards.code import CodeTests, item_tests
 from perdure.curriculum.worlds.language.rewards.named import right_letters
 from perdure.curriculum.worlds.language.rewards.tool_calls import expected_calls
 
@@ -191,7 +191,7 @@ def check_tests(reward: CodeTests, task: Task, where: str) -> None:
         DataError: names the first fault.
     """
     items = (*task.train, *task.heldout)
-    missing = sum(not tests_of(item.columns) for item in items)
+    missing = sum(not item_tests(item.columns) for item in items)
     if missing:
         raise DataError(
             f"{where}: reward 'code_tests' runs the tests of an item, and {missing} of {len(items)} items have none; "
@@ -202,7 +202,7 @@ def check_tests(reward: CodeTests, task: Task, where: str) -> None:
     if passed:
         raise DataError(
             f"{where}: the tests of {len(passed)} of {len(asked)} items pass without any code, such as "
-            f"{tests_of(passed[0].columns)[:80]!r}; nothing in them fails, or nothing calls them: where they define "
+            f"{item_tests(passed[0].columns)[:80]!r}; nothing in them fails, or nothing calls them: where they define "
             "`check`, give `columns.entry_point`"
         )
     shown = [item for item in asked if item.demonstration is not None]
