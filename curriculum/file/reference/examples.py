@@ -127,6 +127,15 @@ stages:
     method: rl
     task: {type: dataset, path: ORG/DATES, reward: {type: regex, pattern: '\\\\d{4}-\\\\d\\\\d-\\\\d\\\\d'}}
 """,
+    "stages.task.reward.sandbox: bubblewrap": """
+stages:
+  - name: code
+    task:
+      type: dataset
+      path: ORG/CODE
+      columns: {tests: test}
+      reward: {type: code_tests, sandbox: {type: bubblewrap, memory: 1024}}
+""",
     "stages.task.starts: grid": """
 model: {type: control, path: ./base}
 stages:
