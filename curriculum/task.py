@@ -12,8 +12,9 @@ from typing import Any, Protocol
 Message = dict[str, Any]
 Messages = list[Message]
 
-REPEATED, EXAMINED, READ = "repeated", "examined", "read"
-"""Reasons for which a source leaves an item out: its prompt came before; its question is examined somewhere."""
+REPEATED, EXAMINED, UNUSABLE, READ = "repeated", "examined", "unusable", "read"
+"""Reasons for which a source leaves an item out: its prompt came before; its question is examined somewhere; it lacks
+what the task asks for."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Reward(Protocol):
 class Task:
     """Training items, held-out items, and a reward (`None`: the task can only be imitated).
 
-    `left_out` counts the items of the source that were not taken, by the reason (`REPEATED`, `EXAMINED`), and all that
-    were `READ`, where the source counts them.
+    `left_out` counts the items of the source that were not taken, by the reason (`REPEATED`, `EXAMINED`, `UNUSABLE`),
+    and all that were `READ`, where the source counts them.
     """
 
     name: str

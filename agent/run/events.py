@@ -250,6 +250,7 @@ class Committed(StageEvent):
 Notice = Literal[
     "repeated",
     "examined",
+    "unusable",
     "fewer",
     "fewer_heldout",
     "failed",

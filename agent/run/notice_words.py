@@ -6,6 +6,7 @@ from perdure.curriculum.worlds.contract import Nouns
 NOTICES: dict[Notice, str] = {
     "repeated": "{count} items of the source were left out, since their question stands there before",
     "examined": "{count} items of the source were not trained on, since a stage or a benchmark examines them",
+    "unusable": "{count} items of the source were left out, since they lack what the task asks for",
     "fewer": "{count} items were trained on; {of} were asked for, and there are no more",
     "fewer_heldout": "{count} items were held out; {of} were asked for, and there are no more",
     "failed": "{count} of {of} demonstrations failed and were not imitated",

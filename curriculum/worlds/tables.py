@@ -6,6 +6,7 @@ a timestamp. So these files are read here: a CSV's cells are text, and JSON keep
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from perdure.budget.errors import DataError
 from perdure.budget.json_lines import Written, decode, pieces, read_json, read_object
 
 Cells = dict[str, Any]
+_LISTS = re.compile(rb"\[[^\n]*\][ \t\r]*\n\s*\[")
+"""The beginning of a file with a list a line."""
 NARROW = ("float16", "float32")
 
 
@@ -108,7 +111,9 @@ class TypedRows:
 
 
 def json_rows(path: Path, source: str, field: str | None = None) -> Iterator[TextRow]:
-    """The rows of a JSON file: one object a line, or a list of objects or texts; with `field` that list of an object.
+    """The rows of a JSON file: one a line, or a list of them; with `field` that list of an object.
+
+    A row is an object, a text (the column `text`), or a list, whose places are its columns: `0`, `1`, …
 
     Raises:
         DataError: it cannot be read, or holds no rows.
@@ -118,18 +123,32 @@ def json_rows(path: Path, source: str, field: str | None = None) -> Iterator[Tex
 
 def json_rows_of(data: bytes, source: str, field: str | None = None) -> Iterator[TextRow]:
     """The rows of a JSON file's bytes; see `json_rows`."""
-    if field is None and not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+    bare = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if field is None and not bare.startswith(b"["):
         for line, piece in pieces(data):
             yield TextRow(source, line, piece)
+        return
+    if field is None and _LISTS.match(bare):
+        for line, piece in enumerate(data.split(b"\n"), 1):
+            if piece.strip():
+                yield TextRow(source, line, _cells(read_json(piece, source, line), f"{source}:{line}: this"))
         return
     values = read_json(data, source)
     if field is not None:
         values = values.get(field) if isinstance(values, dict) else None
     for number, value in enumerate(values if isinstance(values, list) else [None], 1):
-        row = {"text": value} if isinstance(value, str) else value
-        if not isinstance(row, dict):
-            raise DataError(f"{source}: element {number} of the list is no object; every row must be one")
-        yield TextRow(f"{source}, element {number} of the list", 0, row)
+        cells = _cells(value, f"{source}: element {number} of the list")
+        yield TextRow(f"{source}, element {number} of the list", 0, cells)
+
+
+def _cells(value: Any, place: str) -> Cells:
+    """The cells of one row; see `json_rows`."""
+    if isinstance(value, list) and value:
+        return {str(number): cell for number, cell in enumerate(value)}
+    row = {"text": value} if isinstance(value, str) else value
+    if not isinstance(row, dict):
+        raise DataError(f"{place} is no object; every row must be one, or a list")
+    return row
 
 
 def csv_rows(

@@ -121,6 +121,16 @@ stages:
       columns: {question: problem, answer: solution}
       heldout: {path: ORG/EXAM, split: test, columns: {question: ask, answer: gold}, limit: 500}
 """,
+    "stages.task: tool_alpaca": """
+stages:
+  - name: tools
+    task: {type: tool_alpaca, path: "https://HOST/train_data.json", reward: {type: tool_calls, partial: true}}
+""",
+    "stages.task.heldout: tool_alpaca": """
+stages:
+  - name: tools
+    task: {type: tool_alpaca, path: "https://HOST/train_data.json", heldout: {path: "https://HOST/eval_simulated.json"}}
+""",
     "stages.task.reward": """
 stages:
   - name: dates

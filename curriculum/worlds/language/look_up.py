@@ -21,7 +21,7 @@ from perdure.curriculum.worlds.language.sources.dataset import (
     with_reading,
 )
 from perdure.curriculum.worlds.language.sources.rows import RowReader
-from perdure.curriculum.worlds.language.tasks import Dataset, ReasoningGym
+from perdure.curriculum.worlds.language.tasks import Dataset, ReasoningGym, ToolAlpaca
 
 WHERE = "the data"
 
@@ -47,6 +47,9 @@ def _source(source: Any) -> LookedUp:
         from perdure.curriculum.worlds.language.sources import reasoning_gym
 
         return LookedUp(tuple(reasoning_gym.look_up(source)))
+    if isinstance(source, ToolAlpaca):
+        others = () if isinstance(source.heldout, int) else (source.heldout.path,)
+        return LookedUp(unseen=tuple(f"the instances of {path}" for path in (source.path, *others)))
     if not isinstance(source, Dataset):
         return LookedUp()
     found = _looked_up(source, ())

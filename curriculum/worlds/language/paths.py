@@ -27,7 +27,7 @@ def local_paths(document: Document, tasks: list[Path]) -> Iterator[tuple[Path, R
     yield ("budget", "generic"), _generic
     for here in tasks:
         task: Any = document.get(here)
-        if task.get("type") == "dataset":
+        if task.get("type") in ("dataset", "tool_alpaca"):
             yield from _data(document, here)
         if isinstance(task.get("heldout"), dict):
             yield from _data(document, (*here, "heldout"))

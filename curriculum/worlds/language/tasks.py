@@ -359,4 +359,32 @@ class PythonTask(TextSource):
         return True if self.reward is not None and self.reward.type != "source" else None
 
 
-TEXT_SOURCES = (ReasoningGym, Dataset, PythonTask)
+class ToolAlpaca(TextSource):
+    """A file of ToolAlpaca: requests to an API and calls."""
+
+    LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.tool_alpaca:load"
+    NEEDS: ClassVar[str] = "a model with tools"
+    ABOUT_READING: ClassVar[frozenset[str]] = frozenset({"steps"})
+
+    type: Literal["tool_alpaca"]
+    path: Annotated[
+        str, Field(min_length=1, description="train_data.json, eval_simulated.json or eval_real.json (also a URL)")
+    ]
+    heldout: Annotated[
+        Annotated[Items, Field(ge=2)] | HeldoutFile,
+        Field(description="how many items are cut from the file to evaluate on, or a file of their own"),
+    ] = 100  # type: ignore[assignment]
+    steps: Annotated[
+        Literal["together", "each"],
+        Field(
+            description="`together`: all calls of a request are one turn; `each`: a call is an item, which sees those "
+            "before it and what the API said"
+        ),
+    ] = "together"
+
+    @property
+    def may_demonstrate(self) -> bool | None:
+        return None
+
+
+TEXT_SOURCES = (ReasoningGym, Dataset, PythonTask, ToolAlpaca)

@@ -119,6 +119,8 @@ def test_where_and_splits_read_cells_of_text(tmp_path: Path) -> None:
         ("a.jsonl", b'{"prompt": "q"}\n{"a": ' + b"[" * 50_000, r"a.jsonl:2: .* nested more than 100 deep"),
         ("a.json", b"[" * 50_000 + b"]" * 50_000, r"a.json:1: .* nested more than 100 deep"),
         ("a.json", b'["q", 1]', r"a.json: element 2 of the list is no object"),
+        ("a.jsonl", b'[{"a": 1}]\n[]\n', r"a.jsonl:2: this is no object"),
+        ("a.jsonl", b'[{"a": 1}]\n[{"a": 1]\n', r"a.jsonl:2:9: this is not JSON"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_the_place(

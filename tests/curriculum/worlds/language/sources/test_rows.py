@@ -3,6 +3,7 @@
 The samples are made up here in the shapes of SciKnowEval and MATH-500.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,24 @@ def test_answers_are_checked_against_something_else(tmp_path: Path) -> None:
     prose = [{"question": f"{a}?", "answer": "see\nthe solution"} for a in range(12)]
     with pytest.raises(DataError, match=r"reward 'math_verify' finds no mathematics in the answer 'see"):
         data(write_rows(tmp_path / "prose.jsonl", prose), reward={"type": "math_verify"})
+
+
+def test_the_shape_of_open_reasoner_zero(tmp_path: Path) -> None:
+    rows = [
+        [
+            {"from": "human", "value": f"Halve {a}."},
+            {"from": "assistant", "ground_truth": {"value": rf"\frac{{{a}}}{{2}}"}},
+        ]
+        for a in range(12)
+    ]
+    (tmp_path / "orz.json").write_text(json.dumps(rows, indent=1))
+    (tmp_path / "orz.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = {"question": "0.value", "answer": "1.ground_truth.value"}
+    one, other = (data(tmp_path / name, columns=columns, train=9) for name in ("orz.json", "orz.jsonl"))
+    assert one.fingerprint() == other.fingerprint()
+    item = one.train[0]
+    assert item.answer == rf"\frac{{{re.findall(r'[0-9]+', item.prompt[0]['content'])[0]}}}{{2}}"
+    assert (len(one.train), item.prompt[0]["role"]) == (9, "user")
 
 
 def test_the_shape_of_math_500(tmp_path: Path) -> None:
