@@ -360,7 +360,7 @@ class PythonTask(TextSource):
 
 
 class ToolAlpaca(TextSource):
-    """A file of ToolAlpaca: requests to an API and calls."""
+    """ToolAlpaca's requests to an API, and calls."""
 
     LOADER: ClassVar[str] = "perdure.curriculum.worlds.language.sources.tool_alpaca:load"
     NEEDS: ClassVar[str] = "a model with tools"
