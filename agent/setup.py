@@ -1,15 +1,14 @@
 """Checks and loads everything before a run starts or resumes; nothing is written before all of it is right."""
 
 import json
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.decide import possible_methods
+from perdure.agent.differences import refuse_differences, tolerated, versions
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.check import check_kinds, check_stages, redo, remove_redone
@@ -27,7 +26,7 @@ from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
 from perdure.budget.base_id import kl_settings, short_id
-from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
@@ -41,11 +40,6 @@ from perdure.curriculum.worlds.build import check_learnable
 from perdure.eval.benchmarks import BenchmarkSet, examined_by, prepare_benchmarks
 from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
-
-LIBRARIES = (
-    *("perdure", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "numpy"),
-    *("datasets", "lm_eval", "reasoning-gym", "math-verify"),
-)
 
 
 def start(
@@ -84,7 +78,7 @@ def resume(
 
     Raises:
         RunError: no run there, a damaged one, or what it was begun with is no longer the same (the difference is
-            named).
+            named); see `perdure.agent.differences`.
         PerdureError: as `start`.
     """
     folder = open_folder(path)
@@ -94,7 +88,8 @@ def resume(
     if tracking is not None:
         curriculum = curriculum.model_copy(update={"tracking": list(tracking)})
     refuse_missing(curriculum.trackers)
-    _refuse_differences(begun, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
+    before = description(begun)
+    refuse_differences(before, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
     if redo_from is not None:
         state, redone = redo(folder, names, state, redo_from)
@@ -103,12 +98,14 @@ def resume(
     check_stages(folder, names, state)
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
-    _refuse_differences(begun, {name: value for name, value in description(now).items() if name != "code"})
+    found = {name: value for name, value in description(now).items() if name != "code"}
+    refuse_differences(before, found)
     if tracking is not None:
         write_json(folder.description, read_json(folder.description) | {"curriculum": now.curriculum})
     logger = RunLogger(folder, view)
     edited = [name for name, stamp in (begun.code or {}).items() if (now.code or {}).get(name) != stamp]
-    logger.log(now if logger.state.status == "empty" else Resumed(edited=tuple(edited)))
+    resumed = Resumed(edited=tuple(edited), differs=tolerated(before, found))
+    logger.log(now if logger.state.status == "empty" else resumed)
     return replace(_life(ready, folder, logger), strict=begun.strict)
 
 
@@ -232,43 +229,6 @@ def _started(run: str, ready: Ready, strict: bool) -> Started:
 def description(started: Started) -> dict[str, Any]:
     """The content of `run.json`: all that must be the same when the run is resumed."""
     return {name: value for name, value in to_json(started).items() if name not in (*ABOUT_A_LINE, "schema")}
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of every library that decides the weights."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-
-
-def _refuse_differences(begun: Started, now: dict[str, Any]) -> None:
-    before = description(begun)
-    found = [line for key in now for line in differences(key, before.get(key), now[key])]
-    if found:
-        listed = "\n  ".join(found)
-        items = any(line.startswith("data.") for line in found)
-        raise RunError(
-            f"this run cannot go on as it began, since these differ:\n  {listed}\n"
-            + (
-                "`data` has the hashes of items: their source has changed, or its cut into training and held-out ones\n"
-                * items
-            )
-            + "Put them back as they were, or start a new run"
-        )
-
-
-def differences(path: str, begun: Any, now: Any) -> list[str]:
-    """The differences of two JSON values, one line each; where a run is sent (`tracking`) is none."""
-    if path.endswith("curriculum.tracking"):
-        return []
-    if isinstance(begun, dict) and isinstance(now, dict):
-        keys = [*begun, *(key for key in now if key not in begun)]
-        return [line for key in keys for line in differences(f"{path}.{key}", begun.get(key), now.get(key))]
-    if isinstance(begun, list) and isinstance(now, list) and len(begun) == len(now):
-        return [
-            line
-            for index, pair in enumerate(zip(begun, now, strict=True))
-            for line in differences(f"{path}[{index}]", *pair)
-        ]
-    return [] if begun == now else [f"{path}: was {begun!r}, is {now!r}"]
 
 
 def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:

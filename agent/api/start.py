@@ -65,8 +65,9 @@ def _start(folder: RunFolder, curriculum: Curriculum, view: View) -> None:
 
 
 def _go_on(folder: RunFolder, curriculum: Curriculum, view: View) -> None:
+    from perdure.agent.differences import differences
     from perdure.agent.loop import run_curriculum
-    from perdure.agent.setup import differences, resume
+    from perdure.agent.setup import resume
 
     open_folder(folder.path)
     state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from perdure.agent.differences import differences
 from perdure.agent.film.clip import Clip, MakeClip
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder, open_folder
@@ -13,7 +14,7 @@ from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.report import read_items
 from perdure.agent.run.stages import restore_policy
 from perdure.agent.run.state import RunState
-from perdure.agent.setup import Ready, differences, prepare
+from perdure.agent.setup import Ready, prepare
 from perdure.budget.errors import ConfigError, RunError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.schema import Curriculum

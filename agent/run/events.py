@@ -60,9 +60,13 @@ class Started(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Resumed(Event):
-    """The run goes on in another process; `edited` names the user's own code that is not as the run began with."""
+    """The run goes on in another process; `edited` names the user's own code that is not as the run began with.
+
+    `differs`: the differences of machine and Python, a line each, with which the same bits are not promised.
+    """
 
     edited: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

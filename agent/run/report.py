@@ -32,7 +32,7 @@ class Change:
 def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, Any]:
     """The object that `perdure show RUN --json` prints: plain values, `None` for what is not known.
 
-    `refusal` says why a strict run was refused; `None` for every other.
+    `refusal` says why a strict run was refused; `None` for every other. `edited` and `differs`: see `RunState`.
     Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
     that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
     stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
@@ -50,6 +50,8 @@ def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, An
         "run": record.run,
         "status": record.status,
         "refusal": record.refusal or None,
+        "edited": list(record.edited),
+        "differs": list(record.differs),
         "tasks": list(record.tasks),
         "benchmarks": list(record.benchmarks),
         "prices": [_price(price) for price in record.prices],

@@ -74,7 +74,8 @@ class StageState:
 class RunState:
     """A run so far; `refusal` says why a strict one was refused, `base_files` are those of `BaseSaved`.
 
-    `edited` names the user's own code that was edited before one of the resumes.
+    `edited` names the user's own code that was edited before one of the resumes, `differs` the differences of machine
+    and Python at one of them.
     """
 
     run: str = ""
@@ -87,6 +88,7 @@ class RunState:
     started: float | None = None
     resumed: int = 0
     edited: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
     base_files: Mapping[str, str] | None = None
     world: str = ""
     base_id: str = ""
@@ -133,8 +135,9 @@ def fold(state: RunState, event: Event) -> RunState:
             changed = {name: getattr(event, name) for name in ("run", "tasks", "benchmarks", "world", "base_id")}
             changed |= {"status": "running", "started": event.time}
         case Resumed():
-            edited = tuple(dict.fromkeys((*state.edited, *event.edited)))
-            changed = {"status": "running", "refusal": "", "resumed": state.resumed + 1, "edited": edited}
+            told = {name: (*getattr(state, name), *getattr(event, name)) for name in ("edited", "differs")}
+            changed = {"status": "running", "refusal": "", "resumed": state.resumed + 1}
+            changed |= {name: tuple(dict.fromkeys(lines)) for name, lines in told.items()}
         case Refused():
             changed = {"status": "refused", "refusal": event.reason}
         case Interrupted():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from perdure.agent.differences import forbidding, versions
 from perdure.agent.run.folder import disk_explained, write_json
-from perdure.agent.setup import differences, versions
 from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell
 from perdure.agent.sweep.folder import (
     SweepFolder,
@@ -225,7 +225,7 @@ def _cell(described: dict[str, Any]) -> Cell:
 
 
 def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse any change but of the number of workers and the path of the file."""
+    """Refuse any change but of the number of workers, the path of the file, and a patch release of Python."""
     keys = [key for key in now if key not in ("file", "workers")]
     found = [line for key in keys for line in _differences(key, begun.get(key), now[key])]
     if found:
@@ -239,8 +239,6 @@ def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[st
 
 def _differences(key: str, begun: Any, now: Any) -> list[str]:
     if key != "cells" or not isinstance(begun, list) or len(begun) != len(now):
-        return differences(
-            key, *(len(one) if key == "cells" and isinstance(one, list) else one for one in (begun, now))
-        )
+        return forbidding(key, *(len(one) if key == "cells" and isinstance(one, list) else one for one in (begun, now)))
     pairs = zip(begun, now, strict=True)
-    return [line for old, new in pairs for line in differences(f"cell {new['id']}", old, new)]
+    return [line for old, new in pairs for line in forbidding(f"cell {new['id']}", old, new)]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perdure.agent.run.events import Intervened, Unscored
@@ -160,3 +160,10 @@ def _trials(row: StageState) -> str:
     words += f"{' (deducted)' if row.steps_spent else ''}, and {figure(seconds)} s"
     of_seconds = f", {format_percent(seconds / row.seconds)} of its seconds" if row.seconds and seconds else ""
     return words + of_seconds
+
+
+def describe_resumed(edited: Sequence[str], differs: Sequence[str]) -> list[str]:
+    """What was other at a resume than at the beginning: own code, and machine or Python; often nothing."""
+    found = [f"with code that was edited since the run began: {', '.join(edited)}"] if edited else []
+    machine = f"where the same weights to the bit are not promised ({'; '.join(differs)})"
+    return [*found, machine] if differs else found

@@ -12,6 +12,7 @@ from perdure.cli.views.describe import (
     describe_decision,
     describe_intervention,
     describe_price,
+    describe_resumed,
     describe_unscored,
 )
 from perdure.cli.views.format import (
@@ -73,8 +74,8 @@ def describe_event(state: State, event: Event) -> str:
             base = f"; base {event.resolved['base']}" if "base" in event.resolved else ""
             settings = f"; KL at {state.record.kl_settings}" if state.record.kl_settings else ""
             return f"run {event.run}: tasks {tasks}; benchmarks {marks or 'none'}{base}{settings}"
-        case events.Resumed() if event.edited:
-            return f"resumed, with code that was edited since the run began: {', '.join(event.edited)}"
+        case events.Resumed() if event.edited or event.differs:
+            return f"resumed, {' and '.join(describe_resumed(event.edited, event.differs))}"
         case events.Finished():
             return f"finished in {format_duration(event.seconds)}"
         case events.StageEvent():

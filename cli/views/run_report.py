@@ -15,6 +15,7 @@ from perdure.cli.views.describe import (
     describe_groups,
     describe_intervention,
     describe_price,
+    describe_resumed,
     describe_truncated,
     describe_unscored,
 )
@@ -65,7 +66,12 @@ def run_report(
     """All lines; a fact wider than `width` goes on below its beginning. The `findings` come last."""
     facts = (state.heading, place(state), status(state), format_duration(state.elapsed()))
     title = clean(f" {symbols.dot} ".join(facts), symbols)
-    lines = [Text(title, style="bold"), *_refusal(state.record, symbols, width), Text("")]
+    lines = [
+        Text(title, style="bold"),
+        *_refusal(state.record, symbols, width),
+        *_resumed(state.record, symbols, width),
+    ]
+    lines += [Text("")]
     if not state.record.rows:
         return [*lines, Text("nothing has been scored yet")]
     for block in table_blocks(state.record, state.changes, symbols, width):
@@ -90,6 +96,12 @@ def _refusal(record: RunState, symbols: Symbols, width: int) -> list[Text]:
     """Why a strict run was refused; nothing for any other."""
     reasons = [line.strip() for line in record.refusal.splitlines()] if record.status == "refused" else []
     return [line for reason in reasons for line in hanging("  ", clean(reason, symbols), width)]
+
+
+def _resumed(record: RunState, symbols: Symbols, width: int) -> list[Text]:
+    """What was other than at the beginning, when the run was resumed."""
+    told = describe_resumed(record.edited, record.differs)
+    return [line for fact in told for line in hanging("  resumed ", clean(fact, symbols), width)]
 
 
 def marks_line(record: RunState, symbols: Symbols) -> list[Text]:
