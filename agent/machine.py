@@ -44,6 +44,8 @@ def hardware(folder: Path) -> dict[str, Any]:
     """The devices, memory and disk; sizes in GiB, `disk_free` on the disk of `folder`. It imports torch."""
     import torch
 
+    from perdure.agent.worlds.devices import has_bfloat16
+
     gpus = [
         {"name": torch.cuda.get_device_name(one), "memory": torch.cuda.get_device_properties(one).total_memory / GIB}
         for one in range(torch.cuda.device_count())
@@ -51,7 +53,7 @@ def hardware(folder: Path) -> dict[str, Any]:
     return {
         "gpus": gpus,
         "auto": "cuda" if torch.cuda.is_available() else "cpu",
-        "dtype": "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32",
+        "dtype": "float32" + " under bfloat16 autocast" * (bool(gpus) and has_bfloat16(torch.device("cuda"))),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB if hasattr(os, "sysconf") else None,
         "disk_free": shutil.disk_usage(folder).free / GIB,

@@ -25,7 +25,7 @@ from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
-from perdure.budget.base_id import kl_settings, short_id
+from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
@@ -166,7 +166,7 @@ def law_for(curriculum: Curriculum, world: World) -> Law | None:
             f"budget.law: {name} was fitted in the {law.world} world, and this curriculum's model is of the "
             f"{world.kind} world: {remedy}"
         )
-    fitted, here = kl_settings(law.base), kl_settings(world.base_id)
+    fitted, here = kl_settings(law.base) or PLAIN, kl_settings(world.base_id) or PLAIN
     if fitted != here:
         raise ConfigError(f"budget.law: {name} was fitted on KL at {fitted}, and here it is at {here}: {remedy}")
     if law.base != world.base_id:

@@ -25,7 +25,7 @@ from perdure.eval.scorefile import (
     read_scores,
     write_scores,
 )
-from perdure.eval.task_score import score_task, scorer_of
+from perdure.eval.task_score import autocast_of, score_task, scorer_of
 
 
 class StoredScore(NamedTuple):
@@ -72,7 +72,7 @@ class Scorecard:
             ModelError: a benchmark cannot be run on this policy.
             OSError: the disk is full.
         """
-        weights = policy.fingerprint()
+        weights = _weights(policy)
         for task in self._tasks:
             parts = self._key(weights, task=self._fingerprints[task.name], reward=scorer_of(task))
             file = file_name(row, task.name)
@@ -122,3 +122,9 @@ class Scorecard:
             "batch_size": str(self._evaluation.batch_size),
             "temperature": str(self._evaluation.temperature),
         }
+
+
+def _weights(policy: Policy) -> str:
+    """The fingerprint; behind it the format in which autocast computes, where it is on."""
+    autocast = autocast_of(policy)
+    return policy.fingerprint() + ("" if autocast is None else f" {autocast}")

@@ -31,6 +31,11 @@ class CausalPolicy(Protocol):
     def tokenizer(self) -> Any: ...
 
 
+def autocast_of(policy: Any) -> Any:
+    """The dtype in which autocast computes a policy; `None`: it is off."""
+    return getattr(policy, "autocast_dtype", None)
+
+
 def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKind) -> tuple[Score, list[ItemResult]]:
     """The score of the answers to the held-out items, and its items; preserves generator states and the model's mode.
 

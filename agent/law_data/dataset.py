@@ -16,7 +16,7 @@ from perdure.agent.law_data.shared_prefixes import merge_shared_prefixes
 from perdure.agent.law_data.source import HELD_OUT_ITEMS, TRAINING_PROMPTS, LawPoint, LawSource, Provenance
 from perdure.agent.law_data.sweeps import is_sweep, is_table, sweep_sources, table_source
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.budget.base_id import kl_settings
+from perdure.budget.base_id import PLAIN, kl_settings
 from perdure.budget.errors import ConfigError, RunError
 from perdure.budget.law.points import Points
 from perdure.curriculum.worlds.registry import nouns_of
@@ -122,7 +122,7 @@ _INPUTS: dict[str, str] = {
 }
 _MUST_AGREE: dict[str, Callable[[Provenance], str]] = {
     "worlds": lambda provenance: provenance.world,
-    "bins or holds of actions": lambda provenance: kl_settings(provenance.base),
+    "settings of KL": lambda one: one.base and (kl_settings(one.base) or PLAIN),
     "bases": lambda provenance: provenance.base,
     "benchmarks": lambda provenance: ", ".join(sorted(provenance.benchmarks)),
     "units of KL": lambda provenance: f"nats per {nouns_of(provenance.world).unit(provenance.unit)}",

@@ -1,5 +1,6 @@
 """The costs of a run before it starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perdure.agent.planning.caps import CapPlan
@@ -76,13 +77,15 @@ def most_snapshots(budget: BudgetConfig) -> int:
 class LifePlan:
     """The plan of a run: its stages, and what they have in common.
 
-    `base_id` says at which settings KL is measured (see `perdure.budget.base_id`), `proposed` is a budget, if asked.
+    `base_id` says at which settings KL is measured (see `perdure.budget.base_id`), `resolved` is the world's,
+    `proposed` is a budget, if asked.
     Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, of the
     planning itself, and of a proposal (`None`: the first stage could not be timed).
     """
 
     curriculum: Curriculum
     base_id: str
+    resolved: Mapping[str, str]
     stages: tuple[StagePlan, ...]
     disk: Disk
     base_seconds: float

@@ -69,6 +69,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
     return LifePlan(
         curriculum=curriculum,
         base_id=world.base_id,
+        resolved=dict(world.resolved),
         stages=tuple(stages),
         disk=replace(disk, checkpoint=checkpoint),
         base_seconds=base_seconds + rate_seconds * any(one.target is not None for one in prices) + scoring_seconds,

@@ -29,6 +29,7 @@ def plan_object(plan: LifePlan) -> dict[str, Any]:
     budget = plan.curriculum.budget
     return {
         "base_id": plan.base_id,
+        "resolved": dict(plan.resolved),
         "budget": {
             "kl": budget.kl,
             "unit": budget.unit,

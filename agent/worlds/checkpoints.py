@@ -206,11 +206,12 @@ def add_adapter(
         raise ModelError(f"{place}: {error}") from error
 
 
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 on a GPU that has it, else float32, in which small learning rates do not vanish."""
-    if name == "auto":
-        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_dtype(name: str, *, has_bfloat16: bool) -> torch.dtype:
+    """`auto` is bfloat16 on a GPU that has it, else float32."""
+    return DTYPES[("bfloat16" if has_bfloat16 else "float32") if name == "auto" else name]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -26,6 +26,11 @@ def device_of(name: str, *, auto: str) -> torch.device:
     return device
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """True for a GPU with instructions for bfloat16."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def choose_threads(threads: int | Literal["auto"], model: nn.Module) -> None:
     """Set torch's threads; `auto` is one for a small model, else one a core."""
     if threads == "auto":

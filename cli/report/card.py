@@ -9,6 +9,7 @@ from typing import Any
 from perdure.agent.export.export import Described
 from perdure.agent.run.report import Change, changes
 from perdure.agent.run.state import StageState
+from perdure.budget.base_id import weights_of
 from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
 from perdure.cli.views.format import format_kl, last_reading
@@ -58,7 +59,7 @@ def _contents(one: Described) -> dict[str, Any]:
         "notes": one.exported.notes,
         "base": _base(one),
         "license": _license(one),
-        "base_sha256": one.begun.base_id,
+        "base_sha256": weights_of(one.begun.base_id),
         "stages": [_stage(found) for found in rows if found.stage],
         "settings": [*_settings(one)],
         "columns": [f"after stage {found.stage}" if found.stage else "base" for found in rows],

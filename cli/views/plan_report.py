@@ -129,7 +129,8 @@ def _whole(plan: LifePlan, symbols: Symbols) -> Iterator[Text]:
         ("disk", f"{format_bytes(disk.kept)} at the end ({parts}), {format_bytes(disk.most)} at most"),
         ("memory", f"{format_bytes(plan.memory)} at most, activations aside"),
     )
-    for name, fact in facts:
+    chosen = ", ".join(f"{name} {value.removeprefix('torch.')}" for name, value in plan.resolved.items())
+    for name, fact in (*facts, ("machine", chosen)):
         yield Text.assemble((f"  {name:<8}", "dim"), clean(fact, symbols))
 
 

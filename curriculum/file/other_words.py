@@ -10,7 +10,8 @@ from perdure.curriculum.messages import Path, show_path
 
 WORDS: dict[Path, tuple[str, ...]] = {
     ("model", "model_name_or_path"): ("model_name", "base_model", "model_id", "model_path", "name_or_path"),
-    ("model", "dtype"): ("torch_dtype", "precision", "compute_dtype", "bf16", "fp16"),
+    ("model", "dtype"): ("torch_dtype", "precision"),
+    ("model", "autocast"): ("mixed_precision", "amp", "compute_dtype", "bf16", "fp16"),
     ("budget", "kl"): ("max_kl", "target_kl", "kl_budget", "kl_limit", "kl_target"),
     ("strategy", "method"): ("algorithm", "algo", "rl_algorithm", "adv_estimator", "trainer", "method"),
     ("train", "learning_rate"): ("lr", "peak_lr"),

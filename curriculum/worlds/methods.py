@@ -27,7 +27,7 @@ class Sizes:
         matrices: the weight matrices whose update may have a low rank.
         per_rank: the float32 factors of such an update, a unit of rank.
         element: one weight.
-        held: a copy of the base that every method has.
+        held: a copy of the weights that every method has: of the base, or what autocast casts.
         has_base: no method needs another copy of the base: one is held, or the adapter can be turned off.
     """
 

@@ -24,7 +24,7 @@ from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, make_score
-from perdure.eval.task_score import CausalPolicy
+from perdure.eval.task_score import CausalPolicy, autocast_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ class LmBenchmark:
         from perdure.eval.lm_eval.model import evaluate_tasks
 
         causal = self._causal(policy)
-        samples = evaluate_tasks(self.tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size)
+        samples = evaluate_tasks(
+            self.tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size, autocast_of(policy)
+        )
         with preserve_rng(), silence():  # lm-eval draws where it looks up a task's name
             by_name = {task.task_name: task for task in self.tasks}
             items = [

@@ -54,9 +54,11 @@ class QuietLM(HFLM):  # type: ignore[misc]
 
 
 def evaluate_tasks(
-    tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int
+    tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int, autocast: Any = None
 ) -> dict[str, list[dict[str, Any]]]:
     """lm-eval's per-item samples of each task. Preserves generator states, the model's mode and the tokenizer.
+
+    `autocast` is the dtype in which it computes; lm-eval switches off any other autocast.
 
     Raises:
         ModelError: the tokenizer lacks a chat template, or the context is too short for a task's answers.
@@ -66,6 +68,7 @@ def evaluate_tasks(
         np.random.seed(SEEDS["numpy"])
         torch.manual_seed(SEEDS["torch"])
         lm = _refused(tasks, model, tokenizer, settings, batch_size)
+        lm.mixed_precision_dtype = autocast
         results = evaluate(
             lm=lm,
             task_dict={"tasks": {task.task_name: task for task in tasks}},

@@ -72,6 +72,15 @@ def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, str], m
         law_for(curriculum(str(tmp_path / "law.json")), Here())
 
 
+def test_a_law_of_another_precision(tmp_path: Path) -> None:
+    save_law(LAW, tmp_path / "law.json")
+    message = (
+        "was fitted on KL at float32 throughout, and here it is at float32 weights, bfloat16 autocast: its figures"
+    )
+    with pytest.raises(ConfigError, match=message):
+        law_for(curriculum(str(tmp_path / "law.json")), Here(base_id="float32 weights, bfloat16 autocast: base-1"))
+
+
 def test_a_law_of_other_bins(tmp_path: Path) -> None:
     save_law(replace(LAW, base="bins 21, action_repeat 5: ab"), tmp_path / "law.json")
     message = r"was fitted on KL at bins 21, action_repeat 5, and here it is at bins 11, action_repeat 5: its figures"

@@ -56,6 +56,14 @@ def test_the_same_score_as_lm_eval(
     assert 0 < score.value < 1
 
 
+def test_a_benchmark_is_asked_under_the_autocast_of_the_policy(policy: Any, tmp_path: Path) -> None:
+    cast, seen = TinyPolicy(policy.model, policy.tokenizer, autocast_dtype=torch.bfloat16), set()
+    handle = policy.model.lm_head.register_forward_hook(lambda _module, _inputs, output: seen.add(output.dtype))
+    prepare(write_task(tmp_path, "animals"), tasks="animals").score(cast, EVALUATION)
+    handle.remove()
+    assert seen == {torch.bfloat16}
+
+
 @pytest.mark.parametrize(("metric", "extra"), [("acc", {}), ("acc_norm", {"num_fewshot": 2})])
 def test_items_hold_question_choice_and_expected_choice(
     policy: Any, tmp_path: Path, metric: str, extra: dict[str, Any]

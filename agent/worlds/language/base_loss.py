@@ -42,7 +42,7 @@ class BaseLoss:
         texts, coefficients_R = self._draw(step)
         total = torch.zeros((), device=self._base.policy.model.device)
         with self._base.policy.inference_mode(), torch.set_grad_enabled(weight > 0):
-            for hidden_RH, rows in forward(self._base.policy.model, texts, plain=bool(self._base.head)):
+            for hidden_RH, rows in forward(self._base.policy, texts, plain=bool(self._base.head)):
                 kl_R = self._kl(texts.hidden_RH[rows].to(hidden_RH.device), hidden_RH)
                 part = (kl_R * coefficients_R[rows].to(kl_R.device)).sum()
                 if weight > 0:

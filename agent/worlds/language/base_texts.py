@@ -107,7 +107,7 @@ class BaseTexts:
     def _measure_one(self, texts: Texts) -> tuple[Group, ...]:
         parts = [
             self._divergences(texts, hidden_RH, rows)
-            for hidden_RH, rows in forward(self.policy.model, texts, plain=bool(self.head))
+            for hidden_RH, rows in forward(self.policy, texts, plain=bool(self.head))
         ]
         table_KR = torch.cat(parts, dim=1)
         rows = texts.rows_S
@@ -148,7 +148,7 @@ def sample_base_texts(
     """
     encoded_prompts = {name: sorted(map(policy.encode, some), key=len) for name, some in prompts.items()}
     with policy.inference_mode():
-        head = _copy_head(policy.model, torch.tensor([next(iter(encoded_prompts.values()))[0]]))
+        head = _copy_head(policy, torch.tensor([next(iter(encoded_prompts.values()))[0]]))
     expect(sum(map(len, encoded_prompts.values())))
     texts = {}
     for name, encoded in encoded_prompts.items():
@@ -176,16 +176,16 @@ def _remember(
         hidden_RH=torch.empty(0),
     )
     with policy.inference_mode():
-        hidden_RH = torch.cat([hidden.cpu() for hidden, _ in forward(policy.model, texts, plain=plain)])
+        hidden_RH = torch.cat([hidden.cpu() for hidden, _ in forward(policy, texts, plain=plain)])
     return Texts(texts.ids_ST, texts.prompt_lengths_S, texts.lengths_S, hidden_RH)
 
 
-def forward(model: Any, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, slice]]:
+def forward(policy: LanguagePolicy, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, slice]]:
     """Yield the last hidden states at the positions that predict a completion, and which rows they are.
 
     Unless `plain`, they are the logits.
     """
-    done = 0
+    done, device = 0, policy.model.device
     batch = max(1, BATCH_TOKENS // texts.ids_ST.shape[1])
     for start in range(0, len(texts.ids_ST), batch):
         part = slice(start, start + batch)
@@ -194,34 +194,36 @@ def forward(model: Any, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, 
         positions_T = torch.arange(width)
         mask_ST = (positions_T < ends_S[:, None]).long()
         predicts_ST = (positions_T >= begins_S[:, None] - 1) & (positions_T < ends_S[:, None] - 1)
-        states_STH = _last_states(model, texts.ids_ST[part, :width].to(model.device), mask_ST.to(model.device), plain)
-        hidden_RH = states_STH[predicts_ST.to(model.device)]
+        states_STH = _last_states(policy, texts.ids_ST[part, :width].to(device), mask_ST.to(device), plain)
+        hidden_RH = states_STH[predicts_ST.to(device)]
         yield hidden_RH, slice(done, done + len(hidden_RH))
         done += len(hidden_RH)
 
 
-def _last_states(model: Any, ids_ST: Tensor, mask_ST: Tensor, plain: bool) -> Tensor:
+def _last_states(policy: LanguagePolicy, ids_ST: Tensor, mask_ST: Tensor, plain: bool) -> Tensor:
     """Last hidden states (S, T, H) of a model with a plain head, logits (S, T, V) of any other."""
-    inner = unwrapped(model)
+    inner = unwrapped(policy.model)
     run = inner.get_decoder() if plain else inner
-    output = run(input_ids=ids_ST, attention_mask=mask_ST, use_cache=False)
+    with policy.autocast():
+        output = run(input_ids=ids_ST, attention_mask=mask_ST, use_cache=False)
     return output.last_hidden_state if plain else output.logits  # type: ignore[no-any-return]
 
 
-def _copy_head(model: Any, some_ids_ST: Tensor) -> dict[str, Tensor]:
+def _copy_head(policy: LanguagePolicy, some_ids_ST: Tensor) -> dict[str, Tensor]:
     """The output layer, if the logits are that layer of the last hidden states and nothing more; else nothing.
 
     Models that scale or cap their logits are measured through their whole forward pass, and their logits are kept.
     """
-    inner = unwrapped(model)
+    inner = unwrapped(policy.model)
     head = inner.get_output_embeddings()
     if not isinstance(head, nn.Linear):
         return {}
-    ids_ST = some_ids_ST.to(model.device)
-    output = inner(input_ids=ids_ST, use_cache=False)
-    states_STH = inner.get_decoder()(input_ids=ids_ST, use_cache=False).last_hidden_state
-    if not torch.equal(head(states_STH), output.logits):
-        return {}
+    ids_ST = some_ids_ST.to(inner.device)
+    with policy.autocast():
+        output = inner(input_ids=ids_ST, use_cache=False)
+        states_STH = inner.get_decoder()(input_ids=ids_ST, use_cache=False).last_hidden_state
+        if not torch.equal(head(states_STH), output.logits):
+            return {}
     return {name: tensor.detach().clone() for name, tensor in head.named_parameters()}
 
 

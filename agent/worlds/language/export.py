@@ -15,6 +15,7 @@ from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.hub import resolve_path
 from perdure.agent.worlds.language.loading import load_policy
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.budget.base_id import weights_of
 from perdure.budget.errors import ModelError, RunError
 from perdure.curriculum.worlds.language.model import CausalModel
 
@@ -34,7 +35,7 @@ def export_policy(order: Order) -> Exported:
     model = order.curriculum.model
     assert isinstance(model, CausalModel), "a curriculum of the language world"
     dtype = order.begun.resolved.get("dtype", model.dtype).removeprefix("torch.")
-    model = model.model_copy(update={"device": "cpu", "dtype": dtype})
+    model = model.model_copy(update={"device": "cpu", "dtype": dtype, "autocast": "none"})
     return _whole(order, model) if model.lora is None else _with_adapter(order, model)
 
 
@@ -49,10 +50,11 @@ def _whole(order: Order, model: CausalModel) -> Exported:
 
 def _with_adapter(order: Order, model: CausalModel) -> Exported:
     policy = load_policy(model, seed=order.curriculum.seed)
-    if policy.frozen_digest != order.begun.base_id:
+    began = weights_of(order.begun.base_id)
+    if policy.frozen_digest != began:
         raise ModelError(
             f"model.model_name_or_path: {model.title} is no longer the base that this run began with, and its adapter "
-            f"fits no other: the weights' SHA-256 is {policy.frozen_digest}, and was {order.begun.base_id}"
+            f"fits no other: the weights' SHA-256 is {policy.frozen_digest}, and was {began}"
         )
     policy.restore(order.source)
     return _merged(order, model, policy) if order.merge else _adapter(order, model, policy)

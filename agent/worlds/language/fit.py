@@ -97,7 +97,7 @@ class FitCheck:
             self.hold("prompts to be tried", asked, more, "Lower evaluation.max_completion_length")
         for method in methods:
             own = settings_for(method, curriculum.train, stage.train).objective
-            config = build_config(method, own, folder=Path(), seed=0, device_type="cpu", dtype="float32")
+            config = build_config(method, own, folder=Path(), seed=0, device_type="cpu", autocast="None")
             if samples(method):
                 self.hold("training prompts", asked, config.max_completion_length, "Lower train.max_completion_length")
             if isinstance(own, Sdft):

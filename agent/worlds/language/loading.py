@@ -5,11 +5,12 @@ from typing import Any
 import torch
 
 from perdure.agent.seeds import seeded
-from perdure.agent.worlds.checkpoints import add_adapter, choose_dtype, merged_adapter
-from perdure.agent.worlds.devices import choose_threads, device_of
+from perdure.agent.worlds.checkpoints import add_adapter, merged_adapter
+from perdure.agent.worlds.devices import choose_threads, device_of, has_bfloat16
 from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.hub import has_file
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.precision import Precision, precision_of
 from perdure.agent.worlds.language.pretrained import (
     checkpoint_of,
     load_tokenizer,
@@ -34,12 +35,14 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
         tokenizer.chat_template = PLAIN_TEMPLATE
     model = load_base(config)
     refuse_foreign_tokens(config.model_name_or_path, tokenizer, model)
-    refuse_unusable(config.model_name_or_path, model)
+    precision = _precision(config, model.device)
+    with precision.context(model.device):
+        refuse_unusable(config.model_name_or_path, model)
     choose_threads(config.threads, model)
     if config.lora is not None:
         with seeded(seed):
             model = add_adapter(model, config.lora, "model.lora", task_type="CAUSAL_LM")
-    return LanguagePolicy(model, tokenizer)
+    return LanguagePolicy(model, tokenizer, precision.autocast)
 
 
 def load_base(config: CausalModel) -> Any:
@@ -50,7 +53,7 @@ def load_base(config: CausalModel) -> Any:
     """
     device = choose_device(config.device)
     *adapters, base = layers_of(config)
-    model = load_weights(base, choose_dtype(config.dtype, device))
+    model = load_weights(base, _precision(config, device).weights)
     for adapter in reversed(adapters):
         model = merged_adapter(model, checkpoint_of(adapter))
     return model.to(device).eval()
@@ -63,3 +66,7 @@ def choose_device(name: str) -> torch.device:
         ModelError: not a device, or one that this machine lacks.
     """
     return device_of(name, auto="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _precision(config: CausalModel, device: torch.device) -> Precision:
+    return precision_of(config, on_gpu=device.type != "cpu", has_bfloat16=has_bfloat16(device))

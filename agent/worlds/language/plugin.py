@@ -27,7 +27,7 @@ def check(method: Method, settings: MethodSettings, task: Task, earlier: Sequenc
     from perdure.agent.worlds.language.trl.config import build_config
     from perdure.agent.worlds.language.trl.rows import check_replay, check_task
 
-    config = build_config(method, settings.objective, folder=Path(), seed=0, device_type="cpu", dtype="float32")
+    config = build_config(method, settings.objective, folder=Path(), seed=0, device_type="cpu", autocast="None")
     check_task(method, task, config)
     if method.has("replay"):
         check_replay(method, task, earlier)

@@ -1,7 +1,7 @@
 """The policy of the language world: a causal language model, its tokenizer, and how it answers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,20 @@ from perdure.agent.seeds import seeded
 from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
+from perdure.agent.worlds.language.precision import Precision
 from perdure.curriculum.counting import count
 
 
 class LanguagePolicy:
-    """A model trained in place; `frozen_digest` is the SHA-256 of what no update changes (LoRA: the base)."""
+    """A model trained in place; `frozen_digest` is the SHA-256 of what no update changes (LoRA: the base).
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    `autocast_dtype` is that of `model.autocast`; `None`: it is off.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, autocast_dtype: torch.dtype | None = None) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.autocast_dtype = autocast_dtype
         self.truncated: list[bool] = []
         self.base: Any = None
         """The base beside it (`base_loss.Base`), once its texts are sampled."""
@@ -30,6 +35,15 @@ class LanguagePolicy:
         """Loads the original base a second time and checks that it is the same; `None` with an adapter."""
         self.frozen_digest = digest(frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
+
+    @property
+    def precision(self) -> Precision:
+        """The formats of its weights and of autocast."""
+        return Precision(self.model.dtype, self.autocast_dtype)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Autocast as it is set, inside: every forward pass outside of a trainer is under it."""
+        return self.precision.context(self.model.device)
 
     @property
     def is_adapter(self) -> bool:
@@ -82,7 +96,8 @@ class LanguagePolicy:
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
                 ids_BT, mask_BT = self._pad_left([prompts[index] for index in chosen])
-                output_BT = self.model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=config)
+                with self.autocast():
+                    output_BT = self.model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=config)
                 for index, row in zip(chosen, output_BT[:, ids_BT.shape[1] :].tolist(), strict=True):
                     completions[index] = _up_to_end(row, config.eos_token_id)
                 count(len(chosen))

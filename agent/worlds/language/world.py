@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.recover import recover
 from perdure.agent.worlds.language.trl.rows import end_tokens
 from perdure.agent.worlds.sizes import sizes_of
+from perdure.budget.base_id import with_settings
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.files import make_folder
@@ -35,9 +37,9 @@ from perdure.curriculum.worlds.methods import Sizes
 class LanguageWorld:
     """A causal language model that is trained by TRL and measured on texts of its base.
 
-    `base_id` (see `World.base_id`) is the hash of the base's weights. A fresh adapter is drawn from the seed and is
-    not part of the base, so with LoRA it is not hashed. Where the model named is an adapter, the base is that adapter
-    merged into its own base, and `resolved` says so.
+    `base_id` (see `World.base_id`) is the hash of the base's weights, behind the precision where it is not float32
+    throughout. A fresh adapter is drawn from the seed and is not part of the base, so with LoRA it is not hashed. Where
+    the model named is an adapter, the base is that adapter merged into its own base, and `resolved` says so.
     """
 
     kind = "language"
@@ -50,7 +52,8 @@ class LanguageWorld:
         self.policy = load_policy(self._model, seed=curriculum.seed)
         self._base: BaseTexts | None = None
         self._fingerprint = self.policy.fingerprint()
-        self.base_id = self.policy.frozen_digest if self.policy.is_adapter else self._fingerprint
+        weights = self.policy.frozen_digest if self.policy.is_adapter else self._fingerprint
+        self.base_id = with_settings(self.policy.precision.settings, weights)
         if not self.policy.is_adapter:
             self.policy.load_base = self._load_base
 
@@ -60,6 +63,8 @@ class LanguageWorld:
         model = self.policy.model
         threads = torch.get_num_threads() if model.device.type == "cpu" else 0
         found = {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
+        autocast = self.policy.autocast_dtype
+        found |= {} if autocast is None else {"autocast": str(autocast)}
         return found | ({"base": " merged into ".join(self._layers)} if len(self._layers) > 1 else {})
 
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
@@ -111,7 +116,15 @@ class LanguageWorld:
         parameters = list(self.policy.model.parameters())
         trained = [one for one in parameters if one.requires_grad]
         low_rank = list(matrices(self.policy.model).values())
-        return sizes_of(parameters, trained, low_rank, held=False, has_base=self.policy.is_adapter)
+        found = sizes_of(parameters, trained, low_rank, held=False, has_base=self.policy.is_adapter)
+        return replace(found, held=self._cast_bytes(parameters))
+
+    def _cast_bytes(self, parameters: Sequence[Any]) -> int:
+        """The bytes of the weights that autocast casts, which it keeps during a step."""
+        autocast = self.policy.autocast_dtype
+        if autocast is None:
+            return 0
+        return sum(int(one.numel()) * autocast.itemsize for one in parameters if one.dtype != autocast)
 
     @contextmanager
     def largest_logits(self) -> Iterator[Largest]:

@@ -25,7 +25,16 @@ class CausalModel(ModelSection):
     revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        Field(description="`auto`: bfloat16 on a GPU that has it, else float32"),
+        Field(
+            description="of the weights. `auto`: float32; with `lora` of the frozen ones, bfloat16 on a GPU that has it"
+        ),
+    ] = "auto"
+    autocast: Annotated[
+        Literal["auto", "bfloat16", "float16", "none"],
+        Field(
+            description="computes in that format over the weights as they are, in training, readings and scores alike. "
+            "`auto`: bfloat16 on a GPU that has it, where `dtype` is `auto` or bfloat16; else none"
+        ),
     ] = "auto"
     device: Annotated[
         Device, Field(description="`auto` (CUDA if there is one, else CPU), `cpu`, `cuda`, `cuda:1`, …")

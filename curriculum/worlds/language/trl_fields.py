@@ -27,6 +27,8 @@ RESERVED_FIELDS = {
     "eval_strategy": "the scorecard after each stage measures; see `evaluation`",
     "logging_nan_inf_filter": "the monitor must see a loss that is not a number",
     "disable_tqdm": "perdure shows the progress",
+    "bf16": "autocast is set with `model.autocast`, for readings and scores too",
+    "fp16": "autocast is set with `model.autocast`, for readings and scores too",
     "use_cpu": "the device is chosen with `model.device`",
     "model_init_kwargs": "the model is described under `model`",
     "trust_remote_code": "it is set with `model.trust_remote_code`",

@@ -185,7 +185,12 @@ def test_a_run_that_has_only_begun_is_left_out(tmp_path: Path) -> None:
         (
             {"base_id": "bins 21, action_repeat 5: ab"},
             {"base_id": "bins 11, action_repeat 5: cd"},
-            "bins or holds of actions differ:\n  .*one: bins 21, action_repeat 5\n  .*two: bins 11, action_repeat 5",
+            "settings of KL differ:\n  .*one: bins 21, action_repeat 5\n  .*two: bins 11, action_repeat 5",
+        ),
+        (
+            {"base_id": "ab"},
+            {"base_id": "float32 weights, bfloat16 autocast: ab"},
+            "settings of KL differ:\n  .*one: float32 throughout\n  .*two: float32 weights, bfloat16 autocast",
         ),
         ({}, {"benchmarks": ["z", "w"]}, "benchmarks differ:\n  .*one: y, z\n  .*two: w, z"),
         ({}, {"curriculum": {"budget": {"prompts": "task"}}}, "prompts differ"),

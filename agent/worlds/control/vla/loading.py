@@ -17,6 +17,7 @@ from perdure.agent.worlds.checkpoints import (
     merged_adapter,
     unreadable,
 )
+from perdure.agent.worlds.devices import has_bfloat16
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.control.vla import Vla
 
@@ -35,7 +36,8 @@ def load_vla(config: Vla, device: torch.device) -> tuple[nn.Module, Any]:
     """
     files = checkpoint_of(config)
     processor = load_processor(files)
-    network = _whole(files, choose_dtype(config.dtype, device)).to(device).eval()
+    dtype = choose_dtype(config.dtype, has_bfloat16=has_bfloat16(device))
+    network = _whole(files, dtype).to(device).eval()
     if config.lora is not None:
         without = f".*({'|'.join(VISION)}).*" if config.freeze_vision else None
         return add_adapter(network, config.lora, "model.policy.lora", without=without), processor

@@ -75,7 +75,8 @@ def fisher(policy: Any, some: Sequence[Text], *, seed: int) -> dict[str, Tensor]
     try:
         with seeded(seed):
             for ids, start in some:
-                log_likelihood = drawn_log_likelihood(model, ids, start)
+                with policy.autocast():
+                    log_likelihood = drawn_log_likelihood(model, ids, start)
                 found = torch.autograd.grad(log_likelihood, list(trained.values()), allow_unused=True)
                 for name, gradient in zip(trained, found, strict=True):
                     if gradient is not None:

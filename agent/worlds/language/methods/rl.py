@@ -68,7 +68,8 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         if self.use_vllm:
             return super()._generate_single_turn(*args, **kwargs)
-        with finite_logits(self.model):
+        # An adapter generates through the model below it, which accelerate has not put under autocast.
+        with finite_logits(self.model), self.accelerator.autocast():
             return super()._generate_single_turn(*args, **kwargs)
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:

@@ -25,6 +25,9 @@ SAVE_STEPS = 50
 
 PROMPTS_PER_STEP = 8
 
+MIXED = {"torch.bfloat16": "bf16", "torch.float16": "fp16"}
+"""TRL's names of the formats of autocast."""
+
 
 def samples(method: Method) -> bool:
     """True where the method samples completions, with TRL's GRPOTrainer."""
@@ -33,17 +36,19 @@ def samples(method: Method) -> bool:
 
 def config_for(job: UpdateJob) -> Any:
     """TRL's config of a job. Raises as `build_config`."""
-    model, settings = job.policy.model, job.settings.objective
-    device_type, dtype = model.device.type, model.dtype
-    return build_config(job.method, settings, folder=job.folder, seed=job.seed, device_type=device_type, dtype=dtype)
+    policy, settings = job.policy, job.settings.objective
+    device_type, autocast = policy.model.device.type, policy.autocast_dtype
+    return build_config(
+        job.method, settings, folder=job.folder, seed=job.seed, device_type=device_type, autocast=str(autocast)
+    )
 
 
-def build_config(method: Method, settings: Any, *, folder: Path, seed: int, device_type: str, dtype: str | Any) -> Any:
+def build_config(method: Method, settings: Any, *, folder: Path, seed: int, device_type: str, autocast: str) -> Any:
     """TRL's `SFTConfig` or `GRPOConfig` for one stage; touches no file, so that every stage can be checked in advance.
 
     Order, from weakest: the method's defaults, `settings.trl`, the typed settings, what perdure sets itself.
-    Weights train in `dtype`; on CUDA bfloat16 weights also run under bfloat16 autocast and activations are
-    checkpointed, as TRL does by itself (`trl: {bf16: …, activation_checkpointing: …}` change that).
+    `autocast` is the dtype of `model.autocast`, or `None` as text. On CUDA activations are checkpointed, as TRL does by
+    itself (`trl: {activation_checkpointing: …}` changes that).
 
     Raises:
         ConfigError: a field that TRL does not have, that perdure sets itself, or that is given twice; TRL's own
@@ -57,11 +62,12 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
     values = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
     check_sampling(method, settings.trl, values)
     on_cpu = device_type == "cpu"
-    fields = _hardware(method, values, on_cpu, str(dtype)) | values | _owned(folder, seed, on_cpu)
+    fields = _hardware(method, on_cpu) | values | _owned(folder, seed, on_cpu, autocast)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             config = config_class(**fields)
+            config.mixed_precision = MIXED.get(autocast, "no")  # which transformers also reads from the environment
             _check(config)
     except (TypeError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ConfigError(f"train settings of `{method.name}`: TRL refuses them: {error}") from error
@@ -82,10 +88,9 @@ def check_alone(environment: Mapping[str, str]) -> None:
         )
 
 
-def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) -> dict[str, Any]:
-    """The fields that depend on the device, and those that silence TRL; the user's own `values` win."""
+def _hardware(method: Method, on_cpu: bool) -> dict[str, Any]:
+    """The fields that depend on the device, and those that silence TRL; the user's own win."""
     fields = {
-        "bf16": not on_cpu and "bfloat16" in dtype and not values.get("fp16"),
         "activation_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,
         "dataloader_num_workers": 0,
@@ -94,7 +99,7 @@ def _hardware(method: Method, values: dict[str, Any], on_cpu: bool, dtype: str) 
     return fields | {"num_completions_to_print": 0} if samples(method) else fields
 
 
-def _owned(folder: Path, seed: int, on_cpu: bool) -> dict[str, Any]:
+def _owned(folder: Path, seed: int, on_cpu: bool, autocast: str) -> dict[str, Any]:
     """The fields that perdure sets itself, over everything else."""
     return {
         "output_dir": str(folder),
@@ -104,6 +109,8 @@ def _owned(folder: Path, seed: int, on_cpu: bool) -> dict[str, Any]:
         "logging_nan_inf_filter": False,
         "disable_tqdm": True,
         "use_cpu": on_cpu,
+        "bf16": MIXED.get(autocast) == "bf16",
+        "fp16": MIXED.get(autocast) == "fp16",
     }
 
 

@@ -18,7 +18,7 @@ def count_steps(method: Method, settings: Any, items: int) -> int:
     Raises:
         ConfigError: settings that TRL refuses.
     """
-    config = build_config(method, settings, folder=Path(), seed=0, device_type="cpu", dtype="float32")
+    config = build_config(method, settings, folder=Path(), seed=0, device_type="cpu", autocast="None")
     if config.max_steps > 0:
         return int(config.max_steps)
     if samples(method):

@@ -33,7 +33,7 @@ def sampler(trainer_class: Any, method: str, policy: TinyPolicy, settings: Metho
     """A trainer of the method, in training mode."""
     objective = settings.objective
     config = build_config(
-        method_of(method), objective, folder=Path(gettempdir()), seed=5, device_type="cpu", dtype="float32"
+        method_of(method), objective, folder=Path(gettempdir()), seed=5, device_type="cpu", autocast="None"
     )
     trainer = build_sampler(
         trainer_class, policy, task, config, RewardMeter(task.reward or share_of_vowels, task.train)

@@ -237,7 +237,7 @@ def test_a_recipe_is_its_combination_to_the_bit(
 def test_recipes_of_rl_are_what_their_names_say() -> None:
     def loss_of(name: str, **given: Any) -> tuple[str, str]:
         settings = settings_of(name, **given).objective
-        config = build_config(method_of(name), settings, folder=Path(), seed=0, device_type="cpu", dtype="float32")
+        config = build_config(method_of(name), settings, folder=Path(), seed=0, device_type="cpu", autocast="None")
         return config.loss_type, config.scale_rewards
 
     assert loss_of("grpo") == ("grpo", "group")

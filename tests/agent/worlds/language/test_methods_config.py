@@ -16,9 +16,9 @@ from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.tiny_world import toy_task
 
 
-def config_of(name: str, dtype: str = "float32", **given: Any) -> Any:
+def config_of(name: str, autocast: str = "None", **given: Any) -> Any:
     method, settings, there = method_of(name), settings_of(name, **given).objective, Path("there")
-    return build_config(method, settings, folder=there, seed=7, device_type="cpu", dtype=dtype)
+    return build_config(method, settings, folder=there, seed=7, device_type="cpu", autocast=autocast)
 
 
 def test_defaults_are_those_of_the_paper() -> None:
@@ -51,9 +51,11 @@ def test_which_settings_win() -> None:
     assert config_of("sft", trl={"gradient_checkpointing": True}).activation_checkpointing is True
 
 
-def test_precision_follows_device_and_dtype() -> None:
-    assert (config_of("sft").bf16, config_of("sft").activation_checkpointing) == (False, False)
-    assert config_of("sft", dtype="torch.bfloat16").bf16 is False
+def test_precision_follows_autocast_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    plain, cast = config_of("sft"), config_of("sft", autocast="torch.bfloat16")
+    assert (plain.bf16, plain.mixed_precision, plain.activation_checkpointing) == (False, "no", False)
+    assert (cast.bf16, cast.mixed_precision) == (True, "bf16")
 
 
 REFUSALS: list[tuple[str, dict[str, Any], str]] = [
@@ -73,7 +75,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("sft", {"trl": {"report_to": "nobody"}}, "nobody is not supported"),
     ("rl", {"rl": {"loss_type": "grop"}}, "dr_grpo"),
     ("chord", {"trl": {"mu_start": 1}}, "one level up"),
-    ("sft", {"trl": {"bf16": True, "fp16": True}}, "not both"),
+    ("sft", {"trl": {"bf16": True}}, "set with `model.autocast`"),
     ("rl", {"trl": {"generation_batch_size": 64, "steps_per_generation": 2}}, "at the same time"),
 ]
 

@@ -130,7 +130,7 @@ def test_stages_in_one_process_equal_stages_in_processes_of_their_own(
     """One model through three trainers, against a fresh model that takes over the weights before each."""
     chain = [
         ("sft", small("sft", max_steps=2, gradient_accumulation_steps=2)),
-        ("rl", small("rl", max_steps=2, trl={"activation_checkpointing": True, "bf16": True})),
+        ("rl", small("rl", max_steps=2, trl={"activation_checkpointing": True})),
         ("chord", small("chord", max_steps=2, temperature=0.7)),
         ("sft", small("sft", max_steps=2, trl={"neftune_noise_alpha": 5})),
     ]

@@ -1,6 +1,7 @@
 """The smallest language world: a random Llama of 30,000 weights, a tokenizer of single characters, and a toy task."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.precision import Precision
 from perdure.curriculum.task import Item, Task
 from tests.models import random_model
 
@@ -37,6 +39,11 @@ class TinyPolicy:
     tokenizer: Any
     base: Any = None
     load_base: Any = None
+    autocast_dtype: Any = None
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """See `LanguagePolicy.autocast`."""
+        return Precision(self.model.dtype, self.autocast_dtype).context(self.model.device)
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

@@ -1,0 +1,56 @@
+"""The number formats of a language model: one for its weights, and one in which autocast computes."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from perdure.agent.worlds.checkpoints import DTYPES, choose_dtype
+from perdure.budget.errors import ModelError
+from perdure.curriculum.worlds.language.model import CausalModel
+
+
+@dataclass(frozen=True)
+class Precision:
+    """`weights`: the dtype of the weights, with LoRA of the frozen ones; `autocast`: `None` where it is off.
+
+    Texts, readings, scores and updates are all computed under the same.
+    """
+
+    weights: torch.dtype
+    autocast: torch.dtype | None = None
+
+    @property
+    def settings(self) -> str:
+        """The part of `base_id`: `float32 weights, bfloat16 autocast`; empty for float32 throughout."""
+        if self.weights == torch.float32 and self.autocast is None:
+            return ""
+        weights = f"{name_of(self.weights)} weights"
+        return weights if self.autocast is None else f"{weights}, {name_of(self.autocast)} autocast"
+
+    def context(self, device: torch.device) -> AbstractContextManager[object]:
+        """Autocast as it is set, inside."""
+        return nullcontext() if self.autocast is None else torch.autocast(device.type, dtype=self.autocast)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """`bfloat16`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def precision_of(config: CausalModel, *, on_gpu: bool, has_bfloat16: bool) -> Precision:
+    """The precision that a model asks for, on a GPU or a CPU that has instructions for bfloat16 or not.
+
+    `auto` is float32 on a CPU. On a GPU with bfloat16 it is bfloat16 autocast over float32 weights, since bfloat16
+    weights round small steps away, or over bfloat16 weights where they are frozen under an adapter (which is float32).
+
+    Raises:
+        ModelError: float16 autocast on a CPU, where TRL does not train in it.
+    """
+    if config.autocast == "float16" and not on_gpu:
+        raise ModelError("model.autocast: float16 is for a GPU; use bfloat16, or none")
+    has_bfloat16 = on_gpu and has_bfloat16
+    weights = choose_dtype(config.dtype, has_bfloat16=has_bfloat16 and config.lora is not None)
+    if config.autocast != "auto":
+        return Precision(weights, DTYPES.get(config.autocast))
+    return Precision(weights, torch.bfloat16 if has_bfloat16 and config.dtype in ("auto", "bfloat16") else None)
