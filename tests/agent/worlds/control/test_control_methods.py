@@ -105,9 +105,10 @@ EQUAL, NONE = "equal_rewards", "no_success"
 def test_without_success_there_is_nothing_to_reinforce_and_that_is_counted(
     name: str, notice: str, groups: int, tmp_path: Path
 ) -> None:
-    # 4 steps: of 3 on each of two batches of 4 starts, or of one each
+    # 4 steps: of 3 on each of two batches of 4 starts, or of one each; 6 episodes a start
     found, outcome = updated(name, tmp_path, with_success(task(), NEVER))
-    assert outcome.counts == {notice: (groups, groups)}
+    episodes = 6 * 4 * (4 if name == "reinforce" else 2)
+    assert outcome.counts == {notice: (groups, groups), "unrewarded": (episodes, episodes)}
     assert same(found, after(name, tmp_path, with_success(task(), NEVER)))
     assert same(found, dict(fresh_world().policy.actor.network.named_parameters())) is (name != "chord")
 
