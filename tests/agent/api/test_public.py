@@ -23,7 +23,7 @@ def test_importing_perdure_imports_nothing_else() -> None:
         "import sys; before = {*sys.modules}; import perdure; "
         "print(sorted(one for one in {*sys.modules} - before if not one.startswith('perdure') and one != 'typing'))"
     )
-    found = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     listed = found.stdout
     assert not [name for name in HEAVY if f"'{name}'" in listed], listed
 
