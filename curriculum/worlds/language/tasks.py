@@ -256,6 +256,10 @@ class Dataset(TextSource):
     first_index: Annotated[
         Literal[0, 1] | None, Field(description="the first option's number, for `answer_is: index`")
     ] = None
+    unreadable: Annotated[
+        Literal["refuse", "leave_out"],
+        Field(description="rows without an answer that the reward can read: an error, or left out and counted"),
+    ] = "refuse"
     ignore_keys: Annotated[
         list[str],
         Field(description="keys of chat messages that are not read, such as `timestamp`; also the column `tools`"),
@@ -266,6 +270,12 @@ class Dataset(TextSource):
     def _a_dataset_has_no_verifier(self) -> "Dataset":
         if self.reward is not None and self.reward.type == "source":
             raise ValueError("a dataset has no verifier of its own; give another `reward.type`, or `reward.path`")
+        return self
+
+    @model_validator(mode="after")
+    def _only_a_reward_reads(self) -> "Dataset":
+        if self.unreadable != "refuse" and (self.reward is None or self.reward.type in (None, "regex")):
+            raise ValueError("`unreadable` goes with a reward by name that reads the answers")
         return self
 
     @model_validator(mode="after")

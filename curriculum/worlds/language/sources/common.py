@@ -8,7 +8,18 @@ from itertools import chain, islice
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.import_path import load_function, show_error
 from perdure.curriculum.own_code import DEMONSTRATIONS
-from perdure.curriculum.task import EXAMINED, READ, REPEATED, Item, Task, is_among, prompt_key, questions, take_unscored
+from perdure.curriculum.task import (
+    EXAMINED,
+    READ,
+    REPEATED,
+    UNUSABLE,
+    Item,
+    Task,
+    is_among,
+    prompt_key,
+    questions,
+    take_unscored,
+)
 from perdure.curriculum.worlds.language.rewards.answers import has_mathematics, last_number
 from perdure.curriculum.worlds.language.rewards.code import CodeTests, item_tests
 from perdure.curriculum.worlds.language.rewards.named import right_letters
@@ -148,6 +159,15 @@ def with_demonstrations(task: Task, path: str) -> Task:
     return replace(task, train=written(task.train), heldout=written(task.heldout))
 
 
+def readable(items: Iterable[Item], reward_type: str, left_out: Counter[str]) -> Iterator[Item]:
+    """The items in whose answers the reward finds what it compares; counts the others."""
+    for item in items:
+        if item.answer is not None and (reward_type not in READABLE or READABLE[reward_type][1](item)):
+            yield item
+        else:
+            left_out[UNUSABLE] += 1
+
+
 def check_answers(task: Task, reward_type: str | None, where: str) -> None:
     """Refuse answers that the reward cannot read, and demonstrations none of which is right by the reward.
 
@@ -168,10 +188,10 @@ def check_answers(task: Task, reward_type: str | None, where: str) -> None:
             f"{where}: reward {reward_type!r} compares with the answer, and {len(missing)} of {len(items)} items have "
             "none; say where it is with `columns.answer`"
         )
-    sought, readable = READABLE[reward_type]
+    sought, is_readable = READABLE[reward_type]
     for item in items:
         wrong_kind = next((one for one in item.right if not isinstance(one, str)), None)
-        if wrong_kind is not None or not readable(item):
+        if wrong_kind is not None or not is_readable(item):
             shown = str(item.answer if wrong_kind is None else wrong_kind)[:80]
             raise DataError(f"{where}: reward {reward_type!r} finds no {sought} in the answer {shown!r}")
     shown_items = [item for item in items if not item.turn and item.demonstration not in (None, item.answer)][:CHECKED]

@@ -12,7 +12,7 @@ from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut
+from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut, readable
 from perdure.curriculum.worlds.language.sources.golds import MOST_ROWS, find_reading
 from perdure.curriculum.worlds.language.sources.rows import RowReader
 from perdure.curriculum.worlds.language.tasks import Dataset
@@ -40,7 +40,7 @@ def load(
     where = f"task {name!r}: dataset {config.path!r}"
     _refuse_split_of_a_file(config, where, origin)
     left_out: Counter[str] = Counter()
-    items = _items(config, where, origin, seed)
+    items = _usable(_items(config, where, origin, seed), config, left_out)
     if config.apart is None:
         count = config.heldout if isinstance(config.heldout, int) else 0
         train, heldout = cut(
@@ -49,13 +49,20 @@ def load(
     else:
         limit = None if isinstance(config.heldout, int) else config.heldout.limit
         other = f"task {name!r}, `heldout`: dataset {config.apart.path!r}"
-        found = apart(_items(config.apart, other, origin, seed), limit, f"{other}, split {config.apart.split!r}")
+        exam = _usable(_items(config.apart, other, origin, seed), config, left_out)
+        found = apart(exam, limit, f"{other}, split {config.apart.split!r}")
         train, heldout = beside(items, config.train, found, examined, left_out, where), found
     if config.reward is None:
         return Task(name, train, heldout, left_out=left_out)
     task = Task(name, train, heldout, build_reward(config.reward), left_out)
     check_answers(task, config.reward.type, where)
     return task
+
+
+def _usable(items: Iterator[Item], config: Dataset, left_out: Counter[str]) -> Iterator[Item]:
+    if config.unreadable == "refuse" or config.reward is None:
+        return items
+    return readable(items, str(config.reward.type), left_out)
 
 
 def _refuse_split_of_a_file(config: Dataset, where: str, origin: Path | None) -> None:

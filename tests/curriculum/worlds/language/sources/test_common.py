@@ -40,3 +40,13 @@ def test_numeric_answers_must_hold_a_number(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [{"question": str(a), "answer": "none"} for a in range(12)])
     with pytest.raises(DataError, match="reward 'numeric' finds no number in the answer 'none'"):
         data(path, reward={"type": "numeric"})
+
+
+def test_rows_without_a_readable_answer_may_be_left_out(tmp_path: Path) -> None:
+    rows = [*SUMS, {"question": "odd", "answer": "none"}, {"question": "gap", "answer": ""}]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    task = data(path, reward={"type": "numeric"}, unreadable="leave_out", train=50)
+    assert (len(task.train), len(task.heldout), task.left_out["unusable"]) == (9, 3, 2)
+    exam = {"path": str(write_rows(tmp_path / "exam.jsonl", [{"question": f"{a}?", "answer": a} for a in "1x2"]))}
+    task = data(path, reward={"type": "numeric"}, unreadable="leave_out", train=50, heldout=exam)
+    assert (len(task.train), len(task.heldout), task.left_out["unusable"]) == (12, 2, 3)

@@ -25,6 +25,7 @@ from tests.curriculum.worlds.language.sources.building import CONFIG
             "keep one",
         ),
         ({"type": "dataset", "path": "x", "heldout": 1}, "greater than or equal to 2"),
+        ({"type": "dataset", "path": "x", "unreadable": "leave_out"}, "goes with a reward by name"),
         ({"type": "dataset", "path": "x", "trust_remote_code": True}, "Extra inputs are not permitted"),
     ],
 )
