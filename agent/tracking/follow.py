@@ -34,7 +34,7 @@ class Sender(Protocol):
 
 
 class Tracking:
-    """. `say` prints a line.
+    """Sends events and steps to every tracker. `say` prints a line.
 
     A resumed run makes events and steps again that it made before a kill, with the same figures: each is sent once.
     """
