@@ -14,7 +14,7 @@ File = Annotated[
         metavar="FILE", help="a curriculum: a YAML file, or the name of a shipped one", autocompletion=completion.files
     ),
 ]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder", autocompletion=completion.runs)]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder", autocompletion=completion.runs)]
 RunOrSweep = Annotated[
     Path, typer.Argument(metavar="RUN|SWEEP", help="a run's folder, or a sweep's", autocompletion=completion.runs)
 ]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from perdure.cli.arguments import Format, Formats, Json, Run, RunOrSweep
+from perdure.cli.arguments import Format, Formats, Json, RunOrSweep, RunPath
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -34,7 +34,7 @@ def _compare(
 
 @app.command("answers")
 def _answers(
-    run: Run,
+    run: RunPath,
     task: Annotated[
         str | None, typer.Option("--task", metavar="NAME", help="one task or benchmark; default: all")
     ] = None,
@@ -54,7 +54,7 @@ def _answers(
 
 @app.command("report")
 def _report(
-    run: Run,
+    run: RunPath,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="default: report.html in the run's folder")
     ] = None,
@@ -70,7 +70,7 @@ def _report(
 
 @app.command("plot")
 def _plot(
-    run: Run,
+    run: RunPath,
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="FOLDER", help="where to write; default: the run's folder `plots`"),
@@ -84,7 +84,7 @@ def _plot(
 
 @app.command("export")
 def _export(
-    run: Run,
+    run: RunPath,
     stage: Annotated[
         int | None, typer.Option("--stage", metavar="N", help="after which stage; default: the last that is done")
     ] = None,
@@ -105,7 +105,7 @@ def _export(
 
 @app.command("film")
 def _film(
-    run: Run,
+    run: RunPath,
     stage: Annotated[
         int | None, typer.Option("--stage", metavar="N", help="after which stage; default: the last that is done")
     ] = None,
@@ -132,7 +132,7 @@ def _film(
 
 @app.command("check")
 def _check(
-    run: Run,
+    run: RunPath,
     max_forgetting: Annotated[
         float | None, typer.Option("--max-forgetting", metavar="POINTS", help="most that earlier tasks may have lost")
     ] = None,

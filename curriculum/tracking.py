@@ -15,7 +15,7 @@ from perdure.budget.errors import ConfigError
 
 PROJECT = "perdure"
 
-Text = Annotated[str, Field(min_length=1, max_length=500)]
+ShortText = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 def without_secret(address: str | None) -> str | None:
@@ -43,14 +43,14 @@ class Trackio(Tracker):
     module = "trackio"
 
     type: Literal["trackio"]
-    project: Annotated[Text, Field(description="trackio's project")] = PROJECT
-    name: Annotated[Text | None, Field(description="the run's name; default: that of the run's folder")] = None
-    group: Annotated[Text | None, Field(description="group of runs; default: the sweep's name")] = None
-    space_id: Annotated[Text | None, Field(description="a Space, `org/name`, to send to; default: none")] = None
+    project: Annotated[ShortText, Field(description="trackio's project")] = PROJECT
+    name: Annotated[ShortText | None, Field(description="the run's name; default: that of the run's folder")] = None
+    group: Annotated[ShortText | None, Field(description="group of runs; default: the sweep's name")] = None
+    space_id: Annotated[ShortText | None, Field(description="a Space, `org/name`, to send to; default: none")] = None
     private: Annotated[bool | None, Field(description="make a new Space private")] = None
-    bucket_id: Annotated[Text | None, Field(description="the Space's bucket; default: trackio's")] = None
+    bucket_id: Annotated[ShortText | None, Field(description="the Space's bucket; default: trackio's")] = None
     server_url: Annotated[
-        Text | None,
+        ShortText | None,
         Field(description="a trackio server of your own; the token stands in `TRACKIO_WRITE_TOKEN`"),
     ] = None
 
@@ -63,18 +63,18 @@ class Wandb(Tracker):
     module = "wandb"
 
     type: Literal["wandb"]
-    project: Annotated[Text, Field(description="wandb's project")] = PROJECT
-    entity: Annotated[Text | None, Field(description="user or team; default: wandb's")] = None
-    name: Annotated[Text | None, Field(description="the run's name; default: that of the run's folder")] = None
-    group: Annotated[Text | None, Field(description="group of runs; default: the sweep's name")] = None
-    tags: Annotated[list[Text], Field(description="tags of the run")] = []
-    notes: Annotated[Text | None, Field(description="a note about the run")] = None
+    project: Annotated[ShortText, Field(description="wandb's project")] = PROJECT
+    entity: Annotated[ShortText | None, Field(description="user or team; default: wandb's")] = None
+    name: Annotated[ShortText | None, Field(description="the run's name; default: that of the run's folder")] = None
+    group: Annotated[ShortText | None, Field(description="group of runs; default: the sweep's name")] = None
+    tags: Annotated[list[ShortText], Field(description="tags of the run")] = []
+    notes: Annotated[ShortText | None, Field(description="a note about the run")] = None
     mode: Annotated[
         Literal["online", "offline", "disabled"] | None,
         Field(description="default: `WANDB_MODE`, else `online`"),
     ] = None
     dir: Annotated[
-        Text | None,
+        ShortText | None,
         Field(description="wandb's files; default: `WANDB_DIR`, else `tracking` in the run's folder"),
     ] = None
 
@@ -86,7 +86,7 @@ class TensorBoard(Tracker):
 
     type: Literal["tensorboard"]
     log_dir: Annotated[
-        Text | None,
+        ShortText | None,
         Field(description="each run has a folder of its name in it; default: `tracking/tensorboard` in the run's"),
     ] = None
 
@@ -98,12 +98,12 @@ class MLflow(Tracker):
 
     type: Literal["mlflow"]
     tracking_uri: Annotated[
-        Text | None,
+        ShortText | None,
         Field(description="server or database; default: `MLFLOW_TRACKING_URI`, else MLflow's own"),
     ] = None
-    experiment_name: Annotated[Text, Field(description="MLflow's experiment")] = PROJECT
-    run_name: Annotated[Text | None, Field(description="the run's name; default: that of the run's folder")] = None
-    tags: Annotated[dict[Text, Text], Field(description="tags of the run")] = {}
+    experiment_name: Annotated[ShortText, Field(description="MLflow's experiment")] = PROJECT
+    run_name: Annotated[ShortText | None, Field(description="the run's name; default: that of the run's folder")] = None
+    tags: Annotated[dict[ShortText, ShortText], Field(description="tags of the run")] = {}
 
     _no_secret = field_validator("tracking_uri")(without_secret)
 

@@ -13,7 +13,7 @@ from perdure.curriculum.file.faults import CurriculumError, Fault
 from perdure.curriculum.file.reader import ReadCurriculum
 from perdure.curriculum.messages import Path
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.contract import Finding, LookedUp, Source
+from perdure.curriculum.worlds.contract import LookedUp, LookUpFault, Source
 from perdure.curriculum.worlds.registry import load
 from perdure.eval.lm_eval.names import unknown_task
 
@@ -30,7 +30,7 @@ class LookUp:
     def __call__(self, curriculum: Curriculum) -> LookedUp:
         """The faults of a curriculum with their whole paths, and what could not be looked into."""
         found = [
-            replace(one, faults=tuple(Finding((*path, *fault.path), fault.message) for fault in one.faults))
+            replace(one, faults=tuple(LookUpFault((*path, *fault.path), fault.message) for fault in one.faults))
             for path, one in self._sections(curriculum)
         ]
         unseen = dict.fromkeys(words for one in found for words in one.unseen)
@@ -60,7 +60,7 @@ def _task(curriculum: Curriculum, source: Source) -> LookedUp:
 
 def _benchmark(benchmark: Benchmark) -> LookedUp:
     message = unknown_task(benchmark)
-    return LookedUp() if message is None else LookedUp((Finding((), message),))
+    return LookedUp() if message is None else LookedUp((LookUpFault((), message),))
 
 
 def _generic(curriculum: Curriculum) -> LookedUp:
@@ -70,7 +70,7 @@ def _generic(curriculum: Curriculum) -> LookedUp:
     try:
         load(read)(path, MOST_PROMPTS)
     except DataError as error:
-        return LookedUp((Finding((), str(error).removeprefix("budget.generic: ")),))
+        return LookedUp((LookUpFault((), str(error).removeprefix("budget.generic: ")),))
     return LookedUp()
 
 

@@ -13,10 +13,10 @@ from perdure.curriculum.file.overrides import path_in
 from perdure.curriculum.file.reader import check_document, find_file, open_document
 from perdure.curriculum.schema import Curriculum
 
-Source = str | os.PathLike[str] | Mapping[str, Any] | Curriculum
+CurriculumSource = str | os.PathLike[str] | Mapping[str, Any] | Curriculum
 
 
-def read_source(source: Source, overrides: Mapping[str, Any]) -> tuple[Curriculum, str]:
+def read_source(source: CurriculumSource, overrides: Mapping[str, Any]) -> tuple[Curriculum, str]:
     """The curriculum, checked, and a name for its run: that of its file, else `run`.
 
     Local paths are those beside the file; of a dict, and in `overrides`, those in the current folder.

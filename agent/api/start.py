@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.api.lines import Lines
-from perdure.agent.api.read import Source, read_source
+from perdure.agent.api.read import CurriculumSource, read_source
 from perdure.agent.api.run import Run
 from perdure.agent.run.find import RUNS
 from perdure.agent.run.folder import RunFolder, check_free, disk_explained, fresh_path, locked, open_folder
@@ -18,7 +18,7 @@ from perdure.curriculum.schema import Curriculum
 
 
 def run(
-    curriculum: Source,
+    curriculum: CurriculumSource,
     *,
     output_dir: str | os.PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,

@@ -36,7 +36,7 @@ UNKNOWN = {"license": "unknown"}
 
 
 @dataclass(frozen=True)
-class Base:
+class CardBase:
     """The base of a policy, for its model card.
 
     Attributes:
@@ -66,7 +66,7 @@ class Exported:
     """
 
     weights_sha256: str
-    base: Base
+    base: CardBase
     relation: Literal["finetune", "adapter"]
     usage: str
     merged: bool = False

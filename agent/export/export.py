@@ -21,7 +21,7 @@ README = "README.md"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportRequest:
     """The export that is asked for; `stage` is `None` for the last one that is done, `target` for a folder here.
 
     `name` is the policy's id on the hub, or `None`.
@@ -50,7 +50,7 @@ WriteCard = Callable[[Described], str]
 """The text of a model card."""
 
 
-def export(path: Path, wanted: Wanted, write_card: WriteCard) -> tuple[Path, Described]:
+def export(path: Path, wanted: ExportRequest, write_card: WriteCard) -> tuple[Path, Described]:
     """Export a policy of a run, which may still be going on. The folder appears whole or not at all.
 
     Raises:

@@ -9,7 +9,7 @@ Status = Literal["finished", "interrupted", "failed"]
 
 
 @dataclass(frozen=True)
-class Table:
+class LoggedTable:
     """A table of texts and numbers; `None` where there is no figure."""
 
     columns: tuple[str, ...]
@@ -44,7 +44,7 @@ class Record:
     time: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    tables: Mapping[str, LoggedTable] = field(default_factory=dict)
     event: int | None = None
     rewinds: bool = False
 

@@ -20,7 +20,7 @@ from perdure.agent.run.events import (
 )
 from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import FIGURES, Step, read_steps
-from perdure.agent.tracking.contract import Record, Table
+from perdure.agent.tracking.contract import LoggedTable, Record
 from perdure.budget.estimate import Estimate
 from perdure.curriculum.worlds.contract import Nouns
 
@@ -93,14 +93,14 @@ def key_of(event: Event) -> tuple[object, ...] | None:
     return None if names is None else (type(event), *(getattr(event, name) for name in names))
 
 
-def retention_table(state: RunState) -> Table:
+def retention_table(state: RunState) -> LoggedTable:
     """Every score after every stage; the first row is the base's."""
     names = list(dict.fromkeys((*state.tasks, *state.benchmarks)))
     rows = [
         (row.name if row.stage else "base", row.method, *(_value(row.scores.get(name)) for name in names))
         for row in state.rows
     ]
-    return Table(("after", "method", *names), tuple(rows))
+    return LoggedTable(("after", "method", *names), tuple(rows))
 
 
 def _value(estimate: Estimate | None) -> float | None:
@@ -111,14 +111,14 @@ def _before(stage: int, state: RunState) -> int:
     return sum(row.steps for row in state.done if row.stage < stage)
 
 
-_Parts = tuple[dict[str, float], dict[str, str], dict[str, Table]]
+_Parts = tuple[dict[str, float], dict[str, str], dict[str, LoggedTable]]
 
 
 def _record(event: Event, state: RunState) -> _Parts | None:
     """Metrics, notes and tables."""
     metrics: dict[str, float] = {}
     words: dict[str, str] = {}
-    tables: dict[str, Table] = {}
+    tables: dict[str, LoggedTable] = {}
     match event:
         case Measured():
             metrics = {} if _is_known(event, state) else _reading(event, state.nouns)

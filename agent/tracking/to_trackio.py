@@ -27,7 +27,7 @@ class TrackioRun:
         values: dict[str, object] = dict(record.metrics)
         values |= {name: trackio.Markdown(text) for name, text in record.notes.items()}
         values |= {
-            name: trackio.Table(columns=list(table.columns), data=[list(row) for row in table.rows])
+            name: trackio.LoggedTable(columns=list(table.columns), data=[list(row) for row in table.rows])
             for name, table in record.tables.items()
         }
         self._run.log(values, step=record.step)

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from perdure.agent.tracking.contract import Opening, Record, Status, Table, TrackedRun
+from perdure.agent.tracking.contract import LoggedTable, Opening, Record, Status, TrackedRun
 from perdure.agent.tracking.registry import opener
 from perdure.budget.files import write_atomic
 
@@ -126,7 +126,9 @@ def _opening(row: dict[str, Any]) -> tuple[str, Opening]:
 
 
 def _record(row: dict[str, Any]) -> Record:
-    tables = {name: Table(tuple(one["columns"]), tuple(map(tuple, one["rows"]))) for name, one in row["tables"].items()}
+    tables = {
+        name: LoggedTable(tuple(one["columns"]), tuple(map(tuple, one["rows"]))) for name, one in row["tables"].items()
+    }
     return Record(**row | {"tables": tables})
 
 

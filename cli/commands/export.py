@@ -21,7 +21,7 @@ def export_command(
     silence_libraries()
     from huggingface_hub import HfApi, get_token
 
-    from perdure.agent.export.export import Wanted, export
+    from perdure.agent.export.export import ExportRequest, export
     from perdure.agent.export.push import push, refuse_unpushable
     from perdure.cli.report.card import model_card
 
@@ -30,7 +30,7 @@ def export_command(
     with phase_status() as show:
         show("exporting")
         with writing(target or Path(), "--to"):
-            written, described = export(folder, Wanted(stage, merge, target, name), model_card)
+            written, described = export(folder, ExportRequest(stage, merge, target, name), model_card)
     exported = described.exported
     say(f"{written}: the policy after stage {described.row.stage}, {described.row.name}")
     if merge and not exported.merged:

@@ -21,7 +21,7 @@ CpuThreads = Annotated[Threads, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Finding:
+class LookUpFault:
     """A fault that a look-up finds: its path below the section, and what is wrong."""
 
     path: Path
@@ -32,7 +32,7 @@ class Finding:
 class LookedUp:
     """The result of a look-up: the faults, and what could not be looked into, in words."""
 
-    faults: tuple[Finding, ...] = ()
+    faults: tuple[LookUpFault, ...] = ()
     unseen: tuple[str, ...] = ()
 
 

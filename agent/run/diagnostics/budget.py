@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from perdure.agent.run.diagnostics.finding import Facts, Finding
+from perdure.agent.run.diagnostics.finding import Finding, RunFacts
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure, format_pair
@@ -12,14 +12,14 @@ USED_UP = 0.99
 """The share of the run's cap from which it counts as used up; a projection ends within 1 % of it."""
 
 
-def no_update(facts: Facts) -> Iterator[Finding]:
+def no_update(facts: RunFacts) -> Iterator[Finding]:
     """A stage was not begun, since no budget was left."""
     for row in facts.record.rows:
         if any(event.target == "no update" for event in row.interventions):
             yield Finding("no_update", row.stage, "nothing was trained: no budget was left when the stage began")
 
 
-def cap_used_up(facts: Facts) -> Iterator[Finding]:
+def cap_used_up(facts: RunFacts) -> Iterator[Finding]:
     """The first stage that ended with 99 % of the run's cap or more, if stages were to come."""
     for row in facts.done:
         entry, end = _entry(row), _end(row)
@@ -33,7 +33,7 @@ def cap_used_up(facts: Facts) -> Iterator[Finding]:
             return
 
 
-def above_cap(facts: Facts) -> Iterator[Finding]:
+def above_cap(facts: RunFacts) -> Iterator[Finding]:
     """The run's last policy is above its cap."""
     row = facts.done[-1] if facts.done else None
     end = None if row is None else _end(row)
@@ -43,7 +43,7 @@ def above_cap(facts: Facts) -> Iterator[Finding]:
         yield Finding("above_cap", row.stage, text, {"kl": end.upper_bound, "cap": end.cap})
 
 
-def projected(facts: Facts) -> Iterator[Finding]:
+def projected(facts: RunFacts) -> Iterator[Finding]:
     """The projection to the cap gave up a tenth or more of what the update had learned of the stage's own task."""
     for row in facts.done:
         before = facts.record.row(row.stage - 1)
@@ -62,7 +62,7 @@ def projected(facts: Facts) -> Iterator[Finding]:
             yield Finding("projected", row.stage, text, {"lost": beyond - end, "learned": beyond - start})
 
 
-def largest_penalty(facts: Facts) -> Iterator[Finding]:
+def largest_penalty(facts: RunFacts) -> Iterator[Finding]:
     """The weight of the KL term ended at its largest."""
     for row in facts.done:
         if row.penalty_weight is not None and row.penalty_weight >= MAX_WEIGHT:

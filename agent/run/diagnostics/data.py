@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from perdure.agent.run.diagnostics.finding import Facts, Finding
+from perdure.agent.run.diagnostics.finding import Finding, RunFacts
 from perdure.agent.run.diagnostics.learning import wholly
 from perdure.agent.run.events import Noticed
 from perdure.agent.run.notice_words import describe_notice
@@ -18,7 +18,7 @@ WHOLE = ("equal_rewards", "no_success", "unrewarded", "truncated")
 """Notices that are findings of their own where they are true of all."""
 
 
-def all_truncated(facts: Facts) -> Iterator[Finding]:
+def all_truncated(facts: RunFacts) -> Iterator[Finding]:
     """Every sampled answer was cut off."""
     for row in facts.record.rows:
         found = wholly(row, "truncated")
@@ -27,7 +27,7 @@ def all_truncated(facts: Facts) -> Iterator[Finding]:
             yield Finding("all_truncated", row.stage, text, {"of": found.of})
 
 
-def answers_truncated(facts: Facts) -> Iterator[Finding]:
+def answers_truncated(facts: RunFacts) -> Iterator[Finding]:
     """Half of the answers to a task or benchmark or more were cut off when the last row was scored."""
     row = facts.record.rows[-1] if facts.record.rows else None
     if row is not None and row.truncated:
@@ -37,7 +37,7 @@ def answers_truncated(facts: Facts) -> Iterator[Finding]:
         yield Finding("answers_truncated", row.stage, text, figures)
 
 
-def unscored(facts: Facts) -> Iterator[Finding]:
+def unscored(facts: RunFacts) -> Iterator[Finding]:
     """Answers that counted 0 without a verdict."""
     for row in facts.record.rows:
         for event in row.unscored:
@@ -49,7 +49,7 @@ def unscored(facts: Facts) -> Iterator[Finding]:
             yield Finding("unscored", row.stage, text, dict(event.answers))
 
 
-def repeated(facts: Facts) -> Iterator[Finding]:
+def repeated(facts: RunFacts) -> Iterator[Finding]:
     """Half of a source's rows or more were repeats."""
     for row in facts.record.rows:
         found = _mostly_repeated(row)
@@ -58,7 +58,7 @@ def repeated(facts: Facts) -> Iterator[Finding]:
             yield Finding("repeated", row.stage, text, {"count": found.count, "of": found.of})
 
 
-def base_perfect(facts: Facts) -> Iterator[Finding]:
+def base_perfect(facts: RunFacts) -> Iterator[Finding]:
     """The base already has every held-out item of a task right."""
     for stage, name in enumerate(facts.record.tasks, 1):
         score = facts.base.scores.get(name)
@@ -67,7 +67,7 @@ def base_perfect(facts: Facts) -> Iterator[Finding]:
             yield Finding("base_perfect", stage, text, {"n": score.n})
 
 
-def at_floor(facts: Facts) -> Iterator[Finding]:
+def at_floor(facts: RunFacts) -> Iterator[Finding]:
     """The base is at 0 on a benchmark, or, by the Wilson interval, not above guessing."""
     for name in facts.record.benchmarks:
         score, guess = facts.base.scores.get(name), facts.guessing.get(name, 0.0)
@@ -80,7 +80,7 @@ def at_floor(facts: Facts) -> Iterator[Finding]:
             yield Finding("at_floor", 0, text, {"value": score.value, "guessing": guess or None, "n": score.n})
 
 
-def few_items(facts: Facts) -> Iterator[Finding]:
+def few_items(facts: RunFacts) -> Iterator[Finding]:
     """Scores of fewer than 30 items."""
     thin = {name: score.n for name, score in facts.base.scores.items() if 0 < score.n < ENOUGH}
     if thin:
@@ -90,7 +90,7 @@ def few_items(facts: Facts) -> Iterator[Finding]:
         yield Finding("few_items", 0, text, thin)
 
 
-def notices(facts: Facts) -> Iterator[Finding]:
+def notices(facts: RunFacts) -> Iterator[Finding]:
     """The notices that no other finding holds."""
     for row in facts.record.rows:
         for event in row.notices:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perdure.agent.run.diagnostics import budget, data, learning
-from perdure.agent.run.diagnostics.finding import Curve, Facts, Finding
+from perdure.agent.run.diagnostics.finding import Finding, RunFacts, StepCurve
 from perdure.agent.run.report import Change, change_of, read_items
 from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import read_steps
 from perdure.budget.errors import RunError
 from perdure.eval.scorefile import read_scores
 
-DIAGNOSTICS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
+DIAGNOSTICS: tuple[Callable[[RunFacts], Iterable[Finding]], ...] = (
     learning.broken,
     budget.no_update,
     learning.unrewarded,
@@ -37,7 +37,7 @@ DIAGNOSTICS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
 """The most serious first."""
 
 
-def diagnose(facts: Facts) -> tuple[Finding, ...]:
+def diagnose(facts: RunFacts) -> tuple[Finding, ...]:
     """The findings, the most serious first; of one kind by stage."""
     return tuple(finding for find in DIAGNOSTICS for finding in find(facts))
 
@@ -52,11 +52,11 @@ def finding_objects(found: Iterable[Finding]) -> list[dict[str, Any]]:
     return [asdict(one) for one in found]
 
 
-def facts_of(record: RunState, folder: Path) -> Facts:
+def facts_of(record: RunState, folder: Path) -> RunFacts:
     """The facts of a run, from its record and its files."""
     moved = dict(_own_changes(record, folder))
     unmoved = [stage for stage, change in moved.items() if not learning.is_significant(change)]
-    return Facts(record, moved, dict(_curves(folder, unmoved)), dict(_guessing(record, folder)))
+    return RunFacts(record, moved, dict(_curves(folder, unmoved)), dict(_guessing(record, folder)))
 
 
 def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]:
@@ -68,14 +68,14 @@ def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]
             yield row.stage, change_of(items, after)
 
 
-def _curves(folder: Path, stages: Iterable[int]) -> Iterator[tuple[int, Curve]]:
+def _curves(folder: Path, stages: Iterable[int]) -> Iterator[tuple[int, StepCurve]]:
     for stage in stages:
         try:
             steps = read_steps(folder, stage)
         except RunError:
             continue
         name: Literal["loss", "reward"] = "reward" if steps["reward"].notna().any() else "loss"
-        yield stage, Curve(name, tuple(map(float, steps[name])))
+        yield stage, StepCurve(name, tuple(map(float, steps[name])))
 
 
 def _guessing(record: RunState, folder: Path) -> Iterator[tuple[str, float]]:

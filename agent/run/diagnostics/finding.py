@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Curve:
+class StepCurve:
     """A figure of every optimiser step of a stage, in order."""
 
     name: Literal["loss", "reward"]
@@ -50,7 +50,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """The record of a run, and what was computed from its files.
 
     Attributes:
@@ -61,7 +61,7 @@ class Facts:
 
     record: RunState
     own_changes: Mapping[int, Change] = field(default_factory=dict)
-    curves: Mapping[int, Curve] = field(default_factory=dict)
+    curves: Mapping[int, StepCurve] = field(default_factory=dict)
     guessing: Mapping[str, float] = field(default_factory=dict)
 
     @property

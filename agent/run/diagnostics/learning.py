@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from perdure.agent.run.diagnostics.finding import Curve, Facts, Finding
+from perdure.agent.run.diagnostics.finding import Finding, RunFacts, StepCurve
 from perdure.agent.run.diagnostics.trend import last_slope
 from perdure.agent.run.events import Noticed
 from perdure.agent.run.report import Change
@@ -12,7 +12,7 @@ from perdure.budget.figures import figure
 SIGNIFICANT = 0.05
 
 
-def broken(facts: Facts) -> Iterator[Finding]:
+def broken(facts: RunFacts) -> Iterator[Finding]:
     """An update that ended with a loss, a reward or a KL that is no number."""
     for row in facts.record.rows:
         for event in row.interventions:
@@ -21,7 +21,7 @@ def broken(facts: Facts) -> Iterator[Finding]:
                 yield Finding("broken", row.stage, text, {"target": event.target})
 
 
-def unrewarded(facts: Facts) -> Iterator[Finding]:
+def unrewarded(facts: RunFacts) -> Iterator[Finding]:
     """No sampled answer had a reward above 0."""
     answer = facts.nouns.answer
     for row in facts.record.rows:
@@ -34,7 +34,7 @@ def unrewarded(facts: Facts) -> Iterator[Finding]:
             yield Finding("unrewarded", row.stage, text, {"steps": row.steps} | ({"of": counted.of} if counted else {}))
 
 
-def equal_rewards(facts: Facts) -> Iterator[Finding]:
+def equal_rewards(facts: RunFacts) -> Iterator[Finding]:
     """All groups had equal rewards, and some were above 0."""
     for row in facts.record.rows:
         found = wholly(row, "equal_rewards")
@@ -44,7 +44,7 @@ def equal_rewards(facts: Facts) -> Iterator[Finding]:
             yield Finding("equal_rewards", row.stage, text, {"of": found.of})
 
 
-def weights_unchanged(facts: Facts) -> Iterator[Finding]:
+def weights_unchanged(facts: RunFacts) -> Iterator[Finding]:
     """A stage made steps and ended with the weights that it began with."""
     for row in facts.done:
         before = facts.record.row(row.stage - 1)
@@ -53,7 +53,7 @@ def weights_unchanged(facts: Facts) -> Iterator[Finding]:
             yield Finding("weights_unchanged", row.stage, text, {"steps": row.steps})
 
 
-def worse(facts: Facts) -> Iterator[Finding]:
+def worse(facts: RunFacts) -> Iterator[Finding]:
     """The stage's own task is worse than before the stage, by a paired test."""
     for row in facts.done:
         change = facts.own_changes.get(row.stage)
@@ -62,7 +62,7 @@ def worse(facts: Facts) -> Iterator[Finding]:
             yield Finding("worse", row.stage, text, _figures(change))
 
 
-def unmoved(facts: Facts) -> Iterator[Finding]:
+def unmoved(facts: RunFacts) -> Iterator[Finding]:
     """The stage made steps that were kept, and its own task did not move by a paired test.
 
     Not said where the task was all right before, or another finding says that nothing could be learned.
@@ -77,7 +77,7 @@ def unmoved(facts: Facts) -> Iterator[Finding]:
             yield Finding("unmoved", row.stage, f"the task did not move ({_moved(change)}){trend}", _figures(change))
 
 
-def trend_words(curve: Curve | None) -> str:
+def trend_words(curve: StepCurve | None) -> str:
     """` and the loss was still falling: more steps`, where the interval of its last slope lies below 0."""
     slope = None if curve is None else last_slope(curve.values)
     if curve is None or slope is None:

@@ -2,7 +2,7 @@
 
 import json
 
-from perdure.agent.export.contract import Base, Exported, Order, code, copy_policy
+from perdure.agent.export.contract import CardBase, Exported, Order, code, copy_policy
 from perdure.agent.weights import digest, read_tensors
 from perdure.budget.errors import RunError
 from perdure.curriculum.worlds.control.model import ControlModel
@@ -31,7 +31,7 @@ def export_policy(order: Order) -> Exported:
     made = "made when the run began" if model.path is None else "loaded from a folder"
     return Exported(
         digest(read_tensors(order.target / WEIGHTS)),
-        Base(f"{model.title}, {made}"),
+        CardBase(f"{model.title}, {made}"),
         "finetune",
         "It is the base of a curriculum of perdure:\n\n"
         + code(USAGE.format(policy=json.dumps(model.policy.model_dump(mode="json")), bins=model.bins), "yaml"),

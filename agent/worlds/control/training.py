@@ -23,8 +23,8 @@ from perdure.agent.worlds.terms import Term
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item
 
-Figures = dict[str, float | None]
-"""Figures of a step, by the names of `Progress`."""
+StepFigures = dict[str, float | None]
+"""StepFigures of a step, by the names of `Progress`."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _watched(progress: Progress, watch: Watch, saved: Checkpoints, *, may_save: 
     return False
 
 
-def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> Figures:
+def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> StepFigures:
     """Add the gradient of a step. Returns loss and entropy; of a batch without decisions only terms count."""
     total, uncertainty = 0.0, None
     if len(batch):
@@ -163,7 +163,7 @@ def _backward(update: Update, objective: Objective, changes: Changes, batch: Bat
     return {"loss": total, "entropy": uncertainty}
 
 
-def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes, plan: Plan, step: int) -> Figures:
+def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes, plan: Plan, step: int) -> StepFigures:
     """Take a step. Returns its learning rate, and the norm of the gradient where it is clipped here."""
     norm = None
     if plan.max_grad_norm and not changes.optimizer_clips:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from perdure.agent.export.contract import UNKNOWN, Base, Exported, Order, code, copy_policy
+from perdure.agent.export.contract import UNKNOWN, CardBase, Exported, Order, code, copy_policy
 from perdure.agent.worlds.hub import commit_of, found_file, license_of
 from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.hub import resolve_path
@@ -129,18 +129,18 @@ def _commit(model: CausalModel) -> str | None:
     return None if file is None else commit_of(file)
 
 
-def _base_of(model: CausalModel, commit: str | None = None) -> Base:
+def _base_of(model: CausalModel, commit: str | None = None) -> CardBase:
     """The base, at the commit whose weights were checked, or at the revision that the curriculum names."""
     name, path = model.model_name_or_path, resolve_path(model.model_name_or_path)
     if name.startswith("builtin:"):
-        return Base(f"`{name}`, which ships with perdure", license=OWN_LICENSE)
+        return CardBase(f"`{name}`, which ships with perdure", license=OWN_LICENSE)
     found = license_of(path, model.revision) or UNKNOWN
     if Path(path).exists():
-        return Base(f"a local folder, `{Path(path).absolute().name}`", license=found)
-    return Base(f"`{name}`", name, commit or model.revision, found)
+        return CardBase(f"a local folder, `{Path(path).absolute().name}`", license=found)
+    return CardBase(f"`{name}`", name, commit or model.revision, found)
 
 
-def _without_a_name(model: CausalModel, base: Base) -> tuple[str, ...]:
+def _without_a_name(model: CausalModel, base: CardBase) -> tuple[str, ...]:
     if base.hub is not None:
         return ()
     return (
@@ -163,7 +163,7 @@ print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_t
 """)
 
 
-def _usage_of_adapter(name: str, model: CausalModel, base: Base) -> str:
+def _usage_of_adapter(name: str, model: CausalModel, base: CardBase) -> str:
     revision = f', revision="{base.revision}"' if base.revision else ""
     named, imports = f'"{base.hub}"{revision}', ""
     if model.model_name_or_path.startswith("builtin:"):

@@ -1,6 +1,6 @@
 """Exports a network of the vision world: its weights, its sizes, and a few lines of torch that load it."""
 
-from perdure.agent.export.contract import Base, Exported, Order, code, copy_policy, folder_of
+from perdure.agent.export.contract import CardBase, Exported, Order, code, copy_policy, folder_of
 from perdure.agent.weights import digest, read_tensors
 from perdure.agent.worlds.vision.policy import WEIGHTS
 
@@ -27,7 +27,7 @@ def export_policy(order: Order) -> Exported:
     copy_policy(order)
     return Exported(
         digest(read_tensors(order.target / WEIGHTS)),
-        Base(f"{order.curriculum.model.title}, made when the run began"),
+        CardBase(f"{order.curriculum.model.title}, made when the run began"),
         "finetune",
         code(USAGE.format(folder=folder_of(order.name))),
         tags=("image-classification",),

@@ -21,7 +21,7 @@ from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.agent.worlds.vision.tensor_cache import eval_set_of, tensors_of
-from perdure.agent.worlds.vision.training import Step, train
+from perdure.agent.worlds.vision.training import StackStep, train
 from perdure.agent.worlds.vision.world import choose_device
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import FixedStrategy
@@ -70,7 +70,7 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     due = {max(1, round(plans[0].steps * number / checkpoints)) for number in range(1, checkpoints + 1)}
     rows: list[list[CellRow]] = [[] for _ in curricula]
 
-    def after_step(step: Step) -> bool:
+    def after_step(step: StackStep) -> bool:
         if step.number in due:
             about: CellRow = {"stage": 1, "task": first.stages[0].name, "step": step.number, "steps": step.steps}
             for mine, figures in zip(rows, material.measures.take(stacked), strict=True):

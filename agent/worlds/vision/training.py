@@ -25,7 +25,7 @@ from perdure.curriculum.worlds.methods import Method
 
 
 @dataclass(frozen=True)
-class Step:
+class StackStep:
     """One optimiser step of the stack, just done, from 1.
 
     Losses, rewards and gradients' norms before clipping are of shape (M,), log-probabilities (M, B, C).
@@ -47,7 +47,7 @@ def train(
     settings: MethodSettings,
     plans: Sequence[Plan],
     seeds: Sequence[int],
-    after_step: Callable[[Step], bool],
+    after_step: Callable[[StackStep], bool],
     terms: Sequence[LossTerm] = (),
     idle: Idle | None = None,
 ) -> int:
@@ -69,7 +69,7 @@ def descend(
     settings: Common,
     plans: Sequence[Plan],
     seeds: Sequence[int],
-    after_step: Callable[[Step], bool],
+    after_step: Callable[[StackStep], bool],
     idle: Idle | None = None,
 ) -> int:
     """Train down the loss of any two functions like an objective's, with changes that are known already."""
@@ -91,7 +91,7 @@ def descend(
                 loss_M = loss_M + term(optimizer.leaves, step, log_MBC, rows)
             rates = optimizer.step(loss_M, step)
             norm_M, log_MBC = optimizer.norm_M, log_MBC.detach()
-            if after_step(Step(step + 1, plan.steps, loss_M.detach(), reward_M, norm_M, log_MBC, rates)):
+            if after_step(StackStep(step + 1, plan.steps, loss_M.detach(), reward_M, norm_M, log_MBC, rates)):
                 return step + 1
         return plan.steps
     finally:

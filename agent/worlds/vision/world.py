@@ -21,7 +21,7 @@ from perdure.agent.worlds.vision.policy import VisionPolicy
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
 from perdure.agent.worlds.vision.task_tensors import Idle, TaskTensors
 from perdure.agent.worlds.vision.tensor_cache import TensorCache
-from perdure.agent.worlds.vision.training import Step, descend, log_probabilities, train
+from perdure.agent.worlds.vision.training import StackStep, descend, log_probabilities, train
 from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
 from perdure.budget.estimate import Group
@@ -102,7 +102,7 @@ class VisionWorld:
         penalty = self._penalty(job)
         stopped, idle = False, Idle()
 
-        def after_step(step: Step) -> bool:
+        def after_step(step: StackStep) -> bool:
             nonlocal stopped
             if penalty is not None:
                 penalty.steer()
@@ -142,7 +142,7 @@ class VisionWorld:
         batch_size = min(config.num_prompts, len(self._known_NF))
         plan = Plan(learning_rate, "constant", 0, config.max_steps, batch_size, weight_decay=0.0, max_grad_norm=0.0)
 
-        def after_step(step: Step) -> bool:
+        def after_step(step: StackStep) -> bool:
             return watch(_progress(step))
 
         return descend(self.policy.params, Changes(tensors), Distillation(), Common(), [plan], [seed], after_step)
@@ -173,7 +173,7 @@ def choose_device(name: str) -> torch.device:
     return device_of(name, auto="cpu")
 
 
-def _progress(step: Step) -> Progress:
+def _progress(step: StackStep) -> Progress:
     """The figures of a stack of one; the device is asked once for all of them."""
     found = {"loss": step.loss_M, "reward": step.reward_M, "grad_norm": step.norm_M}
     known = {name: value_M[0] for name, value_M in found.items() if value_M is not None}

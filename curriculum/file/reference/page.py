@@ -17,7 +17,7 @@ from perdure.curriculum.train import Train
 from perdure.curriculum.worlds.registry import worlds
 
 Headings = dict[type[BaseModel], str]
-Rows = dict[str, tuple[str, str, str]]
+SettingRows = dict[str, tuple[str, str, str]]
 """The type, default and meaning of each setting of a section."""
 SHARED = frozenset(
     name for name, field in Train.model_fields.items() if not schema_paths.held_sections(field.annotation)
@@ -30,7 +30,7 @@ def reference_markdown() -> str:
     headings = sections()
     anchors = {heading.removeprefix("train."): anchor(heading) for heading in headings.values()}
     parts = [INTRODUCTION.replace("METHODS", methods.methods_table(anchors))]
-    before: list[tuple[str, Rows]] = []
+    before: list[tuple[str, SettingRows]] = []
     for section, heading in headings.items():
         rows = _rows(section, headings)
         parts.append("\n\n".join(_section(section, heading, rows, before)) + "\n")
@@ -66,7 +66,7 @@ def _top(heading: str) -> str:
     return re.split("[.:]", heading)[0]
 
 
-def _rows(section: type[BaseModel], headings: Headings) -> Rows:
+def _rows(section: type[BaseModel], headings: Headings) -> SettingRows:
     """The rows of a section; of a method only its own, of `train` without the sections of methods."""
     method = headings[section].removeprefix("train.") if headings[section].startswith("train.") else None
     own = set(section.model_fields) if method is None else methods.settings_of(method) - SHARED
@@ -90,7 +90,9 @@ def _narrower(section: type[BaseModel]) -> Iterator[str]:
             yield name
 
 
-def _section(section: type[BaseModel], heading: str, rows: Rows, before: list[tuple[str, Rows]]) -> Iterator[str]:
+def _section(
+    section: type[BaseModel], heading: str, rows: SettingRows, before: list[tuple[str, SettingRows]]
+) -> Iterator[str]:
     """The paragraphs of a section."""
     yield f"## {heading}"
     method = heading.removeprefix("train.") if heading.startswith("train.") else None
@@ -115,7 +117,7 @@ def _section(section: type[BaseModel], heading: str, rows: Rows, before: list[tu
 METHOD_SECTIONS = "A section below `train` with the name of a method has settings of that method, which override these."
 
 
-def _of_objective(method: str, rows: Rows) -> str:
+def _of_objective(method: str, rows: SettingRows) -> str:
     """Which settings of `train` an objective takes, and which defaults of them are its own."""
     without = methods.not_taken(method, SHARED)
     takes = "Takes the settings of [train](#train)" + (f" but {_words(without)}" if without else "")
@@ -123,10 +125,10 @@ def _of_objective(method: str, rows: Rows) -> str:
     return takes + (f". Own defaults: {others}." if others else ".")
 
 
-def _shared_with(rows: Rows, before: list[tuple[str, Rows]]) -> tuple[dict[str, list[str]], Rows]:
+def _shared_with(rows: SettingRows, before: list[tuple[str, SettingRows]]) -> tuple[dict[str, list[str]], SettingRows]:
     """The settings that stand in an earlier section of the same key, by section; and the others."""
     also: dict[str, list[str]] = {}
-    own: Rows = {}
+    own: SettingRows = {}
     for name, (kind, default, meaning) in rows.items():
         same = (place for place, theirs in before if _same(theirs.get(name), kind, meaning))
         place = next(same, None)

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.contract import Finding, LookedUp
+from perdure.curriculum.worlds.contract import LookedUp, LookUpFault
 from perdure.curriculum.worlds.control.tasks import Grid, Gymnasium
 
 PACKAGES: dict[str, str] = {
@@ -24,7 +24,7 @@ def look_up(source: Any) -> LookedUp:
         rest = (
             "all places of a grid" if isinstance(source.starts, Grid) else "the listed starts before the held-out ones"
         )
-        return LookedUp((Finding(("train",), f"has no effect here: {rest} are trained on; leave it out"),))
+        return LookedUp((LookUpFault(("train",), f"has no effect here: {rest} are trained on; leave it out"),))
     if ":" in source.id:
         return LookedUp()
     package = next((package for beginning, package in PACKAGES.items() if source.id.startswith(beginning)), None)
@@ -34,7 +34,7 @@ def look_up(source: Any) -> LookedUp:
     return LookedUp(() if found is None else (found,))
 
 
-def _in_gymnasium(source: Gymnasium, package: str | None) -> Finding | None:
+def _in_gymnasium(source: Gymnasium, package: str | None) -> LookUpFault | None:
     from perdure.curriculum.worlds.control.code_kinds import look_up as registered
 
     if package is not None:
@@ -42,11 +42,11 @@ def _in_gymnasium(source: Gymnasium, package: str | None) -> Finding | None:
     try:
         registered(source.id)
     except ConfigError as error:
-        return Finding(("id",), str(error))
+        return LookUpFault(("id",), str(error))
     return None
 
 
-def _in_metaworld(source: Gymnasium) -> Finding | None:
+def _in_metaworld(source: Gymnasium) -> LookUpFault | None:
     from perdure.curriculum.worlds.control.environments.metaworld import name_of
     from perdure.curriculum.worlds.control.environments.metaworld_task import class_of
     from perdure.curriculum.worlds.control.known import environment_of
@@ -54,9 +54,9 @@ def _in_metaworld(source: Gymnasium) -> Finding | None:
     try:
         name = name_of(environment_of(source))
     except ConfigError as error:
-        return Finding(("id",), str(error))
+        return LookUpFault(("id",), str(error))
     try:
         class_of(name)
     except ConfigError as error:
-        return Finding(("env_name",), str(error).removeprefix("`env_name`: "))
+        return LookUpFault(("env_name",), str(error).removeprefix("`env_name`: "))
     return None

@@ -9,7 +9,7 @@ from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.messages import Path
 from perdure.curriculum.sandbox.registry import open_sandbox
 from perdure.curriculum.task import Item
-from perdure.curriculum.worlds.contract import Finding, LookedUp
+from perdure.curriculum.worlds.contract import LookedUp, LookUpFault
 from perdure.curriculum.worlds.first_rows import FirstRows, first_rows
 from perdure.curriculum.worlds.language.rewards.code import item_tests
 from perdure.curriculum.worlds.language.sources.common import READABLE
@@ -32,14 +32,14 @@ def look_up(source: Any) -> LookedUp:
     return replace(found, faults=(*_sandbox(source), *found.faults))
 
 
-def _sandbox(source: Any) -> Iterator[Finding]:
+def _sandbox(source: Any) -> Iterator[LookUpFault]:
     """The fault of a sandbox that this machine lacks."""
     if source.reward is None or source.reward.sandbox is None:
         return
     try:
         open_sandbox(source.reward.sandbox)
     except ConfigError as error:
-        yield Finding(("reward", "sandbox", "type"), str(error))
+        yield LookUpFault(("reward", "sandbox", "type"), str(error))
 
 
 def _source(source: Any) -> LookedUp:
@@ -66,10 +66,10 @@ def _looked_up(source: Dataset, above: Path) -> LookedUp:
             return LookedUp(unseen=(f"the rows of {source.path}",))
         return LookedUp(tuple(replace(one, path=(*above, *one.path)) for one in _faults(source, head)))
     except DataError as error:
-        return LookedUp((Finding((*above, "path"), str(error)),))
+        return LookedUp((LookUpFault((*above, "path"), str(error)),))
 
 
-def _faults(config: Dataset, head: FirstRows) -> Iterator[Finding]:
+def _faults(config: Dataset, head: FirstRows) -> Iterator[LookUpFault]:
     """Every column that is not there, then the first row that cannot be read."""
     rows = head.rows
     reader = RowReader(config, WHERE, tuple(rows.column_names), rows.place)
@@ -77,13 +77,13 @@ def _faults(config: Dataset, head: FirstRows) -> Iterator[Finding]:
         try:
             refuse_missing(column, rows, WHERE)
         except DataError as error:
-            yield Finding(("explode", index), str(error))
+            yield LookUpFault(("explode", index), str(error))
             return
     try:
         chosen = chosen_rows(rows, reader)
     except DataError as error:
         if head.whole:
-            yield Finding(("where",), str(error))
+            yield LookUpFault(("where",), str(error))
         return
     places = places_of(rows, chosen, config, WHERE)
     missing = list(_missing(reader, rows, places[:1]))
@@ -101,7 +101,7 @@ def _faults(config: Dataset, head: FirstRows) -> Iterator[Finding]:
             return
 
 
-def _missing(reader: RowReader, rows: Any, places: list[tuple[int, int]]) -> Iterator[Finding]:
+def _missing(reader: RowReader, rows: Any, places: list[tuple[int, int]]) -> Iterator[LookUpFault]:
     """The columns of `columns` that the first row lacks."""
     for number, element in places:
         row = row_at(rows, number, element, reader.config)
@@ -109,14 +109,14 @@ def _missing(reader: RowReader, rows: Any, places: list[tuple[int, int]]) -> Ite
             try:
                 reader.value(row, theirs, f"{WHERE}, {rows.place(number)}")
             except DataError as error:
-                yield Finding(("columns", ours), str(error))
+                yield LookUpFault(("columns", ours), str(error))
 
 
-def _unrewardable(config: Dataset, item: Item, place: str) -> Finding | None:
+def _unrewardable(config: Dataset, item: Item, place: str) -> LookUpFault | None:
     """The fault of an item whose answer the task's reward cannot read."""
     kind = None if config.reward is None else config.reward.type
     if kind == "code_tests" and not item_tests(item.columns):
-        return Finding(
+        return LookUpFault(
             ("reward",), f"{place} has no tests, which reward 'code_tests' runs; name them by `columns.tests`"
         )
     if (
@@ -125,8 +125,8 @@ def _unrewardable(config: Dataset, item: Item, place: str) -> Finding | None:
         return None
     if item.answer is None:
         message = f"{place} has no answer, and reward {kind!r} compares with it; name its column by `columns.answer`"
-        return Finding(("reward",), message)
+        return LookUpFault(("reward",), message)
     sought, readable = READABLE[kind]
     if readable(item):
         return None
-    return Finding(("reward",), f"{place}: reward {kind!r} finds no {sought} in the answer {item.answer[:80]!r}")
+    return LookUpFault(("reward",), f"{place}: reward {kind!r} finds no {sought} in the answer {item.answer[:80]!r}")

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from perdure.agent.export.export import Described, Wanted, export
+from perdure.agent.export.export import Described, ExportRequest, export
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.log import NullView
 from perdure.agent.setup import start
@@ -87,7 +87,7 @@ def here(tmp_path: Path) -> Iterator[Path]:
 
 
 def exported(run: Path, to: str, **wanted: Any) -> Described:
-    return export(run, Wanted(target=Path(to), **wanted), model_card)[1]
+    return export(run, ExportRequest(target=Path(to), **wanted), model_card)[1]
 
 
 def executed(folder: str, monkey: dict[str, str] | None = None) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def test_nothing_is_left_of_an_export_that_failed(seen: Path, here: Path) -> Non
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        export(seen, Wanted(target=Path("out")), fails)
+        export(seen, ExportRequest(target=Path("out")), fails)
     assert list(here.iterdir()) == []
     Path("out").mkdir()
     exported(seen, "out")  # an empty folder is taken

@@ -18,7 +18,7 @@ from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.limits import memory_limit, time_limit
 from perdure.curriculum.messages import Path, did_you_mean, shorten
 from perdure.curriculum.task import Item, Task, derived_seed
-from perdure.curriculum.worlds.contract import Finding
+from perdure.curriculum.worlds.contract import LookUpFault
 from perdure.curriculum.worlds.language.rewards.answers import tagged_answer
 from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward
@@ -181,7 +181,7 @@ def _setting(name: str, value: Any, dataset: str, where: str) -> None:
     _settings({name: value}, DATASETS[dataset][1], where)
 
 
-def look_up(config: ReasoningGym) -> Iterator[Finding]:
+def look_up(config: ReasoningGym) -> Iterator[LookUpFault]:
     """The first of its faults that reasoning-gym finds without making an item: its name, a setting, its level."""
     where = f"reasoning_gym {config.dataset!r}"
     checks: list[tuple[Path, Callable[[], object]]] = [(("dataset",), lambda: _check_dataset(config.dataset, where))]
@@ -197,7 +197,7 @@ def look_up(config: ReasoningGym) -> Iterator[Finding]:
         try:
             check()
         except ConfigError as error:
-            yield Finding(path, str(error))
+            yield LookUpFault(path, str(error))
             return
 
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from perdure.agent.run.diagnostics.diagnose import diagnose, finding_objects
-from perdure.agent.run.diagnostics.finding import Curve, Facts, Finding, Kind
+from perdure.agent.run.diagnostics.finding import Finding, Kind, RunFacts, StepCurve
 from perdure.agent.run.events import EndScored, Event, Intervened, Measured, Noticed, Scored, Unscored
 from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import Change
@@ -18,7 +18,7 @@ from perdure.cli.views.symbols import ASCII
 from tests.cli.drawn import plain
 
 
-def run(*events: Event, **changed: Any) -> Facts:
+def run(*events: Event, **changed: Any) -> RunFacts:
     """Two stages of 40 steps by rl on 50 items each, from 20 % and 10 %, none of which earns a finding, and events."""
     scores = {"a": Estimate(0.2, 0.05, 50), "b": Estimate(0.1, 0.04, 50), "mark": Estimate(0.9, 0.04, 50)}
     rows = [StageState(0, "base", scores=scores, weights_sha256="w0")]
@@ -28,7 +28,7 @@ def run(*events: Event, **changed: Any) -> Facts:
     state = RunState("r", ("a", "b"), ("mark",), tuple(rows), status="finished")
     for event in events:
         state = fold(state, event)
-    return replace(Facts(state), **changed)
+    return replace(RunFacts(state), **changed)
 
 
 def scored(stage: int, name: str, value: float, n: int = 50, **more: Any) -> Scored:
@@ -55,12 +55,12 @@ def end(which: Any, value: float) -> EndScored:
     return EndScored(stage=1, end=which, name="a", value=value, stderr=0.0, n=50)
 
 
-def same_weights(facts: Facts, stage: int, steps: int) -> Facts:
+def same_weights(facts: RunFacts, stage: int, steps: int) -> RunFacts:
     rows = [replace(row, weights_sha256="w0", steps=steps) if row.stage == stage else row for row in facts.record.rows]
     return replace(facts, record=replace(facts.record, rows=tuple(rows)))
 
 
-def penalised(weight: float) -> Facts:
+def penalised(weight: float) -> RunFacts:
     facts = run()
     rows = [replace(row, penalty_weight=weight) if row.stage == 1 else row for row in facts.record.rows]
     return replace(facts, record=replace(facts.record, rows=tuple(rows)))
@@ -71,12 +71,12 @@ def moved(difference: float, p_value: float) -> dict[int, Change]:
 
 
 ALL_EQUAL, NONE_RIGHT = notice("equal_rewards", 80, 80), notice("unrewarded", 320, 320)
-STILL = Curve("loss", tuple(3 - 0.01 * step for step in range(64)))
-DONE = Curve("loss", tuple(3 - 0.01 * min(step, 32) for step in range(64)))
-RISING = Curve("reward", tuple(0.1 + 0.01 * step for step in range(64)))
+STILL = StepCurve("loss", tuple(3 - 0.01 * step for step in range(64)))
+DONE = StepCurve("loss", tuple(3 - 0.01 * min(step, 32) for step in range(64)))
+RISING = StepCurve("reward", tuple(0.1 + 0.01 * step for step in range(64)))
 REASON = "the loss became nan at step 9"
 
-CASES: dict[Kind, list[tuple[Facts, str, Facts]]] = {
+CASES: dict[Kind, list[tuple[RunFacts, str, RunFacts]]] = {
     "broken": [
         (
             run(intervened("broken", "step 5")),
@@ -239,14 +239,14 @@ CASES: dict[Kind, list[tuple[Facts, str, Facts]]] = {
 }
 
 
-def told(facts: Facts, kind: Kind) -> list[Finding]:
+def told(facts: RunFacts, kind: Kind) -> list[Finding]:
     return [one for one in diagnose(facts) if one.kind == kind]
 
 
 @pytest.mark.parametrize(
     ("kind", "earns", "text", "does_not"), [(kind, *case) for kind, cases in CASES.items() for case in cases]
 )
-def test_a_run_that_earns_it_and_one_that_does_not(kind: Kind, earns: Facts, text: str, does_not: Facts) -> None:
+def test_a_run_that_earns_it_and_one_that_does_not(kind: Kind, earns: RunFacts, text: str, does_not: RunFacts) -> None:
     (found,) = told(earns, kind)
     assert found.text == text
     assert told(does_not, kind) == []

@@ -10,7 +10,7 @@ import torch
 from perdure.agent.worlds.schedule import plan_for
 from perdure.agent.worlds.vision.mlp import Params, member
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
-from perdure.agent.worlds.vision.training import Step, train
+from perdure.agent.worlds.vision.training import StackStep, train
 from tests.agent.worlds.vision.test_vision_hybrids import after, earlier, same
 from tests.agent.worlds.vision.test_vision_training import IMAGES, base_of_one, tensors
 from tests.curriculum.methods import method_of, settings_of
@@ -24,14 +24,14 @@ def second() -> TaskTensors:
     return replace(tensors(base_of_one()), earlier=(earlier(),))
 
 
-def ended(name: str, seeds: list[int], what: TaskTensors, seen: list[Step] | None = None) -> Params:
+def ended(name: str, seeds: list[int], what: TaskTensors, seen: list[StackStep] | None = None) -> Params:
     """A stack of the base after some steps."""
     method = method_of(name)
     settings = settings_of(name, max_steps=12, per_device_train_batch_size=8, learning_rate=1e-2, **STRONG)
     stacked = {key: tensor.repeat(len(seeds), *[1] * (tensor.dim() - 1)) for key, tensor in base_of_one().items()}
     plans = [plan_for(method, settings.objective, IMAGES)] * len(seeds)
 
-    def after_step(step: Step) -> bool:
+    def after_step(step: StackStep) -> bool:
         if seen is not None:
             seen.append(step)
         return False
@@ -77,7 +77,7 @@ def test_replayed_images_are_judged_by_their_own_tasks_rule(name: str) -> None:
     own = tensors(base_of_one())
     own = replace(own, correct_NC=torch.zeros_like(own.correct_NC))
     other = replace(earlier(), correct_NC=torch.ones(10, 4), choices_NC=torch.ones(10, 4) / 4)
-    steps: list[Step] = []
+    steps: list[StackStep] = []
     ended(name, [5], replace(own, earlier=(other,)), steps)
     assert [float(step.reward_M[0]) for step in steps if step.reward_M is not None] == [0.5] * 12
 

@@ -9,7 +9,7 @@ import torch
 from perdure.agent.worlds.schedule import plan_for
 from perdure.agent.worlds.vision.mlp import Params, forward, member, new_params, stack
 from perdure.agent.worlds.vision.task_tensors import TaskTensors
-from perdure.agent.worlds.vision.training import Step, log_probabilities, train
+from perdure.agent.worlds.vision.training import StackStep, log_probabilities, train
 from perdure.curriculum.worlds.vision.spec import VISION
 from tests.curriculum.methods import method_of, settings_of
 
@@ -37,7 +37,7 @@ def trained(
     seeds: Sequence[int],
     steps: int = 25,
     oracle: bool = False,
-    watch: list[Step] | None = None,
+    watch: list[StackStep] | None = None,
     **settings: object,
 ) -> tuple[Params, TaskTensors]:
     base = base_of_one()
@@ -52,7 +52,7 @@ def trained(
     ]
     stacked = {name: tensor.repeat(len(plans), *[1] * (tensor.dim() - 1)) for name, tensor in base.items()}
 
-    def after_step(step: Step) -> bool:
+    def after_step(step: StackStep) -> bool:
         if watch is not None:
             watch.append(step)
         return False
@@ -139,7 +139,7 @@ def test_a_penalty_on_the_kl_keeps_the_policy_nearer() -> None:
 
 
 def test_a_model_that_is_nan_leaves_the_others_alone() -> None:
-    steps: list[Step] = []
+    steps: list[StackStep] = []
     together, _ = trained("rl", (1e-3, 1e30), (5, 6), watch=steps)
     alone, _ = trained("rl", (1e-3,), (5,))
     assert torch.equal(together["0.weight"][0], alone["0.weight"][0])
@@ -150,9 +150,9 @@ def test_the_watch_can_end_it_and_sees_rewards_and_rates() -> None:
     base = base_of_one()
     rl = method_of("rl")
     settings = settings_of("rl", max_steps=25, per_device_train_batch_size=8, learning_rate=1e-3)
-    seen: list[Step] = []
+    seen: list[StackStep] = []
 
-    def after_step(step: Step) -> bool:
+    def after_step(step: StackStep) -> bool:
         seen.append(step)
         return step.number == 3
 
