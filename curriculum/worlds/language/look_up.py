@@ -119,9 +119,9 @@ def _unrewardable(config: Dataset, item: Item, place: str) -> LookUpFault | None
         return LookUpFault(
             ("reward",), f"{place} has no tests, which reward 'code_tests' runs; name them by `columns.tests`"
         )
-    if (
-        kind not in READABLE or config.unreadable == "leave_out" or (kind == "math_verify" and item.answer is not None)
-    ):  # to read mathematics takes long
+    if kind not in READABLE or config.unreadable == "leave_out":
+        return None
+    if kind == "math_verify" and item.answer is not None:  # to read mathematics takes long
         return None
     if item.answer is None:
         message = f"{place} has no answer, and reward {kind!r} compares with it; name its column by `columns.answer`"
