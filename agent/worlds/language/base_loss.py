@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from perdure.agent.worlds.base_prompts import draw_texts
 from perdure.agent.worlds.language.base_texts import BaseTexts, Texts, forward, joined
-from perdure.agent.worlds.language.policy import unwrapped
 from perdure.agent.worlds.terms import row_weights
 from perdure.budget.config import Unit
 from perdure.budget.divergence import kl_base_to_policy
@@ -76,12 +75,8 @@ class BaseLoss:
         ]
         return torch.cat(parts)
 
-    def _kl_of_chunk(self, base_CV: Tensor, policy_CV: Tensor) -> Tensor:
-        head = self._base.head
-        if head:
-            base_CV = nn.functional.linear(base_CV, head["weight"], head.get("bias"))
-            policy_CV = unwrapped(self._base.policy.model).get_output_embeddings()(policy_CV)
-        return kl_base_to_policy(base_CV, policy_CV)
+    def _kl_of_chunk(self, base_CH: Tensor, policy_CH: Tensor) -> Tensor:
+        return kl_base_to_policy(*self._base.both_logits(base_CH, policy_CH))
 
 
 @dataclass(frozen=True)

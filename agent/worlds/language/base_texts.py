@@ -18,14 +18,13 @@ from torch import Tensor, nn
 from perdure.agent.seeds import derive
 from perdure.agent.weights import read_tensors, write_tensors
 from perdure.agent.worlds.language.chat import TokenIds
+from perdure.agent.worlds.language.head import float32_head, free_memory, logits, rows_at_once
 from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.counting import expect
 
-CHUNK_ELEMENTS = 4_000_000
-"""Logits held at once on each side (16 MB in float32), whatever the vocabulary."""
 BATCH_TOKENS = 2048
 
 
@@ -79,19 +78,24 @@ class BaseTexts:
         policy: LanguagePolicy,
         texts: Mapping[str, Texts],
         head: Mapping[str, Tensor],
-        chunk_elements: int = CHUNK_ELEMENTS,
+        chunk_rows: int | None = None,
     ) -> None:
         self.texts = dict(texts)
         self.policy = policy
-        self._chunk_elements = chunk_elements
         self.head = {name: tensor.to(policy.model.device) for name, tensor in head.items()}
         """Empty where the head is not plain: then `hidden_RH` holds logits."""
-
-    @property
-    def chunk_rows(self) -> int:
+        vocabulary = int(unwrapped(policy.model).get_output_embeddings().weight.shape[0])
+        rows = sum(map(sum, (one.rows_S for one in texts.values())))
+        self.chunk_rows = chunk_rows or rows_at_once(rows, vocabulary, free_memory(policy.model.device))
         """Rows whose logits are held at once."""
-        vocabulary = unwrapped(self.policy.model).get_output_embeddings().weight.shape[0]
-        return max(1, self._chunk_elements // int(vocabulary))
+
+    def both_logits(self, base_CH: Tensor, policy_CH: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of the base and of the policy as it is now, each (C, V), in float32."""
+        if not self.head:
+            return base_CH, policy_CH
+        live = unwrapped(self.policy.model).get_output_embeddings()
+        base_CV = logits(base_CH, self.head["weight"], self.head.get("bias"))
+        return base_CV, logits(policy_CH, live.weight, live.bias)
 
     @torch.no_grad()
     def measure(self, names: Sequence[str]) -> Measurement:
@@ -119,15 +123,11 @@ class BaseTexts:
     def _divergences(self, texts: Texts, hidden_RH: Tensor, rows: slice) -> Tensor:
         """Forward KL, reverse KL, total variation and L2 of some rows, stacked: shape (4, rows)."""
         base_RH = texts.hidden_RH[rows].to(hidden_RH.device)
-        live_head = unwrapped(self.policy.model).get_output_embeddings()
         chunk = self.chunk_rows
         parts = []
         for start in range(0, len(base_RH), chunk):
-            base_CV, policy_CV = base_RH[start : start + chunk], hidden_RH[start : start + chunk]
-            if self.head:
-                base_CV = nn.functional.linear(base_CV, self.head["weight"], self.head.get("bias"))
-                policy_CV = live_head(policy_CV)
-            found = divergences(base_CV, policy_CV)
+            some = slice(start, start + chunk)
+            found = divergences(*self.both_logits(base_RH[some], hidden_RH[some]))
             kinds = (found.kl_base_to_policy_N, found.kl_policy_to_base_N)
             parts.append(torch.stack((*kinds, found.total_variation_N, found.l2_distributions_N)).cpu())
         return torch.cat(parts, dim=1)
@@ -204,7 +204,7 @@ def _last_states(policy: LanguagePolicy, ids_ST: Tensor, mask_ST: Tensor, plain:
     """Last hidden states (S, T, H) of a model with a plain head, logits (S, T, V) of any other."""
     inner = unwrapped(policy.model)
     run = inner.get_decoder() if plain else inner
-    with policy.autocast():
+    with policy.autocast(), float32_head(inner):
         output = run(input_ids=ids_ST, attention_mask=mask_ST, use_cache=False)
     return output.last_hidden_state if plain else output.logits  # type: ignore[no-any-return]
 

@@ -84,7 +84,7 @@ def test_chunks_do_not_matter_and_nothing_is_left_behind() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert policy.model.training
     texts = policy.base.texts
-    small = BaseTexts(policy, texts.texts, texts.head, chunk_elements=1)
+    small = BaseTexts(policy, texts.texts, texts.head, chunk_rows=1)
     chunked = gradients(policy, BaseLoss(small, BASE_GROUPS, unit="token", num_texts=4, seed=0))
     assert chunked[0] == pytest.approx(whole[0], rel=1e-6)
     assert all(torch.allclose(chunked[1][name], whole[1][name], atol=1e-7) for name in whole[1])

@@ -136,7 +136,7 @@ def test_chunks_do_not_matter() -> None:
     policy = a_policy()
     base = sampled(policy)
     move(policy)
-    small = BaseTexts(policy, base.texts, base.head, chunk_elements=1)
+    small = BaseTexts(policy, base.texts, base.head, chunk_rows=1)
     assert per_token(small.measure(["a"]).kl_base_to_policy).value == pytest.approx(
         per_token(base.measure(["a"]).kl_base_to_policy).value, rel=1e-6
     )
