@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from perdure.agent.seeds import derive
 from perdure.budget.errors import DataError
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.task import Task, is_among
+from perdure.curriculum.task import Task, is_among, questions
 from perdure.curriculum.worlds.build import build_task
 from perdure.eval.benchmarks import BenchmarkSet, examined_by
 
@@ -18,6 +18,12 @@ from perdure.eval.benchmarks import BenchmarkSet, examined_by
 def build_tasks(curriculum: Curriculum) -> tuple[Task, ...]:
     """The task of each stage, each apart from itself only. Raises as `build_task`."""
     return tuple(_build(curriculum, stage, frozenset()) for stage in curriculum.stages)
+
+
+def build_unexamined(curriculum: Curriculum, number: int) -> Task:
+    """The task of one stage (from 0), apart from the held-out items of all stages. Raises as `build_task`."""
+    heldout = (item for task in build_tasks(curriculum) for item in task.heldout)
+    return _build(curriculum, curriculum.stages[number], questions(heldout))
 
 
 def keep_apart(curriculum: Curriculum, tasks: Sequence[Task], benchmarks: BenchmarkSet) -> tuple[Task, ...]:

@@ -192,6 +192,45 @@ def _law(
     law_command(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)
 
 
+@app.command("demonstrate")
+def _demonstrate(
+    file: File,
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="NAME", help="whose prompts; default: the only one")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="a folder or hub id; default: the curriculum's model")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint", metavar="URL", help="ask --model there, by OpenAI's API (key: $OPENAI_API_KEY): http://…/v1"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="default: STAGE-demonstrations.jsonl; if begun, go on with it"),
+    ] = None,
+    num_generations: Annotated[int, typer.Option("--num-generations", min=1, help="answers a prompt")] = 4,
+    max_completion_length: Annotated[
+        int, typer.Option("--max-completion-length", min=1, help="tokens an answer")
+    ] = 512,
+    temperature: Annotated[float, typer.Option("--temperature", min=0, help="sampling temperature")] = 1.0,
+    success: Annotated[float, typer.Option("--success", help="the reward from which an answer is kept")] = 1.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="seconds for a reply of the endpoint")] = 120.0,
+    set_: Set = None,
+) -> None:
+    """Ask a teacher for answers to a stage's prompts, and keep those that the reward accepts."""
+    from perdure.cli.commands.demonstrate import DemonstrateCall, demonstrate_command
+
+    demonstrate_command(
+        DemonstrateCall(
+            *(file, set_ or [], stage, model, endpoint, output),
+            *(num_generations, max_completion_length, temperature, success, timeout),
+        )
+    )
+
+
 @app.command("validate")
 def _validate(
     file: File,

@@ -186,6 +186,7 @@ class WorldSpec:
         nouns: its words for a token, a sequence, an answer and a prompt.
         film: `module:function` that makes a clip of an answer (see `agent/film/clip.py`); `None`: it has none.
         export: `module:function` that exports a policy (see `agent/export/contract.py`); `None`: it has none.
+        teacher: `module:function` that makes a teacher (see `agent/demonstrate.py`); `None`: it has none.
         lacks: keys of `train` that it does not have, and why.
         ignores: keys of other sections without a meaning here, and why.
         choices: the values of settings whose values a library lists elsewhere.
@@ -212,6 +213,7 @@ class WorldSpec:
     nouns: Nouns = Nouns()
     film: str | None = None
     export: str | None = None
+    teacher: str | None = None
     default_schedule: str = "constant"
     lacks: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[Path, str] = field(default_factory=dict)

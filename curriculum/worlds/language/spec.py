@@ -295,6 +295,7 @@ LANGUAGE = WorldSpec(
     demonstrations_from="from the data, or `demonstrations: module:function`",
     generic_prompts="perdure.curriculum.worlds.language.sources.prompts:load_prompts",
     export="perdure.agent.worlds.language.export:export_policy",
+    teacher="perdure.agent.worlds.language.teacher:make_teacher",
     default_schedule="constant_with_warmup",
     lacks={"redraw": "this setting is of the vision world; demonstrations in text are written once"},
 )
