@@ -43,7 +43,7 @@ def run_alone(folder: SweepFolder, plan: SweepPlan, cell: Cell, assign: Assign, 
             return False
         folder.results.unlink(missing_ok=True)
         view.begin(replace(plan, cells=(cell,)), 0)
-        run_cells(folder, plan, [cell], assign, view)
+        run_cells(folder, replace(plan, workers=1), [cell], assign, view)
         folder.results.unlink(missing_ok=True)  # one that was collected meanwhile lacks this cell
     return True
 

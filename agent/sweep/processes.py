@@ -40,13 +40,14 @@ class Failure:
 
 
 def run_in_processes(
-    function: Callable[[_Item], _Result], queue: deque[_Item], count: int, log: Path
+    function: Callable[[_Item], _Result], queue: deque[_Item], count: int, log: Path, gpus: Sequence[str] = ()
 ) -> Iterator[tuple[_Item, _Result | Failure]]:
     """Yield each item with its result, in order of completion, computed by at most `count` processes.
 
     Processes are spawned, so that they share no state and no lock with this one; each handles many items. Their output
     is appended to `log`. Items may be added to `queue` between two results. Closing the iterator ends the processes by
-    SIGTERM, and kills them after `GRACE_PERIOD`; they end by themselves if this process dies.
+    SIGTERM, and kills them after `GRACE_PERIOD`; they end by themselves if this process dies. Process k sees the GPU
+    `gpus[k]` alone, in turn; without any it sees all of them.
 
     Raises:
         OSError: an item failed because the disk is full.
@@ -54,7 +55,7 @@ def run_in_processes(
     workers: list[_Worker] = []
     try:
         while queue or any(worker.busy for worker in workers):
-            _send_items(function, queue, workers, count, log)
+            _send_items(function, queue, workers, count, log, gpus)
             for worker in _ready([worker for worker in workers if worker.busy]):
                 item, outcome = worker.receive()
                 if not worker.alive:
@@ -69,14 +70,14 @@ def run_in_processes(
 class _Worker:
     """One process and its current item."""
 
-    def __init__(self, function: Callable[[Any], Any], log: Path) -> None:
+    def __init__(self, function: Callable[[Any], Any], log: Path, number: int, gpu: str | None) -> None:
         context = get_context("spawn")
         self.pipe, child_end = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(child_end, function, str(log)))
+        self.process: SpawnProcess = context.Process(target=_serve, args=(child_end, function, str(log), gpu))
         with _sigint_blocked():
             self.process.start()
         child_end.close()
-        self.alive, self.busy = True, False
+        self.number, self.alive, self.busy = number, True, False
         self._item: Any = None
 
     def send(self, item: Any) -> bool:
@@ -101,7 +102,12 @@ class _Worker:
 
 
 def _send_items(
-    function: Callable[[_Item], Any], queue: deque[_Item], workers: list[_Worker], count: int, log: Path
+    function: Callable[[_Item], Any],
+    queue: deque[_Item],
+    workers: list[_Worker],
+    count: int,
+    log: Path,
+    gpus: Sequence[str],
 ) -> None:
     for worker in [worker for worker in workers if not worker.busy]:
         if queue and worker.send(queue[0]):
@@ -109,12 +115,23 @@ def _send_items(
         elif not worker.alive:
             workers.remove(worker)
     while queue and len(workers) < count:
-        worker = _Worker(function, log)
+        number = free_number([worker.number for worker in workers])
+        worker = _Worker(function, log, number, gpu_of(number, gpus))
         workers.append(worker)
         if worker.send(queue[0]):
             queue.popleft()
         else:
             workers.remove(worker)
+
+
+def free_number(taken: Sequence[int]) -> int:
+    """The least number that is not taken: a new process has the place, and the GPU, of one that died."""
+    return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def gpu_of(number: int, gpus: Sequence[str]) -> str | None:
+    """The GPU that process `number` sees; `None`: all that there are."""
+    return gpus[number % len(gpus)] if gpus else None
 
 
 def _ready(busy: Sequence[_Worker]) -> list[_Worker]:
@@ -149,12 +166,14 @@ def _stop(workers: Sequence[_Worker]) -> None:
             worker.process.join()
 
 
-def _serve(pipe: Connection, function: Callable[[Any], Any], log: str) -> None:
+def _serve(pipe: Connection, function: Callable[[Any], Any], log: str, gpu: str | None) -> None:
     """The main function of a process: handles items until the pipe closes."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _set_up_process(log)
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
-            pipe.send(_attempt(function, pipe.recv()))
+            pipe.send(attempt(function, pipe.recv()))
 
 
 @contextmanager
@@ -186,7 +205,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _attempt(function: Callable[[Any], Any], item: Any) -> Any:
+def attempt(function: Callable[[Any], Any], item: Any) -> Any:
+    """The result of an item, or a `Failure` that says why there is none."""
     try:
         return function(item)
     except PerdureError as error:

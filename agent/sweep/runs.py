@@ -16,7 +16,8 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.figures import run_figures
 from perdure.agent.sweep.folder import SweepFolder
-from perdure.agent.sweep.processes import Failure, run_in_processes
+from perdure.agent.sweep.pools import Pool
+from perdure.agent.sweep.processes import Failure
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
 from perdure.eval.scorefile import key_of
@@ -27,12 +28,13 @@ class RunExecutor:
     """Runs cells in the run folders `cells/ID` of a sweep; a run that began before is resumed."""
 
     folder: SweepFolder
-    processes: int
+    pool: Pool
 
     def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
         """See `Executor.run`."""
-        queue = deque(_RunJob(cell, self.folder) for cell in cells)
-        for job, outcome in run_in_processes(run_cell, queue, self.processes, self.folder.log):
+        folder = SweepFolder(self.folder.path.absolute())  # a worker elsewhere is in another directory
+        queue = deque(_RunJob(cell, folder) for cell in cells)
+        for job, outcome in self.pool.run(run_cell, queue):
             yield FailedCell(job.cell, outcome.reason, outcome.details) if isinstance(outcome, Failure) else outcome
 
 

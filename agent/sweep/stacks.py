@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
-from pathlib import Path
 from typing import Any
 
 from perdure.agent.sweep.contract import FailedCell, FinishedCell, ResultRow
-from perdure.agent.sweep.processes import Failure, run_in_processes
+from perdure.agent.sweep.pools import Pool
+from perdure.agent.sweep.processes import Failure
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
 
@@ -47,14 +47,13 @@ class StackExecutor:
 
     trainer: Trainer
     checkpoints: int
-    processes: int
-    log: Path
+    pool: Pool
     stack_size: int = STACK_SIZE
 
     def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
         """See `Executor.run`."""
         queue = deque(_Stack(self.trainer, self.checkpoints, stack) for stack in self._stacks(cells))
-        for stack, outcome in run_in_processes(train_stack, queue, self.processes, self.log):
+        for stack, outcome in self.pool.run(train_stack, queue):
             if not isinstance(outcome, Failure):
                 yield from outcome
             elif len(stack.cells) == 1:

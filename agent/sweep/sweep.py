@@ -1,6 +1,5 @@
 """Runs a sweep from its first cell to its table of results; finished cells are in its folder and not run again."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from perdure.agent.sweep.folder import (
     read_description,
     write_description,
 )
-from perdure.agent.worlds.registry import plugin_of
+from perdure.agent.sweep.ray_pool import refuse_missing_ray
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep
+from perdure.curriculum.sweeps.schema import RayWorkers
 from perdure.curriculum.tracking import refuse_missing
 
 FORMAT = 1
@@ -34,7 +34,7 @@ class SweepPlan:
 
     name: str
     checkpoints: int
-    workers: int | Literal["auto"]
+    workers: int | Literal["auto"] | RayWorkers
     cells: tuple[Cell, ...]
 
     @property
@@ -60,9 +60,11 @@ def begin_sweep(read: ReadSweep, path: Path) -> SweepFolder:
 
     Raises:
         RunError: the folder is in use, is no sweep, or is another sweep, whose differences are named.
-        ConfigError: the package of a tracker is missing.
+        ConfigError: the package of a tracker, or of Ray, is missing.
         DiskFullError: the disk is full.
     """
+    if isinstance(read.sweep.workers, RayWorkers):
+        refuse_missing_ray()
     description = _described(read)
     folder = SweepFolder(path)
     if not folder.description.is_file():
@@ -101,7 +103,9 @@ def read_plan(folder: SweepFolder) -> SweepPlan:
     _refuse_differences(folder, begun, {"format": FORMAT, "versions": versions()})
     try:
         cells = tuple(_cell(described) for described in begun["cells"])
-        return SweepPlan(begun["name"], begun["checkpoints"], begun["workers"], cells)
+        workers = begun["workers"]
+        workers = RayWorkers.model_validate(workers) if isinstance(workers, dict) else workers
+        return SweepPlan(begun["name"], begun["checkpoints"], workers, cells)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder.description} cannot be read by this version: {error!r}") from error
 
@@ -149,53 +153,6 @@ def run_cells(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell], assig
             view.cell(outcome)
 
 
-def executors(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell]) -> list[tuple[Executor, list[Cell]]]:
-    """A `StackExecutor` for cells that their world can train together, a `RunExecutor` for others and tracked ones."""
-    from perdure.agent.sweep.runs import RunExecutor
-    from perdure.agent.sweep.stacks import GPU_STACK_SIZE, STACK_SIZE, StackExecutor
-
-    found: list[tuple[Executor, list[Cell]]] = []
-    single = list(cells)
-    for world in dict.fromkeys(cell.curriculum.world for cell in cells):
-        trainer = plugin_of(world).stack_trainer
-        if trainer is None:
-            continue
-        of_world = [cell for cell in single if cell.curriculum.world == world]
-        stacked = [
-            cell for cell in of_world if not cell.curriculum.tracking and trainer.key(cell.curriculum) is not None
-        ]
-        if stacked:
-            size = GPU_STACK_SIZE if uses_gpu(stacked) else STACK_SIZE
-            stacks = StackExecutor(trainer, plan.checkpoints, _processes(plan, stacked), folder.log, size)
-            found.append((stacks, stacked))
-            single = [cell for cell in single if cell not in stacked]
-    return [*found, *([(RunExecutor(folder, _processes(plan, single)), single)] if single else [])]
-
-
-def _cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def uses_gpu(cells: Sequence[Cell], has_gpu: Callable[[], bool] = _cuda) -> bool:
-    """True if a model of the cells is on a GPU; imports torch only if that decides."""
-    models = [cell.curriculum.model for cell in cells]
-    if any(model.device.startswith("cuda") for model in models):
-        return True
-    return any(model.AUTO_IS_GPU and model.device == "auto" for model in models) and has_gpu()
-
-
-def _processes(plan: SweepPlan, cells: Sequence[Cell]) -> int:
-    """The sweep's `workers`; for `auto` one process per CPU core, or a single one if models are on a GPU."""
-    return plan.workers if isinstance(plan.workers, int) else 1 if uses_gpu(cells) else _cores()
-
-
-def _cores() -> int:
-    """The number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _described(read: ReadSweep) -> dict[str, Any]:
     """The content of `sweep.json`; the packages of trackers must be there."""
     for cell in read.cells:
@@ -205,7 +162,7 @@ def _described(read: ReadSweep) -> dict[str, Any]:
         "name": read.name,
         "file": str(read.source.absolute()),
         "checkpoints": read.sweep.checkpoints,
-        "workers": read.sweep.workers,
+        "workers": read.sweep.model_dump(mode="json")["workers"],
         "versions": versions(),
         "cells": [
             {

@@ -97,8 +97,9 @@ def resume_sweep(folder: SweepFolder, plain: bool) -> None:
 
 def _run(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
     """Run the cells, then print the table. With `as_json` the progress goes to stderr."""
+    from perdure.agent.sweep.assign import executors
     from perdure.agent.sweep.summary import sweep_object
-    from perdure.agent.sweep.sweep import executors, read_plan, run_sweep
+    from perdure.agent.sweep.sweep import read_plan, run_sweep
 
     with _stoppable(f"perdure resume {folder.path}"), lock_sweep(folder), _view(plain, as_json) as view:
         run_sweep(folder, read_plan(folder), executors, view)
@@ -114,7 +115,8 @@ def _run(folder: SweepFolder, *, plain: bool, as_json: bool) -> None:
 def _run_alone(read: ReadSweep, call: SweepCall, asked: str) -> None:
     """Run one cell. Every process of the sweep must take the same folder, so that the default is no fresh one."""
     from perdure.agent.sweep.alone import find_cell, run_alone
-    from perdure.agent.sweep.sweep import executors, join_sweep, read_plan
+    from perdure.agent.sweep.assign import executors
+    from perdure.agent.sweep.sweep import join_sweep, read_plan
 
     cell = find_cell(read.cells, asked)
     folder = join_sweep(read, call.output_dir or SWEEPS / read.name)

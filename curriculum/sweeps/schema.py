@@ -88,6 +88,17 @@ class Axis(Frozen):
         return self
 
 
+class RayWorkers(Frozen):
+    """Workers of a Ray cluster, each for one cell or stack at a time. All of them see the sweep's folder."""
+
+    type: Literal["ray"]
+    address: Annotated[
+        str, Field(min_length=1, description="`auto`: the cluster of this machine; `local`: one of its own; HOST:PORT")
+    ] = "auto"
+    num_cpus: Annotated[Weight, Field(ge=0, description="CPUs that Ray reserves for a worker")] = 1
+    num_gpus: Annotated[Weight, Field(ge=0, description="GPUs that Ray reserves for a worker")] = 0
+
+
 class Sweep(Frozen):
     """Many runs: a curriculum, and the fields that vary, with their values."""
 
@@ -107,8 +118,8 @@ class Sweep(Frozen):
         Level, Field(ge=1, description="measurements of a stacked cell, evenly spaced, the last at its end")
     ] = 8
     workers: Annotated[
-        Annotated[Threads, Field(ge=1)] | Literal["auto"],
-        Field(description="processes at a time; `auto`: one a CPU core, or a single one if the model is on a GPU"),
+        Annotated[Threads, Field(ge=1)] | Literal["auto"] | RayWorkers,
+        Field(description="processes at a time; `auto`: one a CPU core, or one a GPU if the model is on one; or Ray"),
     ] = "auto"
 
     @model_validator(mode="after")

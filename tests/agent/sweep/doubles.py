@@ -17,6 +17,7 @@ from typing import Any
 from perdure.agent.sweep.alone import find_cell, run_alone
 from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell, ResultRow
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
+from perdure.agent.sweep.pools import LocalPool
 from perdure.agent.sweep.stacks import StackExecutor, Trainer, _Stack, train_stack
 from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, join_sweep, read_plan, run_sweep
 from perdure.budget.errors import DataError
@@ -134,7 +135,7 @@ def stacked(
     folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell], trainer: Trainer = TRAINER
 ) -> list[tuple[Executor, Sequence[Cell]]]:
     """As the program does it, with two processes."""
-    return [(StackExecutor(trainer, plan.checkpoints, 2, folder.log, stack_size=2), cells)]
+    return [(StackExecutor(trainer, plan.checkpoints, LocalPool(2, folder.log), stack_size=2), cells)]
 
 
 def train_slowly(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[ResultRow]]:

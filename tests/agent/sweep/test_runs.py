@@ -14,6 +14,7 @@ from perdure.agent.run.state import read_state
 from perdure.agent.setup import start
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
 from perdure.agent.sweep.folder import SweepFolder
+from perdure.agent.sweep.pools import LocalPool
 from perdure.agent.sweep.runs import RunExecutor, _on_one_thread, finished_run
 from perdure.agent.sweep.sweep import begin_sweep, read_plan
 from perdure.eval.scorefile import key_of
@@ -32,7 +33,10 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, dict[s
     """One worker and four cells: run, dead, failed, and run again."""
     path = tmp_path_factory.mktemp("language")
     folder = begin_sweep(read_language(path, SWEEP), path / "sweep")
-    found = {outcome.cell.id: outcome for outcome in RunExecutor(folder, 1).run(read_plan(folder).cells)}
+    found = {
+        outcome.cell.id: outcome
+        for outcome in RunExecutor(folder, LocalPool(1, folder.log)).run(read_plan(folder).cells)
+    }
     return folder, found
 
 
@@ -101,12 +105,12 @@ def test_a_run_that_was_begun_goes_on_and_one_that_is_over_is_read(tmp_path: Pat
     folder = begin_sweep(sweep, tmp_path / "sweep")
     (cell,) = read_plan(folder).cells
     start(_on_one_thread(cell.curriculum), folder.run(cell.id), NullView())
-    (outcome,) = RunExecutor(folder, 1).run([cell])
+    (outcome,) = RunExecutor(folder, LocalPool(1, folder.log)).run([cell])
     assert isinstance(outcome, FinishedCell), outcome
     journal = folder.run(cell.id) / "journal.jsonl"
     told = journal.read_bytes()
     assert read_state(read_journal(journal)).resumed == 1
-    (again,) = RunExecutor(folder, 1).run([cell])
+    (again,) = RunExecutor(folder, LocalPool(1, folder.log)).run([cell])
     assert again == outcome and journal.read_bytes() == told
 
     alone = start(_on_one_thread(cell.curriculum), tmp_path / "alone", NullView())

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.agent.sweep.contract import FailedCell, FinishedCell
+from perdure.agent.sweep.pools import LocalPool
 from perdure.agent.sweep.stacks import StackExecutor, Trainer, _parts
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
@@ -16,7 +17,7 @@ from tests.agent.sweep.doubles import BAD, BROKEN, DEADLY, SWEEP, TRAINER, key, 
 
 def test_each_cell_comes_back_once_with_its_own_rows(tmp_path: Path) -> None:
     cells = read(tmp_path).cells
-    found = list(StackExecutor(TRAINER, 2, 2, tmp_path / "log", stack_size=5).run(cells))
+    found = list(StackExecutor(TRAINER, 2, LocalPool(2, tmp_path / "log"), stack_size=5).run(cells))
     assert Counter(outcome.cell.id for outcome in found) == Counter(cell.id for cell in cells)
     for outcome in found:
         assert isinstance(outcome, FinishedCell)
@@ -30,7 +31,7 @@ def test_a_bad_cell_fails_alone(tmp_path: Path) -> None:
     text = SWEEP.replace("[0.1, 0.2, 0.4]", f"[0.1, {BAD}, {BROKEN}, {DEADLY}]").replace("[0, 1]", "[0]")
     found = {
         o.cell.values["learning_rate"]: o
-        for o in StackExecutor(TRAINER, 2, 2, tmp_path / "log").run(read(tmp_path, text).cells)
+        for o in StackExecutor(TRAINER, 2, LocalPool(2, tmp_path / "log")).run(read(tmp_path, text).cells)
     }
     assert isinstance(found[0.1], FinishedCell) and isinstance(found[BROKEN], FinishedCell)
     bad, deadly = found[BAD], found[DEADLY]
@@ -48,7 +49,9 @@ def test_parts_are_few_and_equal(length: int, most: int) -> None:
 
 
 def stacks_of(path: Path, text: str, trainer: Trainer, stack_size: int) -> list[tuple[Cell, ...]]:
-    return list(StackExecutor(trainer, 2, 1, path / "log", stack_size=stack_size)._stacks(read(path, text).cells))
+    return list(
+        StackExecutor(trainer, 2, LocalPool(1, path / "log"), stack_size=stack_size)._stacks(read(path, text).cells)
+    )
 
 
 def test_kinds_of_cells_take_turns_and_are_not_mixed(tmp_path: Path) -> None:
