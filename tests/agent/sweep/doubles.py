@@ -191,3 +191,18 @@ def sleep_and_tell(path: str) -> None:
     """Say who sleeps, and sleep for a minute."""
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def count_to_four(path: str) -> int:
+    """Counts in a file, as a run has checkpoints; its process is killed at two."""
+    if path == "bad":
+        raise DataError("there is no such data")
+    if path == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    here, counted = int(Path(path).read_text()), 0
+    while here < 4:
+        here, counted = here + 1, counted + 1
+        Path(path).write_text(str(here))
+        if here == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return counted

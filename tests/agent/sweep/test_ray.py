@@ -1,7 +1,6 @@
 """A Ray cluster of real processes, one of which is killed in the middle of its item."""
 
 import os
-import signal
 from collections import deque
 from pathlib import Path
 
@@ -9,25 +8,10 @@ import pytest
 
 from perdure.agent.sweep.processes import Failure
 from perdure.agent.sweep.ray_pool import RayPool
-from perdure.budget.errors import DataError
 from perdure.curriculum.sweeps.schema import RayWorkers
+from tests.agent.sweep.doubles import count_to_four
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed: pip install 'perdure[ray]'")
-
-
-def count_to_four(path: str) -> int:
-    """Counts in a file, as a run has checkpoints; its process is killed at two."""
-    if path == "bad":
-        raise DataError("there is no such data")
-    if path == "deadly":
-        os.kill(os.getpid(), signal.SIGKILL)
-    here, counted = int(Path(path).read_text()), 0
-    while here < 4:
-        here, counted = here + 1, counted + 1
-        Path(path).write_text(str(here))
-        if here == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return counted
 
 
 def test_a_killed_worker_is_replaced_and_its_item_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
