@@ -141,6 +141,8 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     prompts = base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
     view.progress({"phase": "preparing the base"})
     world = make(curriculum)
+    for warning in world.warnings:
+        view.say(warning)
     tasks, benchmarks = world.fitted(tasks), benchmarks.fitted(world.fitted)
     world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)
     benchmarks.refuse_unfit(world.policy)

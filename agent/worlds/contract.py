@@ -130,6 +130,11 @@ class World(Protocol):
         """Automatic choices that decide the last bits of a result, such as the device and the threads."""
         ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the user should know of the world before anything is trained, a line each."""
+        ...
+
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         """The tasks as the policy takes them. Raises ModelError: what it cannot take."""
         ...

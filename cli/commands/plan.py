@@ -16,6 +16,7 @@ from perdure.cli.console import (
     phase_status,
     print_lines,
     reader_may_leave,
+    say,
     silence_libraries,
     symbols_and_width,
 )
@@ -93,4 +94,5 @@ class PhaseView:
         self.show(str(progress.get("phase", "")))
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """A line on stderr."""
+        say(text, error=True)

@@ -50,6 +50,7 @@ class ControlWorld:
     """A policy of environments. Its base imitates experts at the curriculum's seed when the run begins."""
 
     kind = "control"
+    warnings = ()
 
     def __init__(self, curriculum: Curriculum) -> None:
         model = curriculum.model

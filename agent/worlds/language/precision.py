@@ -1,5 +1,6 @@
 """The number formats of a language model: one for its weights, and one in which autocast computes."""
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -8,6 +9,11 @@ import torch
 from perdure.agent.worlds.checkpoints import DTYPES, choose_dtype
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel
+
+SLOW = 2.0
+"""A product in bfloat16 that takes so many times as long as in float32 is worth a warning."""
+SIDE = 512
+"""Rows and columns of the matrices that are multiplied to find out."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,11 @@ class Precision:
 
     weights: torch.dtype
     autocast: torch.dtype | None = None
+
+    @property
+    def has_bfloat16(self) -> bool:
+        """True where products are computed in it."""
+        return torch.bfloat16 in (self.weights, self.autocast)
 
     @property
     def settings(self) -> str:
@@ -54,3 +65,25 @@ def precision_of(config: CausalModel, *, on_gpu: bool, has_bfloat16: bool) -> Pr
     if config.autocast != "auto":
         return Precision(weights, DTYPES.get(config.autocast))
     return Precision(weights, torch.bfloat16 if has_bfloat16 and config.dtype in ("auto", "bfloat16") else None)
+
+
+def slow_bfloat16(bfloat16: float, float32: float) -> str | None:
+    """A warning, if one product on a CPU takes so many seconds in each of the formats; `None`: there is no need."""
+    if bfloat16 < SLOW * float32:
+        return None
+    times = bfloat16 / max(float32, 1e-9)
+    return (
+        f"this CPU multiplies in bfloat16 {times:.2g} times slower than in float32, and training, readings and scores "
+        "with it; set `model.dtype: float32` and `model.autocast: none`"
+    )
+
+
+def seconds_of_product(dtype: torch.dtype) -> float:
+    """Seconds of one product of two matrices on the CPU, with the threads that torch has now; the shorter of two."""
+    matrix = torch.ones(SIDE, SIDE, dtype=dtype)
+    seconds = []
+    for _ in range(3):  # the first also loads the code
+        begun = time.perf_counter()
+        torch.mm(matrix, matrix)
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds[1:])

@@ -20,6 +20,7 @@ from perdure.agent.worlds.language.fit import refuse_unfit
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.precision import seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.recover import recover
 from perdure.agent.worlds.language.trl.rows import end_tokens
 from perdure.agent.worlds.sizes import sizes_of
@@ -56,6 +57,7 @@ class LanguageWorld:
         self.base_id = with_settings(self.policy.precision.settings, weights)
         if not self.policy.is_adapter:
             self.policy.load_base = self._load_base
+        self.warnings = tuple(_warnings(self.policy))
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -169,3 +171,11 @@ class LanguageWorld:
             name = self._model.model_name_or_path
             raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")
         return model
+
+
+def _warnings(policy: LanguagePolicy) -> Iterator[str]:
+    """See `World.warnings`."""
+    if policy.model.device.type == "cpu" and policy.precision.has_bfloat16:
+        warning = slow_bfloat16(seconds_of_product(torch.bfloat16), seconds_of_product(torch.float32))
+        if warning is not None:
+            yield warning

@@ -43,6 +43,7 @@ class VisionWorld:
     """
 
     kind = "vision"
+    warnings = ()
 
     def __init__(self, model: ModelSection, seed: int) -> None:
         assert isinstance(model, MlpModel), "the schema gives the vision world its own model"

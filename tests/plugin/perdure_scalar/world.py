@@ -50,6 +50,7 @@ class ScalarWorld:
     """
 
     kind = "scalar"
+    warnings = ()
     base_id = "zero"
 
     def __init__(

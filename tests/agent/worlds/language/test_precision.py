@@ -12,7 +12,7 @@ from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.loading import load_policy
 from perdure.agent.worlds.language.policy import LanguagePolicy
-from perdure.agent.worlds.language.precision import Precision, precision_of
+from perdure.agent.worlds.language.precision import Precision, precision_of, seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.world import LanguageWorld
 from perdure.budget.errors import ModelError
 from perdure.curriculum.schema import Curriculum
@@ -183,3 +183,24 @@ def test_a_model_is_loaded_with_its_autocast(tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
     config = {"model_name_or_path": str(tmp_path), "device": "cpu"} | ON
     assert load_policy(CausalModel.model_validate(config), seed=0).precision == Precision(FULL, BRAIN)
+
+
+@pytest.mark.parametrize("times", [0.2, 1.0, 1.4])
+def test_a_cpu_with_bfloat16_is_not_spoken_of(times: float) -> None:
+    assert slow_bfloat16(times, 1.0) is None
+
+
+def test_a_cpu_without_bfloat16_is_named_with_its_factor() -> None:
+    assert (slow_bfloat16(0.14, 0.002) or "").startswith(
+        "this CPU multiplies in bfloat16 70 times slower than in float32"
+    )
+
+
+def test_a_product_is_only_timed_where_a_cpu_is_asked_for_bfloat16() -> None:
+    assert seconds_of_product(torch.float32) > 0
+    assert [Precision(*one).has_bfloat16 for one in ((FULL, None), (FULL, BRAIN), (BRAIN, None), (HALF, None))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
