@@ -2,6 +2,7 @@
 
 import errno
 import re
+import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -93,8 +94,11 @@ def _connected(workers: RayWorkers) -> Iterator[None]:
 
     refuse_silence(workers.address)
     own = {"include_dashboard": False} if workers.address == "local" else {}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         ray.init(address=workers.address, log_to_driver=False, logging_level="ERROR", **own)
+        for number, handler in handlers.items():  # Ray puts its own in their place, which abort
+            signal.signal(number, handler)
     except (ConnectionError, ValueError) as error:
         raise ConfigError(f"workers.address: no Ray cluster at {workers.address!r}: {error}") from error
     try:
