@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Event
 
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.sandbox.contract import Sandbox, Verdict
 
 
@@ -20,8 +22,9 @@ def run_all(sandbox: Sandbox, programs: Sequence[Program], timeout: float) -> li
     """Run every program, `sandbox.workers` at once, `timeout` as in `Sandbox.run`.
 
     Raises:
-        ConfigError: the sandbox cannot be started.
+        ConfigError: the sandbox cannot be started, twice.
     """
+    stopped = Event()
     slots: SimpleQueue[int] = SimpleQueue()
     for slot in range(sandbox.workers):
         slots.put(slot)
@@ -29,6 +32,10 @@ def run_all(sandbox: Sandbox, programs: Sequence[Program], timeout: float) -> li
     def run(program: Program) -> Verdict:
         slot = slots.get()
         try:
+            return sandbox.run(program.code, program.tests, timeout, slot)
+        except ConfigError:
+            if stopped.is_set():
+                raise
             return sandbox.run(program.code, program.tests, timeout, slot)
         finally:
             slots.put(slot)
@@ -38,6 +45,7 @@ def run_all(sandbox: Sandbox, programs: Sequence[Program], timeout: float) -> li
         try:
             return [one.result() for one in running]
         except BaseException:
+            stopped.set()
             threads.shutdown(wait=False, cancel_futures=True)
             sandbox.stop()
             raise

@@ -15,14 +15,13 @@ from pathlib import Path
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import printable
-from perdure.curriculum.sandbox.config import SandboxConfig
+from perdure.curriculum.sandbox.config import BubblewrapConfig
 from perdure.curriculum.sandbox.contract import Verdict
-from perdure.curriculum.sandbox.process import Running, driver, run_job
+from perdure.curriculum.sandbox.process import MIB, Running, driver, limits_of, run_job
 from perdure.curriculum.sandbox.seccomp import program
 
 FIRST_VERSION = (0, 7)
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
-MIB = 2**20
 NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 FIRST_USER = 2**31
 """Users from here on are given to nobody, not to containers either."""
@@ -31,43 +30,30 @@ FIRST_USER = 2**31
 class Bubblewrap:
     """See `Sandbox`."""
 
-    def __init__(self, config: SandboxConfig) -> None:
+    def __init__(self, config: BubblewrapConfig) -> None:
         self._config, self._running = config, Running()
         self._program = _find()
         self._filter = program()
-        self._try()
 
     @property
     def workers(self) -> int:
         return self._config.workers or len(os.sched_getaffinity(0))
 
     def run(self, code: str, tests: str, timeout: float, slot: int = 0) -> Verdict:
-        """See `Sandbox.run`. A sandbox that could not be started is started once more."""
-        try:
-            return self._once(code, tests, timeout, slot)
-        except ConfigError:
-            return self._once(code, tests, timeout, slot)
-
-    def stop(self) -> None:
-        self._running.stop()
-
-    def _once(self, code: str, tests: str, timeout: float, slot: int) -> Verdict:
-        config = self._config
-        limits = {
-            "cpu": max(1, -int(-timeout // 1)),
-            "memory": config.memory * MIB,
-            "processes": config.processes,
-            "disk": config.disk * MIB,
-            "user": self._user(slot),
-        }
+        """See `Sandbox.run`."""
+        limits = limits_of(self._config, timeout) | {"user": self._user(slot)}
         read, write = os.pipe()
         try:
             os.write(write, self._filter)
             os.close(write)
             job = {"code": code, "tests": tests, "limits": limits}
-            return run_job(self._running, [*self._command, "--seccomp", str(read), *_PYTHON], job, timeout, [read])
+            command = [*self._command, "--seccomp", str(read), *_PYTHON]
+            return run_job(self._running, command, job, timeout, pass_fds=[read])
         finally:
             os.close(read)
+
+    def stop(self) -> None:
+        self._running.stop()
 
     @cached_property
     def _command(self) -> list[str]:
@@ -85,20 +71,6 @@ class Bubblewrap:
     @staticmethod
     def _user(slot: int) -> int | None:
         return FIRST_USER + os.getpid() % 2**24 * 64 + slot if _is_root() else None
-
-    def _try(self) -> None:
-        try:
-            verdict = self.run("answer = 6 * 7", "assert answer == 42", 10)
-        except ConfigError as error:
-            raise ConfigError(
-                f"`sandbox.type: bubblewrap` does not work on this machine: {error}. Let its administrator allow user "
-                "namespaces (in a container: start that one with them), or leave out the reward `code_tests`"
-            ) from None
-        if not verdict.passed:
-            raise ConfigError(
-                f"`sandbox.type: bubblewrap` does not work on this machine: 6 * 7 == 42 did not pass "
-                f"({verdict.why or 'wrong'}); raise `sandbox.memory` or `sandbox.disk`"
-            )
 
 
 _PYTHON = (os.path.realpath(sys.executable), "-B", "-P", "-s", "-S", "-c", driver())

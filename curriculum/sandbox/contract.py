@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from perdure.budget.errors import ConfigError
+
 TOO_SLOW, OUT_OF_MEMORY, CRASHED = "too slow", "out of memory", "crashed"
 """Reasons for which code gets no verdict of its tests. It counts as not passed."""
 
@@ -40,3 +42,21 @@ class Sandbox(Protocol):
     def stop(self) -> None:
         """Kill what is running."""
         ...
+
+
+def check(sandbox: Sandbox, kind: str) -> None:
+    """Run a program that passes.
+
+    Raises:
+        ConfigError: it cannot be run, or does not pass.
+    """
+    remedy = "mend that, take another kind, or leave out the reward `code_tests`"
+    try:
+        verdict = sandbox.run("answer = 6 * 7", "assert answer == 42", 10)
+    except ConfigError as error:
+        raise ConfigError(f"`sandbox.type: {kind}` does not work on this machine: {error}; {remedy}") from None
+    if not verdict.passed:
+        raise ConfigError(
+            f"`sandbox.type: {kind}` does not work on this machine: 6 * 7 == 42 did not pass "
+            f"({verdict.why or 'wrong'}); raise `sandbox.memory` or `sandbox.disk`"
+        )

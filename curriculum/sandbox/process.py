@@ -1,6 +1,7 @@
 """Runs one job in a process that a sandbox's command starts, watches the clock, and reads its verdict."""
 
 import json
+import math
 import os
 import secrets
 import selectors
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,9 +19,11 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import printable
+from perdure.curriculum.sandbox.config import SandboxSettings
 from perdure.curriculum.sandbox.contract import CRASHED, OUT_OF_MEMORY, PATIENCE, TOO_SLOW, Verdict
 
 SECONDS_TO_START = 60
+MIB = 2**20
 MOST = 1000
 """Bytes that a job may report; the driver writes less than a hundred."""
 VERDICTS = {"passed": Verdict(True), "wrong": Verdict(False), "memory": Verdict(False, OUT_OF_MEMORY)}
@@ -67,8 +70,23 @@ def driver() -> str:
     return Path(__file__).with_name("driver.py").read_text(encoding="utf-8")
 
 
+def limits_of(config: SandboxSettings, timeout: float) -> dict[str, Any]:
+    """The limits for `driver.py`: whole seconds, bytes, and a number of processes."""
+    return {
+        "cpu": math.ceil(timeout),
+        "memory": config.memory * MIB,
+        "processes": config.processes,
+        "disk": config.disk * MIB,
+    }
+
+
 def run_job(
-    running: Running, command: Sequence[str], job: dict[str, Any], timeout: float, pass_fds: Sequence[int] = ()
+    running: Running,
+    command: Sequence[str],
+    job: dict[str, Any],
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Verdict:
     """Run a command that reads a job of `driver.py`, and give its verdict.
 
@@ -80,7 +98,7 @@ def run_job(
         asked.write(json.dumps({**job, "token": token}).encode())
         asked.seek(0)
         process = running.start(
-            command, stdin=asked, stdout=subprocess.PIPE, stderr=faults, env={}, pass_fds=tuple(pass_fds)
+            command, stdin=asked, stdout=subprocess.PIPE, stderr=faults, env=environment or {}, pass_fds=tuple(pass_fds)
         )
         said: bytes | None = b""
         try:
@@ -117,7 +135,7 @@ def _verdict(said: bytes | None, token: str, code: int, faults: str) -> Verdict:
         return Verdict(False, TOO_SLOW)
     first, _, rest = said.decode(errors="replace").partition("\n")
     if first != f"{token} started":
-        why = printable((faults.strip().splitlines() or [f"exit code {code}"])[-1])
+        why = printable((faults.strip().splitlines() or [f"exit code {code}"])[0])
         raise ConfigError(f"the sandbox could not be started: {why}")
     verdict = VERDICTS.get(rest.strip().removeprefix(f"{token} "))
     if verdict is not None and rest.startswith(token):

@@ -10,14 +10,14 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from perdure.curriculum.sandbox.config import SandboxConfig
+from perdure.curriculum.sandbox.config import BubblewrapConfig
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.language.rewards.code import CodeTests
 from perdure.curriculum.worlds.language.tasks import Dataset, RewardConfig
 
 COLUMNS = {"completion": "canonical_solution", "tests": "test", "starter": "prompt"}
-REWARD = RewardConfig(type="code_tests", sandbox=SandboxConfig(type="bubblewrap"))
+REWARD = RewardConfig(type="code_tests", sandbox=BubblewrapConfig(type="bubblewrap"))
 
 
 def read(file: Path) -> Task:

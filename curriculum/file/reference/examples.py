@@ -146,6 +146,14 @@ stages:
       columns: {tests: test}
       reward: {type: code_tests, sandbox: {type: bubblewrap, memory: 1024}}
 """,
+    "stages.task.reward.sandbox: podman": """
+stages:
+  - name: code
+    task:
+      type: dataset
+      path: ORG/CODE
+      reward: {type: code_tests, sandbox: {type: podman, image: localhost/python}}
+""",
     "stages.task.starts: grid": """
 model: {type: control, path: ./base}
 stages:

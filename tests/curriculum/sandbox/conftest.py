@@ -4,6 +4,6 @@ from perdure.curriculum.sandbox.contract import Sandbox
 from tests.curriculum.sandbox.opened import opened
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    return opened()
+@pytest.fixture(scope="module", params=["bubblewrap", "podman"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    return opened(request.param)

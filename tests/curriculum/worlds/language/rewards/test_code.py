@@ -143,6 +143,10 @@ def test_a_machine_without_the_sandbox_is_told_first(tmp_path: Path, monkeypatch
     (found,) = look_up(config).faults
     assert found.path == ("reward", "sandbox", "type")
     assert found.message.startswith("`sandbox.type: bubblewrap` needs Linux and the program `bwrap`")
+    podman = CONFIG.validate_python(
+        {"type": "dataset", "path": str(path), "reward": {**REWARD, "sandbox": {"type": "podman", "image": "python"}}}
+    )
+    assert look_up(podman).faults[0].message.startswith("`sandbox.type: podman` needs the program `podman`")
     with pytest.raises(ConfigError, match="apt install bubblewrap, or leave out the reward `code_tests`"):
         built(path)
     broken = tmp_path / "bwrap"
