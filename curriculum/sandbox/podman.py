@@ -17,6 +17,10 @@ MOST_OF_NOBODY = "1024:1024"
 """Processes that the user may have in all containers; `--pids-limit` counts those of one."""
 
 
+SECONDS_TO_END = 20
+"""A container ends by its own clock (`driver.py`), and is then taken apart."""
+
+
 class Podman:
     """See `Sandbox`."""
 
@@ -40,7 +44,9 @@ class Podman:
         limits = limits_of(self._config, timeout) | {"processes": None, "clock": PATIENCE * timeout}
         try:
             job = {"code": code, "tests": tests, "limits": limits, "filter": self._filter}
-            verdict = run_job(self._running, self._command(name), job, timeout, dict(os.environ))
+            verdict = run_job(
+                self._running, self._command(name), job, timeout, dict(os.environ), seconds_to_end=SECONDS_TO_END
+            )
             ended = not verdict.why
         finally:
             if not ended:

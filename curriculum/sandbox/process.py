@@ -87,8 +87,11 @@ def run_job(
     timeout: float,
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    seconds_to_end: float = 1,
 ) -> Verdict:
     """Run a command that reads a job of `driver.py`, and give its verdict.
+
+    It has `seconds_to_end` beyond its time to end by itself, before it is killed.
 
     Raises:
         ConfigError: the command ended, or a minute passed, before the driver began.
@@ -102,11 +105,10 @@ def run_job(
         )
         said: bytes | None = b""
         try:
-            said = _heard(process, timeout, f"{token} started\n".encode())
+            said = _heard(process, PATIENCE * timeout + seconds_to_end, f"{token} started\n".encode())
         finally:
-            # A process that has closed its output is given the moment that it needs to end by itself.
             with suppress(subprocess.TimeoutExpired):
-                process.wait(0 if said is None else 1)
+                process.wait(0 if said is None else seconds_to_end)
             code = running.end(process)
             assert process.stdout is not None
             process.stdout.close()
@@ -114,8 +116,8 @@ def run_job(
         return _verdict(said, token, code, faults.read(MOST).decode(errors="replace"))
 
 
-def _heard(process: subprocess.Popen[bytes], timeout: float, started: bytes) -> bytes | None:
-    """The output until its end; `None` if the time is up first."""
+def _heard(process: subprocess.Popen[bytes], seconds: float, started: bytes) -> bytes | None:
+    """The output until its second line or its end; `None` if the time is up first."""
     assert process.stdout is not None
     said, end = b"", time.monotonic() + SECONDS_TO_START
     with selectors.DefaultSelector() as selector:
@@ -123,9 +125,9 @@ def _heard(process: subprocess.Popen[bytes], timeout: float, started: bytes) -> 
         while selector.select(max(0, end - time.monotonic())):
             part = os.read(process.stdout.fileno(), MOST)
             if said == b"" and part:
-                end = time.monotonic() + PATIENCE * timeout
+                end = time.monotonic() + seconds
             said += part
-            if not part or len(said) > MOST:
+            if not part or len(said) > MOST or said.count(b"\n") > 1:
                 return said
     return None if said.startswith(started) else b""
 
