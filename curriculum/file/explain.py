@@ -56,6 +56,7 @@ PATTERN_MESSAGES = {
         "must be `info`, `return > X`, `return >= X`, or a dotted path, `module:function`"
     ),
     r"\{instruction\}": "must hold `{instruction}`, where the instruction stands",
+    r"^[A-Za-z0-9][\w./:@-]*$": "must be the name of an image, such as `localhost/python:3.12`",
     r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
 }
 
