@@ -49,18 +49,22 @@ def json_text(value: Any) -> str:
 
 
 @contextmanager
-def phase_status() -> Iterator[Callable[[str], object]]:
+def phase_status(*, lines: bool = True) -> Iterator[Callable[[str], object]]:
     """A function that shows the current phase on stderr: on a terminal with a spinner and a clock, gone afterwards,
-    else a line a phase.
+    else a line a phase, or nothing where `lines` is false: for what takes a second.
     """
     console = Console(stderr=True, highlight=False)
     if not on_terminal(console):
-        yield lambda phase: print(f"{datetime.now():%H:%M:%S} {clean(phase, ASCII)}", file=sys.stderr, flush=True)
+        yield _line if lines else lambda phase: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as shown:
         line = shown.add_task("starting", total=None)
         yield lambda phase: shown.update(line, description=clean(phase))
+
+
+def _line(phase: str) -> None:
+    print(f"{datetime.now():%H:%M:%S} {clean(phase, ASCII)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

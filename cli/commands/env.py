@@ -15,7 +15,7 @@ def env_command(as_json: bool) -> None:
     if not as_json:
         for line in installed_lines(here):
             say(line)
-    with phase_status() as show:
+    with phase_status(lines=False) as show:
         show("loading torch")
         machine = hardware(folder)
     if as_json:

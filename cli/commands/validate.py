@@ -34,7 +34,7 @@ def validate_command(file: str, overrides: Sequence[str], as_json: bool, import_
     if is_sweep(file) and import_code:
         raise ConfigError(f"{file} is a sweep; --import-code goes with the curriculum that it varies")
     try:
-        with phase_status() as show:
+        with phase_status(lines=False) as show:
             show("looking up what the file names")
             found = _sweep(file, overrides) if is_sweep(file) else _curriculum(file, overrides, import_code)
     except CurriculumError as error:
