@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from perdure.agent.setup import differences
+from perdure.agent.differences import differences
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.reader import read_curriculum

@@ -14,12 +14,13 @@ from typing import Any
 import perdure.cli.commands.law
 import perdure.cli.commands.show
 from perdure.agent.law_data.sweeps import table_source
+from perdure.agent.sweep.assign import executors
 from perdure.agent.sweep.contract import Executor, FailedCell, FinishedCell
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
 from perdure.agent.sweep.results import collect
 from perdure.agent.sweep.runs import RunExecutor, _RunJob, run_cell
 from perdure.agent.sweep.stacks import StackExecutor, _Stack, train_stack
-from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, executors, read_plan, run_sweep
+from perdure.agent.sweep.sweep import SweepPlan, begin_sweep, read_plan, run_sweep
 from perdure.budget.errors import PerdureError
 from perdure.curriculum.sweeps.reader import Cell, read_sweep
 from tests.agent.scalar_run import in_memory

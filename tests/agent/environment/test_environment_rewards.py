@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from perdure.agent.differences import differences
 from perdure.agent.environment.rewards import RewardParts, reward_parts, reward_weights
-from perdure.agent.setup import differences
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import Estimate
 from perdure.curriculum.schema import Environment

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from perdure.agent.sweep.assign import executors
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.runs import RunExecutor
-from perdure.agent.sweep.sweep import SweepPlan, executors
+from perdure.agent.sweep.sweep import SweepPlan
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.sweeps.reader import Cell
 
