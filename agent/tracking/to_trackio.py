@@ -1,17 +1,37 @@
 """trackio: a run is found again by its name, and told from another of that name by its id."""
 
+import os
+from contextlib import suppress
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from uuid import uuid4
 
 import trackio
 
 from perdure.agent.tracking.contract import Opening, Record, Status, flat
 
+PATIENCE = 10.0
+"""Seconds for a server of one's own to answer."""
+
+
+def refuse_unreachable(server: str | None) -> None:
+    """Raise OSError where nothing answers at a server: trackio would keep all to itself, and say nothing."""
+    if server is not None:
+        with suppress(HTTPError):  # it answered
+            urlopen(server.partition("?")[0], timeout=PATIENCE).close()
+
 
 class TrackioRun:
-    """One run of a trackio project."""
+    """One run of a trackio project.
+
+    Raises:
+        OSError: nothing answers at `server_url`.
+    """
 
     def __init__(self, opening: Opening) -> None:
         options = dict(opening.options)
+        if not options.get("space_id"):
+            refuse_unreachable(options.get("server_url") or os.environ.get("TRACKIO_SERVER_URL"))
         number, _, known = (opening.known or f"{uuid4().hex[:6]}:").partition(":")
         name = options.pop("name", None) or f"{opening.name}-{number}"
         options["group"] = options.get("group") or opening.group
@@ -27,7 +47,7 @@ class TrackioRun:
         values: dict[str, object] = dict(record.metrics)
         values |= {name: trackio.Markdown(text) for name, text in record.notes.items()}
         values |= {
-            name: trackio.LoggedTable(columns=list(table.columns), data=[list(row) for row in table.rows])
+            name: trackio.Table(columns=list(table.columns), data=[list(row) for row in table.rows])
             for name, table in record.tables.items()
         }
         self._run.log(values, step=record.step)

@@ -30,7 +30,7 @@ class WandbRun:
         for name, text in record.notes.items():
             values[f"{name}_text"] = wandb.Html(wandb_text(text), inject=False)
         for name, table in record.tables.items():
-            values[name] = wandb.LoggedTable(columns=list(table.columns), data=[list(row) for row in table.rows])
+            values[name] = wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])
         self._run.log(values)
 
     def rewind(self, step: int) -> None:

@@ -47,6 +47,17 @@ def test_tensorboard_has_the_run() -> None:
     assert len(table.splitlines()) == 5  # a heading, a rule, the base and two stages
 
 
+def test_a_trackio_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("trackio", reason="needs perdure[trackio]")
+    monkeypatch.setenv("TRACKIO_WRITE_TOKEN", "x")
+    with in_memory() as folder:
+        monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
+        said = tracked_run(folder / "run", {"type": "trackio", "server_url": "http://127.0.0.1:9"})
+        assert not (folder / "run" / "tracking" / "trackio.json").exists()  # nothing counts as sent
+    assert len(said) == 2, "once a process"
+    assert all(line.startswith("tracking: the run goes on without trackio: URLError: ") for line in said)
+
+
 def test_trackio_has_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("trackio", reason="needs perdure[trackio]")
     with in_memory() as folder:
