@@ -105,6 +105,13 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def readable(folder: Path) -> None:
+    """Let who may read a folder read the files in it: safetensors writes them for their owner alone."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(path.stat().st_mode | (folder.stat().st_mode & 0o044))
+
+
 def sync_all(folder: Path) -> None:
     """Wait until a folder and everything in it are on the disk, the names too."""
     for path in (*folder.rglob("*"), folder):

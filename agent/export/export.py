@@ -13,7 +13,7 @@ from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.stages import run_again
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.errors import ConfigError, RunError
-from perdure.budget.files import hashes, naming, new_folder, sync_all
+from perdure.budget.files import hashes, naming, new_folder, readable, sync_all
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.registry import load
 
@@ -76,6 +76,7 @@ def export(path: Path, wanted: ExportRequest, write_card: WriteCard) -> tuple[Pa
             raise RunError(run_again(path, row.stage, f"{source} holds other weights than the journal says"))
         described = Described(path, record, begun, curriculum, row, exported, wanted.name or target.name)
         (partial / README).write_text(write_card(described), encoding="utf-8")
+        readable(partial)
         sync_all(partial)
     return target, described
 

@@ -15,7 +15,16 @@ from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import TABLE
 from perdure.agent.worlds.contract import World
 from perdure.budget.errors import RunError
-from perdure.budget.files import clear_leftovers, first_damaged, hashes, keep_only, make_folder, naming, sync_all
+from perdure.budget.files import (
+    clear_leftovers,
+    first_damaged,
+    hashes,
+    keep_only,
+    make_folder,
+    naming,
+    readable,
+    sync_all,
+)
 from perdure.curriculum.schema import Curriculum, Stage
 
 STAGE_FILE, STAGE_FILE_1 = "stage.json", "settled.json"
@@ -70,6 +79,7 @@ def save_stage(life: Life, number: int, saved: SavedStage) -> SavedStage:
     shutil.rmtree(policy, ignore_errors=True)
     with naming(policy):
         life.world.policy.save(policy)
+        readable(policy)
     sync_all(partial)
     files = {name: digest for name, digest in hashes(partial).items() if not name.startswith("checkpoints/")}
     saved = replace(saved, weights_sha256=life.world.policy.fingerprint(), files=files)

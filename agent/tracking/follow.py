@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from perdure.agent.life import Life
 from perdure.agent.run.events import Event, Redone, StageEvent, Started
+from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, fold
 from perdure.agent.run.steps import Step
@@ -15,6 +16,7 @@ from perdure.agent.tracking.contract import Opening, Record, Status
 from perdure.agent.tracking.courier import Courier
 from perdure.agent.tracking.records import key_of, of_event, of_past_steps, of_step
 from perdure.curriculum.messages import printable, shorten
+from perdure.curriculum.tracking import Tracker
 
 FOLDER = "tracking"
 
@@ -134,7 +136,8 @@ def tracked(life: Life) -> Iterator[None]:
     if not life.curriculum.tracking:
         yield
         return
-    tracking = _opened(life)
+    tracking = _opened(life.folder, life.curriculum.trackers, life.logger.say)
+    life.logger.follow(tracking)
     status: Status = "failed"
     try:
         yield
@@ -146,21 +149,25 @@ def tracked(life: Life) -> Iterator[None]:
         tracking.close(status)
 
 
-def _opened(life: Life) -> Tracking:
-    events = list(read_journal(life.folder.journal))
+def send_finished(folder: RunFolder, trackers: Sequence[Tracker], say: Callable[[str], object]) -> None:
+    """Send a finished run to trackers; each gets what it has not."""
+    _opened(folder, trackers, say).close("finished")
+
+
+def _opened(folder: RunFolder, trackers: Sequence[Tracker], say: Callable[[str], object]) -> Tracking:
+    events = list(read_journal(folder.journal))
     config = _config(events[0])
-    path = life.folder.path
+    path = folder.path
     couriers = [
         Courier(
             one.type,
             Opening(one.model_dump(mode="json", exclude={"type"}), path / FOLDER, path.name, sweep_of(path), config),
         )
-        for one in life.curriculum.trackers
+        for one in trackers
     ]
-    tracking = Tracking(couriers, life.logger.say)
+    tracking = Tracking(couriers, say)
     tracking.past(events)
     tracking.steps(of_past_steps(path))
-    life.logger.follow(tracking)
     return tracking
 
 

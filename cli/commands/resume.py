@@ -12,7 +12,7 @@ from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import GateError, RunError
 from perdure.cli.console import say, silence_libraries
 from perdure.curriculum.file.trackers import read_trackers
-from perdure.curriculum.tracking import Tracker
+from perdure.curriculum.tracking import Tracker, refuse_missing, tracker_of
 
 if TYPE_CHECKING:  # it brings numpy
     from perdure.agent.life import Life
@@ -43,11 +43,24 @@ def resume_command(name: Path, plain: bool, redo_from: int | None = None, tracki
             _resume_run(found, plain, redo_from, None if tracking is None else read_trackers(tracking))
 
 
+def _send(folder: RunFolder, tracking: Sequence[str | Tracker]) -> None:
+    """Send a finished run to trackers."""
+    trackers = tuple(map(tracker_of, tracking))
+    refuse_missing(trackers)
+    from perdure.agent.tracking.follow import send_finished
+
+    say(f"sending it to {', '.join(one.type for one in trackers)}")
+    with locked(folder):
+        send_finished(folder, trackers, say)
+
+
 def _resume_run(found: RunFolder, plain: bool, redo_from: int | None, tracking: Sequence[str | Tracker] | None) -> None:
     path, folder = found.path, open_folder(found.path)
     state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
     if state.status == "finished" and redo_from is None:
         say(f"{path} is finished; see it with: perdure show {path}")
+        if tracking is not None:
+            _send(folder, tracking)
         return
     if state.status == "refused":
         raise GateError(state.refusal)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from perdure.budget.files import NO_SPACE, atomic_path, is_full_disk, write_atomic
+from perdure.budget.files import NO_SPACE, atomic_path, is_full_disk, readable, write_atomic
 
 
 def elsewhere(code: str, path: Path) -> None:
@@ -97,3 +97,12 @@ except Exception as error:
     sys.exit(not is_full_disk(error))
 sys.exit(2)
 """
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o755, 0o644), (0o700, 0o600), (0o750, 0o640)])
+def test_files_are_read_by_those_who_read_the_folder(tmp_path: Path, folder: int, file: int) -> None:
+    made = tmp_path / "policy"
+    made.mkdir(mode=folder)
+    (made / "model.safetensors").touch(mode=0o600)
+    readable(made)
+    assert (made / "model.safetensors").stat().st_mode & 0o777 == file

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from perdure.agent.loop import run_curriculum
+from perdure.agent.run.folder import RunFolder
+from perdure.agent.tracking.follow import send_finished
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.tracking import tracker_of
 from tests.agent.scalar_run import Killed, Onlooker, curriculum, in_memory, scalar_run
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
@@ -45,6 +48,22 @@ def test_tensorboard_has_the_run() -> None:
     table = found.Tensors("retention")[0].tensor_proto.string_val[0].decode()
     assert table.splitlines()[0] == "| after | method | task0 | task1 |"
     assert len(table.splitlines()) == 5  # a heading, a rule, the base and two stages
+
+
+def test_a_finished_run_is_sent_whole_and_once() -> None:
+    pytest.importorskip("tensorboard", reason="needs perdure[tensorboard]")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    said: list[str] = []
+    with in_memory() as folder:
+        tracked_run(folder / "run")
+        for _ in range(2):
+            send_finished(RunFolder(folder / "run"), [tracker_of("tensorboard")], said.append)
+        found = EventAccumulator(str(folder / "run" / "tracking" / "tensorboard"))
+        found.Reload()
+    assert said == []
+    assert [one.step for one in found.Scalars("train/loss")] == STEPS
+    assert [one.step for one in found.Scalars("score/task0")] == [0, 6, 12]
 
 
 def test_a_trackio_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
