@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from perdure.agent.run.report import change_of, metric_estimates, read_items
+from perdure.agent.run.report import change_of, damaged_scores, metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.errors import RunError
 from perdure.eval.metrics import MetricEstimate
@@ -58,7 +58,7 @@ def _result(record: RunState, folder: Path, gate: Gate, metrics: Mapping[str, Me
         return GateResult(gate, "passed", found)
     drops = tuple(_drops(record, folder, gate.metric))
     if found.low is None or found.high is None:
-        fault = _damaged(record, folder)
+        fault = damaged_scores(record, folder)
         if fault is not None:
             raise RunError(f"{fault}: {words} cannot be tested; put the file back from a copy")
         # every item changed alike, so that no draw of items gives another figure; or there is a single item
@@ -76,19 +76,6 @@ NEEDS = {
 
 def _items(record: RunState) -> int:
     return min((one.n for row in record.rows for one in row.scores.values()), default=0)
-
-
-def _damaged(record: RunState, folder: Path) -> str | None:
-    """The fault of a score file that cannot be read, or is of other items than the base's; `None`: there is none."""
-    for name, of_base in record.rows[0].score_files.items():
-        base = read_items(record.rows[0], name, folder)
-        for row in record.rows:
-            items = read_items(row, name, folder)
-            if base is None or items is None:
-                return f"{folder / (of_base if base is None else row.score_files[name])} is missing or damaged"
-            if items.keys() != base.keys():
-                return f"{folder / row.score_files[name]} holds other items than the base's"
-    return None
 
 
 def _drops(record: RunState, folder: Path, metric: str) -> Iterator[str]:

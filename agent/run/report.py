@@ -109,6 +109,20 @@ def read_items(row: StageState, name: str, run_folder: Path) -> dict[str, Number
     return None if kept is None else {item.id: item.score for item in kept.items}
 
 
+def damaged_scores(record: RunState, folder: Path) -> str | None:
+    """The fault of a score file that cannot be read, or is of other items than the base's; `None`: there is none."""
+    first = record.row(0)
+    for name, of_base in () if first is None else first.score_files.items():
+        base = read_items(record.rows[0], name, folder)
+        for row in (one for one in record.rows if name in one.score_files):
+            items = read_items(row, name, folder)
+            if base is None or items is None:
+                return f"{folder / (of_base if base is None else row.score_files[name])} is missing or damaged"
+            if items.keys() != base.keys():
+                return f"{folder / row.score_files[name]} holds other items than the base's"
+    return None
+
+
 def _matrix(rows: Iterable[StageState], names: tuple[str, ...], stages: int = 0) -> list[list[float]]:
     """Scores by stage and name, NaN where there is none; at least `stages` + 1 rows."""
     scores = {(row.stage, name): value.value for row in rows for name, value in row.scores.items()}

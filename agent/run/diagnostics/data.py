@@ -18,6 +18,13 @@ WHOLE = ("equal_rewards", "no_success", "unrewarded", "truncated")
 """Notices that are findings of their own where they are true of all."""
 
 
+def damaged(facts: RunFacts) -> Iterator[Finding]:
+    """A score file is missing, damaged, or of other items than the base's."""
+    if facts.damaged is not None:
+        text = f"{facts.damaged}: the intervals and tests that need it are left out; put it back from a copy"
+        yield Finding("damaged", 0, text)
+
+
 def all_truncated(facts: RunFacts) -> Iterator[Finding]:
     """Every sampled answer was cut off."""
     for row in facts.record.rows:

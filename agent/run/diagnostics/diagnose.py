@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from perdure.agent.run.diagnostics import budget, data, learning
 from perdure.agent.run.diagnostics.finding import Finding, RunFacts, StepCurve
-from perdure.agent.run.report import Change, change_of, read_items
+from perdure.agent.run.report import Change, change_of, damaged_scores, read_items
 from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import read_steps
 from perdure.budget.errors import RunError
 from perdure.eval.scorefile import read_scores
 
 DIAGNOSTICS: tuple[Callable[[RunFacts], Iterable[Finding]], ...] = (
+    data.damaged,
     learning.broken,
     budget.no_update,
     learning.unrewarded,
@@ -56,7 +57,8 @@ def facts_of(record: RunState, folder: Path) -> RunFacts:
     """The facts of a run, from its record and its files."""
     moved = dict(_own_changes(record, folder))
     unmoved = [stage for stage, change in moved.items() if not learning.is_significant(change)]
-    return RunFacts(record, moved, dict(_curves(folder, unmoved)), dict(_guessing(record, folder)))
+    guessing, damaged = dict(_guessing(record, folder)), damaged_scores(record, folder)
+    return RunFacts(record, moved, dict(_curves(folder, unmoved)), guessing, damaged)
 
 
 def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]:

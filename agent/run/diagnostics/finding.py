@@ -22,6 +22,7 @@ Kind = Literal[
     "largest_penalty",
     "all_truncated",
     "answers_truncated",
+    "damaged",
     "unscored",
     "repeated",
     "base_perfect",
@@ -56,6 +57,7 @@ class RunFacts:
     Attributes:
         own_changes: the change of each stage's own task since the row before, paired by item.
         curves: the reward of each stage's steps, or the loss where there is no reward.
+        damaged: the fault of a score file, if one has any.
         guessing: of each benchmark of choices, the accuracy of guessing, from 0 to 1.
     """
 
@@ -63,6 +65,7 @@ class RunFacts:
     own_changes: Mapping[int, Change] = field(default_factory=dict)
     curves: Mapping[int, StepCurve] = field(default_factory=dict)
     guessing: Mapping[str, float] = field(default_factory=dict)
+    damaged: str | None = None
 
     @property
     def nouns(self) -> Nouns:

@@ -222,6 +222,14 @@ CASES: dict[Kind, list[tuple[RunFacts, str, RunFacts]]] = {
             run(scored(0, "mark", 0.38), guessing={"mark": 0.25}),
         ),
     ],
+    "damaged": [
+        (
+            run(damaged="r/scores/01-a.a.jsonl is missing or damaged"),
+            "r/scores/01-a.a.jsonl is missing or damaged: the intervals and tests that need it are left out; put it "
+            "back from a copy",
+            run(),
+        )
+    ],
     "few_items": [
         (
             run(scored(0, "a", 0.2, n=29), scored(0, "mark", 0.9, n=8)),
