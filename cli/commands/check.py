@@ -41,7 +41,7 @@ def check_command(path: Path, forgetting: float | None, drop: float | None, accu
 VERDICTS = {
     "passed": "passed",
     "failed": "FAILED",
-    "noise": "passed: beyond the limit, but it may be noise",
+    "noise": "passed: beyond the limit, but within noise",
 }
 
 
