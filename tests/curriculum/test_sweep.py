@@ -107,7 +107,11 @@ OWN = {
     ),
     "seed twice": ("[3, 4]", "[3, 3]", "grid.yaml:2:12: seeds[1]: 3 is given twice"),
     "seed range": ("[3, 4]", "[-1]", "grid.yaml:2:9: seeds[0]: must be at least 0; got -1"),
-    "workers": ("seeds: [3, 4]", "workers: 0", "grid.yaml:2:10: workers: must be at least 1 or 'auto'; got 0"),
+    "workers": (
+        "seeds: [3, 4]",
+        "workers: 0",
+        "grid.yaml:2:10: workers: must be at least 1 or 'auto' or a map of keys; got 0",
+    ),
     "no values": (
         ", values: [1e-5, 1e-4]",
         "",
@@ -259,7 +263,7 @@ def test_nothing_heavy_is_imported(write: Write) -> None:
 
 def test_the_example_in_the_documents_is_valid(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text()
-    sweep, curriculum = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    sweep, curriculum, *_ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "even.yaml").write_text(curriculum)
     (tmp_path / "sweep.yaml").write_text(sweep)
     assert len(read_sweep(tmp_path / "sweep.yaml").cells) == 18
