@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from perdure.agent.run.interrupt import end_in_words
-from perdure.cli import completion, looking
+from perdure.cli import asking, completion, looking
 from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
 from perdure.cli.first_line import first_line
@@ -231,74 +231,7 @@ def _demonstrate(
     )
 
 
-@app.command("validate")
-def _validate(
-    file: File,
-    set_: Set = None,
-    json: Json = False,
-    import_code: Annotated[
-        bool, typer.Option("--import-code", help="import the modules that the file names, which executes them")
-    ] = False,
-) -> None:
-    """Check a curriculum or a sweep and look up what it names; load no model, execute none of its code."""
-    from perdure.cli.commands.validate import validate_command
-
-    validate_command(file, set_ or [], json, import_code)
-
-
-@app.command("list", no_args_is_help=True)
-def _list(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="WHAT",
-            help="curricula, sweeps, methods, strategies, rewards, benchmarks or tasks",
-            autocompletion=completion.lists,
-        ),
-    ],
-    json: Json = False,
-) -> None:
-    """List what a curriculum can name, and what each thing needs."""
-    from perdure.cli.commands.list import list_command
-
-    list_command(what, json)
-
-
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="write it to this file")]
-
-
-@app.command("env")
-def _env(json: Json = False) -> None:
-    """Print versions, devices, memory, and which extras are installed."""
-    from perdure.cli.commands.env import env_command
-
-    env_command(json)
-
-
-@app.command("sample")
-def _sample(
-    world: Annotated[
-        str | None,
-        typer.Option("--world", metavar="NAME", help="default: the world of language models"),
-    ] = None,
-    minimal: Annotated[bool, typer.Option("--minimal", help="one of at most 25 lines")] = False,
-    output: Output = None,
-) -> None:
-    """Print a commented curriculum that runs as it is."""
-    from perdure.cli.commands.sample import sample_command
-
-    sample_command(world, output, minimal=minimal)
-
-
-@app.command("schema")
-def _schema(
-    sweep: Annotated[bool, typer.Option("--sweep", help="that of a sweep")] = False,
-    output: Output = None,
-) -> None:
-    """Print the JSON Schema of a curriculum, by which an editor checks and completes a file."""
-    from perdure.cli.commands.schema import schema_command
-
-    schema_command(output, sweep=sweep)
+app.add_typer(asking.app)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from perdure.curriculum.sandbox.config import BubblewrapConfig
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.language.rewards.code import CodeTests
-from perdure.curriculum.worlds.language.tasks import Dataset, RewardConfig
+from perdure.curriculum.worlds.language.tasks import Dataset
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 
 COLUMNS = {"completion": "canonical_solution", "tests": "test", "starter": "prompt"}
 REWARD = RewardConfig(type="code_tests", sandbox=BubblewrapConfig(type="bubblewrap"))

@@ -7,7 +7,8 @@ from functools import partial
 from perdure.curriculum.task import Item, Reward
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.reasoning_gym import load
-from perdure.curriculum.worlds.language.tasks import ReasoningGym, RewardConfig
+from perdure.curriculum.worlds.language.tasks import ReasoningGym
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 from tests.bench.figures import Figure, Options, Report, Series, Target, alone
 
 ANSWERS = 64

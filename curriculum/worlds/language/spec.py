@@ -29,7 +29,8 @@ from perdure.curriculum.settings import (
 )
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
-from perdure.curriculum.worlds.language.tasks import OWN_REWARD, REWARD_NAMES, TEXT_SOURCES
+from perdure.curriculum.worlds.language.tasks import TEXT_SOURCES
+from perdure.curriculum.worlds.language.text_source import OWN_REWARD, REWARD_NAMES
 from perdure.curriculum.worlds.methods import BASE_TEXTS, DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe, Sizes
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 

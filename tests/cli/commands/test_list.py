@@ -14,7 +14,7 @@ from perdure.curriculum.file.listing import Listed
 from perdure.curriculum.file.shipped import first_sentence, shipped, shipped_sweeps
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.language.rewards.named import REWARDS
-from perdure.curriculum.worlds.language.tasks import REWARD_NAMES, RewardConfig
+from perdure.curriculum.worlds.language.text_source import REWARD_NAMES, RewardConfig
 from perdure.curriculum.worlds.registry import section_names, worlds
 from perdure.curriculum.worlds.vision.tasks import RULES, Images
 

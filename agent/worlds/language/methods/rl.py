@@ -36,7 +36,8 @@ from perdure.agent.worlds.language.trl.rows import (
     end_tokens,
     prompt_rows,
 )
-from perdure.agent.worlds.language.trl.trainer import StepLosses, finite_logits, run
+from perdure.agent.worlds.language.trl.step_figures import StepLosses
+from perdure.agent.worlds.language.trl.trainer import finite_logits, run
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
 

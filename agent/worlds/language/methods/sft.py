@@ -18,7 +18,8 @@ from perdure.agent.worlds.language.methods.terms import terms_of
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows, length_counts, token_rows
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
-from perdure.agent.worlds.language.trl.trainer import StepLosses, run
+from perdure.agent.worlds.language.trl.step_figures import StepLosses
+from perdure.agent.worlds.language.trl.trainer import run
 from perdure.budget.errors import DataError
 
 

@@ -8,7 +8,7 @@ from trl import SFTTrainer
 
 from perdure.agent.worlds.language.methods.terms import Terms
 from perdure.agent.worlds.language.trl import checkpoint
-from perdure.agent.worlds.language.trl.trainer import StepLosses
+from perdure.agent.worlds.language.trl.step_figures import StepLosses
 
 
 class SftTrainer(SFTTrainer):  # type: ignore[misc]

@@ -29,7 +29,7 @@ from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, fun
 from perdure.curriculum.worlds.language.rewards.tool_calls import expected_calls, made_calls, score_calls
 from perdure.curriculum.worlds.language.rewards.trl import FromTrl, from_trl, reward_title
 from perdure.curriculum.worlds.language.rewards.worker import from_path, path_of
-from perdure.curriculum.worlds.language.tasks import RewardConfig
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 
 ScoreFunction = Callable[[Item, str], float | None]
 

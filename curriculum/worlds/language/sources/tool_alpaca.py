@@ -27,7 +27,8 @@ from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.rewards.tool_calls import ANY_VALUE
 from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut
-from perdure.curriculum.worlds.language.tasks import RewardConfig, ToolAlpaca
+from perdure.curriculum.worlds.language.tasks import ToolAlpaca
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 
 _PARAMETERS = re.compile(r"\A(.*?)\s*^Parameters:\s*(\{.*\})\s*^(Output:.*)\Z", re.DOTALL | re.MULTILINE)
 _KIND = re.compile(r"\A(Required\. )?(Array\[)?(string|integer|number|boolean|Object)\b\]?[.,]?\s*(.*)\Z", re.DOTALL)

@@ -14,7 +14,7 @@ from perdure.agent.worlds.language.chat import encode_demonstration, encode_prom
 from perdure.agent.worlds.language.methods.gate import GateTrainer
 from perdure.agent.worlds.language.methods.sdft import SdftTrainer, TeacherUpdate, teacher_prompt
 from perdure.agent.worlds.language.methods.tilt import TiltTrainer
-from perdure.agent.worlds.language.trl.trainer import StepLosses
+from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import settings_of

@@ -14,7 +14,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.language.methods.terms import Terms, kl_loss, terms_of
-from perdure.agent.worlds.language.trl.trainer import StepLosses
+from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.agent.worlds.terms import KlTerm, Penalty, Quadratic, quadratic
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError

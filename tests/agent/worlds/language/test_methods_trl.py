@@ -15,7 +15,7 @@ from perdure.agent.worlds.language.methods.rl import RlTrainer, build_sampler
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import RewardMeter, demonstration_rows, prompt_rows
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
-from perdure.agent.worlds.language.trl.trainer import StepLosses
+from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.agent.worlds.losses import mu
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Task

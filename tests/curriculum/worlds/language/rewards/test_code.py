@@ -13,7 +13,7 @@ from perdure.curriculum.task import Item, Task, take_unscored
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.language.look_up import look_up
 from perdure.curriculum.worlds.language.rewards.code import LONGEST, CodeTests, code_of, item_tests, program_of
-from perdure.curriculum.worlds.language.tasks import RewardConfig
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 from tests.curriculum.sandbox.opened import opened
 from tests.curriculum.worlds.language.sources.building import CONFIG, write_rows
 

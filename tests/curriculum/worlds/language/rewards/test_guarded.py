@@ -17,7 +17,8 @@ from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, ver
 from perdure.curriculum.worlds.language.rewards.named import build_reward, made
 from perdure.curriculum.worlds.language.rewards.trl import as_trl
 from perdure.curriculum.worlds.language.sources.python import load
-from perdure.curriculum.worlds.language.tasks import PythonTask, RewardConfig
+from perdure.curriculum.worlds.language.tasks import PythonTask
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 
 HOSTILE = "tests.curriculum.worlds.language.rewards.hostile"
 RECIPE = RewardRecipe(f"{HOSTILE}:verifier", {}, "obeying", "tests.obeying")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.tasks import RewardConfig
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 
 
 def score(config: dict[str, Any], answer: str | None, response: str, **columns: Any) -> float | None:

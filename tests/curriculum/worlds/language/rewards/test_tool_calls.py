@@ -10,7 +10,7 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.rewards.tool_calls import BROKEN, Call, expected_calls, made_calls
-from perdure.curriculum.worlds.language.tasks import RewardConfig
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 from tests.curriculum.worlds.language.sources.building import data, write_rows
 
 ADD, SHOW = {"name": "add", "arguments": {"a": 1, "b": [2, 3]}}, {"name": "show", "arguments": {}}

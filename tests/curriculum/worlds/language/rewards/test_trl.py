@@ -10,7 +10,7 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.rewards.trl import as_trl, from_trl
-from perdure.curriculum.worlds.language.tasks import RewardConfig
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 
 ITEMS = [
     Item([{"role": "user", "content": "2+2?"}], answer="4", columns={"hard": False, "prompts": "dropped"}),
