@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.worlds.language.trl.trainer import LOGGED
+from perdure.agent.worlds.language.trl.step_figures import LOGGED
 from tests.agent.worlds.language.runs import Run, based, small
 from tests.agent.worlds.language.tiny_world import toy_task
 
