@@ -36,6 +36,13 @@ class Benchmark(Frozen):
         str | None,
         Field(description="folder of task YAMLs, relative to this file; `builtin` for those shipped with perdure"),
     ] = None
+    data_path: Annotated[
+        str | None,
+        Field(
+            description="folder with what the task would fetch: datasets by hub id (`google/IFEval/`), `nltk_data/`; "
+            "relative to this file"
+        ),
+    ] = None
     apply_chat_template: Annotated[bool, Field(description="put prompts into the chat template")] = False
     trust_task_code: Annotated[
         bool | None,

@@ -15,7 +15,9 @@ from perdure.curriculum.messages import Path
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.contract import LookedUp, LookUpFault, Source
 from perdure.curriculum.worlds.registry import load
-from perdure.eval.lm_eval.names import unknown_task
+from perdure.eval.lm_eval.fetched import refuse_absent
+from perdure.eval.lm_eval.names import path_of, unknown_task
+from perdure.eval.lm_eval.requirements import TaskNeeds, missing_packages, runs_code, task_needs
 
 MOST_PROMPTS = 1000
 """The general prompts that are read, from the beginning of their file."""
@@ -41,7 +43,7 @@ class LookUp:
             yield path, self._once(f"{type(source).__name__} {source.model_dump_json()}", _task, curriculum, source)
         for index, one in enumerate(curriculum.benchmarks):
             if isinstance(one, Benchmark):
-                key = f"benchmark {one.tasks} {one.include_path}"
+                key = f"benchmark {one.tasks} {one.include_path} {one.data_path}"
                 yield ("benchmarks", index, "tasks"), self._once(key, _benchmark, one)
         if curriculum.budget.generic is not None:
             key = f"generic {curriculum.budget.generic}"
@@ -60,7 +62,20 @@ def _task(curriculum: Curriculum, source: Source) -> LookedUp:
 
 def _benchmark(benchmark: Benchmark) -> LookedUp:
     message = unknown_task(benchmark)
+    path = None if message is not None else path_of(benchmark)
+    if path is not None:
+        message = _unmet(benchmark, task_needs(path))
     return LookedUp() if message is None else LookedUp((LookUpFault((), message),))
+
+
+def _unmet(benchmark: Benchmark, needs: TaskNeeds) -> str | None:
+    if needs.runs_code:
+        return runs_code(benchmark.tasks)
+    try:
+        refuse_absent(benchmark, needs)
+    except DataError as error:
+        return str(error)
+    return missing_packages(benchmark.tasks, needs)
 
 
 def _generic(curriculum: Curriculum) -> LookedUp:

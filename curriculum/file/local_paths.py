@@ -42,6 +42,7 @@ def _local(document: Document) -> Iterator[tuple[Path, Callable[[str, FilePath],
     for index, benchmark in _entries(document, "benchmarks"):
         if benchmark.get("include_path") != "builtin":
             yield ("benchmarks", index, "include_path"), local_folder
+        yield ("benchmarks", index, "data_path"), local_folder
     entries = [(key, index, "task") for key in ("stages", "benchmarks") for index, _ in _entries(document, key)]
     tasks: list[Path] = [here for here in entries if isinstance(document.get(here), dict)]
     spec = world_of(document)

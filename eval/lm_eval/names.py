@@ -52,11 +52,21 @@ def shipped_names() -> TaskNames:
 
 def unknown_task(benchmark: Benchmark) -> str | None:
     """The fault of a benchmark whose name neither its `include_path` nor lm-eval has; `None` where one may have it."""
-    folder = BUILTIN if benchmark.include_path == "builtin" else benchmark.include_path
-    own = TaskNames({}, frozenset()) if folder is None else names_in(Path(folder))
+    own = _own(benchmark)
     if benchmark.tasks in own or benchmark.tasks in shipped_names():
         return None
     return unknown_message(benchmark, [*own.paths, *shipped_names().paths])
+
+
+def path_of(benchmark: Benchmark) -> Path | None:
+    """The file that defines a benchmark's task; `None` for a tag."""
+    return _own(benchmark).paths.get(benchmark.tasks) or shipped_names().paths.get(benchmark.tasks)
+
+
+def _own(benchmark: Benchmark) -> TaskNames:
+    """The names in the benchmark's `include_path`."""
+    folder = BUILTIN if benchmark.include_path == "builtin" else benchmark.include_path
+    return TaskNames({}, frozenset()) if folder is None else names_in(Path(folder))
 
 
 def unknown_message(benchmark: Benchmark, known: list[str]) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, PerdureError
 from perdure.curriculum.evaluation import Benchmark
+from perdure.eval.lm_eval.fetched import find_nltk_data, local_dataset, redirected
 from perdure.eval.lm_eval.names import BUILTIN, shipped_names, unknown_message
+from perdure.eval.lm_eval.requirements import missing_packages, runs_code, task_needs
 from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.task_code import refuse_code
 from perdure.eval.lm_eval.templates import SECONDS, SECONDS_AN_ANSWER, limited, sandbox_templates
@@ -50,9 +52,8 @@ class TaskLibrary:
                 for entry in _entries(manager, spec):
                     refuse_code(benchmark, entry)
             sandbox_templates()
-            for entry in _entries(manager, spec):
-                _find_data_beside_the_file(entry)
-            loaded = manager.load([spec])
+            self._meet_needs(benchmark, manager, spec)
+            loaded = self._loaded(benchmark, manager, spec)
             self._groups |= loaded["groups"]
             tasks = list(loaded["tasks"].values())
         if not tasks:
@@ -62,6 +63,30 @@ class TaskLibrary:
             if getattr(task, "MULTIMODAL", False):
                 raise ConfigError(f"benchmark {benchmark.tasks!r} uses images or sounds; only text is supported")
         return tasks
+
+    def _meet_needs(self, benchmark: Benchmark, manager: Any, spec: str) -> None:
+        paths = [entry.yaml_path for entry in _entries(manager, spec)] or [Path(spec)]
+        for path in paths:
+            if path is not None:
+                needs = task_needs(path)
+                message = missing_packages(benchmark.tasks, needs)
+                if message is not None:
+                    raise ConfigError(message)
+                find_nltk_data(benchmark, needs)
+
+    def _loaded(self, benchmark: Benchmark, manager: Any, spec: str) -> Any:
+        from lm_eval.tasks._yaml_loader import load_yaml
+
+        entries = list(_entries(manager, spec))
+        for entry in entries:
+            _find_data_beside_the_file(entry)
+        if benchmark.data_path is None:
+            return manager.load([spec])
+        if not entries:  # the file of a task of lm-eval's
+            full = load_yaml(spec, resolve_func=True)
+            return manager.load([full | {"dataset_path": local_dataset(benchmark, full["dataset_path"])}])
+        with redirected(benchmark, entries):
+            return manager.load([spec])
 
     def counts_tasks_alike(self, benchmark: Benchmark, metric: str) -> bool:
         """True if a loaded group says `weight_by_size: false` of the metric."""
@@ -200,11 +225,7 @@ def _beside(files: Any, folder: Path) -> Any:
 
 def _refuse_unsafe(benchmark: Benchmark, config: dict[str, Any]) -> None:
     if config.get("unsafe_code"):
-        raise ConfigError(
-            f"benchmark {benchmark.tasks!r} executes code that the model writes, without a sandbox. Ask its data as a "
-            "benchmark of `type: task` with the reward `code_tests`, which runs code in a sandbox (docs/cookbook.md, "
-            "17), or run it with lm-eval in a sandbox on the saved stages"
-        )
+        raise ConfigError(runs_code(benchmark.tasks))
 
 
 def _refuse_broken_file(name: str, folder: Path) -> None:
@@ -252,7 +273,8 @@ def _unreachable(benchmark: Benchmark, error: BaseException) -> str:
     return (
         f"benchmark {benchmark.tasks!r}: its data is not available from the hub: {_first_line(error)}. Local "
         "alternative: a folder with a task YAML of this name, with `dataset_path: json` and `dataset_kwargs: "
-        "{data_files: {test: FILE.jsonl}}`, given by `include_path` (`--set benchmarks.N.include_path=FOLDER`)."
+        "{data_files: {test: FILE.jsonl}}`, given by `include_path` (`--set benchmarks.N.include_path=FOLDER`), or the "
+        "dataset in a folder, given by `data_path` (docs/local-benchmarks.md)."
     )
 
 
