@@ -174,10 +174,17 @@ def law_for(curriculum: Curriculum, world: World) -> Law | None:
     if law.base != world.base_id:
         raise ConfigError(
             f"budget.law: {name} was fitted on another base. Its base is {short_id(law.base)} ({law.runs} runs by "
-            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}), and this curriculum's base, "
-            f"{curriculum.model.title}, is {short_id(world.base_id)}: {remedy}"
+            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}{_preferences(law)}), and this "
+            f"curriculum's base, {curriculum.model.title}, is {short_id(world.base_id)}: {remedy}"
         )
     return law
+
+
+def _preferences(law: Law) -> str:
+    """The kind of base that a law was fitted on, for a message."""
+    if law.base_entropy is None or law.base_entropy_most is None:
+        return ""
+    return f"; entropy over right answers {law.base_entropy:.2f} of {law.base_entropy_most:.2f} nats"
 
 
 def law_fingerprint(law: Law) -> str:

@@ -4,6 +4,7 @@ Axes: N positions, V vocabulary. Results are in nats, in float32, and never clam
 mass to a token that the base may sample, NaN if its weights are.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,12 +13,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Divergences:
-    """Per position, each of shape (N,): exact forward and reverse KL (nats), total variation (≤ 1), and L2 (≤ √2)."""
+    """Per position, each of shape (N,).
+
+    Exact forward and reverse KL (nats), total variation (≤ 1), L2 (≤ √2), Jensen-Shannon divergence (≤ ln 2 nats) and
+    Hellinger distance (≤ 1).
+    """
 
     kl_base_to_policy_N: Tensor
     kl_policy_to_base_N: Tensor
     total_variation_N: Tensor
     l2_distributions_N: Tensor
+    jensen_shannon_N: Tensor
+    hellinger_N: Tensor
 
 
 def kl_base_to_policy(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Tensor:
@@ -45,11 +52,18 @@ def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences
     policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
     base_NV, policy_NV = base_log_NV.exp(), policy_log_NV.exp()
     difference_NV = base_NV - policy_NV
+    mixture_log_NV = torch.logaddexp(base_log_NV, policy_log_NV) - math.log(2)
+    to_mixture_N = [
+        expected_log_ratio(base_NV, base_log_NV, mixture_log_NV),
+        expected_log_ratio(policy_NV, policy_log_NV, mixture_log_NV),
+    ]
     return Divergences(
         kl_base_to_policy_N=expected_log_ratio(base_NV, base_log_NV, policy_log_NV),
         kl_policy_to_base_N=expected_log_ratio(policy_NV, policy_log_NV, base_log_NV),
         total_variation_N=0.5 * difference_NV.abs().sum(-1),
         l2_distributions_N=difference_NV.square().sum(-1).sqrt(),
+        jensen_shannon_N=0.5 * (to_mixture_N[0] + to_mixture_N[1]),
+        hellinger_N=(0.5 * (base_NV.sqrt() - policy_NV.sqrt()).square().sum(-1)).sqrt(),
     )
 
 

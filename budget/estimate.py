@@ -18,6 +18,10 @@ class Estimate:
         return math.isfinite(self.value)
 
 
+UNMEASURED = Estimate(math.nan, None, 0)
+"""What was not measured."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Measurements on the texts of one task: each text's sum over its positions, and its number of positions."""
@@ -56,6 +60,19 @@ def per_token(groups: Sequence[Group]) -> Estimate:
         ratios.append(ratio)
         errors.append(None if error is None else error / _mean(group.lengths))
     return Estimate(_mean(ratios), _pooled_stderr(errors), _count(groups))
+
+
+def quantile_over_texts(groups: Sequence[Group], share: float) -> float:
+    """The quantile over all texts of a text's mean over its positions; NaN if one of them is not finite."""
+    means = sorted(
+        total / length for group in groups for total, length in zip(group.sums, group.lengths, strict=True)
+    )
+    if not all(map(math.isfinite, means)):
+        return math.nan
+    place = share * (len(means) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(means) - 1)
+    return means[below] + (place - below) * (means[above] - means[below])
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from perdure.budget.config import BudgetConfig, Unit
 from perdure.budget.errors import ConfigError
-from perdure.budget.estimate import Estimate, Group, per_sequence, per_token
+from perdure.budget.estimate import UNMEASURED, Estimate, Group, per_sequence, per_token, quantile_over_texts
 
 if TYPE_CHECKING:
     from perdure.budget.law.saved import Law
@@ -24,12 +24,14 @@ REMEDY_ORDER: tuple[Literal["recover", "project", "rollback", "stop"], ...] = ("
 
 @dataclass(frozen=True)
 class Measurement:
-    """A world's measurements on the base's texts, one group per task: both KLs, total variation and L2."""
+    """A world's measurements on the base's texts, one group per task: the fields of `divergence.Divergences`."""
 
     kl_base_to_policy: tuple[Group, ...]
     kl_policy_to_base: tuple[Group, ...]
     total_variation: tuple[Group, ...]
     l2_distributions: tuple[Group, ...]
+    jensen_shannon: tuple[Group, ...]
+    hellinger: tuple[Group, ...]
 
 
 MeasureTasks = Callable[[Sequence[str]], Measurement]
@@ -58,8 +60,9 @@ class Forecast:
 class Reading:
     """One reading of the monitor. All divergences are measured on texts sampled from the base.
 
-    The forward KL per sequence is unbiased for whole texts. The reverse KL, the total variation and the L2 distance are
-    those of the next-token distributions at the same positions, for the forgetting law, not for the budget.
+    The forward KL per sequence is unbiased for whole texts. The other divergences are those of the next-token
+    distributions at the same positions, for the forgetting law, not for the budget; so are `kl_median` and `kl_q90`,
+    the median and the 90 % quantile over texts of a text's KL per token.
 
     `cap` is that of the run at the start of a stage, and that of the stage afterwards. `upper_bound` is compared with
     it: the KL, or with `budget.confidence` its upper confidence bound.
@@ -75,6 +78,10 @@ class Reading:
     unit: Unit
     upper_bound: float
     predicted_forgetting: Forecast | None = None
+    jensen_shannon_per_token: Estimate = UNMEASURED
+    hellinger_per_token: Estimate = UNMEASURED
+    kl_median: float | None = None
+    kl_q90: float | None = None
 
     @property
     def kl(self) -> Estimate:
@@ -131,6 +138,10 @@ class Monitor:
             if self.config.confidence is None
             else upper(counted, fewest, self.config.confidence),
             predicted_forgetting=None if self.law is None else _forecast(self.law, token, sequence, read_on),
+            jensen_shannon_per_token=per_token(measured.jensen_shannon),
+            hellinger_per_token=per_token(measured.hellinger),
+            kl_median=quantile_over_texts(measured.kl_base_to_policy, 0.5),
+            kl_q90=quantile_over_texts(measured.kl_base_to_policy, 0.9),
         )
 
     def demands(self, reading: Reading) -> Action | None:

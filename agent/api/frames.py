@@ -43,6 +43,10 @@ READINGS = {
     "kl_policy_to_base_per_token": "float64",
     "total_variation_per_token": "float64",
     "l2_distributions_per_token": "float64",
+    "jensen_shannon_per_token": "float64",
+    "hellinger_per_token": "float64",
+    "kl_median": "float64",
+    "kl_q90": "float64",
     "unit": "str",
     "cap": "float64",
     "upper_bound": "float64",
@@ -146,8 +150,11 @@ def _reading(row: StageState, one: Measured) -> dict[str, Any]:
     }
 
 
-OTHER_DIVERGENCES = ("kl_policy_to_base_per_token", "total_variation_per_token", "l2_distributions_per_token")
-AS_READ = ("step", "entry", "final", "unit", "cap", "upper_bound", "within", "penalty_weight")
+OTHER_DIVERGENCES = tuple(
+    f"{name}_per_token"
+    for name in ("kl_policy_to_base", "total_variation", "l2_distributions", "jensen_shannon", "hellinger")
+)
+AS_READ = ("step", "entry", "final", "unit", "cap", "upper_bound", "within", "penalty_weight", "kl_median", "kl_q90")
 
 
 def _considered(row: StageState) -> tuple[Candidate, ...]:

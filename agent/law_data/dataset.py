@@ -4,6 +4,7 @@ A run gives one point per finished stage; a sweep or a table one per row. Only c
 one base, the same benchmarks, KL in one unit on the same prompts.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +25,19 @@ from perdure.curriculum.worlds.registry import nouns_of
 
 @dataclass(frozen=True, eq=False)
 class LawDataset:
-    """The points and notes of all sources; `base_score`: the bases' mean on the benchmarks over points, or NaN."""
+    """The points and notes of all sources.
+
+    Means over points, NaN where not known: `base_score` on the benchmarks, `base_entropy` over right answers in nats
+    and `base_entropy_most`, the most that it may be.
+    """
 
     points: Points
     benchmarks: tuple[str, ...]
     base_score: float
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    base_entropy: float = math.nan
+    base_entropy_most: float = math.nan
 
 
 def select_methods(dataset: LawDataset, methods: Sequence[str]) -> LawDataset:
@@ -67,6 +74,8 @@ def read_dataset(paths: Sequence[Path]) -> LawDataset:
         base_score=float(_floats(point.base_score for point in points).mean()),
         sources=tuple(str(one.path) for one in sources),
         notes=(*notes, *merge_notes),
+        base_entropy=float(_floats(point.base_entropy for point in points).mean()),
+        base_entropy_most=float(_floats(point.base_entropy_most for point in points).mean()),
     )
 
 

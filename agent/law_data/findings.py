@@ -1,7 +1,7 @@
 """All fits and tests of `perdure law` on a dataset of checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,12 @@ class Findings:
     @property
     def runs(self) -> int:
         return len(np.unique(self.points.run))
+
+    @property
+    def base_entropy(self) -> tuple[float, float] | None:
+        """The base's entropy over right answers and the most that it may be, in nats; `None`: not known."""
+        found = self.dataset.base_entropy, self.dataset.base_entropy_most
+        return found if np.isfinite(found).all() else None
 
     @property
     def base_score(self) -> float | None:
@@ -128,6 +134,9 @@ def best_method(ranking: Sequence[RetentionAt]) -> RetentionAt:
 def _law(dataset: LawDataset) -> tuple[Law | None, str]:
     """The law with its interval, or the reason if there are too few runs for one."""
     try:
-        return build_law(dataset.points, dataset.benchmarks), ""
+        law = build_law(dataset.points, dataset.benchmarks)
     except DataError as error:
         return None, str(error)
+    known = np.isfinite(dataset.base_entropy) and np.isfinite(dataset.base_entropy_most)
+    entropies = (dataset.base_entropy, dataset.base_entropy_most) if known else (None, None)
+    return replace(law, base_entropy=entropies[0], base_entropy_most=entropies[1]), ""

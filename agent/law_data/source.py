@@ -29,7 +29,8 @@ HELD_OUT_ITEMS, TRAINING_PROMPTS = "held out", "training prompts"
 class LawPoint:
     """One checkpoint; `None`: unknown. Predictors by the names of `perdure.budget.law.points`.
 
-    `base_score` is the base's mean score on the benchmarks, `seed` the curriculum's.
+    `base_score` is the base's mean score on the benchmarks, `base_entropy` its entropy over right answers in nats and
+    `base_entropy_most` the most that may be, `seed` the curriculum's.
     """
 
     run: str
@@ -39,6 +40,8 @@ class LawPoint:
     mass: float | None = None
     base_mass: float | None = None
     base_score: float | None = None
+    base_entropy: float | None = None
+    base_entropy_most: float | None = None
     seed: str = ""
     predictors: Mapping[str, float | None] = field(default_factory=dict)
 

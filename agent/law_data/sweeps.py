@@ -14,7 +14,8 @@ from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROVENANCE
 from perdure.budget.errors import RunError
 from perdure.budget.law.floor import FLOOR
 
-COLUMNS = ("cell", "seed", "method", "forgetting", "accuracy", "mass", "base_mass")
+ENTROPIES = ("base_entropy", "base_entropy_most")
+COLUMNS = ("cell", "seed", "method", "forgetting", "accuracy", "mass", "base_mass", *ENTROPIES)
 PREDICTOR_COLUMNS = (*PREDICTORS, FLOOR)
 REQUIRED_COLUMNS = ("cell", "method", "forgetting", "accuracy", "kl_base_to_policy")
 
@@ -137,6 +138,8 @@ def _point(name: str, row: Mapping[str, Any], benchmarks: tuple[str, ...]) -> La
         mass=row.get("mass"),
         base_mass=row.get("base_mass"),
         base_score=_base_score(row, benchmarks),
+        base_entropy=row.get("base_entropy"),
+        base_entropy_most=row.get("base_entropy_most"),
         seed="" if row.get("seed") is None else str(row["seed"]),
         predictors={column: row[column] for column in PREDICTOR_COLUMNS if column in row},
     )

@@ -157,8 +157,13 @@ class Measured(StageEvent, Reading):
             "kl_policy_to_base": self.kl_policy_to_base_per_token,
             "total_variation": self.total_variation_per_token,
             "l2_distributions": self.l2_distributions_per_token,
+            "jensen_shannon": self.jensen_shannon_per_token,
+            "hellinger": self.hellinger_per_token,
         }
-        return {name: one.value for name, one in known.items() if one.n}
+        quantiles = {"kl_base_to_policy_median": self.kl_median, "kl_base_to_policy_q90": self.kl_q90}
+        return {name: one.value for name, one in known.items() if one.n} | {
+            name: value for name, value in quantiles.items() if value is not None
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ nobody sets, to be compared within one process) and the fields of the kind, some
 which (`budget/plain_json.py`).
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import cache
@@ -16,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from perdure.agent.run.events import KINDS, SCHEMA, Event, Measured
 from perdure.budget.errors import RunError
-from perdure.budget.estimate import Estimate
+from perdure.budget.estimate import UNMEASURED
 from perdure.budget.plain_json import from_words, with_words
 from perdure.curriculum.worlds.registry import default_world
 
@@ -61,15 +60,15 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     return TypeAdapter(KINDS[kind])
 
 
-UNMEASURED = asdict(Estimate(math.nan, None, 0))
+_UNMEASURED = asdict(UNMEASURED)
 OLDER: dict[str, dict[str, Any]] = {
     "started": {key: {} for key in ("curriculum", "versions", "resolved", "data")} | {"schema": 1, "base_sha256": ""},
     "price": {"floor_interval": None},
     "decision": {"candidates": (), "cap": None, "share": None, "steps_spent": 0},
     "reading": {
-        "kl_policy_to_base_per_token": UNMEASURED,
-        "total_variation_per_token": UNMEASURED,
-        "l2_distributions_per_token": UNMEASURED,
+        "kl_policy_to_base_per_token": _UNMEASURED,
+        "total_variation_per_token": _UNMEASURED,
+        "l2_distributions_per_token": _UNMEASURED,
     },
 }
 """Fields that lines of schema 1 may lack."""

@@ -33,7 +33,7 @@ IDENTIFYING_COLUMNS = {
     **{"cell": pa.string(), "method": pa.string(), "seed": pa.int64(), "stage": pa.int64(), "task": pa.string()},
     **{"step": pa.int64(), "steps": pa.int64(), "final": pa.bool_()},
 }
-MEASURED_COLUMNS = ("accuracy", "mass", "base_mass", "kl_floor", "forgetting")
+MEASURED_COLUMNS = ("accuracy", "mass", "base_mass", "base_entropy", "base_entropy_most", "kl_floor", "forgetting")
 PREDICTORS = (*NEW_TASK_PREDICTORS, *UPDATE_PREDICTORS, *OLD_TASK_PREDICTORS)
 
 

@@ -14,11 +14,17 @@ NEW_TASK_PREDICTORS = (
     "kl_policy_to_base",
     "total_variation",
     "l2_distributions",
+    "jensen_shannon",
+    "hellinger",
+    "kl_base_to_policy_median",
+    "kl_base_to_policy_q90",
     "activation_l1",
     "activation_l2",
     "activation_cknna",
 )
-"""Predictors measured on the new task's inputs: divergences in nats or fractions, and changes of activations."""
+"""Predictors measured on the new task's inputs: divergences in nats or fractions, and changes of activations.
+
+`median` and `q90` are quantiles over inputs of the forward KL of one input."""
 
 UPDATE_PREDICTORS = (
     "weight_l1",

@@ -61,6 +61,8 @@ class Law:
         coverage_methods: the same with all runs of a method held out; `None` with one method.
         methods, runs, points: those it was fitted on.
         coverage_seeds: the same with all runs of a seed held out; `None` with one seed.
+        base_entropy: the base's entropy over right answers, in nats, which may be at most `base_entropy_most`; `None`:
+            not known.
     """
 
     world: str
@@ -80,6 +82,8 @@ class Law:
     runs: int
     points: int
     coverage_seeds: Coverage | None = None
+    base_entropy: float | None = None
+    base_entropy_most: float | None = None
 
     def __post_init__(self) -> None:
         _check_knots("kl", self.kl, self.forgetting)
@@ -217,7 +221,7 @@ def _optional_coverage(name: str, value: Any) -> Coverage | None:
     return None if value is None else _coverage(name, value)
 
 
-_OPTIONAL = ("coverage_seeds",)
+_OPTIONAL = ("coverage_seeds", "base_entropy", "base_entropy_most")
 """Fields that a file may lack."""
 
 _COVERAGE: Mapping[str, Callable[[str, Any], Any]] = {
@@ -235,6 +239,8 @@ _LAW: Mapping[str, Callable[[str, Any], Any]] = {
     "coverage": _coverage,
     "coverage_methods": _optional_coverage,
     "coverage_seeds": _optional_coverage,
+    "base_entropy": _optional_number,
+    "base_entropy_most": _optional_number,
     "runs": _count,
     "points": _count,
 }

@@ -25,6 +25,8 @@ def law_object(findings: Findings) -> dict[str, Any]:
         "prompts": points.prompts,
         "benchmarks": findings.dataset.benchmarks,
         "base_score": findings.base_score,
+        "base_entropy": None if findings.base_entropy is None else findings.base_entropy[0],
+        "base_entropy_most": None if findings.base_entropy is None else findings.base_entropy[1],
         "points": len(points),
         "runs": findings.runs,
         "seeds": findings.seeds,

@@ -47,8 +47,17 @@ def _about(findings: Findings, symbols: Symbols) -> Iterator[Text]:
     yield _fact("forgetting", f"mean drop of {', '.join(findings.dataset.benchmarks)}{base}", symbols)
     yield _fact("KL", f"{_kl(findings)}, on the prompts called `{found.prompts}`", symbols)
     yield _fact("base", f"{found.base} ({found.world} world)", symbols)
+    yield _fact("", _preferences(findings), symbols)
     for note in findings.dataset.notes:
         yield Text.assemble(("  note        ", "dim"), (clean(note, symbols), "yellow"))
+
+
+def _preferences(findings: Findings) -> str:
+    """The base's entropy over right answers."""
+    if findings.base_entropy is None:
+        return "its entropy over right answers is not known: they are only listed in vision sweeps"
+    entropy, most = findings.base_entropy
+    return f"its entropy over right answers is {entropy:.2f} nats; {most:.2f} if it preferred none"
 
 
 def _fact(name: str, words: str, symbols: Symbols) -> Text:

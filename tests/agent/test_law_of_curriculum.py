@@ -63,10 +63,14 @@ def test_a_law_of_this_base(tmp_path: Path) -> None:
             r"^budget\.law: .*/law\.json was fitted on another base\. Its base is 0123456789ab \(4 runs by sft; "
             r"forgetting of fashion\), and this curriculum's base, org/name at revision v1, is base-1: ",
         ),
+        (
+            {"base": "0123456789abcdef", "base_entropy": 1.584, "base_entropy_most": 1.609},
+            r"forgetting of fashion; entropy over right answers 1\.58 of 1\.61 nats\), and this curriculum's base",
+        ),
         ({"world": "language"}, "was fitted in the language world, and this curriculum's model is of the vision world"),
     ],
 )
-def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, str], message: str) -> None:
+def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, Any], message: str) -> None:
     save_law(replace(LAW, **other), tmp_path / "law.json")
     with pytest.raises(ConfigError, match=rf"{message}(.|\n)*perdure law RUN"):
         law_for(curriculum(str(tmp_path / "law.json")), Here())

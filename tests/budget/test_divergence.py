@@ -24,6 +24,17 @@ def test_two_symbols_pin_the_direction() -> None:
     assert found.total_variation_N.item() == pytest.approx(0.25, abs=1e-6)
     # L2: sqrt(0.25^2 + 0.25^2) = 0.3536
     assert found.l2_distributions_N.item() == pytest.approx(math.sqrt(0.125), abs=1e-6)
+    # Jensen-Shannon by the mixture (5/8, 3/8): 1/2 (3/4 ln(6/5) + 1/4 ln(2/3)) + 1/2 (1/2 ln(4/5) + 1/2 ln(4/3))
+    to_mixture = 0.75 * math.log(1.2) + 0.25 * math.log(2 / 3), 0.5 * math.log(0.8) + 0.5 * math.log(4 / 3)
+    assert found.jensen_shannon_N.item() == pytest.approx(sum(to_mixture) / 2, abs=1e-6)
+    # Hellinger: sqrt(1 - (sqrt(3/8) + sqrt(1/8)))
+    assert found.hellinger_N.item() == pytest.approx(math.sqrt(1 - math.sqrt(3 / 8) - math.sqrt(1 / 8)), abs=1e-6)
+
+
+def test_distributions_apart_have_the_largest_bounded_distances() -> None:
+    found = divergences(logits(1.0, 0.0), logits(0.0, 1.0))
+    assert found.jensen_shannon_N.item() == pytest.approx(math.log(2), abs=1e-6)
+    assert found.hellinger_N.item() == pytest.approx(1, abs=1e-6)
 
 
 def test_logits_need_not_be_normalised() -> None:
@@ -77,5 +88,7 @@ def test_bounds_that_hold_for_any_pair(base: torch.Tensor, policy: torch.Tensor)
     assert forward >= -1e-5
     assert 0 <= variation <= 1 + 1e-5
     assert 2 * variation**2 <= forward + 1e-4  # Pinsker's inequality
+    assert found.hellinger_N.item() ** 2 <= variation + 1e-5  # Le Cam's inequality
+    assert found.jensen_shannon_N.item() <= math.log(2) * variation + 1e-5  # Lin's
     swapped = divergences(policy, base)
     assert swapped.kl_policy_to_base_N.item() == pytest.approx(forward, rel=1e-4, abs=1e-5)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.budget.estimate import Group, per_sequence, per_token
+from perdure.budget.estimate import Group, per_sequence, per_token, quantile_over_texts
 
 
 def test_one_group() -> None:
@@ -43,6 +43,15 @@ def test_what_is_not_finite_is_passed_on(bad: float) -> None:
     group = Group((1.0, bad), (2, 2))
     assert not per_token([group]).finite
     assert not per_sequence([group]).finite
+
+
+def test_quantiles_are_of_the_means_of_all_texts() -> None:
+    # means 1, 2, 3 and 6: the median is half way from 2 to 3, the 90 % quantile at 2.7 of 3 steps: 3 + 0.7 * 3
+    groups = [Group((3.0, 6.0), (3, 1)), Group((4.0, 3.0), (2, 1))]
+    assert quantile_over_texts(groups, 0.5) == pytest.approx(2.5)
+    assert quantile_over_texts(groups, 0.9) == pytest.approx(5.1)
+    assert quantile_over_texts([Group((2.0,), (4,))], 0.9) == 0.5
+    assert math.isnan(quantile_over_texts([Group((1.0, math.inf), (2, 2))], 0.5))
 
 
 @pytest.mark.parametrize(("sums", "lengths"), [((), ()), ((1.0,), (1, 2)), ((1.0,), (0,))])

@@ -24,7 +24,7 @@ class Meter:
     def __call__(self, names: Sequence[str]) -> Measurement:
         self.asked = list(names)
         groups = tuple(Group((self.kl, self.kl), (2, 2)) for _ in names)
-        return Measurement(groups, groups, groups, groups)
+        return Measurement(groups, groups, groups, groups, groups, groups)
 
 
 def read(kl: float, **config: object) -> tuple[Monitor, Reading]:
@@ -122,7 +122,7 @@ def spread(sums: Sequence[float], groups: int = 1, **config: object) -> Reading:
 
     def measure(names: Sequence[str]) -> Measurement:
         found = tuple(Group(tuple(sums), (1,) * len(sums)) for _ in range(groups))
-        return Measurement(found, found, found, found)
+        return Measurement(found, found, found, found, found, found)
 
     return Monitor(BudgetConfig.model_validate({"kl": 1.0} | config), measure).read(0, ["a"])
 

@@ -24,7 +24,7 @@ def read(kl: float, unit: str | None, tasks: Sequence[str] = ("a",), fitted_on: 
 
     def measure(names: Sequence[str]) -> Measurement:
         groups = tuple(Group((kl, kl), (2, 2)) for _ in names)
-        return Measurement(groups, groups, groups, groups)
+        return Measurement(groups, groups, groups, groups, groups, groups)
 
     config = BudgetConfig.model_validate({"kl": 1.0, "unit": "sequence"} | more)
     return Monitor(config, measure, None if unit is None else replace(law(unit), prompts=fitted_on)).read(3, tasks)

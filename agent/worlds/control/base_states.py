@@ -110,23 +110,22 @@ def read_states(names: Sequence[str], file: Path, device: torch.device) -> dict[
 def measured(actor: Actor, groups: Sequence[States]) -> Measurement:
     """Divergences between the base and the policy, a group each.
 
-    The KL of a decision is the sum over its dimensions, by the chain rule, in nats; total variation and the L2 distance
-    of a decision are the means over its dimensions.
+    The KL of a decision is the sum over its dimensions, by the chain rule, in nats; the bounded distances of a decision
+    are the means over its dimensions.
     """
     found = [_groups(actor, one) for one in groups]
     return Measurement(*(tuple(column) for column in zip(*found, strict=True)))
 
 
-def _groups(actor: Actor, states: States) -> tuple[Group, Group, Group, Group]:
+def _groups(actor: Actor, states: States) -> tuple[Group, ...]:
     log_SDB = in_chunks(actor.log_probabilities, states.inputs, states.actions_SD)
     dimensions, values = log_SDB.shape[1:]
     each = divergences(states.base_log_SDB.reshape(-1, values), log_SDB.reshape(-1, values))
-    kl, reverse, variation, l2 = (
-        one.double().view(-1, dimensions)
-        for one in (each.kl_base_to_policy_N, each.kl_policy_to_base_N, each.total_variation_N, each.l2_distributions_N)
-    )
-    columns = (kl.sum(-1), reverse.sum(-1), variation.mean(-1), l2.mean(-1))
-    return tuple(_group(one, states.lengths) for one in columns)  # type: ignore[return-value]
+    summed = (each.kl_base_to_policy_N, each.kl_policy_to_base_N)
+    bounded = (each.total_variation_N, each.l2_distributions_N, each.jensen_shannon_N, each.hellinger_N)
+    columns = [one.double().view(-1, dimensions).sum(-1) for one in summed]
+    columns += [one.double().view(-1, dimensions).mean(-1) for one in bounded]
+    return tuple(_group(one, states.lengths) for one in columns)
 
 
 def _group(values_S: Tensor, lengths: tuple[int, ...]) -> Group:

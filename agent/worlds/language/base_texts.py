@@ -99,7 +99,7 @@ class BaseTexts:
 
     @torch.no_grad()
     def measure(self, names: Sequence[str]) -> Measurement:
-        """Forward KL, reverse KL, total variation and L2 at every position, summed a text. Changes nothing.
+        """Every divergence at every position, summed a text. Changes nothing.
 
         Of several tasks each gives an equal part of its texts, so that the cost and the standard error of a measurement
         hardly depend on the number of tasks.
@@ -121,7 +121,7 @@ class BaseTexts:
         )
 
     def _divergences(self, texts: Texts, hidden_RH: Tensor, rows: slice) -> Tensor:
-        """Forward KL, reverse KL, total variation and L2 of some rows, stacked: shape (4, rows)."""
+        """The divergences of some rows, stacked in the order of `Measurement`: shape (6, rows)."""
         base_RH = texts.hidden_RH[rows].to(hidden_RH.device)
         chunk = self.chunk_rows
         parts = []
@@ -129,7 +129,8 @@ class BaseTexts:
             some = slice(start, start + chunk)
             found = divergences(*self.both_logits(base_RH[some], hidden_RH[some]))
             kinds = (found.kl_base_to_policy_N, found.kl_policy_to_base_N)
-            parts.append(torch.stack((*kinds, found.total_variation_N, found.l2_distributions_N)).cpu())
+            bounded = (found.total_variation_N, found.l2_distributions_N, found.jensen_shannon_N, found.hellinger_N)
+            parts.append(torch.stack((*kinds, *bounded)).cpu())
         return torch.cat(parts, dim=1)
 
 

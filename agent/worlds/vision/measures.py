@@ -54,6 +54,7 @@ class Measures:
         self._fisher = {name: tensor[None] for name, tensor in diagonal_fisher(member(base, 0), known_NF).items()}
         self._base_scores = {one.name: self._accuracy(self._base_views[one.name], one) for one in benchmarks}
         self._base_mass_MN = _mass(self._base_views[new.name], new)
+        self._base_entropy_MN = _entropy_of_right(self._base_views[new.name], new)
 
     @torch.no_grad()
     def take(self, stacked: Params) -> list[Figures]:
@@ -79,6 +80,8 @@ class Measures:
             "accuracy": self._accuracy(views[self._new.name], self._new),
             "mass": mass_MN.mean(-1),
             "base_mass": self._base_mass_MN.mean(-1),
+            "base_entropy": self._base_entropy_MN.mean(-1),
+            "base_entropy_most": self._new.correct_NC.sum(-1).log().mean()[None],
             "kl_floor": _floor(self._base_views[self._new.name], views[self._new.name], self._new),
             "forgetting": torch.stack(drops).mean(0) if drops else torch.full_like(mass_MN[:, 0], torch.nan),
             **{f"score.{name}": score_M for name, score_M in scores.items()},
@@ -114,6 +117,16 @@ def _mass(seen: EvalOutputs, examination: EvalSet) -> Tensor:
     return (seen.log_MNC.exp() * examination.correct_NC).sum(-1).clamp(max=1.0)
 
 
+def _entropy_of_right(seen: EvalOutputs, examination: EvalSet) -> Tensor:
+    """The entropy over the right labels alone, in nats: shape (M, N).
+
+    A base that is indifferent among them has the logarithm of their number, one that prefers a label less.
+    """
+    right_MNC = (seen.log_MNC + examination.correct_NC.log()).log_softmax(-1)
+    entropy_MN: Tensor = torch.special.entr(right_MNC.exp()).sum(-1)
+    return entropy_MN
+
+
 def _floor(base: EvalOutputs, now: EvalOutputs, examination: EvalSet) -> Tensor:
     """The KL floor, the mean over images in nats: shape (M,). See `perdure.budget.law.floor`.
 
@@ -133,7 +146,7 @@ def _right_and_wrong(log_MNC: Tensor, correct_NC: Tensor) -> Tensor:
 
 
 def _divergences(base: EvalOutputs, now: EvalOutputs) -> dict[str, Tensor]:
-    """Means over images, shape (M,) each; KL in nats."""
+    """Means over images and quantiles over them, shape (M,) each; KL in nats."""
     models, images, classes = now.log_MNC.shape
     base_log_MNC = base.log_MNC.expand_as(now.log_MNC)
     found = divergences(base_log_MNC.reshape(-1, classes), now.log_MNC.reshape(-1, classes))
@@ -142,8 +155,15 @@ def _divergences(base: EvalOutputs, now: EvalOutputs) -> dict[str, Tensor]:
         "kl_policy_to_base": found.kl_policy_to_base_N,
         "total_variation": found.total_variation_N,
         "l2_distributions": found.l2_distributions_N,
+        "jensen_shannon": found.jensen_shannon_N,
+        "hellinger": found.hellinger_N,
     }
-    return {name: values.view(models, images).mean(-1) for name, values in named.items()}
+    kl_MN = found.kl_base_to_policy_N.view(models, images)
+    return {
+        **{name: values.view(models, images).mean(-1) for name, values in named.items()},
+        "kl_base_to_policy_median": kl_MN.quantile(0.5, dim=-1),
+        "kl_base_to_policy_q90": kl_MN.quantile(0.9, dim=-1),
+    }
 
 
 def _weights(base: Params, stacked: Params, fisher: Params) -> dict[str, Tensor]:

@@ -90,6 +90,8 @@ class VisionWorld:
             kl_policy_to_base=tuple(_group(one.kl_policy_to_base_N) for one in found),
             total_variation=tuple(_group(one.total_variation_N) for one in found),
             l2_distributions=tuple(_group(one.l2_distributions_N) for one in found),
+            jensen_shannon=tuple(_group(one.jensen_shannon_N) for one in found),
+            hellinger=tuple(_group(one.hellinger_N) for one in found),
         )
 
     def _divergences(self, name: str) -> Divergences:

@@ -44,7 +44,8 @@ AXES = {"arm": ["plain", "tied"], "learning_rate": [0.5, 1, 2]}
 def test_one_row_a_checkpoint_with_the_columns_in_order(finished: list[FinishedCell]) -> None:
     table = cell_table(finished[5], AXES)  # arm plain, rate 2, seed 1
     about = ["cell", "method", "seed", "stage", "task", "step", "steps", "final", "axis.arm", "axis.learning_rate"]
-    measured = ["accuracy", "mass", "base_mass", "kl_floor", "forgetting", "score.old", "base_score.old"]
+    measured = ["accuracy", "mass", "base_mass", "base_entropy", "base_entropy_most", "kl_floor", "forgetting"]
+    measured += ["score.old", "base_score.old"]
     assert table.column_names == [*about, *measured, *PREDICTORS, "seconds"]
     first, last = table.to_pylist()
     # The number is 2 * 2 = 4 after step 2 and 8 after step 4; the KL is its square.

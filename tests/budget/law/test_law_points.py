@@ -54,7 +54,7 @@ def test_shapes_and_kinds_are_checked() -> None:
 
 def test_no_name_of_a_predictor_is_used_twice() -> None:
     names = [*NEW_TASK_PREDICTORS, *UPDATE_PREDICTORS, *OLD_TASK_PREDICTORS]
-    assert len(names) == len(set(names)) == 20
+    assert len(names) == len(set(names)) == 28
 
 
 def test_what_is_not_finite_is_left_out_and_counted() -> None:

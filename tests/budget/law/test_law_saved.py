@@ -56,11 +56,11 @@ def test_below_the_points_it_is_straight_from_the_base() -> None:
     assert not law.predict(-0.01).inside
 
 
-def test_a_file_need_not_tell_of_seeds(tmp_path: Path) -> None:
+def test_a_file_need_not_tell_of_seeds_or_the_bases_preferences(tmp_path: Path) -> None:
     path = tmp_path / "law.json"
     save_law(LAW, path)
     assert "coverage_seeds" not in json.loads(path.read_text())
-    law = replace(LAW, coverage_seeds=Coverage(0.9, None, None, 10, 2))
+    law = replace(LAW, coverage_seeds=Coverage(0.9, None, None, 10, 2), base_entropy=0.5, base_entropy_most=1.6)
     save_law(law, path)
     assert load_law(path) == law
 

@@ -42,6 +42,7 @@ def rows(methods: Sequence[str] = ("sft", "rl"), runs: int = 6, checkpoints: int
             kl = checkpoint * (run + 1) / 10
             figures = {"forgetting": 0.02 + 0.1 * kl, "accuracy": 0.9 + 0.02 * kl, "mass": 0.9, "base_mass": 0.8}
             about = {"cell": f"c{run}", "seed": 0, "method": methods[run % len(methods)], "base_score.fashion": 0.7}
+            about |= {"base_entropy": 0.5, "base_entropy_most": 1.6}
             found.append({**about, **figures, "kl_base_to_policy": kl, "total_variation": (kl + run / 99) % 0.7})
     return found
 
@@ -160,6 +161,8 @@ def test_json_is_one_strict_object(table: Path, capsys: pytest.CaptureFixture[st
     found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (found["points"], found["runs"], found["benchmarks"]) == (48, 12, ["fashion"])
     assert found["base_score"] == pytest.approx(0.7)
+    assert (found["base_entropy"], found["base_entropy_most"]) == pytest.approx((0.5, 1.6))
+    assert (found["law"]["base_entropy"], found["law"]["base_entropy_most"]) == pytest.approx((0.5, 1.6))
     # the coefficients of 1 and KL
     assert found["curves"]["line"]["powers"] == pytest.approx([0.02, 0.1])
     assert found["curves"]["monotone"]["knots"]["kl"][0] == pytest.approx(0.1)

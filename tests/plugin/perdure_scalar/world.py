@@ -78,7 +78,7 @@ class ScalarWorld:
     def measure(self, names: Sequence[str]) -> Measurement:
         self.measured += 1
         groups = tuple(self._group(name) for name in names)
-        return Measurement(groups, groups, groups, groups)
+        return Measurement(groups, groups, groups, groups, groups, groups)
 
     def _group(self, name: str) -> Group:
         weight = self.policy.weight

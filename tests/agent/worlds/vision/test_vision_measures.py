@@ -68,6 +68,20 @@ def test_the_floor_of_one_image_by_hand() -> None:
     base, policy = constant(0.5, 0.25, 0.25, 1e-30), constant(0.125, 0.625, 0.125, 0.125)
     (figures,) = Measures(stack([base]), new, [OLD], OLD.inputs_NF).take(stack([policy]))
     assert figures["kl_floor"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3), abs=1e-5)
+    # Of the right labels the base gives 0 all: no entropy of at most ln 2. With right {1, 2}, it is indifferent: ln 2
+    assert figures["base_entropy"] == pytest.approx(0, abs=1e-5)
+    assert figures["base_entropy_most"] == pytest.approx(math.log(2))
+    other = EvalSet("new", new.inputs_NF, 1 - new.correct_NC)
+    (figures,) = Measures(stack([base]), other, [OLD], OLD.inputs_NF).take(stack([policy]))
+    assert figures["base_entropy"] == pytest.approx(math.log(2), abs=1e-5)
+
+
+def test_quantiles_are_over_images() -> None:
+    (figures,) = measures().take(stack([network(5)]))
+    logits = [forward(network(seed), NEW.inputs_NF) for seed in (0, 5)]
+    kl = sorted(divergences(*logits).kl_base_to_policy_N.tolist())  # of 30 images: the median is between two
+    assert figures["kl_base_to_policy_median"] == pytest.approx((kl[14] + kl[15]) / 2, abs=1e-5)
+    assert figures["kl_base_to_policy_q90"] == pytest.approx(kl[26] + 0.1 * (kl[27] - kl[26]), abs=1e-5)
 
 
 def test_a_network_that_is_nan_has_figures_that_are_nan_and_spoils_no_other() -> None:
