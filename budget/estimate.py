@@ -64,9 +64,7 @@ def per_token(groups: Sequence[Group]) -> Estimate:
 
 def quantile_over_texts(groups: Sequence[Group], share: float) -> float:
     """The quantile over all texts of a text's mean over its positions; NaN if one of them is not finite."""
-    means = sorted(
-        total / length for group in groups for total, length in zip(group.sums, group.lengths, strict=True)
-    )
+    means = sorted(total / length for group in groups for total, length in zip(group.sums, group.lengths, strict=True))
     if not all(map(math.isfinite, means)):
         return math.nan
     place = share * (len(means) - 1)
