@@ -65,8 +65,8 @@ def without_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load_checkpoint(auto: Any, one: Checkpoint, dtype: torch.dtype) -> Any:
-    """The model of an auto class and a folder that is no adapter, on the CPU.
+def load_checkpoint(auto: Any, one: Checkpoint, dtype: torch.dtype, **more: Any) -> Any:
+    """The model of an auto class and a folder that is no adapter, on the CPU unless `more` arguments say otherwise.
 
     Raises:
         ModelError: it cannot be read, lacks tensors, has others, of other shapes or that are not finite, or its
@@ -84,6 +84,7 @@ def load_checkpoint(auto: Any, one: Checkpoint, dtype: torch.dtype) -> Any:
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are refused here, with their names
                 **one.files,
+                **more,
             )
     except ModelError:
         raise

@@ -80,23 +80,40 @@ def write(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
 def to_plain(tree: Any, tensors: dict[str, Tensor]) -> Any:
     """A tree of dicts, lists, tuples, tensors and scalars as JSON; its tensors go into `tensors` by number.
 
+    A tensor that several places of the tree share, as the tables of an 8-bit optimiser, has one number.
+
     Raises:
         TypeError: something else in the tree; nothing is ever pickled.
     """
+    return _plain(tree, tensors, {})
+
+
+def _plain(tree: Any, tensors: dict[str, Tensor], views: dict[tuple[Any, ...], str]) -> Any:
     if isinstance(tree, Tensor):
-        name = str(len(tensors))
-        tensors[name] = tree.detach().contiguous()
-        return {"tensor": name}
+        return {"tensor": _number(tree.detach().contiguous(), tensors, views)}
     if isinstance(tree, dict):
-        return {"dict": [[to_plain(key, tensors), to_plain(value, tensors)] for key, value in tree.items()]}
+        return {"dict": [[_plain(one, tensors, views) for one in pair] for pair in tree.items()]}
     if isinstance(tree, list | tuple):
         kind = "list" if isinstance(tree, list) else "tuple"
-        return {kind: [to_plain(value, tensors) for value in tree]}
+        return {kind: [_plain(value, tensors, views) for value in tree]}
     if isinstance(tree, np.generic):
         return tree.item()
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     raise TypeError(f"a checkpoint cannot hold a {type(tree).__name__}")
+
+
+def _number(tensor: Tensor, tensors: dict[str, Tensor], views: dict[tuple[Any, ...], str]) -> str:
+    """The number of a tensor; safetensors refuses memory that two names share, so other views of it are copied."""
+    memory = tensor.untyped_storage().data_ptr() if tensor.numel() else 0
+    view = (memory, tensor.storage_offset(), tensor.dtype, tuple(tensor.shape))
+    if memory and view in views:
+        return views[view]
+    number = str(len(tensors))
+    is_taken = memory and (memory,) in views
+    tensors[number] = tensor.clone() if is_taken else tensor
+    views |= {view: number, (memory,): number}
+    return number
 
 
 def from_plain(plain: Any, tensors: dict[str, Tensor]) -> Any:

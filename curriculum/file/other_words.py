@@ -43,13 +43,13 @@ _ADAPTER = (
     "an adapter is `model.lora: {r: 16, lora_alpha: 32}`, for every method; the method `lora` has `train.low_rank.r`"
 )
 _DATA = "data stands in a stage: `stages: [{name: mine, task: {type: dataset, path: FILE}}]`"
-_QUANTISED = "weights are not quantised; `model.dtype: bfloat16` and `model.lora` save memory"
+_QUANTIZED = "quantized weights are `model.quantization: 4bit` or `8bit`, with `model.lora`"
 _SCORED = "every task and benchmark is scored after each stage, and no setting is needed"
 
 NOTES: dict[str, str] = {
     **dict.fromkeys(("lora_r", "lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules"), _ADAPTER),
     **dict.fromkeys(("lora_target", "use_lora", "use_peft", "peft_config", "lora_config", "adapter"), _ADAPTER),
-    **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_bit", "quantization"), _QUANTISED),
+    **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_bit", "quantization"), _QUANTIZED),
     **dict.fromkeys(("eval_steps", "eval_strategy", "evaluation_strategy", "eval_interval"), _SCORED),
     "output_dir": "the run folder is chosen on the command line, by `--output-dir`",
     "ref_model": "the reference is always the base itself",

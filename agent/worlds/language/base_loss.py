@@ -46,7 +46,7 @@ class BaseLoss:
                 part = (kl_R * coefficients_R[rows].to(kl_R.device)).sum()
                 if weight > 0:
                     backward(weight * part)
-                total += part.detach()
+                total += part.detach().to(total.device)
         return total
 
     def _draw(self, step: int) -> tuple[Texts, Tensor]:

@@ -82,7 +82,8 @@ class BaseTexts:
     ) -> None:
         self.texts = dict(texts)
         self.policy = policy
-        self.head = {name: tensor.to(policy.model.device) for name, tensor in head.items()}
+        head_device = unwrapped(policy.model).get_output_embeddings().weight.device
+        self.head = {name: tensor.to(head_device) for name, tensor in head.items()}
         """Empty where the head is not plain: then `hidden_RH` holds logits."""
         vocabulary = int(unwrapped(policy.model).get_output_embeddings().weight.shape[0])
         rows = sum(map(sum, (one.rows_S for one in texts.values())))
@@ -94,8 +95,9 @@ class BaseTexts:
         if not self.head:
             return base_CH, policy_CH
         live = unwrapped(self.policy.model).get_output_embeddings()
-        base_CV = logits(base_CH, self.head["weight"], self.head.get("bias"))
-        return base_CV, logits(policy_CH, live.weight, live.bias)
+        device = live.weight.device  # with a device map neither the model's first nor that of the states
+        base_CV = logits(base_CH.to(device), self.head["weight"], self.head.get("bias"))
+        return base_CV, logits(policy_CH.to(device), live.weight, live.bias)
 
     @torch.no_grad()
     def measure(self, names: Sequence[str]) -> Measurement:

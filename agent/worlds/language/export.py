@@ -35,7 +35,9 @@ def export_policy(order: Order) -> Exported:
     model = order.curriculum.model
     assert isinstance(model, CausalModel), "a curriculum of the language world"
     dtype = order.begun.resolved.get("dtype", model.dtype).removeprefix("torch.")
-    model = model.model_copy(update={"device": "cpu", "dtype": dtype, "autocast": "none"})
+    # Quantized weights come out the same on the same kind of device alone.
+    device = "cpu" if model.quantization is None else "auto"
+    model = model.model_copy(update={"device": device, "dtype": dtype, "autocast": "none"})
     return _whole(order, model) if model.lora is None else _with_adapter(order, model)
 
 
@@ -49,12 +51,19 @@ def _whole(order: Order, model: CausalModel) -> Exported:
 
 
 def _with_adapter(order: Order, model: CausalModel) -> Exported:
+    if order.merge and model.quantization is not None:
+        raise RunError(
+            f"--merge: the adapter was trained over a base in {model.quantization}, and merging rounds to as many; "
+            "export the adapter, without --merge"
+        )
     policy = load_policy(model, seed=order.curriculum.seed)
     began = weights_of(order.begun.base_id)
     if policy.frozen_digest != began:
         raise ModelError(
             f"model.model_name_or_path: {model.title} is no longer the base that this run began with, and its adapter "
             f"fits no other: the weights' SHA-256 is {policy.frozen_digest}, and was {began}"
+            + " (a GPU and a CPU may quantize differently)"
+            * bool(model.quantization)
         )
     policy.restore(order.source)
     return _merged(order, model, policy) if order.merge else _adapter(order, model, policy)
@@ -172,9 +181,14 @@ def _usage_of_adapter(name: str, model: CausalModel, base: CardBase) -> str:
         named = f'files("perdure.agent.worlds.language.builtin_model") / "{folder}"'
     elif base.hub is None:
         named = '"BASE"'
+    quantized = ""
+    if model.quantization is not None:
+        imports += "from transformers import BitsAndBytesConfig\n"
+        how = "load_in_8bit=True" if model.quantization == "8bit" else 'load_in_4bit=True, bnb_4bit_quant_type="nf4"'
+        quantized = f", quantization_config=BitsAndBytesConfig({how})"
     comment = "  # the folder of the base" if named == '"BASE"' else ""
     return _usage(
         name,
-        f"""base = AutoModelForCausalLM.from_pretrained({named}){comment}
+        f"""base = AutoModelForCausalLM.from_pretrained({named}{quantized}){comment}
 model = PeftModel.from_pretrained(base, "{name}")""",
     ).replace("```python\n", f"```python\n{imports}from peft import PeftModel\n", 1)

@@ -1,5 +1,6 @@
 """From `model_name_or_path` to a policy in memory."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from perdure.agent.worlds.language.pretrained import (
     refuse_foreign_tokens,
     refuse_unusable,
 )
+from perdure.agent.worlds.language.quantization import config_of, keep_plain
+from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 
@@ -40,7 +43,8 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
         refuse_unusable(config.model_name_or_path, model)
     choose_threads(config.threads, model)
     if config.lora is not None:
-        with seeded(seed):
+        with seeded(seed), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft's, over a quantized base
             model = add_adapter(model, config.lora, "model.lora", task_type="CAUSAL_LM")
     return LanguagePolicy(model, tokenizer, precision.autocast)
 
@@ -53,10 +57,51 @@ def load_base(config: CausalModel) -> Any:
     """
     device = choose_device(config.device)
     *adapters, base = layers_of(config)
-    model = load_weights(base, _precision(config, device).weights)
+    precision = _precision(config, device)
+    if adapters and config.quantization is not None:
+        raise ModelError(
+            f"model.quantization: {config.model_name_or_path!r} is an adapter, and merging it into a quantized base "
+            "would round it away; merge it into whole weights first (perdure export --merge), or leave "
+            "`quantization` out"
+        )
+    model = load_weights(base, precision.weights, **_how(config, precision, device))
     for adapter in reversed(adapters):
         model = merged_adapter(model, checkpoint_of(adapter))
-    return model.to(device).eval()
+    if precision.quantization is not None and device.type == "cpu":
+        keep_plain(model)
+    refuse_offloaded(config, model)
+    placed = config.quantization is not None or config.device_map is not None
+    return (model if placed else model.to(device)).eval()
+
+
+def _how(config: CausalModel, precision: Precision, device: torch.device) -> dict[str, Any]:
+    """The arguments of `from_pretrained` beside the files and the dtype."""
+    more: dict[str, Any] = {}
+    if config.attn_implementation is not None:
+        more["attn_implementation"] = config.attn_implementation
+    if config.quantization is not None:
+        more["quantization_config"] = config_of(config.quantization, precision.autocast or precision.weights)
+        more["device_map"] = {"": str(device)}
+    if config.device_map is not None:
+        if not torch.cuda.is_available():
+            raise ModelError("model.device_map: `auto` spreads a model over GPUs, and torch sees none; leave it out")
+        more["device_map"] = config.device_map
+    return more
+
+
+def refuse_offloaded(config: CausalModel, model: Any) -> None:
+    """Refuse a device map that leaves layers to the CPU or the disk, from where they cannot be trained.
+
+    Raises:
+        ModelError: names how many.
+    """
+    places = list(getattr(model, "hf_device_map", {}).values()) if config.device_map is not None else []
+    left = sum(str(place) in ("cpu", "disk") for place in places)
+    if left:
+        raise ModelError(
+            f"model.device_map: the GPUs have no room for {left} of {len(places)} parts of {config.title}; use more "
+            "GPUs, `dtype: bfloat16`, or `quantization: 4bit` with `lora`"
+        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -15,6 +15,7 @@ from perdure.agent.weights import digest, frozen, restore_weights, trainable, wr
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
 from perdure.agent.worlds.language.precision import Precision
+from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
 from perdure.curriculum.counting import count
 
 
@@ -33,13 +34,14 @@ class LanguagePolicy:
         """The base beside it (`base_loss.Base`), once its texts are sampled."""
         self.load_base: Callable[[], Any] | None = None
         """Loads the original base a second time and checks that it is the same; `None` with an adapter."""
-        self.frozen_digest = digest(frozen(model))
+        self.quantization = quantization_of(model)
+        self.frozen_digest = digest(all_frozen(model) if self.quantization else frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
 
     @property
     def precision(self) -> Precision:
         """The formats of its weights and of autocast."""
-        return Precision(self.model.dtype, self.autocast_dtype)
+        return Precision(self.model.dtype, self.autocast_dtype, self.quantization)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Autocast as it is set, inside: every forward pass outside of a trainer is under it."""

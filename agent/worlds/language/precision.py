@@ -20,11 +20,13 @@ SIDE = 512
 class Precision:
     """`weights`: the dtype of the weights, with LoRA of the frozen ones; `autocast`: `None` where it is off.
 
+    `quantization` is that of the linear layers (`4bit`, `8bit`); `weights` are then the others, and of its products.
     Texts, readings, scores and updates are all computed under the same.
     """
 
     weights: torch.dtype
     autocast: torch.dtype | None = None
+    quantization: str | None = None
 
     @property
     def has_bfloat16(self) -> bool:
@@ -33,10 +35,10 @@ class Precision:
 
     @property
     def settings(self) -> str:
-        """The part of `base_id`: `float32 weights, bfloat16 autocast`; empty for float32 throughout."""
-        if self.weights == torch.float32 and self.autocast is None:
+        """The part of `base_id`: `4bit and float32 weights, bfloat16 autocast`; empty for float32 throughout."""
+        if self == Precision(torch.float32):
             return ""
-        weights = f"{name_of(self.weights)} weights"
+        weights = f"{self.quantization} and " * bool(self.quantization) + f"{name_of(self.weights)} weights"
         return weights if self.autocast is None else f"{weights}, {name_of(self.autocast)} autocast"
 
     def context(self, device: torch.device) -> AbstractContextManager[object]:
@@ -62,9 +64,10 @@ def precision_of(config: CausalModel, *, on_gpu: bool, has_bfloat16: bool) -> Pr
         raise ModelError("model.autocast: float16 is for a GPU; use bfloat16, or none")
     has_bfloat16 = on_gpu and has_bfloat16
     weights = choose_dtype(config.dtype, has_bfloat16=has_bfloat16 and config.lora is not None)
-    if config.autocast != "auto":
-        return Precision(weights, DTYPES.get(config.autocast))
-    return Precision(weights, torch.bfloat16 if has_bfloat16 and config.dtype in ("auto", "bfloat16") else None)
+    autocast = DTYPES.get(config.autocast)
+    if config.autocast == "auto" and has_bfloat16 and config.dtype in ("auto", "bfloat16"):
+        autocast = torch.bfloat16
+    return Precision(weights, autocast, config.quantization)
 
 
 def slow_bfloat16(bfloat16: float, float32: float) -> str | None:

@@ -25,13 +25,14 @@ def checkpoint_of(config: CausalModel) -> Checkpoint:
     )
 
 
-def load_weights(config: CausalModel, dtype: torch.dtype) -> Any:
-    """The causal model of a hub id or a folder that is no adapter, on the CPU.
+def load_weights(config: CausalModel, dtype: torch.dtype, **more: Any) -> Any:
+    """The causal model of a hub id or a folder that is no adapter, on the CPU unless `more` arguments say otherwise.
 
     Raises:
-        ModelError: as `load_checkpoint`; its generation_config cannot be used.
+        ModelError: as `load_checkpoint`; its generation_config cannot be used; its files are quantized already.
     """
-    model = load_checkpoint(AutoModelForCausalLM, checkpoint_of(config), dtype)
+    model = load_checkpoint(AutoModelForCausalLM, checkpoint_of(config), dtype, **more)
+    _refuse_quantized(config, model)
     _refuse_ends(config.model_name_or_path, model)
     return model
 
@@ -65,6 +66,18 @@ def _refuse_ends(name: str, model: Any) -> None:
                 f"model.model_name_or_path: eos_token_id of {name!r} is {end!r} in its generation_config.json (or "
                 f"config.json), and the model has tokens 0 to {rows - 1}; write the token's id there"
             )
+
+
+def _refuse_quantized(config: CausalModel, model: Any) -> None:
+    """Refuse weights that their files hold quantized, and that stay so: nothing could be trained or merged."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is not None and (quantizer.pre_quantized or config.quantization is None):
+        kind = getattr(quantizer.quantization_config, "quant_method", "quantized")
+        raise ModelError(
+            f"model.model_name_or_path: the files of {config.model_name_or_path!r} are quantized already "
+            f"({getattr(kind, 'value', kind)}); give whole weights, with `quantization: 4bit` and `lora` to quantize "
+            "them as they are loaded"
+        )
 
 
 def refuse_foreign_tokens(name: str, tokenizer: Any, model: Any) -> None:

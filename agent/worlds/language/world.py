@@ -19,7 +19,7 @@ from perdure.agent.worlds.language.conversations import fitted
 from perdure.agent.worlds.language.fit import refuse_unfit
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
-from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.agent.worlds.language.precision import seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.recover import recover
 from perdure.agent.worlds.language.trl.rows import end_tokens
@@ -67,6 +67,9 @@ class LanguageWorld:
         found = {"device": str(model.device), "dtype": str(model.dtype), "threads": str(threads)}
         autocast = self.policy.autocast_dtype
         found |= {} if autocast is None else {"autocast": str(autocast)}
+        found |= {} if self.policy.quantization is None else {"quantization": self.policy.quantization}
+        places = sorted({str(place) for place in getattr(unwrapped(model), "hf_device_map", {}).values()})
+        found |= {"devices": ", ".join(places)} if len(places) > 1 else {}
         return found | ({"base": " merged into ".join(self._layers)} if len(self._layers) > 1 else {})
 
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
@@ -126,7 +129,8 @@ class LanguageWorld:
         autocast = self.policy.autocast_dtype
         if autocast is None:
             return 0
-        return sum(int(one.numel()) * autocast.itemsize for one in parameters if one.dtype != autocast)
+        cast = [one for one in parameters if one.is_floating_point() and one.dtype != autocast]
+        return sum(int(one.numel()) * autocast.itemsize for one in cast)
 
     @contextmanager
     def largest_logits(self) -> Iterator[Largest]:

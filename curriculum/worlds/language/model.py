@@ -2,8 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from perdure.budget.config import broken_rule
 from perdure.curriculum.worlds.contract import CpuThreads, Device, ModelSection
 from perdure.curriculum.worlds.lora import LoraConfig
 from perdure.curriculum.worlds.methods import Method
@@ -43,7 +44,34 @@ class CausalModel(ModelSection):
         CpuThreads | Literal["auto"], Field(description="CPU threads; `auto`: one for models below 20 M parameters")
     ] = "auto"
     trust_remote_code: Annotated[bool, Field(description="run Python code that comes with the model")] = False
+    quantization: Annotated[
+        Literal["4bit", "8bit"] | None,
+        Field(
+            description="keeps the frozen weights under `lora` in 4 bits (NF4) or 8 (LLM.int8), by bitsandbytes; the "
+            "base of every KL is then the quantized model"
+        ),
+    ] = None
+    attn_implementation: Annotated[
+        Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None,
+        Field(description="attention as transformers names it; default: its own choice"),
+    ] = None
+    device_map: Annotated[
+        Literal["auto"] | None,
+        Field(description="`auto` spreads the layers of a model that is too large for one GPU over all of them"),
+    ] = None
     lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> "CausalModel":
+        if self.quantization is not None and self.lora is None:
+            raise broken_rule(
+                "quantized weights cannot be trained: train an adapter over them with `lora: {}`, or leave "
+                "`quantization` out",
+                "quantization",
+            )
+        if self.device_map is not None and self.device != "auto":
+            raise broken_rule("`device_map: auto` chooses the devices; leave `device` out", "device")
+        return self
 
     @property
     def title(self) -> str:

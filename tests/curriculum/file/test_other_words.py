@@ -34,8 +34,8 @@ WRITTEN = {
     ),
     "load_in_4bit": (
         "train: {load_in_4bit: true}",
-        "train.load_in_4bit: unknown key; weights are not quantised; `model.dtype: bfloat16` and `model.lora` save "
-        "memory",
+        "train.load_in_4bit: unknown key; quantized weights are `model.quantization: 4bit` or `8bit`, with "
+        "`model.lora`",
     ),
     "base_model": ("base_model: x", "base_model: unknown key; write `model.model_name_or_path`"),
     "datasets": (

@@ -41,6 +41,8 @@ def save(trainer: Any, folder: Path) -> Path:
 
 def _resume_state(trainer: Any) -> dict[str, Any]:
     scaler = trainer.accelerator.scaler
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()  # a paged optimiser's state is memory that the device may still be writing
     return {
         "optimizer": trainer.optimizer.state_dict(),
         "scheduler": trainer.lr_scheduler.state_dict(),

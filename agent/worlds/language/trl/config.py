@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.contract import UpdateJob
+from perdure.agent.worlds.language.policy import unwrapped
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
@@ -38,9 +39,12 @@ def config_for(job: UpdateJob) -> Any:
     """TRL's config of a job. Raises as `build_config`."""
     policy, settings = job.policy, job.settings.objective
     device_type, autocast = policy.model.device.type, policy.autocast_dtype
-    return build_config(
+    config = build_config(
         job.method, settings, folder=job.folder, seed=job.seed, device_type=device_type, autocast=str(autocast)
     )
+    if config.n_gpu > 1 and len(set(getattr(unwrapped(policy.model), "hf_device_map", {}).values())) < 2:
+        raise ConfigError("several GPUs are visible to one process; show it one with CUDA_VISIBLE_DEVICES")
+    return config
 
 
 def build_config(method: Method, settings: Any, *, folder: Path, seed: int, device_type: str, autocast: str) -> Any:
@@ -171,12 +175,11 @@ def _check(config: Any) -> None:
     losses = fields_of(type(config).__name__)["loss_type"].choices
     if losses and config.loss_type not in losses:
         raise ValueError(f"loss_type {config.loss_type!r} is none of {', '.join(losses)}")
-    if config.n_gpu > 1:
-        raise ValueError("several GPUs are visible to one process; show it one with CUDA_VISIBLE_DEVICES")
     if getattr(config, "use_vllm", False):
         import_module("vllm")
     if config.use_liger_kernel:
         import_module("liger_kernel")
+    _check_optimizer(config)
     for reporter in get_reporting_integration_callbacks(config.report_to):
         reporter()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
@@ -187,6 +190,19 @@ def _check(config: Any) -> None:
         num_training_steps=10,
         scheduler_specific_kwargs=config.lr_scheduler_kwargs,
     )
+
+
+TORCH_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused", "sgd", "adagrad", "rmsprop", "adafactor")
+NEED_A_MODEL = ("galore", "apollo", "lomo", "adalomo")
+
+
+def _check_optimizer(config: Any) -> None:
+    """Refuse an optimiser whose package is missing, such as `adamw_8bit` without bitsandbytes; raises as `_check`."""
+    name = str(config.optim.value)
+    if name not in TORCH_OPTIMIZERS and not name.startswith(NEED_A_MODEL):
+        from transformers import Trainer
+
+        Trainer.get_optimizer_cls_and_kwargs(config)
 
 
 def save_steps(settings: Any) -> int:

@@ -24,7 +24,7 @@ from perdure.agent.worlds.language.trl.config import save_steps
 from perdure.agent.worlds.language.trl.step_figures import NotedFigures
 from perdure.budget.errors import ConfigError, PerdureError
 
-LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft")
+LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft", "bitsandbytes")
 
 MeanReward = Callable[[], float | None] | None
 """The mean reward of the last samples; `None` where nothing is sampled."""
@@ -123,7 +123,7 @@ def run(
         terms.put_back(checkpoint.penalty_weight(resume))
         return Outcome(steps=stage_checkpoints.step_of(resume), ended="completed", counts=counted(counts))
     with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer), plain_generation(policy.model):
-        trainer = _built(build)
+        trainer = _built(build, policy.model)
         trainer.terms, trainer.counts = terms, counts
         terms.begin()
         outcome = _train(trainer, StepEnd(trainer, folder, job, every, mean_reward), resume)
@@ -147,10 +147,17 @@ def counted(counts: Mapping[str, int]) -> Counts:
     return {name: (counts[name], counts.get(whole, 0)) for name, whole in COUNTED_OF.items() if name in counts}
 
 
-def _built(build: Callable[[], Any]) -> Any:
-    """The trainer; TRL's refusal becomes a ConfigError."""
+def _built(build: Callable[[], Any], model: nn.Module) -> Any:
+    """The trainer; TRL's refusal becomes a ConfigError.
+
+    TRL rounds an adapter over a quantized base to bfloat16, in which small steps vanish; its weights are put back.
+    """
+    trained = [(one, one.data) for one in model.parameters() if one.requires_grad]
     try:
-        return build()
+        trainer = build()
+        for parameter, data in trained:
+            parameter.data = data
+        return trainer
     except PerdureError:
         raise
     except (ValueError, ImportError) as error:
