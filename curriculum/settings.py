@@ -65,6 +65,19 @@ class Sampling(Frozen):
     ] = None
 
 
+class Exploring(Frozen):
+    """The entropy bonus of reinforcement learning."""
+
+    entropy_coef: Annotated[
+        Weight | None,
+        Field(
+            ge=0,
+            description="weight of the entropy bonus, the policy's mean entropy over the tokens (labels, decisions) of "
+            "its samples, in nats; 0, the default, for none",
+        ),
+    ] = None
+
+
 class Imitation(Frozen):
     """Settings of supervised fine-tuning."""
 

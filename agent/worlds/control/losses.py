@@ -66,6 +66,11 @@ def entropy_weights(log_NDB: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return entropy_ND / torch.tensor([math.log(max(size, 2)) for size in sizes], device=log_NDB.device)
 
 
+def mean_entropy(log_NDB: Tensor) -> Tensor:
+    """The policy's entropy of a decision, the sum over its dimensions, the mean over decisions; nats. A scalar."""
+    return -(log_NDB.exp() * log_NDB).sum() / max(len(log_NDB), 1)
+
+
 def kl_base_to_policy(log_NDB: Tensor, base_log_NDB: Tensor) -> Tensor:
     """Forward KL of each decision, base first, exact: the sum over dimensions, nats, (N,)."""
     return expected_log_ratio(base_log_NDB.exp(), base_log_NDB, log_NDB).sum(-1)

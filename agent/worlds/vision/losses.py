@@ -42,6 +42,11 @@ def kl_base_to_policy(log_MBC: Tensor, base_log_MBC: Tensor) -> Tensor:
     return expected_log_ratio(base_log_MBC.exp(), base_log_MBC, log_MBC)
 
 
+def entropy(log_MBC: Tensor) -> Tensor:
+    """The policy's entropy, the mean over images, in nats: shape (M,)."""
+    return -(log_MBC.exp() * log_MBC).sum(-1).mean(-1)
+
+
 def simpo(log_MBC: Tensor, chosen_MB: Tensor, rejected_MB: Tensor, *, beta: float, gamma: float) -> Tensor:
     """`-log sigmoid(beta (log p(chosen) - log p(rejected)) - gamma)`, the mean over images (SimPO, arXiv 2405.14734).
 

@@ -11,6 +11,7 @@ from perdure.curriculum.settings import (
     Checkpointed,
     Common,
     Ewc,
+    Exploring,
     Imitation,
     Kl,
     LowRank,
@@ -51,7 +52,7 @@ class ControlSampling(ControlCommon, Sampling, Repeated):
     ] = None
 
 
-class ControlRl(ControlSampling):
+class ControlRl(ControlSampling, Exploring):
     """Reinforcement learning by groups of episodes of the same start, with Dr. GRPO's advantages."""
 
     scale_rewards: Annotated[str | bool | None, Field(description="`none`, the default, or `group`")] = None
@@ -87,6 +88,7 @@ _PLAYING: dict[str, Any] = CONTROL_DEFAULTS | {
     "epsilon": 0.2,
     "scale_rewards": "none",
     "beta": 0.0,
+    "entropy_coef": 0.0,
 }
 _NO_TEXT = "an episode has no tokens; its task has a `horizon`"
 

@@ -18,6 +18,7 @@ from perdure.curriculum.settings import (
     Checkpointed,
     Common,
     Ewc,
+    Exploring,
     Gated,
     Imitation,
     Kl,
@@ -58,7 +59,7 @@ class LanguageSft(TrlCommon, Imitation):
     ] = 20
 
 
-class LanguageRl(TrlCommon, Generation):
+class LanguageRl(TrlCommon, Generation, Exploring):
     """Reinforcement learning by GRPO. In the language world it is TRL's GRPOTrainer."""
 
     loss_type: Annotated[str | None, Field(description="TRL's loss")] = None

@@ -16,6 +16,7 @@ from perdure.curriculum.settings import (
     L2,
     Common,
     Ewc,
+    Exploring,
     Gated,
     Imitation,
     Kl,
@@ -45,7 +46,7 @@ class VisionSft(Common, Imitation):
     ] = None
 
 
-class VisionRl(Common, Sampling):
+class VisionRl(Common, Sampling, Exploring):
     """Reinforcement learning by GRPO."""
 
     scale_rewards: Annotated[str | bool | None, Field(description="`none`, the default, or `group`")] = None
@@ -88,7 +89,12 @@ VISION_DEFAULTS: dict[str, Any] = {
     "weight_decay": 0.0,
     "max_grad_norm": 0.0,
 }
-_SAMPLING: dict[str, Any] = VISION_DEFAULTS | {"num_generations": 8, "scale_rewards": "none", "beta": 0.0}
+_SAMPLING: dict[str, Any] = VISION_DEFAULTS | {
+    "num_generations": 8,
+    "scale_rewards": "none",
+    "beta": 0.0,
+    "entropy_coef": 0.0,
+}
 _ONE_LABEL = "a response is one label"
 
 

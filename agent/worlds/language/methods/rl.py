@@ -3,7 +3,7 @@
 The loss sums over tokens and divides by batch and `max_completion_length`, the advantages are rewards less their
 group's mean and not divided by its deviation, and there is no KL term. With `beta` above 0 TRL's own KL term is added;
 its reference is the original base: the policy with its adapter off under LoRA, else a second copy of the model, which
-the policy loads (`load_base`) and checks to be the base.
+the policy loads (`load_base`) and checks to be the base. `entropy_coef` is TRL's entropy bonus, the mean over tokens.
 
 Departures from TRL: the reference is not loaded by the model's name, which may stand for another revision or for what
 has changed since, and there is no reference adapter that starts at the stage's weights; a reward that is NaN or

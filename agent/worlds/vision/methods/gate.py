@@ -2,7 +2,8 @@
 
 Every step samples a group of labels an image, as `rl` does; the group decides which of the two losses its image has.
 HPT's gate is a success rate of 0 by default, as here. Departure: the writer's label is the supervision, where HPT has a
-chain of thought of a stronger model. With `beta` above 0 GRPO's images have its KL term, the others have not.
+chain of thought of a stronger model. With `beta` above 0 GRPO's images have its KL term, the others have not; the
+entropy bonus is of all images.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.vision.losses import cross_entropy, kl_policy_to_base
+from perdure.agent.worlds.vision.losses import cross_entropy, entropy, kl_policy_to_base
 from perdure.agent.worlds.vision.methods import rl, sft
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
@@ -38,4 +39,6 @@ def loss(
     if beta := float(default("gate", settings, "beta")):
         kl_MB = kl_policy_to_base(log_MBC, rows["base_log"])
         loss_M = loss_M + beta * (kl_MB * solved_MB1[..., 0]).mean(-1)
+    if bonus := float(default("gate", settings, "entropy_coef")):
+        loss_M = loss_M - bonus * entropy(log_MBC)
     return loss_M, rewards_MBG.mean((-1, -2))

@@ -3,7 +3,8 @@
 Every step samples a group of labels an image from the policy as it is and takes one step on them, so that the
 importance ratio is 1 and clipping never acts. With `beta` above 0 the KL term is the reverse KL to the original base,
 exact over the classes; GRPO's own is an estimate of it by the samples (k3), whose gradient, taken through the
-log-probabilities of on-policy samples as it usually is, is that of the forward KL.
+log-probabilities of on-policy samples as it usually is, is that of the forward KL. With `entropy_coef` above 0 the mean
+entropy over images is added to the objective, as in TRL.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from perdure.agent.worlds.losses import group_advantages
-from perdure.agent.worlds.vision.losses import by_class, kl_policy_to_base, policy_gradient
+from perdure.agent.worlds.vision.losses import by_class, entropy, kl_policy_to_base, policy_gradient
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.schedule import default
 from perdure.agent.worlds.vision.task_tensors import Rows, StepIndex, TaskTensors
@@ -26,13 +27,15 @@ def begin_pass(
 
 
 def loss(log_MBC: Tensor, rows: Rows, settings: VisionRl, rngs: Rngs, index: StepIndex) -> tuple[Tensor, Tensor | None]:
-    """The policy gradient on a group of samples an image, and the KL term."""
+    """The policy gradient on a group of samples an image, the KL term and the entropy bonus."""
     labels_MBG, rewards_MBG = sample(log_MBC, rows, settings, rngs)
     index.idle.add("equal_rewards", are_equal(rewards_MBG))
     index.idle.add("unrewarded", rewards_MBG <= 0)
     loss_M = policy_gradient(log_MBC, sample_weights(labels_MBG, rewards_MBG, settings, log_MBC.shape[-1]))
     if beta := float(default("rl", settings, "beta")):
         loss_M = loss_M + beta * kl_policy_to_base(log_MBC, rows["base_log"]).mean(-1)
+    if bonus := float(default("rl", settings, "entropy_coef")):
+        loss_M = loss_M - bonus * entropy(log_MBC)
     return loss_M, rewards_MBG.mean((-1, -2))
 
 

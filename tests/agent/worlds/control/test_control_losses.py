@@ -15,6 +15,7 @@ from perdure.agent.worlds.control.losses import (
     kl_base_to_policy,
     kl_policy_to_base,
     log_of,
+    mean_entropy,
     policy_gradient,
 )
 from perdure.agent.worlds.losses import group_advantages, token_weights
@@ -46,6 +47,14 @@ def test_cross_entropy_is_a_mean_over_decisions() -> None:
     # with weights 1 and 0 only the first dimension counts: ln 2; it is not divided by the weights
     assert float(cross_entropy(TWO, SECOND, torch.tensor([[1.0, 0.0]]))) == pytest.approx(math.log(2))
     assert float(cross_entropy(TWO[:0], SECOND[:0])) == 0
+
+
+def test_the_bonus_is_the_mean_entropy_of_a_decision() -> None:
+    # dimensions of ln 2 and of 3/4 ln 4/3 + 1/4 ln 4; a second decision that is sure halves the sum
+    whole = math.log(2) + 0.75 * math.log(4 / 3) + 0.25 * math.log(4)
+    assert float(mean_entropy(TWO)) == pytest.approx(whole)
+    assert float(mean_entropy(torch.cat([TWO, logs(((1.0, 1e-30), (1e-30, 1.0)))]))) == pytest.approx(whole / 2)
+    assert float(mean_entropy(TWO[:0])) == 0
 
 
 def test_the_policy_gradient_goes_towards_an_action_by_its_weight() -> None:

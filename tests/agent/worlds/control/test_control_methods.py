@@ -15,7 +15,7 @@ from perdure.agent.worlds.control.batches import deals, practised
 from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.inputs import inputs_of
 from perdure.agent.worlds.control.losses import log_of
-from perdure.agent.worlds.control.methods import replay, tilt
+from perdure.agent.worlds.control.methods import replay, rl, tilt
 from perdure.agent.worlds.control.policy import Played
 from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.control.training import Update
@@ -169,6 +169,16 @@ def update_of(name: str, **train: Any) -> Update:
             one.add_(0.1)
     plan = plan_for(job.method, job.settings.objective, len(task().train))
     return Update(name, world.policy, fresh_world().policy.actor, job.settings.objective, plan, 5)
+
+
+def test_the_entropy_bonus_is_taken_off_the_loss() -> None:
+    update = update_of("rl", entropy_coef=0.5)
+    batch = rl.draw(update, task().train[:4], 0)
+    log_NDB = update.actor.log_probabilities(batch.inputs, batch.actions_ND).detach()
+    plain = rl.loss(update_of("rl"), batch, log_NDB, 0)
+    entropy = -(log_NDB.exp() * log_NDB).sum((1, 2)).mean()
+    assert float(plain - rl.loss(update, batch, log_NDB, 0)) == pytest.approx(0.5 * float(entropy), abs=1e-6)
+    assert float(entropy) > 0.1
 
 
 def test_tilt_weighs_a_whole_episode_by_the_base_over_the_policy() -> None:

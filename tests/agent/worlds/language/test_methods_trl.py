@@ -69,7 +69,8 @@ def test_sft_equals_bare_trl(chat: bool, tmp_path: Path) -> None:
     assert ours == digest(trainable(policy.model)) != digest(trainable(tiny_policy().model))
 
 
-def test_rl_equals_bare_trl(tmp_path: Path) -> None:
+@pytest.mark.parametrize("entropy_coef", [0.0, 0.5])
+def test_rl_equals_bare_trl(entropy_coef: float, tmp_path: Path) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     task, policy = toy_task(16), tiny_policy()
@@ -87,6 +88,7 @@ def test_rl_equals_bare_trl(tmp_path: Path) -> None:
         max_completion_length=6,
         loss_type="dr_grpo",
         scale_rewards="none",
+        entropy_coef=entropy_coef,
         lr_scheduler_type="constant_with_warmup",
         use_cpu=True,
         bf16=False,
@@ -97,7 +99,8 @@ def test_rl_equals_bare_trl(tmp_path: Path) -> None:
     GRPOTrainer(
         model=policy.model, args=config, reward_funcs=reward, train_dataset=rows, processing_class=policy.tokenizer
     ).train()
-    ours = perdure_digest("rl", settings_of("rl", **QUICK, **SAMPLING), task, tmp_path / "ours")
+    settings = settings_of("rl", **QUICK, **SAMPLING, rl={"entropy_coef": entropy_coef})
+    ours = perdure_digest("rl", settings, task, tmp_path / "ours")
     assert ours == digest(trainable(policy.model)) != digest(trainable(tiny_policy().model))
 
 

@@ -1,5 +1,6 @@
 """The variants of SFT and RL, and the modifiers: plain where the change says nothing, and another where it does."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -60,6 +61,15 @@ def test_the_gate_is_rl_where_every_image_has_a_right_sample() -> None:
         plain, plain_reward = rl.loss(log_MBC, what, VisionRl(beta=beta), Rngs([1], CPU), MOMENT)
         assert torch.equal(mine, plain) and reward is not None and plain_reward is not None
         assert torch.equal(reward, plain_reward)
+
+
+@pytest.mark.parametrize(("method", "settings"), [(rl, VisionRl), (gate, VisionGate)])
+def test_the_entropy_bonus_is_taken_off_the_loss(method: Any, settings: Any) -> None:
+    log_MBC = torch.tensor([[[0.5, 0.5, 1e-30], [0.5, 0.5, 1e-30]]]).log()  # ln 2 an image
+    what = rows([[1.0, 0.0, 0.0]] * 2, [[1.0, 0.0, 0.0]] * 2)
+    plain, _ = method.loss(log_MBC, what, settings(), Rngs([1], CPU), MOMENT)
+    mine, _ = method.loss(log_MBC, what, settings(entropy_coef=0.1), Rngs([1], CPU), MOMENT)
+    assert (plain - mine).tolist() == pytest.approx([0.1 * math.log(2)])
 
 
 def test_the_gate_is_sft_where_none_has() -> None:

@@ -9,6 +9,7 @@ from perdure.agent.worlds.losses import group_advantages, token_weights
 from perdure.agent.worlds.vision.losses import (
     by_class,
     cross_entropy,
+    entropy,
     kl_base_to_policy,
     kl_policy_to_base,
     policy_gradient,
@@ -49,6 +50,16 @@ def test_forward_kl_from_the_base() -> None:
     # 3/4 ln(3/4 / 1/2) + 1/4 ln(1/4 / 1/2) = 0.1308; a label that the base never says counts as 0
     value = kl_base_to_policy(logs((0.5, 0.5, 0.0)), logs((0.75, 0.25, 0.0)))
     assert value[0].tolist() == pytest.approx([0.75 * math.log(1.5) + 0.25 * math.log(0.5)], abs=1e-6)
+
+
+def test_the_bonus_is_the_mean_entropy_and_pulls_towards_indifference() -> None:
+    # ln 2 of the first image, nothing of the second, which is sure
+    assert entropy(logs((0.5, 0.5), (1.0, 1e-30))).tolist() == pytest.approx([math.log(2) / 2])
+    # dH/dz = -p (ln p + H); at (3/4, 1/4): H = 0.5623, so -3/4 (-0.2877 + 0.5623) = -0.2060, and the opposite
+    logits = torch.tensor([[[3.0, 1.0]]]).log().requires_grad_()
+    entropy(logits.log_softmax(-1)).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0].tolist() == pytest.approx([-0.2060, 0.2060], abs=1e-4)
 
 
 def test_simpo_is_the_logistic_of_the_margin() -> None:
