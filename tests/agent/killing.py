@@ -1,6 +1,5 @@
 """A whole run of a language model in a process of its own, which others kill. Importing it imports all libraries."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,7 @@ from perdure.agent.run.folder import locked
 from perdure.agent.run.log import NullView
 from perdure.agent.setup import resume, start
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Task
-from tests.agent.worlds.language.tiny_world import tiny_policy_parts, toy_task
-
-
-def toy(*, seed: int, train: int, heldout: int, size: int = 24) -> Task:
-    """The toy task as a curriculum names it: what is held out is the same for every size up to 28."""
-    task = toy_task(28)
-    return replace(task, train=task.train[:size])
+from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 
 
 def save_base(folder: Path) -> None:
@@ -31,7 +23,7 @@ def save_base(folder: Path) -> None:
 
 def tiny_stream(base: Path, **changes: Any) -> Curriculum:
     """Three stages, one by each method, readings and checkpoints at different steps, and a benchmark."""
-    task = {"type": "python", "path": "tests.agent.killing:toy"}
+    task = {"type": "python", "path": "tests.agent.worlds.language.toy:toy"}
     return Curriculum.model_validate(
         {
             "model": {"model_name_or_path": str(base), "device": "cpu"},

@@ -29,7 +29,8 @@ from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.task_score import score_task
 from tests.agent.worlds.language.runs import Killed, Run, based, small
-from tests.agent.worlds.language.tiny_world import tiny_policy_parts, tiny_tokenizer, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy_parts, tiny_tokenizer
+from tests.agent.worlds.language.toy import toy_task
 from tests.cli.drawn import plain, seen
 from tests.cli.journals import whole_run
 

@@ -1,11 +1,8 @@
 """Whole runs of a tiny language model, in this process: the budget held, faults survived, resumes refused."""
 
 import json
-import math
 import re
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +16,9 @@ from perdure.agent.run.state import RunState, read_state
 from perdure.agent.setup import resume, start
 from perdure.budget.errors import ConfigError, DataError, ModelError, PerdureError, RunError
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Item, Task
 from tests.agent.killing import save_base, tiny_stream
-from tests.agent.worlds.language.tiny_world import toy_task
 
-TOY = {"type": "python", "path": "tests.agent.killing:toy"}
+TOY = {"type": "python", "path": "tests.agent.worlds.language.toy:toy"}
 pytestmark = pytest.mark.xdist_group("trl")
 
 
@@ -32,16 +27,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "base"
     save_base(folder)
     return folder
-
-
-def nan_reward(*, seed: int, train: int, heldout: int) -> Task:
-    """A task whose reward is NaN for half of the training prompts."""
-    task = toy_task()
-
-    def reward(items: Sequence[Item], completions: Sequence[str], completion_ids: Any = None) -> list[float | None]:
-        return [math.nan if item in task.train[::2] else 1.0 for item in items]
-
-    return replace(task, reward=reward)
 
 
 def run_through(curriculum: Curriculum, path: Path) -> RunState:
@@ -67,7 +52,11 @@ def test_absurd_learning_rates_never_end_above_the_cap(base: Path, tmp_path: Pat
 
 def test_a_reward_that_turns_nan_ends_the_stage_and_the_run_goes_on(base: Path, tmp_path: Path) -> None:
     stages = [
-        {"name": "bad", "method": "rl", "task": {"type": "python", "path": "tests.agent.test_run:nan_reward"}},
+        {
+            "name": "bad",
+            "method": "rl",
+            "task": {"type": "python", "path": "tests.agent.worlds.language.toy:nan_reward"},
+        },
         {"name": "good", "method": "sft", "task": TOY},
     ]
     record = run_through(tiny_stream(base, stages=stages), tmp_path / "run")
@@ -98,7 +87,7 @@ def test_generic_prompts(base: Path, tmp_path: Path) -> None:
     assert 0 < record.rows[1].readings[-1].kl_per_token.value <= 0.5
 
 
-TASKLESS = {"type": "python", "path": "tests.agent.killing:nothing_there"}
+TASKLESS = {"type": "python", "path": "tests.agent.worlds.language.toy:nothing_there"}
 
 
 @pytest.mark.parametrize(

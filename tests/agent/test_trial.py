@@ -199,7 +199,7 @@ def test_a_trial_leaves_no_trace_in_the_vision_world(vision: Life) -> None:
 
 def test_a_trial_leaves_no_trace_in_the_language_world(tmp_path: Path) -> None:
     save_base(tmp_path / "base")
-    task = {"type": "python", "path": "tests.agent.killing:toy"}
+    task = {"type": "python", "path": "tests.agent.worlds.language.toy:toy"}
     stages = [{"name": "only", "task": task}]
     life = start(tiny_stream(tmp_path / "base", stages=stages), tmp_path / "run", Onlooker())
     begin(life)

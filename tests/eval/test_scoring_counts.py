@@ -6,7 +6,8 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.curriculum.counting import watched
 from perdure.curriculum.evaluation import Evaluation
 from perdure.eval.task_score import score_task
-from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_policy_parts, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_policy_parts
+from tests.agent.worlds.language.toy import toy_task
 from tests.eval.lm_task_files import choice_rows, write_task
 from tests.eval.test_benchmarks import prepare
 

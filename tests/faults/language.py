@@ -15,7 +15,7 @@ SAMPLE = 30
 def curriculum(place: Path) -> dict[str, Any]:
     """Two stages on a tiny random model, with checkpoints in each; the first is projected back."""
     tests.agent.killing.save_base(place / "base")
-    toy = {"type": "python", "path": "tests.agent.killing:toy", "args": {"size": 12}}
+    toy = {"type": "python", "path": "tests.agent.worlds.language.toy:toy", "args": {"size": 12}}
     few = {"max_steps": 4, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": 4}
     return {
         "model": {"model_name_or_path": str(place / "base"), "device": "cpu", "threads": 1},

@@ -70,11 +70,11 @@ def test_faults_are_named_as_those_of_a_file(tmp_path: Path) -> None:
 
 
 def test_own_functions_are_named_by_their_module(tmp_path: Path) -> None:
-    from tests.agent.killing import toy
+    from tests.agent.worlds.language.toy import toy
 
     task = {"type": "python", "path": toy}
     stages = [{"name": "a", "task": task}]
     found, name = read_source(SMALL | {"model": {"model_name_or_path": "builtin:tiny"}, "stages": stages}, {})
-    assert (found.stages[0].task.path, name) == ("tests.agent.killing:toy", "run")  # type: ignore[attr-defined]
+    assert (found.stages[0].task.path, name) == ("tests.agent.worlds.language.toy:toy", "run")  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="write it into a file"):
         read_source({"stages": [{"task": {"path": lambda: None}}]}, {})

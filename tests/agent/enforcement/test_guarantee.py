@@ -25,7 +25,7 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.killing import save_base, tiny_stream
 from tests.agent.scalar_run import Always, Killed, Onlooker, curriculum, in_memory, record_of, scalar_run
-from tests.agent.worlds.language.tiny_world import toy_task
+from tests.agent.worlds.language.toy import toy_task
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 HOLDING: list[Any] = [
@@ -295,7 +295,7 @@ def base() -> Iterator[Path]:
 def test_no_stage_of_the_language_world_ends_above_its_cap(
     base: Path, enforce: Any, lora: Any, rates: tuple[float, ...], methods: tuple[str, ...], cuts: tuple[int, ...]
 ) -> None:
-    toy = {"type": "python", "path": "tests.agent.killing:toy", "args": {"size": 8}}
+    toy = {"type": "python", "path": "tests.agent.worlds.language.toy:toy", "args": {"size": 8}}
     pairs = enumerate(zip(methods, rates, strict=True))
     config = tiny_stream(
         base,

@@ -29,7 +29,7 @@ def deadly(*, seed: int, train: int, heldout: int, how: str) -> Task:
         signal.pause()
     if how == "fail":
         raise RuntimeError("no such luck")
-    from tests.agent.worlds.language.tiny_world import toy_task
+    from tests.agent.worlds.language.toy import toy_task
 
     return toy_task()
 

@@ -19,7 +19,7 @@ budget: {kl: 1.0, every: 10, num_prompts: 4, max_completion_length: 6}
 strategy: {type: fixed, method: sft}
 train: {learning_rate: 1e-3, max_steps: %d, per_device_train_batch_size: 4, save_steps: 1000}
 stages:
-  - {name: first, task: {type: python, path: "tests.agent.killing:toy"}}
+  - {name: first, task: {type: python, path: "tests.agent.worlds.language.toy:toy"}}
 evaluation: {max_completion_length: 6}
 """
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,8 @@ from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, Train, settings_for
 from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import spec_of
-from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task, with_base
+from tests.agent.worlds.language.tiny_world import tiny_policy, with_base
+from tests.agent.worlds.language.toy import toy_task
 
 
 def method_of(name: str) -> Method:

@@ -15,7 +15,8 @@ from perdure.agent.worlds.language.trl.rows import RewardMeter
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import method_of
-from tests.agent.worlds.language.tiny_world import TinyPolicy, share_of_vowels
+from tests.agent.worlds.language.tiny_world import TinyPolicy
+from tests.agent.worlds.language.toy import share_of_vowels
 
 PLAIN: dict[str, Any] = {"learning_rate": 0.1, "warmup_steps": 0, "max_grad_norm": 0, "trl": {"optim": "sgd"}}
 """A step is the gradient times 0.1, so that weights show gradients."""

@@ -13,7 +13,8 @@ from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import job_of, settings_of, update
-from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy
+from tests.agent.worlds.language.toy import toy_task
 
 COMBINATIONS = (
     "rl+replay",

@@ -66,7 +66,7 @@ def test_a_fresh_adapter_on_top_names_the_first_as_its_base(adapter: Path) -> No
 def test_a_run_says_what_its_base_is(adapter: Path) -> None:
     from perdure.curriculum.schema import Curriculum
 
-    items = {"type": "python", "path": "tests.agent.worlds.language.tiny_world:toy_task"}
+    items = {"type": "python", "path": "tests.agent.worlds.language.toy:toy_task"}
     run = {
         "model": config(adapter).model_dump(),
         "budget": {"kl": 1.0},

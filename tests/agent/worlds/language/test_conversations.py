@@ -13,7 +13,8 @@ from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
 from tests.agent.worlds.language.on_policy import sampler
 from tests.agent.worlds.language.runs import small
-from tests.agent.worlds.language.tiny_world import share_of_vowels, tiny_policy, tiny_tokenizer, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_tokenizer
+from tests.agent.worlds.language.toy import share_of_vowels, toy_task
 
 TOOLS = [{"type": "function", "function": {"name": "add"}}]
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}

@@ -13,7 +13,8 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ModelError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
-from tests.agent.worlds.language.tiny_world import TEMPLATE, tiny_policy_parts, tiny_tokenizer, toy_task
+from tests.agent.worlds.language.tiny_world import TEMPLATE, tiny_policy_parts, tiny_tokenizer
+from tests.agent.worlds.language.toy import toy_task
 from tests.models import random_model
 
 CHAT = Item(prompt=[{"role": "user", "content": "after c?"}], demonstration="d")

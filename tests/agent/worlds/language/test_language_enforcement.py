@@ -9,7 +9,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, read_state
 from tests.agent.killing import save_base, start_or_resume, tiny_stream
 
-TASK = {"type": "python", "path": "tests.agent.killing:toy"}
+TASK = {"type": "python", "path": "tests.agent.worlds.language.toy:toy"}
 STAGES = [
     {"name": "one", "method": "sft", "task": TASK},
     {"name": "two", "method": "replay", "task": TASK | {"args": {"size": 20}}},

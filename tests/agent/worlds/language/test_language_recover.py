@@ -15,7 +15,7 @@ from perdure.agent.worlds.language.world import LanguageWorld
 from perdure.budget.config import RecoverConfig
 from perdure.budget.estimate import per_token
 from tests.agent.killing import save_base, tiny_stream
-from tests.agent.worlds.language.tiny_world import toy_task
+from tests.agent.worlds.language.toy import toy_task
 
 BUDGET = {"kl": 0.04, "num_prompts": 4, "max_completion_length": 6, "enforce": ["rollback", "recover"]}
 CONFIG = RecoverConfig(max_steps=12, num_prompts=3)

@@ -22,7 +22,8 @@ from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import job_of, method_of, settings_of
 from tests.agent.worlds.language.on_policy import PLAIN, move
 from tests.agent.worlds.language.runs import QUICK, SAMPLING, based, end, loader, small
-from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny_policy, toy_task, with_base
+from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny_policy, with_base
+from tests.agent.worlds.language.toy import toy_task
 
 SAMPLERS = ("rl", "chord", "gate", "tilt", "sdft")
 

@@ -13,7 +13,7 @@ from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import method_of, settings_of
-from tests.agent.worlds.language.tiny_world import toy_task
+from tests.agent.worlds.language.toy import toy_task
 
 
 def config_of(name: str, autocast: str = "None", **given: Any) -> Any:

@@ -18,14 +18,8 @@ from perdure.agent.worlds.language.trl.config import samples
 from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import method_of
 from tests.agent.worlds.language.runs import METHODS, Run, based, loader, small
-from tests.agent.worlds.language.tiny_world import (
-    BASE_GROUPS,
-    TinyPolicy,
-    tiny_lora_policy,
-    tiny_policy,
-    toy_task,
-    with_base,
-)
+from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny_lora_policy, tiny_policy, with_base
+from tests.agent.worlds.language.toy import toy_task
 
 CASES = [(name, tiny_policy) for name in METHODS] + [(name, tiny_lora_policy) for name in ("gate", "tilt", "sdft")]
 MORE: dict[str, Any] = {"earlier": (replace(toy_task(6), name="old"),), "texts": BASE_GROUPS}

@@ -11,7 +11,8 @@ from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.ewc import Text, drawn_log_likelihood, fisher, texts
 from perdure.budget.estimate import per_token
 from tests.agent.worlds.language.jobs import after, job_of, settings_of
-from tests.agent.worlds.language.tiny_world import BASE_GROUPS, tiny_policy, toy_task, with_base
+from tests.agent.worlds.language.tiny_world import BASE_GROUPS, tiny_policy, with_base
+from tests.agent.worlds.language.toy import toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8, "max_steps": 4}
 

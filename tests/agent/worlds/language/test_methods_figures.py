@@ -9,7 +9,7 @@ import pytest
 
 from perdure.agent.worlds.language.trl.step_figures import LOGGED
 from tests.agent.worlds.language.runs import Run, based, small
-from tests.agent.worlds.language.tiny_world import toy_task
+from tests.agent.worlds.language.toy import toy_task
 
 NAMES = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm", "reward": "reward"} | LOGGED
 ANSWERS = {"reward", "reward_std", "mean_length"}

@@ -27,7 +27,8 @@ from tests.agent.worlds.language.on_policy import (
     sampler,
 )
 from tests.agent.worlds.language.runs import QUICK, SAMPLING, based, end, small
-from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_lora_policy, tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_lora_policy, tiny_policy
+from tests.agent.worlds.language.toy import toy_task
 
 
 def has_vowel(items: Any, completions: Sequence[str], completion_ids: Any = None) -> list[float | None]:

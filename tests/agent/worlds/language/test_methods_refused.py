@@ -12,7 +12,8 @@ from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.runs import Run, small
-from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy
+from tests.agent.worlds.language.toy import toy_task
 
 TASK = toy_task(16)
 BARE = replace(TASK, train=tuple(replace(item, demonstration=None) for item in TASK.train))

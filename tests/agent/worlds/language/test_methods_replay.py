@@ -11,7 +11,8 @@ from perdure.agent.worlds.language.trl.rows import IMITATES, recalled
 from perdure.budget.errors import DataError
 from perdure.curriculum.task import Task
 from tests.agent.worlds.language.jobs import after, job_of, settings_of, update
-from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy
+from tests.agent.worlds.language.toy import toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8, "max_steps": 4}
 

@@ -12,14 +12,8 @@ from perdure.agent.worlds.contract import Outcome
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.penalty import Controller
 from tests.agent.worlds.language.runs import Killed, Run, based, loader, small
-from tests.agent.worlds.language.tiny_world import (
-    BASE_GROUPS,
-    TinyPolicy,
-    tiny_lora_policy,
-    tiny_policy,
-    toy_task,
-    with_base,
-)
+from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny_lora_policy, tiny_policy, with_base
+from tests.agent.worlds.language.toy import toy_task
 
 WINDOWS = {"trl": {"steps_per_generation": 2}}
 RESUMES: list[tuple[str, dict[str, Any], int, Callable[[], TinyPolicy]]] = [

@@ -8,7 +8,8 @@ import pytest
 from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.language.trl.steps import count_steps
 from tests.agent.worlds.language.jobs import job_of, method_of, settings_of, update
-from tests.agent.worlds.language.tiny_world import tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy
+from tests.agent.worlds.language.toy import toy_task
 
 SFT: dict[str, Any] = {"per_device_train_batch_size": 8}
 RL: dict[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 3}

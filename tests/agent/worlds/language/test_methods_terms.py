@@ -21,13 +21,8 @@ from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import per_token
 from perdure.budget.penalty import Controller
 from tests.agent.worlds.language.jobs import job_of, settings_of, update
-from tests.agent.worlds.language.tiny_world import (
-    BASE_GROUPS,
-    tiny_lora_policy,
-    tiny_policy,
-    toy_task,
-    with_base,
-)
+from tests.agent.worlds.language.tiny_world import BASE_GROUPS, tiny_lora_policy, tiny_policy, with_base
+from tests.agent.worlds.language.toy import toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "per_device_train_batch_size": 8, "max_steps": 6}
 SAMPLING: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}

@@ -21,7 +21,8 @@ from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings
 from tests.agent.worlds.language.jobs import job_of, settings_of, update
-from tests.agent.worlds.language.tiny_world import TinyPolicy, share_of_vowels, tiny_lora_policy, tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_lora_policy, tiny_policy
+from tests.agent.worlds.language.toy import share_of_vowels, toy_task
 
 QUICK: dict[str, Any] = {"learning_rate": 3e-3, "warmup_steps": 0, "max_steps": 3, "per_device_train_batch_size": 8}
 SAMPLING: dict[str, Any] = {"num_generations": 4, "max_completion_length": 6}

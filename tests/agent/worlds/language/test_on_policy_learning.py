@@ -16,7 +16,8 @@ from perdure.curriculum.task import Task
 from tests.agent.worlds.language.jobs import settings_of
 from tests.agent.worlds.language.on_policy import move
 from tests.agent.worlds.language.runs import SECTIONS, Run, based, end
-from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy, toy_task
+from tests.agent.worlds.language.tiny_world import TinyPolicy, tiny_policy
+from tests.agent.worlds.language.toy import toy_task
 
 
 def first_is_vowel(items: Any, completions: Sequence[str], completion_ids: Any = None) -> list[float | None]:

@@ -19,7 +19,8 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.eval.scorecard import _weights
 from tests.agent.worlds.language.jobs import job_of, settings_of, update
-from tests.agent.worlds.language.tiny_world import BASE_GROUPS, NEW, tiny_lora_policy, tiny_policy_parts, toy_task
+from tests.agent.worlds.language.tiny_world import BASE_GROUPS, NEW, tiny_lora_policy, tiny_policy_parts
+from tests.agent.worlds.language.toy import toy_task
 
 FULL, HALF, BRAIN = torch.float32, torch.float16, torch.bfloat16
 ON = {"autocast": "bfloat16"}

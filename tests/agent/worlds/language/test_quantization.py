@@ -21,7 +21,8 @@ from perdure.budget.errors import ConfigError, ModelError
 from perdure.curriculum.worlds.language.model import CausalModel
 from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.runs import Killed, Run, small
-from tests.agent.worlds.language.tiny_world import tiny_policy_parts, toy_task
+from tests.agent.worlds.language.tiny_world import tiny_policy_parts
+from tests.agent.worlds.language.toy import toy_task
 
 WHY = "needs the extra `quantization` (bitsandbytes)"
 MISSING = find_spec("bitsandbytes") is None

@@ -1,6 +1,5 @@
-"""The smallest language world: a random Llama of 30,000 weights, a tokenizer of single characters, and a toy task."""
+"""The smallest language world: a random Llama of 30,000 weights and a tokenizer of single characters, for `toy.py`."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,9 @@ from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.precision import Precision
-from perdure.curriculum.task import Item, Task
+from tests.agent.worlds.language.toy import CHARACTERS
 from tests.models import random_model
 
-CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789 .,?+-=:"
 SPECIAL = ["<pad>", "<s>", "<|user|>", "<|assistant|>", "<|end|>"]
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -109,23 +107,3 @@ def with_base(policy: TinyPolicy, texts: int = 6) -> LanguagePolicy:
     sampled = sample_base_texts(whole, prompts, max_completion_length=5, batch_size=texts, seed=3)
     whole.base = Base(sampled)
     return whole
-
-
-def share_of_vowels(
-    items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
-) -> list[float | None]:
-    """How much of a completion is vowels: a graded reward that a random model sometimes gets."""
-    return [sum(letter in "aeiou" for letter in text) / max(len(text), 1) for text in completions]
-
-
-def toy_task(size: int = 24, *, chat: bool = True) -> Task:
-    """`size` items to train on: say the letter after the one named. Prompts are messages, or text without `chat`."""
-
-    def item(number: int) -> Item:
-        letter, answer = (CHARACTERS[(number + shift) % 26] for shift in (0, 1))
-        text = f"after {letter}?" + " please" * (number % 3)
-        prompt = [{"role": "user", "content": text}] if chat else text
-        return Item(prompt=prompt, answer=answer, demonstration=answer * (1 + number % 4))
-
-    items = [item(number) for number in range(size + 8)]
-    return Task(name="toy", train=tuple(items[:size]), heldout=tuple(items[size:]), reward=share_of_vowels)
