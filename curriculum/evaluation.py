@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from perdure.budget.bounds import Batch, Items, Level, Temperature, Tokens
+from perdure.budget.bounds import Batch, Items, Level, Seconds, Temperature, Tokens
 from perdure.budget.config import Frozen
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -20,6 +20,23 @@ class Evaluation(Frozen):
         Temperature,
         Field(ge=0, description="0: greedy answers; above: one sampled answer an item (benchmarks of lm-eval apart)"),
     ] = 0.0
+    generate_with: Annotated[
+        Literal["transformers", "vllm"],
+        Field(
+            description="what generates held-out answers, the base's texts and trials; `vllm`: a server that is given "
+            "the policy's weights (benchmarks of lm-eval apart)"
+        ),
+    ] = "transformers"
+    vllm_server_base_url: Annotated[
+        str, Field(pattern=r"^https?://\S+$", description="address of the vLLM server; one run a server")
+    ] = "http://localhost:8000"
+    vllm_server_timeout: Annotated[Seconds, Field(gt=0, description="seconds that one reply of it may take")] = 240.0
+
+
+EVALUATION_BY_VLLM = tuple(
+    ("evaluation", key) for key in ("generate_with", "vllm_server_base_url", "vllm_server_timeout")
+)
+"""The paths of what is for models of text alone."""
 
 
 class Benchmark(Frozen):

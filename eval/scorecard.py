@@ -115,12 +115,14 @@ class Scorecard:
 
     def _key(self, weights: str, **parts: str) -> dict[str, str]:
         """Everything that a score depends on."""
+        with_transformers = self._evaluation.generate_with == "transformers"
         return {
             "weights": weights,
             **parts,
             "max_completion_length": str(self._evaluation.max_completion_length),
             "batch_size": str(self._evaluation.batch_size),
             "temperature": str(self._evaluation.temperature),
+            **({} if with_transformers else {"generate_with": self._evaluation.generate_with}),
         }
 
 

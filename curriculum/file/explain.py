@@ -57,6 +57,7 @@ PATTERN_MESSAGES = {
     ),
     r"\{instruction\}": "must hold `{instruction}`, where the instruction stands",
     r"^[A-Za-z0-9][\w./:@-]*$": "must be the name of an image, such as `localhost/python:3.12`",
+    r"^https?://\S+$": "must be an http address, such as http://localhost:8000",
     r"^[\w.-]+(:[A-Za-z_]\w*)?$": "must be `module:name`, or the name of an entry point",
 }
 

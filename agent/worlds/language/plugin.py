@@ -26,9 +26,11 @@ def check(method: Method, settings: MethodSettings, task: Task, earlier: Sequenc
     """See `WorldPlugin.check`. Refuses what TRL refuses."""
     from perdure.agent.worlds.language.trl.config import build_config
     from perdure.agent.worlds.language.trl.rows import check_replay, check_task
+    from perdure.agent.worlds.language.vllm.settings import check_vllm
 
     config = build_config(method, settings.objective, folder=Path(), seed=0, device_type="cpu", autocast="None")
     check_task(method, task, config)
+    check_vllm(config)
     if method.has("replay"):
         check_replay(method, task, earlier)
 

@@ -34,6 +34,8 @@ class LanguagePolicy:
         """The base beside it (`base_loss.Base`), once its texts are sampled."""
         self.load_base: Callable[[], Any] | None = None
         """Loads the original base a second time and checks that it is the same; `None` with an adapter."""
+        self.server: Any = None
+        """The `vllm.server.VllmServer` that answers in place of transformers, if any."""
         self.quantization = quantization_of(model)
         self.frozen_digest = digest(all_frozen(model) if self.quantization else frozen(model))
         self._start = {name: tensor.clone() for name, tensor in trainable(model).items()} if self.is_adapter else None
@@ -42,6 +44,12 @@ class LanguagePolicy:
     def precision(self) -> Precision:
         """The formats of its weights and of autocast."""
         return Precision(self.model.dtype, self.autocast_dtype, self.quantization)
+
+    @property
+    def end_tokens(self) -> list[int]:
+        """The tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return sorted(({ends} if isinstance(ends, int) else set(ends or ())) | {self.tokenizer.eos_token_id})
 
     def autocast(self) -> AbstractContextManager[object]:
         """Autocast as it is set, inside: every forward pass outside of a trainer is under it."""
@@ -71,7 +79,7 @@ class LanguagePolicy:
             temperature=temperature,
             seed=seed,
         )
-        ends = self._generation_config(max_completion_length, temperature).eos_token_id
+        ends = self.end_tokens
         self.truncated = [len(row) >= max_completion_length and row[-1] not in ends for row in rows]
         texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
@@ -91,6 +99,9 @@ class LanguagePolicy:
         seed: int,
     ) -> list[TokenIds]:
         """One completion a prompt, with its end-of-turn token if it has one; prompts of like length go together."""
+        if self.server is not None:
+            more = {"max_tokens": max_completion_length, "temperature": temperature, "seed": seed}
+            return self.server.sample(self, prompts, **more)  # type: ignore[no-any-return]
         config = self._generation_config(max_completion_length, temperature)
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         completions: list[TokenIds] = [[] for _ in prompts]
@@ -101,7 +112,7 @@ class LanguagePolicy:
                 with self.autocast():
                     output_BT = self.model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=config)
                 for index, row in zip(chosen, output_BT[:, ids_BT.shape[1] :].tolist(), strict=True):
-                    completions[index] = _up_to_end(row, config.eos_token_id)
+                    completions[index] = up_to_end(row, config.eos_token_id)
                 count(len(chosen))
         return completions
 
@@ -169,13 +180,11 @@ class LanguagePolicy:
 
     def _generation_config(self, length: int, temperature: float) -> GenerationConfig:
         """Every truncation and penalty is switched off, whatever the model's own defaults are."""
-        ends = self.model.generation_config.eos_token_id
-        ends = {ends} if isinstance(ends, int) else set(ends or ())
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
         return GenerationConfig(
             max_new_tokens=length,
             pad_token_id=self.tokenizer.pad_token_id,
-            eos_token_id=sorted(ends | {self.tokenizer.eos_token_id}),
+            eos_token_id=self.end_tokens,
             repetition_penalty=1.0,
             no_repeat_ngram_size=0,
             **({"do_sample": False} | sampling),
@@ -204,7 +213,7 @@ def plain_generation(model: Any) -> Iterator[None]:
         inner.generation_config = own
 
 
-def _up_to_end(row: TokenIds, ends: Sequence[int]) -> TokenIds:
+def up_to_end(row: TokenIds, ends: Sequence[int]) -> TokenIds:
     """The tokens up to and including the first end-of-turn; what follows is padding."""
     for position, token in enumerate(row):
         if token in ends:

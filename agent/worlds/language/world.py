@@ -23,12 +23,14 @@ from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.agent.worlds.language.precision import seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.recover import recover
 from perdure.agent.worlds.language.trl.rows import end_tokens
+from perdure.agent.worlds.language.vllm.server import VllmServer
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.base_id import with_settings
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.language.model import CausalModel
@@ -50,7 +52,9 @@ class LanguageWorld:
         self._curriculum = curriculum
         self._model = curriculum.model
         self._layers = [one.model_name_or_path for one in layers_of(self._model)]
+        server = _server_of(curriculum.evaluation)
         self.policy = load_policy(self._model, seed=curriculum.seed)
+        self.policy.server = server
         self._base: BaseTexts | None = None
         self._fingerprint = self.policy.fingerprint()
         weights = self.policy.frozen_digest if self.policy.is_adapter else self._fingerprint
@@ -175,6 +179,15 @@ class LanguageWorld:
             name = self._model.model_name_or_path
             raise ModelError(f"model.model_name_or_path: {name!r} is no longer the model that this run began with")
         return model
+
+
+def _server_of(evaluation: Evaluation) -> VllmServer | None:
+    """The server that answers, which is up. Raises ModelError."""
+    if evaluation.generate_with != "vllm":
+        return None
+    server = VllmServer(evaluation.vllm_server_base_url, evaluation.vllm_server_timeout)
+    server.check()
+    return server
 
 
 def _warnings(policy: LanguagePolicy) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from perdure.budget.bounds import Level, Samples, Weight
 from perdure.budget.config import Frozen
+from perdure.curriculum.evaluation import EVALUATION_BY_VLLM
 from perdure.curriculum.settings import (
     L2,
     Checkpointed,
@@ -148,6 +149,7 @@ CONTROL = WorldSpec(
     ignores={
         ("budget", "max_completion_length"): _NO_TEXT,
         ("evaluation", "max_completion_length"): _NO_TEXT,
+        **dict.fromkeys(EVALUATION_BY_VLLM, "actions are no text that vLLM generates"),
         ("evaluation", "batch_size"): "episodes are played in step",
     },
     choices=CHOICES,

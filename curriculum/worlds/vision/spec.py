@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from perdure.budget.bounds import Samples, Weight
+from perdure.curriculum.evaluation import EVALUATION_BY_VLLM
 from perdure.curriculum.settings import (
     L2,
     Common,
@@ -165,6 +166,7 @@ VISION = WorldSpec(
     ignores={
         ("budget", "max_completion_length"): _ONE_LABEL,
         ("evaluation", "max_completion_length"): _ONE_LABEL,
+        **dict.fromkeys(EVALUATION_BY_VLLM, "an image's label is no text that vLLM generates"),
         ("evaluation", "batch_size"): "all images are answered at once",
     },
     choices=CHOICES,

@@ -38,6 +38,8 @@ from perdure.agent.worlds.language.trl.rows import (
 )
 from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.agent.worlds.language.trl.trainer import finite_logits, run
+from perdure.agent.worlds.language.vllm.generation import sample_by_server
+from perdure.agent.worlds.language.vllm.settings import uses_server
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
 
@@ -175,6 +177,8 @@ def build_sampler(
         ModelError: the base is needed (`beta` above 0, `tilt`) and not to be found, or no longer the same.
     """
     beta, config.beta = config.beta, 0.0  # with another TRL would make a reference of its own
+    by_server = uses_server(config)
+    config.use_vllm = config.use_vllm and not by_server  # TRL would speak to it itself, over NCCL
     trainer = trainer_class(
         model=policy.model,
         reward_funcs=[meter],
@@ -187,6 +191,10 @@ def build_sampler(
     if beta and not hasattr(policy.model, "peft_config"):  # with an adapter TRL takes the policy with it off
         trainer.ref_model = _reference(trainer, policy)
     trainer.step_losses = StepLosses()
+    if by_server:
+        sample_by_server(trainer, config)
+    if getattr(policy, "server", None) is not None:
+        policy.server.holds = None  # it may be the same
     return trainer
 
 

@@ -175,8 +175,6 @@ def _check(config: Any) -> None:
     losses = fields_of(type(config).__name__)["loss_type"].choices
     if losses and config.loss_type not in losses:
         raise ValueError(f"loss_type {config.loss_type!r} is none of {', '.join(losses)}")
-    if getattr(config, "use_vllm", False):
-        import_module("vllm")
     if config.use_liger_kernel:
         import_module("liger_kernel")
     _check_optimizer(config)

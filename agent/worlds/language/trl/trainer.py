@@ -22,6 +22,7 @@ from perdure.agent.worlds.language.policy import plain_generation
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import save_steps
 from perdure.agent.worlds.language.trl.step_figures import NotedFigures
+from perdure.agent.worlds.language.vllm.colocated import same_environment, shut_down
 from perdure.budget.errors import ConfigError, PerdureError
 
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft", "bitsandbytes")
@@ -122,7 +123,13 @@ def run(
         checkpoint.load_weights(policy.model, resume)
         terms.put_back(checkpoint.penalty_weight(resume))
         return Outcome(steps=stage_checkpoints.step_of(resume), ended="completed", counts=counted(counts))
-    with young_heap(), quiet(), no_trace(policy.model, policy.tokenizer), plain_generation(policy.model):
+    with (
+        same_environment(),
+        young_heap(),
+        quiet(),
+        no_trace(policy.model, policy.tokenizer),
+        plain_generation(policy.model),
+    ):
         trainer = _built(build, policy.model)
         trainer.terms, trainer.counts = terms, counts
         terms.begin()
@@ -182,6 +189,7 @@ def _train(trainer: Any, step_end: StepEnd, resume: Path | None) -> Outcome:
         step_end.stopped = True
     finally:
         state = trainer.state
+        shut_down(trainer)
         _release(trainer)
     return Outcome(steps=state.global_step, ended="stopped" if step_end.stopped else "completed")
 

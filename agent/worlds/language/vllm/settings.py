@@ -1,0 +1,38 @@
+"""What a TRL config says of vLLM, and what can be known of it before anything is trained."""
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from perdure.agent.worlds.language.vllm.server import VllmServer
+from perdure.budget.errors import ConfigError
+
+
+def uses_server(config: Any) -> bool:
+    """True where a TRL config samples by a server."""
+    return bool(getattr(config, "use_vllm", False)) and config.vllm_mode == "server"
+
+
+def server_of(config: Any) -> VllmServer:
+    """The server that a TRL config names."""
+    url = config.vllm_server_base_url or f"http://{config.vllm_server_host}:{config.vllm_server_port}"
+    return VllmServer(url, config.vllm_server_timeout)
+
+
+def check_vllm(config: Any) -> None:
+    """Refuse, before anything is trained, what cannot be: a server that is not up, an engine without vllm or a GPU.
+
+    Raises:
+        ConfigError, ModelError: says what to do.
+    """
+    if uses_server(config):
+        server_of(config).check()
+    elif getattr(config, "use_vllm", False):
+        if find_spec("vllm") is None:
+            raise ConfigError(
+                "vllm_mode 'colocate' needs vllm in this environment (pip install 'trl[vllm]'); a server in an "
+                "environment of its own is `trl: {use_vllm: true, vllm_mode: server, vllm_server_base_url: URL}`"
+            )
+        if not torch.cuda.is_available():
+            raise ConfigError("vllm_mode 'colocate' needs a GPU, and torch sees none; use transformers or a server")
