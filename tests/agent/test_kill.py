@@ -1,30 +1,21 @@
 """`kill -9` at random moments: the resumed run ends with the same weights, scores and readings."""
 
-import multiprocessing
 import random
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas
-import pytest
 
 from perdure.agent.run.events import Resumed, Started
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, active_seconds, read_state
 from tests.agent.killing import save_base, start_or_resume, tiny_stream
 from tests.agent.scalar_run import steps_of
+from tests.forked import GROUP, forkserver
 
 KILLS = 5
-pytestmark = pytest.mark.xdist_group("kill")
-
-
-@pytest.fixture(scope="module")
-def processes() -> Any:
-    """Processes forked from one that has imported everything, so that a kill costs no import."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.agent.killing"])
-    return context
+pytestmark = GROUP
 
 
 def record_of(path: Path) -> RunState:
@@ -44,10 +35,10 @@ def begins(path: Path) -> int:
     return sum(isinstance(event, Started | Resumed) for event in read_journal(journal)) if journal.exists() else 0
 
 
-def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:
+def lives(curriculum: Any, path: Path, seconds: float) -> bool:
     """Live on for some seconds from the first sign of run, then be killed. True if the run was over before."""
     before = begins(path)
-    process = processes.Process(target=start_or_resume, args=(curriculum, path))
+    process = forkserver().Process(target=start_or_resume, args=(curriculum, path))
     process.start()
     while process.is_alive() and begins(path) == before:
         time.sleep(0.01)
@@ -60,10 +51,10 @@ def lives(processes: Any, curriculum: Any, path: Path, seconds: float) -> bool:
     return True
 
 
-def test_five_random_kills(tmp_path: Path, processes: Any) -> None:
+def test_five_random_kills(tmp_path: Path) -> None:
     save_base(tmp_path / "base")
     curriculum = tiny_stream(tmp_path / "base")
-    assert lives(processes, curriculum, tmp_path / "whole", 300)
+    assert lives(curriculum, tmp_path / "whole", 300)
     whole = record_of(tmp_path / "whole")
     seconds = active_seconds(read_journal(tmp_path / "whole" / "journal.jsonl"))
     assert {row.method for row in whole.rows} >= {"sft", "rl", "chord"}
@@ -73,7 +64,7 @@ def test_five_random_kills(tmp_path: Path, processes: Any) -> None:
     killed_in = set()
     while kills < KILLS:
         path = tmp_path / f"life{number}"
-        while not lives(processes, curriculum, path, moments.uniform(0, 0.5) * seconds):
+        while not lives(curriculum, path, moments.uniform(0, 0.5) * seconds):
             kills += 1
             rows = record_of(path).rows
             killed_in.add((sum(row.committed for row in rows), sum(len(row.readings) for row in rows)))

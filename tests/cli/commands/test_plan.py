@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from perdure.cli.views.plan_report import format_bytes, format_span
-from tests.cli.commands.test_validate import perdure
+from tests.forked import GROUP, perdure
+
+pytestmark = GROUP
 
 RUN = """\
 model: {type: mlp, hidden_sizes: [16], pretrain: {images: 60, num_train_epochs: 2}}
@@ -25,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
-    done = perdure("plan", "run.yaml", "--target-accuracy", "0.5", cwd=folder)
+    done = perdure(folder, "plan", "run.yaml", "--target-accuracy", "0.5")
     said = [line[9:] for line in done.stderr.splitlines()]
     assert done.returncode == 0 and said[0] == "plan run.yaml: starting" and "trying sft on fives" in said
     lines = done.stdout.splitlines()
@@ -39,7 +41,7 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
 
 
 def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
-    done = perdure("plan", "run.yaml", "--strict", "--json", "--budget", "--steps", "4", cwd=folder)
+    done = perdure(folder, "plan", "run.yaml", "--strict", "--json", "--budget", "--steps", "4")
     assert done.returncode == 4
     found = json.loads(done.stdout)
     assert [one["step"] for one in found["proposed"]["points"]] == [1, 2, 4]
@@ -50,52 +52,52 @@ def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
 
 
 def test_a_strict_run_trains_nothing_and_stays_strict(folder: Path) -> None:
-    done = perdure("run", "run.yaml", "--strict", cwd=folder)
+    done = perdure(folder, "run", "run.yaml", "--strict")
     assert done.returncode == 4
     assert "WARNING: stage 1 needs at least" in done.stdout
     assert "stage 1 needs at least" in done.stderr and "without --strict" in done.stderr
     assert not list((folder / "runs/run-1/stages").iterdir())
-    shown = perdure("show", "runs/run-1", cwd=folder).stdout
+    shown = perdure(folder, "show", "runs/run-1").stdout
     assert shown.startswith("run-1 - 0 of 1 stages - refused - ") and "  Raise budget.kl or lower the target" in shown
     assert "  price     base rate" in shown and "  took      not begun" in shown
     journal = folder / "runs/run-1/journal.jsonl"
     before = journal.read_bytes()
-    resumed = perdure("resume", "runs/run-1", cwd=folder)
+    resumed = perdure(folder, "resume", "runs/run-1")
     assert (resumed.returncode, resumed.stderr) == (4, done.stderr)
     assert len(resumed.stdout.splitlines()) == 1, "the first line alone"
     assert journal.read_bytes() == before
-    watched = perdure("watch", "runs/run-1", cwd=folder).stdout.splitlines()[-1]
+    watched = perdure(folder, "watch", "runs/run-1").stdout.splitlines()[-1]
     assert watched[9:] == "refused, nothing was trained; see why with: perdure show runs/run-1"
     assert not list((folder / "runs/run-1/stages").iterdir())
-    found = json.loads(perdure("show", "runs/run-1", "--json", cwd=folder).stdout)
+    found = json.loads(perdure(folder, "show", "runs/run-1", "--json").stdout)
     assert found["status"] == "refused"
     assert [(price["stage"], price["fits"]) for price in found["prices"]] == [(1, False)]
 
 
 def test_a_run_takes_the_target_that_a_plan_takes(folder: Path) -> None:
-    done = perdure("run", "run.yaml", "--target-accuracy", "0.995", "--strict", cwd=folder)
+    done = perdure(folder, "run", "run.yaml", "--target-accuracy", "0.995", "--strict")
     assert done.returncode == 4 and "target 0.995" in done.stdout
     begun = json.loads((folder / "runs/run-1/run.json").read_text())["curriculum"]["budget"]
     assert begun["target_accuracy"] == 0.995
-    done = perdure("run", "run.yaml", "--target-accuracy", "1.5", cwd=folder)
+    done = perdure(folder, "run", "run.yaml", "--target-accuracy", "1.5")
     assert done.returncode == 1 and "--set budget.target_accuracy: " in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])
 def test_strict_about_nothing_is_refused_before_anything_is_loaded(folder: Path, verb: str) -> None:
-    done = perdure(verb, "run.yaml", "--strict", "--set", "budget.target_accuracy=null", cwd=folder)
+    done = perdure(folder, verb, "run.yaml", "--strict", "--set", "budget.target_accuracy=null")
     assert done.returncode == 1
     assert "set budget.target_accuracy, or that of a stage" in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["run.yaml"]
 
 
 def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
-    done = perdure("plan", "run.yaml", "--set", "budget.kl=0", cwd=folder)
+    done = perdure(folder, "plan", "run.yaml", "--set", "budget.kl=0")
     assert (done.returncode, done.stdout) == (1, "")
     first, fault = done.stderr.splitlines()
     assert first.endswith(": starting")
     assert fault == "--set budget.kl: budget.kl: must be greater than 0; got 0"
-    done = perdure("plan", "run.yaml", "--target-accuracy", "1.5", cwd=folder)
+    done = perdure(folder, "plan", "run.yaml", "--target-accuracy", "1.5")
     assert done.returncode == 1 and "budget.target_accuracy" in done.stderr
 
 

@@ -1,10 +1,6 @@
 """`run`, Ctrl-C, `resume` and `show` as a user meets them: separate processes, signals and exit codes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.agent.killing import save_base
+from tests.forked import GROUP, Command, perdure
 
 CURRICULUM = """
 model: {model_name_or_path: ./base, device: cpu}
@@ -22,16 +19,7 @@ stages:
   - {name: first, task: {type: python, path: "tests.agent.worlds.language.toy:toy"}}
 evaluation: {max_completion_length: 6}
 """
-ROOT = Path(__file__).parents[3]
-PERDURE = [sys.executable, "-c", "from perdure.cli.main import main; main()"]
-ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"}
-pytestmark = pytest.mark.xdist_group("trl")
-
-
-def perdure(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PERDURE, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+pytestmark = GROUP
 
 
 @pytest.fixture
@@ -48,20 +36,14 @@ def training(run: Path) -> bool:
 
 def test_ctrl_c_saves_and_resume_goes_on(folder: Path) -> None:
     (folder / "long.yaml").write_text(CURRICULUM % 400)
-    process = subprocess.Popen(
-        [*PERDURE, "run", "long.yaml", "--output-dir", "run"],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = Command(folder, "run", "long.yaml", "--output-dir", "run")
     deadline = time.monotonic() + 120
-    while not training(folder / "run") and process.poll() is None and time.monotonic() < deadline:
+    while not training(folder / "run") and not command.over and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    command.interrupt()
+    stopped = command.wait()
+    errors = stopped.stderr
+    assert stopped.returncode == 130, errors
     assert "perdure resume run" in errors
     assert "Traceback" not in errors
     assert list((folder / "run").glob("stages/*.partial/checkpoints/step-*")), "Ctrl-C saves"

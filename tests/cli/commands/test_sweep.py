@@ -2,10 +2,6 @@
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,10 +17,9 @@ from perdure.cli.views.sweep_report import format_mean, name_cell, sweep_report
 from perdure.cli.views.symbols import ASCII, UNICODE
 from tests.agent.sweep.doubles import Here, Seen, provenance, read, train
 from tests.agent.sweep.language import read_language
+from tests.forked import GROUP, Command, perdure
 
-ROOT = Path(__file__).parents[3]
-PERDURE = [sys.executable, "-c", "from perdure.cli.main import main; main()"]
-ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"}
+pytestmark = GROUP
 ONE_FAILS = """\
 curriculum: life.yaml
 seeds: [0, 1]
@@ -38,12 +33,6 @@ ALL_FAIL = "curriculum: life.yaml\naxes: [{name: how, path: stages.first.task.ar
 WAITING = ALL_FAIL.replace("[fail]", "[wait]")
 
 
-def perdure(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PERDURE, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-
-
 LOOKING = "looking up what the file names"
 
 
@@ -52,7 +41,6 @@ def untimed(text: str) -> list[str]:
     return [line.partition(" ")[2] for line in text.splitlines()]
 
 
-@pytest.mark.xdist_group("trl")
 def test_a_sweep_from_beginning_to_end(tmp_path: Path) -> None:
     read_language(tmp_path, ONE_FAILS)
     done = perdure(tmp_path, "sweep", "grid.yaml", "--seed", "5", "--set", "budget.num_prompts=3")
@@ -105,21 +93,16 @@ def test_nothing_is_written_for_a_bad_file(tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_a_sweep_that_can_be_resumed(tmp_path: Path) -> None:
     read_language(tmp_path, WAITING)
-    process = subprocess.Popen(
-        [*PERDURE, "sweep", "grid.yaml", "--output-dir", "out"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    command = Command(tmp_path, "sweep", "grid.yaml", "--output-dir", "out")
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "workers.log").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors.splitlines()[1:]) == (130, ["stopped; go on with: perdure resume out"])
+    command.interrupt()
+    stopped = command.wait(60)
+    assert (stopped.returncode, stopped.stderr.splitlines()[1:]) == (
+        130,
+        ["stopped; go on with: perdure resume out"],
+    )
     assert json.loads(perdure(tmp_path, "show", "out", "--json").stdout)["status"] == "interrupted"
     read_language(tmp_path, WAITING.replace("[wait]", "[fail]"))
     other = perdure(tmp_path, "sweep", "grid.yaml", "--output-dir", "out")
