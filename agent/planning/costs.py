@@ -7,6 +7,7 @@ from perdure.agent.planning.caps import CapPlan
 from perdure.agent.planning.memory import Memory
 from perdure.agent.planning.timing import Timing
 from perdure.budget.config import BudgetConfig
+from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
 from perdure.curriculum.schema import Curriculum
 
@@ -28,11 +29,16 @@ class MethodCost:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """A stage: its KL price, the cost of each possible method, and the seconds `around` (deciding, saving, scoring)."""
+    """A stage: its KL price, the cost of each possible method, and the seconds `around` (deciding, saving, scoring).
+
+    `conflicts`: the share of the writer's tokens that the base finds improbable while sure of others, where there is a
+    writer.
+    """
 
     price: StagePrice
     methods: tuple[MethodCost, ...]
     around: float
+    conflicts: Estimate | None = None
 
     @property
     def seconds(self) -> Span | None:

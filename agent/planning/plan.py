@@ -63,7 +63,8 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
         costs = tuple(cost_of(ready, index, method, trials, reading_seconds) for method in ready.methods[index])
         deciding_seconds = _deciding_seconds(ready, index, costs, rate_seconds / answers)
         around = deciding_seconds + saving_seconds + scoring_seconds
-        stages.append(StagePlan(price, costs, around))
+        written = tasks[index].train[: curriculum.budget.num_prompts]
+        stages.append(StagePlan(price, costs, around, world.conflicts(written)))
     first = stages[0].methods[0].timing
     an_answer = rate_seconds / answers
     return LifePlan(

@@ -9,6 +9,7 @@ from perdure.agent.prices import SAMPLES, rate_interval
 
 MEASURED = (
     "base rates",
+    "conflicts: shares of the writer's tokens that the base finds improbable while sure of others",
     "lengths of the base's texts",
     "seconds of a reading, of a batch of every column of the scorecard, of saving, and of a few steps of each method",
     "bytes of the base's texts, of a policy, of a snapshot and of a checkpoint on the disk",
@@ -70,6 +71,7 @@ def _stage(stage: StagePlan) -> dict[str, Any]:
         "left": price.remaining_kl,
         "fits": price.fits,
         "refusal": price.refusal,
+        "conflicts": None if stage.conflicts is None else asdict(stage.conflicts),
         "seconds": _span(stage.seconds),
         "seconds_around": stage.around,
         "methods": [_method(one) for one in stage.methods],

@@ -9,12 +9,13 @@ from typing import Any, Literal, Protocol
 from perdure.agent.run.steps import FIGURES
 from perdure.agent.sweep.stacks import Trainer
 from perdure.budget.config import RecoverConfig, Unit
+from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Measurement
 from perdure.budget.penalty import Controller
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.methods import Method, Sizes
 
@@ -164,6 +165,13 @@ class World(Protocol):
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """Divergences between the base and the policy as it is now."""
+        ...
+
+    def conflicts(self, items: Sequence[Item]) -> Estimate | None:
+        """The share of the writer's tokens that the policy as it is finds improbable while it is sure of others.
+
+        `None`: nobody wrote for these items. See `perdure.agent.worlds.losses.confident_conflicts`.
+        """
         ...
 
     def update(self, job: UpdateJob) -> Outcome:

@@ -28,6 +28,21 @@ def entropy_weights(logits: Tensor, *, top_k: int) -> Tensor:
     return -(log.exp() * log).sum(-1) / math.log(k)
 
 
+IMPROBABLE, SURE = 0.1, 0.2
+"""A probability, and a share of the largest entropy."""
+
+
+@torch.no_grad()
+def confident_conflicts(log: Tensor, uncertainty: Tensor) -> Tensor:
+    """True at the tokens that a model finds improbable (below `IMPROBABLE`) while it is sure of others: (…, V).
+
+    `uncertainty` (…,) is the entropy over its largest value; below `SURE` the model is sure. To imitate such a token
+    overwrites what the model knows: EAFT (arXiv 2601.02151). Its thresholds are shares of its own data's tokens; those
+    here are fixed, so that tasks can be compared.
+    """
+    return (log < math.log(IMPROBABLE)) & (uncertainty < SURE)[..., None]
+
+
 @torch.no_grad()
 def token_weights(log: Tensor) -> Tensor:
     """CHORD's phi, `p (1 - p)`, from log-probabilities of any shape; without a gradient."""

@@ -16,7 +16,7 @@ from perdure.cli.views.format import format_duration
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.cli.views.text_table import Form, table
 
-PRICE_COLUMNS = ("stage", "base rate", "target", "floor", "95 %", "need", "left", "fits")
+PRICE_COLUMNS = ("stage", "base rate", "target", "floor", "95 %", "need", "left", "fits", "conflicts")
 COST_COLUMNS = ("stage", "method", "steps", "a step", "time", "checkpoint", "memory", "as in")
 
 PROMPT_NAMES = {"seen": "{}s of the tasks seen", "task": "the stage's own {}s", "generic": "generic {}s"}
@@ -34,7 +34,7 @@ def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iter
     )
     yield Text(clean(f" {symbols.dot} ".join(facts), symbols), style="bold")
     yield Text("")
-    yield from table(PRICE_COLUMNS, [_price(one) for one in plan.prices], form, "lrrrrrrl", optional=(4,))
+    yield from _prices(plan, form)
     yield from _refusals(plan, symbols)
     yield Text("")
     yield from _costs(plan, form)
@@ -68,6 +68,17 @@ def format_bytes(count: float | None) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def _prices(plan: LifePlan, form: Form) -> Iterator[Text]:
+    """A row a stage; the column `conflicts` only where somebody writes for one."""
+    shown = len(PRICE_COLUMNS) - all(one.conflicts is None for one in plan.stages)
+    rows = [(*_price(one.price), _conflicts(one))[:shown] for one in plan.stages]
+    yield from table(PRICE_COLUMNS[:shown], rows, form, "lrrrrrrlr", optional=(4,))
+
+
+def _conflicts(stage: StagePlan) -> str:
+    return "" if stage.conflicts is None else f"{100 * stage.conflicts.value:.1f} %"
 
 
 def _interval(ends: tuple[float, float]) -> str:
@@ -155,6 +166,11 @@ def _notes(plan: LifePlan) -> Iterator[str]:
         yield (
             f"need, left: the KL from the base, in {_counted(plan)}, at the end of the stage: the least that keeps all "
             "targets; the most allowed if earlier stages take just theirs"
+        )
+    if any(one.conflicts is not None for one in plan.stages):
+        yield (
+            "conflicts: the share of the writer's tokens that the base finds improbable while it is sure of others, "
+            "which imitation overwrites (arXiv 2601.02151)"
         )
     yield (
         f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} {nouns.answer}s {nouns.to} "

@@ -9,15 +9,19 @@ from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.file.shipped import shipped_sweeps
 from perdure.curriculum.strategies import FixedStrategy
-from perdure.curriculum.sweeps.reader import read_sweep
+from perdure.curriculum.sweeps.reader import Cell, read_sweep
 from perdure.curriculum.worlds.learnable import task_refusal
 from perdure.curriculum.worlds.registry import spec_of
+from perdure.curriculum.worlds.vision.model import MlpModel
 from tests.curriculum.methods import SYNONYMS
 from tests.curriculum.test_sweep import column
 
 
 # Arms, lengths; with 15 learning rates and 2 schedules that is 5 * 15 * 2 * 2 and 10 * 15 * 2 cells; one seed.
-@pytest.mark.parametrize(("name", "arms", "lengths"), [("parity-mnist", 5, 2), ("parity-mnist-methods", 10, 1)])
+@pytest.mark.parametrize(
+    ("name", "arms", "lengths"),
+    [("parity-mnist", 5, 2), ("parity-mnist-methods", 10, 1), ("parity-mnist-indifferent", 10, 1)],
+)
 def test_the_shipped_sweeps_are_the_papers_grid(name: str, arms: int, lengths: int) -> None:
     read = read_sweep(name)
     assert len(read.cells) == 300
@@ -26,6 +30,13 @@ def test_the_shipped_sweeps_are_the_papers_grid(name: str, arms: int, lengths: i
     assert (rates[0], rates[-1], len(rates)) == (3e-6, 1e-3, 15)
     assert all(later / before == pytest.approx(rates[1] / rates[0], rel=1e-4) for before, later in pairwise(rates))
     assert all(isinstance(cell.curriculum.strategy, FixedStrategy) for cell in read.cells)
+    bases = {(model.pretrain.redraw, model.pretrain.num_train_epochs) for model in map(model_of, read.cells)}
+    assert bases == {(True, 10) if name == "parity-mnist-indifferent" else (False, 100)}
+
+
+def model_of(cell: Cell) -> MlpModel:
+    assert isinstance(cell.curriculum.model, MlpModel)
+    return cell.curriculum.model
 
 
 STREAMS: dict[str, str] = {

@@ -23,20 +23,23 @@ from perdure.agent.worlds.control.base_states import (
 )
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.begin import begin
+from perdure.agent.worlds.control.losses import chosen_of, entropy_weights
 from perdure.agent.worlds.control.networks.parts import matrices
 from perdure.agent.worlds.control.pretrain import weights_of
 from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.control.vla.begin import begin_vla
 from perdure.agent.worlds.control.vla.outside import write_outside
 from perdure.agent.worlds.distil import distil
+from perdure.agent.worlds.losses import confident_conflicts
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.terms import Penalty
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
+from perdure.budget.estimate import Estimate, Group, per_token
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Task, question
+from perdure.curriculum.task import Item, Task, question
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
 from perdure.curriculum.worlds.control.starts import Start
@@ -126,6 +129,18 @@ class ControlWorld:
     def measure(self, names: Sequence[str]) -> Measurement:
         """See `World.measure`."""
         return measured(self.policy.actor, [self._states[name] for name in names])
+
+    def conflicts(self, items: Sequence[Item]) -> Estimate | None:
+        """See `World.conflicts`. A token is a dimension of a decision."""
+        shown = [episode for item in items for episode in demonstrations_of(item) if len(episode.actions)]
+        if not shown:
+            return None
+        states = shown_states(self.policy.actor, shown)
+        log_SDB = states.base_log_SDB
+        mask_SDB = confident_conflicts(log_SDB, entropy_weights(log_SDB, self.policy.actions.sizes))
+        share_S = chosen_of(mask_SDB, states.actions_SD).double().mean(-1)
+        sums = [float(part.sum()) for part in torch.split(share_S, list(states.lengths))]
+        return per_token([Group(tuple(sums), states.lengths)])
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""

@@ -170,17 +170,21 @@ def _remember(
     policy: LanguagePolicy, prompts: Sequence[TokenIds], completions: Sequence[TokenIds], *, plain: bool
 ) -> Texts:
     whole = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
-    width = max(map(len, whole))
-    pad = policy.tokenizer.pad_token_id
-    texts = Texts(
-        ids_ST=torch.tensor([row + [pad] * (width - len(row)) for row in whole]),
-        prompt_lengths_S=torch.tensor([len(prompt) for prompt in prompts]),
-        lengths_S=torch.tensor([len(row) for row in whole]),
-        hidden_RH=torch.empty(0),
-    )
+    texts = padded(whole, list(map(len, prompts)), policy.tokenizer.pad_token_id)
     with policy.inference_mode():
         hidden_RH = torch.cat([hidden.cpu() for hidden, _ in forward(policy, texts, plain=plain)])
     return Texts(texts.ids_ST, texts.prompt_lengths_S, texts.lengths_S, hidden_RH)
+
+
+def padded(whole: Sequence[TokenIds], prompt_lengths: Sequence[int], pad: int) -> Texts:
+    """Texts of prompt and completion together, without hidden states."""
+    width = max(map(len, whole))
+    return Texts(
+        ids_ST=torch.tensor([row + [pad] * (width - len(row)) for row in whole]),
+        prompt_lengths_S=torch.tensor(prompt_lengths),
+        lengths_S=torch.tensor([len(row) for row in whole]),
+        hidden_RH=torch.empty(0),
+    )
 
 
 def forward(policy: LanguagePolicy, texts: Texts, *, plain: bool) -> Iterator[tuple[Tensor, slice]]:

@@ -15,6 +15,7 @@ from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
+from perdure.agent.worlds.language.conflicts import conflicts_of
 from perdure.agent.worlds.language.conversations import fitted
 from perdure.agent.worlds.language.fit import refuse_unfit
 from perdure.agent.worlds.language.loading import load_base, load_policy
@@ -28,11 +29,12 @@ from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.base_id import with_settings
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
+from perdure.budget.estimate import Estimate
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.methods import Sizes
 
@@ -113,6 +115,11 @@ class LanguageWorld:
         """See `World.measure`."""
         assert self._base is not None, "prepare_base comes first"
         return self._base.measure(names)
+
+    def conflicts(self, items: Sequence[Item]) -> Estimate | None:
+        """See `World.conflicts`."""
+        assert self._base is not None, "prepare_base comes first"
+        return conflicts_of(self._base, items)
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""

@@ -11,7 +11,7 @@ import torch
 from perdure.agent.weights import blend, read_tensors, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
 from perdure.agent.worlds.devices import device_of
-from perdure.agent.worlds.losses import entropy
+from perdure.agent.worlds.losses import confident_conflicts, entropy, entropy_weights
 from perdure.agent.worlds.schedule import Plan, plan_for
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
@@ -24,13 +24,14 @@ from perdure.agent.worlds.vision.tensor_cache import TensorCache
 from perdure.agent.worlds.vision.training import StackStep, descend, log_probabilities, train
 from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
-from perdure.budget.estimate import Group
+from perdure.budget.estimate import Estimate, Group, per_token
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.curriculum.worlds.methods import Sizes
+from perdure.curriculum.worlds.vision.images.arrays import arrays_of
 from perdure.curriculum.worlds.vision.model import MlpModel
 
 
@@ -97,6 +98,15 @@ class VisionWorld:
     def _divergences(self, name: str) -> Divergences:
         inputs_NF, base_log_NC = self._texts[name]
         return divergences(base_log_NC, self.policy.log_probabilities(inputs_NF))
+
+    def conflicts(self, items: Sequence[Item]) -> Estimate | None:
+        """See `World.conflicts`. A writer with a choice counts by the chance of each label; an oracle is no writer."""
+        arrays = arrays_of(items)
+        if arrays.choices_NC is None:
+            return None
+        log_NC = self.policy.log_probabilities(torch.from_numpy(arrays.inputs_NF).to(self._device)).cpu()
+        mask_NC = confident_conflicts(log_NC, entropy_weights(log_NC, top_k=log_NC.shape[-1]))
+        return per_token([_group((torch.from_numpy(arrays.choices_NC) * mask_NC).sum(-1))])
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`: a stack of one."""

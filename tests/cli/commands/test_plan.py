@@ -32,7 +32,19 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     assert done.returncode == 0 and said[0] == "plan run.yaml: starting" and "trying sft on fives" in said
     lines = done.stdout.splitlines()
     assert lines[0] == ("run - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
-    assert lines[2].split() == ["stage", "base", "rate", "target", "floor", "95", "%", "need", "left", "fits"]
+    assert lines[2].split() == [
+        "stage",
+        "base",
+        "rate",
+        "target",
+        "floor",
+        "95",
+        "%",
+        "need",
+        "left",
+        "fits",
+        "conflicts",
+    ]
     assert lines[3].split()[:2] == ["1", "fives"]
     assert any(line.split()[:3] == ["1", "fives", "sft"] for line in lines)
     assert any(line.startswith("  memory") for line in lines)

@@ -16,7 +16,7 @@ from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.methods import Method, Sizes
 
@@ -79,6 +79,9 @@ class ScalarWorld:
         self.measured += 1
         groups = tuple(self._group(name) for name in names)
         return Measurement(groups, groups, groups, groups, groups, groups)
+
+    def conflicts(self, items: Sequence[Item]) -> None:
+        """See `World.conflicts`. Nobody writes numbers."""
 
     def _group(self, name: str) -> Group:
         weight = self.policy.weight
