@@ -2,7 +2,8 @@
 
 Axes: S texts, T tokens, R rows (one a position of a completion, over all texts of a task), H hidden, V vocabulary. A
 measurement costs one forward pass of the policy over the texts, and no second model: the base's last hidden states are
-kept, and its output head turns them into log-probabilities again, a chunk of rows at a time.
+kept, and its output head turns them into log-probabilities again, a chunk of rows at a time. The head is a copy, or,
+where no update changes it (LoRA), the model's own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -231,19 +232,34 @@ def _copy_head(policy: LanguagePolicy, some_ids_ST: Tensor) -> dict[str, Tensor]
         states_STH = inner.get_decoder()(input_ids=ids_ST, use_cache=False).last_hidden_state
         if not torch.equal(head(states_STH), output.logits):
             return {}
-    return {name: tensor.detach().clone() for name, tensor in head.named_parameters()}
+    return _frozen_head(policy) or {name: tensor.detach().clone() for name, tensor in head.named_parameters()}
+
+
+def _frozen_head(policy: LanguagePolicy) -> dict[str, Tensor]:
+    """The output layer of the model itself, where no update changes it; else nothing."""
+    parameters = dict(unwrapped(policy.model).get_output_embeddings().named_parameters())
+    if any(one.requires_grad for one in parameters.values()):
+        return {}
+    return {name: one.detach() for name, one in parameters.items()}
+
+
+NO_HEAD, MODELS_HEAD = "none", "model"
+"""Names that stand in the file of the head where it holds none: logits are kept; the head is the model's own."""
 
 
 def save_base_texts(base: BaseTexts, folder: Path) -> None:
-    """Write texts, hidden states and the base's head, each file in one step."""
+    """Write texts, hidden states and the base's head unless it is the model's own, each file in one step."""
     for index, (name, texts) in enumerate(base.texts.items()):
         write_tensors(vars(texts), folder / f"texts-{index:02d}.safetensors", {"task": name})
-    write_tensors(base.head or {"none": torch.empty(0)}, folder / "head.safetensors")
+    mark = MODELS_HEAD if base.head and _frozen_head(base.policy) else NO_HEAD
+    head = base.head if mark == NO_HEAD and base.head else {mark: torch.empty(0)}
+    write_tensors(head, folder / "head.safetensors")
 
 
 def load_base_texts(policy: LanguagePolicy, names: Sequence[str], folder: Path) -> BaseTexts:
     """Read what `save_base_texts` wrote; `names` in the order in which they were sampled."""
     texts = {name: Texts(**read_tensors(folder / f"texts-{index:02d}.safetensors")) for index, name in enumerate(names)}
     head = read_tensors(folder / "head.safetensors")
-    head.pop("none", None)
-    return BaseTexts(policy, texts, head)
+    if NO_HEAD in head:
+        return BaseTexts(policy, texts, {})
+    return BaseTexts(policy, texts, _frozen_head(policy) or head)

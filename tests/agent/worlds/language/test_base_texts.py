@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
-from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
 from perdure.budget.estimate import per_sequence, per_token
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 from tests.models import random_model
@@ -84,13 +84,25 @@ def test_a_model_that_bends_its_logits_is_measured_through_its_whole_forward() -
     assert group.sums == pytest.approx(long_way(*policies, base, "a"), abs=1e-5)
 
 
-def test_what_is_saved_measures_the_same(tmp_path: Path) -> None:
-    policy = a_policy()
+@pytest.mark.parametrize("lora", [False, True])
+def test_what_is_saved_measures_the_same(tmp_path: Path, lora: bool) -> None:
+    policy = a_policy(lora=lora)
     base = sampled(policy)
     save_base_texts(base, tmp_path)
     move(policy)
     assert load_base_texts(policy, list(PROMPTS), tmp_path).measure(["b"]) == base.measure(["b"])
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors"}
+
+
+def test_a_head_that_no_update_changes_is_not_kept_twice(tmp_path: Path) -> None:
+    frozen, trained = a_policy(lora=True), a_policy()
+    for policy, folder, is_own in ((frozen, tmp_path / "frozen", True), (trained, tmp_path / "trained", False)):
+        weight = unwrapped(policy.model).get_output_embeddings().weight
+        folder.mkdir()
+        save_base_texts(sampled(policy), folder)
+        for base in (sampled(policy), load_base_texts(policy, list(PROMPTS), folder)):
+            assert (base.head["weight"].data_ptr() == weight.data_ptr()) == is_own
+        assert ((folder / "head.safetensors").stat().st_size < weight.nbytes) == is_own
 
 
 def test_sampling_and_measuring_leave_no_trace() -> None:
