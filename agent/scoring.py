@@ -8,6 +8,7 @@ from perdure.agent.run.events import BaseSaved, EndScored, Measured, Scored, Uns
 from perdure.agent.run.folder import row_name
 from perdure.agent.run.stages import BASE, log_commit
 from perdure.agent.seeds import derive
+from perdure.agent.weights import restore_weights
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.budget.errors import ModelError, RunError
 from perdure.budget.files import first_damaged, hashes, remove
@@ -85,7 +86,7 @@ def score_ends(life: Life, number: int, name: str) -> None:
     folder = life.folder.partial_stage(number, name)
     line = line_of(folder)
     for end, snapshot in line.items():
-        life.world.restore_snapshot(snapshot)
+        restore_weights(life.world.trained, snapshot)
         scores = life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}")
         for column in life.scorecard.names:
             life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=column)

@@ -22,6 +22,7 @@ from perdure.agent.enforcement.stage_cap import controller_for
 from perdure.agent.life import Life
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import TrialResult
+from perdure.agent.weights import restore_weights, write_weights
 from perdure.agent.worlds.contract import Progress, World
 from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ConfigError
@@ -176,11 +177,11 @@ def forked(world: World, folder: Path) -> Iterator[None]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     start = folder / "start.safetensors"
-    world.snapshot(start)
+    write_weights(world.trained, start)
     try:
         yield
     finally:
-        world.restore_snapshot(start)
+        restore_weights(world.trained, start)
         shutil.rmtree(folder)
 
 

@@ -27,7 +27,7 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         seed=derive(life.curriculum.seed, "update", name),
         folder=monitor.folder,
         watch=monitor.on_step,
-        saving=monitor.record.sync,
+        saving=monitor.saving,
         controller=monitor.controller,
         steps_spent=decision.steps_spent,
     )

@@ -1,18 +1,22 @@
 """Files that survive kills and power cuts: whole or absent, under durable names. Standard library only."""
 
 import errno
+import filecmp
 import glob
 import hashlib
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers for "no space": a full disk, the user's quota, the size limit of a file."""
+
+NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK)
+"""Error numbers where a file cannot have a second name."""
 
 LEFTOVERS = ("*.partial", ".tmp??????")
 """Names of temporary files that a kill leaves behind: perdure's own, and those of safetensors."""
@@ -154,10 +158,49 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file in a folder and below, by its path from there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+def link(path: Path, name: Path) -> bool:
+    """Give a file a second name; false, and nothing is done, where the file system has no such names (hard links)."""
+    try:
+        os.link(path, name)
+    except OSError as error:
+        if error.errno in NO_LINKS:
+            return False
+        raise
+    return True
+
+
+def has_links(folder: Path) -> bool:
+    """True if a file in this folder can have a second name."""
+    first, second = (folder / f".links-{number}.partial" for number in (1, 2))
+    for path in (first, second):
+        path.unlink(missing_ok=True)
+    try:
+        first.touch()
+        return link(first, second)
+    finally:
+        for path in (first, second):
+            path.unlink(missing_ok=True)
+
+
+def keep_once(path: Path, others: Iterable[Path]) -> bool:
+    """Let a file be one on the disk with the first of these that has the same bytes; false where none has."""
+    size = path.stat().st_size
+    for other in others:
+        if other.is_file() and other.stat().st_size == size and filecmp.cmp(path, other, shallow=False):
+            partial = path.with_name(f"{path.name}.partial")
+            partial.unlink(missing_ok=True)
+            if not link(other, partial):
+                return False
+            partial.replace(path)
+            return True
+    return False
+
+
+def hashes(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 of every file in a folder and below, by its path from there; `known` ones are taken as they are."""
+    known = known or {}
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: known.get(name) or sha256_of(path) for name, path in files.items()}
 
 
 def sha256_of(path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from perdure.agent.enforcement.rollback import last_accepted
 from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.run.events import End
+from perdure.agent.weights import blend, restore_weights, write_weights
 from perdure.budget.monitor import Reading
 
 PRECISION = 0.01
@@ -35,19 +36,20 @@ def project(monitor: StageMonitor, ended: Reading) -> Reading:
     """
     monitor.logger.phase("projecting", stage=monitor.stage)
     within, beyond = (monitor.folder / file for file in LINE.values())
-    monitor.world.snapshot(beyond)
+    weights = monitor.world.trained
+    write_weights(weights, beyond)
     name, start = last_accepted(monitor)
-    monitor.world.snapshot(within)
+    write_weights(weights, within)
 
     def read_at(share: float) -> Reading:
-        monitor.world.interpolate(within, beyond, share)
+        blend(weights, within, beyond, share)
         return monitor.measure(ended.step)
 
     share, found, readings = last_within(read_at, start, ended)
     if share:
-        monitor.world.interpolate(within, beyond, share)
+        blend(weights, within, beyond, share)
     else:
-        monitor.world.restore_snapshot(within)
+        restore_weights(weights, within)
     figures = {"start": name, "share": share, "readings": readings, "kl": found.kl.value}
     ends = {"kl_within": start.kl.value, "kl_beyond": ended.kl.value}
     target = f"{share:.1%} of the way from {name} to where it ended"

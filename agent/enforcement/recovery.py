@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from perdure.agent.enforcement.stage_monitor import StageMonitor, fault
 from perdure.agent.seeds import derive
+from perdure.agent.weights import HostCopy
 from perdure.agent.worlds.contract import Progress
 from perdure.budget.monitor import Reading
 from perdure.curriculum.train import settings_for
@@ -25,8 +26,8 @@ def recover(monitor: StageMonitor, ended: Reading, method: str) -> Reading:
     rate = config.learning_rate or settings.objective.learning_rate or RECOVERY_RATE
     seed = derive(curriculum.seed, "recover", monitor.name)
     monitor.logger.phase("recovering", stage=monitor.stage)
-    before = monitor.folder / "before-recovery.safetensors"
-    monitor.world.snapshot(before)
+    before = HostCopy()
+    before.take(monitor.world.trained)
     steps = monitor.world.recover(config, rate, seed=seed, watch=_watch(monitor, ended.step, config.every))
     reading = monitor.measure(ended.step)
     told = {"steps": steps, "kl_before": ended.kl.value, "kl_after": reading.kl.value}
@@ -35,7 +36,7 @@ def recover(monitor: StageMonitor, ended: Reading, method: str) -> Reading:
     target = f"{steps} steps of distillation from the base" + (", undone since the KL did not fall" if undone else "")
     monitor.intervene("recover", monitor.describe(ended), target, ended.step, **told, **judged)
     if undone:
-        monitor.world.restore_snapshot(before)
+        before.put_back(monitor.world.trained)
     return ended if undone else reading
 
 

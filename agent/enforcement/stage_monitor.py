@@ -4,15 +4,14 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from perdure.agent.enforcement.good_state import GoodState
 from perdure.agent.life import Life
 from perdure.agent.run.events import Intervened, Measured
-from perdure.agent.run.folder import read_json, write_json
 from perdure.agent.run.stages import restore_stage, run_again
 from perdure.agent.run.steps import StepRecord
-from perdure.agent.worlds.contract import Progress, SaveAndStop
+from perdure.agent.worlds.contract import Progress, SaveAndStop, WeightsFile
 from perdure.budget.errors import RunError
 from perdure.budget.figures import format_pair
-from perdure.budget.files import sha256_of
 from perdure.budget.monitor import Action, Reading
 from perdure.budget.penalty import Controller
 
@@ -30,7 +29,8 @@ class StageMonitor:
         self.controller: Controller | None = None
         self._tasks = [task.name for task in life.tasks[:number]]
         self._cap = life.monitor.config.kl
-        self._good = self.folder / "good.safetensors"
+        self._good = GoodState(self.folder)
+        self._step = 0
 
     def set_cap(self, cap: float, controller: Controller | None = None) -> None:
         """From now on the stage's own cap holds, and every reading says the weight of the penalty."""
@@ -60,6 +60,7 @@ class StageMonitor:
         Raises:
             SaveAndStop: the user asked to stop.
         """
+        self._step = progress.step
         self.logger.step(self.record.add(progress.step, progress.figures), progress.max_steps)
         self.fault = fault(progress)
         if self.fault is not None:
@@ -69,16 +70,25 @@ class StageMonitor:
             if self.budget.demands(reading) is not None:
                 return True
             if self.budget.accepts(reading):
-                self._keep(progress.step)
+                self._good.keep(progress.step, self.world.trained)
         if self.life.interrupt.requested:
             raise SaveAndStop
         return False
+
+    def saving(self) -> WeightsFile | None:
+        """See `UpdateJob.saving`: the steps and the good state are on the disk.
+
+        Raises:
+            OSError: such as a full disk.
+        """
+        self.record.sync()
+        return self._good.write(self._step)
 
     def states(self) -> Iterator[tuple[str, int, Callable[[], None]]]:
         """The states to go back to, latest first and the base last: a name, the step of this stage, and how."""
         step = self._good_step()
         if step is not None:
-            yield f"step {step}", step, lambda: self.world.restore_snapshot(self._good)
+            yield f"step {step}", step, lambda: self._good.put_back(self.world.trained)
         for number in range(self.stage - 1, 0, -1):
             yield f"the end of stage {number}", 0, lambda number=number: restore_stage(self.life, number)  # type: ignore[misc]
         yield "the base", 0, self.world.become_base
@@ -107,23 +117,16 @@ class StageMonitor:
         bound = "" if reading.upper_bound == kl else f", at most {most},"
         return f"KL {shown}{bound} above the cap {cap} nats {self.life.curriculum.spec.nouns.per(reading.unit)}"
 
-    def _keep(self, step: int) -> None:
-        self.world.snapshot(self._good)
-        write_json(self._good.with_suffix(".json"), {"step": step, "sha256": sha256_of(self._good)})
-
     def _good_step(self) -> int | None:
         """The step of the last good state of this stage; `None` where there is none.
 
         Raises:
             RunError: it is damaged.
         """
-        about = self._good.with_suffix(".json")
-        if not about.exists() or not self._good.exists():
-            return None
-        found = read_json(about)
-        if not isinstance(found.get("step"), int) or found.get("sha256", "") not in ("", sha256_of(self._good)):
-            raise RunError(run_again(self.life.folder.path, self.stage, f"{self._good} is not what was written"))
-        return int(found["step"])
+        try:
+            return self._good.find()
+        except ValueError as error:
+            raise RunError(run_again(self.life.folder.path, self.stage, str(error))) from error
 
 
 def fault(progress: Progress) -> str | None:

@@ -20,6 +20,7 @@ from perdure.agent.prices import SAMPLES, base_rate, price_stages, text_lengths
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
+from perdure.agent.weights import write_weights
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy, StrategyConfig
@@ -99,7 +100,7 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     """Seconds to write the policy and a snapshot, and how large they and the base's texts are."""
     policy, snapshot = folder / "policy", folder / "snapshot"
     seconds = timed(lambda: ready.world.policy.save(policy))[0]
-    seconds += timed(lambda: ready.world.snapshot(snapshot))[0]
+    seconds += timed(lambda: write_weights(ready.world.trained, snapshot))[0]
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
     snapshots = most_snapshots(ready.curriculum.budget)
     return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from perdure.agent.run.steps import FIGURES
 from perdure.agent.sweep.stacks import Trainer
@@ -18,6 +18,9 @@ from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.methods import Method, Sizes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,18 @@ class Outcome:
     counts: Counts = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights on the disk, and its SHA-256."""
+
+    path: Path
+    sha256: str
+
+
+Saving = Callable[[], WeightsFile | None]
+"""See `UpdateJob.saving`."""
+
+
 class SaveAndStop(Exception):  # noqa: N818  (not an error: how a user's Ctrl-C reaches the trainer)
     """Raised by `watch`: write a checkpoint of this very step, then let the exception go on up."""
 
@@ -83,6 +98,7 @@ class UpdateJob:
         controller: steers the weight of a KL term in the loss by the KL of every step; `None`: there is no such term.
             Its `weight` belongs to the state that a checkpoint keeps.
         saving: to be called before a checkpoint is written, so that all that `watch` was told is on the disk by then.
+            It gives the file that already holds the weights as they are now, if there is one.
     """
 
     method: Method
@@ -96,7 +112,7 @@ class UpdateJob:
     texts: tuple[str, ...] = ()
     unit: Unit = "token"
     controller: Controller | None = None
-    saving: Callable[[], None] = lambda: None
+    saving: Saving = lambda: None
 
 
 class Largest:
@@ -195,19 +211,12 @@ class World(Protocol):
         """
         ...
 
-    def interpolate(self, start: Path, end: Path, share: float) -> None:
-        """Take the weights at `share` of the straight line between two snapshots: exactly `start` at 0, `end` at 1.
+    @property
+    def trained(self) -> "Mapping[str, Tensor]":
+        """The weights that updates may change, by name: what is written into them changes the policy.
 
-        With LoRA the line is the adapter's. Raises nothing where weights are not finite; neither are the results then.
+        The names are those in the policy's own file, where `Policy.save` writes one.
         """
-        ...
-
-    def snapshot(self, path: Path) -> None:
-        """Write the trained part of the policy to a file."""
-        ...
-
-    def restore_snapshot(self, path: Path) -> None:
-        """Take back what `snapshot` wrote."""
         ...
 
     def become_base(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from perdure.agent.worlds.base_prompts import term_groups
-from perdure.agent.worlds.contract import UpdateJob, Watch
+from perdure.agent.worlds.contract import Saving, UpdateJob, Watch
 from perdure.agent.worlds.registry import shortened
 from perdure.budget.penalty import Controller
 from perdure.curriculum.policy import Policy
@@ -31,7 +31,7 @@ def update_job(
     seed: int,
     folder: Path,
     watch: Watch,
-    saving: Callable[[], None] = lambda: None,
+    saving: Saving = lambda: None,
     controller: Controller | None,
     task: Task | None = None,
     steps_spent: int = 0,

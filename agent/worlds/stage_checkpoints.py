@@ -7,15 +7,17 @@ complete, and one that is damaged later, by the SHA-256 of its files in `sha256.
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from perdure.agent.weights import save_weights
+from perdure.agent.worlds.contract import WeightsFile
 from perdure.budget.errors import DiskFullError
-from perdure.budget.files import first_damaged, hashes, is_full_disk, make_folder, naming, remove, sync, sync_all
+from perdure.budget.files import first_damaged, hashes, is_full_disk, link, make_folder, naming, remove, sync, sync_all
 
 WEIGHTS, TENSORS, STATE = "weights.safetensors", "state.safetensors", "state.json"
 """The weights that the update changes, all other tensors, and the rest."""
@@ -53,7 +55,19 @@ def sweep(folder: Path, keep: Path | None = None) -> Path | None:
     return keep
 
 
-def write(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
+Fill = Callable[[Path], Mapping[str, str]]
+"""Writes the files of a checkpoint into a folder; the SHA-256 of those that it knows already."""
+
+
+def fill_weights(partial: Path, weights: Mapping[str, Tensor], already: WeightsFile | None) -> dict[str, str]:
+    """Write the weights, or give the file that `already` holds them a second name, as `Fill` does."""
+    if already is not None and link(already.path, partial / WEIGHTS):
+        return {WEIGHTS: already.sha256}
+    save_weights(weights, partial / WEIGHTS)
+    return {}
+
+
+def write(folder: Path, step: int, fill: Fill) -> Path:
     """Let `fill` write files into a temporary folder, sync them, rename it to its final name, drop older checkpoints.
 
     Raises:
@@ -63,8 +77,8 @@ def write(folder: Path, step: int, fill: Callable[[Path], None]) -> Path:
     try:
         make_folder(partial)
         with naming(partial):
-            fill(partial)
-            (partial / HASHES).write_text(json.dumps(hashes(partial)))
+            known = fill(partial)
+            (partial / HASHES).write_text(json.dumps(hashes(partial, known)))
         sync_all(partial)
         partial.replace(final)
         sync(folder)

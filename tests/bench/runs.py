@@ -82,11 +82,9 @@ class TimedWorld:
         self.times.sha256 = digest(self._world.policy.model)  # type: ignore[attr-defined]
         return outcome
 
-    def snapshot(self, path: Path) -> None:
-        self._world.snapshot(path)
-
-    def restore_snapshot(self, path: Path) -> None:
-        self._world.restore_snapshot(path)
+    @property
+    def trained(self) -> Any:
+        return self._world.trained
 
     def become_base(self) -> None:
         self._world.become_base()

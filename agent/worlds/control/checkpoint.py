@@ -5,7 +5,6 @@ counted. All draws follow from the seed and the number of a batch, so that nothi
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from perdure.agent.weights import restore_weights
+from perdure.agent.weights import restore_weights, trained
 from perdure.agent.worlds import stage_checkpoints
+from perdure.agent.worlds.contract import Saving
 from perdure.agent.worlds.control.policy import ControlPolicy
-from perdure.agent.worlds.control.pretrain import weights_of
 from perdure.agent.worlds.stage_checkpoints import STATE, TENSORS, WEIGHTS, from_plain, to_plain
 from perdure.budget.penalty import Controller
 
@@ -32,7 +31,7 @@ class Checkpoints:
     optimizer: torch.optim.Optimizer
     controller: Controller | None
     counts: dict[str, tuple[int, int]]
-    saving: Callable[[], None]
+    saving: Saving
     last: int = 0
 
     def take_up(self) -> int:
@@ -41,7 +40,7 @@ class Checkpoints:
         if found is None:
             return 0
         state = json.loads((found / STATE).read_text())
-        restore_weights(self.policy.actor.network, found / WEIGHTS)
+        restore_weights(trained(self.policy.actor.network), found / WEIGHTS)
         self.optimizer.load_state_dict(from_plain(state["optimizer"], load_file(found / TENSORS)))
         if self.controller is not None:
             self.controller.weight = state["penalty_weight"]
@@ -61,7 +60,9 @@ class Checkpoints:
             DiskFullError: no room; the checkpoint before is still there.
         """
 
-        def fill(partial: Path) -> None:
+        already = self.saving()
+
+        def fill(partial: Path) -> dict[str, str]:
             tensors: dict[str, Tensor] = {}
             state: dict[str, Any] = {
                 "optimizer": to_plain(self.optimizer.state_dict(), tensors),
@@ -69,10 +70,9 @@ class Checkpoints:
                 "counts": self.counts,
                 "faults": self.policy.faults,
             }
-            save_file(weights_of(self.policy.actor.network), partial / WEIGHTS)
             save_file(tensors, partial / TENSORS)
             (partial / STATE).write_text(json.dumps(state))
+            return stage_checkpoints.fill_weights(partial, trained(self.policy.actor.network), already)
 
-        self.saving()
         stage_checkpoints.write(self.folder, step, fill)
         self.last = step

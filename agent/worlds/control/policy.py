@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from perdure.agent.seeds import derive
-from perdure.agent.weights import digest, restore_weights, write_tensors
+from perdure.agent.weights import digest, restore_weights, write_weights
 from perdure.agent.worlds.control.actor import Actor, sampled
 from perdure.agent.worlds.control.inputs import Inputs, joined
 from perdure.agent.worlds.control.losses import log_of
@@ -109,11 +109,11 @@ class ControlPolicy:
         """Write `model.safetensors`, and what the network is."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).write_text(json.dumps(self._about) + "\n")
-        write_tensors(self._tensors(), folder / WEIGHTS)
+        write_weights(self._tensors(), folder / WEIGHTS)
 
     def restore(self, folder: Path) -> None:
         """See `Policy.restore`."""
-        restore_weights(self.actor.network, folder / WEIGHTS)
+        restore_weights(self._tensors(), folder / WEIGHTS)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: tensor.detach() for name, tensor in self.actor.network.named_parameters()}

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from perdure.agent.seeds import derive
-from perdure.agent.weights import blend, restore_weights, trainable, write_tensors
+from perdure.agent.weights import trainable, trained
 from perdure.agent.worlds.base_prompts import RECOVER, TERM
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.control.base_kl import StateKl
@@ -25,7 +26,6 @@ from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.begin import begin
 from perdure.agent.worlds.control.losses import chosen_of, entropy_weights
 from perdure.agent.worlds.control.networks.parts import matrices
-from perdure.agent.worlds.control.pretrain import weights_of
 from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.control.vla.begin import begin_vla
 from perdure.agent.worlds.control.vla.outside import write_outside
@@ -192,17 +192,10 @@ class ControlWorld:
         player = self.policy.played_by(self._base.actor)
         return played_states(player, self._spare, seed=derive(0, RECOVER), name=RECOVER)
 
-    def interpolate(self, start: Path, end: Path, share: float) -> None:
-        """See `World.interpolate`."""
-        blend(dict(self.policy.actor.network.named_parameters()), start, end, share)
-
-    def snapshot(self, path: Path) -> None:
-        """See `World.snapshot`."""
-        write_tensors(weights_of(self.policy.actor.network), path)
-
-    def restore_snapshot(self, path: Path) -> None:
-        """See `World.restore_snapshot`."""
-        restore_weights(self.policy.actor.network, path)
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        """See `World.trained`."""
+        return trained(self.policy.actor.network)
 
     @torch.no_grad()
     def become_base(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from perdure.agent.seeds import seeded
-from perdure.agent.weights import digest, frozen, restore_weights, trainable, write_tensors
+from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
 from perdure.agent.worlds.language.precision import Precision
@@ -147,14 +147,6 @@ class LanguagePolicy:
                 tensor.copy_(self._start[name])
         else:
             self.model.load_state_dict(reload().state_dict())
-
-    def snapshot(self, path: Path) -> None:
-        """Write what updates may change to one file, replacing it in one step."""
-        write_tensors(trainable(self.model), path)
-
-    def restore_snapshot(self, path: Path) -> None:
-        """Take back what `snapshot` wrote."""
-        restore_weights(self.model, path)
 
     @contextmanager
     def inference_mode(self) -> Iterator[None]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from perdure.agent.weights import blend
+from perdure.agent.weights import trained
 from perdure.agent.worlds.base_prompts import RECOVER
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.language.adapter import layers_of
@@ -158,17 +159,10 @@ class LanguageWorld:
         unit = self._curriculum.budget.unit
         return recover(self.policy, (RECOVER,), unit, config, learning_rate, seed=seed, watch=watch)
 
-    def interpolate(self, start: Path, end: Path, share: float) -> None:
-        """See `World.interpolate`."""
-        blend(dict(self.policy.model.named_parameters()), start, end, share)
-
-    def snapshot(self, path: Path) -> None:
-        """See `World.snapshot`."""
-        self.policy.snapshot(path)
-
-    def restore_snapshot(self, path: Path) -> None:
-        """See `World.restore_snapshot`."""
-        self.policy.restore_snapshot(path)
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        """See `World.trained`. With LoRA they are the adapter's."""
+        return trained(self.policy.model)
 
     def become_base(self) -> None:
         """See `World.become_base`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from perdure.agent.weights import digest, read_tensors, write_tensors
+from perdure.agent.weights import digest, read_tensors, write_weights
 from perdure.agent.worlds.vision.mlp import Params, shared_forward
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.curriculum.counting import count
@@ -61,7 +61,7 @@ class VisionPolicy:
         single = self._single()
         sizes = [single["0.weight"].shape[0]] + [t.shape[1] for name, t in single.items() if name.endswith("weight")]
         (folder / "config.json").write_text(json.dumps({"architecture": "mlp", "sizes": sizes}) + "\n")
-        write_tensors(single, folder / WEIGHTS)
+        write_weights(single, folder / WEIGHTS)
 
     def restore(self, folder: Path) -> None:
         """See `Policy.restore`."""
@@ -71,10 +71,6 @@ class VisionPolicy:
         """Take the weights of one network, in place."""
         for name, tensor in self.params.items():
             tensor.copy_(single[name][None])
-
-    def snapshot(self, path: Path) -> None:
-        """Write the weights to one file."""
-        write_tensors(self._single(), path)
 
     def _single(self) -> Params:
         return {name: tensor[0] for name, tensor in self.params.items()}

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from perdure.agent.weights import blend, read_tensors, write_tensors
+from perdure.agent.weights import read_tensors, write_tensors
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, UpdateJob, Watch
 from perdure.agent.worlds.devices import device_of
 from perdure.agent.worlds.losses import confident_conflicts, entropy, entropy_weights
@@ -160,17 +161,10 @@ class VisionWorld:
 
         return descend(self.policy.params, Changes(tensors), Distillation(), Common(), [plan], [seed], after_step)
 
-    def interpolate(self, start: Path, end: Path, share: float) -> None:
-        """See `World.interpolate`."""
-        blend(member(self.policy.params, 0), start, end, share)
-
-    def snapshot(self, path: Path) -> None:
-        """See `World.snapshot`."""
-        self.policy.snapshot(path)
-
-    def restore_snapshot(self, path: Path) -> None:
-        """See `World.restore_snapshot`."""
-        self.policy.take(read_tensors(path))
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        """See `World.trained`."""
+        return member(self.policy.params, 0)
 
     def become_base(self) -> None:
         """See `World.become_base`."""

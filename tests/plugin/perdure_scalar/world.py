@@ -9,6 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.budget.config import RecoverConfig
@@ -25,7 +28,15 @@ class ScalarPolicy:
     """Answers every prompt with its number, rounded."""
 
     def __init__(self) -> None:
-        self.weight = 0.0
+        self.tensor = torch.zeros((), dtype=torch.float64)
+
+    @property
+    def weight(self) -> float:
+        return float(self.tensor)
+
+    @weight.setter
+    def weight(self, value: float) -> None:
+        self.tensor.fill_(value)
 
     def respond(self, prompts: Sequence[Any], *, num_samples: int = 1, **_: Any) -> list[list[str]]:
         return [[f"{self.weight:.1f}"] * num_samples for _ in prompts]
@@ -145,10 +156,6 @@ class ScalarWorld:
                 return step
         return config.max_steps
 
-    def interpolate(self, start: Path, end: Path, share: float) -> None:
-        first, last = (struct.unpack("<d", path.read_bytes())[0] for path in (start, end))
-        self.policy.weight = {0: first, 1: last}.get(share, first + share * (last - first))
-
     def _save(self, checkpoint: Path, step: int, job: UpdateJob) -> None:
         job.saving()
         partial = checkpoint.with_suffix(".partial")
@@ -156,11 +163,9 @@ class ScalarWorld:
         partial.write_text(json.dumps([step, self.policy.weight, penalty]))
         partial.replace(checkpoint)
 
-    def snapshot(self, path: Path) -> None:
-        path.write_bytes(struct.pack("<d", self.policy.weight))
-
-    def restore_snapshot(self, path: Path) -> None:
-        (self.policy.weight,) = struct.unpack("<d", path.read_bytes())
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        return {"weight": self.policy.tensor}
 
     def become_base(self) -> None:
         self.policy.weight = 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from perdure.agent.weights import digest, read_tensors, trainable, write_tensors
+from perdure.agent.weights import digest, read_tensors, trainable, write_weights
 from perdure.agent.worlds.control.policy import ControlPolicy
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.remote import Remote, WorkerModel
@@ -31,7 +31,7 @@ class WorkerPolicy(ControlPolicy):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).write_text(json.dumps(self._remote.lora, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         weights = zip(self._remote.mirror.names, self._remote.mirror.parameters(), strict=True)
-        write_tensors({_saved(name): one.detach() for name, one in weights}, folder / WEIGHTS)
+        write_weights({_saved(name): one.detach() for name, one in weights}, folder / WEIGHTS)
 
     @torch.no_grad()
     def restore(self, folder: Path) -> None:

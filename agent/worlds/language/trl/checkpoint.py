@@ -16,17 +16,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from perdure.agent.weights import restore_weights, trainable
-from perdure.agent.worlds.stage_checkpoints import STATE, TENSORS, WEIGHTS, from_plain, to_plain, write
+from perdure.agent.weights import restore_weights, trained
+from perdure.agent.worlds.contract import WeightsFile
+from perdure.agent.worlds.stage_checkpoints import STATE, TENSORS, WEIGHTS, fill_weights, from_plain, to_plain, write
 from perdure.budget.plain_json import from_words, with_words
 
 
-def save(trainer: Any, folder: Path) -> Path:
-    """Write a checkpoint of a transformers trainer, between two optimiser steps."""
+def save(trainer: Any, folder: Path, already: WeightsFile | None = None) -> Path:
+    """Write a checkpoint of a transformers trainer, between two optimiser steps; `already` holds its weights."""
     step, last_step = trainer.state.global_step, trainer.state.max_steps
 
-    def fill(partial: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in trainable(trainer.model).items()}, partial / WEIGHTS)
+    def fill(partial: Path) -> dict[str, str]:
         tensors: dict[str, Tensor] = {}
         state = {"step": step, "finished": step >= last_step, "penalty_weight": trainer.terms.weight}
         state["counts"] = trainer.counts
@@ -35,6 +35,7 @@ def save(trainer: Any, folder: Path) -> Path:
         save_file(tensors, partial / TENSORS)
         (partial / STATE).write_text(json.dumps(with_words(state), allow_nan=False))
         trainer.state.save_to_json(str(partial / "trainer_state.json"))
+        return fill_weights(partial, trained(trainer.model), already)
 
     return write(folder, step, fill)
 
@@ -80,7 +81,7 @@ def counts(checkpoint: Path) -> dict[str, int]:
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Copy the weights of a checkpoint into the model, in place."""
-    restore_weights(model, checkpoint / WEIGHTS)
+    restore_weights(trained(model), checkpoint / WEIGHTS)
 
 
 def load_optimizer(trainer: Any, checkpoint: Path) -> None:

@@ -73,8 +73,7 @@ class StepEnd(TrainerCallback):  # type: ignore[misc]
 
     def _save_if(self, wanted: bool) -> None:
         if wanted:
-            self.saving()
-            checkpoint.save(self.trainer, self.folder)
+            checkpoint.save(self.trainer, self.folder, self.saving())
             self.saved = self.trainer.state.global_step
 
     def _progress(self, state: Any) -> Progress:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from perdure.agent.weights import blend, restore_weights, write_weights
 from perdure.agent.worlds.contract import Progress, SaveAndStop
 from perdure.agent.worlds.control.base_kl import StateKl
 from perdure.agent.worlds.control.base_states import States, measured, shown_states
@@ -115,10 +116,10 @@ def test_a_penalty_of_weight_0_changes_no_bit(held: Held) -> None:
 def test_the_recovery_goes_back_towards_the_base_and_stops_when_told(held: Held) -> None:
     held.learn()
     moved, end = held.kl(), held.folder / "end.safetensors"
-    held.world.snapshot(end)
+    write_weights(held.world.trained, end)
 
     def recovered(enough: int) -> tuple[int, float]:
-        held.world.restore_snapshot(end)
+        restore_weights(held.world.trained, end)
         return held.world.recover(
             RecoverConfig(max_steps=12), 1e-2, seed=5, watch=lambda at: at.step == enough
         ), held.kl()
@@ -154,12 +155,12 @@ def test_a_base_that_was_loaded_is_recovered_on_starts_that_are_not_read(tmp_pat
 def test_the_line_between_two_snapshots_is_exact_at_its_ends(held: Held) -> None:
     start, end = held.folder / "start.safetensors", held.folder / "end.safetensors"
     first = held.learn(steps=2)
-    held.world.snapshot(start)
+    write_weights(held.world.trained, start)
     last = held.learn(steps=8)
-    held.world.snapshot(end)
+    write_weights(held.world.trained, end)
     network = held.world.policy.actor.network
     for share, expected in ((0, first), (1, last)):
-        held.world.interpolate(start, end, share)
+        blend(held.world.trained, start, end, share)
         assert same(expected, dict(network.named_parameters()))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from perdure.agent.weights import restore_weights, trained, write_weights
 from perdure.agent.worlds.language.hub import resolve_path
 from perdure.agent.worlds.language.loading import load_policy
 from perdure.agent.worlds.language.policy import LanguagePolicy
@@ -55,10 +56,10 @@ def test_a_policy_comes_back_from_its_folder_and_from_a_snapshot(tmp_path: Path,
     moved = policy.fingerprint()
     assert moved != base
     policy.save(tmp_path / "policy")
-    policy.snapshot(tmp_path / "good.safetensors")
+    write_weights(trained(policy.model), tmp_path / "good.safetensors")
     for bring_back in (
         lambda: policy.restore(tmp_path / "policy"),
-        lambda: policy.restore_snapshot(tmp_path / "good.safetensors"),
+        lambda: restore_weights(trained(policy.model), tmp_path / "good.safetensors"),
     ):
         _shift(policy)
         assert policy.fingerprint() not in (base, moved)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from perdure.agent.seeds import derive
-from perdure.agent.weights import trainable
+from perdure.agent.weights import blend, trainable, write_weights
 from perdure.agent.worlds.base_prompts import RECOVER, base_prompts
 from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.language.world import LanguageWorld
@@ -87,20 +87,20 @@ def test_recovery_is_repeatable_and_ends_when_the_watch_says_so(world: Any) -> N
 def test_a_line_in_weight_space_is_exact_at_its_ends(world: Any, lora: Any, tmp_path: Path) -> None:
     one = world("a", lora=lora)
     start, end = tmp_path / "start.safetensors", tmp_path / "end.safetensors"
-    one.snapshot(start)
+    write_weights(one.trained, start)
     at_start = one.policy.fingerprint()
     move(one)
-    one.snapshot(end)
+    write_weights(one.trained, end)
     at_end = one.policy.fingerprint()
-    one.interpolate(start, end, 0)
+    blend(one.trained, start, end, 0)
     assert one.policy.fingerprint() == at_start
     assert kl(one) == pytest.approx(0, abs=1e-6)
     first = {name: tensor.clone() for name, tensor in trainable(one.policy.model).items()}
-    one.interpolate(start, end, 1)
+    blend(one.trained, start, end, 1)
     assert one.policy.fingerprint() == at_end
     whole = kl(one)
     last = {name: tensor.clone() for name, tensor in trainable(one.policy.model).items()}
-    one.interpolate(start, end, 0.25)
+    blend(one.trained, start, end, 0.25)
     for name, tensor in trainable(one.policy.model).items():
         assert torch.allclose(tensor, 0.75 * first[name] + 0.25 * last[name], atol=1e-6)
     assert 0 < kl(one) < whole

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from perdure.agent.weights import blend, restore_weights, write_weights
 from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.penalty import KlPenalty
 from perdure.agent.worlds.vision.world import VisionWorld
@@ -173,13 +174,13 @@ def test_the_controller_is_told_the_kl_of_every_step(held: Held) -> None:
 
 def test_the_recovery_goes_back_towards_the_base_and_stops_when_told(held: Held) -> None:
     def recovered(enough: int, folder: Path) -> tuple[int, float, str]:
-        held.world.restore_snapshot(folder)
+        restore_weights(held.world.trained, folder)
         steps = held.world.recover(RecoverConfig(max_steps=20), 3e-3, seed=5, watch=lambda at: at.step == enough)
         return steps, held.kl(), held.world.policy.fingerprint()
 
     held.learn()
     moved, end = held.kl(), held.folder / "end.safetensors"
-    held.world.snapshot(end)
+    write_weights(held.world.trained, end)
     some, all_of_it = recovered(4, end), recovered(100, end)
     assert (some[0], all_of_it[0]) == (4, 20)
     assert all_of_it[1] < some[1] < moved
@@ -189,16 +190,16 @@ def test_the_recovery_goes_back_towards_the_base_and_stops_when_told(held: Held)
 def test_the_line_between_two_snapshots_is_exact_at_its_ends(held: Held) -> None:
     start, end = held.folder / "start.safetensors", held.folder / "end.safetensors"
     held.learn(steps=5)
-    held.world.snapshot(start)
+    write_weights(held.world.trained, start)
     first = held.world.policy.fingerprint()
     held.learn(steps=40)
-    held.world.snapshot(end)
+    write_weights(held.world.trained, end)
     last = held.world.policy.fingerprint()
-    held.world.interpolate(start, end, 0)
+    blend(held.world.trained, start, end, 0)
     assert held.world.policy.fingerprint() == first
-    held.world.interpolate(start, end, 1)
+    blend(held.world.trained, start, end, 1)
     assert held.world.policy.fingerprint() == last
-    held.world.interpolate(start, start, 0.3)
+    blend(held.world.trained, start, start, 0.3)
     assert held.world.policy.fingerprint() == first
 
 
