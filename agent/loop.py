@@ -52,7 +52,7 @@ def run_stage(life: Life, number: int, stage: Stage, task: Task) -> None:
     """Learn the task, score the policy, commit the stage."""
     saved = taken_up(life, number, stage) or learn(life, number, stage, task)
     score_ends(life, number, stage.name)
-    score(life, number, stage.name)
+    score(life, number, stage.name, saved.weights_sha256)
     commit_stage(life, number, saved)
 
 

@@ -1,5 +1,6 @@
 """Scores the policy after each stage, and measures the base before the first."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from perdure.agent.enforcement.projection import line_of
@@ -31,8 +32,9 @@ def measure_base(life: Life) -> None:
         if not reading.finite:
             raise ModelError(f"the base model gives a KL of {reading.kl.value} to itself; try model.dtype: float32")
         life.logger.log(Measured(**vars(reading), stage=0, entry=False, final=True))
-        score(life, 0, BASE.name)
-        log_commit(life, 0, BASE)
+        base = replace(BASE, weights_sha256=life.world.policy.fingerprint())
+        score(life, 0, base.name, base.weights_sha256)
+        log_commit(life, 0, base)
 
 
 def prepare_base(life: Life) -> None:
@@ -56,12 +58,15 @@ def prepare_base(life: Life) -> None:
         raise RunError(f"{fault}, and what this machine makes in its place is other than it was: start a new run")
 
 
-def score(life: Life, number: int, name: str) -> None:
-    """Evaluate every task and benchmark; what the journal already holds for these weights is not repeated."""
+def score(life: Life, number: int, name: str, weights: str | None = None) -> None:
+    """Evaluate every task and benchmark; what the journal already holds for these weights is not repeated.
+
+    `weights` is the policy's fingerprint, where it is known.
+    """
     total = len(life.scorecard.names)
     row = life.logger.state.row(number)
     files = row.score_files if row else {}
-    scores = life.scorecard.score(life.world.policy, row_name(number, name))
+    scores = life.scorecard.score(life.world.policy, row_name(number, name), weights)
     for index, column in enumerate(life.scorecard.names, 1):
         life.logger.phase("scoring", stage=number, name=name, detail=f"{column} ({index} of {total})")
         with watched(life.logger.count):

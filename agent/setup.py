@@ -92,10 +92,10 @@ def resume(
     refuse_differences(before, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
     if redo_from is not None:
-        state, redone = redo(folder, names, state, redo_from)
+        state, redone = redo(folder, curriculum, state, redo_from)
         events = [*events, redone]
     remove_redone(folder, names, events)
-    check_stages(folder, names, state)
+    check_stages(folder, curriculum, state)
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
     found = {name: value for name, value in description(now).items() if name != "code"}

@@ -196,11 +196,15 @@ def keep_once(path: Path, others: Iterable[Path]) -> bool:
     return False
 
 
-def hashes(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """SHA-256 of every file in a folder and below, by its path from there; `known` ones are taken as they are."""
+def hashes(folder: Path, known: Mapping[str, str] | None = None, without: Collection[str] = ()) -> dict[str, str]:
+    """SHA-256 of every file in a folder and below, by its path from there.
+
+    `known` ones are taken as they are; `without` names files and folders directly in it that do not count.
+    """
     known = known or {}
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: known.get(name) or sha256_of(path) for name, path in files.items()}
+    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    counted = {name.as_posix(): path for name, path in files.items() if name.parts[0] not in without}
+    return {name: known.get(name) or sha256_of(path) for name, path in counted.items()}
 
 
 def sha256_of(path: Path) -> str:

@@ -62,17 +62,18 @@ class Scorecard:
         """The questions that it asks."""
         return examined_by(self._tasks, self._benchmarks)
 
-    def score(self, policy: Policy, row: str) -> Iterator[StoredScore]:
+    def score(self, policy: Policy, row: str, fingerprint: str | None = None) -> Iterator[StoredScore]:
         """Yield each score once it is known and on the disk; preserves generator states and the model's mode.
 
-        The names of its files begin with that of the `row` of the table, such as `02-german`.
+        The names of its files begin with that of the `row` of the table, such as `02-german`. `fingerprint` is the
+        policy's, where it is known.
 
         Raises:
             ConfigError: a reward fails, or does not return a number or `None` for each item.
             ModelError: a benchmark cannot be run on this policy.
             OSError: the disk is full.
         """
-        weights = _weights(policy)
+        weights = _weights(policy, fingerprint)
         for task in self._tasks:
             parts = self._key(weights, task=self._fingerprints[task.name], reward=scorer_of(task))
             file = file_name(row, task.name)
@@ -126,7 +127,7 @@ class Scorecard:
         }
 
 
-def _weights(policy: Policy) -> str:
-    """The fingerprint; behind it the format in which autocast computes, where it is on."""
+def _weights(policy: Policy, known: str | None) -> str:
+    """The fingerprint, taken where it is not known; behind it the format in which autocast computes, where it is on."""
     autocast = autocast_of(policy)
-    return policy.fingerprint() + ("" if autocast is None else f" {autocast}")
+    return (known or policy.fingerprint()) + ("" if autocast is None else f" {autocast}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from perdure.agent.run.folder import open_folder
+from perdure.agent.run.kept import refuse_dropped
 from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.stages import restore_policy
 from perdure.agent.run.state import RunState
@@ -23,6 +24,7 @@ def load_policy(path: Path, stage: int | None) -> Policy:
     state, events = read_record(folder)
     begun, curriculum = read_begun(folder, events)
     number = _number(path, stage, state)
+    refuse_dropped(folder, curriculum, number, len(state.done))
     search_code_in(curriculum.code_dir)
     world = make_world(curriculum)
     restore_policy(world, folder, curriculum, state, number)

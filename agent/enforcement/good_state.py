@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.agent.run.folder import read_json, write_json
+from perdure.agent.run.stages import GOOD_STATE
 from perdure.agent.weights import HostCopy, restore_weights, write_weights
 from perdure.agent.worlds.contract import WeightsFile
 from perdure.budget.files import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-FILE, ABOUT = "good.safetensors", "good.json"
 
 
 class GoodState:
@@ -22,7 +21,7 @@ class GoodState:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file, self._about = folder / FILE, folder / ABOUT
+        self._file, self._about = (folder / name for name in GOOD_STATE)
         self._copy = HostCopy()
         self._step: int | None = None
         self._written: WeightsFile | None = None

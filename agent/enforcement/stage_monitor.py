@@ -1,12 +1,13 @@
 """The monitor at work in one stage: it measures, keeps the last good state, and ends the update."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from perdure.agent.enforcement.good_state import GoodState
 from perdure.agent.life import Life
 from perdure.agent.run.events import Intervened, Measured
+from perdure.agent.run.kept import has_policy
 from perdure.agent.run.stages import restore_stage, run_again
 from perdure.agent.run.steps import StepRecord
 from perdure.agent.worlds.contract import Progress, SaveAndStop, WeightsFile
@@ -89,9 +90,12 @@ class StageMonitor:
         step = self._good_step()
         if step is not None:
             yield f"step {step}", step, lambda: self._good.put_back(self.world.trained)
+        gone = [one for one in range(1, self.stage) if not has_policy(self.life.folder, self.life.curriculum, one)]
         for number in range(self.stage - 1, 0, -1):
-            yield f"the end of stage {number}", 0, lambda number=number: restore_stage(self.life, number)  # type: ignore[misc]
-        yield "the base", 0, self.world.become_base
+            if number not in gone:
+                yield f"the end of stage {number}", 0, lambda number=number: restore_stage(self.life, number)  # type: ignore[misc]
+        kept = f", since the {passed_over(gone)} not kept" if gone else ""
+        yield f"the base{kept}", 0, self.world.become_base
 
     def measure(self, step: int) -> Reading:
         """The KL of the policy as it is now."""
@@ -127,6 +131,13 @@ class StageMonitor:
             return self._good.find()
         except ValueError as error:
             raise RunError(run_again(self.life.folder.path, self.stage, str(error))) from error
+
+
+def passed_over(stages: Sequence[int]) -> str:
+    """`policy of stage 1 was`, `policies of stages 1, 2 were`."""
+    one = len(stages) == 1
+    numbers = ", ".join(map(str, stages))
+    return f"policy of stage {numbers} was" if one else f"policies of stages {numbers} were"
 
 
 def fault(progress: Progress) -> str | None:

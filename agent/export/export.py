@@ -9,6 +9,7 @@ from perdure.agent.export.contract import Exported, ExportPolicy, Order
 from perdure.agent.run.check import check_stage
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import POLICY, open_folder, row_name
+from perdure.agent.run.kept import refuse_dropped
 from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.stages import run_again
 from perdure.agent.run.state import RunState, StageState
@@ -66,7 +67,8 @@ def export(path: Path, wanted: ExportRequest, write_card: WriteCard) -> tuple[Pa
     export_policy = _door(path, curriculum)
     target = wanted.target or Path(f"{path.absolute().name}-{row_name(row.stage, row.name)}")
     refuse_taken(target)
-    check_stage(folder, row.stage, row.name, row)
+    refuse_dropped(folder, curriculum, row.stage, len(record.done))
+    check_stage(folder, row.stage, row)
     source = folder.stage(row.stage, row.name) / POLICY
     name = wanted.name or "."
     with new_folder(target.absolute()) as partial, naming(target):

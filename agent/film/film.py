@@ -9,6 +9,7 @@ from perdure.agent.differences import differences
 from perdure.agent.film.clip import Clip, MakeClip
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder, open_folder
+from perdure.agent.run.kept import refuse_dropped
 from perdure.agent.run.log import View
 from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.report import read_items
@@ -69,6 +70,7 @@ def film(path: Path, wanted: Wanted, view: View) -> Film:
     state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
     begun, curriculum = read_begun(folder, events)
     make_clip, number = _clip_maker(path, curriculum), _stage(path, wanted.stage, state)
+    refuse_dropped(folder, curriculum, number, len(state.done))
     name = curriculum.stages[number - 1].name
     chosen = _task(wanted.task or name, begun)
     ready = prepare(curriculum, view)

@@ -8,11 +8,13 @@ from pathlib import Path
 from perdure.agent.run.events import Event, Redone
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal
+from perdure.agent.run.kept import has_policy, is_dropped
 from perdure.agent.run.lock import NAME as LOCK
 from perdure.agent.run.stages import SavedStage, run_again, saved_stage
 from perdure.agent.run.state import RunState, StageState, fold
 from perdure.budget.errors import RunError
 from perdure.budget.files import clear_leftovers, first_damaged, make_folder, remove, sync
+from perdure.curriculum.schema import Curriculum
 
 
 def check_kinds(folder: RunFolder) -> None:
@@ -34,16 +36,26 @@ def check_kinds(folder: RunFolder) -> None:
         clear_leftovers(path)
 
 
-def redo(folder: RunFolder, names: Sequence[str], state: RunState, first: int) -> tuple[RunState, Redone]:
+def redo(folder: RunFolder, curriculum: Curriculum, state: RunState, first: int) -> tuple[RunState, Redone]:
     """Journal that stage `first` and all later ones count no longer, and give the state after that event.
 
     Raises:
-        RunError: the run has no such stage.
+        RunError: the run has no such stage, or the policy before it was not kept.
     """
-    if not 1 <= first <= len(names):
-        raise RunError(f"--redo-from {first}: {folder.path} has the stages 1 to {len(names)}")
+    if not 1 <= first <= len(curriculum.stages):
+        raise RunError(f"--redo-from {first}: {folder.path} has the stages 1 to {len(curriculum.stages)}")
+    if is_dropped(folder, curriculum, first - 1, len(state.done)):
+        raise RunError(
+            f"--redo-from {first}: the policy after stage {first - 1}, with which it begins, was not kept "
+            f"(keep: {curriculum.keep}); go back to {_before(folder, curriculum, first)}"
+        )
     event = Redone(stage=first)
     return fold(state, Journal(folder.journal).append(event)), event
+
+
+def _before(folder: RunFolder, curriculum: Curriculum, first: int) -> int:
+    """The last stage before `first` whose beginning is there."""
+    return next(one for one in range(first - 1, 0, -1) if has_policy(folder, curriculum, one - 1))
 
 
 def remove_redone(folder: RunFolder, names: Sequence[str], events: Sequence[Event]) -> None:
@@ -59,18 +71,19 @@ def remove_redone(folder: RunFolder, names: Sequence[str], events: Sequence[Even
     sync(folder.path / "stages")
 
 
-def check_stages(folder: RunFolder, names: Sequence[str], state: RunState) -> None:
+def check_stages(folder: RunFolder, curriculum: Curriculum, state: RunState) -> None:
     """Refuse stages that are not what the journal says, and a journal that does not know of them.
 
     Raises:
         RunError: what is missing or damaged, and the remedy.
     """
+    names = [stage.name for stage in curriculum.stages]
     done = [row for row in state.rows if row.committed]
     for number, row in enumerate(done):
         if row.stage != number or not _is_whole(row, state):
             raise _short(folder, f"what stage {number} came to")
         if number:
-            check_stage(folder, number, names[number - 1], row)
+            check_stage(folder, number, row, is_dropped(folder, curriculum, number, len(state.done)))
     for number, name in enumerate(names, 1):
         for path in (folder.stage(number, name), folder.partial_stage(number, name)):
             is_saved = path.is_dir() and (path.suffix != ".partial" or _is_saved(path))
@@ -80,29 +93,29 @@ def check_stages(folder: RunFolder, names: Sequence[str], state: RunState) -> No
         raise _short(folder, f"{folder.base}, which is there")
 
 
-def check_stage(folder: RunFolder, number: int, name: str, row: StageState) -> None:
-    """Refuse a committed stage that is not what the journal says.
+def check_stage(folder: RunFolder, number: int, row: StageState, dropped: bool = False) -> None:
+    """Refuse a committed stage that is not what the journal says; `dropped`: its policy was not kept.
 
     Raises:
         RunError: what is missing or damaged, and the remedy.
     """
-    path = folder.stage(number, name)
+    path = folder.stage(number, row.name)
     try:
         saved = saved_stage(path)
     except RunError as error:
         raise RunError(run_again(folder.path, number, str(error))) from error
-    fault = f"{path} is missing, or what it should hold" if saved is None else _fault(path, saved, row)
+    fault = f"{path} is missing, or what it should hold" if saved is None else _fault(path, saved, row, dropped)
     if fault is not None:
         raise RunError(run_again(folder.path, number, fault))
 
 
-def _fault(path: Path, saved: SavedStage, row: StageState) -> str | None:
+def _fault(path: Path, saved: SavedStage, row: StageState, dropped: bool) -> str | None:
     """The fault of a committed stage, by the journal and by its own hashes; `None`: there is none."""
     for what in ("name", "method", "steps", "penalty_weight", "weights_sha256"):
         said, known = getattr(saved, what), getattr(row, what)
         if said != known and None not in (said, known):
             return f"{path} says {what} {said!r}, and the journal {known!r}"
-    return first_damaged(path, saved.policy_files)
+    return None if dropped else first_damaged(path, saved.policy_files)
 
 
 def _is_saved(partial: Path) -> bool:

@@ -10,15 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from perdure.agent.life import Life
 from perdure.agent.run.events import Committed
-from perdure.agent.run.folder import POLICY, RunFolder, commit_folder, read_json, write_json
+from perdure.agent.run.folder import POLICY, RunFolder, commit_folder, read_json, row_name, write_json
+from perdure.agent.run.kept import drop_policies, refuse_dropped
 from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import TABLE
+from perdure.agent.weights import holds
 from perdure.agent.worlds.contract import World
 from perdure.budget.errors import RunError
 from perdure.budget.files import (
     clear_leftovers,
     first_damaged,
     hashes,
+    keep_once,
     keep_only,
     make_folder,
     naming,
@@ -29,6 +32,10 @@ from perdure.curriculum.schema import Curriculum, Stage
 
 STAGE_FILE, STAGE_FILE_1 = "stage.json", "settled.json"
 """The file of a stage whose policy is saved; the second is its name in schema 1."""
+
+WEIGHTS = "*.safetensors"
+GOOD_STATE = ("good.safetensors", "good.json")
+"""The files of the last good state (`agent/enforcement/good_state.py`), which nobody asks for once a stage is saved."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,11 @@ def save_stage(life: Life, number: int, saved: SavedStage) -> SavedStage:
     shutil.rmtree(policy, ignore_errors=True)
     with naming(policy):
         life.world.policy.save(policy)
+        for path in policy.glob(WEIGHTS):
+            keep_once(path, [one for one in partial.rglob(WEIGHTS) if one.parent != policy])
         readable(policy)
     sync_all(partial)
-    files = {name: digest for name, digest in hashes(partial).items() if not name.startswith("checkpoints/")}
+    files = hashes(partial, without=("checkpoints", *GOOD_STATE))
     saved = replace(saved, weights_sha256=life.world.policy.fingerprint(), files=files)
     write_json(partial / STAGE_FILE, asdict(saved))
     return saved
@@ -93,9 +102,31 @@ def commit_stage(life: Life, number: int, saved: SavedStage) -> None:
     partial = life.folder.partial_stage(number, saved.name)
     kept = saved.policy_files or {f"{POLICY}/{name}" for name in hashes(partial / POLICY)}
     keep_only(partial, {STAGE_FILE, STAGE_FILE_1, TABLE, *kept})
-    take_up(life.world, life.folder, number, partial, replace(saved, files=saved.policy_files))
+    _read_back(life, number, partial, saved)
     commit_folder(partial, life.folder.stage(number, saved.name))
     log_commit(life, number, saved)
+    drop_policies(life.folder, life.curriculum, number)
+
+
+def _read_back(life: Life, number: int, partial: Path, saved: SavedStage) -> None:
+    """Refuse a saved policy that is not, bit for bit, the one in memory. Raises as `take_up`."""
+    files = saved.policy_files
+    weights = [name for name in files if name.endswith(WEIGHTS.removeprefix("*"))]
+    if len(weights) == 1 and _holds(partial / weights[0], life.world):
+        del files[weights[0]]
+        fault = first_damaged(partial, files)
+        if fault is not None:
+            raise RunError(run_again(life.folder.path, number, fault))
+    else:
+        take_up(life.world, life.folder, number, partial, replace(saved, files=files))
+
+
+def _holds(path: Path, world: World) -> bool:
+    """True if a file is the weights in memory; a policy may save them otherwise, or the file may be damaged."""
+    try:
+        return holds(path, world.trained)
+    except Exception:  # safetensors raises its own
+        return False
 
 
 def take_up(world: World, run: RunFolder, number: int, folder: Path, saved: SavedStage) -> None:
@@ -118,10 +149,16 @@ def take_up(world: World, run: RunFolder, number: int, folder: Path, saved: Save
 
 
 def run_again(run: Path, number: int, fault: str) -> str:
-    """The message about a stage that cannot be taken up."""
+    """The message about a stage that cannot be taken up: to run again from it, or from where a policy is kept."""
+    first = number
+    while first > 1 and not any(
+        path.parent.suffix != ".partial" for path in (run / "stages").glob(row_name(first - 1, f"*/{POLICY}"))
+    ):
+        first -= 1
+    whole = "it" if first == number else f"stage {first}"
     return (
-        f"{fault}. Stage {number} cannot be taken up; run it and all later ones again with: "
-        f"perdure resume {run} --redo-from {number}"
+        f"{fault}. Stage {number} cannot be taken up; run {whole} and all later ones again with: "
+        f"perdure resume {run} --redo-from {first}"
     )
 
 
@@ -134,8 +171,9 @@ def restore_policy(world: World, run: RunFolder, curriculum: Curriculum, state: 
     """Make a world's policy that of a committed stage of a run; stage 0 is the base.
 
     Raises:
-        RunError: it is damaged.
+        RunError: it is damaged, or was not kept.
     """
+    refuse_dropped(run, curriculum, number, len(state.done))
     if number == 0:
         world.become_base()
         return BASE
@@ -155,6 +193,7 @@ def resume_stage(life: Life, number: int) -> None:
         log_commit(life, number, restore_stage(life, number))
     elif not any(life.folder.stage(later, stage.name).exists() for later, stage, _ in life.stages[number:]):
         restore_stage(life, number)
+    drop_policies(life.folder, life.curriculum, len(life.logger.state.done))
 
 
 def taken_up(life: Life, number: int, stage: Stage) -> SavedStage | None:
@@ -176,7 +215,7 @@ def taken_up(life: Life, number: int, stage: Stage) -> SavedStage | None:
 
 
 def log_commit(life: Life, number: int, saved: SavedStage) -> None:
-    """Journal that a stage is done; the policy is the one it ended with."""
+    """Journal that a stage is done; the policy is the one it ended with, hashed here where that was not done before."""
     life.logger.log(
         Committed(
             stage=number,
@@ -185,7 +224,7 @@ def log_commit(life: Life, number: int, saved: SavedStage) -> None:
             steps=saved.steps,
             penalty_weight=saved.penalty_weight,
             seconds=life.logger.active_seconds(number),
-            weights_sha256=life.world.policy.fingerprint(),
+            weights_sha256=saved.weights_sha256 or life.world.policy.fingerprint(),
         )
     )
 
