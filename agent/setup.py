@@ -27,6 +27,7 @@ from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
 from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
+from perdure.budget.files import has_links
 from perdure.budget.law.saved import Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
@@ -242,6 +243,11 @@ def description(started: Started) -> dict[str, Any]:
 
 def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
     curriculum, world = ready.curriculum, ready.world
+    if not has_links(folder.path):
+        logger.say(
+            f"the file system of {folder.path} has no hard links: a stage's policy, its checkpoint and its last good "
+            "state take a file each, also where their weights are the same"
+        )
     return Life(
         curriculum=curriculum,
         tasks=ready.tasks,
