@@ -51,7 +51,8 @@ class StagePlan:
 class Disk:
     """Bytes: the base's texts, the policy after a stage, a snapshot, a checkpoint inside a stage; and the stages.
 
-    `snapshots` are the most that a stage has at once, see `most_snapshots`.
+    `snapshots` are the most that a stage has at once, see `most_snapshots`; `keep` is the number of policies that are
+    kept, `None` for all.
     """
 
     base: int
@@ -60,28 +61,39 @@ class Disk:
     checkpoint: int
     stages: int
     snapshots: int = 2
+    keep: int | None = None
+
+    @property
+    def policies(self) -> int:
+        """The policies that are there at the end of the run."""
+        return min(self.stages, self.keep or self.stages)
 
     @property
     def kept(self) -> int:
         """Bytes on the disk at the end of the run, without scores and journal."""
-        return self.base + self.stages * self.policy
+        return self.base + self.policies * self.policy
 
     @property
     def most(self) -> int:
-        """While the last stage ends: with all its snapshots, and two checkpoints where one replaces another."""
-        return self.kept + self.snapshots * self.snapshot + 2 * self.checkpoint
+        """While the last stage ends, where no weights are the same: with the policy that its own takes the place of,
+        all its snapshots, and two checkpoints where one replaces another.
+        """
+        replaced = (min(self.stages, self.policies + 1) - self.policies) * self.policy
+        return self.kept + replaced + self.snapshots * self.snapshot + 2 * self.checkpoint
 
 
 def most_snapshots(budget: BudgetConfig) -> int:
-    """The most snapshots that a stage has at once: two where the last good state replaces another, at its end that one,
-    the state before a recovery, and the two ends of the line of a projection (`agent/enforcement/end_of_stage.py`).
+    """The most snapshots that a stage has at once: two where the last good state replaces another, at its end that one
+    and the two ends of the line of a projection (`agent/enforcement/projection.py`).
     """
-    return max(2, 1 + budget.enforces("recover") + 2 * budget.enforces("project"))
+    return 3 if budget.enforces("project") else 2
 
 
 @dataclass(frozen=True)
 class LifePlan:
     """The plan of a run: its stages, and what they have in common.
+
+    `host_memory` are the bytes of the last good state where they are not part of an update's memory, on a GPU.
 
     `base_id` says at which settings KL is measured (see `perdure.budget.base_id`), `resolved` is the world's,
     `proposed` is a budget, if asked.
@@ -100,6 +112,7 @@ class LifePlan:
     planning_seconds: float
     proposing_seconds: float | None = None
     proposed: CapPlan | None = None
+    host_memory: int = 0
 
     @property
     def prices(self) -> tuple[StagePrice, ...]:

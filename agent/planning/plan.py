@@ -15,7 +15,7 @@ from typing import TypeVar
 from perdure.agent.planning.caps import Asked, propose_cap, proposing_seconds
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, most_snapshots
 from perdure.agent.planning.timing import size_of
-from perdure.agent.planning.trials import cost_of, try_all
+from perdure.agent.planning.trials import cost_of, on_host, try_all
 from perdure.agent.prices import SAMPLES, base_rate, price_stages, text_lengths
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
@@ -80,6 +80,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
         planning_seconds=time.perf_counter() - begun,
         proposing_seconds=None if first is None else proposing_seconds(ready, first, reading_seconds, an_answer),
         proposed=proposed,
+        host_memory=0 if on_host(ready) else world.sizes.trained,
     )
 
 
@@ -103,7 +104,8 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     seconds += timed(lambda: write_weights(ready.world.trained, snapshot))[0]
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
     snapshots = most_snapshots(ready.curriculum.budget)
-    return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots)
+    keep = ready.curriculum.kept_policies
+    return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots, keep=keep)
 
 
 def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], an_answer: float) -> float:

@@ -19,7 +19,7 @@ COMPUTED = (
     "floors, needs and what is left",
     "seconds of whole stages and of the run",
     "bytes of the whole run on the disk",
-    "bytes of memory: weights, gradients, optimiser, copies and logits, without activations",
+    "bytes of memory: weights, gradients, optimiser, copies, last good state and logits, without activations",
 )
 
 
@@ -45,8 +45,9 @@ def plan_object(plan: LifePlan) -> dict[str, Any]:
         "reading_seconds": plan.reading_seconds,
         "scoring_seconds": plan.scoring_seconds,
         "planning_seconds": plan.planning_seconds,
-        "disk": asdict(plan.disk) | {"kept": plan.disk.kept, "most": plan.disk.most},
+        "disk": asdict(plan.disk) | {"policies": plan.disk.policies, "kept": plan.disk.kept, "most": plan.disk.most},
         "memory": plan.memory,
+        "host_memory": plan.host_memory,
         "answers_a_prompt": SAMPLES,
         "steps_tried": STEPS,
         "proposing_seconds": plan.proposing_seconds,

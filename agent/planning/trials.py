@@ -86,4 +86,10 @@ def _try(ready: Ready, index: int, name: str, folder: Path) -> Trial:
     except PerdureError as error:
         return Trial(index, name, fault=str(error))
     settings = settings_for(method, curriculum.train, stage.train)
-    return Trial(index, name, timing, memory_of(method, settings, ready.world.sizes, logits.bytes))
+    memory = memory_of(method, settings, ready.world.sizes, logits.bytes, on_host=on_host(ready))
+    return Trial(index, name, timing, memory)
+
+
+def on_host(ready: Ready) -> bool:
+    """True where the policy is in the memory of the host."""
+    return ready.world.resolved.get("device", "cpu").startswith("cpu")

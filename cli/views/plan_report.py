@@ -134,11 +134,13 @@ def _cost(stage: StagePlan, cost: MethodCost, first: bool) -> tuple[str, ...]:
 
 def _whole(plan: LifePlan, symbols: Symbols) -> Iterator[Text]:
     disk = plan.disk
-    parts = f"base {format_bytes(disk.base)}, each stage {format_bytes(disk.policy)}"
+    kept = f"keep: {plan.curriculum.keep}, so {disk.policies} of {disk.stages} policies of {format_bytes(disk.policy)}"
+    parts = f"base {format_bytes(disk.base)}; {kept}"
+    on_host = f"; {format_bytes(plan.host_memory)} of the host's for the last good state" if plan.host_memory else ""
     facts = (
         ("time", f"{format_span(plan.seconds)}, of which {format_duration(plan.base_seconds)} with the base"),
         ("disk", f"{format_bytes(disk.kept)} at the end ({parts}), {format_bytes(disk.most)} at most"),
-        ("memory", f"{format_bytes(plan.memory)} at most, activations aside"),
+        ("memory", f"{format_bytes(plan.memory)} at most, activations aside{on_host}"),
     )
     chosen = ", ".join(f"{name} {value.removeprefix('torch.')}" for name, value in plan.resolved.items())
     for name, fact in (*facts, ("machine", chosen)):
@@ -179,7 +181,7 @@ def _notes(plan: LifePlan) -> Iterator[str]:
     )
     yield (
         "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage), "
-        "memory (weights, gradients, optimiser, copies, largest logits)"
+        "memory (weights, gradients, optimiser, copies, last good state on a CPU, largest logits)"
     )
     if plan.proposed is None and plan.proposing_seconds is not None:
         yield (

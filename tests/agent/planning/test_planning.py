@@ -1,5 +1,6 @@
 """A plan of a small run in the vision world: what it holds, and that it changes nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,10 @@ def test_sizes_are_those_of_the_network(planned: LifePlan) -> None:
     assert weights < planned.disk.snapshot < weights + 2_000
     assert weights < planned.disk.policy < weights + 4_000
     assert planned.disk.checkpoint == 0
-    # Weights, gradients and two moments, and the base, which this world keeps whatever the method.
+    # Weights, gradients and two moments, the last good state, and the base, which this world keeps for every method.
     totals = [stage.methods[0].memory.total for stage in planned.stages if stage.methods[0].memory]
-    assert totals == [5 * weights] * 3
-    assert planned.memory == 5 * weights
+    assert totals == [6 * weights] * 3
+    assert (planned.memory, planned.host_memory) == (6 * weights, 0)
 
 
 def test_the_object_is_plain(planned: LifePlan) -> None:
@@ -105,17 +106,20 @@ def test_disk_by_hand() -> None:
     disk = Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3)
     assert (disk.kept, disk.most) == (310, 310 + 180 + 540)
     assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, snapshots=4).most == 310 + 360 + 540
+    # one policy stays, and is there beside the one that takes its place
+    last = replace(disk, keep=1)
+    assert (last.policies, last.kept, last.most) == (1, 110, 110 + 100 + 180 + 540)
+    assert (replace(disk, keep=5).kept, replace(disk, keep=5).most) == (disk.kept, disk.most)
 
 
 @pytest.mark.parametrize(
     ("enforce", "most"),
     [
-        # One last good state that replaces another; that and the state before the recovery; that and the two ends of a
-        # line; all of these.
+        # One last good state that replaces another; that and the two ends of a line.
         ("rollback", 2),
         (["penalty", "recover"], 2),
         ("project", 3),
-        (["recover", "project"], 4),
+        (["recover", "project"], 3),
     ],
 )
 def test_snapshots_at_once(enforce: Any, most: int) -> None:
@@ -177,7 +181,8 @@ ADAPTER = Sizes(weights=104, trained=4, matrices=0, per_rank=1, element=2, held=
 def test_memory_by_hand(method: str, settings: dict[str, Any], sizes: Sizes, total: int) -> None:
     parsed = spec_of("language").method(method)
     train = settings_for(parsed, Train.model_validate(settings), Train())
-    assert memory_of(parsed, train, sizes, logits=7).total == total
+    assert memory_of(parsed, train, sizes, logits=7, on_host=False).total == total
+    assert memory_of(parsed, train, sizes, logits=7, on_host=True).total == total + sizes.trained
 
 
 def test_what_cannot_be_timed_makes_the_run_unknown(planned: LifePlan) -> None:
