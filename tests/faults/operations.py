@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 Kind = Literal["kill", "torn", "ENOSPC", "EIO"]
 KINDS: tuple[Kind, ...] = ("kill", "torn", "ENOSPC", "EIO")
-WRITES = ("create", "write", "mkdir", "rename")
+WRITES = ("create", "write", "mkdir", "rename", "link")
 """Operations that a full disk refuses."""
 
 
@@ -96,8 +96,8 @@ def install(disk: Disk) -> None:
     _install_open(disk)
     for name, what in {"mkdir": "mkdir", "rmdir": "rmdir", "unlink": "unlink", "remove": "unlink"}.items():
         setattr(os, name, _one(disk, getattr(os, name), what))
-    for name in ("rename", "replace"):
-        setattr(os, name, _rename(disk, getattr(os, name)))
+    for name, what in {"rename": "rename", "replace": "rename", "link": "link"}.items():
+        setattr(os, name, _second(disk, getattr(os, name), what))
     real_fsync, real_write, real_truncate = os.fsync, os.write, os.ftruncate
 
     def fsync(file: Any) -> None:
@@ -161,11 +161,11 @@ def _one(disk: Disk, real: Callable[..., Any], what: str) -> Callable[..., Any]:
     return done
 
 
-def _rename(disk: Disk, real: Callable[..., Any]) -> Callable[..., Any]:
+def _second(disk: Disk, real: Callable[..., Any], what: str) -> Callable[..., Any]:
     def done(source: Any, target: Any, **more: Any) -> None:
         path, to = disk.path_of(source), disk.path_of(target)
         if path is not None and to is not None:
-            disk.begin("rename", path, lambda: real(source, target, **more), to)
+            disk.begin(what, path, lambda: real(source, target, **more), to)
         real(source, target, **more)
 
     return done

@@ -46,6 +46,9 @@ class Tree:
             case "rename":
                 other, new = self._place(operation.to, root)
                 other.names[new] = folder.names.pop(name)
+            case "link":
+                other, new = self._place(operation.to, root)
+                other.names[new] = folder.names[name]
             case "fsync":
                 node = folder.names.setdefault(name, Node(Path(operation.path).suffix == "")) if name else self.root
                 node.synced = operation.content
