@@ -121,8 +121,7 @@ class Curriculum(Frozen):
     keep: Annotated[
         Literal["all", "last"] | Annotated[int, Field(ge=1, le=MOST)],
         Field(
-            description="how many stages' policies stay on the disk, the last ones. Those that go can be neither "
-            "exported nor opened; a rollback passes them over, and `--redo-from` needs the one before"
+            description="how many stages' policies stay on the disk, the last ones (docs/plan.md)",
         ),
     ] = "all"
     tracking: Annotated[
@@ -136,11 +135,6 @@ class Curriculum(Frozen):
             description="folder of your own modules (`module:name`); default: this file's, then the current one",
         ),
     ] = None
-
-    @property
-    def kept_policies(self) -> int | None:
-        """The number of `keep`; `None` for all."""
-        return None if self.keep == "all" else 1 if self.keep == "last" else self.keep
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:

@@ -17,6 +17,7 @@ from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, 
 from perdure.agent.planning.timing import size_of
 from perdure.agent.planning.trials import cost_of, on_host, try_all
 from perdure.agent.prices import SAMPLES, base_rate, price_stages, text_lengths
+from perdure.agent.run.kept import most_kept
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
@@ -104,7 +105,7 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     seconds += timed(lambda: write_weights(ready.world.trained, snapshot))[0]
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
     snapshots = most_snapshots(ready.curriculum.budget)
-    keep = ready.curriculum.kept_policies
+    keep = most_kept(ready.curriculum)
     return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots, keep=keep)
 
 

@@ -8,6 +8,11 @@ from perdure.budget.files import remove, sync
 from perdure.curriculum.schema import Curriculum
 
 
+def most_kept(curriculum: Curriculum) -> int | None:
+    """The most policies that are kept; `None` for all."""
+    return None if curriculum.keep == "all" else 1 if curriculum.keep == "last" else curriculum.keep
+
+
 def has_policy(run: RunFolder, curriculum: Curriculum, number: int) -> bool:
     """True if the policy after a committed stage is there; that of stage 0, the base, always is."""
     return number == 0 or (_stage(run, curriculum, number) / POLICY).is_dir()
@@ -20,7 +25,7 @@ def is_dropped(run: RunFolder, curriculum: Curriculum, number: int, done: int) -
 
 def drop_policies(run: RunFolder, curriculum: Curriculum, done: int) -> None:
     """Remove the policies that `keep` does not keep, now that so many stages are done; each is there whole or gone."""
-    for number in range(1, done + 1 - (curriculum.kept_policies or done)):
+    for number in range(1, done + 1 - (most_kept(curriculum) or done)):
         stage = _stage(run, curriculum, number)
         gone = stage / f"{POLICY}.partial"
         if gone.exists():

@@ -12,6 +12,7 @@ model:
 
 seed: 0
 tracking: [trackio]  #off
+keep: last  #off
 code_dir: .  #off
 
 budget:

@@ -11,6 +11,7 @@ model:
 
 seed: 0
 tracking: [trackio]  #off
+keep: last  #off
 code_dir: .  #off
 
 budget:
