@@ -17,7 +17,19 @@ from tests.bench.machine import machine
 from tests.bench.processes import ROOT
 from tests.bench.section import render, with_section
 
-NAMES = ("startup", "scoring", "rewards", "grid", "environment", "monitor", "stage", "memory", "demo", "control")
+NAMES = (
+    "startup",
+    "scoring",
+    "rewards",
+    "grid",
+    "environment",
+    "monitor",
+    "stage",
+    "memory",
+    "rollback",
+    "demo",
+    "control",
+)
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

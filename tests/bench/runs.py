@@ -15,7 +15,7 @@ from typing import Any
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.log import NullView
 from perdure.agent.setup import start
-from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, World
+from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, WeightsFile, World
 from perdure.budget.monitor import Measurement, Monitor
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
@@ -77,7 +77,15 @@ class TimedWorld:
             self.times.watched.append(last - called)
             return stop
 
-        outcome = self._world.update(replace(job, watch=timed))
+        def saving() -> WeightsFile | None:
+            nonlocal last
+            called = time.perf_counter()
+            found = job.saving()
+            self.times.watched[-1] += time.perf_counter() - called
+            last += time.perf_counter() - called
+            return found
+
+        outcome = self._world.update(replace(job, watch=timed, saving=saving))
         self.times.update = time.perf_counter() - began
         self.times.sha256 = digest(self._world.policy.model)  # type: ignore[attr-defined]
         return outcome
