@@ -80,9 +80,14 @@ def test_what_a_kill_left_of_a_policy_goes(tmp_path: Path) -> None:
 class Growing(ScalarWorld):
     """The more tasks its KL is on, the larger it is."""
 
+    tasks = 0
+
     def measure(self, names: Sequence[str]) -> Measurement:
-        groups = tuple(Group((len(names) * self.policy.weight**2,), (1,)) for _ in names)
-        return Measurement(groups, groups, groups, groups)
+        self.tasks = len(names)
+        return super().measure(names)
+
+    def _group(self, name: str) -> Group:
+        return Group((self.tasks * self.policy.weight**2,), (1,))
 
 
 @pytest.mark.parametrize(
