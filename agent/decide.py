@@ -171,7 +171,8 @@ def _check_spent(who: str, spent: object, steps: int) -> None:
 
 def _lacking(task: Task) -> str:
     lacks = [] if task.has_demonstrations else ["no demonstrations"]
-    return " and ".join([*lacks, *([] if task.reward is not None else ["no reward"])])
+    lacks += [] if task.reward is not None else ["no reward"]
+    return " and ".join([*lacks, *(["no single answers (it is played in turns)"] if task.is_played else [])])
 
 
 def _check_figures(who: str, decision: Decision) -> None:

@@ -65,6 +65,8 @@ def demonstrate(
         RunError: the file is there and was not begun so.
         ModelError: the teacher does not answer; what it answered before is kept.
     """
+    if task.is_played:
+        raise ConfigError(f"task {task.name!r} is played in turns, and a teacher is asked for single answers")
     if task.reward is None:
         raise ConfigError(f"task {task.name!r} has no reward to accept answers by; give it one")
     progress = Progress(output, {"task": task.fingerprint(), "teacher": teacher.name, "seed": seed, **asdict(asked)})

@@ -74,6 +74,11 @@ class Task:
             item.demonstration is not None or item.columns.get("writer") == "oracle" for item in self.train
         )
 
+    @property
+    def is_played(self) -> bool:
+        """True if its prompts are answered by turns in an environment: their attribute `plays` is true."""
+        return any(getattr(item.prompt, "plays", False) for item in (*self.train, *self.heldout)[:1])
+
     def fingerprint(self) -> str:
         """SHA-256 of every item; equal for equal data, whatever file it came from."""
         return self._fingerprint

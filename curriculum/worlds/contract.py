@@ -93,6 +93,11 @@ class Source(Frozen):
         return True
 
     @property
+    def single_answers(self) -> bool:
+        """False if a prompt is answered by turns in an environment."""
+        return True
+
+    @property
     def asked(self) -> int | None:
         """Training items that the file asks for; `None`: as many as there are."""
         found: int | None = getattr(self, "train", None)
@@ -114,7 +119,7 @@ class Source(Frozen):
     @property
     def facts(self) -> "Facts":
         """The facts that the file alone gives."""
-        return Facts(self.may_demonstrate, self.may_reward)
+        return Facts(self.may_demonstrate, self.may_reward, self.single_answers)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class Facts:
 
     demonstrations: bool | None
     reward: bool | None
+    single_answers: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from perdure.curriculum.worlds.methods import Method, MethodSpec
 
 def facts_of(task: Task) -> Facts:
     """The facts of a task whose data is known."""
-    return Facts(task.has_demonstrations, task.reward is not None)
+    return Facts(task.has_demonstrations, task.reward is not None, not task.is_played)
 
 
 def needs_of(method: Method | MethodSpec) -> str:
@@ -20,8 +20,12 @@ def needs_of(method: Method | MethodSpec) -> str:
 
 
 def lacking(method: Method, facts: Facts) -> tuple[str, ...]:
-    """The needs of a method that a task is known not to meet: `demonstrations`, `reward`."""
-    lacks = (("demonstrations", facts.demonstrations), ("reward", facts.reward))
+    """The needs of a method that a task is known not to meet: `demonstrations`, `reward`, `single_answers`."""
+    lacks = (
+        ("demonstrations", facts.demonstrations),
+        ("reward", facts.reward),
+        ("single_answers", facts.single_answers),
+    )
     return tuple(need for need, there in lacks if need in method.needs and there is False)
 
 
@@ -36,8 +40,10 @@ def task_refusal(spec: WorldSpec, method: Method, facts: Facts) -> str | None:
     lacks = lacking(method, facts)
     if not lacks:
         return None
-    sources = {"demonstrations": spec.demonstrations_from, "reward": spec.reward_from}
-    missing = " and no ".join(f"{need} ({sources[need]})" for need in lacks)
     able = learnable_by(spec, facts)
     remedy = f"it can be learned by {one_of(able)}" if able else "it cannot be learned at all"
+    if "single_answers" in lacks:
+        return f"method {method.name!r} reads one answer to a prompt, and this task is played in turns; {remedy}"
+    sources = {"demonstrations": spec.demonstrations_from, "reward": spec.reward_from}
+    missing = " and no ".join(f"{need} ({sources[need]})" for need in lacks)
     return f"method {method.name!r} needs {needs_of(method)}, and the task has no {missing}; {remedy}"

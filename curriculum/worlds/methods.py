@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 from perdure.budget.config import Frozen
 
-Need = Literal["demonstrations", "reward", "base_texts"]
-"""Requirements of a method. `base_texts` are sampled from the base before the first stage."""
+Need = Literal["demonstrations", "reward", "base_texts", "single_answers"]
+"""Requirements of a method. `base_texts` are sampled from the base before the first stage; `single_answers` are those
+of a task whose prompts are answered by one text, and not by turns in an environment.
+"""
 
 DEMONSTRATIONS: frozenset[Need] = frozenset({"demonstrations"})
 REWARD: frozenset[Need] = frozenset({"reward"})
 BASE_TEXTS: frozenset[Need] = frozenset({"base_texts"})
+SINGLE: frozenset[Need] = frozenset({"single_answers"})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ where no update changes it (LoRA), the model's own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.counting import expect
+from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
 
 BATCH_TOKENS = 2048
 
@@ -37,11 +38,28 @@ class Texts:
     prompt_lengths_S: Tensor
     lengths_S: Tensor
     hidden_RH: Tensor
+    given_ST: Tensor | None = None
+    """True for tokens after the prompt that the base did not write, as tools return them; `None`: there are none."""
 
     @property
     def rows_S(self) -> list[int]:
         """The number of positions of each text: one for each token that the base added."""
-        return (self.lengths_S - self.prompt_lengths_S).tolist()
+        added_S = self.lengths_S - self.prompt_lengths_S
+        return (added_S if self.given_ST is None else added_S - self.given_ST.sum(1)).tolist()
+
+    @property
+    def spans_S(self) -> list[list[tuple[int, int]]]:
+        """The runs of tokens that the base wrote, of each text: where they begin and end."""
+        return [
+            _runs([bool(one) for one in row], int(begin))
+            for row, begin in zip(self._written_ST, self.prompt_lengths_S, strict=True)
+        ]
+
+    @property
+    def _written_ST(self) -> Tensor:
+        positions_T = torch.arange(self.ids_ST.shape[1])
+        written_ST = (positions_T >= self.prompt_lengths_S[:, None]) & (positions_T < self.lengths_S[:, None])
+        return written_ST if self.given_ST is None else written_ST & ~self.given_ST
 
     def one_in(self, count: int) -> "Texts":
         """Every `count`-th text, but at least two. The texts are in the order of their length, so all lengths stay."""
@@ -59,7 +77,8 @@ class Texts:
         starts = [0, *ends]
         hidden_RH = torch.cat([self.hidden_RH[starts[index] : ends[index]] for index in chosen])
         index_S = torch.tensor(list(chosen))
-        return Texts(self.ids_ST[index_S], self.prompt_lengths_S[index_S], self.lengths_S[index_S], hidden_RH)
+        given_ST = None if self.given_ST is None else self.given_ST[index_S]
+        return Texts(self.ids_ST[index_S], self.prompt_lengths_S[index_S], self.lengths_S[index_S], hidden_RH, given_ST)
 
 
 def joined(parts: Sequence[Texts]) -> Texts:
@@ -68,7 +87,22 @@ def joined(parts: Sequence[Texts]) -> Texts:
     ids_ST = torch.cat([nn.functional.pad(part.ids_ST, (0, width - part.ids_ST.shape[1])) for part in parts])
     prompts_S = torch.cat([part.prompt_lengths_S for part in parts])
     lengths_S = torch.cat([part.lengths_S for part in parts])
-    return Texts(ids_ST, prompts_S, lengths_S, torch.cat([part.hidden_RH for part in parts]))
+    given_ST = None
+    if any(part.given_ST is not None for part in parts):
+        masks = [
+            torch.zeros_like(part.ids_ST, dtype=torch.bool) if one is None else one
+            for part in parts
+            for one in (part.given_ST,)
+        ]
+        given_ST = torch.cat([nn.functional.pad(one, (0, width - one.shape[1])) for one in masks])
+    return Texts(ids_ST, prompts_S, lengths_S, torch.cat([part.hidden_RH for part in parts]), given_ST)
+
+
+def _runs(written: Sequence[bool], begin: int) -> list[tuple[int, int]]:
+    """The runs of true values, where they begin and end; from `begin` on."""
+    ends = [place for place in range(begin, len(written)) if written[place] and not any(written[place + 1 : place + 2])]
+    starts = [place for place in range(begin, len(written)) if written[place] and not (place and written[place - 1])]
+    return [(start, end + 1) for start, end in zip(starts, ends, strict=True)]
 
 
 class BaseTexts:
@@ -150,31 +184,51 @@ def sample_base_texts(
 
     Texts are ordered by the length of their prompts, so that a measurement pads little.
     """
-    encoded_prompts = {name: sorted(map(policy.encode, some), key=len) for name, some in prompts.items()}
     with policy.inference_mode():
-        head = _copy_head(policy, torch.tensor([next(iter(encoded_prompts.values()))[0]]))
-    expect(sum(map(len, encoded_prompts.values())))
+        head = _copy_head(policy, torch.tensor([policy.encode(next(iter(prompts.values()))[0])]))
+    expect(sum(map(len, prompts.values())))
     texts = {}
-    for name, encoded in encoded_prompts.items():
-        completions = policy.sample(
-            encoded,
+    for name, some in prompts.items():
+        sampled = _sampled(
+            policy,
+            some,
             max_completion_length=max_completion_length,
             batch_size=batch_size,
             temperature=1.0,
             seed=derive(seed, "base texts", name),
         )
-        texts[name] = _remember(policy, encoded, completions, plain=bool(head))
+        texts[name] = _remember(policy, sampled, plain=bool(head))
     return BaseTexts(policy, texts, head)
 
 
-def _remember(
-    policy: LanguagePolicy, prompts: Sequence[TokenIds], completions: Sequence[TokenIds], *, plain: bool
-) -> Texts:
-    whole = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
-    texts = padded(whole, list(map(len, prompts)), policy.tokenizer.pad_token_id)
+@dataclass(frozen=True)
+class Sampled:
+    """A text that was sampled; `given`: which tokens of the completion the policy did not write, if any."""
+
+    prompt: TokenIds
+    completion: TokenIds
+    given: Sequence[bool] = ()
+
+
+def _sampled(policy: LanguagePolicy, prompts: Sequence[Any], **how: Any) -> list[Sampled]:
+    """One text a prompt, ordered by the length of the prompts; of an environment an episode."""
+    if any(isinstance(prompt, EnvironmentPrompt) for prompt in prompts):
+        episodes = sorted(policy.play(prompts, **how), key=lambda one: len(one.prompt_ids))
+        return [Sampled(one.prompt_ids, one.completion_ids, [not own for own in one.written]) for one in episodes]
+    encoded = sorted(map(policy.encode, prompts), key=len)
+    return [Sampled(*pair) for pair in zip(encoded, policy.sample(encoded, **how), strict=True)]
+
+
+def _remember(policy: LanguagePolicy, sampled: Sequence[Sampled], *, plain: bool) -> Texts:
+    whole = [one.prompt + one.completion for one in sampled]
+    texts = padded(whole, [len(one.prompt) for one in sampled], policy.tokenizer.pad_token_id)
+    given = [[*[False] * len(one.prompt), *one.given] for one in sampled]
+    if any(map(any, given)):
+        width = texts.ids_ST.shape[1]
+        texts = replace(texts, given_ST=torch.tensor([row + [False] * (width - len(row)) for row in given]))
     with policy.inference_mode():
         hidden_RH = torch.cat([hidden.cpu() for hidden, _ in forward(policy, texts, plain=plain)])
-    return Texts(texts.ids_ST, texts.prompt_lengths_S, texts.lengths_S, hidden_RH)
+    return replace(texts, hidden_RH=hidden_RH)
 
 
 def padded(whole: Sequence[TokenIds], prompt_lengths: Sequence[int], pad: int) -> Texts:
@@ -202,6 +256,8 @@ def forward(policy: LanguagePolicy, texts: Texts, *, plain: bool) -> Iterator[tu
         positions_T = torch.arange(width)
         mask_ST = (positions_T < ends_S[:, None]).long()
         predicts_ST = (positions_T >= begins_S[:, None] - 1) & (positions_T < ends_S[:, None] - 1)
+        if texts.given_ST is not None:  # a position predicts the token after it
+            predicts_ST[:, :-1] &= ~texts.given_ST[part, 1:width]
         states_STH = _last_states(policy, texts.ids_ST[part, :width].to(device), mask_ST.to(device), plain)
         hidden_RH = states_STH[predicts_ST.to(device)]
         yield hidden_RH, slice(done, done + len(hidden_RH))
@@ -250,7 +306,8 @@ NO_HEAD, MODELS_HEAD = "none", "model"
 def save_base_texts(base: BaseTexts, folder: Path) -> None:
     """Write texts, hidden states and the base's head unless it is the model's own, each file in one step."""
     for index, (name, texts) in enumerate(base.texts.items()):
-        write_tensors(vars(texts), folder / f"texts-{index:02d}.safetensors", {"task": name})
+        tensors = {key: tensor for key, tensor in vars(texts).items() if tensor is not None}
+        write_tensors(tensors, folder / f"texts-{index:02d}.safetensors", {"task": name})
     mark = MODELS_HEAD if base.head and _frozen_head(base.policy) else NO_HEAD
     head = base.head if mark == NO_HEAD and base.head else {mark: torch.empty(0)}
     write_tensors(head, folder / "head.safetensors")

@@ -3,9 +3,11 @@
 from typing import Any
 
 from perdure.agent.worlds.language.conversations import rendered, shown
+from perdure.agent.worlds.language.turns import opened
 from perdure.budget.errors import ModelError
 from perdure.curriculum.messages import show_value
 from perdure.curriculum.task import Item
+from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
 
 TokenIds = list[int]
 
@@ -13,9 +15,13 @@ TokenIds = list[int]
 def encode_prompt(tokenizer: Any, prompt: Any) -> TokenIds:
     """The tokens of a prompt: text as it is, messages through the chat template up to the assistant's turn.
 
+    Of an environment's it is reset for them.
+
     Raises:
         ModelError: the template refuses the messages, or the tokenizer ends the prompt.
     """
+    if isinstance(prompt, EnvironmentPrompt):
+        return opened(tokenizer, prompt).prompt_ids
     if not isinstance(prompt, str):
         return _plain(tokenizer, rendered(tokenizer, prompt, add_generation_prompt=True))
     ids = list(tokenizer(prompt)["input_ids"])

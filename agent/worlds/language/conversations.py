@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from perdure.agent.worlds.language.turns import refuse_template
 from perdure.budget.errors import ModelError
 from perdure.curriculum.limits import memory_limit, time_limit
 from perdure.curriculum.messages import one_line, show_value
@@ -113,6 +114,9 @@ def fitted(tokenizer: Any, task: Task, ends: Sequence[str]) -> Task:
     Raises:
         ModelError: the template leaves out a part of a message, or cannot be followed.
     """
+    if task.is_played:
+        refuse_template(tokenizer, task)
+        return task
     _refuse_left_out(tokenizer, task)
     train, heldout = (
         tuple(_as_text(tokenizer, item, ends, task.name) if item.turn else item for item in items)

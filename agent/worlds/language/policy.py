@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from perdure.agent.seeds import seeded
+from perdure.agent.seeds import derive, seeded
 from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
 from perdure.agent.worlds.language.precision import Precision
 from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
+from perdure.agent.worlds.language.turns import Episode, play
 from perdure.curriculum.counting import count
+from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
 
 
 class LanguagePolicy:
@@ -71,6 +73,18 @@ class LanguagePolicy:
         seed: int = 0,
     ) -> list[list[str]]:
         """See `Policy.respond`. Samples are drawn from the whole vocabulary, untruncated."""
+        if any(isinstance(prompt, EnvironmentPrompt) for prompt in prompts):
+            several = [prompt for prompt in prompts for _ in range(num_samples)]
+            episodes = self.play(
+                several,
+                max_completion_length=max_completion_length,
+                batch_size=batch_size,
+                temperature=temperature,
+                seed=seed,
+            )
+            self.truncated = [self._is_cut(one.completion_ids, max_completion_length) for one in episodes]
+            played = [one.text for one in episodes]
+            return [played[start : start + num_samples] for start in range(0, len(played), num_samples)]
         encoded = [self.encode(prompt) for prompt in prompts]
         rows = self.sample(
             [tokens for tokens in encoded for _ in range(num_samples)],
@@ -79,10 +93,34 @@ class LanguagePolicy:
             temperature=temperature,
             seed=seed,
         )
-        ends = self.end_tokens
-        self.truncated = [len(row) >= max_completion_length and row[-1] not in ends for row in rows]
+        self.truncated = [self._is_cut(row, max_completion_length) for row in rows]
         texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
+
+    def play(
+        self,
+        prompts: Sequence[EnvironmentPrompt],
+        *,
+        max_completion_length: int,
+        batch_size: int,
+        temperature: float,
+        seed: int,
+    ) -> list[Episode]:
+        """An episode of each prompt of an environment; lengths count what its tools return. Raises as `turns.play`."""
+
+        def generate(some: list[TokenIds], turn: int) -> list[TokenIds]:
+            return self.sample(
+                some,
+                max_completion_length=max_completion_length,
+                batch_size=batch_size,
+                temperature=temperature,
+                seed=derive(seed, "turn", str(turn)) if turn else seed,
+            )
+
+        return play(self.tokenizer, unwrapped(self.model), prompts, length=max_completion_length, generate=generate)
+
+    def _is_cut(self, row: TokenIds, length: int) -> bool:
+        return len(row) >= length and row[-1] not in self.end_tokens
 
     def encode(self, prompt: Any) -> TokenIds:
         """The tokens of a prompt. Raises as `chat.encode_prompt`."""

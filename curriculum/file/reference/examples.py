@@ -126,6 +126,12 @@ stages:
   - name: tools
     task: {type: tool_alpaca, path: "https://HOST/train_data.json", reward: {type: tool_calls, partial: true}}
 """,
+    "stages.task: environment": """
+stages:
+  - name: guess
+    method: rl
+    task: {type: environment, path: "mine:Guess", data: "https://HOST/numbers.jsonl", heldout: 20}
+""",
     "stages.task.heldout: tool_alpaca": """
 stages:
   - name: tools

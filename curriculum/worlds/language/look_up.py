@@ -11,6 +11,7 @@ from perdure.curriculum.sandbox.registry import open_sandbox
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.contract import LookedUp, LookUpFault
 from perdure.curriculum.worlds.first_rows import FirstRows, first_rows
+from perdure.curriculum.worlds.language.environment_task import EnvironmentTask
 from perdure.curriculum.worlds.language.rewards.code import item_tests
 from perdure.curriculum.worlds.language.sources.common import READABLE
 from perdure.curriculum.worlds.language.sources.dataset import (
@@ -50,6 +51,8 @@ def _source(source: Any) -> LookedUp:
     if isinstance(source, ToolAlpaca):
         others = () if isinstance(source.heldout, int) else (source.heldout.path,)
         return LookedUp(unseen=tuple(f"the instances of {path}" for path in (source.path, *others)))
+    if isinstance(source, EnvironmentTask):
+        return _rows_of(source)
     if not isinstance(source, Dataset):
         return LookedUp()
     found = _looked_up(source, ())
@@ -57,6 +60,28 @@ def _source(source: Any) -> LookedUp:
         return found
     other = _looked_up(source.apart, ("heldout",))
     return LookedUp((*found.faults, *other.faults), (*found.unseen, *other.unseen))
+
+
+def _rows_of(source: EnvironmentTask) -> LookedUp:
+    """Local rows need a prompt; others are not looked into."""
+    files: dict[Path, str] = {("data",): source.data}
+    if not isinstance(source.heldout, int):
+        files["heldout", "path"] = source.heldout.path
+    faults: list[LookUpFault] = []
+    for place, path in files.items():
+        if source.prompt is not None or not FilePath(path).is_file():
+            continue
+        try:
+            head = first_rows(FilePath(path))
+        except DataError as error:
+            faults.append(LookUpFault(place, str(error)))
+            continue
+        columns = ["prompt"] if head is None else head.rows.column_names
+        if "prompt" not in columns:
+            listed = ", ".join(columns)
+            faults.append(LookUpFault(place, f"no column `prompt` (there are {listed}); give the task's `prompt`"))
+    unseen = [f"the rows of {path}" for path in files.values() if not FilePath(path).is_file()]
+    return LookedUp(tuple(faults), tuple(unseen))
 
 
 def _looked_up(source: Dataset, above: Path) -> LookedUp:

@@ -29,6 +29,8 @@ def local_paths(document: Document, tasks: list[Path]) -> Iterator[tuple[Path, R
         task: Any = document.get(here)
         if task.get("type") in ("dataset", "tool_alpaca"):
             yield from _data(document, here)
+        if task.get("type") == "environment":
+            yield (*here, "data"), hub_or_local
         if isinstance(task.get("heldout"), dict):
             yield from _data(document, (*here, "heldout"))
 

@@ -32,7 +32,16 @@ from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.language.tasks import TEXT_SOURCES
 from perdure.curriculum.worlds.language.text_source import OWN_REWARD, REWARD_NAMES
-from perdure.curriculum.worlds.methods import BASE_TEXTS, DEMONSTRATIONS, REWARD, MethodSpec, Need, Recipe, Sizes
+from perdure.curriculum.worlds.methods import (
+    BASE_TEXTS,
+    DEMONSTRATIONS,
+    REWARD,
+    SINGLE,
+    MethodSpec,
+    Need,
+    Recipe,
+    Sizes,
+)
 from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
 
 
@@ -183,18 +192,20 @@ _OBJECTIVES = (
     _objective(
         "sft",
         LanguageSft,
-        DEMONSTRATIONS,
+        DEMONSTRATIONS | SINGLE,
         config="SFTConfig",
         defaults=LANGUAGE_DEFAULTS | {"per_device_train_batch_size": 16, "max_length": 1024},
     ),
     _objective("rl", LanguageRl, REWARD, defaults=_SAMPLING | {"loss_type": "dr_grpo"}, copies=base_copy_for_kl),
-    _objective("chord", LanguageChord, DEMONSTRATIONS | REWARD, defaults=_BY_TOKEN, copies=base_copy_for_kl),
-    _objective("gate", LanguageGate, DEMONSTRATIONS | REWARD, parent="rl", defaults=_BY_TOKEN, copies=base_copy_for_kl),
+    _objective("chord", LanguageChord, DEMONSTRATIONS | REWARD | SINGLE, defaults=_BY_TOKEN, copies=base_copy_for_kl),
+    _objective(
+        "gate", LanguageGate, DEMONSTRATIONS | REWARD | SINGLE, parent="rl", defaults=_BY_TOKEN, copies=base_copy_for_kl
+    ),
     # TRL keeps the base only for a KL term; `tilt` needs it and has no such term.
     _objective(
         "tilt",
         LanguageTilt,
-        REWARD,
+        REWARD | SINGLE,
         defaults=_SAMPLING | {"beta": 1.0},
         has_own_loss=True,
         samples_exactly=True,
@@ -202,7 +213,12 @@ _OBJECTIVES = (
     ),
     # TRL samples at least two.
     _objective(
-        "sdft", Sdft, DEMONSTRATIONS, defaults=_SAMPLING | {"num_generations": 2}, has_own_loss=True, copies=teacher
+        "sdft",
+        Sdft,
+        DEMONSTRATIONS | SINGLE,
+        defaults=_SAMPLING | {"num_generations": 2},
+        has_own_loss=True,
+        copies=teacher,
     ),
 )
 
@@ -210,7 +226,7 @@ _OBJECTIVES = (
 # At `ewc_lambda` 10, 100 and 1000 the KL on the base's own skills was 0.370, 0.320 and 0.260 nats a token against SFT's
 # 0.377, and the new task's accuracy 0.43, 0.42 and 0.40 against 0.42; at `l2_lambda` 0.1 that was 0.22, at 0.01 0.32.
 _MODIFIERS = (
-    _modifier("replay", Replay),
+    _modifier("replay", Replay, needs=SINGLE),
     _modifier("kl", Kl, needs=BASE_TEXTS, defaults={"beta": 0.1}),
     _modifier("ewc", Ewc, needs=BASE_TEXTS, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
     _modifier("l2", L2, defaults={"l2_lambda": 0.01}, copies=anchors),

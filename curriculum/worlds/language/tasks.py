@@ -8,7 +8,8 @@ from pydantic import Field, ValidationError, model_validator
 from perdure.budget.bounds import Items, Level
 from perdure.budget.config import Frozen
 from perdure.curriculum.own_code import TASK
-from perdure.curriculum.worlds.language.text_source import Scalar, TextSource
+from perdure.curriculum.worlds.language.environment_task import EnvironmentTask
+from perdure.curriculum.worlds.language.text_source import HeldoutFile, Scalar, TextSource
 
 MAX_SIZE, MAX_VALUE = 10**4, 10**15
 """The terms, digits, words, rows, … of a reasoning-gym item: their square still fits in memory. And its numbers."""
@@ -70,13 +71,6 @@ OurColumn = Literal[
 ]
 FOR_TESTS: tuple[OurColumn, ...] = ("starter", "tests", "entry_point")
 """The columns that `code_tests` reads: code that comes first, tests, and the function that their `check` takes."""
-
-
-class HeldoutFile(Frozen):
-    """Items to evaluate on that stand in a file of their own."""
-
-    path: Annotated[str, Field(min_length=1, description="the file (also a URL), of the same layout")]
-    limit: Annotated[Items | None, Field(ge=2, description="how many at most; default: all")] = None
 
 
 Columns = dict[OurColumn, str]
@@ -288,4 +282,4 @@ class ToolAlpaca(TextSource):
         return None
 
 
-TEXT_SOURCES = (ReasoningGym, Dataset, PythonTask, ToolAlpaca)
+TEXT_SOURCES = (ReasoningGym, Dataset, PythonTask, ToolAlpaca, EnvironmentTask)

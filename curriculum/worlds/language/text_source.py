@@ -89,6 +89,13 @@ class RewardConfig(Frozen):
         return self
 
 
+class HeldoutFile(Frozen):
+    """Items to evaluate on that stand in a file of their own."""
+
+    path: Annotated[str, Field(min_length=1, description="the file (also a URL), of the same layout")]
+    limit: Annotated[Items | None, Field(ge=2, description="how many at most; default: all")] = None
+
+
 class TextSource(Source):
     """Fields of every source of the language world."""
 

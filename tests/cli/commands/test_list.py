@@ -42,7 +42,7 @@ def test_the_lists_are_those_of_the_registries() -> None:
     assert names("curricula") == set(shipped()) and names("sweeps") == set(shipped_sweeps())
     assert {name.removeprefix("+") for name in names("methods")} == set(section_names())
     assert names("strategies") == set(schema_paths.kinds_of(Curriculum.model_fields["strategy"].annotation))
-    assert names("tasks") == {"reasoning_gym", "dataset", "python", "tool_alpaca", "images", "gymnasium"}
+    assert names("tasks") == {"reasoning_gym", "dataset", "python", "tool_alpaca", "environment", "images", "gymnasium"}
     assert {"lm_eval", "task", "perdure_spell", "perdure_largest"} <= names("benchmarks")
 
 

@@ -90,7 +90,7 @@ def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> No
     text = GOOD.replace("type: reasoning_gym, ", "", 1)
     assert faults(write(text)) == [
         "mine.yaml:6:11: stages[0].task.type: required key is missing; "
-        "it must be 'reasoning_gym', 'dataset', 'python', 'tool_alpaca', 'images' or 'gymnasium'"
+        "it must be 'reasoning_gym', 'dataset', 'python', 'tool_alpaca', 'environment', 'images' or 'gymnasium'"
     ]
 
 

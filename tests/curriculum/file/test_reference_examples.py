@@ -19,6 +19,7 @@ STREAMS = {
 }
 MINE = (
     "def act(environment): ...\ndef make_task(*, seed, train, heldout, level): ...\ndef make_strategy(patience): ...\n"
+    "class Guess:\n    def reset(self, **row): ...\n    def ask(self): ...\n"
 )
 
 

@@ -16,7 +16,7 @@ from perdure.curriculum.worlds.vision.spec import VISION as VISION_SPEC
 from perdure.curriculum.worlds.vision.tasks import Images
 from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 
-TEXT = "'reasoning_gym', 'dataset', 'python' or 'tool_alpaca'"
+TEXT = "'reasoning_gym', 'dataset', 'python', 'tool_alpaca' or 'environment'"
 RECIPES = "'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'grpo', 'dr_grpo'"
 MODIFIERS = "and add modifiers: +replay, +kl, +ewc, +l2, +low_rank"
 HERE = f"choose one of 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', {RECIPES}, {MODIFIERS}"

@@ -52,9 +52,10 @@ def texts(job: UpdateJob, *, count: int, seed: int) -> Iterator[Text]:
     """At most `count` texts, drawn at the seed: the base's own, and earlier demonstrations."""
     groups = [job.policy.base.texts.texts[name] for name in job.texts]
     own = [
-        (ids_T[: int(end)].tolist(), int(start))
+        (ids_T[:end].tolist(), start)
         for group in groups
-        for ids_T, start, end in zip(group.ids_ST, group.prompt_lengths_S, group.lengths_S, strict=True)
+        for ids_T, spans in zip(group.ids_ST, group.spans_S, strict=True)
+        for start, end in spans
     ]
     earlier = recalled(job.earlier, IMITATES, count=count // 2 if own else count, seed=seed)
     chosen = np.random.default_rng(seed).permutation(len(own))[: count - len(earlier)]

@@ -38,6 +38,7 @@ from perdure.agent.worlds.language.trl.rows import (
 )
 from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.agent.worlds.language.trl.trainer import finite_logits, run
+from perdure.agent.worlds.language.turns import environment_factory
 from perdure.agent.worlds.language.vllm.generation import sample_by_server
 from perdure.agent.worlds.language.vllm.settings import uses_server
 from perdure.budget.errors import ModelError
@@ -148,7 +149,9 @@ def train(
     meter = RewardMeter(task.reward or zero_reward, task.train, ends, idle, is_rewarded)
 
     def built() -> Any:
-        trainer = build_sampler(trainer_class, job.policy, task, config, meter, **changes.optimizers(config))
+        trainer = build_sampler(
+            trainer_class, job.policy, task, config, meter, **playing(task, config), **changes.optimizers(config)
+        )
         configure(trainer, task)
         return trainer
 
@@ -166,6 +169,15 @@ def zero_reward(
 ) -> list[float | None]:
     """0 for every answer, for a task without a reward."""
     return [0.0] * len(items)
+
+
+def playing(task: Task, config: Any) -> dict[str, Any]:
+    """The arguments of TRL's trainer for a task that is played in turns; their most is written into the config."""
+    if not task.is_played:
+        return {}
+    prompts = [item.prompt for item in task.train]
+    config.max_tool_calling_iterations = prompts[0].turns
+    return {"environment_factory": environment_factory(prompts)}
 
 
 def build_sampler(
@@ -188,6 +200,10 @@ def build_sampler(
         **more,
     )
     config.beta = trainer.beta = beta
+    if task.is_played:  # an environment's own reward is asked by the meter, and not once more
+        trainer.reward_funcs, trainer.reward_func_names = trainer.reward_funcs[:1], trainer.reward_func_names[:1]
+        trainer.reward_processing_classes = trainer.reward_processing_classes[:1]
+        trainer.reward_weights = trainer.reward_weights[:1]
     if beta and not hasattr(policy.model, "peft_config"):  # with an adapter TRL takes the policy with it off
         trainer.ref_model = _reference(trainer, policy)
     trainer.step_losses = StepLosses()

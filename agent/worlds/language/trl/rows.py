@@ -59,8 +59,9 @@ def prompt_rows(items: Sequence[Item]) -> Any:
     """TRL's prompt-only rows, a `datasets.Dataset`, with each item's number so that a reward finds the item again."""
     from datasets import Dataset, Features, Json, List, Value
 
-    rows = [{"prompt": item.prompt, "item": number} for number, item in enumerate(items)]
-    if has_more([item.prompt for item in items]):  # as JSON, else each message would get every other one's keys
+    prompts = [getattr(item.prompt, "messages", item.prompt) for item in items]
+    rows = [{"prompt": prompt, "item": number} for number, prompt in enumerate(prompts)]
+    if has_more(prompts):  # as JSON, else each message would get every other one's keys
         return Dataset.from_list(rows, features=Features({"prompt": List(Json()), "item": Value("int64")}))
     return Dataset.from_list(rows)
 
@@ -197,9 +198,11 @@ def recalled(earlier: Sequence[Task], needs: frozenset[Need], *, count: int, see
 
 
 def can_replay(task: Task, needs: frozenset[Need]) -> bool:
-    """True where an earlier task has items, and demonstrations and a reward as far as they are needed."""
+    """True where an earlier task has items of single answers, and demonstrations and a reward as far as needed."""
     demonstrated = "demonstrations" not in needs or all(item.demonstration is not None for item in task.train)
-    return bool(task.train) and demonstrated and ("reward" not in needs or task.reward is not None)
+    return (
+        bool(task.train) and not task.is_played and demonstrated and ("reward" not in needs or task.reward is not None)
+    )
 
 
 def check_replay(method: Method, task: Task, earlier: Sequence[Task]) -> None:
