@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from perdure.agent.seeds import derive
 from perdure.agent.weights import read_tensors, write_tensors
 from perdure.agent.worlds.language.chat import TokenIds
+from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.head import float32_head, free_memory, logits, rows_at_once
-from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
+from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.language.chat import encode_demonstration, encode_prompt
+from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.methods.sdft import teacher_prompt
-from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
+from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.config import build_config, samples
 from perdure.agent.worlds.language.trl.rows import IMITATES, check_end
 from perdure.budget.errors import ModelError

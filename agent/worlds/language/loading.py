@@ -46,7 +46,7 @@ def load_policy(config: CausalModel, *, seed: int) -> LanguagePolicy:
         with seeded(seed), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's, over a quantized base
             model = add_adapter(model, config.lora, "model.lora", task_type="CAUSAL_LM")
-    return LanguagePolicy(model, tokenizer, precision.autocast)
+    return LanguagePolicy(model, tokenizer, precision.autocast, prefix_caching=config.prefix_caching)
 
 
 def load_base(config: CausalModel) -> Any:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import GenerationConfig
 
 from perdure.agent.seeds import derive, seeded
 from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.checkpoints import without_bars
+from perdure.agent.worlds.language import shared_prefix
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
+from perdure.agent.worlds.language.generation import pad_left, plain_generation, up_to_end
 from perdure.agent.worlds.language.precision import Precision
 from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
 from perdure.agent.worlds.language.turns import Episode, play
@@ -24,13 +25,17 @@ from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
 class LanguagePolicy:
     """A model trained in place; `frozen_digest` is the SHA-256 of what no update changes (LoRA: the base).
 
-    `autocast_dtype` is that of `model.autocast`; `None`: it is off.
+    `autocast_dtype` is that of `model.autocast`; `None`: it is off. With `prefix_caching` a prompt is computed once for
+    all answers to it, where the model can (`shared_prefix.py`).
     """
 
-    def __init__(self, model: Any, tokenizer: Any, autocast_dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, autocast_dtype: torch.dtype | None = None, *, prefix_caching: bool = True
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.autocast_dtype = autocast_dtype
+        self.prefix_caching = prefix_caching
         self.truncated: list[bool] = []
         self.base: Any = None
         """The base beside it (`base_loss.Base`), once its texts are sampled."""
@@ -146,9 +151,10 @@ class LanguagePolicy:
         with seeded(seed), self.inference_mode():
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
-                ids_BT, mask_BT = self._pad_left([prompts[index] for index in chosen])
+                rows = pad_left([prompts[index] for index in chosen], self.tokenizer.pad_token_id)
+                ids_BT, mask_BT = (tensor.to(self.model.device) for tensor in rows)
                 with self.autocast():
-                    output_BT = self.model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=config)
+                    output_BT = shared_prefix.generate(self.model, ids_BT, mask_BT, config, share=self.prefix_caching)
                 for index, row in zip(chosen, output_BT[:, ids_BT.shape[1] :].tolist(), strict=True):
                     completions[index] = up_to_end(row, config.eos_token_id)
                 count(len(chosen))
@@ -201,13 +207,6 @@ class LanguagePolicy:
                 module.training = training
             self.model.config.use_cache = had_cache
 
-    def _pad_left(self, rows: Sequence[TokenIds]) -> tuple[Tensor, Tensor]:
-        width = max(map(len, rows))
-        pad = self.tokenizer.pad_token_id
-        ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-        mask_BT = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-        return ids_BT.to(self.model.device), mask_BT.to(self.model.device)
-
     def _generation_config(self, length: int, temperature: float) -> GenerationConfig:
         """Every truncation and penalty is switched off, whatever the model's own defaults are."""
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
@@ -219,33 +218,3 @@ class LanguagePolicy:
             no_repeat_ngram_size=0,
             **({"do_sample": False} | sampling),
         )
-
-
-def unwrapped(model: Any) -> Any:
-    """The causal model itself; a LoRA adapter stays active inside it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-@contextmanager
-def plain_generation(model: Any) -> Iterator[None]:
-    """Set aside, inside, all that the model's generation_config says but its special tokens.
-
-    `generate` takes from there whatever its caller leaves open: beams, forbidden tokens, truncations. Texts would no
-    longer be drawn from the distribution that the KL is of.
-    """
-    inner = unwrapped(model)
-    own = inner.generation_config
-    tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
-    inner.generation_config = GenerationConfig(**{name: getattr(own, name) for name in tokens})
-    try:
-        yield
-    finally:
-        inner.generation_config = own
-
-
-def up_to_end(row: TokenIds, ends: Sequence[int]) -> TokenIds:
-    """The tokens up to and including the first end-of-turn; what follows is padding."""
-    for position, token in enumerate(row):
-        if token in ends:
-            return row[: position + 1]
-    return row

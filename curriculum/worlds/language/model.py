@@ -59,6 +59,13 @@ class CausalModel(ModelSection):
         Literal["auto"] | None,
         Field(description="`auto` spreads the layers of a model that is too large for one GPU over all of them"),
     ] = None
+    prefix_caching: Annotated[
+        bool,
+        Field(
+            description="compute a prompt once for all of its answers; not for updates with activation checkpointing, "
+            "which is on by default on a GPU, or dropout"
+        ),
+    ] = True
     lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ from perdure.agent.worlds.language.conversations import has_more, render
 from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import config_for
+from perdure.agent.worlds.language.trl.prefix_sharing import no_gradient, sampled, scored
 from perdure.agent.worlds.language.trl.rows import (
     EQUAL_REWARDS,
     IdleGroups,
@@ -51,6 +52,8 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
     step_losses: StepLosses
     terms: Terms = Terms()
     grad_norm: Any = None
+    prefix_caching: bool = True
+    idle_B: Tensor | None = None
 
     def may_save(self) -> bool:
         """A checkpoint can be written once every sampled batch is used up, since samples are not saved."""
@@ -69,12 +72,22 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         how = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
         return [render(self.processing_class, prompt, **how)["input_ids"] for prompt in prompts], None, {}
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
-        if self.use_vllm:
-            return super()._generate_single_turn(*args, **kwargs)
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
+        if self.use_vllm or self.use_transformers_continuous_batching:
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         # An adapter generates through the model below it, which accelerate has not put under autocast.
         with finite_logits(self.model), self.accelerator.autocast():
-            return super()._generate_single_turn(*args, **kwargs)
+            return sampled(self, prompt_ids), None
+
+    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        return scored(self, super()._get_per_token_logps_and_entropies, model, *args, **kwargs)
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """TRL's loss; no backward pass for rows whose gradient is 0, those of advantage 0 without a KL term."""
+        self.idle_B = inputs["advantages"] == 0 if self.beta == 0 and not self.aux_loss_enabled else None
+        loss: Tensor = super()._compute_loss(model, inputs)
+        self.idle_B = None
+        return loss if loss.requires_grad else loss + no_gradient(model)
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
         self.grad_norm = super()._get_grad_norm(*args, **kwargs)
@@ -211,6 +224,7 @@ def build_sampler(
         sample_by_server(trainer, config)
     if getattr(policy, "server", None) is not None:
         policy.server.holds = None  # it may be the same
+    trainer.prefix_caching = policy.prefix_caching
     return trainer
 
 

@@ -19,7 +19,8 @@ in a bfloat16 model 2 more while the teacher runs), and the logits of a batch's 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,8 +32,10 @@ from transformers import TrainerCallback
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.chat import encode_prompt
+from perdure.agent.worlds.language.generation import pad_left, unwrapped
 from perdure.agent.worlds.language.methods.losses import reverse_kl
 from perdure.agent.worlds.language.methods.rl import train
+from perdure.agent.worlds.language.shared_prefix import continued, prefilled, unshared
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.spec import Sdft
@@ -57,7 +60,8 @@ class SdftTrainer(RowTrainer):
         ids_BT, mask_BT = inputs["completion_ids"], inputs["completion_mask"]
         teacher_BTV = self._taught(model, inputs)
         with self.accelerator.autocast():
-            student_BTV = answer_logits(model, inputs["prompt_ids"], inputs["prompt_mask"], ids_BT, mask_BT)
+            prompts = (inputs["prompt_ids"], inputs["prompt_mask"])
+            student_BTV = answer_logits(model, *prompts, ids_BT, mask_BT, shared_by=self._shared_by(model))
         rows = zip(student_BTV, teacher_BTV, mask_BT, strict=True)
         # Row by row, and again in the backward pass: the softmax of a whole batch would be several times its logits.
         total = torch.stack([recomputed(reverse_kl, *row, use_reentrant=False) for row in rows]).sum()
@@ -76,9 +80,18 @@ class SdftTrainer(RowTrainer):
         model.eval()
         try:
             with self.accelerator.autocast():
-                return answer_logits(lambda **inputs: functional_call(model, weights, kwargs=inputs), *arguments)
+                shared_by = self._shared_by(model)
+                return answer_logits(partial(_with_weights, model, weights), *arguments, shared_by=shared_by)
         finally:
             model.train()
+
+    def _shared_by(self, model: Any) -> Any:
+        can = self.prefix_caching and unshared(model) is None
+        return unwrapped(model).config if can else None
+
+
+def _with_weights(model: Any, weights: dict[str, Tensor], **inputs: Any) -> Any:
+    return functional_call(model, weights, kwargs=inputs)
 
 
 class TeacherUpdate(TrainerCallback):  # type: ignore[misc]
@@ -96,22 +109,28 @@ class TeacherUpdate(TrainerCallback):  # type: ignore[misc]
         return control
 
 
-def answer_logits(model: Any, prompt_BT: Tensor, prompt_mask_BT: Tensor, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
-    """The logits from which the tokens of right-padded answers to left-padded prompts are drawn: [B, T, V]."""
-    logits_BTV: Tensor = model(
-        input_ids=torch.cat([prompt_BT, ids_BT], dim=1),
-        attention_mask=torch.cat([prompt_mask_BT, mask_BT], dim=1),
-        logits_to_keep=ids_BT.size(1) + 1,
-        use_cache=False,
-    ).logits
+def answer_logits(
+    call: Callable[..., Any],
+    prompt_BT: Tensor,
+    prompt_mask_BT: Tensor,
+    ids_BT: Tensor,
+    mask_BT: Tensor,
+    *,
+    shared_by: Any = None,
+) -> Tensor:
+    """The logits from which the tokens of right-padded answers to left-padded prompts are drawn: [B, T, V].
+
+    `call` is the model, or stands for it; equal prompts are computed once where a model's config is given, `shared_by`.
+    """
+    mask_BX = torch.cat([prompt_mask_BT, mask_BT], dim=1)
+    cache = None if shared_by is None else prefilled(call, shared_by, prompt_BT, prompt_mask_BT)
+    if cache is not None:
+        inputs = continued(cache, prompt_BT, ids_BT, mask_BX)
+    else:
+        ids_BX = torch.cat([prompt_BT, ids_BT], dim=1)
+        inputs = {"input_ids": ids_BX, "attention_mask": mask_BX, "use_cache": False}
+    logits_BTV: Tensor = call(**inputs, logits_to_keep=ids_BT.size(1) + 1).logits
     return logits_BTV[:, -ids_BT.size(1) - 1 : -1]
-
-
-def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, each [B, T]."""
-    width = max(map(len, rows))
-    ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-    return ids_BT, torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
 
 
 def teacher_prompt(template: str, item: Item) -> Any:

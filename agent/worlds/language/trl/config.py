@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.contract import UpdateJob
-from perdure.agent.worlds.language.policy import unwrapped
+from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS

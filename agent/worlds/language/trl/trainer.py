@@ -17,8 +17,8 @@ from transformers.utils import logging as transformers_logging
 
 from perdure.agent.worlds import stage_checkpoints
 from perdure.agent.worlds.contract import Counts, Outcome, Progress, SaveAndStop, UpdateJob
+from perdure.agent.worlds.language.generation import plain_generation
 from perdure.agent.worlds.language.methods.terms import Terms
-from perdure.agent.worlds.language.policy import plain_generation
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import save_steps
 from perdure.agent.worlds.language.trl.step_figures import NotedFigures

@@ -25,7 +25,7 @@ import torch
 from perdure.agent.seeds import derive
 from perdure.agent.weights import write_tensors
 from perdure.agent.worlds.language.chat import TokenIds
-from perdure.agent.worlds.language.policy import unwrapped, up_to_end
+from perdure.agent.worlds.language.generation import unwrapped, up_to_end
 from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count

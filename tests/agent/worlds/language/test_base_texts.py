@@ -10,7 +10,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
-from perdure.agent.worlds.language.policy import LanguagePolicy, unwrapped
+from perdure.agent.worlds.language.generation import unwrapped
+from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.estimate import per_sequence, per_token
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 from tests.models import random_model

@@ -38,6 +38,7 @@ class TinyPolicy:
     base: Any = None
     load_base: Any = None
     autocast_dtype: Any = None
+    prefix_caching: bool = True
 
     def autocast(self) -> AbstractContextManager[object]:
         """See `LanguagePolicy.autocast`."""

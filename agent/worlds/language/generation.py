@@ -1,0 +1,48 @@
+"""The parts of sampling from a causal model: the model itself, its prompts, its settings, its answers' ends."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+
+from perdure.agent.worlds.language.chat import TokenIds
+
+
+def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, each [B, T]."""
+    width = max(map(len, rows))
+    ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+    return ids_BT, torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+
+
+def unwrapped(model: Any) -> Any:
+    """The causal model itself; a LoRA adapter stays active inside it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def plain_generation(model: Any) -> Iterator[None]:
+    """Set aside, inside, all that the model's generation_config says but its special tokens.
+
+    `generate` takes from there whatever its caller leaves open: beams, forbidden tokens, truncations. Texts would no
+    longer be drawn from the distribution that the KL is of.
+    """
+    inner = unwrapped(model)
+    own = inner.generation_config
+    tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    inner.generation_config = GenerationConfig(**{name: getattr(own, name) for name in tokens})
+    try:
+        yield
+    finally:
+        inner.generation_config = own
+
+
+def up_to_end(row: TokenIds, ends: Sequence[int]) -> TokenIds:
+    """The tokens up to and including the first end-of-turn; what follows is padding."""
+    for position, token in enumerate(row):
+        if token in ends:
+            return row[: position + 1]
+    return row

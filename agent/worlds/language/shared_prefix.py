@@ -1,0 +1,86 @@
+"""Rows with the same prompt compute it once: its keys and values are cached, and each row goes on from them.
+
+A group of G completions holds its prompt G times. Each distinct prompt but for its last token is run once, the cache of
+keys and values is repeated for the rows, and only the last token of the prompt and what follows it are run row by row.
+Gradients flow through the cache. The sums are those of unshared rows in another order: figures agree to rounding, not
+to the bit.
+
+Axes: B rows, D distinct prompts, P tokens of the longest prompt, T of the longest completion.
+"""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from perdure.agent.worlds.language.generation import unwrapped
+
+_KINDS = (DynamicLayer, DynamicSlidingWindowLayer)
+
+
+def unshared(model: Any) -> str | None:
+    """Why prompts cannot be shared by this causal model, in the mode in which it is now; `None` where they can."""
+    inner = unwrapped(model)
+    config, kind = inner.config.get_text_config(decoder=True), inner.config.model_type
+    if inner.config.is_encoder_decoder or not inner._supports_default_dynamic_cache():
+        return f"{kind} has no dynamic cache of keys and values"
+    if getattr(config, "num_kv_shared_layers", 0):
+        return f"layers of {kind} take their keys and values from each other"
+    if any(type(layer) not in _KINDS for layer in DynamicCache(config=config).layers):
+        return f"not all layers of {kind} have keys and values"
+    if model.training and inner.is_gradient_checkpointing:
+        return "under activation checkpointing there is no cache"
+    if model.training and _drops_out(model, config):
+        return "each row has a dropout of its own"
+    return None
+
+
+def _drops_out(model: Any, config: Any) -> bool:
+    rates = (getattr(config, name, 0.0) for name in ("attention_dropout", "attn_pdrop"))
+    return any(rates) or any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
+
+
+def prefilled(
+    call: Callable[..., Any], config: Any, prompt_BP: Tensor, mask_BP: Tensor, *, positions: bool = False
+) -> DynamicCache | None:
+    """The cache of each row's left-padded prompt but for its last token; `None` where no two rows have the same.
+
+    `call` is the causal model of this `config`, or a function that stands for it. With `positions` padding is not
+    counted in a token's position.
+    """
+    distinct_DX, row_B = torch.unique(torch.cat([prompt_BP, mask_BP], dim=1), dim=0, return_inverse=True)
+    width = prompt_BP.shape[1]
+    if width < 2 or len(distinct_DX) == len(prompt_BP):
+        return None
+    ids_DP, mask_DP = distinct_DX[:, : width - 1], distinct_DX[:, width:-1]
+    cache = DynamicCache(config=config)
+    more = {"position_ids": (mask_DP.cumsum(-1) - 1).clamp(min=0)} if positions else {}
+    call(input_ids=ids_DP, attention_mask=mask_DP, past_key_values=cache, use_cache=True, logits_to_keep=1, **more)
+    cache.batch_select_indices(row_B)
+    return cache
+
+
+def generate(model: Any, prompt_BP: Tensor, mask_BP: Tensor, generation_config: Any, *, share: bool) -> Tensor:
+    """`model.generate` from left-padded prompts: [B, P + T]. With `share` each is computed once, where that can be."""
+    more = {}
+    if share and unshared(model) is None:
+        positions = "position_ids" in signature(unwrapped(model).forward).parameters
+        cache = prefilled(model, unwrapped(model).config, prompt_BP, mask_BP, positions=positions)
+        more = {} if cache is None else {"past_key_values": cache}
+    rows_BT: Tensor = model.generate(
+        input_ids=prompt_BP, attention_mask=mask_BP, generation_config=generation_config, **more
+    )
+    return rows_BT
+
+
+def continued(cache: DynamicCache, prompt_BP: Tensor, completion_BT: Tensor, mask_BX: Tensor) -> dict[str, Any]:
+    """The arguments of a causal model that score the completions (B, T) after their cached prompts.
+
+    `mask_BX` is the attention mask of prompt and completion, (B, P + T).
+    """
+    ids_BT = torch.cat([prompt_BP[:, -1:], completion_BT], dim=1)
+    return {"input_ids": ids_BT, "attention_mask": mask_BX, "past_key_values": cache, "use_cache": False}
