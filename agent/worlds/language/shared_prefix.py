@@ -32,7 +32,7 @@ def unshared(model: Any) -> str | None:
         return f"layers of {kind} take their keys and values from each other"
     if any(type(layer) not in _KINDS for layer in DynamicCache(config=config).layers):
         return f"not all layers of {kind} have keys and values"
-    if model.training and inner.is_gradient_checkpointing:
+    if model.training and inner.is_activation_checkpointing:
         return "under activation checkpointing there is no cache"
     if model.training and _drops_out(model, config):
         return "each row has a dropout of its own"
@@ -52,16 +52,32 @@ def prefilled(
     `call` is the causal model of this `config`, or a function that stands for it. With `positions` padding is not
     counted in a token's position.
     """
-    distinct_DX, row_B = torch.unique(torch.cat([prompt_BP, mask_BP], dim=1), dim=0, return_inverse=True)
-    width = prompt_BP.shape[1]
-    if width < 2 or len(distinct_DX) == len(prompt_BP):
+    distinct_DP, row_B = torch.unique(prompt_BP.masked_fill(mask_BP == 0, -1), dim=0, return_inverse=True)
+    if prompt_BP.shape[1] < 2 or len(distinct_DP) == len(prompt_BP):
         return None
-    ids_DP, mask_DP = distinct_DX[:, : width - 1], distinct_DX[:, width:-1]
+    mask_DP = (distinct_DP[:, :-1] >= 0).long()
     cache = DynamicCache(config=config)
     more = {"position_ids": (mask_DP.cumsum(-1) - 1).clamp(min=0)} if positions else {}
-    call(input_ids=ids_DP, attention_mask=mask_DP, past_key_values=cache, use_cache=True, logits_to_keep=1, **more)
-    cache.batch_select_indices(row_B)
+    call(
+        input_ids=distinct_DP[:, :-1].clamp(min=0),
+        attention_mask=mask_DP,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+        **more,
+    )
+    for layer in cache.layers:
+        if layer.is_initialized:
+            layer.keys, layer.values = (_repeated(states, row_B) for states in (layer.keys, layer.values))
     return cache
+
+
+def _repeated(states_D: Tensor, row_B: Tensor) -> Tensor:
+    """`states_D[row_B]`, but each row reads a copy of its own, so that gradients are added up in one order."""
+    uses_BD = nn.functional.one_hot(row_B, len(states_D))
+    place_B = (uses_BD.cumsum(0) - 1).gather(1, row_B[:, None]).squeeze(1)
+    copies_DC = states_D.unsqueeze(1).expand(-1, int(place_B.max()) + 1, *states_D.shape[1:])
+    return copies_DC[row_B, place_B]
 
 
 def generate(model: Any, prompt_BP: Tensor, mask_BP: Tensor, generation_config: Any, *, share: bool) -> Tensor:
