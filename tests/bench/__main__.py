@@ -25,6 +25,7 @@ NAMES = (
     "environment",
     "monitor",
     "stage",
+    "prefix",
     "memory",
     "rollback",
     "demo",

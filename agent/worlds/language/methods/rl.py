@@ -83,8 +83,9 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         return scored(self, super()._get_per_token_logps_and_entropies, model, *args, **kwargs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
-        """TRL's loss; no backward pass for rows whose gradient is 0, those of advantage 0 without a KL term."""
-        self.idle_B = inputs["advantages"] == 0 if self.beta == 0 and not self.aux_loss_enabled else None
+        """TRL's loss; no backward pass for rows whose gradient is 0: of advantage 0, and no other term."""
+        more = self.beta != 0 or self.aux_loss_enabled or self._entropy_bonus_enabled
+        self.idle_B = None if more else inputs["advantages"] == 0
         loss: Tensor = super()._compute_loss(model, inputs)
         self.idle_B = None
         return loss if loss.requires_grad else loss + no_gradient(model)
