@@ -25,8 +25,8 @@ from tests.agent.worlds.language.tiny_world import (
     tiny_lora_policy,
     tiny_policy,
     tiny_tokenizer,
-    toy_task,
 )
+from tests.agent.worlds.language.toy import toy_task
 from tests.models import random_model
 
 SHAPE: dict[str, Any] = {
