@@ -14,7 +14,7 @@ from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language import shared_prefix
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
-from perdure.agent.worlds.language.generation import pad_left, plain_generation, up_to_end
+from perdure.agent.worlds.language.generation import pad_left, plain_generation, unwrapped, up_to_end
 from perdure.agent.worlds.language.precision import Precision
 from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
 from perdure.agent.worlds.language.turns import Episode, play
