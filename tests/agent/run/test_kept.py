@@ -30,7 +30,7 @@ from tests.agent.scalar_run import (
     scalar_run,
 )
 from tests.faults.rehearsal import VISION
-from tests.plugin.perdure_scalar.world import ScalarWorld
+from tests.plugin.perdure_scalar.world import ScalarPolicy, ScalarWorld
 
 
 @pytest.fixture
@@ -137,6 +137,25 @@ def test_killed_between_a_good_state_and_its_checkpoint_it_comes_to_the_same(
     except Killed:
         run_through(tmp_path / "cut", config)
     assert outcome(record_of(tmp_path / "cut")) == outcome(whole)
+
+
+class Counting(ScalarPolicy):
+    """Counts how often it is hashed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hashed = 0
+
+    def fingerprint(self) -> str:
+        self.hashed += 1
+        return super().fingerprint()
+
+
+def test_the_weights_are_hashed_once_a_stage(tmp_path: Path) -> None:
+    world = ScalarWorld()
+    world.policy = policy = Counting()
+    run_curriculum(scalar_run(tmp_path / "run", keeping("all"), world))
+    assert policy.hashed == 1 + 3  # the base and three stages
 
 
 def test_who_asks_for_a_policy_that_went_is_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from perdure.agent.seeds import derive
+from perdure.agent.weights import restore_weights, write_weights
 from perdure.agent.worlds.contract import Largest, Outcome, Progress, SaveAndStop, UpdateJob, Watch
 from perdure.budget.config import RecoverConfig
 from perdure.budget.estimate import Group
@@ -22,6 +23,8 @@ from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import MethodSettings
 from perdure.curriculum.worlds.methods import Method, Sizes
+
+FILE = "weight.safetensors"
 
 
 class ScalarPolicy:
@@ -46,10 +49,10 @@ class ScalarPolicy:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "weight").write_bytes(struct.pack("<d", self.weight))
+        write_weights({"weight": self.tensor}, folder / FILE)
 
     def restore(self, folder: Path) -> None:
-        (self.weight,) = struct.unpack("<d", (folder / "weight").read_bytes())
+        restore_weights({"weight": self.tensor}, folder / FILE)
 
 
 class ScalarWorld:
