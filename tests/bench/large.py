@@ -39,10 +39,8 @@ def large_pair(options: Options) -> LargePair:
     return train_both(options, train={"max_steps": STEPS}, budget={})
 
 
-def train_both(
-    options: Options, *, train: dict[str, Any], budget: dict[str, Any], bare_steps: int | None = None
-) -> LargePair:
-    """Train both with these settings, `budget` on perdure's side alone; `bare_steps`: the other makes so many steps."""
+def train_both(options: Options, *, train: dict[str, Any], budget: dict[str, Any]) -> LargePair:
+    """Train both with these settings, `budget` on perdure's side alone."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model = options.model or folder / "model"
@@ -56,15 +54,13 @@ def train_both(
         )
         peak = run_through.pop("peak")
         times = StageTimes(**run_through)
-        bare = run_json(
-            [Path(__file__).with_name("bare.py")], _bare_job(curriculum, times.threads, folder, bare_steps), folder
-        )
+        bare = run_json([Path(__file__).with_name("bare.py")], _bare_job(curriculum, times.threads, folder), folder)
         weights = "random weights" if options.model is None else "the weights given"
         name = f"{count_parameters(model) / 1e6:.0f} M parameters, {weights}"
     return LargePair(name, bare["seconds"], bare["peak"], bare["sha256"], times, peak)
 
 
-def _bare_job(curriculum: Any, threads: int, folder: Path, steps: int | None) -> dict[str, Any]:
+def _bare_job(curriculum: Any, threads: int, folder: Path) -> dict[str, Any]:
     from perdure.agent.seeds import derive
 
     task = build_task(curriculum.stages[0].task, name=STAGE, seed=derive(curriculum.seed, "task", STAGE))
@@ -73,5 +69,5 @@ def _bare_job(curriculum: Any, threads: int, folder: Path, steps: int | None) ->
         "model": curriculum.model.model_name_or_path,
         "threads": threads,
         "rows": bare_rows(task, "sft"),
-        "arguments": bare_arguments(curriculum, "sft", folder / "bare") | ({"max_steps": steps} if steps else {}),
+        "arguments": bare_arguments(curriculum, "sft", folder / "bare"),
     }
