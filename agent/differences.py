@@ -6,6 +6,7 @@ to the last bit. What else differs would make it another run.
 
 import platform
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -28,7 +29,12 @@ WOULD_CHANGE = {
 
 def versions() -> dict[str, str]:
     """The versions of Python and of every library that decides the weights."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | _installed()
+
+
+@cache
+def _installed() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
 
 
 def differences(path: str, begun: Any, now: Any) -> list[str]:

@@ -59,15 +59,14 @@ def load(
     where = f"task {name!r}: {config.images}"
     found = load_images(config.data or model.data, config.images)
     known = _pretrained(model.data, config.images, model.pretrain.images)
-    tested = [
-        row for row in fixed_order(len(found.test_labels)) if digest(found.test_images[row].tobytes()) not in known
-    ]
+    trained_on, examined_on = _digests(config.data or model.data, config.images)
+    tested = [row for row in fixed_order(len(found.test_labels)) if examined_on[row] not in known]
     heldout = _first(np.array(tested, np.int64), config.heldout, f"{where}, `heldout`")
     chosen, left_out = heldout[:0], 0
     if train:
-        excluded = known | {digest(image.tobytes()) for image in found.test_images[heldout]}
-        all_free = [row for row, image in enumerate(found.train_images) if digest(image.tobytes()) not in excluded]
-        free = [row for row in all_free if digest(found.train_images[row].tobytes()) not in examined]
+        excluded = known | {examined_on[row] for row in heldout}
+        all_free = [row for row, one in enumerate(trained_on) if one not in excluded]
+        free = [row for row in all_free if trained_on[row] not in examined]
         left_out = len(all_free) - len(free)
         order = np.random.RandomState(seed % 2**32).permutation(np.array(free, np.int64))
         apart = (
@@ -108,9 +107,18 @@ def _first(rows: NDArray[np.int64], count: int | None, where: str) -> NDArray[np
 @lru_cache(maxsize=4)
 def _pretrained(data: str, kind: ImageKind, images: int) -> frozenset[str]:
     """The images of this kind that the base was pretrained on."""
+    digests = _digests(data, kind)[0]
+    return frozenset(digests[row] for row in pretraining_rows(len(digests), images))
+
+
+@lru_cache(maxsize=4)
+def _digests(data: str, kind: ImageKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The digests of all training images and of all test images."""
     found = load_images(data, kind)
-    rows = pretraining_rows(len(found.train_labels), images)
-    return frozenset(digest(image.tobytes()) for image in found.train_images[rows])
+    train, test = (
+        tuple(digest(image.tobytes()) for image in images) for images in (found.train_images, found.test_images)
+    )
+    return train, test
 
 
 def _items(config: Images, images: NDArray[np.uint8], labels: NDArray[np.int64], rng: Random) -> tuple[Item, ...]:

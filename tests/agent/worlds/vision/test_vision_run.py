@@ -1,6 +1,7 @@
 """Runs in the vision world: the loop, the monitor and the scorecard are the ones that exist."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.spec import VISION
+from tests.agent.scalar_run import in_memory
 from tests.agent.worlds.vision.test_vision_combinations import COMBINATIONS
 from tests.curriculum.methods import settings_of
 
@@ -105,9 +107,17 @@ def test_a_run_ends_and_says_what_it_kept(tmp_path: Path) -> None:
     assert begun["world"] == "vision" and len(begun["base_id"]) == 64
 
 
+@cache
+def uninterrupted(methods: tuple[str, ...] | None) -> RunState:
+    """The run that nothing stops, by the methods of `held` or those of `curriculum`."""
+    config = curriculum() if methods is None else held(methods)
+    with in_memory() as folder:
+        return run_through(folder / "run", lambda: start(config, folder / "run", Onlooker()))
+
+
 @pytest.mark.parametrize("event", [1, 3, 8, 12, 15, 20, 24, 30, 34])
 def test_a_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, event: int) -> None:
-    whole = run_through(tmp_path / "whole", lambda: start(curriculum(), tmp_path / "whole", Onlooker()))
+    whole = uninterrupted(None)
     with pytest.raises(Killed):
         run_curriculum(start(curriculum(), tmp_path / "killed", Onlooker(stop_at=event)))
     assert facts(run_through(tmp_path / "killed", lambda: resume(tmp_path / "killed", Onlooker()))) == facts(whole)
@@ -133,7 +143,7 @@ def held(methods: tuple[str, ...]) -> Curriculum:
 def test_a_held_run_that_is_killed_ends_as_if_it_had_not_been(
     tmp_path: Path, event: int, methods: tuple[str, ...]
 ) -> None:
-    whole = run_through(tmp_path / "whole", lambda: start(held(methods), tmp_path / "whole", Onlooker()))
+    whole = uninterrupted(methods)
     assert [row.method for row in whole.rows] == [None, *methods]
     assert all(row.readings[-1].kl_per_token.value <= 0.2 for row in whole.rows)
     with pytest.raises(Killed):
