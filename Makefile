@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 KINDS := py yaml json jsonl gz
 SOURCES := $(sort $(foreach kind,$(KINDS),$(shell find agent budget cli curriculum eval -name '*.$(kind)')))
 
-.PHONY: demo test test-robots check bench faults tiny picture reference theory clean
+.PHONY: demo test test-robots check bench bench-gpu faults tiny picture reference theory clean
 
 demo: $(STAMP)  ## run a short curriculum on the built-in model
 	$(BIN)/perdure run demo
@@ -26,6 +26,9 @@ check: $(STAMP)
 
 bench: $(VENV)/robots  ## measure, print, and write the figures into docs/experiments/speed.md
 	$(BIN)/python -m tests.bench
+
+bench-gpu: $(STAMP)  ## what only a GPU can tell, in at most ten minutes; refused where there is none
+	$(BIN)/python -m tests.bench.gpu --to build/bench-gpu.md
 
 faults: $(STAMP)  ## try faults against perdure, and count what held (docs/reliability.md)
 	$(BIN)/python -m tests.faults

@@ -50,7 +50,7 @@ def digest(model: Any) -> str:
     total = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
         total.update(name.encode())
-        total.update(parameter.detach().contiguous().flatten().view(torch.uint8).numpy().data)
+        total.update(parameter.detach().contiguous().flatten().view(torch.uint8).cpu().numpy().data)
     return total.hexdigest()
 
 
