@@ -34,12 +34,20 @@ def served_weights(model: Any) -> dict[str, Tensor]:
 def _merged(inner: Any) -> Iterator[tuple[str, Tensor]]:
     """Each weight that is adapted or quantized, by its name."""
     from peft.tuners.lora import LoraLayer
-    from peft.utils.integrations import dequantize_module_weight
 
     for name, layer in inner.named_modules():
         if isinstance(layer, LoraLayer):
-            weight = dequantize_module_weight(layer.get_base_layer())
+            weight = _whole(layer.get_base_layer())
             delta = sum(layer.get_delta_weight(adapter).float() for adapter in layer.active_adapters)
             yield f"{name}.weight", (weight.float() + delta).to(weight.dtype)
         elif type(getattr(layer, "weight", None)).__name__ in PACKED and not name.endswith(".base_layer"):
-            yield f"{name}.weight", dequantize_module_weight(layer)
+            yield f"{name}.weight", _whole(layer)
+
+
+def _whole(layer: Any) -> Tensor:
+    """The weight of a layer, dequantized; peft's function for layers replaces the layer's own on a CPU."""
+    from peft.utils.integrations import dequantize_bnb_weight
+
+    is_packed = type(layer.weight).__name__ in PACKED
+    found: Tensor = dequantize_bnb_weight(layer.weight, getattr(layer, "state", None)) if is_packed else layer.weight
+    return found

@@ -8,16 +8,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from perdure.agent.export.contract import CardBase, Order
 from perdure.agent.weights import digest
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import sample_base_texts
+from perdure.agent.worlds.language.export import _usage_of_adapter, _with_adapter
 from perdure.agent.worlds.language.loading import load_policy, refuse_offloaded
 from perdure.agent.worlds.language.plugin import check
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.precision import Precision, precision_of
 from perdure.agent.worlds.language.quantization import all_frozen
+from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.agent.worlds.stage_checkpoints import from_plain, to_plain
-from perdure.budget.errors import ConfigError, ModelError
+from perdure.budget.errors import ConfigError, ModelError, RunError
 from perdure.curriculum.worlds.language.model import CausalModel
 from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.runs import Killed, Run, small
@@ -120,6 +123,29 @@ def test_an_adapter_over_a_quantized_base(kind: str, folder: Path, tmp_path: Pat
     again = quantized(kind, folder)
     again.restore(tmp_path / "saved")
     assert again.fingerprint() == before
+
+
+@pytest.mark.parametrize("kind", ["4bit", "8bit"])
+def test_a_server_is_given_a_quantized_base_dequantized(kind: str, folder: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason=WHY)
+    policy, plain = quantized(kind, folder), tiny_policy_parts(seed=3)[0]
+    ids = torch.arange(6)[None]
+    weights = served_weights(policy.model)
+    assert set(weights) == set(dict(plain.named_parameters()))
+    plain.load_state_dict(weights, strict=False)
+    gap = (plain(input_ids=ids).logits - policy.model(input_ids=ids).logits).abs().max()
+    assert gap < (1e-5 if kind == "4bit" else 0.05), "LLM.int8 rounds the inputs, too"
+
+
+def test_an_adapter_over_a_quantized_base_is_exported_as_one() -> None:
+    model = model_of(quantization="4bit", lora={})
+    with pytest.raises(RunError, match="--merge: the adapter was trained over a base in 4bit, and merging rounds"):
+        _with_adapter(Order(Path(), (), Path(), None, None, merge=True, name="."), model)  # type: ignore[arg-type]
+    usage = _usage_of_adapter(
+        ".", model.model_copy(update={"model_name_or_path": "org/base"}), CardBase("", "org/base")
+    )
+    loading = 'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")'
+    assert f'from_pretrained("org/base", {loading})' in usage and "import BitsAndBytesConfig" in usage
 
 
 def test_saved_quantized_weights_and_adapters_below_are_refused(folder: Path, tmp_path: Path) -> None:
