@@ -6,6 +6,7 @@ cells/ID/         the run folder of a cell that is a run of its own
 cells/ID.lock     held by the process that runs the cell alone
 failed/ID.json    the reason why a cell failed
 scores/           scores of the base, named by their keys, shared by the runs
+bases/            texts of the base and what belongs to them, named by their keys, shared by the runs
 workers.log       the output of the processes
 results.parquet   all rows, at the end
 """
@@ -36,6 +37,7 @@ class SweepFolder:
         self.cells = path / "cells"
         self.failed = path / "failed"
         self.scores = path / "scores"
+        self.bases = path / "bases"
         self.log = path / "workers.log"
         self.results = path / "results.parquet"
 

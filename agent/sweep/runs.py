@@ -4,7 +4,7 @@ import math
 import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from perdure.agent.sweep.figures import run_figures
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.agent.sweep.pools import Pool
 from perdure.agent.sweep.processes import Failure
+from perdure.agent.sweep.shared_base import groups_of, measure_shared_base
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell
 from perdure.eval.scorefile import key_of
@@ -25,7 +26,10 @@ from perdure.eval.scorefile import key_of
 
 @dataclass(frozen=True)
 class RunExecutor:
-    """Runs cells in the run folders `cells/ID` of a sweep; a run that began before is resumed."""
+    """Runs cells in the run folders `cells/ID` of a sweep; a run that began before is resumed.
+
+    Of cells with the same base the first measures it, before the others begin.
+    """
 
     folder: SweepFolder
     pool: Pool
@@ -33,8 +37,19 @@ class RunExecutor:
     def run(self, cells: Sequence[Cell]) -> Iterator[FinishedCell | FailedCell]:
         """See `Executor.run`."""
         folder = SweepFolder(self.folder.path.absolute())  # a worker elsewhere is in another directory
-        queue = deque(_RunJob(cell, folder) for cell in cells)
+        queue, waiting = deque[_RunJob](), dict[str, list[_RunJob]]()
+        for group in groups_of(cells):
+            jobs = [_RunJob(cell, folder) for cell in group]
+            if len(group) > 1 and not any(folder.run(cell.id).exists() for cell in group):
+                queue.append(replace(jobs[0], only_base=True))
+                waiting[group[0].id] = jobs
+            else:
+                queue.extend(jobs)
         for job, outcome in self.pool.run(run_cell, queue):
+            if job.only_base:  # where it failed, each cell says why
+                queue.extend(waiting.pop(job.cell.id))
+                continue
+            assert outcome is not None, "a whole cell was asked for"
             yield FailedCell(job.cell, outcome.reason, outcome.details) if isinstance(outcome, Failure) else outcome
 
 
@@ -42,15 +57,20 @@ class RunExecutor:
 class _RunJob:
     cell: Cell
     folder: SweepFolder
+    only_base: bool = False
 
 
-def run_cell(job: _RunJob) -> FinishedCell:
+def run_cell(job: _RunJob) -> FinishedCell | None:
     """Start or resume the run of one cell and read its rows; a finished run is only read.
+
+    `only_base` jobs measure the base, share it, and leave the run to be resumed: `None`.
 
     Raises:
         PerdureError: any error that ends a run.
     """
     run = RunFolder(job.folder.run(job.cell.id))
+    if job.only_base and run.description.exists():  # a worker that died left it
+        return None
     if not run.journal.exists() or read_record(run)[0].status != "finished":
         from perdure.agent.loop import run_curriculum
         from perdure.agent.setup import resume, start
@@ -63,6 +83,10 @@ def run_cell(job: _RunJob) -> FinishedCell:
             with locked(run):
                 for file in job.folder.scores.glob("*.jsonl"):  # named by its key; the row gets a file of its own
                     shutil.copyfile(file, run.path / "scores" / file.name)
+                measure_shared_base(life, job.folder.bases)
+                _share_base_scores(run, job.folder.scores)
+                if job.only_base:
+                    return None
                 run_curriculum(life)
     _share_base_scores(run, job.folder.scores)
     return finished_run(job.cell, run.path)
