@@ -68,8 +68,8 @@ class VllmServer:
         Raises:
             ModelError: another process holds it; it is not up; its development mode is off.
         """
-        _lock(self.url)
         self._see()
+        _lock(self.url)
         try:
             info = self._ask("server_info?config_format=json")
             config = info["vllm_config"]["model_config"]
