@@ -13,6 +13,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Candidate, Decision, Situation
 from perdure.agent.trial import TrialRunner
 from perdure.agent.worlds.registry import stage_steps
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.budget.monitor import Reading
 from perdure.curriculum.file.candidate_methods import strategy_methods
@@ -41,7 +42,8 @@ def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) ->
         decision = Decision(life.curriculum.method(stage.method).name, "the stage names it")
     else:
         situation = situation_of(life, number, stage, task, entry)
-        decision = checked(life.strategy.choose(situation), situation)
+        found = life.strategy.choose(situation)
+        decision = ranks.told(lambda: checked(found, situation))
     cap = cap_for(life.curriculum, life.logger.state, number, entry, decision.share)
     life.logger.log(
         Decided(

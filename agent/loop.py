@@ -13,7 +13,7 @@ from perdure.agent.life import Life
 from perdure.agent.notices import log_notices
 from perdure.agent.prices import price
 from perdure.agent.run.events import Finished, Interrupted
-from perdure.agent.run.stages import SavedStage, commit_stage, resume_stage, save_stage, taken_up
+from perdure.agent.run.stages import SavedStage, commit_stage, is_committed, resume_stage, save_stage, taken_up
 from perdure.agent.scoring import measure_base, score, score_ends
 from perdure.agent.tracking.follow import tracked
 from perdure.agent.update import update
@@ -32,13 +32,13 @@ def run_curriculum(life: Life) -> None:
         with tracked(life), life.interrupt.listening():
             begin(life)
             for number, stage, task in life.stages:
-                if life.folder.stage(number, stage.name).exists():
+                if is_committed(life, number):
                     resume_stage(life, number)
                 else:
                     run_stage(life, number, stage, task)
             life.logger.log(Finished(seconds=life.logger.active_seconds()))
     except (KeyboardInterrupt, SaveAndStop) as error:
-        life.logger.log(Interrupted())
+        life.logger.log_last(Interrupted())
         raise KeyboardInterrupt from error
 
 

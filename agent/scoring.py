@@ -11,6 +11,7 @@ from perdure.agent.run.stages import BASE, log_commit
 from perdure.agent.seeds import derive
 from perdure.agent.weights import restore_weights
 from perdure.agent.worlds.base_prompts import base_prompts
+from perdure.budget import ranks
 from perdure.budget.errors import ModelError, RunError
 from perdure.budget.files import first_damaged, hashes, remove
 from perdure.curriculum.counting import watched
@@ -45,16 +46,16 @@ def prepare_base(life: Life) -> None:
     """
     folder, kept = life.folder.base, life.logger.state.base_files
     row = life.logger.state.row(0)
-    fault = None if kept is None else first_damaged(folder, kept)
+    fault = None if kept is None else ranks.told(lambda: first_damaged(folder, kept))
     of_older_version = kept is None and row is not None and row.committed
-    if folder.exists() and (fault is not None or (kept is None and not of_older_version)):
-        remove(folder)
+    if fault is not None or (kept is None and not of_older_version):
+        ranks.told(lambda: remove(folder) if folder.exists() else None)
     prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined)
     with watched(life.logger.count):
         life.world.prepare_base(prompts, folder, seed=derive(life.curriculum.seed, "base"))
     if kept is None:
-        life.logger.log(BaseSaved(files=hashes(folder)))
-    elif fault is not None and hashes(folder) != kept:
+        life.logger.log(BaseSaved(files=ranks.told(lambda: hashes(folder))))
+    elif fault is not None and ranks.told(lambda: hashes(folder)) != kept:
         raise RunError(f"{fault}, and what this machine makes in its place is other than it was: start a new run")
 
 
@@ -81,7 +82,7 @@ def score(life: Life, number: int, name: str, weights: str | None = None) -> Non
 def log_unscored(life: Life, number: int, phase: Literal["learning", "scoring"]) -> None:
     """Journal how many answers got 0 without a verdict, a line a task or benchmark that has any."""
     for task in life.scorecard.tasks:
-        answers = take_unscored(task.reward)
+        answers = ranks.totals(take_unscored(task.reward))
         if answers:
             life.logger.log(Unscored(stage=number, task=task.name, phase=phase, answers=answers))
 

@@ -25,6 +25,7 @@ from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
+from perdure.budget import ranks
 from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
 from perdure.budget.files import has_links
@@ -58,13 +59,16 @@ def start(
         ConfigError: `strict`, and there is nothing that it could be about.
         PerdureError: whatever is wrong with the data, the settings, the benchmarks, the model or the folder.
     """
-    check_free(path)
+    ranks.told(lambda: check_free(path))
+    refuse_several(curriculum)
     refuse_missing(curriculum.trackers)
     if strict:
         refuse_unpriced(curriculum)
     ready = prepare(curriculum, view, make)
     started = _started(path.name, ready, strict)
-    folder = create(path, description(started))
+    _refuse_split(started)
+    ranks.told(lambda: create(path, description(started)))
+    folder = RunFolder(path)
     logger = RunLogger(folder, view)
     logger.log(started)
     return replace(_life(ready, folder, logger), strict=strict)
@@ -84,24 +88,26 @@ def resume(
     """
     folder = open_folder(path)
     check_kinds(folder)
-    state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
+    state, events = ranks.told(lambda: read_record(folder) if folder.journal.exists() else (RunState(), []))
     begun, curriculum = read_begun(folder, events)
     if tracking is not None:
         curriculum = curriculum.model_copy(update={"tracking": list(tracking)})
+    refuse_several(curriculum)
     refuse_missing(curriculum.trackers)
     before = description(begun)
     refuse_differences(before, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
     if redo_from is not None:
-        state, redone = redo(folder, curriculum, state, redo_from)
+        state, redone = ranks.told(lambda: redo(folder, curriculum, state, redo_from))
         events = [*events, redone]
-    remove_redone(folder, names, events)
-    check_stages(folder, curriculum, state)
+    ranks.told(lambda: remove_redone(folder, names, events))
+    ranks.told(lambda: check_stages(folder, curriculum, state))
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
+    _refuse_split(now)
     found = {name: value for name, value in description(now).items() if name != "code"}
     refuse_differences(before, found)
-    if tracking is not None:
+    if tracking is not None and ranks.is_main():
         write_json(folder.description, read_json(folder.description) | {"curriculum": now.curriculum})
     logger = RunLogger(folder, view)
     edited = [name for name, stamp in (begun.code or {}).items() if (now.code or {}).get(name) != stamp]
@@ -148,6 +154,25 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)
     benchmarks.refuse_unfit(world.policy)
     return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
+
+
+def refuse_several(curriculum: Curriculum) -> None:
+    """Refuse to train by several processes together in a world that cannot.
+
+    Raises:
+        ConfigError: says how to start it.
+    """
+    if ranks.count() > 1 and not curriculum.spec.several_processes:
+        raise ConfigError(
+            f"{ranks.count()} processes were started, and the {curriculum.world} world trains in one: start it by "
+            "`perdure run FILE`, without `torchrun` or `accelerate launch`"
+        )
+
+
+def _refuse_split(started: Started) -> None:
+    """Refuse to train where processes have read other data or loaded other weights. Raises RunError."""
+    for name, value in (*sorted(started.data.items()), ("the base", started.base_sha256)):
+        ranks.same(value, f"the SHA-256 of {name}")
 
 
 def law_for(curriculum: Curriculum, world: World) -> Law | None:

@@ -25,6 +25,7 @@ from perdure.agent.strategies.contract import TrialResult
 from perdure.agent.weights import restore_weights, write_weights
 from perdure.agent.worlds.contract import Progress, World
 from perdure.agent.worlds.job import update_job
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.settings import Common
@@ -75,7 +76,8 @@ class TrialRunner:
             kl = math.nan if broken else self._kl()
         gain, stderr = _rise(before, after)
         rise, lost_stderr = _rise(kept_before, kept)
-        return TrialResult(
+        seconds = time.perf_counter() - begun
+        found = TrialResult(
             method=method,
             steps=watch.made,
             before=fmean(before),
@@ -83,7 +85,7 @@ class TrialRunner:
             stderr=stderr,
             kl_before=self.kl,
             kl=kl,
-            seconds=time.perf_counter() - begun,
+            seconds=seconds,
             seconds_a_step=watch.seconds_a_step,
             kl_midway=watch.kl_midway,
             lost=-rise if kept_before else None,
@@ -91,6 +93,7 @@ class TrialRunner:
             kept=fmean(kept_before) if kept_before else None,
             answers=self._answers - asked,
         )
+        return ranks.told(lambda: found)
 
     def rates(self, num_prompts: int, k: int) -> dict[str, float]:
         """See `Situation.rates`."""
@@ -174,15 +177,20 @@ class TrialRunner:
 @contextmanager
 def forked(world: World, folder: Path) -> Iterator[None]:
     """An empty `folder` inside; the policy as before, and the folder gone, after."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    ranks.told(lambda: _empty(folder))
     start = folder / "start.safetensors"
-    write_weights(world.trained, start)
+    ranks.told(lambda: write_weights(world.trained, start))
     try:
         yield
     finally:
         restore_weights(world.trained, start)
-        shutil.rmtree(folder)
+        ranks.wait()
+        ranks.told(lambda: shutil.rmtree(folder))
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 class _Watch:

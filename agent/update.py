@@ -7,6 +7,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision
 from perdure.agent.worlds.contract import Outcome
 from perdure.agent.worlds.job import update_job
+from perdure.budget import ranks
 
 
 def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
@@ -34,6 +35,6 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
     with life.interrupt.may_wait():
         outcome = life.world.update(job)
     log_unscored(life, number, "learning")
-    if life.interrupt.requested:
+    if ranks.any_of(life.interrupt.requested):
         raise KeyboardInterrupt
     return outcome

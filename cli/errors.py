@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from perdure.budget import ranks
 from perdure.budget.errors import GateError, PerdureError
 from perdure.budget.files import NO_SPACE, error_number
 from perdure.curriculum.messages import printable
@@ -23,7 +24,7 @@ def guarded(command: Callable[[], object]) -> int:
     try:
         command()
     except PerdureError as error:
-        print(printable(str(error)), file=sys.stderr)
+        _say(str(error), error)
         return GATE if isinstance(error, GateError) else USER
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -31,9 +32,15 @@ def guarded(command: Callable[[], object]) -> int:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else USER
     except Exception as error:
         if error_number(error) in REFUSED:
-            print(printable(f"the system refuses: {error}"), file=sys.stderr)
+            _say(f"the system refuses: {error}", error)
             return USER
-        print(printable(traceback.format_exc()), file=sys.stderr)
-        print("this is a fault in perdure, not in your input: please report it with the lines above", file=sys.stderr)
+        fault = "this is a fault in perdure, not in your input: please report it with the lines above"
+        _say(f"{traceback.format_exc()}\n{fault}", error)
         return OURS
     return DONE
+
+
+def _say(text: str, error: Exception) -> None:
+    """Tell the user why it ends; of several processes of a run one does."""
+    others = None if ranks.is_main() else sys.__stderr__
+    ranks.speak(text, error, lambda words: print(printable(words), file=others or sys.stderr, flush=True))

@@ -1,5 +1,6 @@
 """The command line: each verb's options. The verb's own file is imported only when it is called."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from perdure.agent.run.interrupt import end_in_words
+from perdure.budget import ranks
 from perdure.cli import asking, completion, looking
 from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
@@ -24,6 +26,8 @@ app = typer.Typer(
 
 def main() -> None:
     """The entry point of the `perdure` command."""
+    if not ranks.is_main():
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (for as long as the process is there)
     end_in_words()
     sys.exit(guarded(lambda: app(prog_name="perdure")))
 

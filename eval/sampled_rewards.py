@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.import_path import show_error
@@ -61,7 +62,8 @@ def sampled_rewards(
         num_samples=k,
         seed=seed,
     )
-    flat = _rewards(task, [item for item in items for _ in range(k)], [text for row in responses for text in row])
+    asked, texts = [item for item in items for _ in range(k)], [text for row in responses for text in row]
+    flat = ranks.told(lambda: _rewards(task, asked, texts))
     return [flat[start : start + k] for start in range(0, len(flat), k)]
 
 

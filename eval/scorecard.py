@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from perdure.budget import ranks
 from perdure.budget.files import write_atomic
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
@@ -89,12 +90,13 @@ class Scorecard:
 
     def _cached(self, file: str, name: str, kind: ScoreKind, parts: dict[str, str], measure: Any) -> StoredScore:
         key, path = file_key(parts | {"name": name, "kind": kind}), self._folder / file
-        stored = self._stored(key, path)
+        stored = ranks.told(lambda: self._stored(key, path))
         if stored is not None:
             return StoredScore(stored.score, file)
         score, items = measure()
-        write_scores(path, score, parts, items)
-        self._files()[key] = path
+        if ranks.is_main():
+            write_scores(path, score, parts, items)
+            self._files()[key] = path
         return StoredScore(score, file)
 
     def _stored(self, key: str, path: Path) -> ScoreFile | None:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from weakref import finalize
 
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.counting import expect
 from perdure.curriculum.evaluation import Evaluation
@@ -59,7 +60,7 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
         )
         truncated = getattr(policy, "truncated", None) or [False] * len(answers)
         completions = [samples[0] for samples in answers]
-        rewards = _rewards(task, completions)
+        rewards = ranks.told(lambda: _rewards(task, completions))
     items = [_item_result(*one) for one in zip(_identities(task), completions, rewards, truncated, strict=True)]
     broken = sum("note" in item.details for item in items)
     return make_score(task.name, kind, items, broken), items

@@ -8,6 +8,7 @@ from perdure.agent.run.folder import read_json, write_json
 from perdure.agent.run.stages import GOOD_STATE
 from perdure.agent.weights import HostCopy, restore_weights, write_weights
 from perdure.agent.worlds.contract import WeightsFile
+from perdure.budget import ranks
 from perdure.budget.files import sha256_of
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ class GoodState:
         if self._step is None:
             return None
         if self._written is None:
-            self._about.unlink(missing_ok=True)
-            write_weights(self._copy.weights, self._file)
-            self._written = WeightsFile(self._file, sha256_of(self._file))
-            write_json(self._about, {"step": self._step, "sha256": self._written.sha256})
+            self._written = ranks.told(self._write)
         return self._written if self._step == step else None
+
+    def _write(self) -> WeightsFile:
+        self._about.unlink(missing_ok=True)
+        write_weights(self._copy.weights, self._file)
+        written = WeightsFile(self._file, sha256_of(self._file))
+        write_json(self._about, {"step": self._step, "sha256": written.sha256})
+        return written
 
     def find(self) -> int | None:
         """Its step; `None` where there is none.
@@ -53,8 +58,9 @@ class GoodState:
             ValueError: the file on the disk is not what was written.
             RunError: the file about it cannot be read.
         """
-        if self._step is not None:
-            return self._step
+        return ranks.told(self._read) if self._step is None else self._step
+
+    def _read(self) -> int | None:
         if not self._about.exists() or not self._file.exists():
             return None
         found = read_json(self._about)

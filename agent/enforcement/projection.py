@@ -9,6 +9,7 @@ from perdure.agent.enforcement.rollback import last_accepted
 from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.run.events import End
 from perdure.agent.weights import blend, restore_weights, write_weights
+from perdure.budget import ranks
 from perdure.budget.monitor import Reading
 
 PRECISION = 0.01
@@ -37,9 +38,9 @@ def project(monitor: StageMonitor, ended: Reading) -> Reading:
     monitor.logger.phase("projecting", stage=monitor.stage)
     within, beyond = (monitor.folder / file for file in LINE.values())
     weights = monitor.world.trained
-    write_weights(weights, beyond)
+    ranks.told(lambda: write_weights(weights, beyond))
     name, start = last_accepted(monitor)
-    write_weights(weights, within)
+    ranks.told(lambda: write_weights(weights, within))
 
     def read_at(share: float) -> Reading:
         blend(weights, within, beyond, share)

@@ -11,6 +11,7 @@ from perdure.agent.run.kept import has_policy
 from perdure.agent.run.stages import restore_stage, run_again
 from perdure.agent.run.steps import StepRecord
 from perdure.agent.worlds.contract import Progress, SaveAndStop, WeightsFile
+from perdure.budget import ranks
 from perdure.budget.errors import RunError
 from perdure.budget.figures import format_pair
 from perdure.budget.monitor import Action, Reading
@@ -72,7 +73,7 @@ class StageMonitor:
                 return True
             if self.budget.accepts(reading):
                 self._good.keep(progress.step, self.world.trained)
-        if self.life.interrupt.requested:
+        if ranks.any_of(self.life.interrupt.requested):
             raise SaveAndStop
         return False
 
@@ -90,12 +91,16 @@ class StageMonitor:
         step = self._good_step()
         if step is not None:
             yield f"step {step}", step, lambda: self._good.put_back(self.world.trained)
-        gone = [one for one in range(1, self.stage) if not has_policy(self.life.folder, self.life.curriculum, one)]
+        gone = ranks.told(self._not_kept)
         for number in range(self.stage - 1, 0, -1):
             if number not in gone:
                 yield f"the end of stage {number}", 0, lambda number=number: restore_stage(self.life, number)  # type: ignore[misc]
         kept = f", since the {passed_over(gone)} not kept" if gone else ""
         yield f"the base{kept}", 0, self.world.become_base
+
+    def _not_kept(self) -> list[int]:
+        """The numbers of the stages before whose policies were not kept."""
+        return [one for one in range(1, self.stage) if not has_policy(self.life.folder, self.life.curriculum, one)]
 
     def measure(self, step: int) -> Reading:
         """The KL of the policy as it is now."""

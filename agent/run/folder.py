@@ -3,11 +3,12 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.run.lock import held
+from perdure.budget import ranks
 from perdure.budget.errors import DiskFullError, PerdureError, RunError
 from perdure.budget.files import (
     NO_SPACE,
@@ -128,12 +129,12 @@ def open_folder(path: Path) -> RunFolder:
 
 
 def locked(folder: RunFolder) -> AbstractContextManager[None]:
-    """Hold the run for one process.
+    """Hold the run for this process, or for all that train it together.
 
     Raises:
         RunError: on entering, if another process has it.
     """
-    return held(folder.path, "perdure watch")
+    return held(folder.path, "perdure watch") if ranks.is_main() else nullcontext()
 
 
 @contextmanager
@@ -156,6 +157,22 @@ def disk_explained(folder: Path) -> Iterator[None]:
         if number is None or named is None or not Path(str(named)).absolute().is_relative_to(folder.absolute()):
             raise
         raise RunError(f"{named}: {os.strerror(number)}. {after.format('mend this')}") from error
+
+
+@contextmanager
+def loss_explained(folder: Path) -> Iterator[None]:
+    """Turn the errors that follow when another process of the run ends into one message.
+
+    Raises:
+        LostError: what that process said, and the remedy.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not ranks.lost(error):
+            raise
+        after = f"Nothing that was committed is lost; go on with: perdure resume {folder}, by the same launcher"
+        raise ranks.LostError(f"{ranks.last_word()}. {after}") from error
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

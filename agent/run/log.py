@@ -11,6 +11,7 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.run.state import RunState, active_seconds, fold, read_state
 from perdure.agent.run.steps import Step
+from perdure.budget import ranks
 from perdure.budget.files import write_atomic
 from perdure.budget.plain_json import json_text
 
@@ -82,14 +83,27 @@ class RunLogger:
         self._now: dict[str, Any] = {}
         self._losses: deque[float] = deque(maxlen=HISTORY)
         self._rewards: deque[float] = deque(maxlen=HISTORY)
-        self._journal = Journal(folder.journal)
+        self._journal = Journal(folder.journal) if ranks.is_main() else None
+        ranks.wait()
         if folder.journal.exists():
             self.state = read_state(read_journal(folder.journal))
             view.past(read_journal(folder.journal))
+        ranks.wait()
 
     def log(self, event: Event) -> None:
-        """Something happened: journal it, then show it."""
-        event = self._journal.append(event)
+        """Something happened: journal it, then show it. Every process goes on with what the main one has journaled."""
+        self._take(ranks.told(lambda: self._write(event)))
+
+    def log_last(self, event: Event) -> None:
+        """The last that this process does, without the others."""
+        if ranks.is_main():
+            self._take(self._write(event))
+
+    def _write(self, event: Event) -> Event:
+        assert self._journal is not None, "the main process writes"
+        return self._journal.append(event)
+
+    def _take(self, event: Event) -> None:
         self.state = fold(self.state, event)
         self._view.event(event)
         for follower in self._followers:
@@ -150,6 +164,6 @@ class RunLogger:
             "time": time.time(),
         }
         self._view.progress(progress)
-        if force or now - self._written >= WRITTEN_EVERY:
+        if ranks.is_main() and (force or now - self._written >= WRITTEN_EVERY):
             self._written = now
             write_atomic(self.folder.progress, json_text(progress).encode(), durable=False)

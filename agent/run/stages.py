@@ -16,6 +16,7 @@ from perdure.agent.run.state import RunState
 from perdure.agent.run.steps import TABLE
 from perdure.agent.weights import holds
 from perdure.agent.worlds.contract import World
+from perdure.budget import ranks
 from perdure.budget.errors import RunError
 from perdure.budget.files import (
     clear_leftovers,
@@ -80,6 +81,11 @@ def saved_stage(folder: Path) -> SavedStage | None:
 def save_stage(life: Life, number: int, saved: SavedStage) -> SavedStage:
     """Write the policy that the stage ends with, then vouch for it; from here on a kill costs no training."""
     life.logger.phase("saving", stage=number, name=saved.name)
+    digest = ranks.same(life.world.policy.fingerprint(), f"the weights after stage {number}: their SHA-256")
+    return ranks.told(lambda: _save(life, number, replace(saved, weights_sha256=digest)))
+
+
+def _save(life: Life, number: int, saved: SavedStage) -> SavedStage:
     partial = life.folder.partial_stage(number, saved.name)
     policy = partial / POLICY
     _forget(partial)
@@ -91,7 +97,7 @@ def save_stage(life: Life, number: int, saved: SavedStage) -> SavedStage:
         readable(policy)
     sync_all(partial)
     files = hashes(partial, without=("checkpoints", *GOOD_STATE))
-    saved = replace(saved, weights_sha256=life.world.policy.fingerprint(), files=files)
+    saved = replace(saved, files=files)
     write_json(partial / STAGE_FILE, asdict(saved))
     return saved
 
@@ -100,21 +106,26 @@ def commit_stage(life: Life, number: int, saved: SavedStage) -> None:
     """Read the policy back, commit it and the record of the steps, and journal that the stage is done."""
     life.logger.phase("saving", stage=number, name=saved.name)
     partial = life.folder.partial_stage(number, saved.name)
+    ranks.told(lambda: _keep_policy(partial, saved))
+    _read_back(life, number, partial, saved)
+    ranks.wait()
+    ranks.told(lambda: commit_folder(partial, life.folder.stage(number, saved.name)))
+    log_commit(life, number, saved)
+    ranks.told(lambda: drop_policies(life.folder, life.curriculum, number))
+
+
+def _keep_policy(partial: Path, saved: SavedStage) -> None:
     kept = saved.policy_files or {f"{POLICY}/{name}" for name in hashes(partial / POLICY)}
     keep_only(partial, {STAGE_FILE, STAGE_FILE_1, TABLE, *kept})
-    _read_back(life, number, partial, saved)
-    commit_folder(partial, life.folder.stage(number, saved.name))
-    log_commit(life, number, saved)
-    drop_policies(life.folder, life.curriculum, number)
 
 
 def _read_back(life: Life, number: int, partial: Path, saved: SavedStage) -> None:
     """Refuse a saved policy that is not, bit for bit, the one in memory. Raises as `take_up`."""
     files = saved.policy_files
     weights = [name for name in files if name.endswith(WEIGHTS.removeprefix("*"))]
-    if len(weights) == 1 and _holds(partial / weights[0], life.world):
+    if len(weights) == 1 and ranks.told(lambda: _holds(partial / weights[0], life.world)):
         del files[weights[0]]
-        fault = first_damaged(partial, files)
+        fault = ranks.told(lambda: first_damaged(partial, files))
         if fault is not None:
             raise RunError(run_again(life.folder.path, number, fault))
     else:
@@ -135,7 +146,7 @@ def take_up(world: World, run: RunFolder, number: int, folder: Path, saved: Save
     Raises:
         RunError: it is not, or cannot be read; what the policy is then is not said.
     """
-    fault = first_damaged(folder, saved.files)
+    fault = ranks.told(lambda: first_damaged(folder, saved.files))
     if fault is None:
         try:
             world.policy.restore(folder / POLICY)
@@ -173,12 +184,12 @@ def restore_policy(world: World, run: RunFolder, curriculum: Curriculum, state: 
     Raises:
         RunError: it is damaged, or was not kept.
     """
-    refuse_dropped(run, curriculum, number, len(state.done))
+    ranks.told(lambda: refuse_dropped(run, curriculum, number, len(state.done)))
     if number == 0:
         world.become_base()
         return BASE
     folder = run.stage(number, curriculum.stages[number - 1].name)
-    saved, row = saved_stage(folder), state.row(number)
+    saved, row = ranks.told(lambda: saved_stage(folder)), state.row(number)
     if saved is None:
         raise RunError(run_again(run.path, number, f"{folder / STAGE_FILE} is missing"))
     known = saved.weights_sha256 if row is None or row.weights_sha256 is None else row.weights_sha256
@@ -186,14 +197,20 @@ def restore_policy(world: World, run: RunFolder, curriculum: Curriculum, state: 
     return saved
 
 
+def is_committed(life: Life, number: int) -> bool:
+    """True if a stage's folder is there, whole."""
+    return ranks.told(life.folder.stage(number, life.curriculum.stages[number - 1].name).exists)
+
+
 def resume_stage(life: Life, number: int) -> None:
     """Restore the policy of a stage that was committed before, and make sure that the journal says so."""
     row = life.logger.state.row(number)
     if row is None or not row.committed:
         log_commit(life, number, restore_stage(life, number))
-    elif not any(life.folder.stage(later, stage.name).exists() for later, stage, _ in life.stages[number:]):
+    elif not any(is_committed(life, later) for later, _, _ in life.stages[number:]):
         restore_stage(life, number)
-    drop_policies(life.folder, life.curriculum, len(life.logger.state.done))
+    ranks.wait()
+    ranks.told(lambda: drop_policies(life.folder, life.curriculum, len(life.logger.state.done)))
 
 
 def taken_up(life: Life, number: int, stage: Stage) -> SavedStage | None:
@@ -202,14 +219,14 @@ def taken_up(life: Life, number: int, stage: Stage) -> SavedStage | None:
     One that is damaged counts as absent: it is trained again, from the end of the stage before.
     """
     partial = life.folder.partial_stage(number, stage.name)
-    make_folder(partial)
-    clear_leftovers(partial)
+    ranks.told(lambda: make_folder(partial))
+    ranks.told(lambda: clear_leftovers(partial))
     with suppress(RunError):
-        saved = saved_stage(partial)
+        saved = ranks.told(lambda: saved_stage(partial))
         if saved is not None:
             take_up(life.world, life.folder, number, partial, saved)
         return saved
-    _forget(partial)
+    ranks.told(lambda: _forget(partial))
     restore_stage(life, number - 1)
     return None
 

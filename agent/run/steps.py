@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perdure.agent.run.folder import read_json
+from perdure.budget import ranks
 from perdure.budget.errors import RunError
 from perdure.budget.files import first_damaged, naming, sync, write_atomic
 from perdure.budget.plain_json import from_words, with_words
@@ -70,10 +71,12 @@ class StepRecord:
         Raises:
             OSError: such as a full disk.
         """
-        if step != self._last + 1:
+        if step != self._last + 1 and ranks.is_main():
             self.sync()
             self._keep_before(step)
         made = Step(self._stage, self._name, step, self._before + step, round(self._clock(), 3), dict(figures))
+        if not ranks.is_main():
+            return made
         self._waiting.append(_line(_row(made)))
         self._last = step
         if made.time - self._written >= WRITTEN_EVERY:
@@ -82,6 +85,8 @@ class StepRecord:
 
     def sync(self) -> None:
         """Wait until all steps are on the disk: before a checkpoint of the last one is written. Raises as `add`."""
+        if not ranks.is_main():
+            return
         self._write()
         path = self._folder / LINES
         if path.exists():
@@ -90,6 +95,8 @@ class StepRecord:
 
     def close(self, steps: int) -> None:
         """The stage ended after so many steps: make the table of them. Raises as `add`."""
+        if not ranks.is_main():
+            return
         import pyarrow
         from pyarrow import parquet
 

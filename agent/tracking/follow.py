@@ -15,6 +15,7 @@ from perdure.agent.run.steps import Step
 from perdure.agent.tracking.contract import Opening, Record, Status
 from perdure.agent.tracking.courier import Courier
 from perdure.agent.tracking.records import key_of, of_event, of_past_steps, of_step
+from perdure.budget import ranks
 from perdure.curriculum.messages import printable, shorten
 from perdure.curriculum.tracking import Tracker
 
@@ -133,7 +134,7 @@ def sweep_of(run: Path) -> str | None:
 @contextmanager
 def tracked(life: Life) -> Iterator[None]:
     """Inside, the run is sent to the trackers of its curriculum; what it did before is sent first."""
-    if not life.curriculum.tracking:
+    if not life.curriculum.tracking or not ranks.is_main():
         yield
         return
     tracking = _opened(life.folder, life.curriculum.trackers, life.logger.say)

@@ -13,6 +13,7 @@ from torch import nn
 from perdure.agent.worlds.contract import Progress, Watch
 from perdure.agent.worlds.schedule import LARGEST_RATE
 from perdure.agent.worlds.terms import BaseKl
+from perdure.budget import ranks
 from perdure.budget.config import RecoverConfig
 
 MAX_GRAD_NORM = 1.0
@@ -22,12 +23,16 @@ MAX_GRAD_NORM = 1.0
 def distil(
     trained: Sequence[nn.Parameter], loss: BaseKl, config: RecoverConfig, learning_rate: float, watch: Watch
 ) -> int:
-    """See `World.recover`. The loss that `watch` gets is the KL before the step."""
+    """See `World.recover`. The loss that `watch` gets is the KL before the step.
+
+    Each process of the run makes every step on the same texts; the mean of their gradients is the same to the bit.
+    """
     optimizer = torch.optim.AdamW(trained, lr=min(learning_rate, LARGEST_RATE), weight_decay=0.0)
     try:
         for step in range(1, config.max_steps + 1):
             optimizer.zero_grad()
             kl = loss.backward(step - 1, 1.0, torch.Tensor.backward)
+            ranks.average(one.grad for one in trained if one.grad is not None)
             nn.utils.clip_grad_norm_(trained, MAX_GRAD_NORM)
             optimizer.step()
             if watch(Progress(step, config.max_steps, loss=float(kl), learning_rate=learning_rate)):

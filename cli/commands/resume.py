@@ -9,7 +9,9 @@ from perdure.agent.run.folder import RunFolder, disk_explained, locked, open_fol
 from perdure.agent.run.record import read_record
 from perdure.agent.run.state import RunState
 from perdure.agent.sweep.folder import SweepFolder
+from perdure.budget import ranks
 from perdure.budget.errors import GateError, RunError
+from perdure.cli.commands.run import join
 from perdure.cli.console import say, silence_libraries
 from perdure.curriculum.file.trackers import read_trackers
 from perdure.curriculum.tracking import Tracker, refuse_missing, tracker_of
@@ -29,8 +31,11 @@ def resume_command(name: Path, plain: bool, redo_from: int | None = None, tracki
         RunError: a sweep has no stages to go back to, and the trackers of its file.
         GateError: `--strict` refused the run, and would again: a run goes on only as it began.
     """
+    join()
     found = find_folder(name)
     if isinstance(found, SweepFolder):
+        if ranks.count() > 1:
+            raise RunError(f"{found.path} is a sweep, which one process goes on with; name the run of a cell")
         if redo_from is not None:
             raise RunError(f"--redo-from: {found.path} is a sweep; name the run of a cell")
         if tracking is not None:
@@ -56,7 +61,7 @@ def _send(folder: RunFolder, tracking: Sequence[str | Tracker]) -> None:
 
 def _resume_run(found: RunFolder, plain: bool, redo_from: int | None, tracking: Sequence[str | Tracker] | None) -> None:
     path, folder = found.path, open_folder(found.path)
-    state, events = read_record(folder) if folder.journal.exists() else (RunState(), [])
+    state, events = ranks.told(lambda: read_record(folder) if folder.journal.exists() else (RunState(), []))
     if state.status == "finished" and redo_from is None:
         say(f"{path} is finished; see it with: perdure show {path}")
         if tracking is not None:

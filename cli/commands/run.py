@@ -1,5 +1,6 @@
 """`perdure run FILE`: runs a curriculum in a fresh folder."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from perdure.agent.run.find import RUNS
 from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
 from perdure.agent.run.record import final_policy, read_record
 from perdure.agent.run.state import RunState
+from perdure.budget import ranks
 from perdure.cli.console import print_lines, reader_may_leave, say, silence_libraries, symbols_and_width
 from perdure.cli.views.live import LiveView
 
@@ -35,13 +37,13 @@ def run_command(
         GateError: `strict`, and a stage cannot reach its target within the budget; nothing was trained.
         ConfigError: `strict`, and nothing can be priced.
     """
+    join()
     from perdure.curriculum.file.reader import read_curriculum
     from perdure.eval.look_up import look_up
 
     seeds = [] if seed is None else [f"seed={seed}"]
     read = read_curriculum(file, [*overrides, *seeds, *target_override(target)])
-    path = output_dir or fresh_path(RUNS, read.source.stem)
-    check_free(path)
+    path = ranks.told(lambda: _free(output_dir, read.source.stem))
     silence_libraries()
 
     def begin(view: LiveView) -> "Life":
@@ -57,6 +59,20 @@ def run_command(
         run_in_view(path, begin, plain=plain)
 
 
+def _free(output_dir: Path | None, name: str) -> Path:
+    path = output_dir or fresh_path(RUNS, name)
+    check_free(path)
+    return path
+
+
+def join() -> None:
+    """Meet the other processes of the run, before anything else. Raises as `ranks.begin`."""
+    advice = ranks.advice(os.environ)
+    if advice is not None:
+        say(advice)
+    ranks.begin()
+
+
 def target_override(target: float | None) -> list[str]:
     """`--target-accuracy` as an override, for `run` and `plan`."""
     return [] if target is None else [f"budget.target_accuracy={target}"]
@@ -64,11 +80,16 @@ def target_override(target: float | None) -> list[str]:
 
 def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool) -> None:
     """Run what `begin` sets up, in the live view, to its end or to Ctrl-C."""
-    from perdure.agent.run.folder import disk_explained
+    from perdure.agent.run.folder import disk_explained, loss_explained
 
     folder = RunFolder(path)
     try:
-        with LiveView(path.name, plain=plain, run_folder=path) as view, view.beating(), disk_explained(path):
+        with (
+            LiveView(path.name, plain=plain, run_folder=path) as view,
+            view.beating(),
+            disk_explained(path),
+            loss_explained(path),
+        ):
             view.progress({"phase": "starting"})
             from perdure.agent.loop import run_curriculum
 

@@ -193,6 +193,7 @@ class WorldSpec:
         film: `module:function` that makes a clip of an answer (see `agent/film/clip.py`); `None`: it has none.
         export: `module:function` that exports a policy (see `agent/export/contract.py`); `None`: it has none.
         teacher: `module:function` that makes a teacher (see `agent/demonstrate.py`); `None`: it has none.
+        several_processes: its updates may be made by several processes together (`budget/ranks.py`).
         lacks: keys of `train` that it does not have, and why.
         ignores: keys of other sections without a meaning here, and why.
         choices: the values of settings whose values a library lists elsewhere.
@@ -221,6 +222,7 @@ class WorldSpec:
     export: str | None = None
     teacher: str | None = None
     default_schedule: str = "constant"
+    several_processes: bool = False
     lacks: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[Path, str] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

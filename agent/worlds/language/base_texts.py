@@ -22,6 +22,7 @@ from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.head import float32_head, free_memory, logits, rows_at_once
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.budget import ranks
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
@@ -76,8 +77,8 @@ class Texts:
         """The texts of these numbers, in this order."""
         ends = list(accumulate(self.rows_S))
         starts = [0, *ends]
-        hidden_RH = torch.cat([self.hidden_RH[starts[index] : ends[index]] for index in chosen])
-        index_S = torch.tensor(list(chosen))
+        hidden_RH = torch.cat([self.hidden_RH[:0], *(self.hidden_RH[starts[index] : ends[index]] for index in chosen)])
+        index_S = torch.tensor(list(chosen), dtype=torch.long)
         given_ST = None if self.given_ST is None else self.given_ST[index_S]
         return Texts(self.ids_ST[index_S], self.prompt_lengths_S[index_S], self.lengths_S[index_S], hidden_RH, given_ST)
 
@@ -147,16 +148,22 @@ class BaseTexts:
         return Measurement(*zip(*groups, strict=True))
 
     def _measure_one(self, texts: Texts) -> tuple[Group, ...]:
+        """The sums of every text; each process of the run takes its share of the texts."""
+        rows, mine = texts.rows_S, texts
+        if ranks.count() > 1:
+            mine = texts.take(ranks.part_of(range(len(rows))))
+        sums_SK = ranks.whole(self._sums(mine) if len(mine.ids_ST) else [])
+        return tuple(Group(tuple(sums_S), tuple(rows)) for sums_S in zip(*sums_SK, strict=True))
+
+    def _sums(self, texts: Texts) -> list[list[float]]:
+        """The sums over each text of the four divergences."""
         parts = [
             self._divergences(texts, hidden_RH, rows)
             for hidden_RH, rows in forward(self.policy, texts, plain=bool(self.head))
         ]
-        table_KR = torch.cat(parts, dim=1)
-        rows = texts.rows_S
-        starts = [0, *accumulate(rows)][:-1]
-        return tuple(
-            Group(tuple(np.add.reduceat(row_R.double().numpy(), starts).tolist()), tuple(rows)) for row_R in table_KR
-        )
+        starts = [0, *accumulate(texts.rows_S)][:-1]
+        sums: list[list[float]] = np.add.reduceat(torch.cat(parts, dim=1).double().numpy(), starts, axis=1).T.tolist()
+        return sums
 
     def _divergences(self, texts: Texts, hidden_RH: Tensor, rows: slice) -> Tensor:
         """The divergences of some rows, stacked in the order of `Measurement`: shape (6, rows)."""

@@ -1,5 +1,6 @@
 """From `model_name_or_path` to a policy in memory."""
 
+import os
 import warnings
 from typing import Any
 
@@ -20,6 +21,7 @@ from perdure.agent.worlds.language.pretrained import (
     refuse_unusable,
 )
 from perdure.agent.worlds.language.quantization import config_of, keep_plain
+from perdure.budget import ranks
 from perdure.budget.errors import ModelError
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.eval.plain_template import PLAIN_TEMPLATE
@@ -105,12 +107,23 @@ def refuse_offloaded(config: CausalModel, model: Any) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU.
+    """`auto` is CUDA where there is one, else the CPU. Of several processes each has a GPU of its own.
 
     Raises:
-        ModelError: not a device, or one that this machine lacks.
+        ModelError: not a device, one that this machine lacks, or one GPU for several processes.
     """
-    return device_of(name, auto="cuda" if torch.cuda.is_available() else "cpu")
+    device = device_of(name, auto="cuda" if torch.cuda.is_available() else "cpu")
+    if device.type != "cuda" or ranks.count() == 1:
+        return device
+    local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if device.index is not None:
+        raise ModelError(f"model.device: {name!r} is one GPU, for {ranks.count()} processes; use auto or cuda")
+    if local >= gpus:
+        raise ModelError(
+            f"process {ranks.rank()} has no GPU: this machine shows {gpus}; start as many processes on it, or use "
+            "model.device: cpu"
+        )
+    return torch.device("cuda", local)
 
 
 def _precision(config: CausalModel, device: torch.device) -> Precision:

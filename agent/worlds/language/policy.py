@@ -18,6 +18,7 @@ from perdure.agent.worlds.language.generation import pad_left, plain_generation,
 from perdure.agent.worlds.language.precision import Precision
 from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
 from perdure.agent.worlds.language.turns import Episode, play
+from perdure.budget import ranks
 from perdure.curriculum.counting import count
 from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
 
@@ -141,23 +142,36 @@ class LanguagePolicy:
         temperature: float,
         seed: int,
     ) -> list[TokenIds]:
-        """One completion a prompt, with its end-of-turn token if it has one; prompts of like length go together."""
+        """One completion a prompt, with its end-of-turn token if it has one; prompts of like length go together.
+
+        Each process of the run answers its share of the prompts.
+        """
         if self.server is not None:
             more = {"max_tokens": max_completion_length, "temperature": temperature, "seed": seed}
             return self.server.sample(self, prompts, **more)  # type: ignore[no-any-return]
         config = self._generation_config(max_completion_length, temperature)
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        mine = self._answered([prompts[index] for index in ranks.part_of(order)], config, batch_size, seed)
         completions: list[TokenIds] = [[] for _ in prompts]
+        for index, answer in zip(order, ranks.whole(mine), strict=True):
+            completions[index] = answer
+        return completions
+
+    def _answered(
+        self, prompts: Sequence[TokenIds], config: GenerationConfig, batch_size: int, seed: int
+    ) -> list[TokenIds]:
+        """A completion of each prompt, in this order."""
+        completions = []
+        seed = derive(seed, "process", str(ranks.rank())) if ranks.rank() else seed
         with seeded(seed), self.inference_mode():
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                rows = pad_left([prompts[index] for index in chosen], self.tokenizer.pad_token_id)
-                ids_BT, mask_BT = (tensor.to(self.model.device) for tensor in rows)
+            for start in range(0, len(prompts), batch_size):
+                padded = pad_left(prompts[start : start + batch_size], self.tokenizer.pad_token_id)
+                ids_BT, mask_BT = (tensor.to(self.model.device) for tensor in padded)
                 with self.autocast():
                     output_BT = shared_prefix.generate(self.model, ids_BT, mask_BT, config, share=self.prefix_caching)
-                for index, row in zip(chosen, output_BT[:, ids_BT.shape[1] :].tolist(), strict=True):
-                    completions[index] = up_to_end(row, config.eos_token_id)
-                count(len(chosen))
+                rows = output_BT[:, ids_BT.shape[1] :].tolist()
+                completions += [up_to_end(row, config.eos_token_id) for row in rows]
+                count(len(rows) * ranks.count())
         return completions
 
     def fingerprint(self) -> str:

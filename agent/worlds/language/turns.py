@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, ModelError
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.task import Message, Task
@@ -62,6 +63,8 @@ def refuse_template(tokenizer: Any, task: Task) -> None:
     from trl.chat_template_utils import add_response_schema, supports_tool_calling
 
     where = f"task {task.name!r} is played with tools"
+    if ranks.count() > 1:
+        raise ConfigError(f"{where}, which one process does, and these are {ranks.count()}; start one")
     if not supports_tool_calling(tokenizer):
         raise ModelError(
             f"{where}, and the model's chat template does not write calls and what tools return; take a model whose "

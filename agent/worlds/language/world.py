@@ -29,6 +29,7 @@ from perdure.agent.worlds.language.shared_prefix import unshared
 from perdure.agent.worlds.language.trl.rows import end_tokens
 from perdure.agent.worlds.language.vllm.server import VllmServer
 from perdure.agent.worlds.sizes import sizes_of
+from perdure.budget import ranks
 from perdure.budget.base_id import with_settings
 from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
@@ -79,6 +80,7 @@ class LanguageWorld:
         found |= {} if self.policy.quantization is None else {"quantization": self.policy.quantization}
         places = sorted({str(place) for place in getattr(unwrapped(model), "hf_device_map", {}).values()})
         found |= {"devices": ", ".join(places)} if len(places) > 1 else {}
+        found |= {} if ranks.count() == 1 else {"processes": str(ranks.count())}
         return found | ({"base": " merged into ".join(self._layers)} if len(self._layers) > 1 else {})
 
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
@@ -99,10 +101,10 @@ class LanguageWorld:
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`."""
-        if folder.exists():
+        if ranks.told(folder.exists):
             texts = load_base_texts(self.policy, list(prompts), folder)
         else:
-            make_folder(folder)
+            ranks.told(lambda: make_folder(folder))
             texts = sample_base_texts(
                 self.policy,
                 prompts,
@@ -110,7 +112,9 @@ class LanguageWorld:
                 batch_size=self._curriculum.evaluation.batch_size,
                 seed=seed,
             )
-            save_base_texts(texts, folder)
+            ranks.told(lambda: save_base_texts(texts, folder))
+            if not ranks.is_main():
+                texts = load_base_texts(self.policy, list(prompts), folder)
         self._base = texts
         self.policy.base = Base(texts)
 
@@ -188,6 +192,11 @@ def _server_of(evaluation: Evaluation) -> VllmServer | None:
     """The server that answers, which is up. Raises ModelError."""
     if evaluation.generate_with != "vllm":
         return None
+    if ranks.count() > 1:
+        raise ModelError(
+            "evaluation.generate_with: vLLM is not asked by several processes, which split the answers themselves; "
+            "leave it out, or start one process"
+        )
     server = VllmServer(evaluation.vllm_server_base_url, evaluation.vllm_server_timeout)
     server.check()
     return server

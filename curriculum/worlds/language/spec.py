@@ -298,6 +298,7 @@ _RECIPES = (
 
 LANGUAGE = WorldSpec(
     name="language",
+    several_processes=True,
     model=CausalModel,
     tasks=TEXT_SOURCES,
     settings=(TrlCommon, Generation),

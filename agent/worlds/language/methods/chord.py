@@ -24,6 +24,7 @@ from perdure.agent.worlds.language.methods.losses import chord_loss, demonstrati
 from perdure.agent.worlds.language.methods.rl import RlTrainer, train
 from perdure.agent.worlds.language.trl.row_trainer import attach_demonstrations
 from perdure.agent.worlds.losses import mu
+from perdure.budget import ranks
 from perdure.curriculum.worlds.language.spec import LanguageChord
 
 Demonstration = tuple[list[int], int]
@@ -50,7 +51,7 @@ class ChordTrainer(RlTrainer):
         return mu(step, start=self.settings.mu_start, end=self.settings.mu_end, decay_steps=decay_steps)
 
     def _next_share(self) -> tuple[list[Demonstration], int]:
-        """This micro-batch's share of the step's demonstrations, and the answer tokens of all of them."""
+        """The step's demonstrations that are this micro-batch's, in this process, and the answer tokens of all."""
         step = self.state.global_step
         done = self._micro[1] if self._micro[0] == step else 0
         self._micro = (step, done + 1)
@@ -59,10 +60,14 @@ class ChordTrainer(RlTrainer):
         )
         chosen = [self.demonstrations[index] for index in indices]
         tokens = sum(len(ids) - start for ids, start in chosen)
-        return chosen[done :: self.current_gradient_accumulation_steps], tokens
+        shares, first = ranks.count() * self.current_gradient_accumulation_steps, done * ranks.count() + ranks.rank()
+        return chosen[first::shares], tokens
 
     def imitation(self, model: Any, share: tuple[list[Demonstration], int]) -> Tensor:
-        """The SFT term of these demonstrations, divided by the answer tokens of the whole step; a scalar."""
+        """The SFT term of these demonstrations, divided by the answer tokens of the whole step; a scalar.
+
+        Times the number of processes, over which gradients are averaged.
+        """
         chosen, tokens = share
         if not chosen:
             return torch.zeros((), device=self.accelerator.device)
@@ -71,7 +76,8 @@ class ChordTrainer(RlTrainer):
         )
         with self.accelerator.autocast():
             logps_BT = answer_logps(model, ids_BT, labels_BT, mask_BT, fused=self.temperature == 1.0)
-        return imitation_loss(logps_BT, labels_BT[:, 1:] != -100, tokens=tokens, phi=self.settings.phi)
+        mask_BT = labels_BT[:, 1:] != -100
+        return imitation_loss(logps_BT, mask_BT, tokens=tokens, phi=self.settings.phi) * ranks.count()
 
 
 def pad_right(chosen: Sequence[Demonstration], pad: int) -> tuple[Tensor, Tensor, Tensor]:

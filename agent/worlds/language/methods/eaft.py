@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.losses import entropy_weights
+from perdure.budget import ranks
 
 
 class EaftTrainer(SftTrainer):
@@ -37,7 +38,8 @@ class EaftTrainer(SftTrainer):
         answers_BT = labels_BT[:, 1:] != -100
         logits_NV, labels_N = logits_BTV[:, :-1][answers_BT], labels_BT[:, 1:][answers_BT]
         tokens = len(labels_N) if num_items_in_batch is None else num_items_in_batch
-        return eaft_loss(logits_NV, labels_N, top_k=self.top_k, tokens=tokens)
+        # The tokens are those of all processes, and gradients are averaged over these.
+        return eaft_loss(logits_NV, labels_N, top_k=self.top_k, tokens=tokens) * ranks.count()
 
 
 def eaft_loss(logits_NV: Tensor, labels_N: Tensor, *, top_k: int, tokens: Any) -> Tensor:

@@ -28,6 +28,7 @@ from perdure.agent.worlds.language.methods.losses import imitation_loss, unsolve
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, attach_demonstrations
 from perdure.agent.worlds.language.trl.rows import EQUAL_REWARDS, IdleGroups
+from perdure.budget import ranks
 from perdure.curriculum.worlds.language.spec import LanguageGate
 
 NO_ITEM = -1
@@ -49,7 +50,10 @@ class GateTrainer(RowTrainer):
         first_B = torch.arange(len(inputs), device=unsolved_B.device) % self.num_generations == 0
         output["imitated"] = output["item"].masked_fill(~(unsolved_B & first_B), NO_ITEM)
         tokens = sum(len(ids) - start for ids, start in self._chosen(output["imitated"]))
-        output["imitation_scale"] = unsolved_P.float().mean() / max(tokens, 1)
+        found = ranks.totals({"unsolved": int(unsolved_P.sum()), "prompts": len(unsolved_P), "tokens": tokens})
+        share = torch.tensor(float(found["unsolved"]), device=unsolved_B.device) / found["prompts"]
+        # Gradients are averaged over the processes, and this term is a sum over them.
+        output["imitation_scale"] = share / max(found["tokens"], 1) * ranks.count()
         return output
 
     def _chosen(self, imitated_B: Tensor) -> list[Demonstration]:

@@ -38,10 +38,11 @@ from perdure.agent.worlds.language.trl.rows import (
     prompt_rows,
 )
 from perdure.agent.worlds.language.trl.step_figures import StepLosses
-from perdure.agent.worlds.language.trl.trainer import finite_logits, run
+from perdure.agent.worlds.language.trl.trainer import NonFiniteLogitsError, finite_logits, run
 from perdure.agent.worlds.language.turns import environment_factory
 from perdure.agent.worlds.language.vllm.generation import sample_by_server
 from perdure.agent.worlds.language.vllm.settings import uses_server
+from perdure.budget import ranks
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
 
@@ -60,10 +61,14 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         return bool(self._step % (self.args.steps_per_generation * self.num_iterations) == 0)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms."""
+        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms.
+
+        They come first: of several processes, each averages all that is there once its last micro-batch is done.
+        """
+        added = self.terms.add(self)
         share: Tensor = super().training_step(*args, **kwargs)
-        self.step_losses.add(share)
-        self.terms.add(self)
+        for one in (share, *added):
+            self.step_losses.add(one)
         return share
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
@@ -76,8 +81,15 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
         if self.use_vllm or self.use_transformers_continuous_batching:
             return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         # An adapter generates through the model below it, which accelerate has not put under autocast.
-        with finite_logits(self.model), self.accelerator.autocast():
-            return sampled(self, prompt_ids), None
+        found, broken = None, None
+        try:
+            with finite_logits(self.model), self.accelerator.autocast():
+                found = sampled(self, prompt_ids)
+        except NonFiniteLogitsError as error:
+            broken = error
+        if ranks.any_of(broken is not None):
+            raise broken or NonFiniteLogitsError("the policy's logits are not finite in another process")
+        return found, None
 
     def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         return scored(self, super()._get_per_token_logps_and_entropies, model, *args, **kwargs)
@@ -85,7 +97,9 @@ class RlTrainer(GRPOTrainer):  # type: ignore[misc]
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """TRL's loss; no backward pass for rows whose gradient is 0: of advantage 0, and no other term."""
         more = self.beta != 0 or self.aux_loss_enabled or self._entropy_bonus_enabled
-        self.idle_B = None if more else inputs["advantages"] == 0
+        idle_B = inputs["advantages"] == 0
+        alone = ranks.count() == 1 or not bool(idle_B.all())  # DDP waits for a backward pass of each process
+        self.idle_B = idle_B if alone and not more else None
         loss: Tensor = super()._compute_loss(model, inputs)
         self.idle_B = None
         return loss if loss.requires_grad else loss + no_gradient(model)

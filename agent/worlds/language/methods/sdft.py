@@ -37,6 +37,7 @@ from perdure.agent.worlds.language.methods.losses import reverse_kl
 from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.shared_prefix import continued, prefilled, unshared
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
+from perdure.budget import ranks
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.spec import Sdft
 
@@ -58,7 +59,7 @@ class SdftTrainer(RowTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         ids_BT, mask_BT = inputs["completion_ids"], inputs["completion_mask"]
-        teacher_BTV = self._taught(model, inputs)
+        teacher_BTV = self._taught(self.model, inputs)
         with self.accelerator.autocast():
             prompts = (inputs["prompt_ids"], inputs["prompt_mask"])
             student_BTV = answer_logits(model, *prompts, ids_BT, mask_BT, shared_by=self._shared_by(model))
@@ -66,7 +67,7 @@ class SdftTrainer(RowTrainer):
         # Row by row, and again in the backward pass: the softmax of a whole batch would be several times its logits.
         total = torch.stack([recomputed(reverse_kl, *row, use_reentrant=False) for row in rows]).sum()
         loss: Tensor = total * self.window_factor() / inputs["num_items_in_batch"].clamp(min=1.0)
-        return loss
+        return loss * ranks.count()  # the items are those of all processes, over which gradients are averaged
 
     @torch.no_grad()
     def _taught(self, model: Any, inputs: dict[str, Any]) -> Tensor:

@@ -8,6 +8,8 @@ shuffles as it does without them.
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.terms import Penalty, Term
@@ -41,14 +43,13 @@ class Terms:
         for term in self._terms:
             term.begin()
 
-    def add(self, trainer: Any) -> None:
-        """Add every term's gradient and its part of the loss, once an optimiser step."""
+    def add(self, trainer: Any) -> list[Tensor]:
+        """Add every term's gradient, once an optimiser step, and give each one's part of the loss."""
         step = trainer.state.global_step
         if self._done == step:
-            return
+            return []
         self._done = step
-        for term in self._terms:
-            trainer.step_losses.add(term.add(step, trainer.accelerator.backward))
+        return [term.add(step, trainer.accelerator.backward) for term in self._terms]
 
     def steer(self) -> None:
         """Steer every term after the optimiser's step."""

@@ -8,6 +8,7 @@ checkpoint says `finished` and holds no optimiser state.
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,34 @@ from torch import Tensor, nn
 from perdure.agent.weights import restore_weights, trained
 from perdure.agent.worlds.contract import WeightsFile
 from perdure.agent.worlds.stage_checkpoints import STATE, TENSORS, WEIGHTS, fill_weights, from_plain, to_plain, write
+from perdure.budget import ranks
 from perdure.budget.plain_json import from_words, with_words
 
 
 def save(trainer: Any, folder: Path, already: WeightsFile | None = None) -> Path:
     """Write a checkpoint of a transformers trainer, between two optimiser steps; `already` holds its weights."""
     step, last_step = trainer.state.global_step, trainer.state.max_steps
+    generators, counts = ranks.gathered(generator_states()), all_counts(trainer.counts)
 
     def fill(partial: Path) -> dict[str, str]:
         tensors: dict[str, Tensor] = {}
         state = {"step": step, "finished": step >= last_step, "penalty_weight": trainer.terms.weight}
-        state["counts"] = trainer.counts
+        state["counts"] = counts
         if step < last_step:
-            state["resume"] = to_plain(_resume_state(trainer), tensors)
+            state["resume"] = to_plain(_resume_state(trainer) | {"generators": generators[0]}, tensors)
+            if len(generators) > 1:
+                state["others"] = to_plain(generators[1:], tensors)
         save_file(tensors, partial / TENSORS)
         (partial / STATE).write_text(json.dumps(with_words(state), allow_nan=False))
         trainer.state.save_to_json(str(partial / "trainer_state.json"))
         return fill_weights(partial, trained(trainer.model), already)
 
-    return write(folder, step, fill)
+    return ranks.told(lambda: write(folder, step, fill))
+
+
+def all_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts of an update over all processes of the run."""
+    return ranks.totals(counts)
 
 
 def _resume_state(trainer: Any) -> dict[str, Any]:
@@ -48,7 +58,6 @@ def _resume_state(trainer: Any) -> dict[str, Any]:
         "optimizer": trainer.optimizer.state_dict(),
         "scheduler": trainer.lr_scheduler.state_dict(),
         "scaler": None if scaler is None else scaler.state_dict(),
-        "generators": generator_states(),
         "own": trainer.own_state() if hasattr(trainer, "own_state") else None,
         "entropy": {name: getattr(trainer, name) for name in ENTROPY_CONTROL if hasattr(trainer, name)},
     }
@@ -74,7 +83,12 @@ def penalty_weight(checkpoint: Path) -> float | None:
 
 
 def counts(checkpoint: Path) -> dict[str, int]:
-    """The counts of the steps before; none in a checkpoint of the version before."""
+    """The counts of the steps before; none in a checkpoint of the version before.
+
+    They are of all processes, and the main one goes on with them.
+    """
+    if not ranks.is_main():
+        return {}
     found: dict[str, int] = json.loads((checkpoint / STATE).read_text()).get("counts", {})
     return found
 
@@ -99,8 +113,12 @@ def load_optimizer(trainer: Any, checkpoint: Path) -> None:
 
 
 def load_generators(checkpoint: Path) -> None:
-    """Restore the global generators' states after the checkpoint's step."""
-    set_generator_states(_read_resume_state(checkpoint)["generators"])
+    """Restore the global generators' states after the checkpoint's step: this process's own."""
+    if ranks.rank() == 0:
+        set_generator_states(_read_resume_state(checkpoint)["generators"])
+        return
+    others = from_plain(_read_state(checkpoint)["others"], load_file(checkpoint / TENSORS))
+    set_generator_states(others[ranks.rank() - 1])
 
 
 def _read_resume_state(checkpoint: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
 from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of
@@ -56,7 +57,7 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
 
     Raises:
         ConfigError: a field that TRL does not have, that perdure sets itself, or that is given twice; TRL's own
-            refusal, in its words; several processes train together.
+            refusal, in its words; processes that were started together and have not met.
     """
     import trl
 
@@ -75,20 +76,37 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
             _check(config)
     except (TypeError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ConfigError(f"train settings of `{method.name}`: TRL refuses them: {error}") from error
+    if samples(method):
+        check_groups(method, config)
     return config
 
 
-def check_alone(environment: Mapping[str, str]) -> None:
-    """Refuse what `accelerate launch` and `torchrun` begin: the counts and means of a stage would be one process's.
+def check_groups(method: Method, config: Any) -> None:
+    """Refuse answers to one prompt that come from several processes: a group is compared, and weighed, in one.
 
     Raises:
-        ConfigError: `WORLD_SIZE` is not 1.
+        ConfigError: the answers that a process samples at a time are no multiple of `num_generations`.
+    """
+    rows = config.per_device_train_batch_size * config.steps_per_generation
+    if ranks.count() > 1 and rows % config.num_generations:
+        raise ConfigError(
+            f"train settings of `{method.name}`: each of {ranks.count()} processes samples {rows} answers at a time, "
+            f"which is no multiple of num_generations, {config.num_generations}: the answers to a prompt come from one "
+            f"process. Set per_device_train_batch_size to {config.num_generations} or a multiple of it"
+        )
+
+
+def check_alone(environment: Mapping[str, str]) -> None:
+    """Refuse processes that were started together and have not met: each would train, and write, a run of its own.
+
+    Raises:
+        ConfigError: `WORLD_SIZE` is not the number of the processes.
     """
     processes = environment.get("WORLD_SIZE", "1")
-    if processes != "1":
+    if processes != str(ranks.count()):
         raise ConfigError(
-            f"WORLD_SIZE is {processes!r}: perdure trains in one process; start it by its own name, without "
-            "`accelerate launch` or `torchrun`"
+            f"WORLD_SIZE is {processes!r}: only `perdure run` and `perdure resume` train in several processes; start "
+            "this in one, without `accelerate launch` or `torchrun`"
         )
 
 
@@ -98,6 +116,7 @@ def _hardware(method: Method, on_cpu: bool) -> dict[str, Any]:
         "activation_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,
         "dataloader_num_workers": 0,
+        "ddp_find_unused_parameters": False,
         "report_to": "none",
     }
     return fields | {"num_completions_to_print": 0} if samples(method) else fields
@@ -112,6 +131,7 @@ def _owned(folder: Path, seed: int, on_cpu: bool, autocast: str) -> dict[str, An
         "eval_strategy": "no",
         "logging_nan_inf_filter": False,
         "disable_tqdm": True,
+        "ddp_broadcast_buffers": False,  # else a loss that runs the model more often in one process would hang
         "use_cpu": on_cpu,
         "bf16": MIXED.get(autocast) == "bf16",
         "fp16": MIXED.get(autocast) == "fp16",

@@ -9,6 +9,7 @@ from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.rl import RlTrainer
 from perdure.agent.worlds.language.trl.rows import check_end
+from perdure.budget import ranks
 from perdure.curriculum.task import Task
 
 
@@ -16,12 +17,14 @@ class RowTrainer(RlTrainer):
     """`rl` whose batches hold each row's training item (`item`) and reward (`rewards`).
 
     TRL shuffles the rows of a batch and splits them into steps, and with them every tensor whose first dimension is the
-    rows. Before that the `num_generations` rows of a prompt are consecutive.
+    rows. Before that the `num_generations` rows of a prompt are consecutive, in one process.
     """
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
         by_function_BF = super()._calculate_rewards(*args, **kwargs)
-        self._rewards_B = by_function_BF[:, 0]  # there is one; NaN where it gave nothing
+        rows = len(by_function_BF) // ranks.count()  # TRL gathers the rewards of all processes, in their order
+        own = slice(ranks.rank() * rows, (ranks.rank() + 1) * rows)
+        self._rewards_B = by_function_BF[own, 0]  # there is one function; NaN where it gave nothing
         return by_function_BF
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:

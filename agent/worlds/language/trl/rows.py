@@ -12,6 +12,7 @@ import numpy as np
 from perdure.agent.run.events import Notice
 from perdure.agent.worlds.language.chat import answer_of, encode_demonstration
 from perdure.agent.worlds.language.conversations import has_more
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task
 from perdure.curriculum.worlds.language.rewards.trl import as_trl, reward_title
@@ -38,6 +39,11 @@ def check_task(method: Method, task: Task, config: Any) -> None:
             f"task {task.name!r} lacks demonstrations for {missing} of its {len(task.train)} training items, "
             f"so it cannot be learned by `{method.name}`; use `rl`, or add the demonstrations"
         )
+    if len(task.train) < ranks.count():
+        raise DataError(
+            f"task {task.name!r} has {len(task.train)} training items for {ranks.count()} processes; start at most as "
+            "many as there are items, or raise `train`"
+        )
     if config_of(method) == "SFTConfig":
         return
     if "reward" in method.needs and task.reward is None:
@@ -46,8 +52,14 @@ def check_task(method: Method, task: Task, config: Any) -> None:
     if len(task.train) < prompts:
         raise DataError(
             f"task {task.name!r} has {len(task.train)} training items, but `{method.name}` samples for {prompts} "
-            "prompts at a time; lower per_device_train_batch_size (or steps_per_generation), or raise num_generations"
+            f"prompts at a time{in_processes()}; lower per_device_train_batch_size (or steps_per_generation), or raise "
+            "num_generations"
         )
+
+
+def in_processes() -> str:
+    """The number of processes, for a message; nothing of one."""
+    return f", in {ranks.count()} processes" if ranks.count() > 1 else ""
 
 
 def demonstration_rows(items: Sequence[Item]) -> list[dict[str, Any]]:

@@ -23,10 +23,14 @@ class SftTrainer(SFTTrainer):  # type: ignore[misc]
         return True
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms."""
+        """One micro-batch; its share of the step's loss is noted. The first of a step adds the terms.
+
+        They come first: of several processes, each averages all that is there once its last micro-batch is done.
+        """
+        added = self.terms.add(self)
         share: Tensor = super().training_step(*args, **kwargs)
-        self.step_losses.add(share)
-        self.terms.add(self)
+        for one in (share, *added):
+            self.step_losses.add(one)
         return share
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:

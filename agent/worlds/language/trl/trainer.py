@@ -23,6 +23,7 @@ from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import save_steps
 from perdure.agent.worlds.language.trl.step_figures import NotedFigures
 from perdure.agent.worlds.language.vllm.colocated import same_environment, shut_down
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, PerdureError
 
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft", "bitsandbytes")
@@ -77,16 +78,16 @@ class StepEnd(TrainerCallback):  # type: ignore[misc]
             self.saved = self.trainer.state.global_step
 
     def _progress(self, state: Any) -> Progress:
+        """The step, and the means of its figures over the processes of the run."""
         norm = self.trainer.grad_norm
-        return Progress(
-            step=state.global_step,
-            max_steps=state.max_steps,
-            loss=self.trainer.step_losses.drain(),
-            reward=self.mean_reward() if self.mean_reward else None,
-            learning_rate=self.learning_rate,
-            grad_norm=None if norm is None else float(norm),
+        figures = {
+            "loss": self.trainer.step_losses.drain(),
+            "reward": self.mean_reward() if self.mean_reward else None,
+            "learning_rate": self.learning_rate,
+            "grad_norm": None if norm is None else float(norm),
             **self.noted.read(rewarded=self.mean_reward is not None),
-        )
+        }
+        return Progress(step=state.global_step, max_steps=state.max_steps, **ranks.means(figures))
 
     def _is_due(self, state: Any) -> bool:
         if state.global_step >= state.max_steps:
@@ -116,12 +117,13 @@ def run(
     """
     policy, terms, folder = job.policy, terms or Terms(), job.folder / "checkpoints"
     every = save_steps(job.settings.objective)
-    resume, counts = stage_checkpoints.sweep(folder), {} if counts is None else counts
+    resume, counts = ranks.told(lambda: stage_checkpoints.sweep(folder)), {} if counts is None else counts
     counts.update({} if resume is None else checkpoint.counts(resume))
     if resume is not None and checkpoint.is_finished(resume):
         checkpoint.load_weights(policy.model, resume)
         terms.put_back(checkpoint.penalty_weight(resume))
-        return Outcome(steps=stage_checkpoints.step_of(resume), ended="completed", counts=counted(counts))
+        counted_all = counted(checkpoint.all_counts(counts))
+        return Outcome(steps=stage_checkpoints.step_of(resume), ended="completed", counts=counted_all)
     with (
         same_environment(),
         young_heap(),
@@ -133,7 +135,7 @@ def run(
         trainer.terms, trainer.counts = terms, counts
         terms.begin()
         outcome = _train(trainer, StepEnd(trainer, folder, job, every, mean_reward), resume)
-        return replace(outcome, counts=counted(counts))
+        return replace(outcome, counts=counted(checkpoint.all_counts(counts)))
 
 
 COUNTED_OF = {

@@ -6,7 +6,10 @@ from typing import Any
 import torch
 
 from perdure.agent.worlds.language.vllm.server import VllmServer
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
+
+ALONE = "leave it out, or start one process"
 
 
 def uses_server(config: Any) -> bool:
@@ -26,6 +29,8 @@ def check_vllm(config: Any) -> None:
     Raises:
         ConfigError, ModelError: says what to do.
     """
+    if getattr(config, "use_vllm", False) and ranks.count() > 1:
+        raise ConfigError(f"use_vllm: vLLM is not asked by several processes, and these are {ranks.count()}; {ALONE}")
     if uses_server(config):
         server_of(config).check()
     elif getattr(config, "use_vllm", False):

@@ -1,0 +1,309 @@
+"""The processes of one run, started by `torchrun` or `accelerate launch`; in a run of one process all of it is trivial.
+
+Every process runs the same loop on the same events. One, the main process, chooses and makes the run's folder, writes
+and prints. What one process alone knows (a signal, what is on the disk, its share of a measurement) is shared here
+before it counts, so that all take the same turns.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from types import ModuleType
+from typing import Any, TypeVar
+
+from perdure.budget.errors import ConfigError, RunError
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(days=7)
+"""The time for which a process waits for another. One that ends is noticed at once."""
+
+SECONDS_TO_SPEAK = 5.0
+"""The time in which the main process says why the run ended, before another one does."""
+
+WORD, SPOKEN = "perdure/word", "perdure/spoken"
+
+STARTED_BY = "torchrun --nproc_per_node N -m perdure"
+
+SHARDED = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism_config",
+}
+"""By accelerate's variable: what keeps a part of the model in each process."""
+
+BY_MPI = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+class LostError(RunError):
+    """Another process of the run has ended."""
+
+
+@dataclass
+class _Here:
+    """The processes' common store; `alone`, true while the main process does what the others wait for; and `apart`,
+    true where they could not meet.
+    """
+
+    store: Any = None
+    alone: bool = False
+    apart: bool = False
+
+
+_HERE = _Here()
+
+
+def begin() -> None:
+    """Meet the other processes, if there are any; before anything else is done.
+
+    Raises:
+        ConfigError: they were started in a way that perdure cannot train in.
+    """
+    refuse(os.environ)
+    if os.environ.get("WORLD_SIZE", "1") == "1" or count() > 1:
+        return
+    import torch
+    from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
+
+    local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if local < gpus:
+        torch.cuda.set_device(local)
+    try:
+        _HERE.store, rank, world = next(rendezvous("env://", timeout=timedelta(minutes=5)))
+        backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
+        distributed.init_process_group(backend, store=_HERE.store, rank=rank, world_size=world, timeout=PATIENCE)
+    except (ValueError, RuntimeError) as error:
+        _HERE.apart = True
+        words = str(error).splitlines()[0]
+        raise ConfigError(f"the processes of this run cannot meet: {words}; start them by {STARTED_BY}") from error
+
+
+def refuse(environment: Mapping[str, str]) -> None:
+    """Refuse launchers' settings under which a run would be another one, or several.
+
+    Raises:
+        ConfigError: the variable and the remedy.
+    """
+    for name, what in SHARDED.items():
+        if environment.get(name, "false").lower() in ("true", "1"):
+            raise ConfigError(
+                f"{name} is set: perdure does not train under {what}, since each process would hold a part of the "
+                "weights, and it hashes, measures and restores whole models (docs/several-gpus.md). Use DDP: "
+                f"{STARTED_BY}, or an accelerate config with distributed_type: MULTI_GPU"
+            )
+    if environment.get("ACCELERATE_DYNAMO_BACKEND", "no").lower() != "no":
+        raise ConfigError(
+            "ACCELERATE_DYNAMO_BACKEND is set: perdure does not train compiled models; set dynamo_backend to no"
+        )
+    for name in BY_MPI:
+        if environment.get(name, "1") != "1" and environment.get("WORLD_SIZE", "1") == "1":
+            raise ConfigError(f"{name} is {environment[name]}: each process would be a run; start by {STARTED_BY}")
+    size = environment.get("WORLD_SIZE", "1")
+    if not (size.isdecimal() and int(size) > 0 and environment.get("RANK", "0").isdecimal()):
+        raise ConfigError(f"WORLD_SIZE is {size!r}, RANK {environment.get('RANK')!r}; start by {STARTED_BY}")
+
+
+def advice(environment: Mapping[str, str]) -> str | None:
+    """A line for who may have wanted several processes and got one: accelerate starts several on CPUs by MPI alone."""
+    if environment.get("ACCELERATE_USE_CPU", "").lower() != "true" or environment.get("WORLD_SIZE", "1") != "1":
+        return None
+    return f"one process: without MPI `accelerate launch --cpu` starts no more; for several: {STARTED_BY}"
+
+
+def _group() -> ModuleType | None:
+    """torch.distributed, where there is a group of processes; without it nothing is imported."""
+    found = sys.modules.get("torch.distributed")
+    return found if found is not None and found.is_available() and found.is_initialized() else None
+
+
+def count() -> int:
+    """The number of processes."""
+    group = _group()
+    return 1 if group is None else int(group.get_world_size())
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    group = _group()
+    return 0 if group is None else int(group.get_rank())
+
+
+def is_main() -> bool:
+    """True for the process that writes and prints; before `begin`, as the launcher says."""
+    if _group() is not None:
+        return rank() == 0
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def told(act: Callable[[], T]) -> T:
+    """Let the main process alone do it; every process gets what came of it, or its error."""
+    group = _group()
+    if group is None or _HERE.alone or count() == 1:
+        return act()
+    said: list[Any] = [None]
+    if is_main():
+        _HERE.alone = True
+        try:
+            said = [(act(), None)]
+        except Exception as error:
+            said = [(None, error)]
+            _send(group, [(None, _plain(error))])
+            raise
+        finally:
+            _HERE.alone = False
+    _send(group, said)
+    result, fault = said[0]
+    if fault is not None:
+        fault.heard = True
+        raise fault
+    return result  # type: ignore[no-any-return]
+
+
+def _send(group: ModuleType, said: list[Any]) -> None:
+    group.broadcast_object_list(said, src=0)
+
+
+def _plain(error: Exception) -> Exception:
+    """The error as other processes can read it."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RunError(str(error))
+    return error
+
+
+def gathered(mine: T) -> list[T]:
+    """What every process has, by their numbers."""
+    group = _group()
+    if group is None or count() == 1:
+        return [mine]
+    assert not _HERE.alone, "the others are waiting for what this process does alone"
+    found: list[Any] = [None] * count()
+    group.all_gather_object(found, mine)
+    return found
+
+
+def wait() -> None:
+    """Wait until every process has come here."""
+    gathered(None)
+
+
+def any_of(flag: bool) -> bool:
+    """True where it is true in any process."""
+    return any(gathered(flag))
+
+
+def means(figures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The mean of each figure over the processes that have it."""
+    if count() == 1:
+        return dict(figures)
+    parts = gathered(dict(figures))
+    known = {name: [part[name] for part in parts if part[name] is not None] for name in figures}
+    return {name: sum(values) / len(values) if values else None for name, values in known.items()}  # type: ignore[arg-type]
+
+
+def totals(counts: Mapping[str, int]) -> dict[str, int]:
+    """The sum of each count over all processes."""
+    parts = gathered(dict(counts))
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0) for part in parts) for name in names}
+
+
+def part_of(items: Sequence[T]) -> Sequence[T]:
+    """This process's share of some items: every N-th, so that a sorted list is split evenly."""
+    return items[rank() :: count()]
+
+
+def whole(part: Sequence[T]) -> list[T]:
+    """All items, in order, of which every process has the share that `part_of` gives."""
+    parts = gathered(list(part))
+    return [parts[index % len(parts)][index // len(parts)] for index in range(sum(map(len, parts)))]
+
+
+def average(tensors: Iterable[Any]) -> None:
+    """Replace each tensor, in place, by its mean over the processes: then all have the same to the bit."""
+    group = _group()
+    if group is None or count() == 1:
+        return
+    for tensor in tensors:
+        group.all_reduce(tensor)
+        tensor.div_(count())
+
+
+def same(value: T, what: str) -> T:
+    """The value, if every process has the same.
+
+    Raises:
+        RunError: `what` differs.
+    """
+    found = gathered(value)
+    others = [number for number, one in enumerate(found) if one != found[0]]
+    if others:
+        raise RunError(
+            f"{what} of process {others[0]} differs from that of process 0: {found[others[0]]} and {found[0]}. All "
+            "processes must see the same files and run the same code on devices of the same kind"
+        )
+    return value
+
+
+def lost(error: BaseException) -> bool:
+    """True where a process of the run no longer answers."""
+    if count() == 1 or not isinstance(error, RuntimeError) or isinstance(error, RunError):
+        return False
+    return "gloo" in str(error) or "NCCL" in str(error) or type(error).__module__.startswith("torch.distributed")
+
+
+def last_word() -> str:
+    """The reason that another process left for its end."""
+    with suppress(Exception):
+        if _HERE.store.check([WORD]):
+            return str(_HERE.store.get(WORD).decode())
+    return "another process of this run ended without a word (killed, or out of memory)"
+
+
+def speak(text: str, error: BaseException, write: Callable[[str], object]) -> None:
+    """Tell the user once why the run ends: the main process does, or one of the others where it says nothing.
+
+    What another process says has its number in front.
+    """
+    if is_main() or _HERE.apart:
+        write(text)
+        with suppress(Exception):
+            _HERE.store.add(SPOKEN, 1)
+    elif _HERE.store is not None and not getattr(error, "heard", False) and not _spoken(text, error):
+        write(text if isinstance(error, LostError) else _signed(text))
+
+
+def _signed(text: str) -> str:
+    return f"process {rank()} of {count()}: {text}"
+
+
+def _spoken(text: str, error: BaseException) -> bool:
+    """Leave one's word for the main process, and wait until one has spoken; false: it falls to this process."""
+    signed = _signed(text)
+    with suppress(Exception):
+        if not isinstance(error, LostError):
+            _HERE.store.set(WORD, signed)
+        _leave()
+        end = time.monotonic() + SECONDS_TO_SPEAK
+        while time.monotonic() < end:
+            if _HERE.store.add(SPOKEN, 0):
+                return True
+            time.sleep(0.1)
+        return int(_HERE.store.add(SPOKEN, 1)) > 1
+    return False
+
+
+def _leave() -> None:
+    """Break with the other processes, so that those which wait for this one notice."""
+    group = _group()
+    if group is not None and group.get_backend() == "gloo":
+        group.destroy_process_group()
