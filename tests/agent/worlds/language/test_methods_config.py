@@ -89,7 +89,7 @@ def test_refused_with_the_method(name: str, given: dict[str, Any], words: str) -
 def test_several_processes_are_refused() -> None:
     check_alone({})
     check_alone({"WORLD_SIZE": "1"})
-    with pytest.raises(ConfigError, match="WORLD_SIZE is '2': perdure trains in one process; start it by its own name"):
+    with pytest.raises(ConfigError, match="only `perdure run` and `perdure resume` train in several"):
         check_alone({"WORLD_SIZE": "2"})
 
 

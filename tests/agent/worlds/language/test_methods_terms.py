@@ -14,7 +14,6 @@ from perdure.agent.seeds import derive
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.language.methods.terms import Terms, kl_loss, terms_of
-from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.agent.worlds.terms import KlTerm, Penalty, Quadratic, quadratic
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ConfigError
@@ -79,7 +78,6 @@ def trainer_at(step: int) -> Any:
     """As much of a trainer as the terms look at."""
     return SimpleNamespace(
         state=SimpleNamespace(global_step=step),
-        step_losses=StepLosses(),
         accelerator=SimpleNamespace(backward=Tensor.backward),
     )
 
@@ -89,12 +87,11 @@ def test_a_term_counts_once_a_step_however_many_batches_it_has() -> None:
     theta = torch.tensor([3.0], requires_grad=True)
     terms = Terms([KlTerm(square := Square(theta), 0.5)])
     trainer = trainer_at(0)
-    for _ in range(3):
-        terms.add(trainer)
-    assert (square.asked, float(theta.grad or 0), trainer.step_losses.drain()) == (1, 3.0, 4.5)
+    added = [float(one) for _ in range(3) for one in terms.add(trainer)]
+    assert (square.asked, float(theta.grad or 0), added) == (1, 3.0, [4.5])
     trainer.state.global_step = 1
-    terms.add(trainer)
-    assert (square.asked, float(theta.grad or 0), trainer.step_losses.drain()) == (2, 6.0, 4.5)
+    added = [float(one) for one in terms.add(trainer)]
+    assert (square.asked, float(theta.grad or 0), added) == (2, 6.0, [4.5])
 
 
 def test_a_penalty_steers_by_the_kl_of_its_own_gradient() -> None:
@@ -105,17 +102,15 @@ def test_a_penalty_steers_by_the_kl_of_its_own_gradient() -> None:
     terms.steer()
     assert terms.weight == 0.5  # nothing measured yet
     trainer = trainer_at(0)
-    terms.add(trainer)
+    assert list(map(float, terms.add(trainer))) == [4.5]
     terms.steer()
     assert terms.weight == pytest.approx(0.75)
-    assert trainer.step_losses.drain() == 4.5
     terms.put_back(0.0)
     theta.grad = None
     trainer.state.global_step = 1
-    terms.add(trainer)
+    assert list(map(float, terms.add(trainer))) == [0]
     terms.steer()
     assert theta.grad is None
-    assert trainer.step_losses.drain() == 0
     assert terms.weight == pytest.approx(0.25)
 
 
