@@ -87,6 +87,11 @@ def _how(config: CausalModel, precision: Precision, device: torch.device) -> dic
     if config.device_map is not None:
         if not torch.cuda.is_available():
             raise ModelError("model.device_map: `auto` spreads a model over GPUs, and torch sees none; leave it out")
+        if ranks.count() > 1:
+            raise ModelError(
+                f"model.device_map: `auto` spreads a model over all GPUs, and each of {ranks.count()} processes trains "
+                "a whole one on a GPU of its own; leave device_map out, or start one process"
+            )
         more["device_map"] = config.device_map
     return more
 
