@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs
 
+from perdure.budget import ranks
 from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count, expect
 from perdure.curriculum.evaluation import Benchmark
@@ -31,11 +32,14 @@ class CountingHook(CacheHook):  # type: ignore[misc]
         super().__init__(None)
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
-        count()
+        count(ranks.count())
 
 
 class QuietLM(HFLM):  # type: ignore[misc]
-    """lm-eval's transformers model without progress bars; it counts its requests (`curriculum/counting.py`)."""
+    """lm-eval's transformers model without progress bars; it counts its requests (`curriculum/counting.py`).
+
+    Each process of the run answers its share of the requests, one after another, since those of an item share a prompt.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -43,14 +47,21 @@ class QuietLM(HFLM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
         expect(len(requests))
-        return super().loglikelihood(requests, disable_tqdm=True)
+        return _shared(super().loglikelihood, requests)
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = True) -> Any:
-        return super().loglikelihood_rolling(requests, disable_tqdm=True)
+        return _shared(super().loglikelihood_rolling, requests)
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
         expect(len(requests))
-        return super().generate_until(requests, disable_tqdm=True)
+        return _shared(super().generate_until, requests)
+
+
+def _shared(answer: Callable[..., list[Any]], requests: Sequence[Any]) -> list[Any]:
+    """The answers to all requests, of which this process computes a part."""
+    start, end = (len(requests) * number // ranks.count() for number in (ranks.rank(), ranks.rank() + 1))
+    mine = answer(requests[start:end], disable_tqdm=True) if start < end else []
+    return [one for part in ranks.gathered(mine) for one in part]
 
 
 def evaluate_tasks(

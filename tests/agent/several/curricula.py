@@ -42,7 +42,7 @@ def interrupting(*, seed: int, train: int, heldout: int) -> Task:
 
 ALIKE: dict[str, dict[str, Any]] = {
     "sft": {},
-    "sft+ewc": {"sft": {"token_weight": "entropy"}},
+    "sft+l2": {"sft": {"token_weight": "entropy"}},
     "gate": {"gate": {"success_reward": 1e9, "sft_weight": 1.0}},
     "chord": {"chord": {"mu_start": 1.0, "mu_end": 1.0, "sft_batch_size": 3}},
     "sdft": {"trl": {"optim": "sgd", "top_k": 1}},
@@ -51,7 +51,7 @@ ALIKE: dict[str, dict[str, Any]] = {
 weight at 1, the likeliest answer alone.
 """
 
-SAMPLING: dict[str, dict[str, Any]] = {"tilt+replay": {}, "rl+low_rank": {"trl": {"optim": "adamw_torch"}}}
+SAMPLING: dict[str, dict[str, Any]] = {"tilt+ewc": {}, "rl+low_rank": {"trl": {"optim": "adamw_torch"}}}
 
 
 def curriculum(base: Path, stages: dict[str, dict[str, Any]], batch: int, **more: Any) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def curriculum(base: Path, stages: dict[str, dict[str, Any]], batch: int, **more
         "model": {"model_name_or_path": str(base), "device": "cpu"},
         "budget": {"kl": 5.0, "every": 1, "num_prompts": 4, "max_completion_length": 6},
         "strategy": {"type": "fixed", "method": "sft"},
+        "benchmarks": [{"tasks": "perdure_largest", "include_path": "builtin", "limit": 5}],
         "train": {
             "learning_rate": 0.05,
             "warmup_steps": 0,

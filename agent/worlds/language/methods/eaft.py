@@ -38,8 +38,9 @@ class EaftTrainer(SftTrainer):
         answers_BT = labels_BT[:, 1:] != -100
         logits_NV, labels_N = logits_BTV[:, :-1][answers_BT], labels_BT[:, 1:][answers_BT]
         tokens = len(labels_N) if num_items_in_batch is None else num_items_in_batch
-        # The tokens are those of all processes, and gradients are averaged over these.
-        return eaft_loss(logits_NV, labels_N, top_k=self.top_k, tokens=tokens) * ranks.count()
+        loss = eaft_loss(logits_NV, labels_N, top_k=self.top_k, tokens=tokens)
+        of_all = num_items_in_batch is not None and self.args.average_tokens_across_devices
+        return loss * (ranks.count() if of_all else 1)  # the tokens of all processes, whose gradients are averaged
 
 
 def eaft_loss(logits_NV: Tensor, labels_N: Tensor, *, top_k: int, tokens: Any) -> Tensor:
