@@ -156,7 +156,7 @@ class BaseTexts:
         return tuple(Group(tuple(sums_S), tuple(rows)) for sums_S in zip(*sums_SK, strict=True))
 
     def _sums(self, texts: Texts) -> list[list[float]]:
-        """The sums over each text of the four divergences."""
+        """The sums over each text of the divergences."""
         parts = [
             self._divergences(texts, hidden_RH, rows)
             for hidden_RH, rows in forward(self.policy, texts, plain=bool(self.head))
