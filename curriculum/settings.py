@@ -138,8 +138,17 @@ class Replay(Frozen):
     replay_ratio: Annotated[float, Field(ge=0.01, lt=1, description="the share that comes from earlier stages")] = 0.1
 
 
+class SelfReplay(Frozen):
+    """Imitation of the base's own texts. It needs no data of earlier tasks (arXiv 2605.26097)."""
+
+    self_replay_weight: Annotated[
+        Weight | None, Field(gt=0, description="weight of their negative log-likelihood, nats a token; default 1")
+    ] = None
+    num_texts: Annotated[Items, Field(ge=1, description="texts of the base in a step")] = 8
+
+
 class Kl(Frozen):
-    """The exact forward KL to the base in the loss. Its weight is constant, and the base the original one."""
+    """Exact forward KL to the base in the loss. Its weight is constant, and the base the original one."""
 
     beta: Annotated[
         Weight | None,
@@ -160,6 +169,20 @@ class Ewc(Frozen):
     """A penalty on moving, by Fisher information. It holds to the stage's first weights (EWC, arXiv 1612.00796)."""
 
     ewc_lambda: Annotated[Weight | None, Field(gt=0, description="weight of the quadratic term")] = None
+    fisher_items: Annotated[
+        Items, Field(ge=1, description="examples from which the Fisher information is estimated")
+    ] = 64
+
+
+class Cpo(Frozen):
+    """A penalty on moving important weights alone. They are those of what was known (CPO, arXiv 2607.04364)."""
+
+    cpo_lambda: Annotated[
+        Weight | None, Field(gt=0, description="weight of the mean movement (L1) of protected weights; default 100")
+    ] = None
+    protected: Annotated[
+        float, Field(gt=0, le=1, description="share of each tensor's weights that is protected, by Fisher information")
+    ] = 0.1
     fisher_items: Annotated[
         Items, Field(ge=1, description="examples from which the Fisher information is estimated")
     ] = 64

@@ -106,6 +106,47 @@ class Quadratic(Term):
         return torch.stack(parts).sum()
 
 
+class Protected(Term):
+    """`weight` times the mean of |θ_i - θ*_i| over the protected weights; θ* are those that the stage began with.
+
+    `importance` gives a figure of each weight by name when the stage begins. Of every tensor the share `protected` with
+    the largest figures is protected, as far as they are above 0.
+    """
+
+    def __init__(
+        self, model: nn.Module, weight: float, protected: float, importance: Callable[[], dict[str, Tensor]]
+    ) -> None:
+        self._model, self._weight, self._protected, self._importance = model, weight, protected, importance
+        self._masks: dict[str, Tensor] = {}
+        self._starts: dict[str, Tensor] = {}
+
+    def begin(self) -> None:
+        """See `Term.begin`."""
+        figures = self._importance()
+        trained = {name: one for name, one in self._model.named_parameters() if one.requires_grad}
+        self._masks = {name: most_important(figures.pop(name), self._protected) for name in trained}
+        self._starts = {name: one.detach()[self._masks[name]].clone() for name, one in trained.items()}
+
+    def add(self, step: int, backward: Backward) -> Tensor:
+        """See `Term.add`."""
+        count = max(1, sum(len(start) for start in self._starts.values()))
+        parts = []
+        for name, parameter in self._model.named_parameters():
+            if name in self._starts and len(self._starts[name]):
+                moved = parameter[self._masks[name]].float() - self._starts[name].float()
+                part = self._weight / count * moved.abs().sum()
+                backward(part)
+                parts.append(part.detach())
+        return torch.stack(parts).sum() if parts else torch.zeros(())
+
+
+def most_important(figures: Tensor, share: float) -> Tensor:
+    """True at the share of a tensor's figures that are the largest, one at least, as far as they are above 0."""
+    count = min(figures.numel(), max(1, round(share * figures.numel())))
+    least = figures.flatten().kthvalue(figures.numel() - count + 1).values
+    return (figures >= least) & (figures > 0)
+
+
 def quadratic(parameter: Tensor, start: Tensor, fisher: Tensor | None) -> Tensor:
     """`sum_i F_i (θ_i - θ*_i)²` of one tensor in float32; F is 1 where it is not given. A scalar.
 

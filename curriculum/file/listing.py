@@ -77,7 +77,7 @@ def _methods() -> Iterator[Listed]:
 
 
 def _listed(needs: str) -> str:
-    return needs.replace(" and ", ", ")
+    return needs.replace(" and a ", ", ").replace(" and ", ", ")
 
 
 def strategies() -> list[Listed]:

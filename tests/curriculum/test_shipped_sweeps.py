@@ -20,7 +20,7 @@ from tests.curriculum.test_sweep import column
 # Arms, lengths; with 15 learning rates and 2 schedules that is 5 * 15 * 2 * 2 and 10 * 15 * 2 cells; one seed.
 @pytest.mark.parametrize(
     ("name", "arms", "lengths"),
-    [("parity-mnist", 5, 2), ("parity-mnist-methods", 10, 1), ("parity-mnist-indifferent", 10, 1)],
+    [("parity-mnist", 5, 2), ("parity-mnist-methods", 10, 1), ("parity-mnist-redrawn", 10, 1)],
 )
 def test_the_shipped_sweeps_are_the_papers_grid(name: str, arms: int, lengths: int) -> None:
     read = read_sweep(name)
@@ -31,7 +31,7 @@ def test_the_shipped_sweeps_are_the_papers_grid(name: str, arms: int, lengths: i
     assert all(later / before == pytest.approx(rates[1] / rates[0], rel=1e-4) for before, later in pairwise(rates))
     assert all(isinstance(cell.curriculum.strategy, FixedStrategy) for cell in read.cells)
     bases = {(model.pretrain.redraw, model.pretrain.num_train_epochs) for model in map(model_of, read.cells)}
-    assert bases == {(True, 10) if name == "parity-mnist-indifferent" else (False, 100)}
+    assert bases == {(True, 10) if name == "parity-mnist-redrawn" else (False, 100)}
 
 
 def model_of(cell: Cell) -> MlpModel:

@@ -106,10 +106,11 @@ class ControlWorld:
             )
         for number, possible in enumerate(methods):
             shown = any(demonstrations_of(item) for task in tasks[:number] for item in task.train)
-            if not shown and any("ewc" in name.split("+") for name in possible):
+            asking = next((one for one in ("ewc", "cpo") for name in possible if one in name.split("+")), None)
+            if not shown and asking is not None:
                 raise ModelError(
-                    f"stages.{tasks[number].name}: `ewc` needs episodes of what was learned before, and the base was "
-                    "loaded and no earlier task has demonstrations; choose another method"
+                    f"stages.{tasks[number].name}: `{asking}` needs episodes of what was learned before, and the base "
+                    "was loaded and no earlier task has demonstrations; choose another method"
                 )
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:

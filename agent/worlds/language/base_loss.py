@@ -42,7 +42,7 @@ class BaseLoss:
         total = torch.zeros((), device=self._base.policy.model.device)
         with self._base.policy.inference_mode(), torch.set_grad_enabled(weight > 0):
             for hidden_RH, rows in forward(self._base.policy, texts, plain=bool(self._base.head)):
-                kl_R = self._kl(texts.hidden_RH[rows].to(hidden_RH.device), hidden_RH)
+                kl_R = self._loss_of(texts, rows, hidden_RH)
                 part = (kl_R * coefficients_R[rows].to(kl_R.device)).sum()
                 if weight > 0:
                     backward(weight * part)
@@ -60,23 +60,40 @@ class BaseLoss:
         parts = [self._base.texts[name].take(indices) for name, indices in chosen.items()]
         return joined(parts), row_weights([part.rows_S for part in parts], self._unit)
 
-    def _kl(self, base_RH: Tensor, policy_RH: Tensor) -> Tensor:
-        """Forward KL of every row, a chunk at a time; a chunk's logits are computed again in the backward pass."""
-        chunk = self._base.chunk_rows
-        parts = [
-            checkpoint(
-                self._kl_of_chunk,
-                base_RH[start : start + chunk],
-                policy_RH[start : start + chunk],
-                use_reentrant=False,
-                preserve_rng_state=False,
-            )
-            for start in range(0, len(base_RH), chunk)
-        ]
-        return torch.cat(parts)
+    def _loss_of(self, texts: Texts, rows: slice, policy_RH: Tensor) -> Tensor:
+        """Forward KL of every row."""
+        return by_chunk(self._kl_of_chunk, self._base.chunk_rows, texts.hidden_RH[rows].to(policy_RH.device), policy_RH)
 
     def _kl_of_chunk(self, base_CH: Tensor, policy_CH: Tensor) -> Tensor:
         return kl_base_to_policy(*self._base.both_logits(base_CH, policy_CH))
+
+
+class OwnTextsLoss(BaseLoss):
+    """The negative log-likelihood of the base's own texts in place of the KL, drawn and weighed as there."""
+
+    def _loss_of(self, texts: Texts, rows: slice, policy_RH: Tensor) -> Tensor:
+        """The negative log-likelihood of the token that the base wrote at every row."""
+        chosen_R = texts.completions_R[rows].to(policy_RH.device)
+        return by_chunk(self._surprise_of_chunk, self._base.chunk_rows, chosen_R, policy_RH)
+
+    def _surprise_of_chunk(self, chosen_C: Tensor, policy_CH: Tensor) -> Tensor:
+        log_CV = self._base.policy_logits(policy_CH).float().log_softmax(-1)
+        return -log_CV.gather(-1, chosen_C.to(log_CV.device)[:, None])[:, 0]
+
+
+def by_chunk(function: Callable[[Tensor, Tensor], Tensor], chunk: int, first_R: Tensor, second_R: Tensor) -> Tensor:
+    """A function of rows, a chunk at a time; a chunk's logits are computed again in the backward pass."""
+    parts = [
+        checkpoint(
+            function,
+            first_R[start : start + chunk],
+            second_R[start : start + chunk],
+            use_reentrant=False,
+            preserve_rng_state=False,
+        )
+        for start in range(0, len(first_R), chunk)
+    ]
+    return torch.cat(parts)
 
 
 @dataclass(frozen=True)
@@ -88,3 +105,7 @@ class Base:
     def loss(self, groups: Sequence[str], *, unit: Unit, num_texts: int, seed: int) -> BaseLoss:
         """KL(π0 ‖ π) with its gradient on texts of these groups."""
         return BaseLoss(self.texts, groups, unit=unit, num_texts=num_texts, seed=seed)
+
+    def own_texts(self, groups: Sequence[str], *, num_texts: int, seed: int) -> OwnTextsLoss:
+        """The negative log-likelihood a token of texts of these groups, with its gradient."""
+        return OwnTextsLoss(self.texts, groups, unit="token", num_texts=num_texts, seed=seed)

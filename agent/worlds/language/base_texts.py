@@ -63,6 +63,12 @@ class Texts:
         written_ST = (positions_T >= self.prompt_lengths_S[:, None]) & (positions_T < self.lengths_S[:, None])
         return written_ST if self.given_ST is None else written_ST & ~self.given_ST
 
+    @property
+    def completions_R(self) -> Tensor:
+        """The token that was added at every position."""
+        bounds = zip(self.ids_ST, self.prompt_lengths_S.tolist(), self.lengths_S.tolist(), strict=True)
+        return torch.cat([ids_T[start:end] for ids_T, start, end in bounds])
+
     def one_in(self, count: int) -> "Texts":
         """Every `count`-th text, but at least two. The texts are in the order of their length, so all lengths stay."""
         total = len(self.ids_ST)
@@ -135,6 +141,13 @@ class BaseTexts:
         device = live.weight.device  # with a device map neither the model's first nor that of the states
         base_CV = logits(base_CH.to(device), self.head["weight"], self.head.get("bias"))
         return base_CV, logits(policy_CH.to(device), live.weight, live.bias)
+
+    def policy_logits(self, policy_CH: Tensor) -> Tensor:
+        """The logits of the policy as it is now, (C, V), in float32."""
+        if not self.head:
+            return policy_CH
+        live = unwrapped(self.policy.model).get_output_embeddings()
+        return logits(policy_CH.to(live.weight.device), live.weight, live.bias)
 
     @torch.no_grad()
     def measure(self, names: Sequence[str]) -> Measurement:

@@ -28,8 +28,7 @@ def conflicts_of(base: BaseTexts, items: Sequence[Item]) -> Estimate | None:
     with base.policy.inference_mode():
         for hidden_RH, rows in forward(base.policy, texts, plain=bool(base.head)):
             for part in torch.split(torch.arange(len(hidden_RH)), base.chunk_rows):
-                _, logits_CV = base.both_logits(hidden_RH[part], hidden_RH[part])
-                log_CV = logits_CV.float().log_softmax(-1)
+                log_CV = base.policy_logits(hidden_RH[part]).float().log_softmax(-1)
                 mask_CV = confident_conflicts(log_CV, entropy_weights(log_CV, top_k=TOP_K))
                 found.append(mask_CV.gather(-1, chosen_R[rows][part, None].to(mask_CV.device))[:, 0].cpu())
     counts = [int(one.sum()) for one in torch.split(torch.cat(found), texts.rows_S)]

@@ -20,7 +20,7 @@ from perdure.curriculum.worlds.language.spec import Sdft
 from perdure.curriculum.worlds.methods import Method
 from perdure.eval.sampled_rewards import sampled_evaluation
 
-RECALL = ("replay", "ewc")
+RECALL = ("replay", "ewc", "cpo")
 """The modifiers that look at the demonstrations of earlier tasks."""
 
 

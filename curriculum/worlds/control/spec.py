@@ -11,6 +11,7 @@ from perdure.curriculum.settings import (
     L2,
     Checkpointed,
     Common,
+    Cpo,
     Ewc,
     Exploring,
     Imitation,
@@ -26,7 +27,13 @@ from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import SUCCESSES, Gymnasium
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
 from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
-from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
+from perdure.curriculum.worlds.sizes import (
+    anchors,
+    anchors_and_fisher,
+    low_rank_copies,
+    low_rank_factors,
+    protected_copies,
+)
 
 
 class ControlCommon(Common, Checkpointed):
@@ -116,6 +123,7 @@ _MODIFIERS = (
     _modifier("ewc", Ewc, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
     _modifier("l2", L2, defaults={"l2_lambda": 0.1}, copies=anchors),
     _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
+    _modifier("cpo", Cpo, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
 )
 
 

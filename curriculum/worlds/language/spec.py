@@ -17,6 +17,7 @@ from perdure.curriculum.settings import (
     L2,
     Checkpointed,
     Common,
+    Cpo,
     Ewc,
     Exploring,
     Gated,
@@ -26,6 +27,7 @@ from perdure.curriculum.settings import (
     Mixture,
     Replay,
     Sampling,
+    SelfReplay,
     Tilting,
 )
 from perdure.curriculum.worlds.contract import WorldSpec
@@ -42,7 +44,13 @@ from perdure.curriculum.worlds.methods import (
     Recipe,
     Sizes,
 )
-from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
+from perdure.curriculum.worlds.sizes import (
+    anchors,
+    anchors_and_fisher,
+    low_rank_copies,
+    low_rank_factors,
+    protected_copies,
+)
 
 
 class TrlCommon(Common, Checkpointed):
@@ -231,6 +239,8 @@ _MODIFIERS = (
     _modifier("ewc", Ewc, needs=BASE_TEXTS, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
     _modifier("l2", L2, defaults={"l2_lambda": 0.01}, copies=anchors),
     _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
+    _modifier("cpo", Cpo, needs=BASE_TEXTS, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
+    _modifier("self_replay", SelfReplay, needs=BASE_TEXTS, defaults={"self_replay_weight": 1.0}),
 )
 
 

@@ -16,6 +16,7 @@ from perdure.curriculum.evaluation import EVALUATION_BY_VLLM
 from perdure.curriculum.settings import (
     L2,
     Common,
+    Cpo,
     Ewc,
     Exploring,
     Gated,
@@ -30,7 +31,13 @@ from perdure.curriculum.settings import (
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
 from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
-from perdure.curriculum.worlds.sizes import anchors, anchors_and_fisher, low_rank_copies, low_rank_factors
+from perdure.curriculum.worlds.sizes import (
+    anchors,
+    anchors_and_fisher,
+    low_rank_copies,
+    low_rank_factors,
+    protected_copies,
+)
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.tasks import RULES, Images
 
@@ -72,7 +79,7 @@ class Reinforce(Common):
 
 
 class Simpo(Common):
-    """SimPO on right and wrong answers of the base. Its pairs are drawn once (arXiv 2405.14734, vision world).
+    """SimPO on right and wrong base answers. Its pairs are drawn once (arXiv 2405.14734, vision world).
 
     Field names are those of TRL's CPOConfig. `train.beta` is the weight of a KL term and is not this scale.
     """
@@ -134,6 +141,7 @@ _MODIFIERS = (
     _modifier("ewc", Ewc, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
     _modifier("l2", L2, defaults={"l2_lambda": 0.1}, copies=anchors),
     _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
+    _modifier("cpo", Cpo, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
 )
 
 

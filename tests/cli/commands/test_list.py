@@ -60,8 +60,8 @@ def test_a_row_says_what_a_thing_needs_and_which_worlds_have_it(capsys: pytest.C
         return {name: rest for name, *rest in cells}
 
     methods = rows("methods")
-    assert methods["chord"] == ["SFT and RL terms in one loss", "demonstrations, a reward", "all"]
-    assert methods["gate"][1:] == ["demonstrations, a reward", "language, vision"]
+    assert methods["chord"] == ["SFT and RL terms in one loss", "demonstrations, reward", "all"]
+    assert methods["gate"][1:] == ["demonstrations, reward", "language, vision"]
     assert methods["eaft"] == ["sft, token_weight: entropy", "demonstrations", "all"]
     assert methods["+l2"] == ["A penalty on moving, all weights alike", "all"]
     assert rows("sweeps")["tiny-enforcement"][1:] == ["25 runs of tiny-sayings"]  # 5 seeds of 5 enforcements

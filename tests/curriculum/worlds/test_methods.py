@@ -57,7 +57,7 @@ def test_names_and_what_they_stand_for(
         ("rl+grpo", "`grpo` is `rl` with other settings, and stands in front of modifiers"),
         ("sft+eaft", "`eaft` is `sft` with other settings, and stands in front of modifiers"),
         ("replay+kl", "`replay` is short for `sft+replay`; write `sft+replay+kl`"),
-        ("rl+replya", "there is no modifier 'replya'; did you mean 'replay'?; there are 'replay', 'kl', 'ewc', 'l2' "),
+        ("rl+replya", "there is no modifier 'replya'; did you mean 'replay'?; there are 'replay', 'kl', 'ewc', 'l2', "),
         ("slf", "there is no method 'slf'; did you mean 'sft'?; choose one of 'sft', 'rl', "),
         ("", "there is no method ''; choose one of"),
         ("rl+", "there is no modifier ''; there are 'replay', "),

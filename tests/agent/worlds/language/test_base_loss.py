@@ -46,6 +46,22 @@ def gradients(policy: LanguagePolicy, loss: BaseLoss, weight: float = 1.0) -> tu
     return kl, {name: one.grad for name, one in policy.model.named_parameters() if one.grad is not None}
 
 
+@pytest.mark.parametrize("chunk_rows", [3, 1000])
+def test_the_loss_of_the_bases_own_texts_is_that_of_the_tokens_it_wrote(chunk_rows: int) -> None:
+    """All texts of one group, one whole forward pass a text: the sum over all tokens, over their number."""
+    policy = moved()
+    name = BASE_GROUPS[0]
+    policy.base.texts.chunk_rows = chunk_rows
+    texts, total = policy.base.texts.texts[name], 0.0
+    for ids_T, start, end in zip(texts.ids_ST, texts.prompt_lengths_S.tolist(), texts.lengths_S.tolist(), strict=True):
+        with torch.no_grad():
+            log_TV = policy.model(input_ids=ids_T[None, :end]).logits[0].log_softmax(-1)
+        total -= float(log_TV[start - 1 : end - 1].gather(-1, ids_T[start:end, None]).sum())
+    found, grads = gradients(policy, policy.base.own_texts([name], num_texts=len(texts.ids_ST), seed=0))
+    assert found == pytest.approx(total / sum(texts.rows_S), rel=1e-5)
+    assert set(grads) == {name for name, one in policy.model.named_parameters() if one.requires_grad}
+
+
 @pytest.mark.parametrize("unit", ["token", "sequence"])
 @pytest.mark.parametrize("make", [tiny_policy, tiny_lora_policy])
 def test_it_is_what_a_reading_gives_on_the_same_texts(unit: Unit, make: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-"""The modifiers `ewc` and `l2`: what they hold back, and the Fisher information."""
+"""The modifiers `ewc`, `l2`, `cpo` and `self_replay`: what they hold back, and the Fisher information."""
 
 import math
 from pathlib import Path
@@ -30,6 +30,17 @@ def test_quadratic_terms_hold_the_policy_back(tmp_path: Path) -> None:
     distance, kl = moved("sft")
     assert moved("l2", l2={"l2_lambda": 10.0})[0] < 0.8 * distance
     assert moved("ewc", BASE_GROUPS, ewc={"ewc_lambda": 1e5, "fisher_items": 12})[1] < 0.8 * kl
+    everything = {"cpo_lambda": 1e4, "protected": 1.0, "fisher_items": 12}
+    assert moved("sft+cpo", BASE_GROUPS, cpo=everything)[1] < 0.8 * kl
+
+
+def test_self_replay_learns_what_the_base_wrote(tmp_path: Path) -> None:
+    def surprise(method: str, **own: Any) -> float:
+        policy = with_base(tiny_policy())
+        after(method, settings_of(method, **QUICK, **own), tmp_path / method, policy, texts=BASE_GROUPS)
+        return float(policy.base.own_texts(BASE_GROUPS, num_texts=12, seed=0).backward(0, 0.0, torch.Tensor.backward))
+
+    assert surprise("sft+self_replay", self_replay={"self_replay_weight": 10.0}) < surprise("sft") - 0.05
 
 
 def test_the_fisher_information_is_that_of_all_the_tokens_the_policy_could_draw() -> None:
