@@ -35,6 +35,7 @@ def training(setting: Setting) -> list[Line]:
         ("sft, float32 throughout", "sft", whole),
         ("sft, LoRA", "sft", {"lora": {}}),
         ("rl, dtype auto", "rl", {}),
+        ("rl, without shared prefixes", "rl", {"prefix_caching": False}),
     ]
     return [line for name, method, model in cases for line in _trained(setting, name, method, model)]
 
