@@ -106,7 +106,7 @@ def _table(name: str, report: Report) -> Table:
 
 def _write(parts: dict[str, str]) -> None:
     before = EXPERIMENTS.read_text() if EXPERIMENTS.exists() else "# Speed\n"
-    EXPERIMENTS.write_text(with_section(before, parts, NAMES))
+    EXPERIMENTS.write_text(with_section(before, parts, NAMES + ASKED))
 
 
 if __name__ == "__main__":
