@@ -62,7 +62,7 @@ class SdftTrainer(RowTrainer):
         teacher_BTV = self._taught(self.model, inputs)
         with self.accelerator.autocast():
             prompts = (inputs["prompt_ids"], inputs["prompt_mask"])
-            student_BTV = answer_logits(model, *prompts, ids_BT, mask_BT, shared_by=self._shared_by(model))
+            student_BTV = answer_logits(model, *prompts, ids_BT, mask_BT, shared_by=self._shared_by(self.model))
         rows = zip(student_BTV, teacher_BTV, mask_BT, strict=True)
         # Row by row, and again in the backward pass: the softmax of a whole batch would be several times its logits.
         total = torch.stack([recomputed(reverse_kl, *row, use_reentrant=False) for row in rows]).sum()
