@@ -22,7 +22,7 @@ T = TypeVar("T")
 PATIENCE = timedelta(days=7)
 """The time for which a process waits for another. One that ends is noticed at once."""
 
-SECONDS_TO_SPEAK = 5.0
+SECONDS_TO_SPEAK = 3.0
 """The time in which the main process says why the run ended, before another one does."""
 
 WORD, SPOKEN = "perdure/word", "perdure/spoken"
@@ -261,16 +261,16 @@ def lost(error: BaseException) -> bool:
     return "gloo" in str(error) or "NCCL" in str(error) or type(error).__module__.startswith("torch.distributed")
 
 
-def last_word() -> str:
-    """The reason that another process left for its end."""
+def last_word() -> str | None:
+    """The reason that another process left for its end; `None` where it left none."""
     with suppress(Exception):
         if _HERE.store.check([WORD]):
             return str(_HERE.store.get(WORD).decode())
-    return "another process of this run ended without a word (killed, or out of memory)"
+    return None
 
 
 def speak(text: str, error: BaseException, write: Callable[[str], object]) -> None:
-    """Tell the user once why the run ends: the main process does, or one of the others where it says nothing.
+    """Tell the user once why the run ends: the main process does, or one of the others where it cannot.
 
     What another process says has its number in front.
     """
@@ -278,32 +278,24 @@ def speak(text: str, error: BaseException, write: Callable[[str], object]) -> No
         write(text)
         with suppress(Exception):
             _HERE.store.add(SPOKEN, 1)
-    elif _HERE.store is not None and not getattr(error, "heard", False) and not _spoken(text, error):
-        write(text if isinstance(error, LostError) else _signed(text))
+    elif _HERE.store is not None and not getattr(error, "heard", False):
+        lost_one = isinstance(error, LostError)
+        signed = text if lost_one else f"process {rank()} of {count()}: {text}"
+        if not _spoken(None if lost_one else signed):
+            write(signed)
 
 
-def _signed(text: str) -> str:
-    return f"process {rank()} of {count()}: {text}"
-
-
-def _spoken(text: str, error: BaseException) -> bool:
+def _spoken(word: str | None) -> bool:
     """Leave one's word for the main process, and wait until one has spoken; false: it falls to this process."""
-    signed = _signed(text)
     with suppress(Exception):
-        if not isinstance(error, LostError):
-            _HERE.store.set(WORD, signed)
-        _leave()
+        if word is not None:
+            _HERE.store.set(WORD, word)
         end = time.monotonic() + SECONDS_TO_SPEAK
         while time.monotonic() < end:
             if _HERE.store.add(SPOKEN, 0):
                 return True
             time.sleep(0.1)
+        if word is not None and not sys.modules["torch"].cuda.is_available():
+            return True  # over gloo the main process notices at once that this one ends, and finds its word
         return int(_HERE.store.add(SPOKEN, 1)) > 1
     return False
-
-
-def _leave() -> None:
-    """Break with the other processes, so that those which wait for this one notice."""
-    group = _group()
-    if group is not None and group.get_backend() == "gloo":
-        group.destroy_process_group()

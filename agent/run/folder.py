@@ -172,7 +172,8 @@ def loss_explained(folder: Path) -> Iterator[None]:
         if not ranks.lost(error):
             raise
         after = f"Nothing that was committed is lost; go on with: perdure resume {folder}, by the same launcher"
-        raise ranks.LostError(f"{ranks.last_word()}. {after}") from error
+        word = ranks.last_word() or "another process of this run ended without a word (killed, or out of memory)"
+        raise ranks.LostError(f"{word}. {after}") from error
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

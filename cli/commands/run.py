@@ -97,7 +97,8 @@ def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool)
     except KeyboardInterrupt:
         began = folder.description.exists()
         how = f"go on with: perdure resume {path}" if began else "the run had not begun, and nothing was written"
-        say(f"stopped; {how}", error=True)
+        word = ranks.last_word()  # its launcher ends this process, too
+        say(f"{word or 'stopped'}; {how}", error=True)
         raise
     record, _ = read_record(folder)
     tell_findings(record, path)
