@@ -28,6 +28,7 @@ NAMES = (
     "prefix",
     "memory",
     "rollback",
+    "several",
     "demo",
     "control",
 )
