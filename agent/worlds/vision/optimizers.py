@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.vision.mlp import Params, matrices, member
@@ -86,32 +87,56 @@ class LowRankAdam:
 
 
 class _Adam:
-    """torch's AdamW over the slices of a stack: each model is a parameter group with a learning rate of its own.
+    """torch's AdamW over the slices of a stack, each model with a learning rate of its own.
 
-    The slices share memory with the stack, and so do their gradients, so nothing is copied.
+    The slices share memory with the stack, and so do their gradients, so nothing is copied. It is AdamW as a function:
+    making a `torch.optim.AdamW` imports torch's compiler and sympy, which takes seconds.
     """
 
     def __init__(self, trained: Params, plans: Sequence[Plan]) -> None:
         self._plans = plans
         self.norm_M: Tensor | None = None
-        self._slices = [member(trained, index) for index in range(len(plans))]
-        groups = [
-            {"params": list(one.values()), "lr": plan.learning_rate}
-            for one, plan in zip(self._slices, plans, strict=True)
-        ]
-        self._adam = torch.optim.AdamW(groups, weight_decay=plans[0].weight_decay, fused=True)
+        self._models = [_Moments(member(trained, index)) for index in range(len(plans))]
 
     def step(self, gradients: Params, step: int) -> tuple[float, ...]:
         """One step along each model's own gradients; the learning rates that were taken."""
         if self._plans[0].max_grad_norm:
             self.norm_M = _clip(gradients, self._plans[0].max_grad_norm)
         rates = tuple(plan.rate(step) for plan in self._plans)
-        for index, (group, rate) in enumerate(zip(self._adam.param_groups, rates, strict=True)):
-            group["lr"] = rate
-            for name, tensor in self._slices[index].items():
-                tensor.grad = gradients[name][index]
-        self._adam.step()
+        for index, (model, rate) in enumerate(zip(self._models, rates, strict=True)):
+            own = {name: gradient[index] for name, gradient in gradients.items()}
+            model.step(own, rate, self._plans[0].weight_decay)
         return rates
+
+
+class _Moments:
+    """The weights of one model, and AdamW's averages of their gradients."""
+
+    def __init__(self, weights: Params) -> None:
+        self._weights = weights
+        self._means = [torch.zeros_like(one) for one in weights.values()]
+        self._squares = [torch.zeros_like(one) for one in weights.values()]
+        self._steps = [torch.zeros((), device=one.device) for one in weights.values()]
+
+    @torch.no_grad()
+    def step(self, gradients: Params, rate: float, weight_decay: float) -> None:
+        """One step, with the other settings as torch has them by default."""
+        adamw(
+            list(self._weights.values()),
+            [gradients[name] for name in self._weights],
+            self._means,
+            self._squares,
+            [],
+            self._steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def _gradients(loss_M: Tensor, leaves: Params) -> Params:

@@ -21,7 +21,10 @@ from tests.agent.worlds.language.runs import METHODS, Run, based, loader, small
 from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny_lora_policy, tiny_policy, with_base
 from tests.agent.worlds.language.toy import toy_task
 
-CASES = [(name, tiny_policy) for name in METHODS] + [(name, tiny_lora_policy) for name in ("gate", "tilt", "sdft")]
+SETTINGS_ALONE = ("eaft", "low_lr_sft", "dr_grpo", "grpo")
+"""Recipes that are `sft` or `rl` with other settings, to the bit (`test_methods_combinations.py`)."""
+OWN = [name for name in METHODS if name not in SETTINGS_ALONE]
+CASES = [(name, tiny_policy) for name in OWN] + [(name, tiny_lora_policy) for name in ("gate", "tilt", "sdft")]
 MORE: dict[str, Any] = {"earlier": (replace(toy_task(6), name="old"),), "texts": BASE_GROUPS}
 """One task before, and texts of the base."""
 
@@ -145,7 +148,7 @@ def test_stages_in_one_process_equal_stages_in_processes_of_their_own(
     assert all(torch.equal(tensor, start[name]) for name, tensor in frozen.items())
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OWN)
 def test_a_ruined_policy_is_reported_and_nothing_crashes(name: str, saved: Path, tmp_path: Path) -> None:
     """At a rate of 1e30 the first step ruins the weights: SFT sees a NaN loss, the samplers cannot sample.
 

@@ -16,6 +16,8 @@ from tests.agent.worlds.language.tiny_world import BASE_GROUPS, TinyPolicy, tiny
 from tests.agent.worlds.language.toy import toy_task
 
 WINDOWS = {"trl": {"steps_per_generation": 2}}
+# Left out: recipes that are `sft` or `rl` with other settings, to the bit (`test_methods_combinations.py`), and
+# combinations whose parts are all in a larger one below.
 RESUMES: list[tuple[str, dict[str, Any], int, Callable[[], TinyPolicy]]] = [
     ("sft", {"save_steps": 2}, 5, tiny_policy),  # from 4, the end of a pass
     ("sft", {"save_steps": 3}, 5, tiny_lora_policy),  # from 3, inside the second pass
@@ -24,30 +26,24 @@ RESUMES: list[tuple[str, dict[str, Any], int, Callable[[], TinyPolicy]]] = [
     ("rl", {"save_steps": 3, "max_steps": 12} | WINDOWS, 12, tiny_lora_policy),
     ("rl", {"save_steps": 3, "trl": {"num_iterations": 2}}, 6, tiny_policy),  # from 4: 5 has used its samples once
     ("chord", {"save_steps": 3, "gradient_accumulation_steps": 2}, 5, tiny_policy),
-    ("eaft", {"save_steps": 3}, 5, tiny_policy),
     ("sft_kl", {"save_steps": 3, "gradient_accumulation_steps": 2}, 5, tiny_policy),
-    ("low_lr_sft", {"save_steps": 3}, 5, tiny_policy),
-    ("replay", {"save_steps": 3}, 5, tiny_policy),
     ("ewc", {"save_steps": 3}, 5, tiny_lora_policy),
     ("ewc", {"save_steps": 2}, 5, tiny_policy),
     ("l2", {"save_steps": 3}, 5, tiny_policy),
     ("lora", {"save_steps": 3}, 5, tiny_policy),
     ("rl+replay", {"save_steps": 3}, 5, tiny_policy),
-    ("chord+replay", {"save_steps": 3}, 5, tiny_policy),
     ("sft+replay+kl", {"save_steps": 3}, 5, tiny_policy),
     ("rl+ewc", {"save_steps": 3} | WINDOWS, 6, tiny_lora_policy),
     ("rl+low_rank", {"save_steps": 3}, 5, tiny_policy),
 ]
 PENALISED: list[tuple[str, dict[str, Any], int, Callable[[], TinyPolicy]]] = [
     ("tilt", {"save_steps": 3}, 5, tiny_lora_policy),
-    ("tilt", {"save_steps": 3}, 5, tiny_policy),
     ("tilt", {"save_steps": 1, "tilt": {"samples_from": "base"}} | WINDOWS, 6, tiny_policy),
     ("gate", {"save_steps": 3, "gradient_accumulation_steps": 2}, 5, tiny_policy),
     ("gate", {"save_steps": 1} | WINDOWS, 6, tiny_lora_policy),
     ("sdft", {"save_steps": 3}, 5, tiny_policy),
     ("sdft", {"save_steps": 2, "trl": {"num_iterations": 2}}, 6, tiny_lora_policy),
     ("rl_kl", {"save_steps": 3}, 5, tiny_lora_policy),
-    ("chord", {"save_steps": 3}, 5, tiny_policy),
     ("tilt+replay", {"save_steps": 3}, 5, tiny_policy),
     ("chord+replay+kl", {"save_steps": 3}, 5, tiny_policy),
 ]
