@@ -192,7 +192,7 @@ def _bootstrap(
             known = np.where(present, values, 0.0)
             with np.errstate(invalid="ignore"):
                 point[t, j - 1] = known.sum() / present.sum() if present.any() else np.nan
-                draws[:, t, j - 1] = (weights @ known) / (weights @ present)
+                draws[:, t, j - 1] = (weights @ known) / (n if present.all() else weights @ present)
     return point, draws if enough else None
 
 

@@ -162,7 +162,7 @@ def read_scores(path: Path) -> ScoreFile | None:
         header = json.loads(head)
         if header["format"] != FORMAT or header["items_sha256"] != sha256(body).hexdigest():
             return None
-        items = tuple(_item(json.loads(line)) for line in body.splitlines())
+        items = tuple(map(_item, json.loads(b"[%b]" % b",".join(body.splitlines()))))
         score = make_score(header["name"], header["kind"], items, header["broken"], header.get("by_member", False))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

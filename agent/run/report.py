@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,19 @@ def change_of(before: Mapping[str, Number], after: Mapping[str, Number]) -> Chan
     return Change(test.difference, test.low, test.high, test.p_value, test.n)
 
 
-def read_items(row: StageState, name: str, run_folder: Path) -> dict[str, Number] | None:
-    """Score of each item by id, in the file's order; `None` if the file is missing or damaged."""
+def read_items(row: StageState, name: str, run_folder: Path) -> Mapping[str, Number] | None:
+    """Score of each item by id, in the file's order; `None` if the file is missing or damaged. A file is read once."""
     file = row.score_files.get(name)
-    kept = read_scores(run_folder / file) if file is not None else None
+    try:
+        found = None if file is None else (run_folder / file).stat()
+    except OSError:
+        return None
+    return None if file is None or found is None else _items(run_folder / file, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _items(path: Path, written: int, size: int) -> Mapping[str, Number] | None:
+    kept = read_scores(path)
     return None if kept is None else {item.id: item.score for item in kept.items}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from perdure.agent.run.events import Refused, Resumed
 from perdure.agent.run.lines import from_json
-from perdure.agent.run.report import changes, metric_estimates, run_object
+from perdure.agent.run.report import changes, metric_estimates, read_items, run_object
 from perdure.agent.run.state import RunState, fold, read_state
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
@@ -197,6 +197,16 @@ def test_files_that_are_missing_or_of_other_items_are_left_out(tmp_path: Path) -
     assert estimates["forgetting"].low is None
     assert estimates["benchmark_drop"].low is not None
     assert changes(RunState(), tmp_path) == {}
+
+
+def test_a_file_of_items_is_read_once_until_it_is_written_again(tmp_path: Path) -> None:
+    row = life(tmp_path).rows[1]
+    first = read_items(row, "a", tmp_path)
+    assert first is not None and sum(value or 0 for value in first.values()) == 8
+    assert read_items(row, "a", tmp_path) is first
+    score_event(tmp_path, 1, "a", 10)
+    again = read_items(row, "a", tmp_path)
+    assert again is not None and sum(value or 0 for value in again.values()) == 10
 
 
 def test_items_that_one_of_the_two_could_not_be_scored_on_are_left_out(tmp_path: Path) -> None:
