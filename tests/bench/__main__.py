@@ -29,6 +29,7 @@ NAMES = (
     "memory",
     "rollback",
     "several",
+    "reading",
     "demo",
     "control",
 )
