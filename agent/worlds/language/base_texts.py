@@ -7,6 +7,7 @@ where no update changes it (LoRA), the model's own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -125,13 +126,36 @@ class BaseTexts:
     ) -> None:
         self.texts = dict(texts)
         self.policy = policy
-        head_device = unwrapped(policy.model).get_output_embeddings().weight.device
-        self.head = {name: tensor.to(head_device) for name, tensor in head.items()}
-        """Empty where the head is not plain: then `hidden_RH` holds logits."""
+        self._device = unwrapped(policy.model).get_output_embeddings().weight.device
+        self._head: dict[str, Tensor] | None = {name: tensor.to(self._device) for name, tensor in head.items()}
+        self._file: Path | None = None
         vocabulary = int(unwrapped(policy.model).get_output_embeddings().weight.shape[0])
         rows = sum(map(sum, (one.rows_S for one in texts.values())))
         self.chunk_rows = chunk_rows or rows_at_once(rows, vocabulary, free_memory(policy.model.device))
         """Rows whose logits are held at once."""
+
+    @property
+    def head(self) -> dict[str, Tensor]:
+        """The base's head; empty where it is not plain: then `hidden_RH` holds logits."""
+        if self._head is None:
+            assert self._file is not None, "`put_away` names it"
+            self._head = {name: tensor.to(self._device) for name, tensor in read_tensors(self._file).items()}
+        return self._head
+
+    def put_away(self, folder: Path) -> None:
+        """Leave the head in its file until it is asked for, on a CPU, whose memory it would share with training."""
+        if self._device.type == "cpu" and self._head and not _frozen_head(self.policy):
+            self._file, self._head = folder / HEAD_FILE, None
+
+    @contextmanager
+    def head_at_hand(self) -> Iterator[None]:
+        """A head that was put away is in memory inside, and not after."""
+        away = self._head is None
+        try:
+            yield
+        finally:
+            if away:
+                self._head = None
 
     def both_logits(self, base_CH: Tensor, policy_CH: Tensor) -> tuple[Tensor, Tensor]:
         """The logits of the base and of the policy as it is now, each (C, V), in float32."""
@@ -320,6 +344,7 @@ def _frozen_head(policy: LanguagePolicy) -> dict[str, Tensor]:
     return {name: one.detach() for name, one in parameters.items()}
 
 
+HEAD_FILE = "head.safetensors"
 NO_HEAD, MODELS_HEAD = "none", "model"
 """Names that stand in the file of the head where it holds none: logits are kept; the head is the model's own."""
 
@@ -331,13 +356,13 @@ def save_base_texts(base: BaseTexts, folder: Path) -> None:
         write_tensors(tensors, folder / f"texts-{index:02d}.safetensors", {"task": name})
     mark = MODELS_HEAD if base.head and _frozen_head(base.policy) else NO_HEAD
     head = base.head if mark == NO_HEAD and base.head else {mark: torch.empty(0)}
-    write_tensors(head, folder / "head.safetensors")
+    write_tensors(head, folder / HEAD_FILE)
 
 
 def load_base_texts(policy: LanguagePolicy, names: Sequence[str], folder: Path) -> BaseTexts:
     """Read what `save_base_texts` wrote; `names` in the order in which they were sampled."""
     texts = {name: Texts(**read_tensors(folder / f"texts-{index:02d}.safetensors")) for index, name in enumerate(names)}
-    head = read_tensors(folder / "head.safetensors")
+    head = read_tensors(folder / HEAD_FILE)
     if NO_HEAD in head:
         return BaseTexts(policy, texts, {})
     return BaseTexts(policy, texts, _frozen_head(policy) or head)

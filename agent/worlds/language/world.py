@@ -115,18 +115,21 @@ class LanguageWorld:
             ranks.told(lambda: save_base_texts(texts, folder))
             if not ranks.is_main():
                 texts = load_base_texts(self.policy, list(prompts), folder)
+        texts.put_away(folder)
         self._base = texts
         self.policy.base = Base(texts)
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """See `World.measure`."""
         assert self._base is not None, "prepare_base comes first"
-        return self._base.measure(names)
+        with self._base.head_at_hand():
+            return self._base.measure(names)
 
     def conflicts(self, items: Sequence[Item]) -> Estimate | None:
         """See `World.conflicts`."""
         assert self._base is not None, "prepare_base comes first"
-        return conflicts_of(self._base, items)
+        with self._base.head_at_hand():
+            return conflicts_of(self._base, items)
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""

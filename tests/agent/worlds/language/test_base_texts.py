@@ -1,6 +1,7 @@
 """The KL of a language model: zero at the base, the same by the short way as by the long one, and true on average."""
 
 import math
+import weakref
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,23 @@ def test_a_head_that_no_update_changes_is_not_kept_twice(tmp_path: Path) -> None
         for base in (sampled(policy), load_base_texts(policy, list(PROMPTS), folder)):
             assert (base.head["weight"].data_ptr() == weight.data_ptr()) == is_own
         assert ((folder / "head.safetensors").stat().st_size < weight.nbytes) == is_own
+
+
+def test_a_head_that_was_put_away_reads_the_same_and_goes_again(tmp_path: Path) -> None:
+    policy = a_policy()
+    base = sampled(policy)
+    save_base_texts(base, tmp_path)
+    move(policy)
+    before = base.measure(["a"])
+    base.put_away(tmp_path)
+    with base.head_at_hand():
+        assert base.measure(["a"]) == before
+        held = weakref.ref(base.head["weight"])
+    assert held() is None
+    frozen = sampled(a_policy(lora=True))
+    weight = frozen.head["weight"]
+    frozen.put_away(tmp_path / "nothing is there")
+    assert frozen.head["weight"] is weight
 
 
 def test_sampling_and_measuring_leave_no_trace() -> None:
