@@ -129,7 +129,7 @@ class Scorecard:
         }
 
 
-def _weights(policy: Policy, known: str | None) -> str:
+def _weights(policy: Policy, known: str | None = None) -> str:
     """The fingerprint, taken where it is not known; behind it the format in which autocast computes, where it is on."""
     autocast = autocast_of(policy)
     return (known or policy.fingerprint()) + ("" if autocast is None else f" {autocast}")
