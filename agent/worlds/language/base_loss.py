@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from perdure.agent.worlds.base_prompts import draw_texts
-from perdure.agent.worlds.language.base_texts import BaseTexts, Texts, forward, joined
+from perdure.agent.worlds.language.base_texts import BaseTexts, forward
+from perdure.agent.worlds.language.texts import Texts, joined
 from perdure.agent.worlds.terms import row_weights
 from perdure.budget.config import Unit
 from perdure.budget.divergence import kl_base_to_policy

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from perdure.agent.worlds.language.base_texts import BaseTexts, forward, padded
+from perdure.agent.worlds.language.base_texts import BaseTexts, forward
 from perdure.agent.worlds.language.chat import encode_demonstration
+from perdure.agent.worlds.language.texts import padded
 from perdure.agent.worlds.losses import confident_conflicts, entropy_weights
 from perdure.budget.estimate import Estimate, Group, per_token
 from perdure.curriculum.task import Item

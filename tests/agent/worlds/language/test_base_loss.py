@@ -12,8 +12,9 @@ from transformers import Gemma2Config
 
 from perdure.agent.worlds.base_prompts import draw_texts
 from perdure.agent.worlds.language.base_loss import BaseLoss
-from perdure.agent.worlds.language.base_texts import BaseTexts, joined, sample_base_texts
+from perdure.agent.worlds.language.base_texts import BaseTexts, sample_base_texts
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.texts import joined
 from perdure.agent.worlds.terms import row_weights
 from perdure.budget.config import Unit
 from perdure.budget.estimate import per_sequence, per_token
