@@ -18,7 +18,7 @@ from perdure.agent.setup import start
 from perdure.agent.trial import TrialRunner, at_full_rate
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.worlds.language.spec import LanguageSft
+from perdure.curriculum.worlds.language.settings import LanguageSft
 from tests.agent.killing import save_base, tiny_stream
 from tests.agent.scalar_run import Killed, Onlooker, curriculum, scalar_run
 from tests.agent.worlds.language.jobs import settings_of

@@ -18,7 +18,7 @@ from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.language.spec import Sdft
+from perdure.curriculum.worlds.language.settings import Sdft
 from perdure.eval.sampled_rewards import item_means, sampled_rewards
 
 ITEMS, SAMPLES, SEED = 64, 4, 1

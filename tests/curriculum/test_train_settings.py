@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import MethodSettings, Train, section_settings, settings_for
-from perdure.curriculum.worlds.language.spec import LANGUAGE, LanguageChord
+from perdure.curriculum.worlds.language.settings import LanguageChord
+from perdure.curriculum.worlds.language.spec import LANGUAGE
 from perdure.curriculum.worlds.registry import section_names, worlds
 from perdure.curriculum.worlds.vision.spec import VISION, Simpo
 from tests.curriculum.methods import method_of

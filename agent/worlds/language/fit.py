@@ -16,7 +16,7 @@ from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.strategies import FixedStrategy
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
-from perdure.curriculum.worlds.language.spec import Sdft
+from perdure.curriculum.worlds.language.settings import Sdft
 from perdure.curriculum.worlds.methods import Method
 from perdure.eval.sampled_rewards import sampled_evaluation
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from perdure.curriculum.file.reference.page import reference_markdown
 from perdure.curriculum.schema import Curriculum, TaskBenchmark
 from perdure.curriculum.worlds.language.model import CausalModel
-from perdure.curriculum.worlds.language.spec import LanguageChord, LanguageTilt
+from perdure.curriculum.worlds.language.settings import LanguageChord, LanguageTilt
 from perdure.curriculum.worlds.language.tasks import Dataset
 from perdure.curriculum.worlds.vision.model import MlpModel, Pretrain
 from perdure.curriculum.worlds.vision.tasks import Images

@@ -25,7 +25,7 @@ from perdure.agent.worlds.language.methods.rl import RlTrainer, train
 from perdure.agent.worlds.language.trl.row_trainer import attach_demonstrations
 from perdure.agent.worlds.losses import mu
 from perdure.budget import ranks
-from perdure.curriculum.worlds.language.spec import LanguageChord
+from perdure.curriculum.worlds.language.settings import LanguageChord
 
 Demonstration = tuple[list[int], int]
 """The tokens of prompt and answer, and how many of them are the prompt's."""

@@ -29,7 +29,7 @@ from perdure.agent.worlds.language.methods.rl import train
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer, attach_demonstrations
 from perdure.agent.worlds.language.trl.rows import EQUAL_REWARDS, IdleGroups
 from perdure.budget import ranks
-from perdure.curriculum.worlds.language.spec import LanguageGate
+from perdure.curriculum.worlds.language.settings import LanguageGate
 
 NO_ITEM = -1
 """In place of an item's number: this row adds no demonstration."""

@@ -39,7 +39,7 @@ from perdure.agent.worlds.language.shared_prefix import continued, prefilled, un
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
 from perdure.budget import ranks
 from perdure.curriculum.task import Item, Task
-from perdure.curriculum.worlds.language.spec import Sdft
+from perdure.curriculum.worlds.language.settings import Sdft
 
 
 class SdftTrainer(RowTrainer):

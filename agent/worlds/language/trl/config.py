@@ -17,7 +17,7 @@ from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
+from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
 from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of
 from perdure.curriculum.worlds.language.trl_source import fields_of
 from perdure.curriculum.worlds.methods import Method

@@ -10,7 +10,7 @@ import pytest
 from perdure.agent.worlds.language.plugin import check
 from perdure.agent.worlds.language.trl.config import build_config, check_alone
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.worlds.language.spec import PERDURE_FIELDS
+from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.toy import toy_task
