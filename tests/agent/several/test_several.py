@@ -18,6 +18,7 @@ from tests.agent.killing import save_base
 from tests.agent.several.curricula import ALIKE, FLAG, SAMPLING, curriculum, write
 
 RUN = "torch.distributed.run"
+pytestmark = pytest.mark.xdist_group("several")
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,8 @@ OWN: dict[str, set[str]] = {
     "ewc": {"ewc_lambda", "fisher_items"},
     "l2": {"l2_lambda"},
     "low_rank": {"r", "lora_alpha"},
+    "cpo": {"protected", "cpo_lambda", "fisher_items"},
+    "self_replay": {"self_replay_weight", "num_texts"},
 }
 """Settings that TRL's config of the objective does not have, and all settings of the modifiers."""
 
