@@ -25,7 +25,7 @@ def measure(options: Options) -> Report:
         folder = Path(scratch)
         save_base(folder / "base")
         two, one = (_seconds(folder, processes) for processes in (2, 1))
-    return Report((against("sft, rl", Series((two,), "s"), Series((one,), "s"), Target("at most", 2.0, "×")),), (NOTE,))
+    return Report((against("sft, rl", Series((two,), "s"), Series((one,), "s"), Target("at most", 1.5, "×")),), (NOTE,))
 
 
 def _seconds(folder: Path, processes: int) -> float:
