@@ -268,7 +268,7 @@ def description(started: Started) -> dict[str, Any]:
 
 def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
     curriculum, world = ready.curriculum, ready.world
-    if not has_links(folder.path):
+    if not ranks.told(lambda: has_links(folder.path)):
         logger.say(
             f"the file system of {folder.path} has no hard links: a stage's policy, its checkpoint and its last good "
             "state take a file each, also where their weights are the same"

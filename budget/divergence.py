@@ -4,6 +4,7 @@ Axes: N positions, V vocabulary. Results are in nats, in float32, and never clam
 mass to a token that the base may sample, NaN if its weights are.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +52,8 @@ def divergences(base_logits_NV: Tensor, policy_logits_NV: Tensor) -> Divergences
     policy_log_NV = torch.log_softmax(policy_logits_NV.float(), dim=-1)
     base_NV, policy_NV = base_log_NV.exp(), policy_log_NV.exp()
     difference_NV = base_NV - policy_NV
-    mixture_log_NV = (0.5 * (base_NV + policy_NV)).log()  # not logaddexp, whose last bit depends on the neighbours
+    # Not logaddexp, whose last bit depends on the neighbours, and not the log of a half, which may round to 0.
+    mixture_log_NV = (base_NV + policy_NV).log() - math.log(2)
     to_mixture_N = [
         expected_log_ratio(base_NV, base_log_NV, mixture_log_NV),
         expected_log_ratio(policy_NV, policy_log_NV, mixture_log_NV),

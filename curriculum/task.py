@@ -169,7 +169,7 @@ def matches_demonstration(item: Item, completion: str) -> float | None:
 
 
 def scorer_name(reward: Reward) -> str:
-    """The name of the function behind a reward, for fingerprints; its settings do not change within a run.
+    """The name of the function behind a reward, for fingerprints; its settings are no part of it (`scorer_key`).
 
     A reward whose class was moved keeps its name as `scorer_name`, so that fingerprints of earlier versions hold.
     """
@@ -178,6 +178,15 @@ def scorer_name(reward: Reward) -> str:
         return own
     named = reward if hasattr(reward, "__qualname__") else type(reward)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def scorer_key(reward: Reward) -> str:
+    """The function behind a reward and, where it has some, its settings (`scorer_settings`).
+
+    Cells of a sweep share scores, and may differ in nothing but these.
+    """
+    settings = getattr(reward, "scorer_settings", "")
+    return f"{scorer_name(reward)} {settings}" if settings else scorer_name(reward)
 
 
 def take_unscored(reward: Reward | None) -> dict[str, int]:

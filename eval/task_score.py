@@ -13,7 +13,7 @@ from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.counting import expect
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.policy import Policy
-from perdure.curriculum.task import Item, Task, expected, matches_demonstration, scorer_name, shown
+from perdure.curriculum.task import Item, Task, expected, matches_demonstration, scorer_key, shown
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, ScoreKind, make_score
 
@@ -67,8 +67,8 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
 
 
 def scorer_of(task: Task) -> str:
-    """The name of the function that scores the task."""
-    return "exact match to the demonstration" if task.reward is None else scorer_name(task.reward)
+    """The function that scores the task, with its settings."""
+    return "exact match to the demonstration" if task.reward is None else scorer_key(task.reward)
 
 
 def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:

@@ -19,8 +19,9 @@ def has_policy(run: RunFolder, curriculum: Curriculum, number: int) -> bool:
 
 
 def is_dropped(run: RunFolder, curriculum: Curriculum, number: int, done: int) -> bool:
-    """True if the policy after stage `number` was not kept; `done` stages are done, and the last of them always is."""
-    return curriculum.keep != "all" and number < done and not has_policy(run, curriculum, number)
+    """True if the policy after stage `number` is gone by `keep`, now that `done` stages are done."""
+    most = most_kept(curriculum)
+    return most is not None and number <= done - most and not has_policy(run, curriculum, number)
 
 
 def drop_policies(run: RunFolder, curriculum: Curriculum, done: int) -> None:

@@ -70,6 +70,7 @@ def _key(life: Life) -> str | None:
         "base": [world.kind, world.base_id, world.policy.fingerprint(), dict(world.resolved), versions()],
         "model": curriculum.model.model_dump(mode="json"),
         "batch_size": curriculum.evaluation.batch_size,
+        "generate_with": curriculum.evaluation.generate_with,
         "max_completion_length": curriculum.budget.max_completion_length,
         "seed": derive(curriculum.seed, "base"),
         "prompts": list(prompts.items()),

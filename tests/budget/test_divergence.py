@@ -37,6 +37,12 @@ def test_distributions_apart_have_the_largest_bounded_distances() -> None:
     assert found.hellinger_N.item() == pytest.approx(1, abs=1e-6)
 
 
+def test_the_smallest_probabilities_are_no_infinite_distance() -> None:
+    # exp(-103.5) is float32's smallest number above 0, and half of it is 0.
+    found = divergences(torch.tensor([[0.0, -103.5]]), torch.tensor([[0.0, -200.0]]))
+    assert found.jensen_shannon_N.item() == pytest.approx(0, abs=1e-6)
+
+
 def test_logits_need_not_be_normalised() -> None:
     base, policy = logits(0.75, 0.25) + 7, logits(0.5, 0.5) - 3
     assert kl_base_to_policy(base, policy).item() == pytest.approx(0.1308, abs=1e-4)

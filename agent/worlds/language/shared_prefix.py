@@ -40,7 +40,7 @@ def unshared(model: Any) -> str | None:
 
 
 def _drops_out(model: Any, config: Any) -> bool:
-    rates = (getattr(config, name, 0.0) for name in ("attention_dropout", "attn_pdrop"))
+    rates = (value for name, value in vars(config).items() if "drop" in name and isinstance(value, int | float))
     return any(rates) or any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.import_path import load_function, show_error
-from perdure.curriculum.task import Item, Message, Messages, Reward, question, shown
+from perdure.curriculum.task import Item, Message, Messages, Reward, question, scorer_key, shown
 from perdure.curriculum.worlds.language.environment_task import ENVIRONMENT
 
 RESET, GET_REWARD = "reset", "get_reward"
@@ -27,6 +27,7 @@ class EnvironmentPrompt:
         row: what `reset` is given.
         turns: turns with calls of tools, after which the episode ends.
         factory: the class.
+        asks_all: the messages are the whole question: what else the row holds makes no other item of it.
     """
 
     plays: ClassVar[bool] = True
@@ -36,11 +37,12 @@ class EnvironmentPrompt:
     row: Mapping[str, Any]
     turns: int
     factory: type[Any] = field(compare=False, repr=False)
+    asks_all: bool = False
 
     @property
     def identity(self) -> str:
-        """See `perdure.curriculum.task.question`: the messages and, where it has more, the row."""
-        more = self._more
+        """See `perdure.curriculum.task.question`: the messages and, where they do not ask all, the row."""
+        more = "" if self.asks_all else self._more
         return question(self.messages) + (f" {more}" if more else "")
 
     @property
@@ -149,6 +151,11 @@ class EpisodeReward:
     def name(self) -> str:
         """Its short name, for tables."""
         return str(getattr(self.of_words, "name", None) or GET_REWARD)
+
+    @property
+    def scorer_settings(self) -> str:
+        """The reward of its last words; an environment's own is told by its path in each item."""
+        return "" if self.of_words is None else scorer_key(self.of_words)
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None

@@ -33,6 +33,7 @@ class ServerGeneration:
             raise NonFiniteLogitsError("the policy's weights are not finite")
         if accelerator.is_main_process:
             self._server.take(model)
+        self._is_checked = False
         accelerator.wait_for_everyone()
 
     def generate(self, prompts: list[TokenIds], images: Any, num_generations: int, profiler: Any = None) -> Any:

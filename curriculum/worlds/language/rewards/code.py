@@ -60,6 +60,7 @@ class CodeTests:
     def __init__(self, sandbox: Sandbox, timeout: float | None = None) -> None:
         self.unscored: Counter[str] = Counter()
         self._sandbox, self._timeout = sandbox, SECONDS if timeout is None else timeout
+        self.scorer_settings = f"timeout {self._timeout}"
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None

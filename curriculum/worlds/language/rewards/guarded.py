@@ -49,6 +49,7 @@ class Guarded:
 
     def __init__(self, recipe: RewardRecipe, limit: float, process: RewardProcess) -> None:
         self.name, self.scorer_name = recipe.name, recipe.scorer_name
+        self.scorer_settings = json.dumps(recipe.arguments, sort_keys=True)
         self.unscored: Counter[str] = Counter()
         self._recipe, self._limit, self._process = recipe.text, limit, process
         process.make(self._recipe)

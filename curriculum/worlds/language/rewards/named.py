@@ -6,6 +6,7 @@ None of them runs what a model wrote; `code.py` does, in a sandbox. A reward wit
 path (`trl.py`).
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class NamedReward:
 
     name: str
     score: ScoreFunction
+    scorer_settings: str = ""
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
@@ -188,4 +190,4 @@ def made(config: dict[str, Any]) -> Reward:
     read = RewardConfig(**config)
     if read.path is not None:
         return from_trl(load_function(read.path, REWARD), read.path.partition(":")[2])
-    return NamedReward(str(read.type), REWARDS[str(read.type)](read))
+    return NamedReward(str(read.type), REWARDS[str(read.type)](read), json.dumps(config, sort_keys=True))

@@ -30,6 +30,11 @@ class FromTrl:
     function: TrlReward
     name: str
 
+    @property
+    def scorer_settings(self) -> str:
+        """The function's module and name, as far as it has them."""
+        return f"{getattr(self.function, '__module__', '')}:{getattr(self.function, '__qualname__', '')}"
+
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
     ) -> list[float | None]:
@@ -129,10 +134,13 @@ def reward_title(reward: Reward) -> str:
 
 
 def completion_text(completion: Any) -> str:
-    """The text of a completion in either of TRL's formats: text, or messages, of which the last counts."""
+    """The text of a completion in either of TRL's formats: text, or messages, of which the last counts if it is ours.
+
+    An episode may end with what a tool returned.
+    """
     if isinstance(completion, str):
         return completion
-    content = completion[-1].get("content") if completion else ""
+    content = completion[-1].get("content") if completion and completion[-1].get("role") == "assistant" else ""
     if isinstance(content, list):  # parts, as multi-modal templates have them
         content = "".join(part.get("text", "") for part in content)
     return content or ""

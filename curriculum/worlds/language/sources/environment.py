@@ -1,14 +1,15 @@
 """Tasks that are played in turns: a class whose methods are tools, and rows that begin its episodes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.budget.json_lines import plain
-from perdure.curriculum.task import Item, Messages, Task
+from perdure.curriculum.task import Item, Messages, Task, question
 from perdure.curriculum.worlds.cells import digest
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.environment_task import EnvironmentTask
@@ -40,15 +41,19 @@ def load(
     factory = environment_class(config.path)
     reward = _reward(config, factory, f"task {name!r}: {config.path!r}")
     where, left_out = f"task {name!r}: {config.data!r}", Counter[str]()
-    items = _items(config, factory, config.data, where, origin, seed)
+    items, exam = list(_items(config, factory, config.data, where, origin, seed)), list[Item]()
+    other = "" if isinstance(config.heldout, int) else f"task {name!r}, `heldout`: {config.heldout.path!r}"
+    if not isinstance(config.heldout, int):
+        exam = list(_items(config, factory, config.heldout.path, other, origin, seed))
+    if reward.of_words is not None and _ask_all([*items, *exam]):
+        items, exam = _by_messages(items), _by_messages(exam)
     if isinstance(config.heldout, int):
         train, heldout = cut(
-            items, train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
+            iter(items), train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
         )
     else:
-        other = f"task {name!r}, `heldout`: {config.heldout.path!r}"
-        heldout = apart(_items(config, factory, config.heldout.path, other, origin, seed), config.heldout.limit, other)
-        train = beside(items, config.train, heldout, examined, left_out, where)
+        heldout = apart(iter(exam), config.heldout.limit, other)
+        train = beside(iter(items), config.train, heldout, examined, left_out, where)
     if reward.of_words is not None and config.reward is not None:
         check_answers(Task(name, train, heldout, reward.of_words), config.reward.type, where)
     return Task(name, train, heldout, reward, left_out)
@@ -78,6 +83,17 @@ def _items(
         answer = cells.get("answer")
         given = {key: value for key, value in cells.items() if key != "prompt"}
         yield Item(prompt, None if answer is None else str(answer), columns=given, row=digest(cells))
+
+
+def _ask_all(items: Sequence[Item]) -> bool:
+    """True if the messages alone decide what is right: where they are the same, so is the answer."""
+    answers: dict[str, str | None] = {}
+    return all(answers.setdefault(question(item.prompt.messages), item.answer) == item.answer for item in items)
+
+
+def _by_messages(items: Sequence[Item]) -> list[Item]:
+    """Items of which two with the same messages are the same, here and in any other task."""
+    return [replace(item, prompt=replace(item.prompt, asks_all=True)) for item in items]
 
 
 def _messages(config: EnvironmentTask, cells: dict[str, Any], place: str) -> Messages:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.task import Item, scorer_name, take_unscored
+from perdure.curriculum.task import Item, scorer_key, scorer_name, take_unscored
+from perdure.curriculum.worlds.language.environments import EpisodeReward
 from perdure.curriculum.worlds.language.rewards.guarded import RewardRecipe, verifier
 from perdure.curriculum.worlds.language.rewards.named import build_reward, made
 from perdure.curriculum.worlds.language.rewards.trl import as_trl
@@ -175,3 +176,16 @@ def test_a_reward_without_a_name_is_made_again_with_its_task(timeout: float | No
 def test_a_function_that_cannot_be_made_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="has no 'grade'; did you mean 'graded'"):
         build_reward(RewardConfig(path=f"{HOSTILE}:grade"))
+
+
+def test_settings_of_a_reward_are_part_of_the_key_of_its_scores() -> None:
+    configs = [
+        RewardConfig(type="numeric"),
+        RewardConfig(type="numeric", tolerance=0.5),
+        RewardConfig(type="exact_match"),
+        RewardConfig(type="exact_match", ignore_case=True),
+    ]
+    for timeout in (0.0, 5.0):
+        rewards = [build_reward(config.model_copy(update={"timeout": timeout})) for config in configs]
+        assert len({scorer_key(reward) for reward in rewards}) == len(configs)
+        assert len({scorer_key(EpisodeReward(reward)) for reward in rewards}) == len(configs)

@@ -61,6 +61,16 @@ def test_held_out_rows_of_their_own_are_not_trained_on(tmp_path: Path) -> None:
     assert {item.prompt.row["room"] for item in found.train} == set(range(2, 8))
 
 
+def test_messages_that_ask_all_are_the_question_everywhere(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n} + {n}?", "answer": str(2 * n), "id": f"{n}/{copy}"} for n in range(6) for copy in "ab"]
+    how: dict[str, Any] = {"path": ROOMS.replace("Rooms", "Silent"), "reward": {"type": "numeric"}, "prompt": None}
+    found = task(tmp_path, rows, train=6, heldout=3, **how)
+    assert not questions(found.train) & questions(found.heldout)
+    assert {f"{n} + {n}?" for n in range(6)} <= questions((*found.train, *found.heldout))
+    rows[1]["answer"] = "77"  # the messages of two rows no longer decide what is right
+    assert "3 + 3?" not in questions(task(tmp_path, rows, train=6, heldout=3, **how).train)
+
+
 def test_only_rl_learns_it(tmp_path: Path) -> None:
     facts = facts_of(task(tmp_path))
     assert learnable_by(LANGUAGE, facts) == ("rl", "rl_kl", "grpo", "dr_grpo")
