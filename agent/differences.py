@@ -8,8 +8,10 @@ import platform
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from perdure.budget import ranks
 from perdure.budget.errors import RunError
 
 LIBRARIES = (
@@ -67,6 +69,22 @@ def refuse_differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> None
     raise RunError(
         f"this run cannot go on as it began, since these differ:\n  {listed}{''.join(meaning)}\n"
         "Put them back as they were, or start a new run"
+    )
+
+
+def refuse_other_number(begun: Mapping[str, Any], run: Path) -> None:
+    """Refuse to go on with a run by more or fewer processes than began it.
+
+    Raises:
+        RunError: says how to start it.
+    """
+    number = int(begun.get("resolved", {}).get("processes", 1))
+    if number == ranks.count():
+        return
+    launcher = "" if number == 1 else f"torchrun --nproc_per_node {number} -m "
+    raise RunError(
+        f"{run} was begun by {number} {'process' if number == 1 else 'processes'} and cannot go on by {ranks.count()}, "
+        f"whose batches and sampled answers would be others; go on with: {launcher}perdure resume {run}"
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.decide import possible_methods
-from perdure.agent.differences import refuse_differences, tolerated, versions
+from perdure.agent.differences import refuse_differences, refuse_other_number, tolerated, versions
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
-from perdure.agent.run.check import check_kinds, check_stages, redo, remove_redone
+from perdure.agent.run.check import check_kinds, check_stages, redo, refuse_redo, remove_redone
 from perdure.agent.run.events import SCHEMA, Resumed, Started
 from perdure.agent.run.folder import RunFolder, check_free, create, open_folder, read_json, write_json
 from perdure.agent.run.interrupt import Interrupt
@@ -97,16 +97,21 @@ def resume(
     before = description(begun)
     refuse_differences(before, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
     names = [stage.name for stage in curriculum.stages]
-    if redo_from is not None:
-        state, redone = ranks.told(lambda: redo(folder, curriculum, state, redo_from))
-        events = [*events, redone]
-    ranks.told(lambda: remove_redone(folder, names, events))
-    ranks.told(lambda: check_stages(folder, curriculum, state))
+    refuse_other_number(before, folder.path)
+    if redo_from is None:
+        ranks.told(lambda: remove_redone(folder, names, events))
+        ranks.told(lambda: check_stages(folder, curriculum, state))
+    else:
+        ranks.told(lambda: refuse_redo(folder, curriculum, state, redo_from))
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
     _refuse_split(now)
     found = {name: value for name, value in description(now).items() if name != "code"}
     refuse_differences(before, found)
+    if redo_from is not None:  # nothing is removed before all that refuses has been asked
+        state, redone = ranks.told(lambda: redo(folder, state, redo_from))
+        ranks.told(lambda: remove_redone(folder, names, [*events, redone]))
+        ranks.told(lambda: check_stages(folder, curriculum, state))
     if tracking is not None and ranks.is_main():
         write_json(folder.description, read_json(folder.description) | {"curriculum": now.curriculum})
     logger = RunLogger(folder, view)

@@ -109,6 +109,20 @@ def refuse(environment: Mapping[str, str]) -> None:
         raise ConfigError(f"WORLD_SIZE is {size!r}, RANK {environment.get('RANK')!r}; start by {STARTED_BY}")
 
 
+def refuse_several(command: str) -> None:
+    """Refuse a command that each process would carry out on its own.
+
+    Raises:
+        ConfigError: `WORLD_SIZE` is not 1.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size != "1":
+        raise ConfigError(
+            f"WORLD_SIZE is {size}: `perdure {command}` is for one process, and several would write the same files; "
+            "start it without `torchrun` or `accelerate launch`"
+        )
+
+
 def advice(environment: Mapping[str, str]) -> str | None:
     """A line for who may have wanted several processes and got one: accelerate starts several on CPUs by MPI alone."""
     if environment.get("ACCELERATE_USE_CPU", "").lower() != "true" or environment.get("WORLD_SIZE", "1") != "1":

@@ -36,11 +36,11 @@ def check_kinds(folder: RunFolder) -> None:
         clear_leftovers(path)
 
 
-def redo(folder: RunFolder, curriculum: Curriculum, state: RunState, first: int) -> tuple[RunState, Redone]:
-    """Journal that stage `first` and all later ones count no longer, and give the state after that event.
+def refuse_redo(folder: RunFolder, curriculum: Curriculum, state: RunState, first: int) -> None:
+    """Refuse to go back to a stage that cannot be run again.
 
     Raises:
-        RunError: the run has no such stage, or the policy before it was not kept.
+        RunError: the run has no such stage, the policy before it was not kept, or a stage before it is damaged.
     """
     if not 1 <= first <= len(curriculum.stages):
         raise RunError(f"--redo-from {first}: {folder.path} has the stages 1 to {len(curriculum.stages)}")
@@ -49,6 +49,13 @@ def redo(folder: RunFolder, curriculum: Curriculum, state: RunState, first: int)
             f"--redo-from {first}: the policy after stage {first - 1}, with which it begins, was not kept "
             f"(keep: {curriculum.keep}); go back to {_before(folder, curriculum, first)}"
         )
+    for row in state.done:
+        if 0 < row.stage < first:
+            check_stage(folder, row.stage, row, is_dropped(folder, curriculum, row.stage, len(state.done)))
+
+
+def redo(folder: RunFolder, state: RunState, first: int) -> tuple[RunState, Redone]:
+    """Journal that stage `first` and all later ones count no longer, and give the state after that event."""
     event = Redone(stage=first)
     return fold(state, Journal(folder.journal).append(event)), event
 

@@ -20,6 +20,7 @@ def end_in_words() -> None:
     def heard(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             leave_terminal()
+        signal.signal(number, signal.SIG_DFL)  # a second one must not interrupt what is done at the exit
         print(f"ended by {signal.Signals(number).name}", file=sys.stderr)
         raise KeyboardInterrupt
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.cli.console import phase_status, say, silence_libraries
 from perdure.cli.output import writing
@@ -44,6 +45,7 @@ def demonstrate_command(call: DemonstrateCall) -> None:
         ModelError: the model cannot be loaded, or the endpoint does not answer.
         RunError: the output is not this command's, or cannot be written.
     """
+    ranks.refuse_several("demonstrate")
     curriculum = read_curriculum(call.file, call.overrides).curriculum
     number = _stage(curriculum, call.stage)
     spec = spec_of(curriculum.model.world)

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from perdure.agent.run.events import Event
+from perdure.budget import ranks
 from perdure.cli.commands.run import target_override
 from perdure.cli.console import (
     json_text,
@@ -42,6 +43,7 @@ def plan_command(
     from perdure.curriculum.file.reader import read_curriculum
     from perdure.eval.look_up import look_up
 
+    ranks.refuse_several("plan")
     read = read_curriculum(file, [*overrides, *target_override(target)])
     silence_libraries()
     if strict:

@@ -15,6 +15,7 @@ from rich.console import Console
 from perdure.agent.run.find import SWEEPS, find_folder
 from perdure.agent.run.folder import fresh_path
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
+from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.cli.commands.show import print_sweep
 from perdure.cli.console import json_text, phase_status, reader_may_leave, say, silence_libraries
@@ -64,6 +65,7 @@ def sweep_command(call: SweepCall) -> None:
         Exit: with 1, where every cell failed; the one of `--cell` failed; or `--collect` found some missing.
     """
     call.refuse_contradictions()
+    ranks.refuse_several("sweep")
     if call.collect:
         _collect(call)
         return

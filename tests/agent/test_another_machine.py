@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.differences import refuse_differences, tolerated
+from perdure.agent.differences import refuse_differences, refuse_other_number, tolerated
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.log import NullView
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import run_object
 from perdure.agent.setup import resume, start
-from perdure.budget.errors import RunError
+from perdure.budget import ranks
+from perdure.budget.errors import ConfigError, RunError
 from perdure.cli.views.log_lines import describe_event
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State, with_events
@@ -79,3 +80,17 @@ def test_a_run_goes_on_elsewhere_and_says_so(tmp_path: Path) -> None:
     assert run_object(record)["differs"] == [line]
     shown = [text.plain for text in run_report(with_events(State(), events, path), {}, ASCII, 200)]
     assert f"  resumed {words}" in shown
+
+
+def test_another_number_of_processes_is_refused_with_the_command() -> None:
+    refuse_other_number(BEGUN, Path("runs/a"))
+    with pytest.raises(RunError, match=r"torchrun --nproc_per_node 2 -m perdure resume runs/a$"):
+        refuse_other_number(now("resolved", "processes", "2"), Path("runs/a"))
+
+
+def test_a_command_for_one_process_is_refused_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    ranks.refuse_several("sweep")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="`perdure sweep` is for one process"):
+        ranks.refuse_several("sweep")

@@ -175,16 +175,22 @@ def test_what_is_of_the_wrong_kind_is_named(run: Path, name: str) -> None:
         check_kinds(RunFolder(run))
 
 
-def test_a_finished_run_that_went_back_and_then_could_not_go_on_is_finished_no_longer(place: Path, run: Path) -> None:
+def test_a_finished_run_that_cannot_go_back_is_finished_still(place: Path, run: Path) -> None:
     whole = finished(run)
     model = run / STAGE_1 / "policy/model.safetensors"
     kept = model.read_bytes()
     flip(model)
     with pytest.raises(RunError, match="SHA-256 differs"):
         resume(run, Onlooker(), redo_from=2)
-    assert record_of(run).status == "interrupted"
     model.write_bytes(kept)
-    assert finished(run) == whole == outcome(record_of(place / "whole" / "run"))
+    begun = (run / "journal.jsonl").read_text()
+    other = re.sub('"base_sha256": ".', '"base_sha256": "x', re.sub(r', "crc32": \d+', "", begun))
+    (run / "journal.jsonl").write_text(other)
+    with pytest.raises(RunError, match="base_sha256"):
+        resume(run, Onlooker(), redo_from=2)
+    (run / "journal.jsonl").write_text(begun)
+    assert outcome(record_of(run)) == whole and record_of(run).status == "finished"
+    assert finished(run, redo_from=2) == whole == outcome(record_of(place / "whole" / "run"))
 
 
 @pytest.mark.parametrize("first", [1, 2])

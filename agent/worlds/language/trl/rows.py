@@ -42,7 +42,7 @@ def check_task(method: Method, task: Task, config: Any) -> None:
     if len(task.train) < ranks.count():
         raise DataError(
             f"task {task.name!r} has {len(task.train)} training items for {ranks.count()} processes; start at most as "
-            "many as there are items, or raise `train`"
+            "many as there are items, or raise the task's `train`"
         )
     if config_of(method) == "SFTConfig":
         return
