@@ -37,6 +37,8 @@ class RewardRecipe:
     arguments: dict[str, Any]
     name: str
     scorer_name: str
+    settings: str = ""
+    """Those that scores depend on, unless the items tell them."""
 
     @property
     def text(self) -> str:
@@ -49,7 +51,7 @@ class Guarded:
 
     def __init__(self, recipe: RewardRecipe, limit: float, process: RewardProcess) -> None:
         self.name, self.scorer_name = recipe.name, recipe.scorer_name
-        self.scorer_settings = json.dumps(recipe.arguments, sort_keys=True)
+        self.scorer_settings = recipe.settings
         self.unscored: Counter[str] = Counter()
         self._recipe, self._limit, self._process = recipe.text, limit, process
         process.make(self._recipe)

@@ -174,14 +174,17 @@ def build_reward(config: RewardConfig) -> Reward:
         return reward
     names = reward_title(reward), scorer_name(reward)
     if not isinstance(reward, FromTrl):
-        return verifier(RewardRecipe(f"{__name__}:made", {"config": config.model_dump()}, *names), config.timeout)
+        given = config.model_dump()
+        recipe = RewardRecipe(f"{__name__}:made", {"config": given}, *names, json.dumps(given, sort_keys=True))
+        return verifier(recipe, config.timeout)
     path = path_of(reward.function)
     if path is None:
         raise ConfigError(
             f"the reward {config.path!r} has no name of its own in a module; write a function that calls it"
         )
     return function(
-        RewardRecipe(f"{from_path.__module__}:from_path", {"path": path, "name": names[0]}, *names), config.timeout
+        RewardRecipe(f"{from_path.__module__}:from_path", {"path": path, "name": names[0]}, *names, path),
+        config.timeout,
     )
 
 
