@@ -107,10 +107,15 @@ class Quadratic(Term):
 
 
 class Protected(Term):
-    """`weight` times the mean of |θ_i - θ*_i| over the protected weights; θ* are those that the stage began with.
+    """CPO: `weight` times the mean of |θ_i - θ*_i| over the protected weights; θ* are those that the stage began with.
 
     `importance` gives a figure of each weight by name when the stage begins. Of every tensor the share `protected` with
-    the largest figures is protected, as far as they are above 0.
+    the largest figures is protected, as far as they are above 0; of equal ones all.
+
+    CPO (arXiv 2607.04364) penalises the L1 movement of the top 10 % of the weights at a weight of 100. Its text could
+    not be had, only summaries: how it scores weights and what it divides by is chosen here. The score is the Fisher
+    information that `ewc` takes, the share is one of each tensor, and the movement is a mean, so that the weight means
+    the same whatever the size of the model.
     """
 
     def __init__(

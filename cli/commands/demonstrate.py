@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
+from perdure.budget.launchers import refuse_several
 from perdure.cli.console import phase_status, say, silence_libraries
 from perdure.cli.output import writing
 from perdure.curriculum.file.reader import read_curriculum
@@ -20,7 +20,7 @@ KEY = "OPENAI_API_KEY"
 
 @dataclass(frozen=True)
 class DemonstrateCall:
-    """What the command was given."""
+    """The arguments of `perdure demonstrate`."""
 
     file: str
     overrides: Sequence[str]
@@ -45,7 +45,7 @@ def demonstrate_command(call: DemonstrateCall) -> None:
         ModelError: the model cannot be loaded, or the endpoint does not answer.
         RunError: the output is not this command's, or cannot be written.
     """
-    ranks.refuse_several("demonstrate")
+    refuse_several("demonstrate")
     curriculum = read_curriculum(call.file, call.overrides).curriculum
     number = _stage(curriculum, call.stage)
     spec = spec_of(curriculum.model.world)

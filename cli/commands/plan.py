@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from perdure.agent.run.events import Event
-from perdure.budget import ranks
+from perdure.budget.launchers import refuse_several
 from perdure.cli.commands.run import target_override
 from perdure.cli.console import (
     json_text,
@@ -21,6 +21,9 @@ from perdure.cli.console import (
     silence_libraries,
     symbols_and_width,
 )
+
+if TYPE_CHECKING:
+    from perdure.agent.planning.costs import LifePlan
 
 
 def plan_command(
@@ -43,7 +46,7 @@ def plan_command(
     from perdure.curriculum.file.reader import read_curriculum
     from perdure.eval.look_up import look_up
 
-    ranks.refuse_several("plan")
+    refuse_several("plan")
     read = read_curriculum(file, [*overrides, *target_override(target)])
     silence_libraries()
     if strict:
@@ -58,6 +61,17 @@ def plan_command(
         from perdure.agent.planning.plan import plan
 
         found = plan(read.curriculum, Path(folder), PhaseView(show), None if propose is None else Asked(*propose))
+    _print(found, read.source.stem, as_json)
+    if strict:
+        from perdure.agent.prices import refusal
+        from perdure.budget.errors import GateError
+
+        fault = refusal(read.curriculum, found.prices)
+        if fault is not None:
+            raise GateError(fault)
+
+
+def _print(found: "LifePlan", name: str, as_json: bool) -> None:
     from perdure.agent.planning.report import plan_object
     from perdure.cli.views.plan_report import plan_report
 
@@ -66,14 +80,7 @@ def plan_command(
         if as_json:
             print(json_text(plan_object(found)))
         else:
-            print_lines(plan_report(read.source.stem, found, *symbols_and_width(console)), console)
-    if strict:
-        from perdure.agent.prices import refusal
-        from perdure.budget.errors import GateError
-
-        fault = refusal(read.curriculum, found.prices)
-        if fault is not None:
-            raise GateError(fault)
+            print_lines(plan_report(name, found, *symbols_and_width(console)), console)
 
 
 @dataclass(frozen=True)

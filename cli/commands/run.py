@@ -14,6 +14,7 @@ from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
 from perdure.agent.run.record import final_policy, read_record
 from perdure.agent.run.state import RunState
 from perdure.budget import ranks
+from perdure.budget.launchers import advice
 from perdure.cli.console import print_lines, reader_may_leave, say, silence_libraries, symbols_and_width
 from perdure.cli.views.live import LiveView
 
@@ -67,9 +68,9 @@ def _free(output_dir: Path | None, name: str) -> Path:
 
 def join() -> None:
     """Meet the other processes of the run, before anything else. Raises as `ranks.begin`."""
-    advice = ranks.advice(os.environ)
-    if advice is not None:
-        say(advice)
+    line = advice(os.environ)
+    if line is not None:
+        say(line)
     ranks.begin()
 
 

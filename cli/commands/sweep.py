@@ -15,8 +15,8 @@ from rich.console import Console
 from perdure.agent.run.find import SWEEPS, find_folder
 from perdure.agent.run.folder import fresh_path
 from perdure.agent.sweep.folder import SweepFolder, lock_sweep
-from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
+from perdure.budget.launchers import refuse_several
 from perdure.cli.commands.show import print_sweep
 from perdure.cli.console import json_text, phase_status, reader_may_leave, say, silence_libraries
 from perdure.cli.errors import USER
@@ -30,7 +30,7 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True)
 class SweepCall:
-    """What the user asked of `perdure sweep`."""
+    """The arguments of `perdure sweep`."""
 
     file: str
     output_dir: Path | None
@@ -65,7 +65,7 @@ def sweep_command(call: SweepCall) -> None:
         Exit: with 1, where every cell failed; the one of `--cell` failed; or `--collect` found some missing.
     """
     call.refuse_contradictions()
-    ranks.refuse_several("sweep")
+    refuse_several("sweep")
     if call.collect:
         _collect(call)
         return

@@ -13,8 +13,8 @@ from perdure.agent.run.log import NullView
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import run_object
 from perdure.agent.setup import resume, start
-from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.launchers import refuse_several
 from perdure.cli.views.log_lines import describe_event
 from perdure.cli.views.run_report import run_report
 from perdure.cli.views.state import State, with_events
@@ -90,7 +90,7 @@ def test_another_number_of_processes_is_refused_with_the_command() -> None:
 
 def test_a_command_for_one_process_is_refused_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    ranks.refuse_several("sweep")
+    refuse_several("sweep")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="`perdure sweep` is for one process"):
-        ranks.refuse_several("sweep")
+        refuse_several("sweep")

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,6 @@ from tests.agent.scalar_run import (
     steps_of,
 )
 from tests.plugin.perdure_scalar.world import ScalarWorld
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """In place of pytest's own, which is on a disk."""
-    with in_memory() as folder:
-        yield folder
 
 
 def test_a_run_within_its_budget(tmp_path: Path) -> None:

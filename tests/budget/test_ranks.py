@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.budget import ranks
+from perdure.budget import launchers, ranks
 from perdure.budget.errors import ConfigError
 
 
@@ -19,17 +19,19 @@ from perdure.budget.errors import ConfigError
 )
 def test_what_a_launcher_asks_for_is_refused_by_name(environment: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        ranks.refuse(environment)
+        launchers.refuse(environment)
 
 
 def test_what_torchrun_and_accelerate_set_for_ddp_is_taken() -> None:
-    ranks.refuse({"WORLD_SIZE": "2", "RANK": "1", "ACCELERATE_USE_FSDP": "false", "ACCELERATE_DYNAMO_BACKEND": "NO"})
+    launchers.refuse(
+        {"WORLD_SIZE": "2", "RANK": "1", "ACCELERATE_USE_FSDP": "false", "ACCELERATE_DYNAMO_BACKEND": "NO"}
+    )
 
 
 def test_one_process_on_cpus_where_several_may_be_meant_is_told() -> None:
-    assert "starts no more" in (ranks.advice({"ACCELERATE_USE_CPU": "True"}) or "")
-    assert ranks.advice({"ACCELERATE_USE_CPU": "True", "WORLD_SIZE": "2"}) is None
-    assert ranks.advice({}) is None
+    assert "starts no more" in (launchers.advice({"ACCELERATE_USE_CPU": "True"}) or "")
+    assert launchers.advice({"ACCELERATE_USE_CPU": "True", "WORLD_SIZE": "2"}) is None
+    assert launchers.advice({}) is None
 
 
 def test_one_process_shares_with_itself() -> None:

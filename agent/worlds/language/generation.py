@@ -40,6 +40,13 @@ def plain_generation(model: Any) -> Iterator[None]:
         inner.generation_config = own
 
 
+def end_tokens(model: Any, tokenizer: Any) -> set[int]:
+    """The tokens at which sampling stops."""
+    declared = model.generation_config.eos_token_id
+    many = declared if isinstance(declared, list | tuple) else [declared]
+    return {token for token in (*many, tokenizer.eos_token_id) if token is not None}
+
+
 def up_to_end(row: TokenIds, ends: Sequence[int]) -> TokenIds:
     """The tokens up to and including the first end-of-turn; what follows is padding."""
     for position, token in enumerate(row):

@@ -14,7 +14,7 @@ from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.checkpoints import without_bars
 from perdure.agent.worlds.language import shared_prefix
 from perdure.agent.worlds.language.chat import TokenIds, encode_prompt
-from perdure.agent.worlds.language.generation import pad_left, plain_generation, unwrapped, up_to_end
+from perdure.agent.worlds.language.generation import end_tokens, pad_left, plain_generation, unwrapped, up_to_end
 from perdure.agent.worlds.language.precision import Precision
 from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
 from perdure.agent.worlds.language.turns import Episode, play
@@ -56,8 +56,7 @@ class LanguagePolicy:
     @property
     def end_tokens(self) -> list[int]:
         """The tokens that end an answer."""
-        ends = self.model.generation_config.eos_token_id
-        return sorted(({ends} if isinstance(ends, int) else set(ends or ())) | {self.tokenizer.eos_token_id})
+        return sorted(end_tokens(self.model, self.tokenizer))
 
     def autocast(self) -> AbstractContextManager[object]:
         """Autocast as it is set, inside: every forward pass outside of a trainer is under it."""

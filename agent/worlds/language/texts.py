@@ -5,7 +5,7 @@ Axes: S texts, T tokens, R rows (one a token that the base wrote, over all texts
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import torch
 from torch import Tensor, nn
@@ -33,10 +33,7 @@ class Texts:
     @property
     def spans_S(self) -> list[list[tuple[int, int]]]:
         """The runs of tokens that the base wrote, of each text: where they begin and end."""
-        return [
-            _runs([bool(one) for one in row], int(begin))
-            for row, begin in zip(self._written_ST, self.prompt_lengths_S, strict=True)
-        ]
+        return [_runs(row) for row in self._written_ST.tolist()]
 
     @property
     def _written_ST(self) -> Tensor:
@@ -86,11 +83,11 @@ def joined(parts: Sequence[Texts]) -> Texts:
     return Texts(ids_ST, prompts_S, lengths_S, torch.cat([part.hidden_RH for part in parts]), given_ST)
 
 
-def _runs(written: Sequence[bool], begin: int) -> list[tuple[int, int]]:
-    """The runs of true values, where they begin and end; from `begin` on."""
-    ends = [place for place in range(begin, len(written)) if written[place] and not any(written[place + 1 : place + 2])]
-    starts = [place for place in range(begin, len(written)) if written[place] and not (place and written[place - 1])]
-    return [(start, end + 1) for start, end in zip(starts, ends, strict=True)]
+def _runs(written: Sequence[bool]) -> list[tuple[int, int]]:
+    """The runs of true values: where they begin and end."""
+    places = groupby(range(len(written)), key=written.__getitem__)
+    runs = [list(some) for is_written, some in places if is_written]
+    return [(some[0], some[-1] + 1) for some in runs]
 
 
 def padded(whole: Sequence[TokenIds], prompt_lengths: Sequence[int], pad: int) -> Texts:

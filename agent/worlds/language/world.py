@@ -19,14 +19,13 @@ from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts,
 from perdure.agent.worlds.language.conflicts import conflicts_of
 from perdure.agent.worlds.language.conversations import fitted
 from perdure.agent.worlds.language.fit import refuse_unfit
-from perdure.agent.worlds.language.generation import unwrapped
+from perdure.agent.worlds.language.generation import end_tokens, unwrapped
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.precision import seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.recover import recover
 from perdure.agent.worlds.language.shared_prefix import unshared
-from perdure.agent.worlds.language.trl.rows import end_tokens
 from perdure.agent.worlds.language.vllm.server import VllmServer
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget import ranks

@@ -1,7 +1,7 @@
 """What becomes of a stage that ends above its cap, by hand in the world of one number."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from tests.agent.scalar_run import (
     Killed,
     Onlooker,
     curriculum,
-    in_memory,
     outcome,
     record_of,
     row_of,
@@ -25,13 +24,6 @@ from tests.agent.scalar_run import (
     scalar_run,
 )
 from tests.plugin.perdure_scalar.world import ScalarWorld
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """In place of pytest's own, which is on a disk."""
-    with in_memory() as folder:
-        yield folder
 
 
 def interventions(row: StageState) -> list[str]:

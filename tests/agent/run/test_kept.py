@@ -1,6 +1,6 @@
 """`keep`: which stages' policies stay, and what asks for one that went says so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from tests.agent.scalar_run import (
     Killed,
     Onlooker,
     curriculum,
-    in_memory,
     outcome,
     record_of,
     row_of,
@@ -31,13 +30,6 @@ from tests.agent.scalar_run import (
 )
 from tests.faults.rehearsal import VISION
 from tests.plugin.perdure_scalar.world import ScalarPolicy, ScalarWorld
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """In place of pytest's own, which is on a disk."""
-    with in_memory() as folder:
-        yield folder
 
 
 def keeping(keep: Any, stages: int = 3, rate: float = 0.05) -> Curriculum:

@@ -9,7 +9,7 @@ Departure: one quadratic term around the start of the stage, as Huszár argues f
 around the end of each earlier task.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -35,12 +35,14 @@ def modify(job: UpdateJob, settings: Ewc, base: ControlBase, changes: Changes) -
         DataError: nothing was demonstrated before this stage.
     """
     assert settings.ewc_lambda is not None, "a default stands in the method's row"
-    actor, seen = job.policy.actor, remembered(job, base, settings.fisher_items)
+    figures = importance(job, base, settings.fisher_items, "ewc")
+    return changes.with_term(Quadratic(job.policy.actor.network, settings.ewc_lambda, figures))
 
-    def importance() -> dict[str, Tensor]:
-        return fisher(actor, seen, dimensions=len(job.policy.actions.sizes), seed=derive(job.seed, "ewc"))
 
-    return changes.with_term(Quadratic(actor.network, settings.ewc_lambda, importance))
+def importance(job: UpdateJob, base: ControlBase, count: int, purpose: str) -> Callable[[], dict[str, Tensor]]:
+    """A function that takes the Fisher information on about `count` observations. Raises as `remembered`."""
+    seen, sizes, seed = remembered(job, base, count), job.policy.actions.sizes, derive(job.seed, purpose)
+    return lambda: fisher(job.policy.actor, seen, dimensions=len(sizes), seed=seed)
 
 
 def remembered(job: UpdateJob, base: ControlBase, count: int) -> list[Observation]:

@@ -1,21 +1,10 @@
-"""The modifier `cpo`: a penalty on moving the weights that matter most for what was known, and those alone.
-
-    L + cpo_lambda · mean over protected i of |θ_i - θ*_i|
-
-CPO (arXiv 2607.04364) penalises the L1 movement of the top 10 % of the weights at a weight of 100. Its text could not
-be had, only summaries: how it scores weights and what it divides by is chosen here. The score is the Fisher information
-that `ewc` takes, θ* are the weights that the stage began with, the share is one of each tensor, and the movement is a
-mean, so that `cpo_lambda` means the same whatever the size of the model.
-"""
+"""The modifier `cpo`: a penalty on moving the weights that matter most for what was known (see `terms.Protected`)."""
 
 from dataclasses import replace
 
-from torch import Tensor
-
-from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.language.changes import Changes
-from perdure.agent.worlds.language.methods.ewc import fisher, texts
+from perdure.agent.worlds.language.methods.ewc import importance
 from perdure.agent.worlds.terms import Protected
 from perdure.curriculum.settings import Cpo
 
@@ -23,10 +12,6 @@ from perdure.curriculum.settings import Cpo
 def modify(job: UpdateJob, settings: Cpo, changes: Changes) -> Changes:
     """Add the penalty. A resumed update protects the same weights."""
     assert settings.cpo_lambda is not None, "a default stands in the method's row"
-    purpose = derive(job.seed, "cpo")
-
-    def importance() -> dict[str, Tensor]:
-        return fisher(job.policy, list(texts(job, count=settings.fisher_items, seed=purpose)), seed=purpose)
-
-    term = Protected(job.policy.model, settings.cpo_lambda, settings.protected, importance)
+    figures = importance(job, settings.fisher_items, "cpo")
+    term = Protected(job.policy.model, settings.cpo_lambda, settings.protected, figures)
     return replace(changes, terms=(*changes.terms, term))

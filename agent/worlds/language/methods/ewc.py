@@ -16,7 +16,7 @@ and the positions of a text are conditioned on the text as it is, so a squared s
 their Fisher informations.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,13 +39,14 @@ Text = tuple[list[int], int]
 def modify(job: UpdateJob, settings: Ewc, changes: Changes) -> Changes:
     """Add the penalty. A resumed update computes the same Fisher information."""
     assert settings.ewc_lambda is not None, "a default stands in the method's row"
-    purpose = derive(job.seed, "ewc")
-
-    def importance() -> dict[str, Tensor]:
-        return fisher(job.policy, list(texts(job, count=settings.fisher_items, seed=purpose)), seed=purpose)
-
-    term = Quadratic(job.policy.model, settings.ewc_lambda, importance)
+    term = Quadratic(job.policy.model, settings.ewc_lambda, importance(job, settings.fisher_items, "ewc"))
     return replace(changes, terms=(*changes.terms, term))
+
+
+def importance(job: UpdateJob, count: int, purpose: str) -> Callable[[], dict[str, Tensor]]:
+    """A function that takes the Fisher information on `count` texts; a resumed update takes the same."""
+    seed = derive(job.seed, purpose)
+    return lambda: fisher(job.policy, list(texts(job, count=count, seed=seed)), seed=seed)
 
 
 def texts(job: UpdateJob, *, count: int, seed: int) -> Iterator[Text]:

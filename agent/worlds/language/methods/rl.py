@@ -25,6 +25,7 @@ from trl.trainer.utils import add_fused_lm_head
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.changes import changes_of
 from perdure.agent.worlds.language.conversations import has_more, render
+from perdure.agent.worlds.language.generation import end_tokens
 from perdure.agent.worlds.language.methods.terms import Terms, terms_of
 from perdure.agent.worlds.language.trl import checkpoint
 from perdure.agent.worlds.language.trl.config import config_for
@@ -34,7 +35,6 @@ from perdure.agent.worlds.language.trl.rows import (
     IdleGroups,
     RewardMeter,
     check_task,
-    end_tokens,
     prompt_rows,
 )
 from perdure.agent.worlds.language.trl.step_figures import StepLosses

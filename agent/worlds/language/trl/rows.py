@@ -12,6 +12,7 @@ import numpy as np
 from perdure.agent.run.events import Notice
 from perdure.agent.worlds.language.chat import answer_of, encode_demonstration
 from perdure.agent.worlds.language.conversations import has_more
+from perdure.agent.worlds.language.generation import end_tokens
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task
@@ -145,10 +146,15 @@ class RewardMeter:
             self.counts[name] = self.counts.get(name, 0) + count
 
     def mean(self) -> float | None:
-        """The mean reward since the last call; the last mean again if nothing was sampled since."""
-        if self._given:
-            self._last = sum(self._given) / len(self._given)
-            self._given = []
+        """The mean since the last call, over the answers of all processes; the last mean if nothing was sampled since.
+
+        Every process calls it after the same steps.
+        """
+        parts = ranks.gathered((sum(self._given), len(self._given)))
+        self._given = []
+        number = sum(count for _, count in parts)
+        if number:
+            self._last = sum(total for total, _ in parts) / number
         return self._last
 
 
@@ -165,13 +171,6 @@ def length_counts(tokenizer: Any, items: Sequence[Item], most: int | None) -> di
 
 def _encoded(tokenizer: Any, items: Sequence[Item]) -> list[tuple[list[int], int]]:
     return [encode_demonstration(tokenizer, item) for item in items]
-
-
-def end_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """The tokens at which sampling stops."""
-    declared = model.generation_config.eos_token_id
-    many = declared if isinstance(declared, list | tuple) else [declared]
-    return {token for token in (*many, tokenizer.eos_token_id) if token is not None}
 
 
 def check_end(model: Any, tokenizer: Any, item: Item) -> None:

@@ -46,7 +46,7 @@ _LOCKS: dict[str, TextIO] = {}
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Completion:
     """A completion in tokens, and the log-probability of each; `None`: it was not asked for."""
 
     ids: TokenIds
@@ -140,7 +140,7 @@ class VllmServer:
         logps: bool = False,
         counted: bool = False,
         more: Mapping[str, Any] | None = None,
-    ) -> list[Sampled]:
+    ) -> list[Completion]:
         """One completion a prompt; untruncated, unless `more` fields of the request say otherwise."""
         shared = {
             "model": self._model,
@@ -158,7 +158,7 @@ class VllmServer:
             **(more or {}),
         }
 
-        def one(prompt: TokenIds, seed: int) -> Sampled:
+        def one(prompt: TokenIds, seed: int) -> Completion:
             return self._read(self._ask("v1/completions", shared | {"prompt": [prompt], "seed": seed}), logps)
 
         with ThreadPoolExecutor(min(AT_ONCE, max(1, len(prompts)))) as pool:
@@ -169,7 +169,7 @@ class VllmServer:
                     count()
             return found
 
-    def _read(self, reply: Any, logps: bool) -> Sampled:
+    def _read(self, reply: Any, logps: bool) -> Completion:
         try:
             choice = reply["choices"][0]
             ids = [int(one) for one in choice["token_ids"]]
@@ -182,7 +182,7 @@ class VllmServer:
             raise self._fault(f"its reply has no tokens as vLLM writes them ({error!r})") from None
         if not ids or (known is not None and len(known) != len(ids)):
             raise self._fault("its reply has no tokens, or not a log-probability for each")
-        return Sampled(ids, known)
+        return Completion(ids, known)
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The reply to a question; `None` where it is empty."""

@@ -1,12 +1,4 @@
-"""The modifier `cpo`: a penalty on moving the weights that matter most for what was known, and those alone.
-
-    L + cpo_lambda · mean over protected i of |θ_i - θ*_i|
-
-CPO (arXiv 2607.04364) penalises the L1 movement of the top 10 % of the weights at a weight of 100. Its text could not
-be had, only summaries: how it scores weights and what it divides by is chosen here. The score is the Fisher information
-that `ewc` takes, θ* are the weights that the stage began with, the share is one of each tensor, and the movement is a
-mean, so that `cpo_lambda` means the same whatever the size of the model.
-"""
+"""The modifier `cpo`: a penalty on moving the weights that matter most for what was known (see `terms.Protected`)."""
 
 from dataclasses import replace
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from perdure.budget.errors import ConfigError, DataError
@@ -103,6 +103,35 @@ def cut(
     if not learned:
         raise DataError(f"{where}: every question is also held out, in other whitespace or with another system turn")
     return learned, held
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Held-out items that have a source of their own: all, or the first `limit`; `where` is said of them in errors."""
+
+    items: Iterable[Item]
+    limit: int | None
+    where: str
+
+
+def shared_out(
+    items: Iterable[Item],
+    heldout: int | Exam,
+    *,
+    train: int,
+    where: str,
+    left_out: Counter[str],
+    examined: frozenset[str],
+) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Training and held-out items: cut from one source, or from two.
+
+    Raises:
+        DataError: as `cut`, `apart` and `beside`.
+    """
+    if isinstance(heldout, int):
+        return cut(items, train=train, heldout=heldout, where=where, left_out=left_out, examined=examined)
+    held = apart(heldout.items, heldout.limit, heldout.where)
+    return beside(items, train, held, examined, left_out, where), held
 
 
 def apart(items: Iterable[Item], limit: int | None, where: str) -> tuple[Item, ...]:

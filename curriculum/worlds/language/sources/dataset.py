@@ -12,7 +12,7 @@ from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
-from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut, readable
+from perdure.curriculum.worlds.language.sources.common import Exam, check_answers, readable, shared_out
 from perdure.curriculum.worlds.language.sources.golds import MOST_ROWS, find_reading
 from perdure.curriculum.worlds.language.sources.rows import RowReader
 from perdure.curriculum.worlds.language.tasks import Dataset
@@ -41,17 +41,13 @@ def load(
     _refuse_split_of_a_file(config, where, origin)
     left_out: Counter[str] = Counter()
     items = _usable(_items(config, where, origin, seed), config, left_out)
-    if config.apart is None:
-        count = config.heldout if isinstance(config.heldout, int) else 0
-        train, heldout = cut(
-            items, train=config.train, heldout=count, where=where, left_out=left_out, examined=examined
-        )
-    else:
-        limit = None if isinstance(config.heldout, int) else config.heldout.limit
+    limit = None if isinstance(config.heldout, int) else config.heldout.limit
+    exam: int | Exam = config.heldout if isinstance(config.heldout, int) else 0
+    if config.apart is not None:
         other = f"task {name!r}, `heldout`: dataset {config.apart.path!r}"
-        exam = _usable(_items(config.apart, other, origin, seed), config, left_out)
-        found = apart(exam, limit, f"{other}, split {config.apart.split!r}")
-        train, heldout = beside(items, config.train, found, examined, left_out, where), found
+        found = _usable(_items(config.apart, other, origin, seed), config, left_out)
+        exam = Exam(found, limit, f"{other}, split {config.apart.split!r}")
+    train, heldout = shared_out(items, exam, train=config.train, where=where, left_out=left_out, examined=examined)
     if config.reward is None:
         return Task(name, train, heldout, left_out=left_out)
     task = Task(name, train, heldout, build_reward(config.reward), left_out)

@@ -21,7 +21,7 @@ from perdure.curriculum.worlds.language.environments import (
 )
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.sources.chat import read_prompt
-from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut
+from perdure.curriculum.worlds.language.sources.common import Exam, check_answers, shared_out
 
 
 def load(
@@ -41,19 +41,15 @@ def load(
     factory = environment_class(config.path)
     reward = _reward(config, factory, f"task {name!r}: {config.path!r}")
     where, left_out = f"task {name!r}: {config.data!r}", Counter[str]()
-    items, exam = list(_items(config, factory, config.data, where, origin, seed)), list[Item]()
-    other = "" if isinstance(config.heldout, int) else f"task {name!r}, `heldout`: {config.heldout.path!r}"
+    items = list(_items(config, factory, config.data, where, origin, seed))
+    held = list[Item]()
     if not isinstance(config.heldout, int):
-        exam = list(_items(config, factory, config.heldout.path, other, origin, seed))
-    if reward.of_words is not None and _ask_all([*items, *exam]):
-        items, exam = _by_messages(items), _by_messages(exam)
-    if isinstance(config.heldout, int):
-        train, heldout = cut(
-            iter(items), train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
-        )
-    else:
-        heldout = apart(iter(exam), config.heldout.limit, other)
-        train = beside(iter(items), config.train, heldout, examined, left_out, where)
+        other = f"task {name!r}, `heldout`: {config.heldout.path!r}"
+        held = list(_items(config, factory, config.heldout.path, other, origin, seed))
+    if reward.of_words is not None and _ask_all([*items, *held]):
+        items, held = _by_messages(items), _by_messages(held)
+    exam = config.heldout if isinstance(config.heldout, int) else Exam(held, config.heldout.limit, other)
+    train, heldout = shared_out(items, exam, train=config.train, where=where, left_out=left_out, examined=examined)
     if reward.of_words is not None and config.reward is not None:
         check_answers(Task(name, train, heldout, reward.of_words), config.reward.type, where)
     return Task(name, train, heldout, reward, left_out)

@@ -26,7 +26,7 @@ from perdure.curriculum.worlds.cells import digest
 from perdure.curriculum.worlds.hub import fetch
 from perdure.curriculum.worlds.language.rewards.named import build_reward
 from perdure.curriculum.worlds.language.rewards.tool_calls import ANY_VALUE
-from perdure.curriculum.worlds.language.sources.common import apart, beside, check_answers, cut
+from perdure.curriculum.worlds.language.sources.common import Exam, check_answers, shared_out
 from perdure.curriculum.worlds.language.tasks import ToolAlpaca
 from perdure.curriculum.worlds.language.text_source import RewardConfig
 
@@ -65,15 +65,14 @@ def load(
     where = f"task {name!r}: {config.path!r}"
     left_out: Counter[str] = Counter()
     items = _items(config, config.path, where, origin, seed, left_out)
+    exam: int | Exam
     if isinstance(config.heldout, int):
-        train, heldout = cut(
-            items, train=config.train, heldout=config.heldout, where=where, left_out=left_out, examined=examined
-        )
+        exam = config.heldout
     else:
         other = f"task {name!r}, `heldout`: {config.heldout.path!r}"
         found = _items(config, config.heldout.path, other, origin, seed, left_out)
-        heldout = apart(found, config.heldout.limit, other)
-        train = beside(items, config.train, heldout, examined, left_out, where)
+        exam = Exam(found, config.heldout.limit, other)
+    train, heldout = shared_out(items, exam, train=config.train, where=where, left_out=left_out, examined=examined)
     own = config.reward is None or config.reward.type == "source"
     reward = RewardConfig(type="tool_calls") if own or config.reward is None else config.reward
     task = Task(name, train, heldout, build_reward(reward), left_out)
