@@ -1,4 +1,4 @@
-"""A Ray sweep of 8 vision lives on two workers against one worker, each on a cluster that begins and ends with it.
+"""A Ray sweep of 8 vision runs on two workers against one worker, each on a cluster that begins and ends with it.
 
 The runs have `enforce: rollback`, so that each has a run folder of its own. A worker that asks for all CPUs has the
 cluster to itself.
@@ -37,7 +37,7 @@ def measure(options: Options) -> Report:
         raise UnmeasuredError("two workers need two CPUs")
     two, one = Series((_seconds(cpus // 2),), "s"), Series((_seconds(cpus),), "s")
     note = f"Compared with one worker. A cluster of {cpus} CPUs begins and ends with each sweep, which counts."
-    return Report((against("8 vision lives, 2 workers on Ray", two, one, Target("at most", 0.7, "×")),), (note,))
+    return Report((against("8 vision runs, 2 workers on Ray", two, one, Target("at most", 0.7, "×")),), (note,))
 
 
 def _seconds(cpus: int) -> float:
