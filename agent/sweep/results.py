@@ -21,7 +21,7 @@ from perdure.agent.sweep.contract import FinishedCell
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.errors import RunError
 from perdure.budget.files import write_atomic
-from perdure.budget.law.points import NEW_TASK_PREDICTORS, OLD_TASK_PREDICTORS, UPDATE_PREDICTORS
+from perdure.budget.law.points import GENERIC_KL, NEW_TASK_PREDICTORS, OLD_TASK_PREDICTORS, UPDATE_PREDICTORS
 from perdure.curriculum.strategies import FixedStrategy
 
 FORMAT = 1
@@ -34,7 +34,7 @@ IDENTIFYING_COLUMNS = {
     **{"step": pa.int64(), "steps": pa.int64(), "final": pa.bool_()},
 }
 MEASURED_COLUMNS = ("accuracy", "mass", "base_mass", "base_entropy", "base_entropy_most", "kl_floor", "forgetting")
-PREDICTORS = (*NEW_TASK_PREDICTORS, *UPDATE_PREDICTORS, *OLD_TASK_PREDICTORS)
+PREDICTORS = (*NEW_TASK_PREDICTORS, GENERIC_KL, *UPDATE_PREDICTORS, *OLD_TASK_PREDICTORS)
 
 
 def write_cell(folder: SweepFolder, finished: FinishedCell, sweep: str, axes: Mapping[str, Sequence[Any]]) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORWARD_KL = "kl_base_to_policy"
+GENERIC_KL = "kl_base_to_policy_generic"
+"""Forward KL on generic inputs, which need no old data: the base's own texts, states it visits, noise for images."""
 
 NEW_TASK_PREDICTORS = (
     FORWARD_KL,

@@ -13,19 +13,30 @@ from numpy.typing import NDArray
 
 from perdure.budget.law.curves import FALLING, can_fit, curve_kind
 from perdure.budget.law.fit import Fit, fit_sample
-from perdure.budget.law.points import FORWARD_KL, NEW_TASK_PREDICTORS, OLD_TASK_PREDICTORS, UPDATE_PREDICTORS, Points
+from perdure.budget.law.points import (
+    FORWARD_KL,
+    GENERIC_KL,
+    NEW_TASK_PREDICTORS,
+    OLD_TASK_PREDICTORS,
+    UPDATE_PREDICTORS,
+    Points,
+)
 from perdure.budget.law.resample import LEVEL, RESAMPLES, Interval, percentile
 from perdure.budget.law.sample import MIN_RUNS, Sample, check_enough, sample_of, usable
 
-MeasuredOn = Literal["new task", "update", "old task"]
+MeasuredOn = Literal["new task", "generic", "update", "old task"]
 Verdict = Literal["first", "tied", "behind"]
 
 PREDICTORS: Mapping[str, MeasuredOn] = {
     **dict.fromkeys(NEW_TASK_PREDICTORS, "new task"),
+    GENERIC_KL: "generic",
     **dict.fromkeys(UPDATE_PREDICTORS, "update"),
     **dict.fromkeys(OLD_TASK_PREDICTORS, "old task"),
 }
-"""Where each predictor is measured; those that need the old task's inputs are not ranked with the others."""
+"""Where each predictor is measured."""
+
+UNRANKED: tuple[MeasuredOn, ...] = ("generic", "old task")
+"""Ranks say which measure is best, not where it is taken: these are measured elsewhere, or need the old task."""
 
 _ROUNDING = 1e-9
 
@@ -43,7 +54,7 @@ class Standing:
     """One predictor under one kind of curve.
 
     `difference` is its R² less that of forward KL on the same checkpoints (`None` for forward KL itself); `tied`: its
-    interval contains zero. `rank` counts from 1, by that difference, among the predictors that need no old task; ties
+    interval contains zero. `rank` counts from 1, by that difference, among those of ranked places; ties
     stand in the order of `PREDICTORS`.
     """
 
@@ -85,8 +96,8 @@ def compare_predictors(
 
 
 def verdict(rivals: Sequence[Rival], kind: str = "quadratic") -> Verdict | None:
-    """The standing of forward KL among the predictors that need no old task; `None` if a better one has no interval."""
-    standings = {r.predictor: r.standings[kind] for r in rivals if kind in r.standings and r.place != "old task"}
+    """The standing of forward KL among the ranked predictors; `None` if a better one has no interval."""
+    standings = {r.predictor: r.standings[kind] for r in rivals if kind in r.standings and r.place not in UNRANKED}
     own = standings[FORWARD_KL].rank
     if own is None or own == 1:
         return None if own is None else "first"
@@ -152,7 +163,7 @@ def _ranked(rivals: Sequence[Rival], kinds: Sequence[str]) -> tuple[Rival, ...]:
 def _gain(rival: Rival, kind: str) -> float | None:
     """The R² of a predictor less that of forward KL on the same checkpoints; `None`: not ranked."""
     standing = rival.standings.get(kind)
-    if standing is None or standing.fit.r2.value is None or rival.place == "old task":
+    if standing is None or standing.fit.r2.value is None or rival.place in UNRANKED:
         return None
     if rival.predictor == FORWARD_KL:
         return 0.0

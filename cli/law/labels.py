@@ -17,6 +17,7 @@ PREDICTOR_LABELS: Mapping[str, str] = {
     "hellinger": "Hellinger",
     "kl_base_to_policy_median": "forward KL, median",
     "kl_base_to_policy_q90": "forward KL, 90 % quantile",
+    "kl_base_to_policy_generic": "forward KL, generic",
     "activation_l1": "activations, L1",
     "activation_l2": "activations, L2",
     "activation_cknna": "activations, 1-CKNNA",
@@ -30,6 +31,7 @@ PREDICTOR_LABELS: Mapping[str, str] = {
 
 PLACES: Mapping[str, str] = {
     "new task": "on the new task's inputs",
+    "generic": "on generic inputs (not ranked: the same measure, elsewhere)",
     "update": "of the update itself",
     "old task": "on the old task's inputs (not ranked: they may be out of reach)",
 }

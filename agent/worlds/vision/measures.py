@@ -13,8 +13,10 @@ from torch import Tensor
 from perdure.agent.worlds.vision.fisher import diagonal_fisher
 from perdure.agent.worlds.vision.mlp import Params, member, shared_hidden, stacked_head
 from perdure.agent.worlds.vision.tensor_cache import EvalSet
+from perdure.agent.worlds.vision.training import log_probabilities
 from perdure.budget.change import NEIGHBOURS, activation_change, weight_change
-from perdure.budget.divergence import divergences, kl_base_to_policy
+from perdure.budget.divergence import divergences, expected_log_ratio, kl_base_to_policy
+from perdure.budget.law.points import GENERIC_KL
 
 Figures = dict[str, float]
 
@@ -35,9 +37,9 @@ class Measures:
 
     `new` is the held-out part of the task that is learned; the first of `benchmarks` stands for what was known before,
     and its inputs are the "old task's". Without benchmarks there is no forgetting (NaN), and nothing old to look at.
-    `known_NF` are inputs of what the base was trained on, for its Fisher information. What belongs to the base is
-    computed once, as a stack of one that is expanded where it is compared. Accuracies are those of greedy answers, or
-    above temperature 0 the expected ones of sampled answers.
+    `known_NF` are inputs of what the base was trained on, for its Fisher information, `generic_NF` those of the generic
+    probe. What belongs to the base is computed once, as a stack of one that is expanded where it is compared.
+    Accuracies are those of greedy answers, or above temperature 0 the expected ones of sampled answers.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Measures:
         new: EvalSet,
         benchmarks: Sequence[EvalSet],
         known_NF: Tensor,
+        generic_NF: Tensor,
         temperature: float = 0.0,
     ) -> None:
         self._base, self._new, self._benchmarks = base, new, tuple(benchmarks)
+        self._generic_NF, self._generic_log_MNC = generic_NF, log_probabilities(base, generic_NF)
         self._temperature = temperature
         self._base_views = {one.name: view(base, one) for one in (new, *benchmarks)}
         self._fisher = {name: tensor[None] for name, tensor in diagonal_fisher(member(base, 0), known_NF).items()}
@@ -102,7 +106,13 @@ class Measures:
             base, now = self._base_views[name], views[name]
             changed = _divergences(base, now) | _activations(base, now)
             found |= {f"{column}{suffix}": values_M for column, values_M in changed.items()}
-        return found
+        return found | {GENERIC_KL: self._generic_kl(stacked)}
+
+    def _generic_kl(self, stacked: Params) -> Tensor:
+        """Forward KL on the generic probe, the mean over its images in nats: shape (M,)."""
+        log_MNC = log_probabilities(stacked, self._generic_NF)
+        base_log_MNC = self._generic_log_MNC.expand_as(log_MNC)
+        return expected_log_ratio(base_log_MNC.exp(), base_log_MNC, log_MNC).mean(-1)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ import torch
 from perdure.agent.seeds import derive
 from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.schedule import plan_for
+from perdure.agent.worlds.vision.generic_probe import generic_images
 from perdure.agent.worlds.vision.measures import Measures
 from perdure.agent.worlds.vision.mlp import Params
 from perdure.agent.worlds.vision.pretrain import base_id, base_seed, known_inputs, pretrain
@@ -29,6 +30,7 @@ from perdure.curriculum.task import Task
 from perdure.curriculum.train import MethodSettings, settings_for
 from perdure.curriculum.worlds.build import check_learnable
 from perdure.curriculum.worlds.methods import Method
+from perdure.curriculum.worlds.vision.images.observation import inputs_of_observations
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.eval.benchmarks import HeldoutItems, prepare_benchmarks
 
@@ -36,6 +38,9 @@ CellRow = dict[str, float | int | str | bool]
 
 PER_MODEL_SETTINGS = {"learning_rate", "lr_scheduler_type", "warmup_steps"}
 """The train settings in which the models of one stack may differ."""
+
+GENERIC_IMAGES = 500
+"""Images of the generic probe on which cells are measured."""
 
 
 def stack_key(curriculum: Curriculum) -> Hashable | None:
@@ -125,7 +130,9 @@ def _shared_data(key: str) -> _SharedData:
     (task,) = keep_apart(curriculum, build_tasks(curriculum), prepared)
     benchmarks = [eval_set_of(one.task, device) for one in prepared.benchmarks if isinstance(one, HeldoutItems)]
     new, known_NF = eval_set_of(task, device), known_inputs(model).to(device)
-    measures = Measures(base, new, benchmarks, known_NF, curriculum.evaluation.temperature)
+    generic = generic_images(GENERIC_IMAGES, curriculum.seed)
+    generic_NF = torch.from_numpy(inputs_of_observations(generic)).to(device)
+    measures = Measures(base, new, benchmarks, known_NF, generic_NF, curriculum.evaluation.temperature)
     return _SharedData(base, task, prepared.fingerprints, tensors_of(task, base, known_NF), measures)
 
 

@@ -26,15 +26,17 @@ def examination(name: str, seed: int, images: int = 30) -> EvalSet:
 
 
 NEW, OLD = examination("new", 1), examination("old", 2)
+GENERIC = torch.rand(15, FEATURES, generator=torch.Generator().manual_seed(3))
 
 
 def measures() -> Measures:
-    return Measures(stack([network(0)]), NEW, [OLD], OLD.inputs_NF)
+    return Measures(stack([network(0)]), NEW, [OLD], OLD.inputs_NF, GENERIC)
 
 
 def test_the_base_itself_has_moved_nowhere() -> None:
     (figures,) = measures().take(stack([network(0)]))
-    for name in ("forgetting", "kl_base_to_policy", "kl_base_to_policy_old", "weight_l2", "activation_l2", "kl_floor"):
+    kls = ("kl_base_to_policy", "kl_base_to_policy_old", "kl_base_to_policy_generic", "kl_floor")
+    for name in ("forgetting", *kls, "weight_l2", "activation_l2"):
         assert figures[name] == pytest.approx(0, abs=1e-6), name
     assert figures["mass"] == pytest.approx(figures["base_mass"])
     assert figures["activation_cknna"] == pytest.approx(0, abs=1e-5)
@@ -48,6 +50,8 @@ def test_figures_are_those_of_each_network_by_itself() -> None:
         assert figures == pytest.approx(alone, abs=1e-5)
         log_NC, base_NC = forward(model, NEW.inputs_NF).log_softmax(-1), forward(models[0], NEW.inputs_NF)
         kl = divergences(base_NC, log_NC).kl_base_to_policy_N.mean()
+        elsewhere = divergences(forward(models[0], GENERIC), forward(model, GENERIC)).kl_base_to_policy_N.mean()
+        assert figures["kl_base_to_policy_generic"] == pytest.approx(float(elsewhere), abs=1e-5)
         right = NEW.correct_NC.gather(1, log_NC.argmax(-1, keepdim=True)).mean()
         assert figures["kl_base_to_policy"] == pytest.approx(float(kl), abs=1e-5)
         assert figures["accuracy"] == pytest.approx(float(right))
@@ -66,13 +70,13 @@ def test_the_floor_of_one_image_by_hand() -> None:
 
     new = EvalSet("new", torch.zeros(20, FEATURES), torch.tensor([[1.0, 0, 0, 1]]).repeat(20, 1))
     base, policy = constant(0.5, 0.25, 0.25, 1e-30), constant(0.125, 0.625, 0.125, 0.125)
-    (figures,) = Measures(stack([base]), new, [OLD], OLD.inputs_NF).take(stack([policy]))
+    (figures,) = Measures(stack([base]), new, [OLD], OLD.inputs_NF, GENERIC).take(stack([policy]))
     assert figures["kl_floor"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3), abs=1e-5)
     # Of the right labels the base gives 0 all: no entropy of at most ln 2. With right {1, 2}, it is indifferent: ln 2
     assert figures["base_entropy"] == pytest.approx(0, abs=1e-5)
     assert figures["base_entropy_most"] == pytest.approx(math.log(2))
     other = EvalSet("new", new.inputs_NF, 1 - new.correct_NC)
-    (figures,) = Measures(stack([base]), other, [OLD], OLD.inputs_NF).take(stack([policy]))
+    (figures,) = Measures(stack([base]), other, [OLD], OLD.inputs_NF, GENERIC).take(stack([policy]))
     assert figures["base_entropy"] == pytest.approx(math.log(2), abs=1e-5)
 
 
@@ -95,7 +99,7 @@ def test_a_network_that_is_nan_has_figures_that_are_nan_and_spoils_no_other() ->
 
 def test_without_benchmarks_there_is_no_forgetting_and_few_items_have_fewer_neighbours() -> None:
     few = examination("few", 3, images=6)
-    (figures,) = Measures(stack([network(0)]), few, [], few.inputs_NF).take(stack([network(5)]))
+    (figures,) = Measures(stack([network(0)]), few, [], few.inputs_NF, GENERIC).take(stack([network(5)]))
     assert math.isnan(figures["forgetting"])
     assert not any(name.endswith("_old") for name in figures)
     assert 0 <= figures["activation_cknna"] <= 1
@@ -103,7 +107,7 @@ def test_without_benchmarks_there_is_no_forgetting_and_few_items_have_fewer_neig
 
 def test_sampled_accuracy_is_the_expected_one() -> None:
     # At temperature 1 the expected accuracy of one sample is the mass of right answers
-    sampled = Measures(stack([network(0)]), NEW, [OLD], OLD.inputs_NF, temperature=1.0)
+    sampled = Measures(stack([network(0)]), NEW, [OLD], OLD.inputs_NF, GENERIC, temperature=1.0)
     (figures,) = sampled.take(stack([network(5)]))
     assert figures["accuracy"] == pytest.approx(figures["mass"], abs=1e-6)
 
