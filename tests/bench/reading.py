@@ -59,7 +59,7 @@ def read(threads: int | str) -> dict[str, Any]:
     import torch
     from transformers import Qwen2Config
 
-    from perdure.agent.worlds.language.base_texts import BaseTexts, _copy_head, _remember
+    from perdure.agent.worlds.language.base_texts import BaseTexts, Sampled, copy_head, remember
     from perdure.agent.worlds.language.loading import load_policy
     from perdure.agent.worlds.language.policy import LanguagePolicy
     from perdure.curriculum.worlds.language.model import CausalModel
@@ -70,10 +70,10 @@ def read(threads: int | str) -> dict[str, Any]:
     torch.set_num_threads(torch.get_num_threads() if threads == "auto" else int(threads))
     policy = LanguagePolicy(random_model(Qwen2Config, tokenizer, num_hidden_layers=LAYERS, **SHAPE), tokenizer)
     ids = torch.randint(SHAPE["vocab_size"], (TEXTS, TOKENS + 1), generator=torch.Generator().manual_seed(0))
-    rows = [(row[:1], row[1:]) for row in ids.tolist()]
+    sampled = [Sampled(row[:1], row[1:]) for row in ids.tolist()]
     with torch.no_grad(), policy.inference_mode():
-        head = _copy_head(policy, ids[:1, :1])
-        texts = _remember(policy, [one for one, _ in rows], [one for _, one in rows], plain=bool(head))
+        head = copy_head(policy, ids[:1, :1])
+        texts = remember(policy, sampled, plain=bool(head))
     base = BaseTexts(policy, {"texts": texts}, head)
     with torch.no_grad():
         for one in policy.model.parameters():

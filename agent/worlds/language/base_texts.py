@@ -150,7 +150,7 @@ def sample_base_texts(
     Texts are ordered by the length of their prompts, so that a measurement pads little.
     """
     with policy.inference_mode():
-        head = _copy_head(policy, torch.tensor([policy.encode(next(iter(prompts.values()))[0])]))
+        head = copy_head(policy, torch.tensor([policy.encode(next(iter(prompts.values()))[0])]))
     expect(sum(map(len, prompts.values())))
     texts = {}
     for name, some in prompts.items():
@@ -162,7 +162,7 @@ def sample_base_texts(
             temperature=1.0,
             seed=derive(seed, "base texts", name),
         )
-        texts[name] = _remember(policy, sampled, plain=bool(head))
+        texts[name] = remember(policy, sampled, plain=bool(head))
     return BaseTexts(policy, texts, head)
 
 
@@ -184,7 +184,8 @@ def _sampled(policy: LanguagePolicy, prompts: Sequence[Any], **how: Any) -> list
     return [Sampled(*pair) for pair in zip(encoded, policy.sample(encoded, **how), strict=True)]
 
 
-def _remember(policy: LanguagePolicy, sampled: Sequence[Sampled], *, plain: bool) -> Texts:
+def remember(policy: LanguagePolicy, sampled: Sequence[Sampled], *, plain: bool) -> Texts:
+    """The texts with the policy's last hidden states at their positions, or, unless `plain`, its logits."""
     whole = [one.prompt + one.completion for one in sampled]
     texts = padded(whole, [len(one.prompt) for one in sampled], policy.tokenizer.pad_token_id)
     given = [[*[False] * len(one.prompt), *one.given] for one in sampled]
@@ -227,7 +228,7 @@ def _last_states(policy: LanguagePolicy, ids_ST: Tensor, mask_ST: Tensor, plain:
     return output.last_hidden_state if plain else output.logits  # type: ignore[no-any-return]
 
 
-def _copy_head(policy: LanguagePolicy, some_ids_ST: Tensor) -> dict[str, Tensor]:
+def copy_head(policy: LanguagePolicy, some_ids_ST: Tensor) -> dict[str, Tensor]:
     """The output layer, if the logits are that layer of the last hidden states and nothing more; else nothing.
 
     Models that scale or cap their logits are measured through their whole forward pass, and their logits are kept.
