@@ -70,9 +70,12 @@ class Task:
     @property
     def has_demonstrations(self) -> bool:
         """True if every training item has a demonstration, or an oracle to write one from the base (`writer`)."""
-        return bool(self.train) and all(
-            item.demonstration is not None or item.columns.get("writer") == "oracle" for item in self.train
-        )
+        return bool(self.train) and self.demonstrated == len(self.train)
+
+    @property
+    def demonstrated(self) -> int:
+        """How many training items have a demonstration, or an oracle to write one."""
+        return sum(item.demonstration is not None or item.columns.get("writer") == "oracle" for item in self.train)
 
     @property
     def is_played(self) -> bool:

@@ -124,11 +124,15 @@ class Source(Frozen):
 
 @dataclass(frozen=True)
 class Facts:
-    """The parts of a task that methods learn from; `None`: not known yet."""
+    """The parts of a task that methods learn from; `None`: not known yet.
+
+    `undemonstrated`: the training items without a demonstration, where others have one.
+    """
 
     demonstrations: bool | None
     reward: bool | None
     single_answers: bool = True
+    undemonstrated: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from perdure.curriculum.worlds.methods import Method, MethodSpec
 
 def facts_of(task: Task) -> Facts:
     """The facts of a task whose data is known."""
-    return Facts(task.has_demonstrations, task.reward is not None, not task.is_played)
+    without = len(task.train) - task.demonstrated
+    some = 0 < without < len(task.train)
+    return Facts(task.has_demonstrations, task.reward is not None, not task.is_played, without if some else 0)
 
 
 def needs_of(method: Method | MethodSpec) -> str:
@@ -44,6 +46,11 @@ def task_refusal(spec: WorldSpec, method: Method, facts: Facts) -> str | None:
     remedy = f"it can be learned by {one_of(able)}" if able else "it cannot be learned at all"
     if "single_answers" in lacks:
         return f"method {method.name!r} reads one answer to a prompt, and this task is played in turns; {remedy}"
+    if "demonstrations" in lacks and facts.undemonstrated:
+        return (
+            f"method {method.name!r} needs a demonstration of every training item of the task, and "
+            f"{facts.undemonstrated} have none: leave those out, or take another method; {remedy}"
+        )
     sources = {"demonstrations": spec.demonstrations_from, "reward": spec.reward_from}
     missing = " and no ".join(f"{need} ({sources[need]})" for need in lacks)
     return f"method {method.name!r} needs {needs_of(method)}, and the task has no {missing}; {remedy}"

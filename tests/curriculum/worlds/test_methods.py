@@ -139,6 +139,11 @@ def test_a_refusal_says_what_is_missing_and_what_can_be_done() -> None:
         "(give it a `reward`); it cannot be learned at all"
     )
     assert task_refusal(LANGUAGE, LANGUAGE.method("rl+replay"), facts) is None
+    some = facts_of(Task("t", (Item("a", demonstration="b"), Item("c"), Item("d")), (), lambda *_: [1.0]))
+    assert task_refusal(LANGUAGE, LANGUAGE.method("sft"), some) == (
+        "method 'sft' needs a demonstration of every training item of the task, and 2 have none: leave those out, or "
+        f"take another method; {remedy}"
+    )
 
 
 def test_a_model_with_an_adapter_has_every_method_but_the_low_rank() -> None:
