@@ -29,7 +29,7 @@ from perdure.budget import ranks
 from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
 from perdure.budget.files import has_links
-from perdure.budget.law.saved import Law, load_law
+from perdure.budget.law.saved import LATER, Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.file.code import code_hashes
@@ -202,25 +202,31 @@ def law_for(curriculum: Curriculum, world: World) -> Law | None:
     fitted, here = kl_settings(law.base) or PLAIN, kl_settings(world.base_id) or PLAIN
     if fitted != here:
         raise ConfigError(f"budget.law: {name} was fitted on KL at {fitted}, and here it is at {here}: {remedy}")
+    _refuse_unread(name, law, curriculum)
     if law.base != world.base_id:
         raise ConfigError(
             f"budget.law: {name} was fitted on another base. Its base is {short_id(law.base)} ({law.runs} runs by "
-            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}{_preferences(law)}), and this "
+            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}; {law.kind}), and this "
             f"curriculum's base, {curriculum.model.title}, is {short_id(world.base_id)}: {remedy}"
         )
     return law
 
 
-def _preferences(law: Law) -> str:
-    """The kind of base that a law was fitted on, for a message."""
-    if law.base_entropy is None or law.base_entropy_most is None:
-        return ""
-    return f"; entropy over right answers {law.base_entropy:.2f} of {law.base_entropy_most:.2f} nats"
+def _refuse_unread(name: str, law: Law, curriculum: Curriculum) -> None:
+    """Refuse a law of a KL that this run does not read. Raises ConfigError."""
+    generic = curriculum.budget.prompts == "generic"
+    if law.needs_generic and not (generic and law.predictor == "generic"):
+        raise ConfigError(
+            f"budget.law: {name} predicts from the KL on the generic probe (predictor {law.predictor}), which this run "
+            "does not read beside that on its tasks: save a law of the KL on the task (perdure law RUN… --predictor "
+            "task)"
+        )
 
 
 def law_fingerprint(law: Law) -> str:
     """SHA-256 of all that a law says, so that a resumed run notices another one."""
-    return sha256(json.dumps(asdict(law), sort_keys=True).encode()).hexdigest()
+    content = {name: value for name, value in asdict(law).items() if name not in LATER or value != LATER[name]}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[str]:

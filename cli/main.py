@@ -9,6 +9,7 @@ import typer
 
 from perdure.agent.run.interrupt import end_in_words
 from perdure.budget import ranks
+from perdure.budget.law.saved import Predictor
 from perdure.cli import asking, completion, looking
 from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
@@ -187,13 +188,17 @@ def _law(
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="save the law, for `budget.law` in a curriculum")
     ] = None,
+    predictor: Annotated[
+        Predictor,
+        typer.Option("--predictor", help="the KL that the law predicts from: on the task, the generic probe, or both"),
+    ] = "task",
     json: Json = False,
 ) -> None:
     """Fit forgetting against KL over the checkpoints of runs and sweeps."""
     first_line("law", paths[0], error=True)
     from perdure.cli.commands.law import law_command
 
-    law_command(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save)
+    law_command(paths, [0.95, 0.97] if accuracy is None else accuracy, method or [], json, output_dir, save, predictor)
 
 
 @app.command("demonstrate")

@@ -25,7 +25,7 @@ from perdure.curriculum.worlds.registry import nouns_of
 
 @dataclass(frozen=True, eq=False)
 class LawDataset:
-    """The points and notes of all sources.
+    """The points and notes of all sources, and the name of their base, where it is known.
 
     Means over points, NaN where not known: `base_score` on the benchmarks, `base_entropy` over right answers in nats
     and `base_entropy_most`, the most that it may be.
@@ -38,6 +38,7 @@ class LawDataset:
     notes: tuple[str, ...]
     base_entropy: float = math.nan
     base_entropy_most: float = math.nan
+    model: str = ""
 
 
 def select_methods(dataset: LawDataset, methods: Sequence[str]) -> LawDataset:
@@ -76,6 +77,7 @@ def read_dataset(paths: Sequence[Path]) -> LawDataset:
         notes=(*notes, *merge_notes),
         base_entropy=float(_floats(point.base_entropy for point in points).mean()),
         base_entropy_most=float(_floats(point.base_entropy_most for point in points).mean()),
+        model=next((one.provenance.model for one in sources if one.provenance.model), ""),
     )
 
 

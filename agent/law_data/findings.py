@@ -12,10 +12,12 @@ from perdure.budget.law.curves import CURVES
 from perdure.budget.law.fit import Fit, fit_law
 from perdure.budget.law.floor import MethodExcess, method_excess
 from perdure.budget.law.frontier import Frontier, RetentionAt, frontiers, retention_at, retention_difference
-from perdure.budget.law.points import Points
+from perdure.budget.law.places import Place, compare_places
+from perdure.budget.law.points import GENERIC_KL, Points
 from perdure.budget.law.prediction import build_law
 from perdure.budget.law.rivals import Rival, compare_predictors
-from perdure.budget.law.saved import Law
+from perdure.budget.law.sample import usable
+from perdure.budget.law.saved import Law, Predictor
 
 ACCURACY_WINDOW = 0.01
 """Checkpoints at most this far above an accuracy count as ones of that accuracy."""
@@ -27,7 +29,8 @@ class Findings:
 
     `excess` is over all checkpoints; `excess_at[i]` over those from `accuracies[i]` to a point above, so that methods
     are compared at equal learning. Retention is a score on the benchmarks if the base's is known, else the change from
-    the base. `behind[i]`: with several seeds, each method at `accuracies[i]` less the best there.
+    the base. `behind[i]`: with several seeds, each method at `accuracies[i]` less the best there. `law` predicts from
+    `predictor`; `places` compares all that it could predict from, where the generic probe was read.
     """
 
     dataset: LawDataset
@@ -42,6 +45,8 @@ class Findings:
     behind: tuple[Mapping[str, RetentionAt], ...]
     excess: tuple[MethodExcess, ...]
     excess_at: tuple[tuple[MethodExcess, ...], ...]
+    places: tuple[Place, ...]
+    predictor: Predictor
 
     @property
     def points(self) -> Points:
@@ -71,13 +76,17 @@ class Findings:
 
 
 def compute_findings(
-    dataset: LawDataset, accuracies: Sequence[float], on_progress: Callable[[str], object]
+    dataset: LawDataset,
+    accuracies: Sequence[float],
+    on_progress: Callable[[str], object],
+    predictor: Predictor = "task",
 ) -> Findings:
     """Fit, compare and test, which may take half a minute; `on_progress` gets the name of each step.
 
     Raises:
-        DataError: too few checkpoints or runs for a fit, or a constant forward KL.
+        DataError: too few checkpoints or runs for a fit, a constant forward KL, or a `predictor` that was not measured.
     """
+    refuse_unmeasured(dataset.points, predictor)
     points, base_score = dataset.points, dataset.base_score if np.isfinite(dataset.base_score) else 0.0
     on_progress("fitting the curves")
     fits = {kind: fit_law(points, kind) for kind in CURVES}
@@ -86,7 +95,9 @@ def compute_findings(
     on_progress("comparing the methods")
     common = check_common_curve(points)
     on_progress("testing the interval on held-out runs")
-    law, no_law = _law(dataset)
+    law, no_law = _law(dataset, predictor)
+    on_progress("comparing where KL is measured")
+    places = compare_places(points)
     on_progress("computing the frontiers")
     retention = retention_at(points, accuracies, base_score) if accuracies else ()
     return Findings(
@@ -102,7 +113,22 @@ def compute_findings(
         behind=tuple(_behind(points, rank_methods(retention, accuracy)) for accuracy in accuracies),
         excess=method_excess(points),
         excess_at=tuple(method_excess(points, (accuracy, accuracy + ACCURACY_WINDOW)) for accuracy in accuracies),
+        places=places,
+        predictor=predictor,
     )
+
+
+def refuse_unmeasured(points: Points, predictor: Predictor) -> None:
+    """Refuse a predictor whose KL is not known at any checkpoint.
+
+    Raises:
+        DataError: says how to have it measured.
+    """
+    if predictor != "task" and not usable(points, GENERIC_KL).any():
+        raise DataError(
+            f"--predictor {predictor}: no checkpoint has the KL on the generic probe ({GENERIC_KL}), since these runs "
+            "and sweeps were made without it: run them again, or leave --predictor out"
+        )
 
 
 def rank_methods(retention: Sequence[RetentionAt], accuracy: float) -> list[RetentionAt]:
@@ -131,12 +157,12 @@ def best_method(ranking: Sequence[RetentionAt]) -> RetentionAt:
     return max(ranking, key=lambda one: one.reached)
 
 
-def _law(dataset: LawDataset) -> tuple[Law | None, str]:
+def _law(dataset: LawDataset, predictor: Predictor) -> tuple[Law | None, str]:
     """The law with its interval, or the reason if there are too few runs for one."""
     try:
-        law = build_law(dataset.points, dataset.benchmarks)
+        law = build_law(dataset.points, dataset.benchmarks, predictor=predictor)
     except DataError as error:
         return None, str(error)
     known = np.isfinite(dataset.base_entropy) and np.isfinite(dataset.base_entropy_most)
     entropies = (dataset.base_entropy, dataset.base_entropy_most) if known else (None, None)
-    return replace(law, base_entropy=entropies[0], base_entropy_most=entropies[1]), ""
+    return replace(law, base_entropy=entropies[0], base_entropy_most=entropies[1], model=dataset.model), ""

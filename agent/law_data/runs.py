@@ -46,7 +46,14 @@ def _provenance(path: Path, record: RunState, started: Started) -> Provenance:
         raise RunError(f"{path / JOURNAL} does not say which base the run began with; it cannot be pooled")
     prompts = record.prompts(started.curriculum.get("budget", {}).get("prompts", "seen"))
     known = {name: started.data[name] for name in record.benchmarks if name in started.data}
-    return Provenance(started.world, started.base_id, "token", prompts, record.benchmarks, TRAINING_PROMPTS, known)
+    about = (started.world, started.base_id, "token", prompts, record.benchmarks, TRAINING_PROMPTS, known)
+    return Provenance(*about, _model(started))
+
+
+def _model(started: Started) -> str:
+    """The name of a model, or the kind of one that the world makes itself."""
+    model = started.curriculum.get("model", {})
+    return str(model.get("model_name_or_path") or model.get("type") or "")
 
 
 def _point(path: Path, record: RunState, row: StageState, seed: str) -> LawPoint:

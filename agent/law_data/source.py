@@ -10,7 +10,8 @@ class Provenance:
     """The provenance of points; they pool only with points of an equal one.
 
     `inputs`: `held out` or `training prompts` of the task, whichever the KL was measured on; empty if unknown.
-    `fingerprints`: the known ones of the benchmarks by name; they may depend on the curriculum's seed.
+    `fingerprints`: the known ones of the benchmarks by name; they may depend on the curriculum's seed. `model`: the
+    name of the base; empty if unknown.
     """
 
     world: str
@@ -20,6 +21,7 @@ class Provenance:
     benchmarks: tuple[str, ...]
     inputs: str = ""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
 
 
 HELD_OUT_ITEMS, TRAINING_PROMPTS = "held out", "training prompts"

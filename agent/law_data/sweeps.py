@@ -79,7 +79,8 @@ def table_source(path: Path, name: str | None = None) -> LawSource:
     wanted = [column for column in (*COLUMNS, *PREDICTOR_COLUMNS, *scores) if column in table.column_names]
     points = tuple(_point(name or str(path), row, benchmarks) for row in table.select(wanted).to_pylist())
     known = (about["world"], about["base_id"], about["unit"], about["prompts"])
-    provenance = Provenance(*known, benchmarks, _inputs(path, points), about.get("benchmark_fingerprints") or {})
+    fingerprints = about.get("benchmark_fingerprints") or {}
+    provenance = Provenance(*known, benchmarks, _inputs(path, points), fingerprints, str(about.get("model") or ""))
     return LawSource(path, provenance, points, () if points else (f"{path} has no rows",))
 
 

@@ -129,6 +129,8 @@ def _law(ready: Ready) -> tuple[Law | None, str | None]:
         return None, "the curriculum names no law (budget.law)"
     if law.unit != curriculum.budget.unit and not curriculum.spec.one_step_answers:
         return None, f"the law counts nats a {law.unit}, and the budget nats a {curriculum.budget.unit}"
+    if not law.counts(law.unit, curriculum.budget.prompts):
+        return None, "the law predicts from the KL on the generic probe, which the budget does not count alone"
     return law, None
 
 

@@ -171,9 +171,9 @@ def full_rate(situation: Situation, method: str, steps: int) -> float:
 
 
 def forgetting_by(situation: Situation) -> Callable[[float], float]:
-    """Forgetting as a function of KL: by the law if it has the budget's unit, else by `FORGETTING_PER_NAT`."""
+    """Forgetting as a function of KL: by the law, if of the KL that the budget counts, else by `FORGETTING_PER_NAT`."""
     law, budget = situation.law, situation.curriculum.budget
-    if law is not None and law.unit == budget.unit:
+    if law is not None and law.counts(budget.unit, budget.prompts):
         return lambda kl: law.predict(kl).value
     return lambda kl: FORGETTING_PER_NAT * kl
 
@@ -215,7 +215,8 @@ def trial_costs(tried: Sequence[TriedCandidate], situation: Situation, methods: 
     steps = sum(one.trial.steps for one in tried)
     stage_steps = min(map(situation.steps, situation.methods))
     names = [one.method for one in tried]
-    law, unit = situation.law, situation.curriculum.budget.unit
+    law, budget = situation.law, situation.curriculum.budget
+    by_law = law is not None and law.counts(budget.unit, budget.prompts)
     return {
         "trial_steps": steps,
         "trial_share": steps / stage_steps,
@@ -223,7 +224,7 @@ def trial_costs(tried: Sequence[TriedCandidate], situation: Situation, methods: 
         "trial_answers": sum(one.trial.answers for one in tried),
         "untried": [method for method in methods if method not in names],
         "ruled_out": [one.method for one in tried if one.outlook is None],
-        "forgetting_by": "law" if law is not None and law.unit == unit else f"{FORGETTING_PER_NAT} a nat",
+        "forgetting_by": "law" if by_law else f"{FORGETTING_PER_NAT} a nat",
     }
 
 

@@ -18,7 +18,7 @@ class FinishedCell:
     """The rows of one cell, one per checkpoint, the last one `final`, and their provenance.
 
     `provenance` holds `world`, `base_id`, `unit`, `prompts` and `benchmarks`, which must agree before rows are pooled,
-    and the known `benchmark_fingerprints` by name.
+    the known `benchmark_fingerprints` by name, and the name of the `model`.
     """
 
     cell: Cell

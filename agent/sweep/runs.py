@@ -115,6 +115,7 @@ def _provenance(cell: Cell, record: RunState, started: Started) -> dict[str, Any
         "prompts": record.prompts(cell.curriculum.budget.prompts),
         "benchmarks": list(record.benchmarks),
         "benchmark_fingerprints": {name: one for name, one in started.data.items() if name in record.benchmarks},
+        "model": cell.curriculum.model.title,
     }
 
 

@@ -1,11 +1,12 @@
-"""Curves of forgetting against one predictor: the paper's quadratic, a straight line, and a monotone one.
+"""Curves of forgetting against a predictor: the paper's quadratic, a straight line, and a monotone one.
 
 All three are linear in a basis, so that one routine fits them, on the points or on resamples of runs.
 
 The monotone curve is a sum of ramps with slopes ≥ 0: I-splines of the first order (Ramsay 1988, "Monotone regression
 splines in action"). Isotonic regression would be a step function with jumps that the next run need not have, and would
 cost a pass over all points for every resample. Unlike a smoother spline, this curve is given by its knots alone, which
-is all that a saved law stores. Beyond its knots it is flat, where a quadratic may fall.
+is all that a saved law stores. Beyond its knots it is flat, where a quadratic may fall. With two predictors it is the
+sum of two such curves, fitted together (an additive model, Hastie and Tibshirani 1986).
 """
 
 from collections.abc import Callable, Mapping
@@ -54,7 +55,19 @@ class Ramps:
         return 1 - ramps_PF if self.falls else ramps_PF
 
 
-Basis = Powers | Ramps
+@dataclass(frozen=True)
+class AddedRamps:
+    """The ramps of two predictors side by side, for values of shape (P, 2)."""
+
+    parts: tuple[Ramps, Ramps]
+    one_way = True
+
+    def columns(self, x_P2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shape (P, segments of both)."""
+        return np.concatenate([part.columns(x_P) for part, x_P in zip(self.parts, x_P2.T, strict=True)], axis=1)
+
+
+Basis = Powers | Ramps | AddedRamps
 
 
 @dataclass(frozen=True)
@@ -70,10 +83,10 @@ class Curve:
         """Forgetting at each value of the predictor, as a fraction. Shape (P,).
 
         Raises:
-            ValueError: not of shape (P,).
+            ValueError: not of shape (P,), or (P, 2) of a curve of two predictors.
         """
-        if kl_P.ndim != 1:
-            raise ValueError(f"a curve needs values of shape (P,), got {kl_P.shape}")
+        if kl_P.shape[1:] != ((2,) if isinstance(self.basis, AddedRamps) else ()) or kl_P.ndim == 0:
+            raise ValueError(f"a curve needs values of shape (P,), of two predictors (P, 2); got {kl_P.shape}")
         predicted_P: NDArray[np.float64] = self.intercept + self.basis.columns(kl_P) @ np.array(self.coefficients)
         return predicted_P
 
@@ -101,8 +114,19 @@ class Curve:
             ValueError: the curve is not piecewise linear.
         """
         if not isinstance(self.basis, Ramps):
-            raise ValueError(f"a {self.kind} curve has no knots")
+            raise ValueError(f"a {self.kind} curve of this basis has no knots of its own")
         return self.basis.knots, tuple(float(height) for height in self.predict(np.array(self.basis.knots)))
+
+    def parts(self) -> tuple["Curve", ...]:
+        """The curves of each predictor, whose sum this is; the intercept belongs to the first."""
+        if not isinstance(self.basis, AddedRamps):
+            return (self,)
+        first, second = self.basis.parts
+        split = len(first.knots) - 1
+        return (
+            Curve(self.kind, first, self.intercept, self.coefficients[:split]),
+            Curve(self.kind, second, 0.0, self.coefficients[split:]),
+        )
 
 
 @dataclass(frozen=True)
@@ -141,9 +165,16 @@ def ramp_basis(x_P: NDArray[np.float64]) -> Ramps:
     return Ramps((*kept, high))
 
 
+def monotone_basis(x_P: NDArray[np.float64]) -> Ramps | AddedRamps:
+    """Ramps for values of shape (P,); of two predictors, (P, 2), the ramps of each."""
+    if x_P.ndim == 1:
+        return ramp_basis(x_P)
+    return AddedRamps((ramp_basis(x_P[:, 0]), ramp_basis(x_P[:, 1])))
+
+
 CURVES: Mapping[str, CurveKind] = {
     "quadratic": CurveKind(partial(powers_basis, degree=2), 4),
-    "monotone": CurveKind(ramp_basis, 4),
+    "monotone": CurveKind(monotone_basis, 4),
     "line": CurveKind(partial(powers_basis, degree=1), 3),
 }
 """The curves of the law: `a + b·KL + c·KL²` (the paper's), linear between knots and never falling, `a + b·KL`."""
@@ -166,19 +197,21 @@ def curve_kind(name: str) -> CurveKind:
 
 
 def fit_curve(kind: str, x_P: NDArray[np.float64], y_P: NDArray[np.float64]) -> Curve:
-    """Least squares on points of equal weight.
+    """Least squares on points of equal weight. A monotone curve may have two predictors, `x_P` of shape (P, 2).
 
     Raises:
         ValueError: shapes differ or are not (P,), or a value is not finite.
         DataError: too few different values, or one value everywhere.
     """
-    if x_P.shape != y_P.shape or x_P.ndim != 1:
+    two = kind == "monotone" and x_P.shape[1:] == (2,)
+    if x_P.shape[: len(x_P.shape) - two] != y_P.shape or y_P.ndim != 1:
         raise ValueError(f"a curve is fitted on two arrays of shape (P,), got {x_P.shape} and {y_P.shape}")
     if not (np.isfinite(x_P).all() and np.isfinite(y_P).all()):
         raise ValueError("a curve is fitted on finite values")
     if not can_fit(kind, x_P):
         raise DataError(
-            f"a {kind} curve needs at least {curve_kind(kind).fewest} different values, got {len(np.unique(x_P))}"
+            f"a {kind} curve needs at least {curve_kind(kind).fewest} different values, got "
+            f"{len(np.unique(x_P, axis=0))}"
         )
     basis = curve_kind(kind).basis(x_P)
     moments = run_moments(basis, x_P, y_P, np.zeros(len(x_P), dtype=np.intp), 1)
@@ -187,7 +220,7 @@ def fit_curve(kind: str, x_P: NDArray[np.float64], y_P: NDArray[np.float64]) -> 
 
 def can_fit(kind: str, x_P: NDArray[np.float64]) -> bool:
     """True if there are enough different values for a curve of this kind."""
-    return len(np.unique(x_P)) >= curve_kind(kind).fewest and not is_constant(x_P)
+    return len(x_P) > 0 and len(np.unique(x_P, axis=0)) >= curve_kind(kind).fewest and not is_constant(x_P)
 
 
 def curve_of(kind: str, basis: Basis, solution: Solution, *, offset: float) -> Curve:

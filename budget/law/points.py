@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perdure.budget.law.saved import Predictor
+
 FORWARD_KL = "kl_base_to_policy"
 GENERIC_KL = "kl_base_to_policy_generic"
 """Forward KL on generic inputs, which need no old data: the base's own texts, states it visits, noise for images."""
+
+LAW_PREDICTORS: Mapping[Predictor, tuple[str, ...]] = {
+    "task": (FORWARD_KL,),
+    "generic": (GENERIC_KL,),
+    "both": (FORWARD_KL, GENERIC_KL),
+}
+"""The columns from which a law may predict: forward KL on the task's inputs, on generic ones, or both."""
 
 NEW_TASK_PREDICTORS = (
     FORWARD_KL,

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from perdure.budget.errors import DataError
 from perdure.budget.law.curves import Curve, can_fit, curve_kind, fit_curve
 from perdure.budget.law.fit import predict_held_out_runs
-from perdure.budget.law.points import FORWARD_KL, Points
+from perdure.budget.law.points import LAW_PREDICTORS, Points
 from perdure.budget.law.resample import LEVEL, MIN_RUNS, RESAMPLES, folds, percentile, run_counts
-from perdure.budget.law.sample import Sample, check_enough, sample_of, subset, without_method, without_seed
-from perdure.budget.law.saved import Coverage, Law, from_base
+from perdure.budget.law.sample import Sample, check_enough, sample_of_all, subset, without_method, without_seed
+from perdure.budget.law.saved import Coverage, Law, Predictor, from_base
 
 Split = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 """Masks of the checkpoints to make an interval of, and of those to test it on. Each (P,)."""
@@ -41,35 +41,63 @@ _MIN_SIZE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """A curve and the reach of its interval below and above, linear between `kl_K`; in fractions of forgetting."""
+    """A curve and the reach of its interval below and above, linear between `at_K`; in fractions of forgetting.
+
+    `at_K` are KLs; of a curve of two predictors, values of the predicted forgetting.
+    """
 
     curve: Curve
-    kl_K: NDArray[np.float64]
+    at_K: NDArray[np.float64]
     below_K: NDArray[np.float64]
     above_K: NDArray[np.float64]
     level: float
 
     def contains(self, kl_P: NDArray[np.float64], forgetting_P: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Mask of the forgettings within the interval at their KL. Shape (P,)."""
-        error_P = forgetting_P - np.interp(kl_P, *from_base(*self.curve.knots()))
-        inside: NDArray[np.bool_] = (error_P >= -np.interp(kl_P, self.kl_K, self.below_K)) & (
-            error_P <= np.interp(kl_P, self.kl_K, self.above_K)
+        value_P = _values(self.curve, kl_P)
+        at_P, error_P = _places(kl_P, value_P), forgetting_P - value_P
+        inside: NDArray[np.bool_] = (error_P >= -np.interp(at_P, self.at_K, self.below_K)) & (
+            error_P <= np.interp(at_P, self.at_K, self.above_K)
         )
         return inside
 
+    def width(self, kl_P: NDArray[np.float64]) -> float:
+        """The mean width of the interval at these KLs, as a fraction of forgetting."""
+        at_P = _places(kl_P, _values(self.curve, kl_P))
+        return float(np.interp(at_P, self.at_K, self.below_K + self.above_K).mean())
+
+
+def _values(curve: Curve, kl_P: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The forgetting that a saved law would predict: below the lowest KL on the straight line to the base."""
+    columns = kl_P.reshape(len(kl_P), -1).T
+    parts = [np.interp(x_P, *from_base(*one.knots())) for x_P, one in zip(columns, curve.parts(), strict=True)]
+    value_P: NDArray[np.float64] = np.sum(parts, axis=0)
+    return value_P
+
+
+def _places(kl_P: NDArray[np.float64], value_P: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By what the reach of an interval differs: the KL, with two predictors the predicted forgetting."""
+    return kl_P if kl_P.ndim == 1 else value_P
+
 
 def build_law(
-    points: Points, benchmarks: Sequence[str] = (), *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    points: Points,
+    benchmarks: Sequence[str] = (),
+    *,
+    predictor: Predictor = "task",
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Law:
     """Fit the monotone curve with an interval at `level`, and measure the coverage of the interval.
 
     Raises:
         ValueError: the level is not between 0 and 1.
-        DataError: too few checkpoints or runs, or forward KL is constant.
+        DataError: too few checkpoints or runs, or the predictor is constant or not measured.
     """
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, got {level}")
-    sample = sample_of(points, FORWARD_KL)
+    sample = sample_of_all(points, LAW_PREDICTORS[predictor])
     check_enough(sample, curve_kind(_KIND).fewest)
     band = make_band(sample, level, seed)
     coverage = _coverage(sample, _split_by_run(sample, seed), level, resamples, seed)
@@ -78,16 +106,18 @@ def build_law(
             f"a law to save needs at least {MIN_RUNS + 1} runs, with several checkpoints of different KL; got "
             f"{len(sample)} checkpoints of {sample.runs} runs: give more runs"
         )
-    kl, forgetting = band.curve.knots()
+    (kl, forgetting), *more = [part.knots() for part in band.curve.parts()]
+    kl_generic, forgetting_generic = more[0] if more else ((), ())
+    at = tuple(band.at_K.tolist())
     return Law(
         world=points.world,
         base=points.base,
         unit=points.unit,
-        prompts=points.prompts,
+        prompts="generic" if predictor == "generic" else points.prompts,
         benchmarks=tuple(benchmarks),
         kl=kl,
         forgetting=forgetting,
-        width_kl=tuple(band.kl_K.tolist()),
+        width_kl=() if more else at,
         below=tuple(band.below_K.tolist()),
         above=tuple(band.above_K.tolist()),
         level=band.level,
@@ -97,6 +127,10 @@ def build_law(
         methods=sample.methods,
         runs=sample.runs,
         points=len(sample),
+        predictor=predictor,
+        kl_generic=kl_generic,
+        forgetting_generic=forgetting_generic,
+        width_forgetting=at if more else (),
     )
 
 
@@ -112,14 +146,16 @@ def make_band(sample: Sample, level: float, seed: int) -> Band | None:
     if np.isnan(residual_P).any():
         return None
     level = min(level, (sample.runs - 1) / (sample.runs + 1))
-    kl_K, size_K = residual_sizes(sample.x_P, residual_P)
-    size_P = np.interp(sample.x_P, kl_K, size_K)
+    curve = fit_curve(_KIND, sample.x_P, sample.y_P)
+    at_P = _places(sample.x_P, _values(curve, sample.x_P))
+    at_K, size_K = residual_sizes(at_P, residual_P)
+    size_P = np.interp(at_P, at_K, size_K)
     score_P = np.divide(residual_P, size_P, out=np.zeros_like(residual_P), where=size_P > 0)
     weight_P = 1 / ((sample.runs + 1) * np.bincount(sample.run_P, minlength=sample.runs)[sample.run_P])
     tail = (1 - level) / 2
     above = max(conformal_quantile(score_P, weight_P, tail), 0.0)
     below = max(conformal_quantile(-score_P, weight_P, tail), 0.0)
-    return Band(fit_curve(_KIND, sample.x_P, sample.y_P), kl_K, below * size_K, above * size_K, level)
+    return Band(curve, at_K, below * size_K, above * size_K, level)
 
 
 def conformal_quantile(score_P: NDArray[np.float64], weight_P: NDArray[np.float64], tail: float) -> float:
@@ -139,7 +175,7 @@ def conformal_quantile(score_P: NDArray[np.float64], weight_P: NDArray[np.float6
 def residual_sizes(
     kl_P: NDArray[np.float64], residual_P: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each bin's mean KL (K,) and mean absolute residual (K,).
+    """Each bin's mean KL (K,), or predicted forgetting in its place, and mean absolute residual (K,).
 
     At most eight bins of equal numbers of checkpoints, at least twenty each; sizes are smoothed over neighbouring bins,
     as few checkpoints differ much in KL at the ends.
@@ -154,7 +190,8 @@ def residual_sizes(
     smooth_K = np.maximum(smooth_K, _MIN_SIZE * float(np.abs(residual_P).mean()))
     kept = np.flatnonzero(np.diff(centre_K, prepend=-np.inf) > 0)
     if len(kept) < 2:
-        return np.array([float(kl_P.min()), float(kl_P.max())]), np.full(2, float(smooth_K[0]))
+        low, high = float(kl_P.min()), float(kl_P.max())
+        return np.array([low, high if high > low else low + 1]), np.full(2, float(smooth_K[0]))
     return centre_K[kept], smooth_K[kept]
 
 

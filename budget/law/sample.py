@@ -1,5 +1,6 @@
-"""The checkpoints that one predictor can be fitted on, with numbered runs."""
+"""The checkpoints that one predictor, or two together, can be fitted on, with numbered runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,8 @@ MIN_RUNS = 2
 class Sample:
     """P checkpoints with a finite forgetting `y_P` and a finite value `x_P` of one predictor.
 
-    `run_P` numbers the runs from 0 to `runs - 1`. `dropped` checkpoints had no finite value.
+    With two predictors `x_P` has shape (P, 2), and `predictor` names both. `run_P` numbers the runs from 0 to
+    `runs - 1`. `dropped` checkpoints had no finite value.
     """
 
     predictor: str
@@ -55,10 +57,24 @@ def usable(points: Points, predictor: str) -> NDArray[np.bool_]:
 def sample_of(points: Points, predictor: str, mask_P: NDArray[np.bool_] | None = None) -> Sample:
     """The sample of one predictor, from its usable checkpoints or the usable ones of `mask_P`."""
     mask_P = usable(points, predictor) if mask_P is None else mask_P
-    names, run_P = np.unique(points.run[mask_P], return_inverse=True)
     x_P = points.predictors[predictor][mask_P] if mask_P.any() else np.empty(0)
+    return _sample(points, predictor, x_P, mask_P)
+
+
+def sample_of_all(points: Points, predictors: Sequence[str], mask_P: NDArray[np.bool_] | None = None) -> Sample:
+    """The sample of one predictor or of two together, from the checkpoints that have all of them."""
+    if mask_P is None:
+        mask_P = np.logical_and.reduce([usable(points, one) for one in predictors])
+    if len(predictors) == 1:
+        return sample_of(points, predictors[0], mask_P)
+    columns = [points.predictors[one][mask_P] if mask_P.any() else np.empty(0) for one in predictors]
+    return _sample(points, " and ".join(predictors), np.stack(columns, axis=1), mask_P)
+
+
+def _sample(points: Points, name: str, x_P: NDArray[np.float64], mask_P: NDArray[np.bool_]) -> Sample:
+    names, run_P = np.unique(points.run[mask_P], return_inverse=True)
     return Sample(
-        predictor=predictor,
+        predictor=name,
         x_P=x_P.astype(np.float64),
         y_P=points.forgetting[mask_P].astype(np.float64),
         run_P=run_P,
@@ -102,11 +118,12 @@ def check_enough(sample: Sample, distinct: int) -> None:
         DataError: fewer than `distinct` different values, fewer than two runs, or a constant predictor.
     """
     if len(sample) > 1 and is_constant(sample.x_P):
+        first = ", ".join(f"{one:.3g}" for one in np.ravel(sample.x_P[0]))
         raise DataError(
-            f"{sample.predictor} is {sample.x_P[0]:.3g} at all {len(sample)} checkpoints, so forgetting cannot be "
+            f"{sample.predictor} is {first} at all {len(sample)} checkpoints, so forgetting cannot be "
             "fitted against it: give runs that moved by different amounts (other learning rates, more checkpoints)"
         )
-    values = len(np.unique(sample.x_P))
+    values = len(np.unique(sample.x_P, axis=0))
     if values < distinct or sample.runs < MIN_RUNS:
         unusable = f", and {sample.dropped} without a finite {sample.predictor} and forgetting" * bool(sample.dropped)
         raise DataError(
@@ -117,5 +134,5 @@ def check_enough(sample: Sample, distinct: int) -> None:
 
 
 def is_constant(x_P: NDArray[np.float64]) -> bool:
-    """True if all values agree up to rounding."""
-    return bool(np.ptp(x_P) <= 1e-9 * np.abs(x_P).max())
+    """True if all values agree up to rounding; of two predictors, those of one."""
+    return bool((np.ptp(x_P, axis=0) <= 1e-9 * np.abs(x_P).max(axis=0)).any())

@@ -1,20 +1,30 @@
 """A law in a JSON file, from which a monitor predicts forgetting at a KL. No numpy, no scipy.
 
 The file holds the points between which curve and interval are linear, the range of the law (world, base, unit and
-prompts of the KL) and the coverage of its interval on held-out runs.
+prompts of the KL) and the coverage of its interval on held-out runs. The KL is that on the task, on the generic probe,
+or both: then forgetting is the sum of two curves.
 """
 
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from perdure.budget.base_id import kl_settings
 from perdure.budget.errors import ConfigError
 from perdure.budget.files import write_atomic
+from perdure.budget.law.json_fields import Reader, count, list_of, number, optional_number, read_fields, text
+
+Predictor = Literal["task", "generic", "both"]
+PREDICTORS: tuple[Predictor, ...] = get_args(Predictor)
+"""The KL that a law predicts from: on the task's inputs, on the generic probe's, or both."""
+
+PREFERS = 0.75
+"""A base whose entropy over right answers is below this share of the most possible prefers some of them."""
 
 FORMAT = 1
 _MARK = "perdure law"
@@ -51,11 +61,12 @@ class Law:
     """Forgetting against forward KL, with an interval for a checkpoint of a new run.
 
     Attributes:
-        world, base, unit, prompts: where the law holds; unit and prompts of its KL.
+        world, base, unit, prompts: where the law holds; unit and prompts of its KL (`generic`: the generic probe).
         benchmarks: `forgetting` is their mean drop.
         kl, forgetting: the curve, linear between these points, `kl` rising. Below the first it is linear from the base,
             at KL 0 and forgetting 0.
-        width_kl, below, above: the reach of the interval below and above the curve, linear between these points.
+        width_kl, below, above: the reach of the interval below and above the curve, linear between these points. A law
+            of both KLs has `width_forgetting` in place of `width_kl`: its reach is by the forgetting that it predicts.
         level: the share of new runs' checkpoints that the interval is made for; of R runs at most (R - 1) / (R + 1).
         coverage: that share, measured on held-out runs.
         coverage_methods: the same with all runs of a method held out; `None` with one method.
@@ -63,6 +74,9 @@ class Law:
         coverage_seeds: the same with all runs of a seed held out; `None` with one seed.
         base_entropy: the base's entropy over right answers, in nats, which may be at most `base_entropy_most`; `None`:
             not known.
+        predictor: `task`, `generic` or `both`: whose KL is `kl`; of both it is the task's.
+        kl_generic, forgetting_generic: what a law of both adds for the KL on the generic probe, linear between them.
+        model: the base's name; empty if not known.
     """
 
     world: str
@@ -84,10 +98,21 @@ class Law:
     coverage_seeds: Coverage | None = None
     base_entropy: float | None = None
     base_entropy_most: float | None = None
+    predictor: Predictor = "task"
+    kl_generic: tuple[float, ...] = ()
+    forgetting_generic: tuple[float, ...] = ()
+    width_forgetting: tuple[float, ...] = ()
+    model: str = ""
 
     def __post_init__(self) -> None:
+        if self.predictor not in PREDICTORS:
+            raise ValueError(f"predictor is one of {', '.join(PREDICTORS)}, not {self.predictor!r}")
         _check_knots("kl", self.kl, self.forgetting)
-        _check_knots("width_kl", self.width_kl, self.below, self.above)
+        if self.predictor == "both":
+            _check_knots("kl_generic", self.kl_generic, self.forgetting_generic)
+            _check_knots("width_forgetting", self.width_forgetting, self.below, self.above)
+        else:
+            _check_knots("width_kl", self.width_kl, self.below, self.above)
         if not 0 < self.level < 1:
             raise ValueError(f"a level lies between 0 and 1, got {self.level}")
         if min(*self.below, *self.above) < 0:
@@ -103,18 +128,51 @@ class Law:
         """The highest KL of the curve, in nats."""
         return self.kl[-1]
 
-    def predict(self, kl: float) -> Prediction:
-        """Predict forgetting at a KL in nats per `unit`.
+    @property
+    def needs_generic(self) -> bool:
+        """True if the law predicts from the KL on the generic probe."""
+        return self.predictor != "task"
+
+    @property
+    def kind(self) -> str:
+        """The kind of base, as far as it is known: world, model, precision, and preferences among right answers."""
+        known = [f"{self.world} world", self.model, kl_settings(self.base) or "", self._preferences]
+        return ", ".join(filter(None, known))
+
+    @property
+    def _preferences(self) -> str:
+        if self.base_entropy is None or self.base_entropy_most is None:
+            return ""
+        word = "prefers some of the" if self.base_entropy < PREFERS * self.base_entropy_most else "indifferent among"
+        return (
+            f"{word} right answers (entropy over right answers {self.base_entropy:.2f} of "
+            f"{self.base_entropy_most:.2f} nats)"
+        )
+
+    def counts(self, unit: str, prompts: str) -> bool:
+        """True if a KL in this unit on these prompts (of a budget) is all that the law predicts from."""
+        return self.unit == unit and (not self.needs_generic or (self.predictor == prompts == "generic"))
+
+    def predict(self, kl: float, kl_generic: float | None = None) -> Prediction:
+        """Predict forgetting at a KL in nats per `unit`; a law of both also needs that on the generic probe.
 
         Raises:
-            ValueError: the KL is NaN.
+            ValueError: a KL is NaN, or a law of both has only one.
         """
-        if math.isnan(kl):
+        if math.isnan(kl) or (kl_generic is not None and math.isnan(kl_generic)):
             raise ValueError("no forgetting can be predicted from a KL of NaN")
         value = _interpolate(kl, *from_base(self.kl, self.forgetting))
-        low = value - _interpolate(kl, self.width_kl, self.below)
-        high = value + _interpolate(kl, self.width_kl, self.above)
-        return Prediction(value, low, high, min(self.kl_min, -_ROUNDING) <= kl <= self.kl_max)
+        at, widths = kl, self.width_kl
+        inside = min(self.kl_min, -_ROUNDING) <= kl <= self.kl_max
+        if self.predictor == "both":
+            if kl_generic is None:
+                raise ValueError("a law of both predictors needs the KL on the generic probe beside that on the task")
+            value += _interpolate(kl_generic, *from_base(self.kl_generic, self.forgetting_generic))
+            at, widths = value, self.width_forgetting
+            inside &= min(self.kl_generic[0], -_ROUNDING) <= kl_generic <= self.kl_generic[-1]
+        low = value - _interpolate(at, widths, self.below)
+        high = value + _interpolate(at, widths, self.above)
+        return Prediction(value, low, high, inside)
 
 
 def from_base(kl: tuple[float, ...], forgetting: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -128,9 +186,13 @@ def save_law(law: Law, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    present = {name: value for name, value in asdict(law).items() if value is not None or name not in _OPTIONAL}
-    content = {"what": _MARK, "format": FORMAT, **present}
+    content = {"what": _MARK, "format": FORMAT, **told(law)}
     write_atomic(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def told(law: Law) -> dict[str, Any]:
+    """All that a law says, without what a file may lack and this law lacks."""
+    return {name: value for name, value in asdict(law).items() if name not in _OPTIONAL or value != _OPTIONAL[name]}
 
 
 def load_law(path: str | Path) -> Law:
@@ -168,81 +230,46 @@ def _refuse_constant(name: str) -> float:
 
 
 def _law(content: Mapping[str, Any]) -> Law:
-    return Law(**_read({**dict.fromkeys(_OPTIONAL), **content}, Law, _LAW))
-
-
-def _read(content: Any, kind: type, readers: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
-    """The fields of one dataclass from JSON; a ValueError names the faulty field."""
-    if not isinstance(content, dict):
-        raise ValueError(f"{kind.__name__.lower()} is not a set of named values")
-    names = [field.name for field in fields(kind)]
-    missing, unknown = [n for n in names if n not in content], [n for n in content if n not in names]
-    if missing or unknown:
-        raise ValueError(f"{(missing or unknown)[0]} is {'missing' if missing else 'unknown'}")
-    return {name: readers[name](name, content[name]) for name in names}
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is not a text")
-    return value
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is not a finite number")
-    return float(value)
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} is not a count")
-    return value
-
-
-def _optional_number(name: str, value: Any) -> float | None:
-    return None if value is None else _number(name, value)
-
-
-def _list_of(reader: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
-    def read(name: str, value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise ValueError(f"{name} is not a list")
-        return tuple(reader(name, item) for item in value)
-
-    return read
+    lacking = {name: list(value) if isinstance(value, tuple) else value for name, value in _OPTIONAL.items()}
+    return Law(**read_fields({**lacking, **content}, Law, _LAW))
 
 
 def _coverage(name: str, value: Any) -> Coverage:
-    return Coverage(**_read(value, Coverage, _COVERAGE))
+    return Coverage(**read_fields(value, Coverage, _COVERAGE))
 
 
 def _optional_coverage(name: str, value: Any) -> Coverage | None:
     return None if value is None else _coverage(name, value)
 
 
-_OPTIONAL = ("coverage_seeds", "base_entropy", "base_entropy_most")
-"""Fields that a file may lack."""
+_GENERIC = ("kl_generic", "forgetting_generic", "width_forgetting")
+_OPTIONAL: Mapping[str, Any] = {field.name: field.default for field in fields(Law) if field.default is not MISSING}
+"""Fields that a file may lack, and what they are then."""
 
-_COVERAGE: Mapping[str, Callable[[str, Any], Any]] = {
-    "covered": _number,
-    "low": _optional_number,
-    "high": _optional_number,
-    "points": _count,
-    "runs": _count,
+LATER: Mapping[str, Any] = {"predictor": "task", **dict.fromkeys(_GENERIC, ()), "model": ""}
+"""Fields that came later: a law without them is the same as it was before."""
+
+_COVERAGE: Mapping[str, Reader] = {
+    "covered": number,
+    "low": optional_number,
+    "high": optional_number,
+    "points": count,
+    "runs": count,
 }
-_LAW: Mapping[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(("world", "base", "unit", "prompts"), _text),
-    **dict.fromkeys(("benchmarks", "methods"), _list_of(_text)),
-    **dict.fromkeys(("kl", "forgetting", "width_kl", "below", "above"), _list_of(_number)),
-    "level": _number,
+_LAW: Mapping[str, Reader] = {
+    **dict.fromkeys(("world", "base", "unit", "prompts"), text),
+    **dict.fromkeys(("benchmarks", "methods"), list_of(text)),
+    **dict.fromkeys(("kl", "forgetting", "width_kl", "below", "above"), list_of(number)),
+    "level": number,
+    **dict.fromkeys(("predictor", "model"), text),
+    **dict.fromkeys(_GENERIC, list_of(number)),
     "coverage": _coverage,
     "coverage_methods": _optional_coverage,
     "coverage_seeds": _optional_coverage,
-    "base_entropy": _optional_number,
-    "base_entropy_most": _optional_number,
-    "runs": _count,
-    "points": _count,
+    "base_entropy": optional_number,
+    "base_entropy_most": optional_number,
+    "runs": count,
+    "points": count,
 }
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from perdure.agent.run.find import locate
 from perdure.budget.errors import ConfigError, RunError
+from perdure.budget.law.saved import Predictor
 from perdure.cli.console import json_text, phase_status, print_lines, reader_may_leave, say, symbols_and_width
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ def law_command(
     as_json: bool,
     output_dir: Path | None,
     save: Path | None,
+    predictor: Predictor = "task",
 ) -> None:
     """Print the law of the checkpoints in `paths`; write plots to `output_dir` and the law to `save`.
 
     Raises:
         RunError: a path is missing, damaged or cannot be pooled with the others; a file cannot be written.
-        DataError: there are too few checkpoints or runs, or their forward KL is all the same.
+        DataError: there are too few checkpoints or runs, their forward KL is all the same, or that of `predictor` was
+            not measured.
         ConfigError: an accuracy is no share, or no checkpoint is of one of `methods`.
     """
     wrong = [accuracy for accuracy in accuracies if not 0 < accuracy <= 1]
@@ -39,7 +42,8 @@ def law_command(
         from perdure.agent.law_data.findings import compute_findings
 
         dataset = read_dataset([_find(path) for path in paths])
-        findings = compute_findings(select_methods(dataset, methods) if methods else dataset, accuracies, report)
+        chosen = select_methods(dataset, methods) if methods else dataset
+        findings = compute_findings(chosen, accuracies, report, predictor)
     written = _write(findings, output_dir, save)
     with reader_may_leave():
         _print(findings, as_json)

@@ -6,6 +6,7 @@ from typing import Any
 from perdure.agent.law_data.findings import Findings
 from perdure.budget.law.curves import Powers
 from perdure.budget.law.fit import Fit
+from perdure.budget.law.places import Place
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
 
@@ -33,8 +34,10 @@ def law_object(findings: Findings) -> dict[str, Any]:
         "methods": findings.methods,
         "curves": {kind: _curve(fit) for kind, fit in findings.fits.items()},
         "predictors": [_rival(rival) for rival in findings.rivals],
+        "places": [_place(place) for place in findings.places],
         "verdict": {kind: verdict(findings.rivals, kind) for kind in ("quadratic", "monotone")},
         "common_curve": asdict(findings.common),
+        "predictor": findings.predictor,
         "law": None if findings.law is None else asdict(findings.law),
         "no_law": findings.no_law or None,
         "frontiers": [asdict(frontier) for frontier in findings.frontiers],
@@ -67,6 +70,25 @@ def _rival(rival: Rival) -> dict[str, Any]:
         "place": rival.place,
         "missing": rival.missing,
         "fits": {kind: _standing(standing) for kind, standing in rival.standings.items()},
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    """How well a law of this predictor does by the monotone curve; `width` is the mean of its interval."""
+    law = place.law
+    return {
+        "predictor": place.predictor,
+        "r2": asdict(place.fit.r2),
+        "held_out_runs": _perhaps(place.fit.held_out_runs),
+        "held_out_seeds": _perhaps(place.fit.held_out_seeds),
+        "held_out_methods": _perhaps(place.fit.held_out_methods),
+        "width": place.width,
+        "level": None if law is None else law.level,
+        "coverage": None if law is None else asdict(law.coverage),
+        "coverage_seeds": None if law is None or law.coverage_seeds is None else asdict(law.coverage_seeds),
+        "coverage_methods": None if law is None or law.coverage_methods is None else asdict(law.coverage_methods),
+        "points": place.fit.points,
+        "runs": place.fit.runs,
     }
 
 

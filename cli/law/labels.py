@@ -29,6 +29,13 @@ PREDICTOR_LABELS: Mapping[str, str] = {
     "update_rank": "rank of update",
 }
 
+LAW_LABELS: Mapping[str, str] = {
+    "task": "forward KL on the task",
+    "generic": "forward KL, generic",
+    "both": "both, added",
+}
+"""What a law predicts from."""
+
 PLACES: Mapping[str, str] = {
     "new task": "on the new task's inputs",
     "generic": "on generic inputs (not ranked: the same measure, elsewhere)",
@@ -68,6 +75,11 @@ def fixed(value: float | None, digits: int = 3) -> str:
 def percent(share: float) -> str:
     """`95 %`, `97.5 %`."""
     return f"{round(100 * share, 1):g} %"
+
+
+def number_of(count: int, word: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def kl_label(points: Points) -> str:

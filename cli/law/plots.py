@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from perdure.agent.law_data.findings import Findings
 from perdure.budget.law.floor import floors
 from perdure.budget.law.frontier import Frontier
-from perdure.budget.law.points import FORWARD_KL
+from perdure.budget.law.points import FORWARD_KL, LAW_PREDICTORS
 from perdure.budget.law.resample import UNKNOWN
 from perdure.budget.law.rivals import Rival
 from perdure.budget.law.saved import Law
-from perdure.cli.law.labels import PLACES, kl_label, percent, predictor_label
+from perdure.cli.law.labels import LAW_LABELS, PLACES, kl_label, percent, predictor_label
 from perdure.cli.views.drawing import PALETTE, write_figures
 from perdure.cli.views.symbols import clean
 from perdure.curriculum.worlds.registry import nouns_of
@@ -32,12 +32,13 @@ VECTOR_POINTS = 2000
 
 
 def draw_all(findings: Findings, folder: Path) -> list[Path]:
-    """Write `law`, `frontier` and `predictors`, each as .png and .svg; the paths.
+    """Write `law`, `frontier` and `predictors`, with a generic probe also `places`, each as .png and .svg; the paths.
 
     Raises:
         OSError: a file cannot be written.
     """
     drawn = {"law": law_figure, "frontier": frontier_figure, "predictors": predictors_figure}
+    drawn |= {"places": places_figure} if findings.places else {}
     return write_figures({name: partial(draw, findings) for name, draw in drawn.items()}, folder)
 
 
@@ -62,7 +63,7 @@ def _curves(axes: Axes, findings: Findings, *, log: bool) -> None:
     kl_P = kl_P[np.isfinite(kl_P)]
     low, high = float(kl_P.min()), float(kl_P.max())
     kl_G = np.geomspace(_ends(kl_P)[0], high, 400) if log else np.linspace(low, high, 400)
-    if findings.law is not None:
+    if findings.law is not None and findings.predictor == "task":
         _band(axes, findings.law, kl_G)
     for kind, look in {"monotone": "-", "quadratic": "--", "line": ":"}.items():
         fit = findings.fits[kind]
@@ -180,6 +181,28 @@ def predictors_figure(findings: Findings) -> Figure:
                 axes.axvline(_r2(rival), color="#0072b2", linewidth=0.9, linestyle="--", zorder=0)
     panels[-1].set_xlabel("R² of forgetting, with its interval from resampling runs")
     _legend(figure, panels, "outside upper right", columns=2)
+    return figure
+
+
+def places_figure(findings: Findings) -> Figure:
+    """Forgetting against what a law of each predictor expects of it, KL on the task, on the generic probe, and both."""
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    panels = list(figure.subplots(1, len(findings.places), sharex=True, sharey=True))
+    points = findings.points
+    known_P = np.logical_and.reduce([np.isfinite(points.predictors[name]) for name in LAW_PREDICTORS["both"]])
+    for axes, place in zip(panels, findings.places, strict=True):
+        columns = [points.predictors[name] for name in LAW_PREDICTORS[place.predictor]]
+        x = np.where(known_P, columns, 0.0).T if len(columns) > 1 else np.where(known_P, columns[0], 0.0)
+        expected_P = np.where(known_P, place.fit.curve.predict(x), np.nan)
+        _cloud(axes, findings, 100 * expected_P, 100 * points.forgetting)
+        low, high = 100 * float(np.nanmin(expected_P)), 100 * float(np.nanmax(expected_P))
+        axes.plot([low, high], [low, high], color="black", linewidth=1.4, zorder=4, label="as expected")
+        held_out = place.fit.held_out_methods
+        words = "" if held_out is None or held_out.value is None else f", held-out methods {held_out.value:.2f}"
+        axes.set_title(f"{LAW_LABELS[place.predictor]}: R² {place.fit.r2.value or 0.0:.2f}{words}", fontsize=9)
+        axes.set_xlabel("forgetting expected from it, points")
+    panels[0].set_ylabel("forgetting, points")
+    _legend(figure, panels)
     return figure
 
 

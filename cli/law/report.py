@@ -11,8 +11,8 @@ from perdure.budget.figures import figure
 from perdure.budget.law.points import FORWARD_KL
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.rivals import Rival, Standing, verdict
-from perdure.budget.law.saved import Coverage, Law
-from perdure.cli.law.labels import PLACES, fixed, interval, interval_points, kl_label, percent, predictor_label
+from perdure.cli.law.labels import PLACES, fixed, interval, interval_points, kl_label, number_of, predictor_label
+from perdure.cli.law.prediction import places_section, reliability_section
 from perdure.cli.law.retention import excess_section, retention_section
 from perdure.cli.views.format import format_points
 from perdure.cli.views.symbols import Symbols, clean
@@ -29,7 +29,8 @@ def law_report(findings: Findings, form: Form, plot: Sequence[Text] = ()) -> lis
         [*_curves(findings, form), *([Text(""), *plot] if plot else [])],
         [*_predictors(findings, form)],
         [*_methods(findings, form)],
-        [*_reliability(findings)],
+        [*places_section(findings, form)],
+        [*reliability_section(findings)],
         *([*retention_section(findings, accuracy, form)] for accuracy in findings.accuracies),
         [*excess_section(findings, form)],
     ]
@@ -39,7 +40,8 @@ def law_report(findings: Findings, form: Form, plot: Sequence[Text] = ()) -> lis
 def _about(findings: Findings, symbols: Symbols) -> Iterator[Text]:
     """The pooled data."""
     found, names = findings.points, findings.methods
-    counts = f"{_count(len(found), 'checkpoint')} of {_count(findings.runs, 'run')} and {_count(len(names), 'method')}"
+    counts = f"{number_of(len(found), 'checkpoint')} of {number_of(findings.runs, 'run')} and "
+    counts += number_of(len(names), "method")
     counts += f" in {findings.seeds} seeds" if findings.seeds > 1 else ""
     yield Text(clean(f"the law of {counts}", symbols), style="bold")
     yield _fact("methods", ", ".join(names), symbols)
@@ -68,10 +70,6 @@ def _kl(findings: Findings) -> str:
     return kl_label(findings.points)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 def _curves(findings: Findings, form: Form) -> Iterator[Text]:
     """The R² of the three curves."""
     yield Text("forgetting by forward KL", style="bold")
@@ -94,7 +92,7 @@ def _curves(findings: Findings, form: Form) -> Iterator[Text]:
         yield Text(f"  the quadratic turns over at KL {figure(turns)} and falls from there on", style="dim")
     dropped = findings.fits["quadratic"].dropped
     if dropped:
-        yield Text(f"  {_count(dropped, 'checkpoint')} without a finite KL and forgetting left out", style="dim")
+        yield Text(f"  {number_of(dropped, 'checkpoint')} without a finite KL and forgetting left out", style="dim")
 
 
 def _predictors(findings: Findings, form: Form) -> Iterator[Text]:
@@ -181,35 +179,3 @@ def _methods(findings: Findings, form: Form) -> Iterator[Text]:
     yield from table(head, rows, form, "lrrlr")
     one, each = fixed(common.r2_common), fixed(common.r2_separate)
     yield Text(f"  {form.square} on held-out runs: {one} with one curve for all, {each} with one for each", style="dim")
-
-
-def _reliability(findings: Findings) -> Iterator[Text]:
-    """The coverage of the prediction's interval."""
-    yield Text("the prediction and its interval", style="bold")
-    law = findings.law
-    if law is None:
-        yield Text(f"  n/a: {findings.no_law}")
-        return
-    kl = _kl(findings)
-    yield Text(f"  fitted between {figure(law.kl_min)} and {figure(law.kl_max)} ({kl}); beyond, it says so")
-    yield Text(f"  made for {percent(law.level)} of new runs' checkpoints; {_covered(law.coverage, 'held-out runs')}")
-    if law.coverage_seeds is not None:
-        yield Text(f"  {_covered(law.coverage_seeds, 'runs of a seed that was held out')}")
-    if law.coverage_methods is not None:
-        yield Text(f"  {_covered(law.coverage_methods, 'runs of a method that was held out')}")
-    for kl_value in _examples(law):
-        found = law.predict(kl_value)
-        words = f"{format_points(found.value)} points [{format_points(found.low)}, {format_points(found.high)}]"
-        yield Text(f"  at KL {figure(kl_value)}: predicted forgetting {words}", style="dim")
-
-
-def _covered(coverage: Coverage, where: str) -> str:
-    bounds = ""
-    if coverage.low is not None and coverage.high is not None:
-        bounds = f" [{format_points(coverage.low)}, {format_points(coverage.high)}]"
-    counts = f"{_count(coverage.points, 'checkpoint')} of {coverage.runs}"
-    return f"it covered {format_points(coverage.covered)} %{bounds} of {counts} {where}"
-
-
-def _examples(law: Law) -> list[float]:
-    return [law.kl_min + share * (law.kl_max - law.kl_min) for share in (0.05, 0.25, 0.75)]

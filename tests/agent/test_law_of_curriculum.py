@@ -61,11 +61,12 @@ def test_a_law_of_this_base(tmp_path: Path) -> None:
         (
             {"base": "0123456789abcdef"},
             r"^budget\.law: .*/law\.json was fitted on another base\. Its base is 0123456789ab \(4 runs by sft; "
-            r"forgetting of fashion\), and this curriculum's base, org/name at revision v1, is base-1: ",
+            r"forgetting of fashion; vision world\), and this curriculum's base, org/name at revision v1, is base-1: ",
         ),
         (
             {"base": "0123456789abcdef", "base_entropy": 1.584, "base_entropy_most": 1.609},
-            r"forgetting of fashion; entropy over right answers 1\.58 of 1\.61 nats\), and this curriculum's base",
+            r"forgetting of fashion; vision world, indifferent among right answers \(entropy over right answers 1\.58 "
+            r"of 1\.61 nats\)\), and this curriculum's base",
         ),
         ({"world": "language"}, "was fitted in the language world, and this curriculum's model is of the vision world"),
     ],

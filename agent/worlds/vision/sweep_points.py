@@ -97,6 +97,7 @@ def world_metadata(curriculum: Curriculum) -> dict[str, Any]:
         "prompts": "task",
         "benchmarks": [one.title for one in curriculum.benchmarks],
         "benchmark_fingerprints": _shared_data(_shared_key(curriculum)).fingerprints,
+        "model": curriculum.model.title,
     }
 
 

@@ -159,3 +159,22 @@ def test_r2_in_sample_lies_between_zero_and_one(pairs: list[tuple[float, float]]
     assert residual <= total * (1 + 1e-6) + 1e-9
     if isinstance(curve.basis, Ramps):
         assert np.all(np.diff(curve.predict(np.linspace(-1, 6, 50))) >= -1e-12)
+
+
+def test_a_monotone_curve_of_two_predictors_is_the_sum_of_two() -> None:
+    # 0.1 a + 0.3 b on a grid, and a third of it that falls with b, which a rising curve cannot follow
+    a, b = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, 12), np.linspace(0, 2, 12)))
+    curve = fit_curve("monotone", np.stack([a, b], axis=1), 0.02 + 0.1 * a + 0.3 * b)
+    assert curve.predict(np.array([[0.5, 1.0], [0.0, 0.0]])) == pytest.approx([0.02 + 0.05 + 0.3, 0.02], abs=1e-6)
+    first, second = curve.parts()
+    assert first.predict(np.array([0.5])) == pytest.approx([0.02 + 0.05], abs=1e-6)
+    assert second.predict(np.array([1.0])) == pytest.approx([0.3], abs=1e-6)
+    with pytest.raises(ValueError, match=r"of two predictors \(P, 2\); got \(3,\)"):
+        curve.predict(np.zeros(3))
+    falling = fit_curve("monotone", np.stack([a, b], axis=1), a - b)
+    assert falling.parts()[1].coefficients == pytest.approx([0.0] * len(falling.parts()[1].coefficients))
+
+
+def test_two_predictors_of_which_one_is_constant_have_no_curve() -> None:
+    x = np.stack([np.arange(9.0), np.ones(9)], axis=1)
+    assert not can_fit("monotone", x)

@@ -56,6 +56,57 @@ def test_below_the_points_it_is_straight_from_the_base() -> None:
     assert not law.predict(-0.01).inside
 
 
+BOTH = replace(
+    LAW,
+    predictor="both",
+    kl_generic=(0.0, 2.0),
+    forgetting_generic=(0.0, 0.2),
+    width_kl=(),
+    width_forgetting=(0.1, 0.3),
+)
+
+
+def test_a_law_of_two_predictors_by_hand() -> None:
+    # the task's part at 1.0 is 0.2 (see above), the probe's at 0.5 a quarter of 0.2; the reach at 0.25 is three
+    # quarters of the way from (0.02, 0.03) to (0.04, 0.07)
+    found = BOTH.predict(1.0, 0.5)
+    assert (found.value, found.low, found.high, found.inside) == pytest.approx((0.25, 0.215, 0.31, True))
+    # either KL beyond its range is outside, and neither is left out
+    assert [BOTH.predict(*kls).inside for kls in ((2.5, 2.0), (2.6, 2.0), (2.5, 2.1))] == [True, False, False]
+    with pytest.raises(ValueError, match="beside that on the task"):
+        BOTH.predict(1.0)
+    with pytest.raises(ValueError, match="KL of NaN"):
+        BOTH.predict(1.0, math.nan)
+
+
+def test_a_law_of_two_predictors_comes_back(tmp_path: Path) -> None:
+    save_law(BOTH, tmp_path / "law.json")
+    assert load_law(tmp_path / "law.json") == BOTH
+    content = json.loads((tmp_path / "law.json").read_text())
+    for name in ("kl_generic", "width_forgetting"):
+        (tmp_path / "less.json").write_text(json.dumps({k: v for k, v in content.items() if k != name}))
+        with pytest.raises(ConfigError, match=f"a damaged law: {name} and what belongs to it need two or more points"):
+            load_law(tmp_path / "less.json")
+    (tmp_path / "other.json").write_text(json.dumps(content | {"predictor": "old"}))
+    with pytest.raises(ConfigError, match="predictor is one of task, generic, both, not 'old'"):
+        load_law(tmp_path / "other.json")
+
+
+def test_a_budget_counts_what_a_law_predicts_from_or_does_not() -> None:
+    generic = replace(LAW, predictor="generic", prompts="generic")
+    assert [one.counts("token", "task") for one in (LAW, generic, BOTH)] == [True, False, False]
+    assert [one.counts("token", "generic") for one in (LAW, generic, BOTH)] == [True, True, False]
+    assert not LAW.counts("sequence", "task")
+
+
+def test_the_kind_of_a_base_is_told_as_far_as_it_is_known() -> None:
+    assert LAW.kind == "vision world"
+    known = replace(LAW, model="mlp", base="bins 3: ab", base_entropy=0.52, base_entropy_most=1.61)
+    prefers = "prefers some of the right answers (entropy over right answers 0.52 of 1.61 nats)"
+    assert known.kind == f"vision world, mlp, bins 3, {prefers}"
+    assert "indifferent among right answers" in replace(known, base_entropy=1.58).kind
+
+
 def test_a_file_need_not_tell_of_seeds_or_the_bases_preferences(tmp_path: Path) -> None:
     path = tmp_path / "law.json"
     save_law(LAW, path)

@@ -17,12 +17,14 @@ from rich.console import Console
 from perdure.agent.law_data.dataset import read_dataset
 from perdure.agent.law_data.findings import Findings, best_method, compute_findings, rank_methods
 from perdure.agent.run.events import Event
+from perdure.budget.errors import DataError
 from perdure.budget.law.frontier import RetentionAt
 from perdure.budget.law.resample import Interval
 from perdure.budget.law.saved import load_law
 from perdure.cli.commands.law import law_command
 from perdure.cli.errors import DONE, USER, guarded
-from perdure.cli.law.plots import draw_all
+from perdure.cli.law.as_json import law_object
+from perdure.cli.law.plots import draw_all, places_figure
 from perdure.cli.law.report import law_report
 from perdure.cli.law.terminal_plot import terminal_plot
 from perdure.cli.views.symbols import ASCII, UNICODE
@@ -34,7 +36,9 @@ EVIL = "\x1b[31m_$x_"
 HEAVY = ("torch", "scipy", "numpy", "matplotlib", "plotext", "pyarrow", "transformers")
 
 
-def rows(methods: Sequence[str] = ("sft", "rl"), runs: int = 6, checkpoints: int = 4) -> list[dict[str, Any]]:
+def rows(
+    methods: Sequence[str] = ("sft", "rl"), runs: int = 6, checkpoints: int = 4, probe: bool = False
+) -> list[dict[str, Any]]:
     """Checkpoints on one line for all methods: forgetting is 0.02 + 0.1 KL, accuracy 0.9 + 0.02 KL."""
     found = []
     for run in range(runs * len(methods)):
@@ -43,6 +47,7 @@ def rows(methods: Sequence[str] = ("sft", "rl"), runs: int = 6, checkpoints: int
             figures = {"forgetting": 0.02 + 0.1 * kl, "accuracy": 0.9 + 0.02 * kl, "mass": 0.9, "base_mass": 0.8}
             about = {"cell": f"c{run}", "seed": 0, "method": methods[run % len(methods)], "base_score.fashion": 0.7}
             about |= {"base_entropy": 0.5, "base_entropy_most": 1.6}
+            about |= {"kl_base_to_policy_generic": 0.3 * kl * (1 + run % 3)} if probe else {}
             found.append({**about, **figures, "kl_base_to_policy": kl, "total_variation": (kl + run / 99) % 0.7})
     return found
 
@@ -364,3 +369,36 @@ def test_a_checkpoint_that_is_no_number_does_not_hide_where_the_quadratic_turns(
     some.append(some[-1] | {"kl_base_to_policy": float("nan"), "cell": "broken"})
     found = compute_findings(read_dataset([write_table(tmp_path / "t.parquet", some)]), (), lambda words: None)
     assert "  the quadratic turns over at KL 5.000 and falls from there on" in told(found)
+
+
+def test_a_law_of_two_predictors_is_reported_and_drawn(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.parquet", rows(probe=True), model="a model")
+    found = compute_findings(read_dataset([path]), (), lambda words: None, "both")
+    lines = told(found)
+    # all lies on one line of the KL on the task; the probe tells less alone, and beside it takes nothing away
+    task, generic, two = (
+        next(line for line in lines if line.startswith(f"  {name}"))
+        for name in ("forward KL on the task  ", "forward KL, generic  ", "both, added  ")
+    )
+    assert task.split()[5] == two.split()[2] == "1.000"
+    assert float(generic.split()[3]) < 0.95
+    assert "  by both, added (--predictor both)" in lines
+    assert "  fitted between 0.100 and 4.800 (forward KL, nats), and 0.030 and 4.320 on the generic probe" in "\n".join(
+        lines
+    )
+    assert found.law is not None
+    assert (found.law.predictor, found.law.model) == ("both", "a model")
+    report = law_object(found)
+    assert [place["predictor"] for place in report["places"]] == ["task", "generic", "both"]
+    assert report["law"]["predictor"] == report["predictor"] == "both"
+    panels = places_figure(found).axes
+    assert [axes.get_title().split(":")[0] for axes in panels] == [
+        "forward KL on the task",
+        "forward KL, generic",
+        "both, added",
+    ]
+
+
+def test_a_predictor_that_was_not_measured_is_refused(table: Path) -> None:
+    with pytest.raises(DataError, match=r"--predictor generic: no checkpoint has the KL on the generic probe"):
+        law_command([table], [], [], False, None, None, "generic")
