@@ -50,7 +50,7 @@ def prepare_base(life: Life) -> None:
     of_older_version = kept is None and row is not None and row.committed
     if fault is not None or (kept is None and not of_older_version):
         ranks.told(lambda: remove(folder) if folder.exists() else None)
-    prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined)
+    prompts = base_prompts(life.curriculum, life.tasks, life.scorecard.examined, life.world)
     with watched(life.logger.count):
         life.world.prepare_base(prompts, folder, seed=derive(life.curriculum.seed, "base"))
     if kept is None:

@@ -22,7 +22,7 @@ from perdure.agent.run.state import RunState
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
 from perdure.agent.tasks import build_tasks, keep_apart
-from perdure.agent.worlds.base_prompts import base_prompts
+from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
 from perdure.budget import ranks
@@ -150,9 +150,11 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     if apart != tasks:
         tasks = apart
         _refuse_settings(curriculum, tasks, methods)
-    prompts = base_prompts(curriculum, tasks, examined_by(tasks, benchmarks))
+    examined = examined_by(tasks, benchmarks)
+    base_prompts(curriculum, tasks, examined)
     view.progress({"phase": "preparing the base"})
     world = make(curriculum)
+    prompts = base_prompts(curriculum, tasks, examined, world)
     for warning in world.warnings:
         view.say(warning)
     tasks, benchmarks = world.fitted(tasks), benchmarks.fitted(world.fitted)
@@ -288,7 +290,7 @@ def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
         curriculum=curriculum,
         tasks=ready.tasks,
         world=world,
-        monitor=Monitor(curriculum.budget, world.measure, ready.law),
+        monitor=Monitor(curriculum.budget, world.measure, ready.law, probe=reads_probe(curriculum)),
         scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path),
         strategy=ready.strategy,
         folder=folder,

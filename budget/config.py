@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from perdure.budget.bounds import Items, Nats, Rate, Steps, Tokens, Weight
 
 Unit = Literal["token", "sequence"]
-Prompts = Literal["seen", "task", "generic"]
+Prompts = Literal["seen", "task", "generic", "both"]
 Enforcement = Literal["observe", "stop", "rollback", "penalty", "project", "recover"]
 Allocation = Literal["greedy", "even", "remaining", "floor"]
 
@@ -65,14 +65,22 @@ class BudgetConfig(Frozen):
     prompts: Annotated[
         Prompts,
         Field(
-            description="whose prompts: every task `seen` so far in equal parts, the stage's own `task`, or `generic`"
+            description="whose prompts: every task `seen` so far in equal parts, the stage's own `task`, the `generic` "
+            "probe, or `both`: the larger of the KL on those `seen` and on the probe"
         ),
     ] = "seen"
+    probe: Annotated[
+        bool,
+        Field(
+            description="read the KL on the generic probe beside the budget's own: on texts that the base itself "
+            "writes from neutral openings, on noise images, or on episodes that it plays by itself"
+        ),
+    ] = True
     generic: Annotated[
         str | None,
         Field(
-            description="for `prompts: generic` and `enforce: recover`: a JSON-lines file with a `prompt` a line, or "
-            "`builtin:skills`, prompts of what builtin:tiny can do"
+            description="replaces the openings of the generic probe and of `enforce: recover`: a JSON-lines file with "
+            "a `prompt` a line, or `builtin:skills`, prompts of what builtin:tiny can do; language world"
         ),
     ] = None
     enforce: Annotated[
@@ -132,6 +140,11 @@ class BudgetConfig(Frozen):
         """`enforce` as a tuple."""
         return (self.enforce,) if isinstance(self.enforce, str) else tuple(self.enforce)
 
+    @property
+    def counts_generic(self) -> bool:
+        """True if the cap counts the KL on the generic probe."""
+        return self.prompts in ("generic", "both")
+
     def enforces(self, name: Enforcement) -> bool:
         """True if `name` is enforced."""
         return name in self.enforced
@@ -154,4 +167,11 @@ class BudgetConfig(Frozen):
             )
         if "observe" in names and len(names) > 1:
             raise broken_rule("`observe` only measures and cannot be combined", "enforce")
+        return self
+
+    @model_validator(mode="after")
+    def _counted_probe_is_read(self) -> "BudgetConfig":
+        if self.counts_generic and not self.probe:
+            message = f"`prompts: {self.prompts}` counts the generic probe, and `probe: false` leaves it out; keep one"
+            raise broken_rule(message, "probe")
         return self

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Action = Literal["stop", "rollback", "broken", "project", "recover"]
 
+GENERIC = "probe/generic"
+"""The group of the generic probe among those that are measured; no stage has a slash in its name."""
+
 REMEDY_ORDER: tuple[Literal["recover", "project", "rollback", "stop"], ...] = ("recover", "project", "rollback", "stop")
 """The order in which the enforced remedies are tried after a stage that ends above its cap."""
 
@@ -64,6 +67,9 @@ class Reading:
     distributions at the same positions, for the forgetting law, not for the budget; so are `kl_median` and `kl_q90`,
     the median and the 90 % quantile over texts of a text's KL per token.
 
+    `kl_generic_…` are the forward KL on the generic probe; `None`: not read. `on_generic`: it is the larger of the two
+    that `budget.prompts: both` counts.
+
     `cap` is that of the run at the start of a stage, and that of the stage afterwards. `upper_bound` is compared with
     it: the KL, or with `budget.confidence` its upper confidence bound.
     """
@@ -82,11 +88,25 @@ class Reading:
     hellinger_per_token: Estimate = UNMEASURED
     kl_median: float | None = None
     kl_q90: float | None = None
+    kl_generic_per_token: Estimate | None = None
+    kl_generic_per_sequence: Estimate | None = None
+    on_generic: bool = False
+
+    @property
+    def kl_generic(self) -> Estimate | None:
+        """The KL on the generic probe in the unit of the budget."""
+        return self.kl_generic_per_token if self.unit == "token" else self.kl_generic_per_sequence
 
     @property
     def kl(self) -> Estimate:
         """The estimate that the budget counts."""
-        return self.kl_per_token if self.unit == "token" else self.kl_per_sequence
+        return self.in_unit(self.unit)
+
+    def in_unit(self, unit: Unit) -> Estimate:
+        """The KL that the budget counts, in nats a `unit`."""
+        own = self.kl_per_token if unit == "token" else self.kl_per_sequence
+        generic = self.kl_generic_per_token if unit == "token" else self.kl_generic_per_sequence
+        return generic if self.on_generic and generic is not None else own
 
     @property
     def finite(self) -> bool:
@@ -104,12 +124,18 @@ class Reading:
 
 
 class Monitor:
-    """Reads the KL of one policy and decides what the budget demands. A law's forecast decides nothing."""
+    """Reads the KL of one policy and decides what the budget demands. A law's forecast decides nothing.
 
-    def __init__(self, config: BudgetConfig, measure: MeasureTasks, law: "Law | None" = None) -> None:
+    `probe`: the KL on the group `GENERIC` is read beside that on the tasks, also where the budget does not count it.
+    """
+
+    def __init__(
+        self, config: BudgetConfig, measure: MeasureTasks, law: "Law | None" = None, *, probe: bool = False
+    ) -> None:
         self.config = config
         self._measure = measure
         self.law = law
+        self._probe = probe or config.prompts == "both"
 
     def read(self, step: int, tasks: Sequence[str], cap: float | None = None) -> Reading:
         """Measure the policy. `tasks` are those seen so far, the stage's own last; the budget selects among them.
@@ -119,12 +145,17 @@ class Monitor:
         Raises:
             ConfigError: `budget.confidence` is set, and one of the tasks has a single text.
         """
-        chosen = {"seen": list(tasks), "task": list(tasks)[-1:], "generic": ["generic"]}[self.config.prompts]
+        prompts = "seen" if self.config.prompts == "both" else self.config.prompts
+        chosen = {"seen": list(tasks), "task": list(tasks)[-1:], "generic": [GENERIC]}[prompts]
         measured = self._measure(chosen)
-        read_on = {self.config.prompts, *(["task"] if self.config.prompts == "seen" and len(tasks) == 1 else [])}
+        read_on = {prompts, *(["task"] if prompts == "seen" and len(tasks) == 1 else [])}
         token, sequence = per_token(measured.kl_base_to_policy), per_sequence(measured.kl_base_to_policy)
-        counted = token if self.config.unit == "token" else sequence
-        fewest = min(len(group.sums) for group in measured.kl_base_to_policy)
+        generic = self._generic(measured)
+        bound, on_generic = self._bound(measured.kl_base_to_policy), False
+        if generic is not None and self.config.prompts == "both":
+            other = self._bound(generic)
+            on_generic = math.isnan(other) or other > bound
+            bound = other if on_generic else bound
         return Reading(
             step=step,
             kl_per_token=token,
@@ -134,15 +165,42 @@ class Monitor:
             l2_distributions_per_token=per_token(measured.l2_distributions),
             cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
-            upper_bound=counted.value
-            if self.config.confidence is None
-            else upper(counted, fewest, self.config.confidence),
-            predicted_forgetting=None if self.law is None else _forecast(self.law, token, sequence, read_on),
+            upper_bound=bound,
+            predicted_forgetting=self._forecast(measured.kl_base_to_policy, generic, read_on),
             jensen_shannon_per_token=per_token(measured.jensen_shannon),
             hellinger_per_token=per_token(measured.hellinger),
             kl_median=quantile_over_texts(measured.kl_base_to_policy, 0.5),
             kl_q90=quantile_over_texts(measured.kl_base_to_policy, 0.9),
+            kl_generic_per_token=None if generic is None else per_token(generic),
+            kl_generic_per_sequence=None if generic is None else per_sequence(generic),
+            on_generic=on_generic,
         )
+
+    def _forecast(
+        self, groups: tuple[Group, ...], generic: tuple[Group, ...] | None, read_on: Set[str]
+    ) -> Forecast | None:
+        """The forecast of the law, if there is one; a law of the generic probe has the KL there, where it is read."""
+        if self.law is None:
+            return None
+        if self.law.prompts == "generic" and generic is not None:
+            groups, read_on = generic, {"generic"}
+        return _forecast(self.law, per_token(groups), per_sequence(groups), read_on)
+
+    def _generic(self, measured: Measurement) -> tuple[Group, ...] | None:
+        """The forward KL on the generic probe, which the budget's own reading is where it counts nothing else."""
+        if self.config.prompts == "generic":
+            return measured.kl_base_to_policy
+        return self._measure([GENERIC]).kl_base_to_policy if self._probe else None
+
+    def _bound(self, groups: Sequence[Group]) -> float:
+        """The KL of these groups that is compared with the cap. Raises as `upper`.
+
+        The larger of two bounds is a bound at the same level on the larger of two KLs: the larger KL has its own.
+        """
+        kl = per_token(groups) if self.config.unit == "token" else per_sequence(groups)
+        if self.config.confidence is None:
+            return kl.value
+        return upper(kl, min(len(group.sums) for group in groups), self.config.confidence)
 
     def demands(self, reading: Reading) -> Action | None:
         """The action that a reading during an update demands: `None`, or to end the update, and why.

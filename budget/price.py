@@ -90,8 +90,8 @@ def required_kls(task_kls: Sequence[float | None], prompts: Prompts) -> list[flo
     """The least KL at the end of each stage, as the budget counts it, if every target is kept.
 
     `task_kls` is each stage's floor on its own prompts, in the budget's unit; `None`: unknown. With prompts of the
-    tasks `seen` the KL is the mean over tasks, and an unknown one counts 0, so that the mean stays a bound. On
-    `generic` prompts all are unknown: no target is about them.
+    tasks `seen` the KL is the mean over tasks, and an unknown one counts 0, so that the mean stays a bound; of `both`
+    it is one, too. On `generic` prompts all are unknown: no target is about them.
     """
     if prompts == "generic":
         return [None] * len(task_kls)
@@ -105,10 +105,10 @@ def required_kls(task_kls: Sequence[float | None], prompts: Prompts) -> list[flo
 def entry_kls(required: Sequence[float | None], prompts: Prompts) -> list[float]:
     """The KL at the start of each stage t, if every stage before used just its required KL.
 
-    With prompts of the tasks `seen` that is (t - 1)/t of the KL before, as the policy has not moved on the prompts of
-    the new task; with those of the `task` it is 0.
+    With prompts of the tasks `seen`, or `both`, that is (t - 1)/t of the KL before, as the policy has not moved on the
+    prompts of the new task; with those of the `task` it is 0.
     """
-    if prompts != "seen":
+    if prompts not in ("seen", "both"):
         return [0.0] * len(required)
     return [(required[index - 1] or 0.0) * index / (index + 1) if index else 0.0 for index in range(len(required))]
 

@@ -261,25 +261,13 @@ class Curriculum(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _generic_prompts_have_a_file(self) -> "Curriculum":
-        read, given = self.budget.prompts == "generic", self.budget.generic is not None
-        if read and not given:
-            message = "`budget.prompts: generic` and `budget.generic: FILE` go together"
+    def _generic_prompts_can_be_had(self) -> "Curriculum":
+        if self.budget.generic is not None and not self.spec.reads_text:
+            message = f"generic prompts of a file are text, and {self.spec.accepts}; leave it out"
+            raise broken_rule(message, "budget", "generic")
+        if self.budget.counts_generic and self.budget.generic is None and not self.spec.neutral_prompts:
+            message = f"the {self.world} world has no generic probe; set `prompts: seen` or `task`"
             raise broken_rule(message, "budget", "prompts")
-        if given and not self.spec.reads_text:
-            message = f"generic prompts are text, and {self.spec.accepts}; set `prompts: seen` or `task`"
-            raise broken_rule(message, "budget", "prompts" if read else "generic")
-        return self
-
-    @model_validator(mode="after")
-    def _recovery_has_prompts(self) -> "Curriculum":
-        if self.spec.reads_text and self.budget.enforces("recover") and self.budget.generic is None:
-            raise broken_rule(
-                "`recover` distils from the base on general prompts: name them with `budget.generic: FILE`, a "
-                "JSON-lines file with a `prompt` a line, or `builtin:skills` for builtin:tiny",
-                "budget",
-                "enforce",
-            )
         return self
 
     def target_of(self, stage: Stage) -> float | None:

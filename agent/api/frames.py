@@ -47,6 +47,11 @@ READINGS = {
     "hellinger_per_token": "float64",
     "kl_median": "float64",
     "kl_q90": "float64",
+    "kl_generic_per_token": "float64",
+    "kl_generic_per_token_stderr": "float64",
+    "kl_generic_per_sequence": "float64",
+    "kl_generic_per_sequence_stderr": "float64",
+    "on_generic": "bool",
     "unit": "str",
     "cap": "float64",
     "upper_bound": "float64",
@@ -145,6 +150,8 @@ def _reading(row: StageState, one: Measured) -> dict[str, Any]:
         "kl_per_sequence": one.kl_per_sequence.value,
         "kl_per_sequence_stderr": one.kl_per_sequence.stderr,
         **{name: _known(getattr(one, name)) for name in OTHER_DIVERGENCES},
+        **_estimate("kl_generic_per_token", one.kl_generic_per_token),
+        **_estimate("kl_generic_per_sequence", one.kl_generic_per_sequence),
         **{name: getattr(one, name) for name in AS_READ},
         "predicted_forgetting": None if forecast is None else forecast.value,
     }
@@ -154,7 +161,14 @@ OTHER_DIVERGENCES = tuple(
     f"{name}_per_token"
     for name in ("kl_policy_to_base", "total_variation", "l2_distributions", "jensen_shannon", "hellinger")
 )
-AS_READ = ("step", "entry", "final", "unit", "cap", "upper_bound", "within", "penalty_weight", "kl_median", "kl_q90")
+AS_READ = (
+    *("step", "entry", "final", "unit", "cap", "upper_bound", "within", "penalty_weight", "kl_median", "kl_q90"),
+    "on_generic",
+)
+
+
+def _estimate(name: str, found: Estimate | None) -> dict[str, float | None]:
+    return {name: None if found is None else found.value, f"{name}_stderr": None if found is None else found.stderr}
 
 
 def _considered(row: StageState) -> tuple[Candidate, ...]:

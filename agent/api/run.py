@@ -58,7 +58,8 @@ class Run:
         `kl_per_token` and `kl_per_sequence`, forward from the base, each with `…_stderr`;
         `kl_policy_to_base_per_token`, `total_variation_per_token`, `l2_distributions_per_token`,
         `jensen_shannon_per_token`, `hellinger_per_token` at the same positions; `kl_median` and `kl_q90`, quantiles
-        over texts of a text's KL per token;
+        over texts of a text's KL per token; `kl_generic_per_token` and `kl_generic_per_sequence`, each with
+        `…_stderr`, on the generic probe, and `on_generic`: the budget counts them, as the larger ones;
         the `unit` that the budget counts, the `cap` in it, the `upper_bound` that is held against it and `within`;
         `penalty_weight` of a KL term in the loss; `predicted_forgetting`, the law's mean drop of benchmarks.
         """

@@ -44,7 +44,7 @@ def _provenance(path: Path, record: RunState, started: Started) -> Provenance:
         )
     if not started.base_id:
         raise RunError(f"{path / JOURNAL} does not say which base the run began with; it cannot be pooled")
-    prompts = record.prompts(started.curriculum.get("budget", {}).get("prompts", "seen"))
+    prompts = record.prompts_of_tasks(started.curriculum.get("budget", {}).get("prompts", "seen"))
     known = {name: started.data[name] for name in record.benchmarks if name in started.data}
     about = (started.world, started.base_id, "token", prompts, record.benchmarks, TRAINING_PROMPTS, known)
     return Provenance(*about, _model(started))

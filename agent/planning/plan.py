@@ -22,7 +22,8 @@ from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
 from perdure.agent.weights import write_weights
-from perdure.agent.worlds.base_prompts import base_prompts
+from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
+from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy, StrategyConfig
 from perdure.eval.benchmarks import examined_by
@@ -43,7 +44,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
     ready = prepare(curriculum, view)
     world, tasks = ready.world, ready.tasks
     view.progress({"phase": "sampling the base"})
-    prompts = base_prompts(curriculum, tasks, examined_by(tasks, ready.benchmarks))
+    prompts = base_prompts(curriculum, tasks, examined_by(tasks, ready.benchmarks), world)
     seed = derive(curriculum.seed, "base")
     base_seconds, _ = timed(lambda: world.prepare_base(prompts, folder / "base", seed=seed))
     view.progress({"phase": "timing the scorecard and a reading"})
@@ -94,8 +95,9 @@ def timed(call: Callable[[], Result]) -> tuple[float, Result]:
 
 def _reading_seconds(ready: Ready) -> float:
     """Seconds of one reading; with several tasks each gives a part of its texts, so that it takes about the same."""
-    names = ["generic"] if ready.curriculum.budget.prompts == "generic" else [ready.tasks[0].name]
-    return timed(lambda: ready.world.measure(names))[0]
+    curriculum = ready.curriculum
+    monitor = Monitor(curriculum.budget, ready.world.measure, probe=reads_probe(curriculum))
+    return timed(lambda: monitor.read(0, [ready.tasks[0].name]))[0]
 
 
 def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:

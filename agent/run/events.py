@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from perdure.budget.estimate import Estimate
+from perdure.budget.estimate import UNMEASURED, Estimate
 from perdure.budget.monitor import Action, Reading
 from perdure.budget.price import StagePrice
 
@@ -159,6 +159,7 @@ class Measured(StageEvent, Reading):
             "l2_distributions": self.l2_distributions_per_token,
             "jensen_shannon": self.jensen_shannon_per_token,
             "hellinger": self.hellinger_per_token,
+            "kl_base_to_policy_generic": self.kl_generic_per_token or UNMEASURED,
         }
         quantiles = {"kl_base_to_policy_median": self.kl_median, "kl_base_to_policy_q90": self.kl_q90}
         return {name: one.value for name, one in known.items() if one.n} | {

@@ -1,7 +1,9 @@
 """The record of a run, for every command that reads one: its journal, and the `run.json` that it began with."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -40,7 +42,8 @@ def final_policy(folder: RunFolder, state: RunState) -> Path | None:
 def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curriculum]:
     """The beginning of a run and its curriculum; from `run.json` alone where it was killed before its first event.
 
-    The curriculum of the beginning has settings that came since at their defaults, so that they are no difference.
+    The curriculum of the beginning has settings that came since at their defaults, so that they are no difference; a
+    run from before the generic probe goes on without it.
 
     Raises:
         RunError: `run.json` cannot be read.
@@ -49,9 +52,9 @@ def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curricu
     try:
         begun = events[0] if events else from_json({"event": "started"} | described)
         assert isinstance(begun, Started), "`read_record` refuses any other beginning"
-        curriculum = Curriculum.model_validate(described["curriculum"])
+        curriculum = Curriculum.model_validate(_without_probe(described["curriculum"]))
         same = described["curriculum"] == begun.curriculum
-        as_begun = curriculum if same else Curriculum.model_validate(begun.curriculum)
+        as_begun = curriculum if same else Curriculum.model_validate(_without_probe(begun.curriculum))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
@@ -62,3 +65,9 @@ def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curricu
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{folder.description} is damaged: it does not say what the run is ({error!r})") from error
     return replace(begun, curriculum=as_begun.model_dump(mode="json")), curriculum
+
+
+def _without_probe(curriculum: Mapping[str, Any]) -> dict[str, Any]:
+    """A curriculum in which the probe is left out unless it is named: its base wrote no texts for it."""
+    budget = curriculum["budget"]
+    return {**curriculum, "budget": budget if budget.get("prompts") == "generic" else {"probe": False} | budget}

@@ -181,6 +181,8 @@ def _row(row: StageState) -> dict[str, Any]:
         "cap": _number(row.cap),
         "kl_per_token": _number(reading.kl_per_token.value) if reading else None,
         "kl_per_sequence": _number(reading.kl_per_sequence.value) if reading else None,
+        "kl_generic_per_token": _number_of(reading.kl_generic_per_token) if reading else None,
+        "kl_generic_per_sequence": _number_of(reading.kl_generic_per_sequence) if reading else None,
         "kl_stderr": _number(counted.stderr) if counted else None,
         "kl_bound": _number(reading.upper_bound) if reading else None,
         "budget": reading.cap if reading else None,
@@ -221,6 +223,10 @@ def _price(price: StagePrice) -> dict[str, Any]:
 
 def _score(value: Estimate) -> dict[str, Any]:
     return {"value": _number(value.value), "stderr": _number(value.stderr), "n": value.n}
+
+
+def _number_of(found: Estimate | None) -> float | None:
+    return None if found is None else _number(found.value)
 
 
 def _number(value: float | None) -> float | None:

@@ -115,6 +115,10 @@ class RunState:
         """Whose prompts the KL is on, given the budget's `prompts`: with one task, those `seen` are the `task`'s."""
         return "task" if counted == "seen" and len(self.tasks) == 1 else counted
 
+    def prompts_of_tasks(self, counted: str) -> str:
+        """Whose prompts all but the generic KL are on, as in `prompts`: with `both`, those `seen`."""
+        return self.prompts("seen" if counted == "both" else counted)
+
     def drop(self, row: StageState, benchmarks: Sequence[str]) -> float | None:
         """Mean over `benchmarks` of the base's score less that after the stage; `None` while one is missing."""
         base = self.row(0)

@@ -112,7 +112,7 @@ def _provenance(cell: Cell, record: RunState, started: Started) -> dict[str, Any
         "world": started.world,
         "base_id": started.base_id,
         "unit": "token",
-        "prompts": record.prompts(cell.curriculum.budget.prompts),
+        "prompts": record.prompts_of_tasks(cell.curriculum.budget.prompts),
         "benchmarks": list(record.benchmarks),
         "benchmark_fingerprints": {name: one for name, one in started.data.items() if name in record.benchmarks},
         "model": cell.curriculum.model.title,

@@ -43,7 +43,7 @@ def _settings(curriculum: Curriculum) -> str:
         curriculum.evaluation.model_dump(mode="json"),
         [[stage.name, stage.task.model_dump(mode="json")] for stage in curriculum.stages],
         [one.model_dump(mode="json") for one in curriculum.benchmarks],
-        [budget.prompts, budget.num_prompts, budget.max_completion_length, budget.generic],
+        [budget.prompts, budget.probe, budget.num_prompts, budget.max_completion_length, budget.generic],
         [needs_terms(curriculum), budget.enforces("recover")],
     ]
     return json.dumps(sections, sort_keys=True)
@@ -65,7 +65,7 @@ def measure_shared_base(life: Life, bases: Path) -> None:
 
 def _key(life: Life) -> str | None:
     curriculum, world = life.curriculum, life.world
-    prompts = base_prompts(curriculum, life.tasks, life.scorecard.examined)
+    prompts = base_prompts(curriculum, life.tasks, life.scorecard.examined, life.world)
     parts = {
         "base": [world.kind, world.base_id, world.policy.fingerprint(), dict(world.resolved), versions()],
         "model": curriculum.model.model_dump(mode="json"),

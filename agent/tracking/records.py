@@ -176,6 +176,9 @@ def _reading(event: Measured, nouns: Nouns) -> dict[str, float]:
         "kl/upper_bound": event.upper_bound,
         "kl/cap": event.cap,
     }
+    for name, one in ((token, event.kl_generic_per_token), (sequence, event.kl_generic_per_sequence)):
+        if one is not None:
+            found[name.replace("kl/", "kl/generic_")] = one.value
     if event.penalty_weight is not None:
         found["kl/penalty_weight"] = event.penalty_weight
     if event.predicted_forgetting is not None:

@@ -2,12 +2,18 @@
 
 Whatever trains on texts of the base has others than the monitor reads: a policy that is held near the base on the
 monitor's own would be nearer there than elsewhere, and the monitor would read too little.
+
+The generic probe is the group `GENERIC`: prompts of `budget.generic`, or without such a file those from which the base
+writes by itself (`World.neutral_prompts`), which need no data of the user's. Where the budget does not count it, it has
+a third of the prompts of a task, since it is read beside them at every reading.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from perdure.agent.worlds.contract import World
 from perdure.budget.errors import DataError
+from perdure.budget.monitor import GENERIC
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task, question
@@ -27,9 +33,14 @@ FEWEST = 4
 
 
 def base_prompts(
-    curriculum: Curriculum, tasks: Sequence[Task], examined: frozenset[str] = frozenset()
+    curriculum: Curriculum,
+    tasks: Sequence[Task],
+    examined: frozenset[str] = frozenset(),
+    world: World | None = None,
 ) -> dict[str, list[object]]:
     """All groups of a run: those that the monitor reads, those of KL terms, and that of the recovery.
+
+    Without a `world`, as long as it is not loaded, those of its neutral prompts are left out.
 
     The monitor's are the first `budget.num_prompts` of a task or file, and those that are trained on the next as many.
     With fewer than twice as many the monitor has the first half and the training the second. A run in which nothing is
@@ -40,21 +51,52 @@ def base_prompts(
         DataError: a task or file with fewer than `FEWEST` prompts, where something is trained on texts of the base;
             all of those prompts are examined.
     """
-    budget, count = curriculum.budget, curriculum.budget.num_prompts
-    general = budget.prompts == "generic"
-    terms, recovers = needs_terms(curriculum), budget.enforces("recover") and budget.generic is not None
+    count, terms = curriculum.budget.num_prompts, needs_terms(curriculum)
     groups: dict[str, list[object]] = {}
     trained: dict[str, list[object]] = {}
-    for name, prompts in _prompts(curriculum, tasks).items():
-        whose = "budget.generic" if general else f"task {name!r}"
-        parted = terms or (recovers and general)
-        groups[name], trained[TERM + name] = halves(whose, prompts, count) if parted else (prompts[:count], [])
-    if terms:
-        groups |= trained
-    if recovers:
-        path = Path(str(budget.generic))
-        groups[RECOVER] = trained[TERM + "generic"] if general else _generic(curriculum, path, 2 * count)[-count:]
-    return {name: _unexamined(name, some, examined) if "/" in name else some for name, some in groups.items()}
+    for task in tasks if curriculum.budget.prompts != "generic" else ():
+        prompts = [item.prompt for item in task.train[: 2 * count]]
+        if terms:
+            groups[task.name], trained[TERM + task.name] = halves(f"task {task.name!r}", prompts, count, count)
+        else:
+            groups[task.name] = prompts[:count]
+    read, trained_on = _generic(curriculum, world)
+    groups |= {GENERIC: read} if read else {}
+    if terms and curriculum.budget.counts_generic and trained_on:
+        trained[TERM + GENERIC] = trained_on
+    if _recovers_on_texts(curriculum) and trained_on:
+        trained[RECOVER] = trained_on
+    return groups | {name: _unexamined(name, some, examined) for name, some in trained.items()}
+
+
+def reads_probe(curriculum: Curriculum) -> bool:
+    """True if the monitor reads the generic probe: it is asked for, and there is one."""
+    return curriculum.budget.probe and (curriculum.budget.generic is not None or curriculum.spec.neutral_prompts)
+
+
+def _recovers_on_texts(curriculum: Curriculum) -> bool:
+    """True if the recovery is on the group `RECOVER`; other worlds have what their base learned from."""
+    return curriculum.spec.reads_text and curriculum.budget.enforces("recover")
+
+
+def _generic(curriculum: Curriculum, world: World | None) -> tuple[list[object], list[object]]:
+    """The general prompts that the monitor reads, and those that are trained on."""
+    budget, count = curriculum.budget, curriculum.budget.num_prompts
+    reads = reads_probe(curriculum)
+    trains = (budget.counts_generic and needs_terms(curriculum)) or _recovers_on_texts(curriculum)
+    if not (reads or trains):
+        return [], []
+    if budget.generic is not None:
+        assert curriculum.spec.generic_prompts is not None, "the schema refuses generic prompts where none are read"
+        prompts = list(load(curriculum.spec.generic_prompts)(Path(budget.generic), 2 * count))
+    else:
+        prompts = [] if world is None else list(world.neutral_prompts(2 * count))
+    if not prompts:
+        return [], []
+    some = count if budget.counts_generic else max(FEWEST // 2, -(-count // 3))
+    if reads and trains:
+        return halves("budget.generic", prompts, some, count)
+    return (prompts[:some], []) if reads else ([], prompts[-count:])
 
 
 def _unexamined(name: str, prompts: Sequence[object], examined: frozenset[str]) -> list[object]:
@@ -68,8 +110,8 @@ def _unexamined(name: str, prompts: Sequence[object], examined: frozenset[str]) 
     return kept
 
 
-def halves(whose: str, prompts: Sequence[object], count: int) -> tuple[list[object], list[object]]:
-    """The prompts that the monitor reads, and those that are trained on: `count` each, or half of all each.
+def halves(whose: str, prompts: Sequence[object], read: int, trained: int) -> tuple[list[object], list[object]]:
+    """The prompts that the monitor reads, and those that are trained on: so many, or at least half of all each.
 
     Raises:
         DataError: there are fewer than `FEWEST`.
@@ -80,14 +122,20 @@ def halves(whose: str, prompts: Sequence[object], count: int) -> tuple[list[obje
             "`sft_kl` or `ewc`, half of them are trained on and half are read by the monitor: at least "
             f"{FEWEST} are needed"
         )
-    first = min(count, (len(prompts) + 1) // 2)
-    return list(prompts[:first]), list(prompts[first : first + count])
+    first = min(read, (len(prompts) + 1) // 2)
+    return list(prompts[:first]), list(prompts[first : first + trained])
 
 
 def term_groups(curriculum: Curriculum, seen: Sequence[str]) -> tuple[str, ...]:
     """The groups of a KL term in a stage, given the tasks seen so far, the stage's own last."""
-    chosen = {"seen": list(seen), "task": list(seen)[-1:], "generic": ["generic"]}[curriculum.budget.prompts]
-    return tuple(TERM + name for name in chosen) if needs_terms(curriculum) else ()
+    own = {"seen": [*seen], "task": [*seen][-1:], "generic": [GENERIC], "both": [*seen, GENERIC]}
+    return tuple(TERM + name for name in own[curriculum.budget.prompts]) if needs_terms(curriculum) else ()
+
+
+def sides(groups: Sequence[str]) -> list[tuple[str, ...]]:
+    """The groups of a KL term by what the budget counts: those of tasks, and the probe's (`prompts: both`)."""
+    tasks = tuple(name for name in groups if name != TERM + GENERIC)
+    return [some for some in (tasks, tuple(name for name in groups if name == TERM + GENERIC)) if some]
 
 
 def needs_terms(curriculum: Curriculum) -> bool:
@@ -115,16 +163,3 @@ def draw_texts(sizes: Mapping[str, int], *, count: int, seed: int, step: int) ->
         if part:
             chosen[name] = sorted(generator.choice(sizes[name], size=part, replace=False).tolist())
     return chosen
-
-
-def _prompts(curriculum: Curriculum, tasks: Sequence[Task]) -> dict[str, list[object]]:
-    """Twice as many as the monitor reads, where there are so many."""
-    count = 2 * curriculum.budget.num_prompts
-    if curriculum.budget.prompts == "generic" and curriculum.budget.generic is not None:
-        return {"generic": _generic(curriculum, Path(curriculum.budget.generic), count)}
-    return {task.name: [item.prompt for item in task.train[:count]] for task in tasks}
-
-
-def _generic(curriculum: Curriculum, path: Path, count: int) -> list[object]:
-    assert curriculum.spec.generic_prompts is not None, "the schema refuses generic prompts where none are read"
-    return list(load(curriculum.spec.generic_prompts)(path, count))

@@ -172,6 +172,14 @@ class World(Protocol):
         """
         ...
 
+    def neutral_prompts(self, count: int) -> Sequence[Any]:
+        """`count` prompts of the generic probe, from which the base shows what it does by itself.
+
+        They need no data of the user's, and follow from the curriculum's seed; fewer are the first of more. Asked only
+        where the world's specification says that it has them.
+        """
+        ...
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """Compute the base's side of the KL into `folder`, or, where that exists, read it from there.
 

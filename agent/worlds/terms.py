@@ -56,17 +56,21 @@ class KlTerm(Term):
 
 
 class Penalty(Term):
-    """`KlTerm` with a weight that a controller steers by the KL of each step's texts."""
+    """`KlTerm` with a weight that a controller steers by the KL of each step's texts.
 
-    def __init__(self, loss: BaseKl, controller: Controller) -> None:
-        self._loss, self._controller = loss, controller
+    Of several losses, as `budget.prompts: both` has two, each gets its gradient, and the largest KL steers.
+    """
+
+    def __init__(self, losses: Sequence[BaseKl], controller: Controller) -> None:
+        self._losses, self._controller = losses, controller
         self._kl: Tensor | None = None
 
     def add(self, step: int, backward: Backward) -> Tensor:
         """See `Term.add`."""
         weight = self._controller.weight
-        self._kl = self._loss.backward(step, weight, backward)
-        return weight * self._kl if weight else torch.zeros_like(self._kl)
+        kls = torch.stack([one.backward(step, weight, backward) for one in self._losses])
+        self._kl = kls.max()
+        return weight * kls.sum() if weight else torch.zeros_like(self._kl)
 
     def steer(self) -> None:
         """See `Term.steer`."""

@@ -12,7 +12,7 @@ from perdure.agent.run.state import StageState
 from perdure.budget.base_id import weights_of
 from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
-from perdure.cli.views.format import format_kl, last_reading
+from perdure.cli.views.format import format_generic, format_kl, last_reading
 from perdure.curriculum.messages import printable
 
 TEMPLATE = "card.md.jinja"
@@ -141,12 +141,13 @@ def _kl(one: Described) -> str:
         return "The KL was not measured."
     whose = PROMPTS[one.record.prompts(budget.prompts)]
     held = "within" if reading.within else "above"
+    token, sequence = (figure(reading.in_unit(unit).value) for unit in ("token", "sequence"))
     settings = f" (at {one.record.kl_settings})" if one.record.kl_settings else ""
     return (
         f"KL(base ‖ policy), the forward KL with the base first, is {format_kl(reading, nouns=nouns)}{settings}: "
         f"{held} the cap. It is measured on {nouns.answer}s of the base to {whose}, in nats a "
-        f"{nouns.unit(reading.unit)}, ± one standard error over prompts: {figure(reading.kl_per_token.value)} nats a "
-        f"{nouns.token}, {figure(reading.kl_per_sequence.value)} nats a {nouns.sequence}."
+        f"{nouns.unit(reading.unit)}, ± one standard error over prompts: {token} nats a {nouns.token}, {sequence} nats "
+        f"a {nouns.sequence}{format_generic(reading)}."
     )
 
 
@@ -154,6 +155,7 @@ PROMPTS = {
     "seen": "the prompts of every task so far, in equal parts",
     "task": "the prompts of the stage's own task",
     "generic": "a fixed set of general prompts",
+    "both": "the prompts of every task so far, in equal parts, or to general ones, where it is larger",
 }
 
 

@@ -19,6 +19,7 @@ from perdure.cli.views.format import (
     format_duration,
     format_estimate,
     format_forecast,
+    format_generic,
     format_kl,
     format_law,
     is_finite,
@@ -134,12 +135,13 @@ def _stage_event(state: State, event: events.StageEvent) -> str:
 
 
 def _reading_words(row: StageState | None, reading: events.Measured, nouns: Nouns) -> str:
+    generic = format_generic(reading, ASCII.plus_minus)
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
     start = "at the start" if reading.entry or row is None else name_state(row, reading)
     forecast = reading.predicted_forgetting
     law = f", {format_forecast(forecast)}" if forecast and reading.stage else ""
     weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"
-    return f"{start}, KL {format_kl(reading, ASCII.plus_minus, nouns)}{over}{weight}{law}"
+    return f"{start}, KL {format_kl(reading, ASCII.plus_minus, nouns)}{over}{generic}{weight}{law}"
 
 
 def _score(state: State, event: events.Scored) -> str:

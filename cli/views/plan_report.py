@@ -19,7 +19,12 @@ from perdure.cli.views.text_table import Form, table
 PRICE_COLUMNS = ("stage", "base rate", "target", "floor", "95 %", "need", "left", "fits", "conflicts")
 COST_COLUMNS = ("stage", "method", "steps", "a step", "time", "checkpoint", "memory", "as in")
 
-PROMPT_NAMES = {"seen": "{}s of the tasks seen", "task": "the stage's own {}s", "generic": "generic {}s"}
+PROMPT_NAMES = {
+    "seen": "{0}s of the tasks seen",
+    "task": "the stage's own {0}s",
+    "generic": "generic {0}s",
+    "both": "{0}s of the tasks seen, or generic {0}s where it is larger",
+}
 
 
 def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iterator[Text]:

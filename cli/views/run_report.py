@@ -26,6 +26,7 @@ from perdure.cli.views.format import (
     format_duration,
     format_estimate,
     format_evidence,
+    format_generic,
     format_kl,
     format_law,
     format_penalty,
@@ -126,7 +127,7 @@ def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> l
         ("price", "" if price is None else describe_price(price, sign, nouns)),
         ("method", describe_decision(row)),
         ("evidence", format_evidence(row.evidence, sign)),
-        ("KL", format_kl(reading, sign, nouns) + _other_unit(reading, sign, nouns) if reading else ""),
+        ("KL", _kls(reading, sign, nouns) if reading else ""),
         ("cap", format_cap(row, nouns)),
         ("penalty", format_penalty(row)),
         ("law", format_law(record, row)),
@@ -149,9 +150,14 @@ def _took(row: StageState) -> str:
     return "not finished" if row.readings or row.method else "not begun"
 
 
+def _kls(reading: Measured, sign: str, nouns: Nouns) -> str:
+    """The KL that counts, in the other unit, and on the generic probe."""
+    return format_kl(reading, sign, nouns) + _other_unit(reading, sign, nouns) + format_generic(reading, sign)
+
+
 def _other_unit(reading: Measured, sign: str, nouns: Nouns) -> str:
     by_token = reading.unit == "sequence"
-    other = reading.kl_per_token if by_token else reading.kl_per_sequence
+    other = reading.in_unit("token" if by_token else "sequence")
     return f"; {format_estimate(other, sign)} nats/{nouns.token if by_token else nouns.sequence}"
 
 

@@ -7,7 +7,7 @@ from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.messages import Path
 
-PROMPTS: Path = ("budget", "prompts")
+PROBE: Path = ("budget", "probe")
 ENFORCE: Path = ("budget", "enforce")
 ALLOCATION: Path = ("budget", "allocation")
 CONTROLLER: Path = ("budget", "penalty", "controller")
@@ -36,9 +36,9 @@ EFFECT_RULES: tuple[EffectRule, ...] = (
     ),
     (
         ("budget", "generic"),
-        (PROMPTS, ENFORCE),
-        lambda prompts, enforce: prompts == "generic" or _lists(enforce, "recover"),
-        "it is for `prompts: generic` and for `enforce: recover`",
+        (PROBE, ENFORCE),
+        lambda probe, enforce: probe is not False or _lists(enforce, "recover"),
+        "it is for the generic probe, which `probe: false` leaves out, and for `enforce: recover`",
     ),
     (
         ("budget", "fraction"),

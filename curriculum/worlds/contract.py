@@ -192,6 +192,7 @@ class WorldSpec:
         rewards: the rewards that its tasks can have.
         demonstrations_from, reward_from: how to give a task one, for a message.
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
+        neutral_prompts: its `World` has `neutral_prompts`, so that the generic probe needs no file.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
         nouns: its words for a token, a sequence, an answer and a prompt.
         film: `module:function` that makes a clip of an answer (see `agent/film/clip.py`); `None`: it has none.
@@ -220,6 +221,7 @@ class WorldSpec:
     sample: str | None = None
     library: str | None = None
     generic_prompts: str | None = None
+    neutral_prompts: bool = False
     one_step_answers: bool = False
     nouns: Nouns = Nouns()
     film: str | None = None

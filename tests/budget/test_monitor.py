@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from perdure.budget.config import BudgetConfig
 from perdure.budget.errors import ConfigError
-from perdure.budget.estimate import Group
-from perdure.budget.monitor import Measurement, Monitor, Reading
+from perdure.budget.estimate import Estimate, Group
+from perdure.budget.monitor import GENERIC, Measurement, Monitor, Reading
 
 
 class Meter:
@@ -32,7 +32,7 @@ def read(kl: float, **config: object) -> tuple[Monitor, Reading]:
     return monitor, monitor.read(7, ["a", "b"])
 
 
-@pytest.mark.parametrize(("prompts", "asked"), [("seen", ["a", "b"]), ("task", ["b"]), ("generic", ["generic"])])
+@pytest.mark.parametrize(("prompts", "asked"), [("seen", ["a", "b"]), ("task", ["b"]), ("generic", [GENERIC])])
 def test_whose_prompts(prompts: str, asked: list[str]) -> None:
     meter = Meter(0.0)
     Monitor(BudgetConfig.model_validate({"kl": 1.0, "prompts": prompts}), meter).read(0, ["a", "b"])
@@ -187,6 +187,64 @@ def test_the_unit_decides_what_the_cap_counts() -> None:
     # 1.5 nats a text of two tokens: 0.75 a token
     assert not read(1.5)[1].within
     assert read(1.5, unit="token")[1].within
+
+
+def beside(tasks: float, generic: float, **config: object) -> Reading:
+    """A reading at one KL on the tasks and another on the generic probe: two texts of two tokens each, a sequence."""
+
+    def measure(names: Sequence[str]) -> Measurement:
+        kl = generic if names == [GENERIC] else tasks
+        groups = (Group((kl, kl), (2, 2)),)
+        return Measurement(groups, groups, groups, groups, groups, groups)
+
+    budget = BudgetConfig.model_validate({"kl": 1.0, "unit": "sequence"} | config)
+    return Monitor(budget, measure, probe=True).read(0, ["a"])
+
+
+def test_the_generic_probe_is_read_beside_and_does_not_count() -> None:
+    reading = beside(0.5, 9.0)
+    assert (reading.kl.value, reading.upper_bound, reading.within, reading.on_generic) == (0.5, 0.5, True, False)
+    assert reading.kl_generic == Estimate(9.0, 0.0, 2)
+    assert reading.kl_generic_per_token == Estimate(4.5, 0.0, 2)
+    assert read(0.5)[1].kl_generic is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "generic", "kl", "within"),
+    [
+        (0.5, 0.8, 0.8, True),
+        (0.5, 1.1, 1.1, False),
+        (1.1, 0.5, 1.1, False),
+        (0.5, 0.5, 0.5, True),
+        (0.5, math.nan, math.nan, False),
+        (math.nan, 0.5, math.nan, False),
+        (math.inf, math.nan, math.nan, False),
+    ],
+)
+def test_of_both_the_larger_counts(tasks: float, generic: float, kl: float, within: bool) -> None:
+    reading = beside(tasks, generic, prompts="both")
+    assert reading.kl.value == pytest.approx(kl, nan_ok=True)
+    assert reading.within is within
+    assert reading.kl_per_sequence.value == pytest.approx(tasks, nan_ok=True)
+    assert reading.in_unit("token").value == pytest.approx(kl / 2, nan_ok=True)
+
+
+def test_the_larger_bound_counts_and_not_the_larger_kl() -> None:
+    # three texts of 0.8 a task, sure; on the probe 0.5, 0.8 and 0.8: mean 0.7, standard error 0.1, t 2.91999
+    def measure(names: Sequence[str]) -> Measurement:
+        groups = (Group((0.5, 0.8, 0.8) if names == [GENERIC] else (0.8, 0.8, 0.8), (1, 1, 1)),)
+        return Measurement(groups, groups, groups, groups, groups, groups)
+
+    config = BudgetConfig(kl=1.0, prompts="both", confidence=0.95)
+    reading = Monitor(config, measure).read(0, ["a"])
+    assert reading.on_generic
+    assert reading.kl.value == pytest.approx(0.7)
+    assert reading.upper_bound == pytest.approx(0.7 + 0.291999, abs=1e-5)
+
+
+def test_a_probe_that_is_counted_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="`prompts: both` counts the generic probe"):
+        BudgetConfig(kl=1.0, prompts="both", probe=False)
 
 
 def test_readings_are_due_every_so_many_steps() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import trainable, trained
-from perdure.agent.worlds.base_prompts import RECOVER, TERM
+from perdure.agent.worlds.base_prompts import RECOVER, TERM, sides
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.control.base_kl import StateKl
 from perdure.agent.worlds.control.base_states import (
@@ -26,6 +26,7 @@ from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.begin import begin
 from perdure.agent.worlds.control.losses import chosen_of, entropy_weights
 from perdure.agent.worlds.control.networks.parts import matrices
+from perdure.agent.worlds.control.neutral import neutral_starts
 from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.control.vla.begin import begin_vla
 from perdure.agent.worlds.control.vla.outside import write_outside
@@ -60,7 +61,8 @@ class ControlWorld:
         assert isinstance(model, ControlModel), "the schema gives the control world its own model"
         first = curriculum.stages[0].task
         assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
-        self._repeat = first.action_repeat
+        self._repeat, self._seed = first.action_repeat, curriculum.seed
+        self._sources = [stage.task for stage in curriculum.stages if isinstance(stage.task, Gymnasium)]
         begun = (begin_vla if isinstance(model.policy, TokenPolicy) else begin)(curriculum, model)
         self.policy, self._base, self.base_id, self._fresh = begun.policy, begun.base, begun.base_id, begun.fresh
         self._device = begun.device
@@ -113,6 +115,10 @@ class ControlWorld:
                     "was loaded and no earlier task has demonstrations; choose another method"
                 )
 
+    def neutral_prompts(self, count: int) -> Sequence[Any]:
+        """See `World.neutral_prompts`, and `neutral.py`."""
+        return neutral_starts(self._sources, self._base.episodes, count, self._seed)
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`: the base plays one episode from each start."""
         file = folder / "states.safetensors"
@@ -155,10 +161,18 @@ class ControlWorld:
     def _penalty(self, job: UpdateJob) -> tuple[Penalty, ...]:
         if job.controller is None:
             return ()
-        groups, count = {name: self._states[name] for name in job.texts}, job.controller.num_prompts
-        seed = derive(job.seed, "penalty")
-        loss = StateKl(self.policy.actor, groups, unit=job.unit, episodes=count, seed=seed)
-        return (Penalty(loss, job.controller),)
+        count, seed = job.controller.num_prompts, derive(job.seed, "penalty")
+        losses = [
+            StateKl(
+                self.policy.actor,
+                {name: self._states[name] for name in some},
+                unit=job.unit,
+                episodes=count,
+                seed=seed,
+            )
+            for some in sides(job.texts)
+        ]
+        return (Penalty(losses, job.controller),)
 
     @property
     def sizes(self) -> Sizes:

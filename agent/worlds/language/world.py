@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perdure.agent.seeds import derive
 from perdure.agent.weights import trained
 from perdure.agent.worlds.base_prompts import RECOVER
 from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
@@ -22,6 +23,7 @@ from perdure.agent.worlds.language.fit import refuse_unfit
 from perdure.agent.worlds.language.generation import end_tokens, unwrapped
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
+from perdure.agent.worlds.language.neutral import neutral_prompts, refuse_silence
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.precision import seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.recover import recover
@@ -34,7 +36,7 @@ from perdure.budget.config import RecoverConfig
 from perdure.budget.errors import ModelError
 from perdure.budget.estimate import Estimate
 from perdure.budget.files import make_folder
-from perdure.budget.monitor import Measurement
+from perdure.budget.monitor import GENERIC, Measurement
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
@@ -98,8 +100,16 @@ class LanguageWorld:
         """See `World.refuse_unfit`."""
         refuse_unfit(self.policy, self._curriculum, tasks, methods, benchmarks, prompts)
 
+    def neutral_prompts(self, count: int) -> Sequence[Any]:
+        """See `World.neutral_prompts`, and `neutral.py`."""
+        return neutral_prompts(self.policy.tokenizer, count, derive(self._curriculum.seed, "neutral prompts"))
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
-        """See `World.prepare_base`."""
+        """See `World.prepare_base`.
+
+        Raises:
+            ModelError: the base writes nothing on the generic probe.
+        """
         if ranks.told(folder.exists):
             texts = load_base_texts(self.policy, list(prompts), folder)
         else:
@@ -111,6 +121,9 @@ class LanguageWorld:
                 batch_size=self._curriculum.evaluation.batch_size,
                 seed=seed,
             )
+            if GENERIC in texts.texts:
+                where = self._curriculum.budget.generic or "neutral openings and the chat template"
+                refuse_silence(texts.texts[GENERIC], self.policy.end_tokens, where)
             ranks.told(lambda: save_base_texts(texts, folder))
             if not ranks.is_main():
                 texts = load_base_texts(self.policy, list(prompts), folder)

@@ -16,6 +16,7 @@ from perdure.agent.worlds.losses import confident_conflicts, entropy, entropy_we
 from perdure.agent.worlds.schedule import Plan, plan_for
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.vision.changes import Changes
+from perdure.agent.worlds.vision.generic_probe import generic_images
 from perdure.agent.worlds.vision.mlp import matrices, member
 from perdure.agent.worlds.vision.penalty import Distillation, KlPenalty
 from perdure.agent.worlds.vision.policy import VisionPolicy
@@ -49,6 +50,7 @@ class VisionWorld:
 
     def __init__(self, model: ModelSection, seed: int) -> None:
         assert isinstance(model, MlpModel), "the schema gives the vision world its own model"
+        self._seed = seed
         self._device = choose_device(model.device)
         torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
         self._base = {name: tensor.to(self._device) for name, tensor in pretrain(model, base_seed(model, seed)).items()}
@@ -70,6 +72,10 @@ class VisionWorld:
 
     def refuse_unfit(self, *items: Any) -> None:
         """See `World.refuse_unfit`. Every item fits."""
+
+    def neutral_prompts(self, count: int) -> Sequence[Any]:
+        """See `World.neutral_prompts`: noise under each bit that the base knows."""
+        return generic_images(count, self._seed)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep."""

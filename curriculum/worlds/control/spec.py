@@ -141,6 +141,7 @@ CONTROL = WorldSpec(
     accepts="this model acts in environments",
     rewards=SUCCESSES,
     demonstrations_from="give it `demonstrations`",
+    neutral_prompts=True,
     film="perdure.agent.worlds.control.film:make_clip",
     export="perdure.agent.worlds.control.export:export_policy",
     nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", score="success", to="of"),

@@ -241,6 +241,7 @@ LANGUAGE = WorldSpec(
     rewards=(*REWARD_NAMES, OWN_REWARD),
     demonstrations_from="from the data, or `demonstrations: module:function`",
     generic_prompts="perdure.curriculum.worlds.language.sources.prompts:load_prompts",
+    neutral_prompts=True,
     export="perdure.agent.worlds.language.export:export_policy",
     teacher="perdure.agent.worlds.language.teacher:make_teacher",
     default_schedule="constant_with_warmup",

@@ -158,6 +158,7 @@ VISION = WorldSpec(
     accepts="this model sees images",
     rewards=RULES,
     demonstrations_from="name a `writer`",
+    neutral_prompts=True,
     one_step_answers=True,
     export="perdure.agent.worlds.vision.export:export_policy",
     lacks={

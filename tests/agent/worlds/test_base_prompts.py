@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from perdure.agent.worlds.base_prompts import RECOVER, TERM, base_prompts, needs_terms, term_groups
+from perdure.agent.worlds.base_prompts import RECOVER, TERM, base_prompts, needs_terms, sides, term_groups
 from perdure.budget.errors import DataError
+from perdure.budget.monitor import GENERIC
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Item, Task
+from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
 def curriculum(method: str = "sft", **budget: Any) -> Curriculum:
@@ -70,13 +72,50 @@ def test_without_terms_the_monitor_reads_what_it_can(items: int) -> None:
     assert base_prompts(curriculum(), [task(items)]) == {"one": list(range(min(items, 4)))}
 
 
+NEUTRAL = ScalarWorld()
+"""A world whose neutral prompts are the numbers from 0."""
+
+
+@pytest.mark.parametrize(
+    ("given", "groups"),
+    [
+        # beside the task's four there are ceil(4 / 3) = 2; all four where the budget counts them
+        ({}, {GENERIC: [0, 1]}),
+        ({"num_prompts": 7}, {GENERIC: [0, 1, 2]}),
+        ({"probe": False}, {}),
+        ({"prompts": "both"}, {GENERIC: [0, 1, 2, 3]}),
+        # what is trained on them comes after what is read, and is as many as a task's
+        ({"enforce": ["recover", "rollback"]}, {GENERIC: [0, 1], RECOVER: [2, 3, 4, 5]}),
+        ({"enforce": ["recover", "rollback"], "probe": False}, {RECOVER: [4, 5, 6, 7]}),
+    ],
+)
+def test_the_probe_is_a_third_of_a_tasks_prompts(given: Any, groups: Any) -> None:
+    own = {"one": list(range(given.get("num_prompts", 4)))}
+    assert base_prompts(curriculum(**given), [task(20)], world=NEUTRAL) == own | groups
+
+
+def test_a_term_has_other_neutral_prompts_than_the_monitor() -> None:
+    both = curriculum(prompts="both", enforce=["penalty", "recover", "rollback"])
+    assert base_prompts(both, [task(20)], world=NEUTRAL) == {
+        "one": [0, 1, 2, 3],
+        GENERIC: [0, 1, 2, 3],
+        TERM + "one": [4, 5, 6, 7],
+        TERM + GENERIC: [4, 5, 6, 7],
+        RECOVER: [4, 5, 6, 7],
+    }
+    groups = term_groups(both, ["zero", "one"])
+    assert groups == (TERM + "zero", TERM + "one", TERM + GENERIC)
+    assert sides(groups) == [groups[:2], groups[2:]]
+    assert sides(groups[:2]) == [groups[:2]]
+
+
 @pytest.mark.parametrize("items", [1, 2, 3])
 def test_a_task_that_cannot_be_halved_is_refused(items: int) -> None:
     with pytest.raises(DataError, match=f"task 'one': there are {items} prompts.* at least 4 are needed"):
         base_prompts(curriculum(enforce=["penalty", "rollback"]), [task(items)])
 
 
-GENERIC: dict[str, Any] = {"prompts": "generic", "enforce": ["recover", "rollback"]}
+GENERAL: dict[str, Any] = {"prompts": "generic", "enforce": ["recover", "rollback"]}
 
 
 @pytest.mark.parametrize(
@@ -84,27 +123,27 @@ GENERIC: dict[str, Any] = {"prompts": "generic", "enforce": ["recover", "rollbac
     [(20, "0123", "4567"), (6, "012", "345"), (5, "012", "34"), (4, "01", "23")],
 )
 def test_the_recovery_has_other_lines_than_the_monitor(tmp_path: Path, lines: int, read: str, trained: str) -> None:
-    given = GENERIC | {"generic": file(tmp_path, lines)}
-    assert base_prompts(curriculum(**given), [task(2)]) == {"generic": [*read], RECOVER: [*trained]}
+    given = GENERAL | {"generic": file(tmp_path, lines)}
+    assert base_prompts(curriculum(**given), [task(2)]) == {GENERIC: [*read], RECOVER: [*trained]}
     # a term has them too: it reads nothing
     both = given | {"enforce": ["recover", "penalty", "rollback"]}
     assert base_prompts(curriculum(**both), [task(2)]) == {
-        "generic": [*read],
-        TERM + "generic": [*trained],
+        GENERIC: [*read],
+        TERM + GENERIC: [*trained],
         RECOVER: [*trained],
     }
 
 
 def test_a_file_that_only_the_recovery_reads_is_all_its_own(tmp_path: Path) -> None:
-    given = {"enforce": ["recover", "rollback"], "generic": file(tmp_path, 3)}
+    given = {"enforce": ["recover", "rollback"], "generic": file(tmp_path, 3), "probe": False}
     assert base_prompts(curriculum(**given), [task(6)]) == {"one": [0, 1, 2, 3], RECOVER: ["0", "1", "2"]}
 
 
 def test_a_file_that_cannot_be_halved_is_refused(tmp_path: Path) -> None:
-    given = GENERIC | {"generic": file(tmp_path, 3)}
+    given = GENERAL | {"generic": file(tmp_path, 3)}
     with pytest.raises(DataError, match=r"budget\.generic: there are 3 prompts"):
         base_prompts(curriculum(**given), [task(2)])
-    assert base_prompts(curriculum(**(given | {"enforce": "rollback"})), [task(2)]) == {"generic": ["0", "1", "2"]}
+    assert base_prompts(curriculum(**(given | {"enforce": "rollback"})), [task(2)]) == {GENERIC: ["0", "1", "2"]}
 
 
 def test_in_the_vision_world_the_penalty_alone_needs_a_group() -> None:
@@ -120,7 +159,8 @@ def test_no_stage_is_called_as_a_group_that_is_trained_on(name: str, tmp_path: P
     life = curriculum(enforce=["recover", "penalty", "rollback"], generic=file(tmp_path, 8))
     stages = [life.stages[0].model_copy(update={"name": name})]
     groups = base_prompts(life.model_copy(update={"stages": stages}), [replace(task(8), name=name)])
-    assert groups == {name: [0, 1, 2, 3], TERM + name: [4, 5, 6, 7], RECOVER: [*"4567"]}
+    # a third of the four that a task has, but two at least, are read beside
+    assert groups == {name: [0, 1, 2, 3], GENERIC: [*"01"], TERM + name: [4, 5, 6, 7], RECOVER: [*"2345"]}
 
 
 @pytest.mark.parametrize("name", [RECOVER, TERM + "one"])

@@ -58,8 +58,9 @@ MISTAKES = {
         "mine.yaml:3:7: seed: must be less than 4294967296; got 4294967296",
     ),
     "generic": (
-        "budget: {kl: 1, prompts: generic}",
-        "mine.yaml:2:26: budget.prompts: `budget.prompts: generic` and `budget.generic: FILE` go together",
+        "budget: {kl: 1, prompts: generic, probe: false}",
+        "mine.yaml:2:42: budget.probe: `prompts: generic` counts the generic probe, and `probe: false` leaves it out; "
+        "keep one",
     ),
 }
 CHOICES = (

@@ -10,12 +10,15 @@ RECOVER = "{kl: 1, enforce: [rollback, recover]}"
 GENERIC = "{kl: 1, enforce: [rollback, recover], generic: builtin:skills}"
 
 
-def test_a_recovery_names_its_prompts(tmp_path: Path) -> None:
-    assert faults(tmp_path, LANGUAGE.replace("{kl: 1}", RECOVER)) == [
-        "2:26: budget.enforce: `recover` distils from the base on general prompts: name them with "
-        "`budget.generic: FILE`, a JSON-lines file with a `prompt` a line, or `builtin:skills` for builtin:tiny"
-    ]
-    assert read(tmp_path, VISION.replace("{kl: 1}", RECOVER)).budget.enforces("recover")
+@pytest.mark.parametrize("text", [LANGUAGE, VISION])
+def test_a_recovery_needs_no_file(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text.replace("{kl: 1}", RECOVER)).budget.enforces("recover")
+
+
+@pytest.mark.parametrize("text", [LANGUAGE, VISION])
+@pytest.mark.parametrize("prompts", ["generic", "both"])
+def test_the_generic_probe_needs_no_file(tmp_path: Path, text: str, prompts: str) -> None:
+    assert read(tmp_path, text.replace("{kl: 1}", f"{{kl: 1, prompts: {prompts}}}")).budget.counts_generic
 
 
 def test_general_prompts_beside_those_that_the_budget_reads(tmp_path: Path) -> None:
@@ -36,7 +39,7 @@ def test_general_prompts_beside_those_that_the_budget_reads(tmp_path: Path) -> N
         ),
         (
             VISION.replace("{kl: 1}", GENERIC),
-            "2:56: budget.generic: generic prompts are text, and this model sees images; set `prompts: seen` or `task`",
+            "2:56: budget.generic: generic prompts of a file are text, and this model sees images; leave it out",
         ),
         (
             LANGUAGE.replace("org/name}", "org/name, lora: {r: 2}}").replace(

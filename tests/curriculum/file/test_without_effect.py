@@ -23,8 +23,9 @@ def budget(settings: str) -> str:
             "2:17: budget.recover: has no effect here: `enforce` does not list `recover`",
         ),
         (
-            "prompts: task, generic: ./mine.yaml",
-            "2:32: budget.generic: has no effect here: it is for `prompts: generic` and for `enforce: recover`",
+            "probe: false, generic: ./mine.yaml",
+            "2:31: budget.generic: has no effect here: it is for the generic probe, which `probe: false` leaves out, "
+            "and for `enforce: recover`",
         ),
         ("fraction: 0.3", "2:17: budget.fraction: has no effect here: it is for `allocation: remaining`"),
         (
@@ -50,7 +51,8 @@ def test_what_has_no_effect_is_refused(tmp_path: Path, settings: str, message: s
     [
         "enforce: penalty, penalty: {rate: 0.1}",
         "enforce: [penalty, rollback], penalty: {controller: dual_ascent, rate: 0.1}",
-        "enforce: [recover, project], generic: ./mine.yaml, recover: {max_steps: 3}",
+        "generic: ./mine.yaml",
+        "enforce: [recover, project], generic: ./mine.yaml, probe: false, recover: {max_steps: 3}",
         "enforce: [penalty, recover], generic: ./mine.yaml, penalty: "
         "{controller: proportional, horizon: 3}, recover: {every: 1}",
         "allocation: remaining, fraction: 0.3",

@@ -111,7 +111,7 @@ def test_the_kind_of_a_model_can_be_changed_by_an_override(tmp_path: Path) -> No
         ),
         (
             VISION.replace("{kl: 1}", "{kl: 1, prompts: generic, generic: mine.yaml}"),
-            "2:26: budget.prompts: generic prompts are text, and this model sees images; set `prompts: seen` or `task`",
+            "2:44: budget.generic: generic prompts of a file are text, and this model sees images; leave it out",
         ),
         (
             VISION.replace("rule: parity", "rule: parity, writer: none").replace("method: rl", "method: chord"),

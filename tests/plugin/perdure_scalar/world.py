@@ -86,6 +86,9 @@ class ScalarWorld:
     def refuse_unfit(self, *items: Any) -> None:
         """See `World.refuse_unfit`. Every item fits."""
 
+    def neutral_prompts(self, count: int) -> list[int]:
+        return list(range(count))
+
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         folder.mkdir(exist_ok=True)
 

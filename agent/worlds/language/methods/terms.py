@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from perdure.agent.seeds import derive
+from perdure.agent.worlds.base_prompts import sides
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.terms import Penalty, Term
 from perdure.budget.errors import ConfigError
@@ -66,16 +67,17 @@ def terms_of(job: UpdateJob, more: Sequence[Term] = ()) -> Terms:
     controller = job.controller
     if controller is None:
         return Terms(more)
-    loss = kl_loss(job, seed=derive(job.seed, "penalty"), num_texts=controller.num_prompts)
-    return Terms((Penalty(loss, controller), *more), controller)
+    seed, count = derive(job.seed, "penalty"), controller.num_prompts
+    losses = [kl_loss(job, seed=seed, num_texts=count, groups=some) for some in sides(job.texts) or [()]]
+    return Terms((Penalty(losses, controller), *more), controller)
 
 
-def kl_loss(job: UpdateJob, *, seed: int, num_texts: int = NUM_TEXTS) -> Any:
-    """KL(π0 ‖ π) with its gradient, on texts of the job's groups (see `base_loss.py`).
+def kl_loss(job: UpdateJob, *, seed: int, num_texts: int = NUM_TEXTS, groups: Sequence[str] | None = None) -> Any:
+    """KL(π0 ‖ π) with its gradient, on texts of these groups, by default all of the job's (see `base_loss.py`).
 
     Raises:
         ConfigError: there are no texts of the base.
     """
     if getattr(job.policy, "base", None) is None or not job.texts:
         raise ConfigError("a KL term needs texts of the base, and none were sampled for this stage")
-    return job.policy.base.loss(job.texts, unit=job.unit, num_texts=num_texts, seed=seed)
+    return job.policy.base.loss(job.texts if groups is None else groups, unit=job.unit, num_texts=num_texts, seed=seed)

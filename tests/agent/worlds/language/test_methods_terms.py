@@ -98,7 +98,7 @@ def test_a_penalty_steers_by_the_kl_of_its_own_gradient() -> None:
     """Dual ascent at rate 0.2, target 4: KL 9 raises 0.5 by 0.2 · (9/4 - 1) = 0.25. At weight 0 it is measured too."""
     theta = torch.tensor([3.0], requires_grad=True)
     steered = controller(weight=0.5, cap=4.0)
-    terms = Terms([Penalty(Square(theta), steered)], steered)
+    terms = Terms([Penalty([Square(theta)], steered)], steered)
     terms.steer()
     assert terms.weight == 0.5  # nothing measured yet
     trainer = trainer_at(0)
