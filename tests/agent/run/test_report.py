@@ -83,6 +83,8 @@ def test_the_object_of_a_whole_run(tmp_path: Path) -> None:
         "cap": None,
         "kl_per_token": 0.2,
         "kl_per_sequence": 0.8,
+        "kl_generic_per_token": None,
+        "kl_generic_per_sequence": None,
         "kl_stderr": 0.01,
         "kl_bound": 0.2,
         "budget": 0.5,
