@@ -216,12 +216,12 @@ def law_for(curriculum: Curriculum, world: World) -> Law | None:
 
 def _refuse_unread(name: str, law: Law, curriculum: Curriculum) -> None:
     """Refuse a law of a KL that this run does not read. Raises ConfigError."""
-    generic = curriculum.budget.prompts == "generic"
-    if law.needs_generic and not (generic and law.predictor == "generic"):
+    beside = law.predictor == "both" and curriculum.budget.prompts == "generic"
+    if law.needs_generic and (beside or not reads_probe(curriculum)):
         raise ConfigError(
             f"budget.law: {name} predicts from the KL on the generic probe (predictor {law.predictor}), which this run "
-            "does not read beside that on its tasks: save a law of the KL on the task (perdure law RUN… --predictor "
-            "task)"
+            "does not read beside that on its tasks: leave `budget.probe` and `budget.prompts` as they are by default, "
+            "or save a law of the KL on the task (perdure law RUN… --predictor task)"
         )
 
 

@@ -166,7 +166,7 @@ class Monitor:
             cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
             upper_bound=bound,
-            predicted_forgetting=self._forecast(measured.kl_base_to_policy, generic, read_on),
+            predicted_forgetting=self.law and _forecast(self.law, measured.kl_base_to_policy, generic, read_on),
             jensen_shannon_per_token=per_token(measured.jensen_shannon),
             hellinger_per_token=per_token(measured.hellinger),
             kl_median=quantile_over_texts(measured.kl_base_to_policy, 0.5),
@@ -175,16 +175,6 @@ class Monitor:
             kl_generic_per_sequence=None if generic is None else per_sequence(generic),
             on_generic=on_generic,
         )
-
-    def _forecast(
-        self, groups: tuple[Group, ...], generic: tuple[Group, ...] | None, read_on: Set[str]
-    ) -> Forecast | None:
-        """The forecast of the law, if there is one; a law of the generic probe has the KL there, where it is read."""
-        if self.law is None:
-            return None
-        if self.law.prompts == "generic" and generic is not None:
-            groups, read_on = generic, {"generic"}
-        return _forecast(self.law, per_token(groups), per_sequence(groups), read_on)
 
     def _generic(self, measured: Measurement) -> tuple[Group, ...] | None:
         """The forward KL on the generic probe, which the budget's own reading is where it counts nothing else."""
@@ -262,11 +252,18 @@ def quantile(degrees: int, level: float) -> float:
     return float(stdtrit(degrees, level))
 
 
-def _forecast(law: "Law", token: Estimate, sequence: Estimate, read_on: Set[str]) -> Forecast | None:
-    """The law's forecast at the KL in its own unit on prompts of those names; `None` at a KL that is not finite."""
-    kl = sequence.value if law.unit == "sequence" else token.value
-    if not math.isfinite(kl):
+def _forecast(
+    law: "Law", groups: Sequence[Group], generic: Sequence[Group] | None, read_on: Set[str]
+) -> Forecast | None:
+    """The law's forecast at the KL in its own unit, on prompts of those names, on the generic probe, or on both.
+
+    `None` at a KL that is not finite, or that was not read.
+    """
+    in_unit = per_sequence if law.unit == "sequence" else per_token
+    used = {"task": (groups,), "generic": (generic,), "both": (groups, generic)}[law.predictor]
+    kls = [math.nan if one is None else in_unit(one).value for one in used]
+    if not all(map(math.isfinite, kls)):
         return None
-    found = law.predict(kl)
-    other = law.prompts not in read_on
+    found = law.predict(*kls)
+    other = law.predictor != "generic" and law.prompts not in read_on
     return Forecast(found.value, found.low, found.high, found.inside, tuple(law.benchmarks), law.level, other)

@@ -9,7 +9,7 @@ import pytest
 from perdure.budget.config import BudgetConfig
 from perdure.budget.estimate import Group
 from perdure.budget.law.saved import Law
-from perdure.budget.monitor import Measurement, Monitor, Reading
+from perdure.budget.monitor import GENERIC, Measurement, Monitor, Reading
 from tests.budget.laws import a_law
 
 
@@ -37,6 +37,27 @@ def test_a_reading_carries_what_the_law_expects_in_the_unit_of_the_law() -> None
     assert (by_sequence.value, by_sequence.low, by_sequence.high) == pytest.approx((0.2, 0.18, 0.22))
     assert (by_sequence.inside, by_sequence.benchmarks) == (True, ("fashion",))
     assert by_token.value == pytest.approx(0.1)  # 1 nat a token
+
+
+def test_a_law_has_the_kl_that_it_predicts_from() -> None:
+    # a tenth of each KL: 2 on the task, 0.5 on the generic probe
+    def measure(names: Sequence[str]) -> Measurement:
+        kl = 0.5 if names == [GENERIC] else 2.0
+        groups = (Group((kl, kl), (1, 1)),)
+        return Measurement(groups, groups, groups, groups, groups, groups)
+
+    knots = {"kl_generic": (0.5, 2.5), "forgetting_generic": (0.05, 0.25), "width_forgetting": (0.0, 0.5)}
+    on_generic = replace(law("token"), predictor="generic", prompts="generic")
+    of_both = replace(law("token"), predictor="both", width_kl=(), **knots)
+    expected = {on_generic: 0.05, of_both: 0.25}
+    for one, value in expected.items():
+        read, unread = (
+            Monitor(BudgetConfig(kl=1.0), measure, one, probe=probe).read(0, ["a"]) for probe in (True, False)
+        )
+        assert read.predicted_forgetting is not None
+        assert read.predicted_forgetting.value == pytest.approx(value)
+        assert not read.predicted_forgetting.other_prompts
+        assert unread.predicted_forgetting is None
 
 
 def test_outside_the_range_it_says_so() -> None:

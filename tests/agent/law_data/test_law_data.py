@@ -95,6 +95,19 @@ def test_a_run_gives_a_point_a_stage_that_is_done(tmp_path: Path) -> None:
     assert (points.world, points.base, points.unit, points.prompts) == ("language", "abc", "token", "seen")
 
 
+def test_a_run_gives_the_kl_on_the_generic_probe_where_it_was_read(tmp_path: Path) -> None:
+    # the cap counts both, and the larger one; all other figures are of the tasks that were seen
+    both = {"curriculum": {"budget": {"prompts": "both"}}}
+    beside = {"kl_generic_per_token": value(0.7), "kl_generic_per_sequence": value(6.3), "on_generic": True}
+    known, older = events(**both), events()
+    known[-2] |= beside
+    known[-3] |= beside
+    points = read_points([write_run(tmp_path / "a", known), write_run(tmp_path / "b", older)])
+    assert list(points.predictors["kl_base_to_policy"]) == [0.5, 0.5]
+    assert points.predictors["kl_base_to_policy_generic"] == pytest.approx([0.7, np.nan], nan_ok=True)
+    assert points.prompts == "seen"
+
+
 def test_a_run_says_its_world_base_and_prompts(tmp_path: Path) -> None:
     budget = {"curriculum": {"budget": {"prompts": "task"}}}
     dataset = read_dataset([write_run(tmp_path / "r", events(world="vision", base_id="b1", **budget))])
