@@ -166,7 +166,7 @@ class Monitor:
             cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
             upper_bound=bound,
-            predicted_forgetting=self.law and _forecast(self.law, measured.kl_base_to_policy, generic, read_on),
+            predicted_forgetting=_forecast(self.law, measured.kl_base_to_policy, generic, read_on),
             jensen_shannon_per_token=per_token(measured.jensen_shannon),
             hellinger_per_token=per_token(measured.hellinger),
             kl_median=quantile_over_texts(measured.kl_base_to_policy, 0.5),
@@ -253,12 +253,14 @@ def quantile(degrees: int, level: float) -> float:
 
 
 def _forecast(
-    law: "Law", groups: Sequence[Group], generic: Sequence[Group] | None, read_on: Set[str]
+    law: "Law | None", groups: Sequence[Group], generic: Sequence[Group] | None, read_on: Set[str]
 ) -> Forecast | None:
     """The law's forecast at the KL in its own unit, on prompts of those names, on the generic probe, or on both.
 
-    `None` at a KL that is not finite, or that was not read.
+    `None` without a law, and at a KL that is not finite, or that was not read.
     """
+    if law is None:
+        return None
     in_unit = per_sequence if law.unit == "sequence" else per_token
     used = {"task": (groups,), "generic": (generic,), "both": (groups, generic)}[law.predictor]
     kls = [math.nan if one is None else in_unit(one).value for one in used]
