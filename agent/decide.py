@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from perdure.agent.enforcement.stage_cap import cap_for
+from perdure.agent.forks import StageForks
 from perdure.agent.life import Life
 from perdure.agent.run.events import Decided
 from perdure.agent.seeds import derive
@@ -56,6 +57,8 @@ def decide(life: Life, number: int, stage: Stage, task: Task, entry: Reading) ->
             share=decision.share,
             cap=cap,
             steps_spent=decision.steps_spent,
+            set_aside=decision.set_aside,
+            whole_schedule=decision.whole_schedule,
         )
     )
     return decision
@@ -80,6 +83,7 @@ def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Readi
         record=life.logger.state,
         law=life.monitor.law,
         attempt=trials.attempt,
+        fork=lambda num_prompts, k: StageForks(trials, num_prompts, k),
         rates=trials.rates,
         seed=derive(curriculum.seed, "strategy", stage.name),
     )
@@ -132,6 +136,8 @@ def checked(decision: object, situation: Situation) -> Decision:
         )
     if decision.steps_spent != 0:
         _check_spent(who, decision.steps_spent, situation.steps(decision.method))
+    if type(decision.set_aside) is not int or decision.set_aside < 0:
+        raise ConfigError(f"{who}: `set_aside` is {decision.set_aside!r}; give a number of training items, or 0")
     if not isinstance(decision.reason, str):
         raise ConfigError(f"{who}: the reason is {decision.reason!r}; give a line of text")
     _check_figures(who, decision)
@@ -213,4 +219,5 @@ def _kept(life: Life, number: int) -> Decision | None:
     row = life.logger.state.row(number)
     if row is None or row.reason is None or row.method is None:
         return None
-    return Decision(row.method, row.reason, row.evidence, row.candidates, row.share, row.steps_spent)
+    told = (row.reason, row.evidence, row.candidates, row.share, row.steps_spent, row.set_aside, row.whole_schedule)
+    return Decision(row.method, *told)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.decide import possible_methods
+from perdure.agent.decide import method_steps, possible_methods
 from perdure.agent.differences import refuse_differences, refuse_other_number, tolerated, versions
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
@@ -21,6 +21,7 @@ from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.state import RunState
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
+from perdure.agent.strategies.rungs import plan_rungs
 from perdure.agent.tasks import build_tasks, keep_apart
 from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
 from perdure.agent.worlds.contract import World
@@ -35,7 +36,7 @@ from perdure.budget.monitor import Monitor
 from perdure.curriculum.file.code import code_hashes
 from perdure.curriculum.import_path import search_code_in
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.strategies import FixedStrategy, Trying
+from perdure.curriculum.strategies import FixedStrategy, RaceStrategy, Trying
 from perdure.curriculum.task import Task
 from perdure.curriculum.tracking import Tracker, refuse_missing
 from perdure.curriculum.worlds.build import check_learnable
@@ -143,6 +144,7 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     base_prompts(curriculum, tasks)
     view.progress({"phase": "loading the libraries"})
     _refuse_settings(curriculum, tasks, methods)
+    _refuse_rungs(curriculum, tasks, methods)
     strategy = make_strategy(curriculum)
     view.progress({"phase": "reading the benchmarks"})
     benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
@@ -244,6 +246,15 @@ def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Seque
 def _refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[str]]) -> None:
     trained_on = [_trained_on(curriculum, *one) for one in zip(curriculum.stages, tasks, strict=True)]
     refuse_settings(curriculum, trained_on, methods)
+
+
+def _refuse_rungs(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[str]]) -> None:
+    """Refuse a race in a stage that is too short for it. Raises ConfigError."""
+    strategy = curriculum.strategy
+    for stage, task, names in zip(curriculum.stages, tasks, methods, strict=True):
+        if isinstance(strategy, RaceStrategy) and len(names) > 1:
+            rest = _trained_on(curriculum, stage, task)
+            plan_rungs(strategy, stage.name, {name: method_steps(curriculum, stage, rest, name) for name in names})
 
 
 def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from perdure.agent.enforcement.stage_cap import controller_for
 from perdure.agent.life import Life
@@ -38,13 +39,16 @@ from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluat
 FOLDER = "trial"
 """Inside the folder of the stage, while a trial goes on."""
 
+Before = tuple[list[float], list[float]]
+"""The mean reward of each item set aside, and of each of the earlier tasks."""
+
 
 @dataclass
 class TrialRunner:
     """Tries methods on one stage. What they are measured against is measured once.
 
     `cap` is that of the stage, to which a penalty would steer; `kl` the reading's at its start. Only training items are
-    looked at.
+    looked at; `answers` are those sampled so far.
     """
 
     life: Life
@@ -53,8 +57,8 @@ class TrialRunner:
     task: Task
     cap: float
     kl: float
+    answers: int = 0
     _measured: dict[tuple[str, int, int], list[float]] = field(default_factory=dict)
-    _answers: int = 0
 
     def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> TrialResult:
         """`steps` steps of a method; see `Situation.attempt` and `TrialResult`.
@@ -63,37 +67,47 @@ class TrialRunner:
             ConfigError: a method that cannot learn the task, or a number below 1.
             PerdureError: the method cannot learn what is left of the task without the items set aside.
         """
-        self._check(method, {"steps": steps, "num_prompts": num_prompts, "k": k})
-        begun, asked = time.perf_counter(), self._answers
-        with preserve_rng():
-            before, kept_before = self._rewards(num_prompts, k, now=False), self._kept(num_prompts, k, now=False)
+        self.check(method, {"steps": steps, "num_prompts": num_prompts, "k": k})
+        begun, asked = time.perf_counter(), self.answers
+        before = self.measure_before(num_prompts, k)
         folder = self.life.folder.partial_stage(self.number, self.stage.name) / FOLDER
         with preserve_rng(), forked(self.life.world, folder):
             watch = self._train(method, steps, num_prompts, folder)
-            broken = watch.broken
-            after = [math.nan] * len(before) if broken else self._rewards(num_prompts, k)
-            kept = [math.nan] * len(kept_before) if broken else self._kept(num_prompts, k)
-            kl = math.nan if broken else self._kl()
-        gain, stderr = _rise(before, after)
-        rise, lost_stderr = _rise(kept_before, kept)
+            figures = self.figures(before, num_prompts, k, broken=watch.broken)
         seconds = time.perf_counter() - begun
         found = TrialResult(
             method=method,
             steps=watch.made,
-            before=fmean(before),
-            after=fmean(before) + gain,
-            stderr=stderr,
-            kl_before=self.kl,
-            kl=kl,
+            **figures,
             seconds=seconds,
             seconds_a_step=watch.seconds_a_step,
             kl_midway=watch.kl_midway,
-            lost=-rise if kept_before else None,
-            lost_stderr=lost_stderr,
-            kept=fmean(kept_before) if kept_before else None,
-            answers=self._answers - asked,
+            answers=self.answers - asked,
         )
         return ranks.told(lambda: found)
+
+    def measure_before(self, num_prompts: int, k: int) -> Before:
+        """The mean rewards of each item as the stage begins with it."""
+        with preserve_rng():
+            return self.rewards(num_prompts, k, now=False), self.kept(num_prompts, k, now=False)
+
+    def figures(self, measured: Before, num_prompts: int, k: int, *, broken: bool) -> dict[str, Any]:
+        """The figures of a `TrialResult` that the policy as it is now gives; NaN where the update broke."""
+        before, kept_before = measured
+        after = [math.nan] * len(before) if broken else self.rewards(num_prompts, k)
+        kept = [math.nan] * len(kept_before) if broken else self.kept(num_prompts, k)
+        gain, stderr = rise(before, after)
+        kept_rise, lost_stderr = rise(kept_before, kept)
+        return {
+            "before": fmean(before),
+            "after": fmean(before) + gain,
+            "stderr": stderr,
+            "kl_before": self.kl,
+            "kl": math.nan if broken else self.kl_now(),
+            "lost": -kept_rise if kept_before else None,
+            "lost_stderr": lost_stderr,
+            "kept": fmean(kept_before) if kept_before else None,
+        }
 
     def rates(self, num_prompts: int, k: int) -> dict[str, float]:
         """See `Situation.rates`."""
@@ -103,7 +117,7 @@ class TrialRunner:
                 for stage, task in [*self._earlier(), (self.stage, self.task)]
             }
 
-    def _check(self, method: str, counts: Mapping[str, int]) -> None:
+    def check(self, method: str, counts: Mapping[str, int]) -> None:
         able = learnable_by(self.life.curriculum.spec, facts_of(self.task))
         try:
             lacks = lacking(self.life.curriculum.method(method), facts_of(self.task))
@@ -136,11 +150,11 @@ class TrialRunner:
         life.world.update(job)
         return watch
 
-    def _rewards(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
+    def rewards(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
         """Mean reward of each item set aside, with the same draws whenever it is asked."""
         return self._means(self.stage, self.task, set_aside(self.task, num_prompts)[1], k, now=now)
 
-    def _kept(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
+    def kept(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
         """The same of items of the earlier tasks: the last of each, in equal parts, as many in all as of this one.
 
         Where one of them has fewer, so many are taken of each; of more tasks than `num_prompts` it is one of each.
@@ -164,12 +178,12 @@ class TrialRunner:
         evaluation = sampled_evaluation(life.curriculum, stage)
         seed = derive(life.curriculum.seed, "set aside", stage.name)
         means = item_means(sampled_rewards(task, items, life.world.policy, evaluation, k=k, seed=seed))
-        self._answers += k * len(items)
+        self.answers += k * len(items)
         if not now:
             self._measured[place] = means
         return means
 
-    def _kl(self) -> float:
+    def kl_now(self) -> float:
         tasks = [task.name for task in self.life.tasks[: self.number]]
         return self.life.monitor.read(0, tasks, self.cap).kl.value
 
@@ -214,7 +228,7 @@ class _Watch:
             "deciding", stage=self._trials.number, name=self._trials.stage.name, detail=detail
         )
         if progress.step == self._steps // 2 and not self.broken:
-            self.kl_midway = self._trials._kl()
+            self.kl_midway = self._trials.kl_now()
         self._last = time.perf_counter()
         return self.broken or progress.step >= self._steps
 
@@ -224,7 +238,7 @@ class _Watch:
         return fmean(self._times[1:] or self._times or [0.0])
 
 
-def _rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float | None]:
+def rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float | None]:
     """The mean rise of items and its standard error; 0 without an item, no error below two."""
     rises = [now - then for now, then in zip(after, before, strict=True)]
     known = len(rises) > 1 and all(map(math.isfinite, rises))

@@ -1,13 +1,17 @@
 """The update of one stage: its method trains the policy, watched by the monitor."""
 
+from dataclasses import replace
+
 from perdure.agent.enforcement.stage_monitor import StageMonitor
+from perdure.agent.forks import adopt
 from perdure.agent.life import Life
 from perdure.agent.scoring import log_unscored
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision
-from perdure.agent.worlds.contract import Outcome
+from perdure.agent.worlds.contract import Outcome, Progress, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.budget import ranks
+from perdure.eval.sampled_rewards import set_aside
 
 
 def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
@@ -18,6 +22,9 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         SaveAndStop: the user asked to stop before it.
     """
     number, name = monitor.stage, monitor.name
+    adopt(life, decision.method, monitor)
+    task = life.tasks[number - 1]
+    cut = _Cut(monitor.on_step, decision.steps_spent if decision.whole_schedule else 0)
     life.logger.phase("training", method=decision.method, stage=number, name=name, stages=len(life.stages))
     job = update_job(
         life.curriculum,
@@ -27,14 +34,29 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         life.curriculum.method(decision.method),
         seed=derive(life.curriculum.seed, "update", name),
         folder=monitor.folder,
-        watch=monitor.on_step,
+        watch=cut,
         saving=monitor.saving,
         controller=monitor.controller,
-        steps_spent=decision.steps_spent,
+        task=set_aside(task, decision.set_aside)[0] if decision.set_aside else task,
+        steps_spent=0 if decision.whole_schedule else decision.steps_spent,
     )
     with life.interrupt.may_wait():
         outcome = life.world.update(job)
     log_unscored(life, number, "learning")
     if ranks.any_of(life.interrupt.requested):
         raise KeyboardInterrupt
-    return outcome
+    return replace(outcome, ended="completed") if cut.acted else outcome
+
+
+class _Cut:
+    """A watch that ends the update so many steps before its last."""
+
+    def __init__(self, watch: Watch, less: int) -> None:
+        self._watch, self._less = watch, less
+        self.acted = False
+
+    def __call__(self, progress: Progress) -> bool:
+        if self._watch(progress):
+            return True
+        self.acted = 0 < self._less >= progress.max_steps - progress.step
+        return self.acted

@@ -1,11 +1,12 @@
 """The sections of strategies, which choose the method of each stage. Importing it imports no torch."""
 
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from perdure.budget.bounds import Items, Samples, Seconds, Steps, Weight
-from perdure.budget.config import Frozen
+from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.own_code import STRATEGY
 from perdure.curriculum.worlds.registry import MethodName
 
@@ -95,6 +96,66 @@ class BanditStrategy(Trying):
     type: Literal["bandit"]
 
 
+class RaceStrategy(Trying):
+    """Starts every candidate and keeps the better half at each rung; the last one goes on. See `strategies/race.py`."""
+
+    NEEDS: ClassVar[str] = "steps for its rungs"
+
+    type: Literal["race"]
+    candidates: Annotated[
+        list[MethodName] | None,
+        Field(
+            min_length=2,
+            description="methods to choose among, two at least; those that cannot learn the task are skipped; default: "
+            "`sft`, `rl_kl`, `low_lr_sft`, `tilt`",
+        ),
+    ] = None
+    num_prompts: Annotated[
+        Items,
+        Field(ge=2, description="training items on which candidates are compared, and which the stage leaves out"),
+    ] = 128
+    share: Annotated[
+        float, Field(gt=0, le=0.4, description="the most steps that losers make, as a share of the stage's own")
+    ] = 0.25
+    min_steps: Annotated[
+        Steps,
+        Field(
+            ge=1,
+            description="fewest steps to the first rung: if `share` leaves fewer, only the first candidates start, at "
+            "least two",
+        ),
+    ] = 5
+    trials_count: Annotated[
+        bool, Field(description="subtract the losers' steps from the stage's own, so that the total stays the same")
+    ] = True
+    rungs: Annotated[
+        list[Annotated[Steps, Field(ge=1)]] | None,
+        Field(
+            min_length=1,
+            description="steps after which the worse half is out, and all but one at the last; default: by `share`, "
+            "each twice as far as the one before",
+        ),
+    ] = None
+    rung_seconds: Annotated[
+        list[Annotated[Seconds, Field(gt=0)]] | None,
+        Field(
+            min_length=1,
+            description="the same in seconds of training by a candidate; the run then depends on the clock",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _rungs_rise(self) -> "RaceStrategy":
+        if self.rungs is not None and self.rung_seconds is not None:
+            raise broken_rule("`rungs` counts steps and `rung_seconds` seconds; give one of them", "rung_seconds")
+        for name in ("rungs", "rung_seconds"):
+            values = getattr(self, name) or []
+            for index, (before, value) in enumerate(pairwise(values), 1):
+                if value <= before:
+                    raise broken_rule(f"rungs must rise, and {value:g} follows {before:g}", name, index)
+        return self
+
+
 class PythonStrategy(Frozen):
     """A strategy of your own. A function takes the settings in `args` and returns it."""
 
@@ -115,5 +176,6 @@ class PythonStrategy(Frozen):
 
 
 StrategyConfig = Annotated[
-    FixedStrategy | RuleStrategy | ProbeStrategy | BanditStrategy | PythonStrategy, Field(discriminator="type")
+    FixedStrategy | RuleStrategy | ProbeStrategy | BanditStrategy | RaceStrategy | PythonStrategy,
+    Field(discriminator="type"),
 ]

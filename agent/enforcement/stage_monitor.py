@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from perdure.agent.enforcement.good_state import GoodState
@@ -19,12 +20,15 @@ from perdure.budget.penalty import Controller
 
 
 class StageMonitor:
-    """Holds one stage to its cap, the run's until `set_cap`, while it is updated; its end: `end_of_stage.py`."""
+    """Holds one stage to its cap, the run's until `set_cap`, while it is updated; its end: `end_of_stage.py`.
 
-    def __init__(self, life: Life, number: int, name: str) -> None:
+    `folder` keeps what a killed update needs to go on, by default the stage's.
+    """
+
+    def __init__(self, life: Life, number: int, name: str, folder: Path | None = None) -> None:
         self.life, self.stage, self.name = life, number, name
         self.world, self.budget, self.logger = life.world, life.monitor, life.logger
-        self.folder = life.folder.partial_stage(number, name)
+        self.folder = folder or life.folder.partial_stage(number, name)
         before = sum(row.steps for row in life.logger.state.done if row.stage < number)
         self.record = StepRecord(self.folder, number, name, before)
         self.fault: str | None = None
@@ -63,7 +67,7 @@ class StageMonitor:
             SaveAndStop: the user asked to stop.
         """
         self._step = progress.step
-        self.logger.step(self.record.add(progress.step, progress.figures), progress.max_steps)
+        self.note(progress)
         self.fault = fault(progress)
         if self.fault is not None:
             return True
@@ -76,6 +80,10 @@ class StageMonitor:
         if ranks.any_of(self.life.interrupt.requested):
             raise SaveAndStop
         return False
+
+    def note(self, progress: Progress) -> None:
+        """Record a step and show it."""
+        self.logger.step(self.record.add(progress.step, progress.figures), progress.max_steps)
 
     def saving(self) -> WeightsFile | None:
         """See `UpdateJob.saving`: the steps and the good state are on the disk.
@@ -98,6 +106,13 @@ class StageMonitor:
         kept = f", since the {passed_over(gone)} not kept" if gone else ""
         yield f"the base{kept}", 0, self.world.become_base
 
+    def put_back(self) -> bool:
+        """Make the policy the last good state of this stage; false, and it is as it was, where there is none."""
+        if self._good_step() is None:
+            return False
+        self._good.put_back(self.world.trained)
+        return True
+
     def _not_kept(self) -> list[int]:
         """The numbers of the stages before whose policies were not kept."""
         return [one for one in range(1, self.stage) if not has_policy(self.life.folder, self.life.curriculum, one)]
@@ -108,9 +123,13 @@ class StageMonitor:
 
     def log_reading(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Reading:
         """Journal a reading."""
-        more = {"entry": entry, "final": final, "penalty_weight": self.penalty_weight}
-        self.logger.log(Measured(stage=self.stage, **vars(reading) | more))
+        self.logger.log(self.event_of(reading, entry=entry, final=final))
         return reading
+
+    def event_of(self, reading: Reading, *, entry: bool = False, final: bool = False) -> Measured:
+        """The event of a reading."""
+        more = {"entry": entry, "final": final, "penalty_weight": self.penalty_weight}
+        return Measured(stage=self.stage, **vars(reading) | more)
 
     def intervene(self, action: Action, reason: str, target: str, step: int, **figures: Any) -> None:
         """Journal an intervention."""

@@ -52,7 +52,7 @@ class Disk:
     """Bytes: the base's texts, the policy after a stage, a snapshot, a checkpoint inside a stage; and the stages.
 
     `snapshots` are the most that a stage has at once, see `most_snapshots`; `keep` is the number of policies that are
-    kept, `None` for all.
+    kept, `None` for all; `forks` is the number of candidates that a race starts at most.
     """
 
     base: int
@@ -62,6 +62,7 @@ class Disk:
     stages: int
     snapshots: int = 2
     keep: int | None = None
+    forks: int = 0
 
     @property
     def policies(self) -> int:
@@ -76,10 +77,14 @@ class Disk:
     @property
     def most(self) -> int:
         """While the last stage ends, where no weights are the same: with the policy that its own takes the place of,
-        all its snapshots, and two checkpoints where one replaces another.
+        all its snapshots, and two checkpoints where one replaces another. Or while the last stage is decided, if a race
+        takes more: each of its forks has a checkpoint and a good state, and all begin with one snapshot.
         """
         replaced = (min(self.stages, self.policies + 1) - self.policies) * self.policy
-        return self.kept + replaced + self.snapshots * self.snapshot + 2 * self.checkpoint
+        ends = self.kept + replaced + self.snapshots * self.snapshot + 2 * self.checkpoint
+        each = self.snapshot + self.checkpoint
+        races = self.kept - self.policy + replaced + self.forks * each + each if self.forks else 0
+        return max(ends, races)
 
 
 def most_snapshots(budget: BudgetConfig) -> int:

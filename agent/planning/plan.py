@@ -21,11 +21,12 @@ from perdure.agent.run.kept import most_kept
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
+from perdure.agent.strategies.rungs import looks_of
 from perdure.agent.weights import write_weights
 from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, RuleStrategy, StrategyConfig
+from perdure.curriculum.strategies import BanditStrategy, RaceStrategy, RuleStrategy, StrategyConfig, Trying
 from perdure.eval.benchmarks import examined_by
 from perdure.eval.speed import scoring_speed
 
@@ -108,7 +109,10 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
     snapshots = most_snapshots(ready.curriculum.budget)
     keep = most_kept(ready.curriculum)
-    return seconds, Disk(*sizes, checkpoint=0, stages=len(ready.tasks), snapshots=snapshots, keep=keep)
+    races = isinstance(ready.curriculum.strategy, RaceStrategy)
+    forks = max((len(methods) for methods in ready.methods if len(methods) > 1), default=0) if races else 0
+    stages = len(ready.tasks)
+    return seconds, Disk(*sizes, checkpoint=0, stages=stages, snapshots=snapshots, keep=keep, forks=forks)
 
 
 def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], an_answer: float) -> float:
@@ -119,7 +123,7 @@ def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], a
     if ready.curriculum.stages[index].method is not None:
         return 0.0
     answers = an_answer * deciding_answers(strategy, [len(task.train) for task in ready.tasks[: index + 1]], len(costs))
-    if isinstance(strategy, ProbeStrategy | BanditStrategy) and len(costs) > 1:
+    if isinstance(strategy, Trying) and len(costs) > 1:
         return answers + strategy.share * max((one.seconds for one in costs if one.seconds is not None), default=0.0)
     return answers
 
@@ -128,18 +132,20 @@ def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates:
     """The number of answers that a strategy samples at most to choose among the candidates of a stage.
 
     `items` are the training items of the tasks seen, the stage's own last. Trials look at the items set aside before
-    them all and after each, and from the second stage on at as many of the earlier tasks (`agent/trial.py`). `bandit`
-    looks at those that would be set aside of every task seen, whatever follows, which is its look at the own before.
+    them all and after each, a race after each rung, and from the second stage on at as many of the earlier tasks
+    (`agent/trial.py`). `bandit` looks at those that would be set aside of every task seen, whatever follows, which is
+    its look at the own before.
     """
     *earlier, own = items
     if isinstance(strategy, RuleStrategy):
         return strategy.k * min(strategy.num_prompts, own)
-    if not isinstance(strategy, ProbeStrategy | BanditStrategy):
+    if not isinstance(strategy, Trying):
         return 0
     aside = min(strategy.num_prompts, own // 2)
     kept = len(earlier) * max(1, min([strategy.num_prompts // max(1, len(earlier)), *earlier]))
     known = sum(max(1, min(strategy.num_prompts, count // 2)) for count in items)
     before = known + kept if isinstance(strategy, BanditStrategy) else aside + kept
     if candidates > 1:
-        return strategy.k * (before + candidates * (aside + kept))
+        looks = looks_of(strategy, candidates) if isinstance(strategy, RaceStrategy) else candidates
+        return strategy.k * (before + looks * (aside + kept))
     return strategy.k * known if isinstance(strategy, BanditStrategy) else 0

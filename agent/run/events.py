@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 from perdure.budget.estimate import UNMEASURED, Estimate
 from perdure.budget.monitor import Action, Reading
@@ -33,6 +33,10 @@ class Event:
         if self.clock is not None and before.clock is not None:
             return max(self.clock - before.clock, 0.0)
         return max(self.time - before.time, 0.0)
+
+    def now(self) -> Self:
+        """The same, as if it happened now."""
+        return replace(self, time=_now(), clock=_clock())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +129,8 @@ class Decided(StageEvent):
     """The method of a stage, why, and the cap that follows.
 
     `share`: the part of the remaining budget that the strategy asked for. `steps_spent`: optimiser steps of trials,
-    which are taken off the stage's own.
+    which are taken off the stage's own. `set_aside`: training items, the last ones, that the stage leaves out.
+    `whole_schedule`: the learning rate's schedule is that of all steps, also of those that were taken off.
     """
 
     name: str
@@ -136,6 +141,8 @@ class Decided(StageEvent):
     share: float | None
     cap: float | None
     steps_spent: int
+    set_aside: int = 0
+    whole_schedule: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,9 +37,10 @@ from perdure.curriculum.worlds.registry import nouns_of
 class StageState:
     """One stage: what was decided, measured, done and scored. Stage 0 is the base.
 
-    The last of `readings` is the one that the stage ended with, once it has ended. `cap`, `share`, `candidates` and
-    `steps_spent` are those of the decision (`agent/run/events.py`). `ends` are the scores at the ends of the line on
-    which the stage was projected back: `within` the cap, and `beyond` it, where the update ended.
+    The last of `readings` is the one that the stage ended with, once it has ended. `cap`, `share`, `candidates`,
+    `steps_spent`, `set_aside` and `whole_schedule` are those of the decision (`agent/run/events.py`). `ends` are the
+    scores at the ends of the line on which the stage was projected back: `within` the cap, and `beyond` it, where the
+    update ended.
     """
 
     stage: int
@@ -51,6 +52,8 @@ class StageState:
     cap: float | None = None
     share: float | None = None
     steps_spent: int = 0
+    set_aside: int = 0
+    whole_schedule: bool = False
     ends: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     readings: tuple[Measured, ...] = ()
     interventions: tuple[Intervened, ...] = ()
@@ -196,7 +199,7 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
     match event:
         case Decided():
             names = ("name", "method", "reason", "evidence", "candidates", "cap", "share", "steps_spent")
-            changed = {name: getattr(event, name) for name in names}
+            changed = {name: getattr(event, name) for name in (*names, "set_aside", "whole_schedule")}
         case Measured():
             readings = [*(old for old in row.readings if _place(old) != _place(event)), event]
             changed = {"readings": tuple(sorted(readings, key=_place))}

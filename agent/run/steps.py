@@ -128,6 +128,15 @@ class StepRecord:
         self._waiting = []
 
 
+def waiting_steps(folder: Path) -> list[Step]:
+    """The steps in the lines of a folder."""
+    about = ("stage", "name", "step", "run_step", "time")
+    return [
+        Step(**{name: row[name] for name in about}, figures={name: row.get(name) for name in FIGURES})
+        for row in _lines(folder / LINES)
+    ]
+
+
 def read_steps(folder: Path, stage: int | None = None) -> "pandas.DataFrame":
     """Every optimiser step of the run in a folder, or of one of its stages; runs of older versions have none.
 

@@ -8,6 +8,7 @@ from perdure.agent.strategies.contract import Strategy
 from perdure.agent.strategies.fixed import Fixed
 from perdure.agent.strategies.probe import Probe
 from perdure.agent.strategies.python import Python
+from perdure.agent.strategies.race import Race
 from perdure.agent.strategies.rule import RuleOfThumb
 from perdure.curriculum.schema import Curriculum
 
@@ -16,6 +17,7 @@ STRATEGIES: dict[str, Callable[[Any], Strategy]] = {
     "rule": RuleOfThumb,
     "probe": Probe,
     "bandit": Bandit,
+    "race": Race,
     "python": Python,
 }
 """Strategies by `strategy.type`; each is made from its section of the curriculum."""

@@ -1,5 +1,6 @@
 """The contract of a strategy: the situation that it is given and the decision that it returns."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +19,9 @@ class Decision:
     """The chosen method, the reason in one line, and the figures behind it.
 
     `share`: the share of the remaining budget that the stage may use; `None`: by the budget's allocation.
-    `steps_spent`: optimiser steps used to choose, by which the stage is shortened.
+    `steps_spent`: optimiser steps used to choose, by which the stage is shortened; with `whole_schedule` it ends sooner
+    on the learning rates of all its steps. `set_aside`: training items, the last ones and at most half, that the stage
+    does not train on.
     """
 
     method: str
@@ -27,6 +30,8 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     share: float | None = None
     steps_spent: int = 0
+    set_aside: int = 0
+    whole_schedule: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class TrialResult:
         lost_stderr: of `lost`, over items; `None` below two.
         kept: the mean reward on those items before the trial; `None` in the first stage.
         answers: the number sampled; those before the trial count for the first trial of a stage, and all share them.
+        midway: the steps after which `kl_midway` was read, where they are not half of all.
+        ended: the cap ended the training, so that no step follows.
     """
 
     method: str
@@ -63,6 +70,34 @@ class TrialResult:
     lost_stderr: float | None = None
     kept: float | None = None
     answers: int = 0
+    midway: float | None = None
+    ended: bool = False
+
+    @property
+    def broken(self) -> bool:
+        """True if the update broke."""
+        return not (math.isfinite(self.after) and math.isfinite(self.kl))
+
+
+class Forks(Protocol):
+    """Candidates that train on forks of the stage's policy, each on its own, until one of them goes on."""
+
+    def steps(self, method: str) -> int:
+        """The optimiser steps that the stage would have without the items set aside."""
+        ...
+
+    def advance(
+        self, method: str, rung: int, *, spent: int, steps: int | None = None, seconds: float | None = None
+    ) -> TrialResult:
+        """Train a candidate on to a rung, from 1: its figures there, over all that it has trained.
+
+        The rung ends after so many steps or seconds of its training. `spent`: steps by which its stage is shorter.
+        """
+        ...
+
+    def drop(self, method: str) -> None:
+        """A candidate is out: remove what it needs to go on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -79,6 +114,8 @@ class Situation:
         record: decisions, readings and scores of the stages before.
         attempt: run a trial: method, steps, number of training items set aside to measure on, samples per item. The
             policy is unchanged afterwards.
+        fork: begin a race: number of training items set aside to measure on, samples per item. A decision for a method
+            that was forked makes its fork the policy, if it has the same `set_aside`.
         rates: the mean reward by task, up to the stage's own: number of training items, samples per item. The items
             are those that a trial of the task sets aside, the same in every stage.
         seed: of all random draws.
@@ -97,6 +134,7 @@ class Situation:
     record: RunState
     law: Law | None
     attempt: Callable[[str, int, int, int], TrialResult]
+    fork: Callable[[int, int], Forks]
     rates: Callable[[int, int], Mapping[str, float]]
     seed: int
 

@@ -128,7 +128,7 @@ def _closing(gap: float, seen: float, times: float) -> float:
 
 def growth(trial: TrialResult) -> float:
     """The power of the steps with which the KL grew after the middle of the trial, 1 … 2; 1 if unknown or falling."""
-    half = trial.steps // 2
+    half = trial.midway or trial.steps // 2
     if trial.kl_midway is None or not half or half == trial.steps:
         return 1.0
     middle, whole = trial.kl_midway - trial.kl_before, trial.kl - trial.kl_before
@@ -180,14 +180,19 @@ def within_noise(outlooks: Sequence[Outlook]) -> list[int]:
     ]
 
 
-def share_of_full_rate(schedule: str, warmup: float) -> float:
-    """The mean learning rate of a stage divided by its highest, by the name of its schedule.
+def share_of_full_rate(schedule: str, warmup: float, upto: float = 1.0) -> float:
+    """The sum of the learning rates of the first share `upto` of a stage, divided by its steps and its highest rate.
 
-    `warmup` is the share of the steps in which it rises. The mean of a linear or half-cosine decay is a half; other
-    schedules are assumed to have the same.
+    By the name of its schedule; `warmup` is the share of the steps in which the rate rises. Schedules that are neither
+    constant nor a half cosine are assumed to be a line down to 0.
     """
     if schedule == "constant":
-        return 1.0
+        return upto
+    if upto <= warmup:
+        return upto * upto / (2 * warmup)
+    left, done = 1 - warmup, upto - warmup
     if schedule == "constant_with_warmup":
-        return 1 - warmup / 2
-    return 0.5
+        return warmup / 2 + done
+    if schedule == "cosine":
+        return warmup / 2 + done / 2 + left / (2 * math.pi) * math.sin(math.pi * done / left)
+    return warmup / 2 + done - done * done / (2 * left)

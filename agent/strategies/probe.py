@@ -129,13 +129,18 @@ def steps_spent(config: Trying, trials: Iterable[TrialResult]) -> int:
 
 def trial_outlook(trial: TrialResult, steps: int, situation: Situation, weight: float) -> Outlook | None:
     """The outlook of a trial for a stage of `steps` steps; `None` if it broke."""
-    if not (math.isfinite(trial.after) and math.isfinite(trial.kl)):
+    return outlook_for(trial, max(1.0, steps * full_rate(situation, trial.method, steps)), situation, weight)
+
+
+def outlook_for(trial: TrialResult, steps: float, situation: Situation, weight: float) -> Outlook | None:
+    """The outlook of a trial for so many steps at its own learning rate; `None` if it broke."""
+    if trial.broken:
         return None
     budget = situation.curriculum.budget
     cap = math.inf if budget.enforces("observe") else situation.cap
     return outlook(
         trial,
-        max(1.0, steps * full_rate(situation, trial.method, steps)),
+        steps,
         cap=cap,
         forgetting=forgetting_by(situation),
         weight=weight,
@@ -160,14 +165,14 @@ def learned_earlier(situation: Situation, trial: TrialResult) -> EarlierTasks:
     return EarlierTasks(len(rates), trial.kept - fmean(rates))
 
 
-def full_rate(situation: Situation, method: str, steps: int) -> float:
+def full_rate(situation: Situation, method: str, steps: int, upto: float = 1.0) -> float:
     """`share_of_full_rate` of a method in a stage of `steps` steps; the schedule may be the world's default."""
     curriculum = situation.curriculum
     settings = settings_for(curriculum.method(method), curriculum.train, situation.stage.train).objective
     extra, default = getattr(settings, "trl", {}), curriculum.spec.default_schedule
     schedule = settings.lr_scheduler_type or extra.get("lr_scheduler_type", default)
     warmup = settings.warmup_steps if settings.warmup_steps is not None else extra.get("warmup_steps", 0.1)
-    return share_of_full_rate(schedule, warmup if warmup < 1 else min(1.0, warmup / max(1, steps)))
+    return share_of_full_rate(schedule, warmup if warmup < 1 else min(1.0, warmup / max(1, steps)), upto)
 
 
 def forgetting_by(situation: Situation) -> Callable[[float], float]:
@@ -215,8 +220,6 @@ def trial_costs(tried: Sequence[TriedCandidate], situation: Situation, methods: 
     steps = sum(one.trial.steps for one in tried)
     stage_steps = min(map(situation.steps, situation.methods))
     names = [one.method for one in tried]
-    law, budget = situation.law, situation.curriculum.budget
-    by_law = law is not None and law.counts(budget.unit, budget.prompts)
     return {
         "trial_steps": steps,
         "trial_share": steps / stage_steps,
@@ -224,8 +227,15 @@ def trial_costs(tried: Sequence[TriedCandidate], situation: Situation, methods: 
         "trial_answers": sum(one.trial.answers for one in tried),
         "untried": [method for method in methods if method not in names],
         "ruled_out": [one.method for one in tried if one.outlook is None],
-        "forgetting_by": "law" if by_law else f"{FORGETTING_PER_NAT} a nat",
+        "forgetting_by": forgetting_source(situation),
     }
+
+
+def forgetting_source(situation: Situation) -> str:
+    """The source of `forgetting_by`, in words."""
+    law, budget = situation.law, situation.curriculum.budget
+    by_law = law is not None and law.counts(budget.unit, budget.prompts)
+    return "law" if by_law else f"{FORGETTING_PER_NAT} a nat"
 
 
 def reason(outlooks: Sequence[Outlook], chosen: int, count: int, steps: int) -> str:

@@ -120,7 +120,7 @@ def describe_decision(row: StageState) -> str:
     if not row.method:
         return ""
     words = f"{row.method}: {row.reason}" if row.reason else row.method
-    return "; ".join(part for part in (words, _candidates(row), _trials(row)) if part)
+    return "; ".join(part for part in (words, _candidates(row), *_rungs(row), _trials(row)) if part)
 
 
 RANKING_FIGURES = ("drawn", "value")
@@ -151,12 +151,29 @@ def _candidate(method: str, figures: Mapping[str, Any]) -> str:
     return f"{method} ({listed})" if listed else method
 
 
+def _rungs(row: StageState) -> list[str]:
+    """`rung 1 after 6 steps: sft 0.310 ± 0.02, rl 0.210 ± 0.01 (out: tilt 0.120 ± 0.03)`, of each rung of a race."""
+    told = []
+    for rung in row.evidence.get("rungs", ()):
+        kept, out = (", ".join(_at_rung(name, rung["figures"][name]) for name in rung[who]) for who in ("kept", "out"))
+        steps = max(one["steps"] for one in rung["figures"].values())
+        told.append(f"rung {rung['rung']} after {steps} steps: {kept}{f' (out: {out})' if out else ''}")
+    return told
+
+
+def _at_rung(method: str, figures: Mapping[str, Any]) -> str:
+    value, stderr = figures.get("value"), figures.get("value_stderr")
+    ended = ", ended by the cap" if figures.get("ended_by_cap") else ""
+    return f"{method} {figure(value)}{f' ± {figure(stderr)}' if stderr else ''}{ended}"
+
+
 def _trials(row: StageState) -> str:
     """The cost of trials; also as a share of the stage's seconds, once these are known."""
     steps, share, seconds = (row.evidence.get(f"trial_{name}") for name in ("steps", "share", "seconds"))
     if not steps:
         return ""
-    words = f"trials of {steps} steps, {format_percent(share)} of the stage's steps"
+    what = "what the losers of the race took:" if "rungs" in row.evidence else "trials of"
+    words = f"{what} {steps} steps, {format_percent(share)} of the stage's steps"
     words += f"{' (deducted)' if row.steps_spent else ''}, and {figure(seconds)} s"
     of_seconds = f", {format_percent(seconds / row.seconds)} of its seconds" if row.seconds and seconds else ""
     return words + of_seconds

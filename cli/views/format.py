@@ -134,8 +134,11 @@ def format_percent(share: float | None) -> str:
 
 
 def format_evidence(evidence: Mapping[str, Any], sign: str = "±") -> str:
-    """`pass@8 0.620 ± 0.050, demonstrations yes, budget left 1.000`, whatever the strategy measured."""
-    facts = {str(name): value for name, value in evidence.items() if value != []}
+    """`pass@8 0.620 ± 0.050, demonstrations yes, budget left 1.000`, whatever the strategy measured.
+
+    The `rungs` of a race stand with its decision.
+    """
+    facts = {str(name): value for name, value in evidence.items() if value != [] and name != "rungs"}
     return ", ".join(f"{name.replace('_', ' ')} {_fact(value, sign)}" for name, value in facts.items())
 
 

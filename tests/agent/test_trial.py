@@ -76,7 +76,7 @@ def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path)
     fork = fork_of(life, 2)
     assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
     # half of two training items of each
-    assert fork._answers == 2 * 3
+    assert fork.answers == 2 * 3
     # the trial measures one more of the first task before it, and three items after it
     assert fork.attempt("sft", 6, 64, 3).answers == 3 * (2 + 3)
     assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
@@ -91,9 +91,9 @@ def test_earlier_tasks_count_in_equal_parts_also_where_one_has_few_items(tmp_pat
     second = replace(second, train=(item,) * 3)
     life.tasks = (first, second, third)
     fork = fork_of(life, 3)
-    assert fork._kept(10, 1) == [1.0] * 3 + [0.0] * 3
-    assert fork._kept(4, 1) == [1.0] * 2 + [0.0] * 2
-    assert fork._kept(1, 1) == [1.0, 0.0]
+    assert fork.kept(10, 1) == [1.0] * 3 + [0.0] * 3
+    assert fork.kept(4, 1) == [1.0] * 2 + [0.0] * 2
+    assert fork.kept(1, 1) == [1.0, 0.0]
 
 
 def test_a_task_of_one_training_item_is_refused(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ budget: {kl: 0.5, generic: "builtin:skills", enforce: [stop, recover], recover: 
     "strategy: rule": "strategy: {type: rule, k: 16, success: 0.02}",
     "strategy: probe": "strategy: {type: probe, candidates: [sft, low_lr_sft, rl_kl], forgetting_weight: 2}",
     "strategy: bandit": "strategy: {type: bandit, candidates: [sft, tilt], k: 8}",
+    "strategy: race": "strategy: {type: race, candidates: [sft+replay, rl_kl, rl+replay, tilt], rungs: [10, 30]}",
     "strategy: python": 'strategy: {type: python, path: "mine:make_strategy", args: {patience: 2}}',
     "train": """
 train:

@@ -1,11 +1,11 @@
 """Situations with trials out of a table: no model, no run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from perdure.agent.run.state import RunState
-from perdure.agent.strategies.contract import Situation, TrialResult
+from perdure.agent.strategies.contract import Forks, Situation, TrialResult
 from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading
@@ -66,6 +66,11 @@ def curriculum(strategy: Mapping[str, Any], **changes: Any) -> Curriculum:
     )
 
 
+def no_forks(num_prompts: int, k: int) -> Forks:
+    """Who does not race is not to ask."""
+    raise AssertionError
+
+
 def situation(
     config: Curriculum,
     trials: Trials,
@@ -78,6 +83,7 @@ def situation(
     entry: Reading | None = None,
     seed: int = 0,
     rates: Sequence[float] = (1.0, 1.0, 1.0),
+    fork: Callable[[int, int], Forks] | None = None,
 ) -> Situation:
     """`rates`: the mean rewards now on training items of the three tasks, of which those up to `number` are told."""
     stage = config.stages[number - 1]
@@ -96,6 +102,7 @@ def situation(
         record=record or RunState(),
         law=law,
         attempt=trials.attempt,
+        fork=fork or no_forks,
         rates=lambda num_prompts, k: told,
         seed=seed,
     )

@@ -183,6 +183,13 @@ def test_a_decision_is_explained_with_all_its_candidates() -> None:
     )
     drawn = (Candidate("sft", {"value": 0.1, "drawn": -0.2}), Candidate("rl", {"drawn": 0.3}))
     assert describe_decision(StageState(1, "a", method="rl", candidates=drawn)) == "rl; drawn 0.300 against sft -0.200"
+    at = {"steps": 6, "value": 0.31, "value_stderr": 0.02}
+    rungs = [{"rung": 1, "kept": ["sft"], "out": ["rl"], "figures": {"sft": at, "rl": {"steps": 4, "ended_by_cap": 1}}}]
+    race = StageState(1, "a", method="sft", reason="best", evidence={"rungs": rungs, "trial_steps": 4})
+    assert describe_decision(race) == (
+        "sft: best; rung 1 after 6 steps: sft 0.310 ± 0.020 (out: rl n/a, ended by the cap); "
+        "what the losers of the race took: 4 steps, n/a of the stage's steps, and n/a s"
+    )
     own = StageState(1, "a", method="sft", reason="mine", candidates=(Candidate("sft", {"my_score": 1.0}),))
     assert describe_decision(own) == "sft: mine; candidates: sft (my score 1.000)"
     assert describe_decision(StageState(1, "a", method="sft", reason="fixed")) == "sft: fixed"

@@ -79,7 +79,7 @@ def test_each_mistake_has_its_line_column_and_remedy(write: Write, mistake: str)
 def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> None:
     text = GOOD.replace("{type: fixed, method: rl}", "{type: fixd}")
     assert faults(write(text)) == [
-        "mine.yaml:3:18: strategy.type: must be 'fixed', 'rule', 'probe', 'bandit' or 'python'; got 'fixd'; "
+        "mine.yaml:3:18: strategy.type: must be 'fixed', 'rule', 'probe', 'bandit', 'race' or 'python'; got 'fixd'; "
         "did you mean 'fixed'?"
     ]
     text = GOOD.replace("method: rl", "method: rl_").replace("dataset: chain_sum}\n  - ", "datset: a}\n  - ")

@@ -1,0 +1,194 @@
+"""`race`: starts every candidate on a fork of the policy, and keeps the better half at each rung; the last one goes on.
+
+The winner keeps its weights and its optimiser, so that only what the losers took is spent (successive halving,
+Jamieson and Talwalkar, arXiv 1502.07943; here the finalists are two at least).
+
+At a rung a candidate is worth what `probe` would expect of it at the end of the stage, from all that it has trained
+(`perdure.agent.strategies.outlook`), counted in steps at the full learning rate. Before the last rung the ranking is by
+the value plus its standard error, so that a candidate of which little is known is not out for that. One that imitates
+and one that reinforces are among those that go on to the last rung, wherever both are there: imitating another writer
+often falls before it rises. At the last rung the highest value wins. While no answer was right in any candidate, those
+that imitate come first, in the order of the candidates.
+
+A candidate that the cap ended keeps the figures that it has, without extrapolation, and may still win; one that broke
+is out. The items that the comparison is on are not trained on, by the winner neither.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from perdure.agent.strategies.contract import Decision, Forks, Situation, TrialResult
+from perdure.agent.strategies.outlook import Outlook, best
+from perdure.agent.strategies.probe import (
+    RATE,
+    TriedCandidate,
+    all_candidates,
+    candidate_figures,
+    forgetting_source,
+    full_rate,
+    imitator_without_success,
+    is_budget_spent,
+    outlook_for,
+    reason,
+)
+from perdure.agent.strategies.rungs import Rungs, plan_rungs, survivors
+from perdure.curriculum.strategies import RaceStrategy
+
+
+class Race:
+    """See the module."""
+
+    def __init__(self, config: RaceStrategy) -> None:
+        self._config = config
+
+    def choose(self, situation: Situation) -> Decision:
+        """See `Strategy`.
+
+        Raises:
+            ConfigError: the stage is too short.
+        """
+        methods, config = situation.methods, self._config
+        if len(methods) == 1:
+            return Decision(methods[0], "it alone can learn the task")
+        if is_budget_spent(situation):
+            return Decision(methods[0], "no budget remains for a race", {}, all_candidates(situation))
+        forks = situation.fork(config.num_prompts, config.k)
+        rungs = plan_rungs(config, situation.stage.name, {method: forks.steps(method) for method in methods})
+        return _Running(config, situation, forks, rungs).decision()
+
+
+@dataclass
+class _Running:
+    """One race. `tried` has the last figures of everyone who started."""
+
+    config: RaceStrategy
+    situation: Situation
+    forks: Forks
+    rungs: Rungs
+
+    def decision(self) -> Decision:
+        situation, config, rungs = self.situation, self.config, self.rungs
+        running = list(situation.methods[: rungs.entrants])
+        tried: dict[str, TriedCandidate] = {}
+        told: list[dict[str, object]] = []
+        for rung, count in enumerate(rungs.remain, 1):
+            tried |= {method: self._advanced(method, rung, tried.get(method)) for method in running}
+            now = [tried[method] for method in running]
+            ranked = self._ranked(now, last=rung == len(rungs.remain))
+            kept = survivors(ranked, count, self._sorts(ranked)) or running[:1]
+            told.append(_rung_figures(rung, now, kept))
+            for method in running:
+                if method not in kept:
+                    self.forks.drop(method)
+            running = kept
+            if len(running) == 1:
+                break
+        winner = tried[running[0]]
+        losers = [one for one in tried.values() if one is not winner]
+        lost = sum(one.trial.steps for one in losers)
+        spent = lost if rungs.seconds else rungs.lost
+        return Decision(
+            winner.method,
+            self._reason(winner, list(tried.values()), len(told)),
+            self._evidence(winner, losers, lost) | {"rungs": told},
+            all_candidates(situation, {one.method: candidate_figures(one) for one in tried.values()}),
+            steps_spent=min(spent, situation.steps(winner.method) - 1) if config.trials_count else 0,
+            set_aside=config.num_prompts,
+            whole_schedule=config.trials_count and bool(rungs.seconds),
+        )
+
+    def _advanced(self, method: str, rung: int, before: TriedCandidate | None) -> TriedCandidate:
+        """A candidate at a rung; one that the cap ended stays as it is."""
+        if before is not None and before.trial.ended:
+            return before
+        rungs, spent = self.rungs, self.rungs.spent(self.config)
+        seconds = None
+        if rungs.seconds:
+            seconds = rungs.seconds[rung - 1] - (rungs.seconds[rung - 2] if rung > 1 else 0.0)
+        steps = rungs.steps[rung - 1] if rungs.steps else None
+        trial = self.forks.advance(method, rung, spent=spent, steps=steps, seconds=seconds)
+        whole = self.forks.steps(method) - spent
+        expected = self._expected(trial, whole)
+        taken = trial.seconds_a_step * whole
+        slow = self.config.max_seconds is not None and taken > self.config.max_seconds
+        return TriedCandidate(trial, None if slow else expected, taken)
+
+    def _expected(self, trial: TrialResult, whole: int) -> Outlook | None:
+        """The outlook for a stage of `whole` steps; one that the cap ended makes no more.
+
+        Steps count by their learning rates: the stage is as many times the trial as the sum of its rates is.
+        """
+
+        def done(steps: float) -> float:
+            return max(1e-9, full_rate(self.situation, trial.method, whole, steps / whole))
+
+        made = trial.steps / done(trial.steps)
+        middle = trial.midway or trial.steps // 2
+        trial = replace(trial, midway=made * done(middle)) if middle else trial
+        steps = trial.steps if trial.ended else made * done(whole)
+        return outlook_for(trial, steps, self.situation, self.config.forgetting_weight)
+
+    def _ranked(self, now: Sequence[TriedCandidate], *, last: bool) -> list[str]:
+        """The usable candidates, best first."""
+        usable = [one for one in now if one.outlook is not None]
+        if imitator_without_success(self.situation.curriculum, usable) is not None:
+            imitating = self._having("demonstrations")
+            return sorted((one.method for one in usable), key=lambda method: method not in imitating)
+        ranked = []
+        while usable:
+            outlooks = [_hopeful(one.outlook, last=last) for one in usable if one.outlook is not None]
+            ranked.append(usable.pop(best(outlooks)).method)
+        return ranked
+
+    def _sorts(self, ranked: Sequence[str]) -> list[set[str]]:
+        """Those that imitate, and those that reinforce."""
+        return [self._having(need) & set(ranked) for need in ("demonstrations", "reward")]
+
+    def _having(self, need: str) -> set[str]:
+        curriculum = self.situation.curriculum
+        return {method for method in self.situation.methods if need in curriculum.method(method).needs}
+
+    def _reason(self, winner: TriedCandidate, tried: Sequence[TriedCandidate], rungs: int) -> str:
+        if winner.outlook is None:
+            return "no candidate gave a usable result, so the first of them"
+        usable = [one for one in tried if one.outlook is not None]
+        if imitator_without_success(self.situation.curriculum, usable) is not None:
+            return "no answer was right in any candidate, so nothing to reinforce: the first that imitates"
+        finalists = [one for one in usable if one.trial.steps >= winner.trial.steps]
+        outlooks = [one.outlook for one in finalists if one.outlook is not None]
+        words = reason(outlooks, finalists.index(winner), len(tried), winner.trial.steps)
+        return words.replace("tried for", f"after {rungs} rung{'s' if rungs > 1 else ''} and", 1)
+
+    def _evidence(self, winner: TriedCandidate, losers: Sequence[TriedCandidate], lost: int) -> dict[str, object]:
+        """The cost of the losers, and of the comparison; the winner's training is the stage's own."""
+        situation = self.situation
+        own = winner.trial.seconds - winner.trial.seconds_a_step * winner.trial.steps
+        started = [winner.method, *(one.method for one in losers)]
+        every = [winner, *losers]
+        return {
+            RATE: winner.trial.before,
+            "trial_steps": lost,
+            "trial_share": lost / min(map(self.forks.steps, situation.methods)),
+            "trial_seconds": own + sum(one.trial.seconds for one in losers),
+            "trial_answers": sum(one.trial.answers for one in every),
+            "untried": [method for method in situation.methods if method not in started],
+            "ruled_out": [one.method for one in every if one.outlook is None],
+            "forgetting_by": forgetting_source(situation),
+        }
+
+
+def _hopeful(outlook: Outlook, *, last: bool) -> Outlook:
+    """The outlook by which a candidate is ranked: before the last rung with the value at its upper standard error."""
+    return outlook if last else replace(outlook, value=outlook.value + outlook.stderr)
+
+
+def _rung_figures(rung: int, now: Sequence[TriedCandidate], kept: Collection[str]) -> dict[str, object]:
+    """The journaled figures of a rung: who is `kept`, who is `out`, and what was measured of each."""
+    figures = {one.method: candidate_figures(one) | {"ended_by_cap": float(one.trial.ended)} for one in now}
+    finite = {
+        method: {name: value for name, value in row.items() if value is None or math.isfinite(value)}
+        for method, row in figures.items()
+    }
+    out = [one.method for one in now if one.method not in kept]
+    return {"rung": rung, "kept": list(kept), "out": out, "figures": finite}
