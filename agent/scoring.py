@@ -67,7 +67,7 @@ def score(life: Life, number: int, name: str, weights: str | None = None) -> Non
     total = len(life.scorecard.names)
     row = life.logger.state.row(number)
     files = row.score_files if row else {}
-    scores = life.scorecard.score(life.world.policy, row_name(number, name), weights)
+    scores = life.scorecard.score(life.world.policy, row_name(number, name), weights, number)
     for index, column in enumerate(life.scorecard.names, 1):
         life.logger.phase("scoring", stage=number, name=name, detail=f"{column} ({index} of {total})")
         with watched(life.logger.count):
@@ -75,6 +75,7 @@ def score(life: Life, number: int, name: str, weights: str | None = None) -> Non
         found = scored.score
         if files.get(found.name) != scored.file:
             about: dict[str, Any] = {"kind": found.kind, "truncated": found.truncated, "by_member": found.by_member}
+            about["asked"] = found.asked
             life.logger.log(Scored(stage=number, file=scored.file, **about, **figures(found)))
     log_unscored(life, number, "scoring")
 
@@ -93,7 +94,7 @@ def score_ends(life: Life, number: int, name: str) -> None:
     line = line_of(folder)
     for end, snapshot in line.items():
         restore_weights(life.world.trained, snapshot)
-        scores = life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}")
+        scores = life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}", stage=number)
         for column in life.scorecard.names:
             life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=column)
             with watched(life.logger.count):

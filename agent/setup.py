@@ -302,7 +302,7 @@ def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
         tasks=ready.tasks,
         world=world,
         monitor=Monitor(curriculum.budget, world.measure, ready.law, probe=reads_probe(curriculum)),
-        scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path),
+        scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path, seed=curriculum.seed),
         strategy=ready.strategy,
         folder=folder,
         logger=logger,

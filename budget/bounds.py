@@ -52,6 +52,9 @@ Rate = Annotated[float, Le(MAX_FLOAT)]
 Weight = Annotated[float, Le(10**9)]
 """The weight of a term, a scale, a tolerance, a threshold or a cap: beside more, float32 loses every other term."""
 
+Points = Annotated[float, Le(100)]
+"""Hundredths of a score from 0 to 1."""
+
 Nats = Annotated[float, Le(MAX_FLOAT)]
 """A cap on the KL: one that never binds, and a hundred of which still add up to a finite number."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from perdure.budget.bounds import Batch, Items, Level, Seconds, Temperature, Tokens
+from perdure.budget.bounds import Batch, Items, Level, Points, Seconds, Temperature, Tokens
 from perdure.budget.config import Frozen
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -20,6 +20,22 @@ class Evaluation(Frozen):
         Temperature,
         Field(ge=0, description="0: greedy answers; above: one sampled answer an item (benchmarks of lm-eval apart)"),
     ] = 0.0
+    items: Annotated[
+        Literal["auto", "all", "adaptive"],
+        Field(
+            description="how many items of a task or benchmark are asked after a stage: `all`; `adaptive`: until the "
+            "change since the base is known to `precision`; `auto`: `adaptive` from 200 items on. The base, the last "
+            "row, a task's own stage and the row before it, groups of lm-eval and sampled answers are asked in full"
+        ),
+    ] = "auto"
+    precision: Annotated[
+        Points,
+        Field(
+            gt=0,
+            description="points (hundredths of a score) within which the 95 % interval of the change over all items "
+            "lies around its estimate",
+        ),
+    ] = 5.0
     generate_with: Annotated[
         Literal["transformers", "vllm"],
         Field(

@@ -13,7 +13,7 @@ from perdure.curriculum.task import Task, derived_seed, questions
 from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.contract import ModelSection
 from perdure.eval.scorefile import ItemResult, Score
-from perdure.eval.task_score import score_task, scorer_of
+from perdure.eval.task_score import ask_task, score_task, scorer_of
 
 
 class PreparedBenchmark(Protocol):
@@ -38,6 +38,15 @@ class PreparedBenchmark(Protocol):
 
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
         """The score and its items; preserves generator states and the model's mode."""
+        ...
+
+    @property
+    def one_by_one(self) -> bool:
+        """True if its score is the mean of its items, so that some can be asked alone."""
+        ...
+
+    def ask(self, policy: Policy, evaluation: Evaluation, places: Sequence[int]) -> list[ItemResult]:
+        """The results of some items, by their places, with which their ids begin; as `score`."""
         ...
 
 
@@ -65,6 +74,14 @@ class HeldoutItems:
     def score(self, policy: Policy, evaluation: Evaluation) -> tuple[Score, list[ItemResult]]:
         """Scored as tasks are: see `PreparedBenchmark.score` and `perdure.eval.task_score.score_task`."""
         return score_task(self.task, policy, evaluation, "benchmark")
+
+    @property
+    def one_by_one(self) -> bool:
+        return True
+
+    def ask(self, policy: Policy, evaluation: Evaluation, places: Sequence[int]) -> list[ItemResult]:
+        """See `PreparedBenchmark.ask`."""
+        return ask_task(self.task, policy, evaluation, places)
 
 
 @dataclass(frozen=True)

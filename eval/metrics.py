@@ -8,7 +8,7 @@ After t of T stages every metric is that of the first t + 1 rows and the first t
 not measured is omitted from its mean; a metric without terms is `None` (NaN inside a batch).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,8 @@ def metrics_with_intervals(
     items: Mapping[tuple[int, int], ArrayLike],
     benchmarks: Mapping[tuple[int, int], ArrayLike] | None = None,
     *,
+    in_part: Container[tuple[int, int]] = (),
+    benchmarks_in_part: Container[tuple[int, int]] = (),
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -60,7 +62,8 @@ def metrics_with_intervals(
 
     `items[t, j]` (t = 0..T, j = 1..T) holds the score of each item of task j after stage t, `benchmarks[t, b]`
     (b = 1..M) the same for benchmarks. The arrays of one column list the same items in the same order, NaN for an item
-    that was not scored. A replicate draws items of each column with replacement, the same draw for all rows, so that
+    that was not scored. Of those `in_part` some items were asked alone: such a score is that of row 0 and the mean
+    change of its items. A replicate draws items of each column with replacement, the same draw for all rows, so that
     rows are paired; columns are drawn independently. Percentile intervals (Efron and Tibshirani 1993, chapter 13): they
     cover the choice of items, not of seeds. The maximum in `forgetting` biases its replicates slightly upwards.
 
@@ -72,8 +75,11 @@ def metrics_with_intervals(
     generator = np.random.default_rng(seed)
     values: dict[str, float | None] = {}
     replicates: dict[str, Array | None] = {}
-    for columns, metrics in ((items, _TASK_METRICS), (benchmarks or {}, _BENCHMARK_METRICS)):
-        point, draws = _bootstrap(columns, resamples, generator)
+    for columns, parts, metrics in (
+        (items, in_part, _TASK_METRICS),
+        (benchmarks or {}, benchmarks_in_part, _BENCHMARK_METRICS),
+    ):
+        point, draws = _bootstrap(columns, parts, resamples, generator)
         for name, (trim, function) in metrics.items():
             values[name] = None if point is None else _scalar(function(trim(point)))
             replicates[name] = None if draws is None else function(_like(trim, point, draws))
@@ -167,7 +173,10 @@ def _like(trim: _Trim, point: Array | None, draws: Array) -> Array:
 
 
 def _bootstrap(
-    columns: Mapping[tuple[int, int], ArrayLike], resamples: int, generator: np.random.Generator
+    columns: Mapping[tuple[int, int], ArrayLike],
+    in_part: Container[tuple[int, int]],
+    resamples: int,
+    generator: np.random.Generator,
 ) -> tuple[Array | None, Array | None]:
     """The matrix of means (rows, columns) and its replicates (resamples, rows, columns; `None`: too few items)."""
     if not columns:
@@ -187,12 +196,17 @@ def _bootstrap(
         if n == 0:
             continue
         weights = generator.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
-        for t, values in scores.items():
-            present = ~np.isnan(values)
-            known = np.where(present, values, 0.0)
+        for t, values in sorted(scores.items()):
+            of_part = (t, j) in in_part
+            shown = values - scores[0] if of_part else values
+            present = ~np.isnan(shown)
+            known = np.where(present, shown, 0.0)
             with np.errstate(invalid="ignore"):
                 point[t, j - 1] = known.sum() / present.sum() if present.any() else np.nan
                 draws[:, t, j - 1] = (weights @ known) / (n if present.all() else weights @ present)
+            if of_part:
+                point[t, j - 1] += point[0, j - 1]
+                draws[:, t, j - 1] += draws[:, 0, j - 1]
     return point, draws if enough else None
 
 

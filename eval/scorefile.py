@@ -7,7 +7,7 @@ altered file. The key says what was scored, whatever the file is called. Files a
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,21 @@ from perdure.budget.plain_json import json_text, without_nan
 FORMAT = 1
 FOLDER = "scores"
 ScoreKind = Literal["task", "benchmark"]
+BASE_ROW = "00-base"
+"""The row of the base, in names of files."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How much of a score was asked (`perdure.eval.asking`): `n` of so many items.
+
+    `low` and `high` bound its change since the base over all items, at 95 %.
+    """
+
+    n: int
+    of: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,10 @@ class Score:
 
     A paired test is over items all the same.
     """
+    asked: Asked | None = None
+    """Known where some of the items were asked alone: `value` is then the base's, over all items, and the mean change
+    of those asked (`perdure.eval.adaptive.score_of_part`).
+    """
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,11 @@ class ItemResult:
     id: str
     score: float | None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> bool:
+        """False where the answers to other items were enough."""
+        return not self.details.get("not_asked")
 
     @property
     def prompt(self) -> str | None:
@@ -122,7 +146,8 @@ def make_score(
         errors = [part.stderr for part in parts if part.stderr is not None]
         whole = len(errors) == len(parts)
         stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(parts) if whole else None
-    dropped, truncated = len(items) - n, sum("truncated" in item.details for item in items if item.score is not None)
+    dropped = sum(item.asked for item in items) - n
+    truncated = sum("truncated" in item.details for item in items if item.score is not None)
     return Score(name, kind, value, stderr, n, ids, values, dropped, broken, truncated, by_member)
 
 
@@ -149,6 +174,7 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
         "items": len(items),
         "key": dict(parts),
         **({"by_member": True} if score.by_member else {}),
+        **({"asked": asdict(score.asked)} if score.asked is not None else {}),
         "items_sha256": sha256(body.encode()).hexdigest(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,9 +190,17 @@ def read_scores(path: Path) -> ScoreFile | None:
             return None
         items = tuple(map(_item, json.loads(b"[%b]" % b",".join(body.splitlines()))))
         score = make_score(header["name"], header["kind"], items, header["broken"], header.get("by_member", False))
+        if "asked" in header:
+            value, stderr = (float(header[key]) for key in ("value", "stderr"))
+            score = replace(score, value=value, stderr=stderr, asked=Asked(**header["asked"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return ScoreFile(score, header, items)
+
+
+def place_of(item: ItemResult) -> int:
+    """The place of an item among those of its task, with which its id begins (no item of a group)."""
+    return int(item.id.split(":", 1)[0])
 
 
 def key_of(path: Path) -> str | None:

@@ -48,11 +48,19 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
     Raises:
         ConfigError: the reward fails, or does not return a number or `None` for each item.
     """
+    items = ask_task(task, policy, evaluation, range(len(task.heldout)))
+    broken = sum("note" in item.details for item in items)
+    return make_score(task.name, kind, items, broken), items
+
+
+def ask_task(task: Task, policy: Policy, evaluation: Evaluation, places: Sequence[int]) -> list[ItemResult]:
+    """The results of some held-out items, by their places. Preserves, drops and raises as `score_task`."""
     model = policy.model if isinstance(policy, CausalPolicy) else None
-    expect(len(task.heldout))
+    asked = [task.heldout[place] for place in places]
+    expect(len(asked))
     with preserve_rng(model):
         answers = policy.respond(
-            [item.prompt for item in task.heldout],
+            [item.prompt for item in asked],
             max_completion_length=evaluation.max_completion_length,
             batch_size=evaluation.batch_size,
             temperature=evaluation.temperature,
@@ -60,10 +68,10 @@ def score_task(task: Task, policy: Policy, evaluation: Evaluation, kind: ScoreKi
         )
         truncated = getattr(policy, "truncated", None) or [False] * len(answers)
         completions = [samples[0] for samples in answers]
-        rewards = ranks.told(lambda: _rewards(task, completions))
-    items = [_item_result(*one) for one in zip(_identities(task), completions, rewards, truncated, strict=True)]
-    broken = sum("note" in item.details for item in items)
-    return make_score(task.name, kind, items, broken), items
+        rewards = ranks.told(lambda: _rewards(task, asked, completions))
+    identities = _identities(task)
+    known = (identities[place] for place in places)
+    return [_item_result(*one) for one in zip(known, completions, rewards, truncated, strict=True)]
 
 
 def scorer_of(task: Task) -> str:
@@ -71,12 +79,12 @@ def scorer_of(task: Task) -> str:
     return "exact match to the demonstration" if task.reward is None else scorer_key(task.reward)
 
 
-def _rewards(task: Task, completions: Sequence[str]) -> list[float | None]:
+def _rewards(task: Task, items: Sequence[Item], completions: Sequence[str]) -> list[float | None]:
     """One reward per item; `None`: it does not apply."""
     if task.reward is None:
-        return [matches_demonstration(*pair) for pair in zip(task.heldout, completions, strict=True)]
+        return [matches_demonstration(*pair) for pair in zip(items, completions, strict=True)]
     try:
-        rewards = task.reward(task.heldout, completions)
+        rewards = task.reward(items, completions)
         return [None if reward is None else float(reward) for _, reward in zip(completions, rewards, strict=True)]
     except PerdureError:
         raise

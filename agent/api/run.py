@@ -46,8 +46,8 @@ class Run:
         """One row a stage and task or benchmark.
 
         Columns: `stage`, `stage_name`, `name` and `kind` (`task` or `benchmark`) of what is scored; `value` with its
-        `stderr` over `n` items; `change` since the base, the 95 % interval `change_low` to `change_high` and the
-        `p_value` of the exact paired test on the same items.
+        `stderr` over `n` items, of `of` where a part was asked alone; `change` since the base, the 95 % interval
+        `change_low` to `change_high` and the `p_value` of the exact paired test on the same items.
         """
         return scores_frame(self._record(), self.path)
 

@@ -62,7 +62,7 @@ def _point(path: Path, record: RunState, row: StageState, seed: str) -> LawPoint
     return LawPoint(
         run=str(path),
         method=row.method or "none",
-        forgetting=record.drop(row, record.benchmarks),
+        forgetting=record.measured_drop(row, record.benchmarks),
         accuracy=None if accuracy is None else accuracy.value,
         base_score=_base_score(record),
         seed=seed,

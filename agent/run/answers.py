@@ -40,6 +40,8 @@ class ColumnAnswers:
     name: str
     items: tuple[ItemAnswers, ...] = ()
     fault: str | None = None
+    not_asked: int = 0
+    """Further items, of which the answers to others were enough (`evaluation.items`)."""
 
     def count(self, outcome: ItemOutcome) -> int:
         """The number of items with an outcome."""
@@ -89,6 +91,7 @@ def answers_object(record: RunState, stage: StageState, columns: Sequence[Column
             {
                 "name": column.name,
                 "fault": column.fault,
+                "not_asked": column.not_asked,
                 **{outcome: column.count(outcome) for outcome in ORDER},
                 "items": [asdict(item) | {"outcome": item.outcome} for item in column.items],
             }
@@ -113,8 +116,8 @@ def _column(base: StageState | None, row: StageState, name: str, run_folder: Pat
     before, after = ({item.id: item for item in one.items} for one in found)
     if before.keys() != after.keys():
         return ColumnAnswers(name, fault=f"the score files of {name} hold other items than the base's")
-    pairs = [_pair(before[key], item) for key, item in after.items()]
-    return ColumnAnswers(name, tuple(sorted(pairs, key=_place)))
+    pairs = [_pair(before[key], item) for key, item in after.items() if item.asked]
+    return ColumnAnswers(name, tuple(sorted(pairs, key=_place)), not_asked=len(after) - len(pairs))
 
 
 def _pair(before: ItemResult, after: ItemResult) -> ItemAnswers:

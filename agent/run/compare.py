@@ -105,6 +105,7 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for run in runs:
         if run.record.status != "finished":
             yield f"{run.title} is not finished: its figures are those after stage {run.row.stage} of {_stages(run)}"
+        yield from _asked_in_part(run)
     for run in runs[1:]:
         if run.begun.base_id != first.begun.base_id:
             bases = " and ".join(_base(one) for one in (first, run))
@@ -116,6 +117,12 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
             only = sorted({*here} ^ {*there})
             if only:
                 yield f"{run.title} and {first.title} have different {kind}: {', '.join(only)} in one of them alone"
+
+
+def _asked_in_part(run: ComparedRun) -> Iterator[str]:
+    for name, asked in run.row.asked.items():
+        part = f"{asked.n} of {asked.of} items of {name}"
+        yield f"{run.title} was asked {part}: its test is on the items that both runs were asked"
 
 
 def _base(run: ComparedRun) -> str:

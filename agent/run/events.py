@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from perdure.budget.estimate import UNMEASURED, Estimate
 from perdure.budget.monitor import Action, Reading
 from perdure.budget.price import StagePrice
+from perdure.eval.scorefile import Asked
 
 SCHEMA = 2
 """Version of these fields, in the event that begins a journal. Version 1 did not say its number."""
@@ -239,12 +240,14 @@ class Scored(ScoreEvent):
     """A score after a stage; `file` holds the results of single items.
 
     `truncated` answers were cut off at `evaluation.max_completion_length`. `by_member`: the mean of a group's tasks.
+    `asked` is known where a part of the items was asked alone.
     """
 
     kind: str
     file: str
     truncated: int = 0
     by_member: bool = False
+    asked: Asked | None = None
 
     @property
     def mostly_truncated(self) -> bool:

@@ -40,7 +40,8 @@ def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, An
     what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
     was projected; `notices` are of data that the stage left out or learned nothing from, `truncated` of
     scores half of whose answers or more were cut off, `by_member` of groups whose score is the mean of their tasks',
-    which tests over items do not weigh alike. `metrics` are defined by
+    which tests over items do not weigh alike, `asked` of scores of which a part of the items was asked alone: how many
+    `n`, `of` all, and the 95 % interval of the change over all. `metrics` are defined by
     `formulas` (see `perdure.eval.metrics`; a run of which t stages are done counts as one of t stages) and
     `metric_intervals` are 95 % bootstrap intervals over items, from the files in `run_folder`; `None` without them.
     """
@@ -71,7 +72,10 @@ def metric_estimates(record: RunState, run_folder: Path | None = None) -> dict[s
     if run_folder is None:
         return {name: MetricEstimate(value) for name, value in values.items()}
     bounds = metrics_with_intervals(
-        _columns(rows, record.tasks, run_folder), _columns(rows, record.benchmarks, run_folder)
+        _columns(rows, record.tasks, run_folder),
+        _columns(rows, record.benchmarks, run_folder),
+        in_part=_in_part(rows, record.tasks),
+        benchmarks_in_part=_in_part(rows, record.benchmarks),
     )
     return {name: _agreed(value, bounds[name]) for name, value in values.items()}
 
@@ -79,8 +83,8 @@ def metric_estimates(record: RunState, run_folder: Path | None = None) -> dict[s
 def changes(record: RunState, run_folder: Path) -> dict[tuple[int, str], Change]:
     """Each score after each stage against the base, paired by item; keys are (stage, name).
 
-    Items that one of the two could not be scored on are left out of that pair. Scores whose per-item files are missing
-    or belong to other items are left out altogether.
+    Items that one of the two was not asked or could not be scored on are left out of that pair. Scores whose per-item
+    files are missing or belong to other items are left out altogether.
     """
     base = record.row(0)
     if base is None:
@@ -155,6 +159,11 @@ def _columns(
     return columns
 
 
+def _in_part(rows: Iterable[StageState], names: tuple[str, ...]) -> frozenset[tuple[int, int]]:
+    """The (stage, column from 1) of the scores that were asked in part."""
+    return frozenset((row.stage, j) for row in rows for j, name in enumerate(names, 1) if name in row.asked)
+
+
 def _agreed(value: float | None, bounds: MetricEstimate) -> MetricEstimate:
     """The journal's figure with the interval of the files, if the files give the same figure."""
     if value is None or bounds.value is None or not math.isclose(value, bounds.value, abs_tol=1e-9):
@@ -194,6 +203,7 @@ def _row(row: StageState) -> dict[str, Any]:
         ],
         "truncated": {name: {"count": event.truncated, "of": event.n} for name, event in row.truncated.items()},
         "by_member": list(row.by_member),
+        "asked": {name: asdict(asked) for name, asked in row.asked.items()},
         "end_scores": {end: {name: _score(value) for name, value in found.items()} for end, found in row.ends.items()},
         "predicted_forgetting": asdict(forecast) if forecast else None,
         "scores": {name: _score(value) for name, value in row.scores.items()},

@@ -31,6 +31,7 @@ from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
 from perdure.curriculum.worlds.contract import Nouns
 from perdure.curriculum.worlds.registry import nouns_of
+from perdure.eval.scorefile import Asked
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class StageState:
     score_files: dict[str, str] = field(default_factory=dict)
     truncated: dict[str, Scored] = field(default_factory=dict)
     by_member: tuple[str, ...] = ()
+    asked: dict[str, Asked] = field(default_factory=dict)
     steps: int = 0
     seconds: float | None = None
     weights_sha256: str | None = None
@@ -121,6 +123,10 @@ class RunState:
     def prompts_of_tasks(self, counted: str) -> str:
         """Whose prompts all but the generic KL are on, as in `prompts`: with `both`, those `seen`."""
         return self.prompts("seen" if counted == "both" else counted)
+
+    def measured_drop(self, row: StageState, benchmarks: Sequence[str]) -> float | None:
+        """As `drop`, and `None` where a benchmark was asked in part: too coarse for a law."""
+        return None if any(name in row.asked for name in benchmarks) else self.drop(row, benchmarks)
 
     def drop(self, row: StageState, benchmarks: Sequence[str]) -> float | None:
         """Mean over `benchmarks` of the base's score less that after the stage; `None` while one is missing."""
@@ -212,6 +218,8 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
             changed |= {"score_files": row.score_files | {name: event.file}}
             others = {key: old for key, old in row.truncated.items() if key != name}
             changed |= {"truncated": others | ({name: event} if event.mostly_truncated else {})}
+            others_asked = {key: old for key, old in row.asked.items() if key != name}
+            changed |= {"asked": others_asked | ({name: event.asked} if event.asked else {})}
             changed |= {"by_member": (*row.by_member, *[name] * (event.by_member and name not in row.by_member))}
         case Unscored(task=task, phase=phase):
             rest = (old for old in row.unscored if (old.task, old.phase) != (task, phase))

@@ -120,7 +120,7 @@ def _provenance(cell: Cell, record: RunState, started: Started) -> dict[str, Any
 
 
 def _row(cell: Cell, record: RunState, stage: StageState, *, final: bool) -> dict[str, Any]:
-    drop = record.drop(stage, record.benchmarks)
+    drop = record.measured_drop(stage, record.benchmarks)
     base = record.row(0)
     assert base is not None
     return {

@@ -18,6 +18,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.cells import PairedTests, ScoreCell, ScoreColumn, change_since_base, columns
 from perdure.cli.views.describe import (
+    describe_asked,
     describe_decision,
     describe_groups,
     describe_intervention,
@@ -150,6 +151,7 @@ def _stage(record: RunState, row: StageState) -> dict[str, Any]:
         *(describe_notice(event, record.nouns) for event in row.notices),
         *(describe_unscored(event, record.nouns) for event in row.unscored),
         describe_truncated(row),
+        describe_asked(row),
         "" if price is None else describe_price(price, nouns=record.nouns),
         format_law(record, row),
     ]

@@ -37,7 +37,8 @@ def _title(column: ColumnAnswers, stage: StageState) -> str:
         return f"{column.name} {where}"
     counts = f"{column.count('lost')} lost, {column.count('gained')} gained, {column.count('same')} as before"
     unscored = f", {column.count('unscored')} without a score" if column.count("unscored") else ""
-    return f"{column.name} {where}: of {len(column.items)} items {counts}{unscored}"
+    rest = f"; {column.not_asked} more items were not asked" if column.not_asked else ""
+    return f"{column.name} {where}: of {len(column.items)} items {counts}{unscored}{rest}"
 
 
 def _item(item: ItemAnswers, stage: StageState, symbols: Symbols, width: int) -> Iterator[Text]:

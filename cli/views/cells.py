@@ -15,6 +15,8 @@ from perdure.cli.views.symbols import Symbols, clean
 
 ALPHA = 0.05
 """The level of a significant change."""
+IN_PART = "~"
+"""The mark of a score of which a part of the items was asked alone."""
 
 
 class PairedTest(Protocol):
@@ -88,10 +90,11 @@ def cell(
     test = changes.get((row.stage, name))
     difference = test.difference if test is not None and is_finite(test.difference) else score.value - before.value
     change = _number(difference * scale, percent, sign=True)
+    part = IN_PART if name in row.asked else ""
     if test is None or test.p_value is None or not test.p_value < ALPHA or difference == 0:
-        return ScoreCell(value, change, style="dim")
+        return ScoreCell(value, change, part, style="dim")
     better = difference > 0
-    return ScoreCell(value, change, symbols.better if better else symbols.worse, "green" if better else "red")
+    return ScoreCell(value, change, (symbols.better if better else symbols.worse) + part, "green" if better else "red")
 
 
 def change_since_base(record: RunState, row: StageState, name: str) -> float:

@@ -36,6 +36,16 @@ def describe_truncated(row: StageState) -> str:
     return told and f"cut off at evaluation.max_completion_length: {told}"
 
 
+def describe_asked(row: StageState) -> str:
+    """`~ asked in part: 64 of 500 items of 'sums' (change over all from -4.1 to +3.9 points)`."""
+    told = ", ".join(
+        f"{asked.n} of {asked.of} items of {name!r} (change over all from {100 * asked.low:+.1f} to "
+        f"{100 * asked.high:+.1f} points)"
+        for name, asked in row.asked.items()
+    )
+    return told and f"~ asked in part: {told}"
+
+
 def describe_groups(record: RunState) -> str:
     """`'mmlu': the mean of the means of its tasks; …`, nothing where no group is scored so."""
     names = dict.fromkeys(name for row in record.rows for name in row.by_member)

@@ -125,6 +125,7 @@ def _stage_event(state: State, event: events.StageEvent) -> str:
                 if event.mostly_truncated
                 else ""
             )
+            words += f"; {event.asked.n} of {event.asked.of} items asked" if event.asked else ""
         case events.Committed():
             law = format_law(state.record, row) if row else ""
             words = (

@@ -185,8 +185,8 @@ def _notes(plan: LifePlan) -> Iterator[str]:
         "method from the base, file sizes"
     )
     yield (
-        "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage), "
-        "memory (weights, gradients, optimiser, copies, last good state on a CPU, largest logits)"
+        "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage or fewer "
+        "items are asked), memory (weights, gradients, optimiser, copies, last good state on a CPU, largest logits)"
     )
     if plan.proposed is None and plan.proposing_seconds is not None:
         yield (

@@ -1,8 +1,9 @@
 """The retention table: rows are stages (0 is the base), columns are the tasks and, behind a rule, the benchmarks.
 
 A cell is the score in percent and its change since the base, `72 +14▲`. The mark and the colour say that a paired
-test against the base, item by item, is significant (p < 0.05). The task just learned is underlined. A terminal that is
-too narrow or too low shows the columns around the current stage and the newest rows, and counts what it hides.
+test against the base, item by item, is significant (p < 0.05), a `~` that a part of the items was asked. The task just
+learned is underlined. A terminal that is too narrow or too low shows the columns around the current stage and the
+newest rows, and counts what it hides.
 """
 
 from collections.abc import Sequence

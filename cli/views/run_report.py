@@ -11,6 +11,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.cli.views import panels
 from perdure.cli.views.describe import (
+    describe_asked,
     describe_decision,
     describe_groups,
     describe_intervention,
@@ -136,6 +137,7 @@ def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> l
         *(("notice", describe_notice(event, nouns)) for event in row.notices),
         *((f"{nouns.answer}s", describe_unscored(event, nouns)) for event in row.unscored),
         ("answers", describe_truncated(row)),
+        ("items", describe_asked(row)),
         ("took", _took(row)),
         ("weights", row.weights_sha256 or ""),
     ]

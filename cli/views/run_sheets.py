@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from perdure.agent.run.compare import Comparison, Figure, Value
     from perdure.eval.metrics import MetricEstimate
 
-CHANGED = "in brackets the change since the base in points; *: p < 0.05 in a paired test, item by item"
+CHANGED = (
+    "in brackets the change since the base in points; *: p < 0.05 in a paired test, item by item; ~: asked in part"
+)
 
 
 def run_sheets(record: RunState, changes: PairedTests, metrics: "Mapping[str, MetricEstimate]") -> tuple[Sheet, ...]:

@@ -1,4 +1,4 @@
-"""Refuses settings of the budget that have no effect because of another setting."""
+"""Refuses settings that have no effect because of another setting."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,7 @@ PROBE: Path = ("budget", "probe")
 ENFORCE: Path = ("budget", "enforce")
 ALLOCATION: Path = ("budget", "allocation")
 CONTROLLER: Path = ("budget", "penalty", "controller")
+ITEMS: Path = ("evaluation", "items")
 
 EffectRule = tuple[Path, tuple[Path, ...], Callable[..., bool], str]
 """A setting, the switches that it depends on, a test of their values, and the reason if it fails."""
@@ -57,6 +58,18 @@ EFFECT_RULES: tuple[EffectRule, ...] = (
         (CONTROLLER,),
         lambda controller: controller == "proportional",
         "it is for `controller: proportional`",
+    ),
+    (
+        ("evaluation", "precision"),
+        (ITEMS,),
+        lambda items: items != "all",
+        "`items: all` asks every item",
+    ),
+    (
+        ITEMS,
+        (ITEMS, ("evaluation", "temperature")),
+        lambda items, temperature: items != "adaptive" or not temperature,
+        "sampled answers (`temperature` above 0) are asked in full",
     ),
 )
 

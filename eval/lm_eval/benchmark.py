@@ -21,9 +21,9 @@ from perdure.curriculum.policy import Policy
 from perdure.curriculum.task import question
 from perdure.curriculum.worlds.cells import digest
 from perdure.eval.lm_eval.silence import silence
-from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, TaskLibrary
+from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, PartOfTask, TaskLibrary
 from perdure.eval.preserve_rng import preserve_rng
-from perdure.eval.scorefile import ItemResult, Score, make_score
+from perdure.eval.scorefile import ItemResult, Score, make_score, place_of
 from perdure.eval.task_score import CausalPolicy, autocast_of
 
 
@@ -65,21 +65,35 @@ class LmBenchmark:
                 too short a context.
             ConfigError: the metric is not one number per item.
         """
+        items = self._answered(self.tasks, policy, evaluation)
+        return make_score(self.name, "benchmark", items, by_member=self.by_member), items
+
+    @property
+    def one_by_one(self) -> bool:
+        """A group is always asked in full."""
+        return len(self.tasks) == 1
+
+    def ask(self, policy: Policy, evaluation: Evaluation, places: Sequence[int]) -> list[ItemResult]:
+        """See `PreparedBenchmark.ask`; raises as `score`. Each item has the examples before it that it always has."""
+        (task,) = self.tasks
+        found = {place_of(item): item for item in self._answered((PartOfTask(task, places),), policy, evaluation)}
+        return [found[place] for place in places]
+
+    def _answered(self, tasks: Sequence[LmTask], policy: Policy, evaluation: Evaluation) -> list[ItemResult]:
         from perdure.eval.lm_eval.model import evaluate_tasks
 
         causal = self._causal(policy)
         samples = evaluate_tasks(
-            self.tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size, autocast_of(policy)
+            tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size, autocast_of(policy)
         )
         with preserve_rng(), silence():  # lm-eval draws where it looks up a task's name
             by_name = {task.task_name: task for task in self.tasks}
-            items = [
+            return [
                 _item_result(self, by_name[name], name if len(self.tasks) > 1 else None, sample)
                 for name, rows in samples.items()
                 for sample in rows
                 if sample["filter"] == self.filter
             ]
-        return make_score(self.name, "benchmark", items, by_member=self.by_member), items
 
 
 def prepare_lm_benchmark(benchmark: Benchmark, library: TaskLibrary) -> LmBenchmark:

@@ -17,7 +17,7 @@ from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count, expect
 from perdure.curriculum.evaluation import Benchmark
 from perdure.eval.lm_eval.silence import quiet_logs
-from perdure.eval.lm_eval.tasks import CachedTask
+from perdure.eval.lm_eval.tasks import LmTask
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.preserve_rng import preserve_rng
 
@@ -65,7 +65,7 @@ def _shared(answer: Callable[..., list[Any]], requests: Sequence[Any]) -> list[A
 
 
 def evaluate_tasks(
-    tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int, autocast: Any = None
+    tasks: Sequence[LmTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int, autocast: Any = None
 ) -> dict[str, list[dict[str, Any]]]:
     """lm-eval's per-item samples of each task. Preserves generator states, the model's mode and the tokenizer.
 
@@ -91,13 +91,13 @@ def evaluate_tasks(
     return dict(results["samples"])
 
 
-def refuse_unfit(tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark) -> None:
+def refuse_unfit(tasks: Sequence[LmTask], model: Any, tokenizer: Any, settings: Benchmark) -> None:
     """Raise as `evaluate_tasks`, without asking anything."""
     with preserve_rng(model), quiet_logs():
         _refused(tasks, model, tokenizer, settings, 1)
 
 
-def _refused(tasks: Sequence[CachedTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int) -> HFLM:
+def _refused(tasks: Sequence[LmTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int) -> HFLM:
     """lm-eval's model, if the tasks can be asked. Raises as `evaluate_tasks`."""
     template = getattr(tokenizer, "chat_template", None)
     if settings.apply_chat_template and (not template or template == PLAIN_TEMPLATE):

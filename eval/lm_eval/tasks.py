@@ -5,7 +5,7 @@ the one that defines the name; only groups and tags of lm-eval need its index.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
 from pathlib import Path
@@ -163,6 +163,35 @@ class CachedTask:
         seconds = SECONDS + SECONDS_AN_ANSWER * len(self._task.instances)
         with limited(f"`filter_list` of task {self._task.task_name!r}", seconds):
             self._task.apply_filters()
+
+
+class PartOfTask:
+    """Some documents of a task, whose requests are built for all, so that each has the examples that it always has.
+
+    lm-eval's own option, `samples`, draws the examples for the chosen documents alone.
+    """
+
+    def __init__(self, task: CachedTask, places: Sequence[int]) -> None:
+        self._whole, self._places = task, frozenset(places)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+    @property
+    def instances(self) -> list[Any]:
+        """The requests of the chosen documents."""
+        return [one for one in self._whole.instances if one.doc_id in self._places]
+
+    def doc_iterator(self, **settings: Any) -> Iterator[tuple[int, Any]]:
+        """The chosen documents with their places."""
+        return (one for one in self._whole.doc_iterator(**settings) if one[0] in self._places)
+
+    def apply_filters(self) -> None:
+        """As `CachedTask.apply_filters`."""
+        chosen = self.instances
+        with limited(f"`filter_list` of task {self.task_name!r}", SECONDS + SECONDS_AN_ANSWER * len(chosen)):
+            for each in self._filters:
+                each.apply(chosen)
 
 
 def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:

@@ -158,3 +158,14 @@ def test_items_that_were_dropped_in_one_row_are_left_out_of_its_mean() -> None:
 def test_rows_of_one_column_must_list_the_same_items() -> None:
     with pytest.raises(ValueError, match=r"column 2 .* \[2, 3\]"):
         m.metrics_with_intervals({(0, 2): [1, 0], (1, 2): [1, 0, 1]})
+
+
+def test_a_row_asked_in_part_counts_as_the_base_and_its_mean_change() -> None:
+    def drop(base: list[float], after: list[float]) -> float | None:
+        rows = {(0, 1): base, (1, 1): after}
+        return m.metrics_with_intervals({}, rows, benchmarks_in_part={(1, 1)})["benchmark_drop"].value
+
+    # of the two items asked one was lost: 0.5 less, so that 0.5 comes to 0; their mean and the base's differ by as much
+    assert drop([1, 0, 1, 0], [0, 0, NAN, NAN]) == 0.5
+    # neither of the two asked changed; their mean is 0.5, the base's over all 0.75
+    assert drop([1, 0, 1, 1], [NAN, 0, NAN, 1]) == 0

@@ -94,6 +94,7 @@ def test_the_object_of_a_whole_run(tmp_path: Path) -> None:
         "unscored": [],
         "truncated": {},
         "by_member": [],
+        "asked": {},
         "end_scores": {},
         "predicted_forgetting": None,
         # 5 of 10: sqrt(10/9 * 0.25 / 10) = 1/6; 9 of 10: sqrt(10/9 * 0.09 / 10) = 0.1; 7: sqrt(0.21 / 9) = 0.15275

@@ -73,3 +73,25 @@ def test_an_override_may_turn_off_what_the_file_sets_and_not_set_what_is_off(tmp
     assert faults(tmp_path, LANGUAGE, "budget.penalty.weight=1") == [
         "--set budget.penalty.weight: budget.penalty: has no effect here: `enforce` does not list `penalty`"
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("items: all, precision: 3", "evaluation.precision: has no effect here: `items: all` asks every item"),
+        (
+            "items: adaptive, temperature: 1",
+            "evaluation.items: has no effect here: sampled answers (`temperature` above 0) are asked in full",
+        ),
+        ("precision: 0", "evaluation.precision: must be greater than 0; got 0"),
+        ("items: some", "evaluation.items: must be 'auto', 'all' or 'adaptive'"),
+    ],
+)
+def test_how_many_items_are_asked(tmp_path: Path, settings: str, message: str) -> None:
+    (found,) = faults(tmp_path, f"{LANGUAGE}evaluation: {{{settings}}}\n")
+    assert message in found
+
+
+@pytest.mark.parametrize("settings", ["precision: 3", "items: adaptive, precision: 3", "items: all, temperature: 1"])
+def test_how_many_items_are_asked_is_taken(tmp_path: Path, settings: str) -> None:
+    read(tmp_path, f"{LANGUAGE}evaluation: {{{settings}}}\n")
