@@ -16,6 +16,11 @@ from perdure.curriculum.worlds.methods import Method
 MakeOptimizer = Callable[[Params, Sequence[Plan], Rngs], Optimizer]
 
 
+def whole_weights(stacked: Params, plans: Sequence[Plan], rngs: Rngs) -> Optimizer:
+    """The optimiser that trains every weight."""
+    return WholeWeights(stacked, plans)
+
+
 @dataclass(frozen=True)
 class Changes:
     """The tensors that the objective learns from, the terms added to its loss, and its optimiser.
@@ -25,7 +30,7 @@ class Changes:
 
     tensors: TaskTensors
     terms: tuple[LossTerm, ...] = ()
-    optimizer: MakeOptimizer = lambda stacked, plans, rngs: WholeWeights(stacked, plans)
+    optimizer: MakeOptimizer = whole_weights
     replay_ratio: float = 0.0
 
 

@@ -64,10 +64,7 @@ class Measures:
     def take(self, stacked: Params) -> list[Figures]:
         """Every figure of every model of the stack as it is now; NaN for a model whose weights are not finite."""
         finite_M = torch.stack([tensor.isfinite().flatten(1).all(1) for tensor in stacked.values()]).all(0)
-        sound = {
-            name: torch.where(finite_M.view(-1, *[1] * (tensor.dim() - 1)), tensor, self._base[name])
-            for name, tensor in stacked.items()
-        }
+        sound = stacked if finite_M.all() else _sound(stacked, self._base, finite_M)
         views = {one.name: view(sound, one) for one in (self._new, *self._benchmarks)}
         columns = self._scores(views) | self._predictors(sound, views)
         table = {
@@ -113,6 +110,14 @@ class Measures:
         log_MNC = log_probabilities(stacked, self._generic_NF)
         base_log_MNC = self._generic_log_MNC.expand_as(log_MNC)
         return expected_log_ratio(base_log_MNC.exp(), base_log_MNC, log_MNC).mean(-1)
+
+
+def _sound(stacked: Params, base: Params, finite_M: Tensor) -> Params:
+    """The stack with the base in place of the models that are not finite."""
+    return {
+        name: torch.where(finite_M.view(-1, *[1] * (tensor.dim() - 1)), tensor, base[name])
+        for name, tensor in stacked.items()
+    }
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ CellRow = dict[str, float | int | str | bool]
 PER_MODEL_SETTINGS = {"learning_rate", "lr_scheduler_type", "warmup_steps"}
 """The train settings in which the models of one stack may differ."""
 
-GENERIC_IMAGES = 500
+GENERIC_IMAGES = 200
 """Images of the generic probe on which cells are measured."""
 
 
@@ -83,7 +83,7 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
         return False
 
     seeds = [derive(one.seed, "update", one.stages[0].name) for one in curricula]
-    train(stacked, material.tensors, method, _settings(first, method), plans, seeds, after_step)
+    train(stacked, material.tensors, method, _settings(first, method), plans, seeds, after_step, looked_at=due)
     return rows
 
 

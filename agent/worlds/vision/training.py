@@ -5,7 +5,7 @@ are common. Nothing is summed across models and every product is batched by mode
 weights, bit for bit, alone or in company (a test proves it). Axes as in `task_tensors.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
@@ -16,6 +16,7 @@ from perdure.agent.worlds.replayed import replayed_items
 from perdure.agent.worlds.schedule import Plan
 from perdure.agent.worlds.vision.batches import batches
 from perdure.agent.worlds.vision.changes import Changes, changes_of
+from perdure.agent.worlds.vision.dead_inputs import narrow
 from perdure.agent.worlds.vision.mlp import Params, shared_forward, stacked_forward
 from perdure.agent.worlds.vision.rngs import Rngs
 from perdure.agent.worlds.vision.task_tensors import Idle, LossTerm, Objective, StepIndex, TaskTensors
@@ -50,8 +51,11 @@ def train(
     after_step: Callable[[StackStep], bool],
     terms: Sequence[LossTerm] = (),
     idle: Idle | None = None,
+    looked_at: Container[int] | None = None,
 ) -> int:
     """Train the stack in place; `after_step` sees the weights as they are then, and ends it all by returning true.
+
+    `looked_at`: the steps after which it does look at the weights; by default all.
 
     Returns the number of steps that were made. `plans` may differ in learning rate and schedule alone. `terms` are
     added to the loss behind those of the modifiers. `idle` counts groups of samples from which nothing was learned.
@@ -59,7 +63,19 @@ def train(
     objective: Objective = import_module(method.objective.code)
     changes = changes_of(method, settings, stacked, tensors)
     changes = replace(changes, terms=(*changes.terms, *terms))
-    return descend(stacked, changes, objective, settings.objective, plans, seeds, after_step, idle)
+    fewer = narrow(stacked, changes, plans[0])
+    if fewer is None:
+        return descend(stacked, changes, objective, settings.objective, plans, seeds, after_step, idle)
+
+    def settled(step: StackStep) -> bool:
+        if looked_at is None or step.number in looked_at:
+            fewer.settle()
+        return after_step(step)
+
+    try:
+        return descend(fewer.stacked, fewer.changes, objective, settings.objective, plans, seeds, settled, idle)
+    finally:
+        fewer.settle()
 
 
 def descend(
