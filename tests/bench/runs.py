@@ -15,6 +15,7 @@ from typing import Any
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.log import NullView
 from perdure.agent.setup import start
+from perdure.agent.worlds.base_prompts import reads_probe
 from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob, WeightsFile, World
 from perdure.budget.monitor import Measurement, Monitor
 from perdure.curriculum.policy import Policy
@@ -57,6 +58,9 @@ class TimedWorld:
 
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         return self._world.fitted(tasks)
+
+    def neutral_prompts(self, count: int) -> Sequence[Any]:
+        return self._world.neutral_prompts(count)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         self._world.prepare_base(prompts, folder, seed=seed)
@@ -104,7 +108,8 @@ def timed_run(curriculum: Curriculum, folder: Path) -> StageTimes:
 
     life = start(curriculum, folder, NullView())
     world = TimedWorld(life.world)
-    run_curriculum(replace(life, world=world, monitor=Monitor(curriculum.budget, world.measure)))
+    monitor = Monitor(curriculum.budget, world.measure, probe=reads_probe(curriculum))
+    run_curriculum(replace(life, world=world, monitor=monitor))
     world.times.threads = torch.get_num_threads()
     return world.times
 

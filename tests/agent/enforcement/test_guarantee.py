@@ -37,6 +37,9 @@ HOLDING: list[Any] = [
 ]
 
 
+PROMPTS = ("seen", "task", "generic", "both")
+
+
 def powers(low: float, high: float) -> st.SearchStrategy[float]:
     """Ten to a power between these."""
     return st.floats(low, high).map(lambda power: 10.0**power)
@@ -78,7 +81,7 @@ def held_again(life: Life, record: RunState) -> None:
         assert last.within
         assert last.cap == row.cap
         assert last.cap <= life.curriculum.budget.kl
-        assert lower_end(last.kl_per_token, life.curriculum.budget.confidence) <= last.cap
+        assert lower_end(last.kl, life.curriculum.budget.confidence) <= last.cap
         life.world.policy.restore(life.folder.stage(number, stage.name) / "policy")
         names = [task.name for task in life.tasks[:number]]
         again = life.monitor.read(0, names, last.cap)
@@ -121,7 +124,7 @@ def streams(draw: st.DrawFn, enforce: Any) -> Stream:
         "kl": draw(powers(-6, 3)),
         "enforce": enforce,
         "every": draw(st.integers(1, 8)),
-        "prompts": draw(st.sampled_from(["seen", "task"])),
+        "prompts": draw(st.sampled_from(PROMPTS)),
         "confidence": draw(st.none() | st.floats(0.51, 0.99)),
         "allocation": allocation,
         "fraction": draw(st.floats(0.05, 1)),
@@ -195,7 +198,7 @@ def vision_curricula(draw: st.DrawFn) -> Curriculum:
                 "num_prompts": 16,
                 "confidence": draw(st.sampled_from([None, 0.95])),
                 "allocation": draw(st.sampled_from(["greedy", "even"])),
-                "prompts": draw(st.sampled_from(["seen", "task"])),
+                "prompts": draw(st.sampled_from(PROMPTS)),
                 "penalty": {"controller": draw(st.sampled_from(["dual_ascent", "proportional"]))},
                 "recover": {"max_steps": 4, "every": 2, "learning_rate": draw(st.none() | LIKELY | ABSURD)},
             },
@@ -241,7 +244,7 @@ def control_curricula(draw: st.DrawFn) -> Curriculum:
                 "unit": draw(st.sampled_from(["token", "sequence"])),
                 "confidence": draw(st.sampled_from([None, 0.95])),
                 "allocation": draw(st.sampled_from(["greedy", "even"])),
-                "prompts": draw(st.sampled_from(["seen", "task"])),
+                "prompts": draw(st.sampled_from(PROMPTS)),
                 "recover": {"max_steps": 3, "every": 2, "learning_rate": draw(st.none() | LIKELY | ABSURD)},
             },
             "strategy": {"type": "fixed", "method": draw(method)},
@@ -307,6 +310,7 @@ def test_no_stage_of_the_language_world_ends_above_its_cap(
             "max_completion_length": 6,
             "enforce": enforce,
             "allocation": "even",
+            "prompts": "both" if "penalty" in enforce else "seen",
             "generic": str(base / "prompts.jsonl") if "recover" in enforce else None,
             "recover": {"max_steps": 2, "every": 1, "num_prompts": 4},
         },
