@@ -138,7 +138,19 @@ class Replay(Frozen):
     replay_ratio: Annotated[float, Field(ge=0.01, lt=1, description="the share that comes from earlier stages")] = 0.1
 
 
-class SelfReplay(Frozen):
+class Texts(Frozen):
+    """Settings of the modifiers whose term is on texts of the base."""
+
+    prompts: Annotated[
+        Literal["budget", "generic"],
+        Field(
+            description="whose texts: on other prompts of those that the `budget` counts, or of the `generic` probe; "
+            "never on those that the monitor reads"
+        ),
+    ] = "budget"
+
+
+class SelfReplay(Texts):
     """Imitation of the base's own texts. It needs no data of earlier tasks (arXiv 2605.26097)."""
 
     self_replay_weight: Annotated[

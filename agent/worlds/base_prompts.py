@@ -16,7 +16,9 @@ from perdure.budget.errors import DataError
 from perdure.budget.monitor import GENERIC
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.settings import Texts
 from perdure.curriculum.task import Task, question
+from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.registry import load
 
 TERM = "term/"
@@ -62,11 +64,23 @@ def base_prompts(
             groups[task.name] = prompts[:count]
     read, trained_on = _generic(curriculum, world)
     groups |= {GENERIC: read} if read else {}
-    if terms and curriculum.budget.counts_generic and trained_on:
+    if _generic_terms(curriculum) and trained_on:
         trained[TERM + GENERIC] = trained_on
     if _recovers_on_texts(curriculum) and trained_on:
         trained[RECOVER] = trained_on
     return groups | {name: _unexamined(name, some, examined) for name, some in trained.items()}
+
+
+def _generic_terms(curriculum: Curriculum) -> bool:
+    """True if a term may be on general prompts: the budget counts them, or a modifier asks for them."""
+    if curriculum.budget.counts_generic:
+        return needs_terms(curriculum)
+    return any(
+        isinstance(settings, Texts) and settings.prompts == "generic"
+        for stage in curriculum.stages
+        for name in candidate_methods(curriculum, stage)
+        for settings in settings_for(curriculum.method(name), curriculum.train, stage.train).modifiers.values()
+    )
 
 
 def reads_probe(curriculum: Curriculum) -> bool:
@@ -83,7 +97,7 @@ def _generic(curriculum: Curriculum, world: World | None) -> tuple[list[object],
     """The general prompts that the monitor reads, and those that are trained on."""
     budget, count = curriculum.budget, curriculum.budget.num_prompts
     reads = reads_probe(curriculum)
-    trains = (budget.counts_generic and needs_terms(curriculum)) or _recovers_on_texts(curriculum)
+    trains = _generic_terms(curriculum) or _recovers_on_texts(curriculum)
     if not (reads or trains):
         return [], []
     if budget.generic is not None:

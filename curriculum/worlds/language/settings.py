@@ -11,8 +11,10 @@ from perdure.curriculum.settings import (
     Exploring,
     Gated,
     Imitation,
+    Kl,
     Mixture,
     Sampling,
+    Texts,
     Tilting,
 )
 
@@ -29,6 +31,10 @@ class Generation(Sampling):
 
     max_completion_length: Annotated[Tokens | None, Field(ge=1, description="tokens a completion")] = None
     temperature: Annotated[Temperature | None, Field(gt=0, description="sampling temperature")] = None
+
+
+class LanguageKl(Kl, Texts):
+    """Exact forward KL to the base in the loss. Its weight is constant, and the base the original one."""
 
 
 class LanguageSft(TrlCommon, Imitation):

@@ -14,7 +14,6 @@ from perdure.curriculum.settings import (
     L2,
     Cpo,
     Ewc,
-    Kl,
     LowRank,
     Replay,
     SelfReplay,
@@ -25,6 +24,7 @@ from perdure.curriculum.worlds.language.settings import (
     Generation,
     LanguageChord,
     LanguageGate,
+    LanguageKl,
     LanguageRl,
     LanguageSft,
     LanguageTilt,
@@ -153,7 +153,7 @@ _OBJECTIVES = (
 # 0.377, and the new task's accuracy 0.43, 0.42 and 0.40 against 0.42; at `l2_lambda` 0.1 that was 0.22, at 0.01 0.32.
 _MODIFIERS = (
     _modifier("replay", Replay, needs=SINGLE),
-    _modifier("kl", Kl, needs=BASE_TEXTS, defaults={"beta": 0.1}),
+    _modifier("kl", LanguageKl, needs=BASE_TEXTS, defaults={"beta": 0.1}),
     _modifier("ewc", Ewc, needs=BASE_TEXTS, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
     _modifier("l2", L2, defaults={"l2_lambda": 0.01}, copies=anchors),
     _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),

@@ -13,6 +13,7 @@ from perdure.budget.errors import DataError
 from perdure.budget.monitor import GENERIC
 from perdure.curriculum.schema import Curriculum, Stage
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.train import Train
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
@@ -144,6 +145,17 @@ def test_a_file_that_cannot_be_halved_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"budget\.generic: there are 3 prompts"):
         base_prompts(curriculum(**given), [task(2)])
     assert base_prompts(curriculum(**(given | {"enforce": "rollback"})), [task(2)]) == {GENERIC: ["0", "1", "2"]}
+
+
+@pytest.mark.parametrize("method", ["sft_kl", "sft+kl", "sft+self_replay"])
+def test_a_modifier_may_ask_for_general_prompts(method: str) -> None:
+    asking = {part: {"prompts": "generic"} for part in (method, method.partition("+")[2]) if part and "+" not in part}
+    config = curriculum(method).model_copy(update={"train": Train.model_validate(asking)})
+    groups = base_prompts(config, [task(20)], world=NEUTRAL)
+    # of neutral prompts two are read, and the next four are trained on, beside what the task itself has for terms
+    own = {"one": [0, 1, 2, 3], TERM + "one": [4, 5, 6, 7]}
+    assert groups == own | {GENERIC: [0, 1], TERM + GENERIC: [2, 3, 4, 5]}
+    assert base_prompts(curriculum(method), [task(20)], world=NEUTRAL) == own | {GENERIC: [0, 1]}
 
 
 def test_in_the_vision_world_the_penalty_alone_needs_a_group() -> None:

@@ -11,11 +11,13 @@ from typing import Any
 from torch import Tensor
 
 from perdure.agent.seeds import derive
-from perdure.agent.worlds.base_prompts import sides
+from perdure.agent.worlds.base_prompts import TERM, sides
 from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.terms import Penalty, Term
 from perdure.budget.errors import ConfigError
+from perdure.budget.monitor import GENERIC
 from perdure.budget.penalty import Controller
+from perdure.curriculum.settings import Texts
 
 NUM_TEXTS = 8
 """Texts of the base in a step of a term whose settings name no number."""
@@ -72,12 +74,18 @@ def terms_of(job: UpdateJob, more: Sequence[Term] = ()) -> Terms:
     return Terms((Penalty(losses, controller), *more), controller)
 
 
+def groups_of(job: UpdateJob, settings: Texts) -> tuple[str, ...]:
+    """The groups of texts of the base on which the term of a modifier is taken."""
+    return (TERM + GENERIC,) if settings.prompts == "generic" else job.texts
+
+
 def kl_loss(job: UpdateJob, *, seed: int, num_texts: int = NUM_TEXTS, groups: Sequence[str] | None = None) -> Any:
     """KL(π0 ‖ π) with its gradient, on texts of these groups, by default all of the job's (see `base_loss.py`).
 
     Raises:
         ConfigError: there are no texts of the base.
     """
-    if getattr(job.policy, "base", None) is None or not job.texts:
+    groups = job.texts if groups is None else groups
+    if getattr(job.policy, "base", None) is None or not groups:
         raise ConfigError("a KL term needs texts of the base, and none were sampled for this stage")
-    return job.policy.base.loss(job.texts if groups is None else groups, unit=job.unit, num_texts=num_texts, seed=seed)
+    return job.policy.base.loss(groups, unit=job.unit, num_texts=num_texts, seed=seed)
