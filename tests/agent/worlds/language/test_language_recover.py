@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Callable[..., LanguageWorld]:
         curriculum = tiny_stream(tmp_path / "model", model=where, budget=BUDGET | {"generic": str(prompts)})
         made = LanguageWorld(curriculum)
         groups = base_prompts(curriculum, [toy_task(8)])
-        assert groups[RECOVER] == [f"after {letter}?" for letter in "efgh"]
+        assert groups[RECOVER] == [f"after {letter}?" for letter in "cdef"]
         made.prepare_base(groups, tmp_path / name, seed=derive(0, "base"))
         return made
 
