@@ -10,7 +10,7 @@ from perdure.budget.bounds import Weight
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
 from perdure.curriculum.evaluation import Benchmark, Evaluation, Name
 from perdure.curriculum.messages import one_of
-from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, StrategyConfig, Trying
+from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, RuleStrategy, StrategyConfig, Trying
 from perdure.curriculum.tracking import Tracker, TrackerConfig, refuse_twice, tracker_of
 from perdure.curriculum.train import Train
 from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
@@ -187,6 +187,16 @@ class Curriculum(Frozen):
                 raise broken_rule(str(error), *place) from None
         return self
 
+    @model_validator(mode="after")
+    def _the_rule_can_be_followed(self) -> "Curriculum":
+        for slot, other in (("imitate", "reward"), ("reinforce", "demonstrations")):
+            name = self._ruled().get(slot)
+            if name is not None and other in self.method(name).needs:
+                raise broken_rule(
+                    f"`{slot}` is for tasks that may have no {other}, and {name!r} needs {other}", "strategy", slot
+                )
+        return self
+
     def tasks(self) -> list[tuple[tuple[str | int, ...], Source]]:
         """Every task, of stages and of benchmarks, with its place."""
         stages = [(("stages", index, "task"), one.task) for index, one in enumerate(self.stages)]
@@ -210,8 +220,14 @@ class Curriculum(Frozen):
         """Every method that the file names, with its place."""
         fixed = [(("strategy", "method"), self.strategy.method)] if isinstance(self.strategy, FixedStrategy) else []
         tried = [(("strategy", "candidates", index), method) for index, method in enumerate(self._candidates())]
+        ruled = [(("strategy", slot), method) for slot, method in self._ruled().items()]
         own = [(("stages", index, "method"), one.method) for index, one in enumerate(self.stages) if one.method]
-        return [*fixed, *tried, *own]
+        return [*fixed, *ruled, *tried, *own]
+
+    def _ruled(self) -> dict[str, str]:
+        """The methods that the file gives the rule, by their fields."""
+        slots = self.strategy.slots if isinstance(self.strategy, RuleStrategy) else {}
+        return {slot: method for slot, method in slots.items() if slot in self.strategy.model_fields_set}
 
     def _candidates(self) -> list[str]:
         """The methods that the file lists for the strategy to choose from."""

@@ -10,16 +10,6 @@ from perdure.budget.config import Frozen, broken_rule
 from perdure.curriculum.own_code import STRATEGY
 from perdure.curriculum.worlds.registry import MethodName
 
-RULE_METHODS: tuple[str, ...] = ("sft", "rl", "chord")
-"""The methods that `rule` chooses among."""
-
-DEFAULT_CANDIDATES: tuple[str, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
-"""The methods that `probe` and `bandit` choose among by default.
-
-One of each sort: imitation at the full rate, reinforcement near the base, imitation at a low rate, and the projection
-onto right answers. Every further candidate shortens the trials of the others: a short stage tries only the first ones.
-"""
-
 
 class FixedStrategy(Frozen):
     """One method for every stage that names none itself."""
@@ -32,6 +22,14 @@ class RuleStrategy(Frozen):
     """Chooses by the base rate, the demonstrations and the remaining budget. See `agent/strategies/rule.py`."""
 
     type: Literal["rule"]
+    imitate: Annotated[
+        MethodName, Field(description="the method where nothing succeeds yet or there is no reward; needs no reward")
+    ] = "sft"
+    reinforce: Annotated[
+        MethodName,
+        Field(description="the method without demonstrations or with little budget; needs no demonstrations"),
+    ] = "rl"
+    both: Annotated[MethodName, Field(description="the method where there is success, and budget")] = "chord"
     num_prompts: Annotated[Items, Field(ge=1, description="training prompts on which the base rate is measured")] = 32
     k: Annotated[Samples, Field(ge=1, description="samples a prompt, for pass@k")] = 8
     success: Annotated[float, Field(gt=0, le=1, description="pass@k below which there is no success to reinforce")] = (
@@ -41,6 +39,11 @@ class RuleStrategy(Frozen):
     little_budget: Annotated[
         float, Field(ge=0, le=1, description="share of the budget that remains, at or below which it is little")
     ] = 0.5
+
+    @property
+    def slots(self) -> dict[str, str]:
+        """The methods that it chooses among, by the field that names each."""
+        return {"imitate": self.imitate, "reinforce": self.reinforce, "both": self.both}
 
 
 class Trying(Frozen):
@@ -52,8 +55,8 @@ class Trying(Frozen):
         list[MethodName] | None,
         Field(
             min_length=1,
-            description="methods to choose among; those that cannot learn the task are skipped; default: "
-            "`sft`, `rl_kl`, `low_lr_sft`, `tilt`",
+            description="methods to choose among; those that cannot learn the task are skipped; default: those "
+            "of the world, `docs/strategies.md`",
         ),
     ] = None
     num_prompts: Annotated[
@@ -107,7 +110,7 @@ class RaceStrategy(Trying):
         Field(
             min_length=2,
             description="methods to choose among, two at least; those that cannot learn the task are skipped; default: "
-            "`sft`, `rl_kl`, `low_lr_sft`, `tilt`",
+            "those of the world",
         ),
     ] = None
     num_prompts: Annotated[

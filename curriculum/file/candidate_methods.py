@@ -1,7 +1,9 @@
 """The methods that a stage may come to use, as far as the file alone shows."""
 
+from collections.abc import Iterable
+
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.strategies import DEFAULT_CANDIDATES, RULE_METHODS, FixedStrategy, PythonStrategy, RuleStrategy
+from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, RuleStrategy
 from perdure.curriculum.worlds.learnable import learnable_by
 
 
@@ -17,14 +19,18 @@ def strategy_methods(curriculum: Curriculum) -> tuple[str, ...]:
     A method that the model cannot be trained by is left out.
     """
     strategy, spec = curriculum.strategy, curriculum.spec
-    of_world = tuple(name for name in spec.names if curriculum.model.refusal(spec.method(name)) is None)
+
+    def able(names: Iterable[str]) -> tuple[str, ...]:
+        known = [name for name in names if set(name.split("+")) <= set(spec.parts)]
+        return tuple(name for name in known if curriculum.model.refusal(spec.method(name)) is None)
+
     match strategy:
         case FixedStrategy():
             names: tuple[str, ...] = (strategy.method,)
         case RuleStrategy():
-            names = tuple(name for name in RULE_METHODS if name in of_world)
+            names = able(strategy.slots.values())
         case PythonStrategy():
-            names = tuple(strategy.candidates or of_world)
+            names = tuple(strategy.candidates or able(spec.names))
         case _:
-            names = tuple(strategy.candidates or (name for name in DEFAULT_CANDIDATES if name in of_world))
-    return tuple(spec.method(name).name for name in names)
+            names = tuple(strategy.candidates or able(spec.candidates))
+    return tuple(dict.fromkeys(spec.method(name).name for name in names))

@@ -198,6 +198,8 @@ class WorldSpec:
         film: `module:function` that makes a clip of an answer (see `agent/film/clip.py`); `None`: it has none.
         export: `module:function` that exports a policy (see `agent/export/contract.py`); `None`: it has none.
         teacher: `module:function` that makes a teacher (see `agent/demonstrate.py`); `None`: it has none.
+        candidates: the methods that a strategy chooses among by default, the likeliest to pay first: every further one
+            shortens the trials of the others. One at least imitates, and one reinforces.
         several_processes: its updates may be made by several processes together (`budget/ranks.py`).
         lacks: keys of `train` that it does not have, and why.
         ignores: keys of other sections without a meaning here, and why.
@@ -228,6 +230,7 @@ class WorldSpec:
     export: str | None = None
     teacher: str | None = None
     default_schedule: str = "constant"
+    candidates: tuple[str, ...] = ("sft", "rl_kl", "low_lr_sft", "tilt")
     several_processes: bool = False
     lacks: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[Path, str] = field(default_factory=dict)

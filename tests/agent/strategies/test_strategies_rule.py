@@ -48,4 +48,19 @@ def test_on_a_policy_it_looks_at_samples_the_budget_and_what_there_is_to_learn_f
     assert only.method == "rl"
     assert [one.figures["possible"] for one in only.candidates] == [0.0, 1.0, 0.0]
     assert RuleOfThumb(CONFIG).choose(replace(here, entry=reading(0.9))).method == "rl"
+    # `chord` reads one answer to a prompt, and a task that is played in turns has none
+    played = RuleOfThumb(CONFIG).choose(replace(here, methods=("sft", "rl")))
+    assert played.method == "rl" and played.reason.endswith("; chord cannot learn the task")
     assert RuleOfThumb(CONFIG).choose(replace(here, task=replace(here.task, reward=None))).method == "sft"
+
+
+def test_its_methods_may_be_combinations() -> None:
+    config = RuleStrategy(type="rule", imitate="sft+replay", reinforce="rl+kl+replay", both="chord+replay")
+    assert apply_rule(config, False, 0.0, 1.0, {}).method == "rl+kl+replay"
+    assert apply_rule(config, True, 0.0, 1.0, {}).method == "sft+replay"
+    methods = ("replay", "rl+replay+kl", "chord+replay")
+    here = situation(curriculum({"type": "rule"}), Trials({}), methods=methods)
+    decision = RuleOfThumb(config).choose(here)
+    assert decision.method == "chord+replay"
+    assert [one.method for one in decision.candidates] == list(methods)
+    assert all(one.figures["possible"] for one in decision.candidates)

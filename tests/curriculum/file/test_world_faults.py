@@ -8,7 +8,6 @@ from perdure.curriculum.file.candidate_methods import candidate_methods, strateg
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.file.shipped import shipped
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.strategies import DEFAULT_CANDIDATES
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.language.spec import LANGUAGE as LANGUAGE_SPEC
 from perdure.curriculum.worlds.vision.model import MlpModel
@@ -140,7 +139,8 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
         (LANGUAGE, "{type: rule}", ("sft", "rl", "chord")),
         (VISION, "{type: rule}", ("sft", "rl", "chord")),
         (VISION.replace("parity}", "parity, writer: none}"), "{type: rule}", ("rl",)),
-        (VISION, "{type: probe}", DEFAULT_CANDIDATES),
+        (VISION, "{type: probe}", VISION_SPEC.candidates),
+        (VISION, "{type: rule, imitate: sft+replay, reinforce: rl_kl}", ("replay", "rl_kl", "chord")),
         (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl", "tilt")),
         (VISION, "{type: probe, candidates: [tilt, lora]}", ("tilt", "lora")),
         (VISION, "{type: python, path: 'mine:choose'}", VISION_SPEC.names),
@@ -163,6 +163,22 @@ def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -
         f"demonstrations, and the task has no demonstrations (name a `writer`); {REWARDED}"
     ]
     read(tmp_path, imitating + "    method: tilt\n")  # the strategy is not asked
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("imitate: sft+replai", "strategy.imitate: there is no method 'replai'"),
+        ("imitate: rl", "strategy.imitate: `imitate` is for tasks that may have no reward, and 'rl' needs reward"),
+        (
+            "reinforce: chord",
+            "strategy.reinforce: `reinforce` is for tasks that may have no demonstrations, and",
+        ),
+        ("both: sdft", "strategy.both: method 'sdft' is of the language world"),
+    ],
+)
+def test_the_rule_can_be_followed(tmp_path: Path, rule: str, message: str) -> None:
+    assert message in faults(tmp_path, VISION.replace("{type: fixed, method: rl}", f"{{type: rule, {rule}}}"))[0]
 
 
 def test_the_candidates_of_ones_own_strategy_are_looked_at_too(tmp_path: Path) -> None:
