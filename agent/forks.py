@@ -28,12 +28,9 @@ from perdure.agent.trial import TrialRunner
 from perdure.agent.weights import restore_weights, write_weights
 from perdure.agent.worlds.contract import SaveAndStop
 from perdure.agent.worlds.job import update_job
-from perdure.agent.worlds.registry import stage_steps
 from perdure.budget import ranks
 from perdure.budget.files import make_folder
-from perdure.curriculum.train import settings_for
 from perdure.eval.preserve_rng import preserve_rng
-from perdure.eval.sampled_rewards import set_aside
 
 RACE = "race"
 """Inside the folder of the stage, until a candidate is chosen."""
@@ -53,13 +50,6 @@ class StageForks:
     @property
     def _folder(self) -> Path:
         return race_folder(self.trials.life, self.trials.number, self.trials.stage.name)
-
-    def steps(self, method: str) -> int:
-        """See `Forks.steps`."""
-        trials, curriculum = self.trials, self.trials.life.curriculum
-        named = curriculum.method(method)
-        settings = settings_for(named, curriculum.train, trials.stage.train).objective
-        return stage_steps(curriculum, named, settings, len(set_aside(trials.task, self.num_prompts)[0].train))
 
     def advance(
         self, method: str, rung: int, *, spent: int, steps: int | None = None, seconds: float | None = None
@@ -121,7 +111,7 @@ class StageForks:
             life.world.policy,
             trials.number,
             life.curriculum.method(method),
-            task=set_aside(trials.task, self.num_prompts)[0],
+            left_out=self.num_prompts,
             seed=derive(life.curriculum.seed, "update", trials.stage.name),
             folder=monitor.folder,
             watch=monitor.on_step,

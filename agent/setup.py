@@ -253,8 +253,7 @@ def _refuse_rungs(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequen
     strategy = curriculum.strategy
     for stage, task, names in zip(curriculum.stages, tasks, methods, strict=True):
         if isinstance(strategy, RaceStrategy) and len(names) > 1:
-            rest = _trained_on(curriculum, stage, task)
-            plan_rungs(strategy, stage.name, {name: method_steps(curriculum, stage, rest, name) for name in names})
+            plan_rungs(strategy, stage.name, {name: method_steps(curriculum, stage, task, name) for name in names})
 
 
 def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:

@@ -11,7 +11,6 @@ from perdure.agent.strategies.contract import Decision
 from perdure.agent.worlds.contract import Outcome, Progress, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.budget import ranks
-from perdure.eval.sampled_rewards import set_aside
 
 
 def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
@@ -23,7 +22,6 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
     """
     number, name = monitor.stage, monitor.name
     adopt(life, decision.method, monitor)
-    task = life.tasks[number - 1]
     cut = _Cut(monitor.on_step, decision.steps_spent if decision.whole_schedule else 0)
     life.logger.phase("training", method=decision.method, stage=number, name=name, stages=len(life.stages))
     job = update_job(
@@ -37,7 +35,7 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         watch=cut,
         saving=monitor.saving,
         controller=monitor.controller,
-        task=set_aside(task, decision.set_aside)[0] if decision.set_aside else task,
+        left_out=decision.set_aside,
         steps_spent=0 if decision.whole_schedule else decision.steps_spent,
     )
     with life.interrupt.may_wait():

@@ -100,7 +100,7 @@ class BanditStrategy(Trying):
 
 
 class RaceStrategy(Trying):
-    """Starts every candidate and keeps the better half at each rung; the last one goes on. See `strategies/race.py`."""
+    """Starts every candidate; at each rung the better half goes on. See `agent/strategies/race.py`."""
 
     NEEDS: ClassVar[str] = "steps for its rungs"
 
@@ -119,7 +119,7 @@ class RaceStrategy(Trying):
     ] = 128
     share: Annotated[
         float, Field(gt=0, le=0.4, description="the most steps that losers make, as a share of the stage's own")
-    ] = 0.25
+    ] = 0.125
     min_steps: Annotated[
         Steps,
         Field(

@@ -21,7 +21,7 @@ class Decision:
     `share`: the share of the remaining budget that the stage may use; `None`: by the budget's allocation.
     `steps_spent`: optimiser steps used to choose, by which the stage is shortened; with `whole_schedule` it ends sooner
     on the learning rates of all its steps. `set_aside`: training items, the last ones and at most half, that the stage
-    does not train on.
+    does not train on, in as many steps.
     """
 
     method: str
@@ -81,10 +81,6 @@ class TrialResult:
 
 class Forks(Protocol):
     """Candidates that train on forks of the stage's policy, each on its own, until one of them goes on."""
-
-    def steps(self, method: str) -> int:
-        """The optimiser steps that the stage would have without the items set aside."""
-        ...
 
     def advance(
         self, method: str, rung: int, *, spent: int, steps: int | None = None, seconds: float | None = None

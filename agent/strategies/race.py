@@ -54,7 +54,7 @@ class Race:
         if is_budget_spent(situation):
             return Decision(methods[0], "no budget remains for a race", {}, all_candidates(situation))
         forks = situation.fork(config.num_prompts, config.k)
-        rungs = plan_rungs(config, situation.stage.name, {method: forks.steps(method) for method in methods})
+        rungs = plan_rungs(config, situation.stage.name, {method: situation.steps(method) for method in methods})
         return _Running(config, situation, forks, rungs).decision()
 
 
@@ -108,7 +108,7 @@ class _Running:
             seconds = rungs.seconds[rung - 1] - (rungs.seconds[rung - 2] if rung > 1 else 0.0)
         steps = rungs.steps[rung - 1] if rungs.steps else None
         trial = self.forks.advance(method, rung, spent=spent, steps=steps, seconds=seconds)
-        whole = self.forks.steps(method) - spent
+        whole = self.situation.steps(method) - spent
         expected = self._expected(trial, whole)
         taken = trial.seconds_a_step * whole
         slow = self.config.max_seconds is not None and taken > self.config.max_seconds
@@ -169,7 +169,7 @@ class _Running:
         return {
             RATE: winner.trial.before,
             "trial_steps": lost,
-            "trial_share": lost / min(map(self.forks.steps, situation.methods)),
+            "trial_share": lost / min(map(situation.steps, situation.methods)),
             "trial_seconds": own + sum(one.trial.seconds for one in losers),
             "trial_answers": sum(one.trial.answers for one in every),
             "untried": [method for method in situation.methods if method not in started],

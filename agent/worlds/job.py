@@ -14,6 +14,7 @@ from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.methods import Method
+from perdure.eval.sampled_rewards import set_aside
 
 
 def same(settings: Common) -> Common:
@@ -34,6 +35,7 @@ def update_job(
     saving: Saving = lambda: None,
     controller: Controller | None,
     task: Task | None = None,
+    left_out: int = 0,
     steps_spent: int = 0,
     change: Callable[[Common], Common] = same,
 ) -> UpdateJob:
@@ -42,12 +44,16 @@ def update_job(
     Args:
         tasks: those of all stages.
         task: what is trained on, where it is not the stage's whole task.
+        left_out: training items, the last ones and at most half, that it does not train on; it goes over the others
+            the more often, in as many steps.
         steps_spent: optimiser steps that the update makes fewer than its settings say.
         change: makes the objective's settings from those of the stage.
     """
     settings = settings_for(method, curriculum.train, curriculum.stages[number - 1].train)
-    task = tasks[number - 1] if task is None else task
-    objective = shortened(curriculum, method, change(settings.objective), len(task.train), steps_spent)
+    whole = tasks[number - 1] if task is None else task
+    task = set_aside(whole, left_out)[0] if left_out else whole
+    items, fixed = len(whole.train), bool(left_out)
+    objective = shortened(curriculum, method, change(settings.objective), items, steps_spent, fixed=fixed)
     return UpdateJob(
         method=method,
         policy=policy,

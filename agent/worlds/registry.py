@@ -60,12 +60,14 @@ def stage_steps(curriculum: Curriculum, method: Method, settings: Common, items:
     return plugin_of(curriculum.world).count_steps(method, settings, items)
 
 
-def shortened(curriculum: Curriculum, method: Method, settings: Common, items: int, less: int) -> Common:
+def shortened(
+    curriculum: Curriculum, method: Method, settings: Common, items: int, less: int, *, fixed: bool = False
+) -> Common:
     """The settings of a stage that makes so many steps `less` than it would, one at least; schedules follow.
 
-    Raises as `stage_steps`.
+    `fixed`: it makes these steps whatever number of items it is then given. Raises as `stage_steps`.
     """
-    if not less:
+    if not less and not fixed:
         return settings
     steps = stage_steps(curriculum, method, settings, items) - less
     return settings.model_copy(update={"max_steps": max(1, steps)})

@@ -171,7 +171,14 @@ def test_a_race_of_classifiers(tmp_path: Path, candidates: Any) -> None:
         {
             "model": {"type": "mlp", "hidden_sizes": [16], "pretrain": {"images": 60, "num_train_epochs": 4}},
             "budget": {"kl": 0.5, "every": 3, "num_prompts": 20, "enforce": ["rollback", "penalty"]},
-            "strategy": {"type": "race", "candidates": candidates, "num_prompts": 16, "k": 2, "min_steps": 2},
+            "strategy": {
+                "type": "race",
+                "candidates": candidates,
+                "num_prompts": 16,
+                "k": 2,
+                "share": 0.25,
+                "min_steps": 2,
+            },
             "train": {"learning_rate": 3e-3, "max_steps": 40, "per_device_train_batch_size": 32},
             "stages": [{"name": rule, "task": images | {"rule": rule}} for rule in rules],
         }

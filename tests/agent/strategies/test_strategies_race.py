@@ -18,7 +18,7 @@ from tests.agent.strategies.situations import Trials, curriculum, reading, situa
 
 
 def settings(**changes: Any) -> RaceStrategy:
-    return RaceStrategy(type="race", **changes)
+    return RaceStrategy.model_validate({"type": "race", "share": 0.25} | changes)
 
 
 @dataclass
@@ -26,13 +26,9 @@ class Forks:
     """Figures of each candidate at each rung; the last row holds for all later rungs."""
 
     table: Mapping[str, Sequence[Mapping[str, Any]]]
-    stage_steps: int = 100
     asked: list[tuple[str, int, int | None, float | None]] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     spent: set[int] = field(default_factory=set)
-
-    def steps(self, method: str) -> int:
-        return self.stage_steps
 
     def advance(
         self, method: str, rung: int, *, spent: int, steps: int | None = None, seconds: float | None = None

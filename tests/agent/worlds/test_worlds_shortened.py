@@ -40,6 +40,7 @@ def test_every_method_makes_so_many_steps_less(world: Any, train: dict[str, Any]
         less = shortened(config, method, settings, 256, 7)
         assert stage_steps(config, method, less, 256) == whole - 7
         assert shortened(config, method, settings, 256, 0) is settings
+        assert stage_steps(config, method, shortened(config, method, settings, 256, 0, fixed=True), 99) == whole
         # one step is left at least
         assert stage_steps(config, method, shortened(config, method, settings, 256, whole), 256) == 1
 
