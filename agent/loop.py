@@ -18,6 +18,7 @@ from perdure.agent.scoring import measure_base, score, score_ends
 from perdure.agent.tracking.follow import tracked
 from perdure.agent.update import update
 from perdure.agent.worlds.contract import Outcome, SaveAndStop
+from perdure.budget.heap import young_heap
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.task import Task
 
@@ -29,7 +30,7 @@ def run_curriculum(life: Life) -> None:
         KeyboardInterrupt: the user stopped it; what was done is saved.
     """
     try:
-        with tracked(life), life.interrupt.listening():
+        with young_heap(), tracked(life), life.interrupt.listening():
             begin(life)
             for number, stage, task in life.stages:
                 if is_committed(life, number):

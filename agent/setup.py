@@ -30,6 +30,7 @@ from perdure.budget import ranks
 from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
 from perdure.budget.files import has_links
+from perdure.budget.heap import uncollected
 from perdure.budget.law.saved import LATER, Law, load_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
@@ -143,11 +144,13 @@ def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], Wor
     methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
     base_prompts(curriculum, tasks)
     view.progress({"phase": "loading the libraries"})
-    _refuse_settings(curriculum, tasks, methods)
+    with uncollected():  # most of it is imports
+        _refuse_settings(curriculum, tasks, methods)
     _refuse_rungs(curriculum, tasks, methods)
     strategy = make_strategy(curriculum)
     view.progress({"phase": "reading the benchmarks"})
-    benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
+    with uncollected():
+        benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
     apart = keep_apart(curriculum, tasks, benchmarks)
     if apart != tasks:
         tasks = apart

@@ -19,7 +19,9 @@ EXCLUSIVE_ENFORCEMENTS: tuple[Enforcement, ...] = ("observe", "stop", "rollback"
 class Frozen(BaseModel):
     """Base of every section of a curriculum: frozen; unknown keys, infinity and NaN are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False, defer_build=True
+    )
 
 
 def broken_rule(message: str, *place: str | int) -> PydanticCustomError:

@@ -1,11 +1,11 @@
 """Limits on the time and the memory that the code of a library takes."""
 
+import os
 import resource
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 AGAIN = 0.1
@@ -43,12 +43,24 @@ def time_limit(seconds: float) -> Iterator[None]:
 @contextmanager
 def memory_limit(more: int) -> Iterator[None]:
     """Let the block take so many bytes beyond what the process has, where Linux counts them; then: `MemoryError`."""
-    statm, before = Path("/proc/self/statm"), resource.getrlimit(resource.RLIMIT_AS)
-    if statm.exists():
-        limit = int(statm.read_text().split()[0]) * resource.getpagesize() + more
-        allowed = min(one for one in (limit, *before) if one >= 0)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _pages()
+    if pages is not None:
+        allowed = min(one for one in (pages * resource.getpagesize() + more, *before) if one >= 0)
         resource.setrlimit(resource.RLIMIT_AS, (allowed, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _pages() -> int | None:
+    """The pages of memory that the process has; read without `pathlib`, since it is asked for every text."""
+    try:
+        statm = os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return int(os.read(statm, 64).split()[0])
+    finally:
+        os.close(statm)

@@ -97,7 +97,10 @@ else:
         below = {name: _section(name) for name in section_names()}
         globals().update({one.__name__: one for one in below.values()})  # where pickle looks for a class
         own = {
-            name: (Annotated[one, Field(description=f"settings of `{name}`; they override the shared ones")], one())
+            name: (
+                Annotated[one, Field(description=f"settings of `{name}`; they override the shared ones")],
+                one.model_construct(),
+            )
             for name, one in below.items()
         }
         return create_model("Train", __base__=(TrainSections, *bases), __doc__=TrainSections.__doc__, **marked, **own)

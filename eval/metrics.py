@@ -25,6 +25,9 @@ FORMULAS = {
 }
 """Backward transfer is negative where later stages spoil earlier tasks, forgetting where the last stage helped them."""
 
+AT_ONCE = 2**22
+"""Draws that are held in memory at once."""
+
 
 def all_metrics(R: ArrayLike, B: ArrayLike | None = None) -> dict[str, float | None]:
     """The metrics of `FORMULAS`, by name.
@@ -195,19 +198,26 @@ def _bootstrap(
         enough = enough and n != 1
         if n == 0:
             continue
-        weights = generator.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
-        for t, values in sorted(scores.items()):
-            of_part = (t, j) in in_part
-            shown = values - scores[0] if of_part else values
-            present = ~np.isnan(shown)
-            known = np.where(present, shown, 0.0)
-            with np.errstate(invalid="ignore"):
-                point[t, j - 1] = known.sum() / present.sum() if present.any() else np.nan
-                draws[:, t, j - 1] = (weights @ known) / (n if present.all() else weights @ present)
-            if of_part:
-                point[t, j - 1] += point[0, j - 1]
-                draws[:, t, j - 1] += draws[:, 0, j - 1]
+        stages, partly = sorted(scores), [t for t in sorted(scores) if (t, j) in in_part]
+        values_IT = np.stack([scores[t] - scores[0] if t in partly else scores[t] for t in stages], axis=1)
+        present_IT = ~np.isnan(values_IT)
+        known_IT = np.where(present_IT, values_IT, 0.0)
+        with np.errstate(invalid="ignore"):
+            point[stages, j - 1] = known_IT.sum(axis=0) / present_IT.sum(axis=0)
+            for part in np.array_split(np.arange(resamples), -(-resamples * n // AT_ONCE)):
+                times_RI = _drawn(n, len(part), generator)
+                count_RT = n if present_IT.all() else times_RI @ present_IT
+                draws[part[:, None], stages, j - 1] = (times_RI @ known_IT) / count_RT
+        if partly:
+            point[partly, j - 1] += point[0, j - 1]
+            draws[:, partly, j - 1] += draws[:, 0, j - 1, None]
     return point, draws if enough else None
+
+
+def _drawn(n: int, resamples: int, generator: np.random.Generator) -> Array:
+    """How often each replicate draws each of n items, (resamples, n)."""
+    drawn = generator.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(float)
 
 
 def _scalar(value: Array | float) -> float | None:

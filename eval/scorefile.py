@@ -184,16 +184,13 @@ def write_scores(path: Path, score: Score, parts: Mapping[str, str], items: Sequ
 def read_scores(path: Path) -> ScoreFile | None:
     """The results in `path`; `None` if the file is missing, truncated, altered or of another format."""
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
-        header = json.loads(head)
-        if header["format"] != FORMAT or header["items_sha256"] != sha256(body).hexdigest():
-            return None
-        items = tuple(map(_item, json.loads(b"[%b]" % b",".join(body.splitlines()))))
+        header, rows = _read(path)
+        items = tuple(map(_item, rows))
         score = make_score(header["name"], header["kind"], items, header["broken"], header.get("by_member", False))
         if "asked" in header:
             value, stderr = (float(header[key]) for key in ("value", "stderr"))
             score = replace(score, value=value, stderr=stderr, asked=Asked(**header["asked"]))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except UNREADABLE:
         return None
     return ScoreFile(score, header, items)
 
@@ -201,6 +198,26 @@ def read_scores(path: Path) -> ScoreFile | None:
 def place_of(item: ItemResult) -> int:
     """The place of an item among those of its task, with which its id begins (no item of a group)."""
     return int(item.id.split(":", 1)[0])
+
+
+def read_item_scores(path: Path) -> dict[str, float | None] | None:
+    """The score of each item in `path` by id, in the file's order; `None` as for `read_scores`, and in less time."""
+    try:
+        return {row["id"]: row["score"] for row in _read(path)[1]}
+    except UNREADABLE:
+        return None
+
+
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""Raised by files that are missing, truncated, altered or of another format."""
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    head, _, body = path.read_bytes().partition(b"\n")
+    header = json.loads(head)
+    if header["format"] != FORMAT or header["items_sha256"] != sha256(body).hexdigest():
+        raise ValueError("another format, or altered")
+    return header, json.loads(b"[%b]" % b",".join(body.splitlines()))
 
 
 def key_of(path: Path) -> str | None:

@@ -101,7 +101,7 @@ def newcombe(both: int, gained: int, lost: int, neither: int, *, level: float = 
 
 
 def _binary(x: NDArray[np.float64]) -> bool:
-    return bool(np.isin(x, (0.0, 1.0)).all())
+    return bool(((x == 0.0) | (x == 1.0)).all())
 
 
 def _phi(both: int, gained: int, lost: int, neither: int) -> float:

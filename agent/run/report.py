@@ -13,7 +13,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
 from perdure.eval.metrics import FORMULAS, MetricEstimate, all_metrics, metrics_with_intervals
-from perdure.eval.scorefile import read_scores
+from perdure.eval.scorefile import read_item_scores
 from perdure.eval.statistics import paired
 
 Number = float | None
@@ -110,17 +110,19 @@ def change_of(before: Mapping[str, Number], after: Mapping[str, Number]) -> Chan
 def read_items(row: StageState, name: str, run_folder: Path) -> Mapping[str, Number] | None:
     """Score of each item by id, in the file's order; `None` if the file is missing or damaged. A file is read once."""
     file = row.score_files.get(name)
+    if file is None:
+        return None
+    path = run_folder / file
     try:
-        found = None if file is None else (run_folder / file).stat()
+        found = path.stat()
     except OSError:
         return None
-    return None if file is None or found is None else _items(run_folder / file, found.st_mtime_ns, found.st_size)
+    return _items(path, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=4096)
 def _items(path: Path, written: int, size: int) -> Mapping[str, Number] | None:
-    kept = read_scores(path)
-    return None if kept is None else {item.id: item.score for item in kept.items}
+    return read_item_scores(path)
 
 
 def damaged_scores(record: RunState, folder: Path) -> str | None:

@@ -146,11 +146,16 @@ def read_steps(folder: Path, stage: int | None = None) -> "pandas.DataFrame":
     Raises:
         RunError: a record is damaged.
     """
+    frame: pandas.DataFrame = step_table(folder, stage).to_pandas()
+    return frame
+
+
+def step_table(folder: Path, stage: int | None = None) -> "pyarrow.Table":
+    """The same as `read_steps`, with null where there is no figure; it needs no pandas, whose import takes a while."""
     import pyarrow
 
     found = [table for number, path in _stages(folder) if stage in (None, number) for table in _read(path)]
-    frame: pandas.DataFrame = pyarrow.concat_tables([_table([]), *found]).to_pandas()
-    return frame
+    return pyarrow.concat_tables(found) if found else _table([])
 
 
 def _stages(folder: Path) -> list[tuple[int, Path]]:
@@ -161,19 +166,26 @@ def _stages(folder: Path) -> list[tuple[int, Path]]:
 
 def _read(path: Path) -> "Iterator[pyarrow.Table]":
     import pyarrow
-    from pyarrow import parquet
 
     if path.suffix == ".partial":
         yield _table(list(_lines(path / LINES)))
     elif (path / TABLE).exists():
         try:
             fault = first_damaged(path, {TABLE: read_json(path / "stage.json")["files"][TABLE]})
-            table = None if fault else parquet.read_table(path / TABLE, schema=_schema())
+            table = None if fault else _read_table(path / TABLE)
         except (OSError, LookupError, TypeError, pyarrow.ArrowException) as error:
             fault = f"{path / TABLE} cannot be read: {error}"
         if fault is not None:
             raise RunError(f"{fault}. Put it back from a copy; the run's other results do not depend on it")
         yield table
+
+
+def _read_table(path: Path) -> "pyarrow.Table":
+    """The table, without pandas, which `pyarrow.parquet.read_table` imports."""
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        return file.read().select(_schema().names).cast(_schema())
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from perdure.agent.run.folder import RunFolder, check_free, fresh_path, locked
 from perdure.agent.run.record import final_policy, read_record
 from perdure.agent.run.state import RunState
 from perdure.budget import ranks
+from perdure.budget.heap import uncollected
 from perdure.budget.launchers import advice
 from perdure.cli.console import print_lines, reader_may_leave, say, silence_libraries, symbols_and_width
 from perdure.cli.views.live import LiveView
@@ -50,7 +51,8 @@ def run_command(
     def begin(view: LiveView) -> "Life":
         view.progress({"phase": "looking up what the file names"})
         look_up(read)
-        from perdure.agent.setup import start
+        with uncollected():
+            from perdure.agent.setup import start
 
         life = start(read.curriculum, path, view, strict=strict)
         lock.enter_context(locked(life.folder))
@@ -92,7 +94,8 @@ def run_in_view(path: Path, begin: "Callable[[LiveView], Life]", *, plain: bool)
             loss_explained(path),
         ):
             view.progress({"phase": "starting"})
-            from perdure.agent.loop import run_curriculum
+            with uncollected():
+                from perdure.agent.loop import run_curriculum
 
             run_curriculum(begin(view))
     except KeyboardInterrupt:

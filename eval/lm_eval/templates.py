@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import Template
@@ -16,6 +17,8 @@ SECONDS_AN_ANSWER = 0.1
 """Seconds more for each answer that a task's filters are given."""
 MEMORY = 2 * 2**30
 """Bytes that a template or the filters may take, where Linux counts them."""
+TEMPLATES = 256
+"""Templates that are kept compiled; some tasks write one a document."""
 
 
 class LimitedTemplate(Template):
@@ -28,12 +31,23 @@ class LimitedTemplate(Template):
 
 
 class Sandbox(SandboxedEnvironment):
-    """jinja's sandbox, with limits for what is computed while a template is compiled (its constants), and rendered."""
+    """jinja's sandbox, with limits for what is computed while a template is compiled (its constants), and rendered.
+
+    lm-eval asks for a task's templates again for every document; each is compiled once.
+    """
 
     template_class = LimitedTemplate
 
-    def from_string(self, *arguments: Any, **more: Any) -> Template:
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._compiled = lru_cache(TEMPLATES)(self._compile_limited)
+
+    def from_string(self, source: Any, *arguments: Any, **more: Any) -> Template:
         """The template. Raises as `limited`."""
+        known = isinstance(source, str) and not arguments and not more
+        return self._compiled(source) if known else self._compile_limited(source, *arguments, **more)
+
+    def _compile_limited(self, *arguments: Any, **more: Any) -> Template:
         with limited("a template of the task file", SECONDS):
             return super().from_string(*arguments, **more)
 

@@ -11,6 +11,7 @@ from perdure.agent.run.events import Notice, Noticed, Scored
 from perdure.agent.run.lines import from_json, to_json
 from perdure.agent.run.notice_words import NOTICES, describe_notice
 from perdure.agent.run.report import run_object
+from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.rows import (
     EQUAL_REWARDS,
@@ -53,10 +54,11 @@ def test_lengths_of_demonstrations() -> None:
         Item([{"role": "user", "content": f"after a?{' please' * more}"}], demonstration="b" * long)
         for more, long in [(0, 1), (0, 4), (1, 1), (2, 1)]
     ]
+    shown = [encode_demonstration(tiny_tokenizer(), item) for item in items]
     # wholes of 13, 16, 20 and 27 tokens, prompts of 11, 11, 18 and 25
-    assert length_counts(tiny_tokenizer(), items, 16) == {"rows": 4, "too_long": 2, "cut_off": 0}
-    assert length_counts(tiny_tokenizer(), items, 15) == {"rows": 4, "too_long": 2, "cut_off": 1}
-    assert length_counts(tiny_tokenizer(), items, None) == {"rows": 0, "too_long": 0, "cut_off": 0}
+    assert length_counts(shown, 16) == {"rows": 4, "too_long": 2, "cut_off": 0}
+    assert length_counts(shown, 15) == {"rows": 4, "too_long": 2, "cut_off": 1}
+    assert length_counts(shown, None) == {"rows": 0, "too_long": 0, "cut_off": 0}
 
 
 def test_the_meter_counts_answers_and_groups() -> None:

@@ -136,6 +136,14 @@ def test_the_standard_error_of_a_drop_is_that_of_the_paired_differences() -> Non
     assert (found.low, found.high) == pytest.approx((0.05 - 1.96 * 0.0192, 0.05 + 1.96 * 0.0192), abs=0.004)
 
 
+def test_a_replicate_draws_as_many_items_as_there_are_and_each_as_often() -> None:
+    times_RI = m._drawn(5, 4000, np.random.default_rng(0))
+    assert (times_RI.sum(axis=1) == 5).all()
+    # each item is drawn 5 times with chance 1/5: mean 1, variance 5 · 1/5 · 4/5 = 0.8, so 4000 means have sd 0.014
+    assert times_RI.mean(axis=0) == pytest.approx([1] * 5, abs=0.06)
+    assert times_RI.var(axis=0) == pytest.approx([0.8] * 5, abs=0.08)
+
+
 def test_no_confident_zero() -> None:
     same = {(t, j): [1.0] * 20 for t in range(3) for j in (1, 2)}
     thin = {(t, j): [float(t == j)] for t in range(3) for j in (1, 2)}

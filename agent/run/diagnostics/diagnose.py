@@ -1,15 +1,16 @@
 """All findings of a run, the most serious first."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from perdure.agent.run.diagnostics import budget, data, learning
 from perdure.agent.run.diagnostics.finding import Finding, RunFacts, StepCurve
 from perdure.agent.run.report import Change, change_of, damaged_scores, read_items
 from perdure.agent.run.state import RunState
-from perdure.agent.run.steps import read_steps
+from perdure.agent.run.steps import step_table
 from perdure.budget.errors import RunError
 from perdure.eval.scorefile import read_scores
 
@@ -73,11 +74,16 @@ def _own_changes(record: RunState, folder: Path) -> Iterator[tuple[int, Change]]
 def _curves(folder: Path, stages: Iterable[int]) -> Iterator[tuple[int, StepCurve]]:
     for stage in stages:
         try:
-            steps = read_steps(folder, stage)
+            steps = step_table(folder, stage)
         except RunError:
             continue
-        name: Literal["loss", "reward"] = "reward" if steps["reward"].notna().any() else "loss"
-        yield stage, StepCurve(name, tuple(map(float, steps[name])))
+        rewards = _column(steps, "reward")
+        rewarded = not all(map(math.isnan, rewards))
+        yield stage, StepCurve("reward", rewards) if rewarded else StepCurve("loss", _column(steps, "loss"))
+
+
+def _column(steps: Any, name: str) -> tuple[float, ...]:
+    return tuple(math.nan if value is None else value for value in steps[name].to_pylist())
 
 
 def _guessing(record: RunState, folder: Path) -> Iterator[tuple[str, float]]:

@@ -44,21 +44,13 @@ def encode_demonstration(tokenizer: Any, item: Item) -> tuple[TokenIds, int]:
     Raises:
         ModelError: the template shows the prompt otherwise where it is trained, or leaves out a part of the answer.
     """
-    prompt, whole, answer = _parts(tokenizer, item)
-    return (whole if whole[: len(prompt)] == prompt else prompt + _plain(tokenizer, answer)), len(prompt)
-
-
-def merges(tokenizer: Any, item: Item) -> bool:
-    """True if tokens merge across the end of the prompt, so that TRL would train on another one."""
-    prompt, whole, _ = _parts(tokenizer, item)
-    return whole[: len(prompt)] != prompt
-
-
-def _parts(tokenizer: Any, item: Item) -> tuple[TokenIds, TokenIds, str]:
-    """The tokens that are asked, those of asked and answered in one piece, and the text that is answered."""
-    asked, whole = _texts(tokenizer, item)
-    ids = list(tokenizer(whole)["input_ids"]) if isinstance(item.prompt, str) else _plain(tokenizer, whole)
-    return encode_prompt(tokenizer, item.prompt), ids, whole[len(asked) :]
+    asked, text = _texts(tokenizer, item)
+    if isinstance(item.prompt, str):
+        prompt, whole = encode_prompt(tokenizer, asked), list(tokenizer(text)["input_ids"])
+    else:
+        prompt, whole = _plain(tokenizer, asked), _plain(tokenizer, text)
+    merged = whole[: len(prompt)] != prompt
+    return (prompt + _plain(tokenizer, text[len(asked) :]) if merged else whole), len(prompt)
 
 
 def answer_of(item: Item) -> Any:

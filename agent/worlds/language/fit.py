@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +91,18 @@ class FitCheck:
     def hold_stage(self, curriculum: Curriculum, stage: Stage, tasks: Sequence[Task], methods: list[Method]) -> None:
         """The training items of a stage, the last of `tasks`, by each method that it may come to use."""
         task = tasks[-1]
-        asked = self.asked(item.prompt for item in task.train)
+        asked = cache(lambda: self.asked(item.prompt for item in task.train))
         chosen = stage.method is None and not isinstance(curriculum.strategy, FixedStrategy)
         if chosen or curriculum.target_of(stage) is not None:
             more = sampled_evaluation(curriculum, stage).max_completion_length
             more = max(more if chosen else 0, curriculum.evaluation.max_completion_length)
-            self.hold("prompts to be tried", asked, more, "Lower evaluation.max_completion_length")
+            self.hold("prompts to be tried", asked(), more, "Lower evaluation.max_completion_length")
         for method in methods:
             own = settings_for(method, curriculum.train, stage.train).objective
             config = build_config(method, own, folder=Path(), seed=0, device_type="cpu", autocast="None")
             if samples(method):
-                self.hold("training prompts", asked, config.max_completion_length, "Lower train.max_completion_length")
+                remedy = "Lower train.max_completion_length"
+                self.hold("training prompts", asked(), config.max_completion_length, remedy)
             if isinstance(own, Sdft):
                 taught = self.asked(teacher_prompt(own.teacher_template, item) for item in task.train)
                 self.hold(

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from perdure.agent.worlds.contract import World
+from perdure.budget.heap import uncollected
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Task
@@ -17,7 +18,8 @@ stack_trainer = None
 
 def make_world(curriculum: Curriculum) -> World:
     """See `WorldPlugin.make_world`."""
-    from perdure.agent.worlds.language.world import LanguageWorld
+    with uncollected():
+        from perdure.agent.worlds.language.world import LanguageWorld
 
     return LanguageWorld(curriculum)
 

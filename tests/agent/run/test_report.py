@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow.parquet import write_table
 
 from perdure.agent.run.events import Refused, Resumed
 from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import changes, metric_estimates, read_items, run_object
 from perdure.agent.run.state import RunState, fold, read_state
+from perdure.agent.run.steps import TABLE, _table
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 
 # Ten items a column; row 0 is the base. Task a: 2, 8, 5 right; task b: 3, 4, 9; benchmark z: 9, 9, 7.
@@ -221,8 +223,12 @@ def test_items_that_one_of_the_two_could_not_be_scored_on_are_left_out(tmp_path:
     assert (found.difference, found.n) == (pytest.approx(3 / 9), 9)
 
 
-def test_imports_nothing_heavy() -> None:
-    heavy = ("torch", "scipy", "transformers", "lm_eval", "datasets")
-    code = f"import sys, perdure.agent.run.report; print([name for name in {heavy!r} if name in sys.modules])"
+def test_reading_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
+    file, heavy = tmp_path / TABLE, ("torch", "scipy", "transformers", "lm_eval", "datasets", "pandas")
+    write_table(_table([]), file)
+    code = (
+        "import sys, perdure.agent.run.report, perdure.agent.run.steps as steps; "
+        f"from pathlib import Path; steps._read_table(Path({str(file)!r})); print([name for name in {heavy!r} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

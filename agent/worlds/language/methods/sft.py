@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.changes import changes_of
-from perdure.agent.worlds.language.chat import merges
+from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.conversations import has_more
 from perdure.agent.worlds.language.methods.eaft import weighing
 from perdure.agent.worlds.language.methods.terms import terms_of
@@ -40,9 +40,10 @@ def update(job: UpdateJob) -> Outcome:
     changes = changes_of(job)
     check_end(model, tokenizer, job.task.train[0])
     items = changes.task.train
-    prompts = [item.prompt for item in items]
-    as_tokens = job.method.has("replay") or has_more(prompts) or any(merges(tokenizer, item) for item in items)
-    rows = token_rows(tokenizer, items) if as_tokens else demonstration_rows(items)
+    demonstrations = [encode_demonstration(tokenizer, item) for item in items]
+    by_trl = config.assistant_only_loss and not job.method.has("replay") and not has_more([one.prompt for one in items])
+    whole = config.completion_only_loss is False
+    rows = demonstration_rows(items) if by_trl else token_rows(demonstrations, whole=whole)
 
     def built() -> SftTrainer:
         make = trainer_for(job.settings.objective)
@@ -56,7 +57,7 @@ def update(job: UpdateJob) -> Outcome:
             )
         return trainer
 
-    counts = length_counts(tokenizer, items, config.max_length)
+    counts = length_counts(demonstrations, config.max_length)
     return run(built, job, terms=terms_of(job, changes.terms), counts=counts)
 
 

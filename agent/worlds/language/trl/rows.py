@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from perdure.agent.run.events import Notice
-from perdure.agent.worlds.language.chat import answer_of, encode_demonstration
+from perdure.agent.worlds.language.chat import TokenIds, answer_of, encode_demonstration
 from perdure.agent.worlds.language.conversations import has_more
 from perdure.agent.worlds.language.generation import end_tokens
 from perdure.budget import ranks
@@ -158,19 +158,15 @@ class RewardMeter:
         return self._last
 
 
-def length_counts(tokenizer: Any, items: Sequence[Item], most: int | None) -> dict[str, int]:
+def length_counts(demonstrations: Sequence[tuple[TokenIds, int]], most: int | None) -> dict[str, int]:
     """The demonstrations of which the prompt alone has `most` tokens (`too_long`), and whose end is cut (`cut_off`)."""
-    lengths = [] if most is None else [(len(ids), start) for ids, start in _encoded(tokenizer, items)]
+    lengths = [] if most is None else [(len(ids), start) for ids, start in demonstrations]
     too_long = sum(start >= (most or 0) for _, start in lengths)
     return {
         "rows": len(lengths),
         "too_long": too_long,
         "cut_off": sum(length > (most or 0) for length, _ in lengths) - too_long,
     }
-
-
-def _encoded(tokenizer: Any, items: Sequence[Item]) -> list[tuple[list[int], int]]:
-    return [encode_demonstration(tokenizer, item) for item in items]
 
 
 def check_end(model: Any, tokenizer: Any, item: Item) -> None:
@@ -188,9 +184,15 @@ def check_end(model: Any, tokenizer: Any, item: Item) -> None:
         )
 
 
-def token_rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Demonstrations as tokens (see `encode_demonstration`): unlike TRL's rows, text and messages may be mixed."""
-    return [{"input_ids": ids, "labels": [-100] * start + ids[start:]} for ids, start in _encoded(tokenizer, items)]
+def token_rows(demonstrations: Sequence[tuple[TokenIds, int]], *, whole: bool = False) -> list[dict[str, Any]]:
+    """Rows of encoded demonstrations; the loss is on the answers, or on the `whole`.
+
+    TRL would make the same of `demonstration_rows` in four passes over a `datasets.Dataset`, but not where text and
+    messages are mixed, or where tokens merge (see `encode_demonstration`).
+    """
+    return [
+        {"input_ids": ids, "labels": ids if whole else [-100] * start + ids[start:]} for ids, start in demonstrations
+    ]
 
 
 def recalled(earlier: Sequence[Task], needs: frozenset[Need], *, count: int, seed: int) -> list[Item]:

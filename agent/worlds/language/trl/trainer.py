@@ -1,7 +1,6 @@
 """Everything around a TRL trainer: silence, progress, stopping, checkpoints, and restoring the model's other state."""
 
 import copy
-import gc
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from perdure.agent.worlds.language.trl.step_figures import NotedFigures
 from perdure.agent.worlds.language.vllm.colocated import same_environment, shut_down
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, PerdureError
+from perdure.budget.heap import young_heap
 
 LIBRARIES = ("trl", "transformers", "accelerate", "datasets", "peft", "bitsandbytes")
 
@@ -205,16 +205,6 @@ def _release(trainer: Any) -> None:
     handler.optimizer = handler.lr_scheduler = None
     vars(trainer).clear()
     accelerator.free_memory()  # collects garbage
-
-
-@contextmanager
-def young_heap() -> Iterator[None]:
-    """Keep garbage collection to objects made inside: going through the libraries' millions costs a second."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from datasets import Dataset
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress
+from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.eaft import eaft_loss
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import demonstration_rows, token_rows
@@ -78,15 +79,19 @@ def test_accumulation_changes_nothing_in_eaft(tmp_path: Path) -> None:
     assert losses[0][0] == pytest.approx(3.9, abs=0.3)  # a random model is unsure of everything: SFT's ln 49 = 3.89
 
 
-@pytest.mark.parametrize("chat", [True, False])
-def test_rows_of_tokens_are_what_trl_makes_of_the_demonstrations(chat: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chat", "whole"), [(True, False), (False, False), (True, True)])
+def test_rows_of_tokens_are_what_trl_makes_of_the_demonstrations(chat: bool, whole: bool, tmp_path: Path) -> None:
     items, policy = toy_task(5, chat=chat).train, tiny_policy()
-    config = config_for(job_of("sft", policy, toy_task(), tmp_path, settings_of("sft")))
+    more = {"trl": {"completion_only_loss": False}} if whole else {}
+    config = config_for(job_of("sft", policy, toy_task(), tmp_path, settings_of("sft", **more)))
     rows = [
         SftTrainer(
             model=policy.model, args=config, train_dataset=Dataset.from_list(given), processing_class=policy.tokenizer
         ).train_dataset
-        for given in (demonstration_rows(items), token_rows(policy.tokenizer, items))
+        for given in (
+            demonstration_rows(items),
+            token_rows([encode_demonstration(policy.tokenizer, item) for item in items], whole=whole),
+        )
     ]
     assert [(row["input_ids"], row["labels"]) for row in rows[0]] == [
         (row["input_ids"], row["labels"]) for row in rows[1]
