@@ -228,7 +228,8 @@ def test_reading_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
     write_table(_table([]), file)
     code = (
         "import sys, perdure.agent.run.report, perdure.agent.run.steps as steps; "
-        f"from pathlib import Path; steps._read_table(Path({str(file)!r})); print([name for name in {heavy!r} if name in sys.modules])"
+        f"from pathlib import Path; steps._read_table(Path({str(file)!r})); "
+        f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
