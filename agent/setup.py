@@ -1,14 +1,13 @@
 """Checks and loads everything before a run starts or resumes; nothing is written before all of it is right."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from perdure.agent.decide import method_steps, possible_methods
 from perdure.agent.differences import refuse_differences, refuse_other_number, tolerated, versions
+from perdure.agent.law_of_run import law_fingerprint, law_for
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.check import check_kinds, check_stages, redo, refuse_redo, remove_redone
@@ -27,12 +26,10 @@ from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
 from perdure.budget import ranks
-from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
 from perdure.budget.files import has_links
 from perdure.budget.heap import uncollected
-from perdure.budget.law.saved import LATER, Law, load_law
-from perdure.budget.law.shipped import law_path
+from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.file.code import code_hashes
 from perdure.curriculum.import_path import search_code_in
@@ -135,6 +132,11 @@ class Ready:
     law: Law | None
     strategy: Strategy
 
+    @property
+    def law_of_other_base(self) -> bool:
+        """True if the law was fitted on another base than the run's."""
+        return self.law is not None and self.law.base != self.world.base_id
+
 
 def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], World] = make_world) -> Ready:
     """Cheap faults first: data, then train settings, then benchmarks, and the model last."""
@@ -185,55 +187,6 @@ def _refuse_split(started: Started) -> None:
     """Refuse to train where processes have read other data or loaded other weights. Raises RunError."""
     for name, value in (*sorted(started.data.items()), ("the base", started.base_sha256)):
         ranks.same(value, f"the SHA-256 of {name}")
-
-
-def law_for(curriculum: Curriculum, world: World) -> Law | None:
-    """The law of `budget.law`; nothing where none is named.
-
-    Raises:
-        ConfigError: no such file, a damaged one, or a law that was fitted in another world or on another base.
-    """
-    name = curriculum.budget.law
-    if name is None:
-        return None
-    law = load_law(law_path(name))
-    remedy = (
-        "its figures would mean nothing here. Fit a law on runs of this base (perdure law RUN… --save FILE), or leave "
-        "budget.law out"
-    )
-    if law.world != world.kind:
-        raise ConfigError(
-            f"budget.law: {name} was fitted in the {law.world} world, and this curriculum's model is of the "
-            f"{world.kind} world: {remedy}"
-        )
-    fitted, here = kl_settings(law.base) or PLAIN, kl_settings(world.base_id) or PLAIN
-    if fitted != here:
-        raise ConfigError(f"budget.law: {name} was fitted on KL at {fitted}, and here it is at {here}: {remedy}")
-    _refuse_unread(name, law, curriculum)
-    if law.base != world.base_id:
-        raise ConfigError(
-            f"budget.law: {name} was fitted on another base. Its base is {short_id(law.base)} ({law.runs} runs by "
-            f"{', '.join(law.methods)}; forgetting of {', '.join(law.benchmarks)}; {law.kind}), and this "
-            f"curriculum's base, {curriculum.model.title}, is {short_id(world.base_id)}: {remedy}"
-        )
-    return law
-
-
-def _refuse_unread(name: str, law: Law, curriculum: Curriculum) -> None:
-    """Refuse a law of a KL that this run does not read. Raises ConfigError."""
-    beside = law.predictor == "both" and curriculum.budget.prompts == "generic"
-    if law.needs_generic and (beside or not reads_probe(curriculum)):
-        raise ConfigError(
-            f"budget.law: {name} predicts from the KL on the generic probe (predictor {law.predictor}), which this run "
-            "does not read beside that on its tasks: leave `budget.probe` and `budget.prompts` as they are by default, "
-            "or save a law of the KL on the task (perdure law RUN… --predictor task)"
-        )
-
-
-def law_fingerprint(law: Law) -> str:
-    """SHA-256 of all that a law says, so that a resumed run notices another one."""
-    content = {name: value for name, value in asdict(law).items() if name not in LATER or value != LATER[name]}
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[str]:
@@ -292,8 +245,18 @@ def description(started: Started) -> dict[str, Any]:
     return {name: value for name, value in to_json(started).items() if name not in (*ABOUT_A_LINE, "schema")}
 
 
+def _monitor(ready: Ready) -> Monitor:
+    probe, other_base = reads_probe(ready.curriculum), ready.law_of_other_base
+    return Monitor(ready.curriculum.budget, ready.world.measure, ready.law, probe=probe, other_base=other_base)
+
+
 def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
     curriculum, world = ready.curriculum, ready.world
+    if ready.law is not None and ready.law_of_other_base:
+        logger.say(
+            f"budget.law: {curriculum.budget.law} was fitted on another base ({ready.law.kind}); a law of the generic "
+            "probe carries over better than one of the task, and less well than to its own base"
+        )
     if not ranks.told(lambda: has_links(folder.path)):
         logger.say(
             f"the file system of {folder.path} has no hard links: a stage's policy, its checkpoint and its last good "
@@ -303,7 +266,7 @@ def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
         curriculum=curriculum,
         tasks=ready.tasks,
         world=world,
-        monitor=Monitor(curriculum.budget, world.measure, ready.law, probe=reads_probe(curriculum)),
+        monitor=_monitor(ready),
         scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path, seed=curriculum.seed),
         strategy=ready.strategy,
         folder=folder,

@@ -47,7 +47,7 @@ class Forecast:
 
     `inside` is false above the range of KL that the law was fitted on; the values are then those at its end. `level` is
     the share of new runs' checkpoints that the interval is meant to contain. `other_prompts`: the law was fitted to KL
-    on other prompts than this reading's, so it extrapolates.
+    on other prompts than this reading's, so it extrapolates. `other_base`: it was fitted on another base.
     """
 
     value: float
@@ -57,6 +57,7 @@ class Forecast:
     benchmarks: tuple[str, ...]
     level: float
     other_prompts: bool
+    other_base: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,21 @@ class Monitor:
     """Reads the KL of one policy and decides what the budget demands. A law's forecast decides nothing.
 
     `probe`: the KL on the group `GENERIC` is read beside that on the tasks, also where the budget does not count it.
+    `other_base`: the law was fitted on another base than the policy's.
     """
 
     def __init__(
-        self, config: BudgetConfig, measure: MeasureTasks, law: "Law | None" = None, *, probe: bool = False
+        self,
+        config: BudgetConfig,
+        measure: MeasureTasks,
+        law: "Law | None" = None,
+        *,
+        probe: bool = False,
+        other_base: bool = False,
     ) -> None:
         self.config = config
         self._measure = measure
-        self.law = law
+        self.law, self._other_base = law, other_base
         self._probe = probe or config.prompts == "both"
 
     def read(self, step: int, tasks: Sequence[str], cap: float | None = None) -> Reading:
@@ -166,7 +174,9 @@ class Monitor:
             cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
             upper_bound=bound,
-            predicted_forgetting=_forecast(self.law, measured.kl_base_to_policy, generic, read_on),
+            predicted_forgetting=_forecast(
+                self.law, measured.kl_base_to_policy, generic, read_on, other_base=self._other_base
+            ),
             jensen_shannon_per_token=per_token(measured.jensen_shannon),
             hellinger_per_token=per_token(measured.hellinger),
             kl_median=quantile_over_texts(measured.kl_base_to_policy, 0.5),
@@ -253,7 +263,12 @@ def quantile(degrees: int, level: float) -> float:
 
 
 def _forecast(
-    law: "Law | None", groups: Sequence[Group], generic: Sequence[Group] | None, read_on: Set[str]
+    law: "Law | None",
+    groups: Sequence[Group],
+    generic: Sequence[Group] | None,
+    read_on: Set[str],
+    *,
+    other_base: bool,
 ) -> Forecast | None:
     """The law's forecast at the KL in its own unit, on prompts of those names, on the generic probe, or on both.
 
@@ -268,4 +283,5 @@ def _forecast(
         return None
     found = law.predict(*kls)
     other = law.predictor != "generic" and law.prompts not in read_on
-    return Forecast(found.value, found.low, found.high, found.inside, tuple(law.benchmarks), law.level, other)
+    drops = tuple(law.benchmarks)
+    return Forecast(found.value, found.low, found.high, found.inside, drops, law.level, other, other_base)

@@ -55,6 +55,7 @@ class CapPlan:
         law: why no forgetting is predicted; `None`: a law says it.
         level: of the law's interval.
         other_prompts: the law was fitted to KL on these prompts, and not on those that the budget counts.
+        other_base: the kind of base that the law was fitted on, where that is another one.
         fault: why nothing could be tried; the rest is then empty.
     """
 
@@ -69,6 +70,7 @@ class CapPlan:
     law: str | None = None
     level: float | None = None
     other_prompts: str | None = None
+    other_base: str | None = None
     fault: str | None = None
 
 
@@ -100,6 +102,7 @@ def propose_cap(ready: Ready, prices: Sequence[StagePrice], asked: Asked, folder
         law=why,
         level=None if law is None else law.level,
         other_prompts=None if law is None or law.prompts == curriculum.budget.prompts else law.prompts,
+        other_base=law.kind if law is not None and ready.law_of_other_base else None,
     )
 
 

@@ -94,4 +94,5 @@ def _notes(plan: CapPlan, nouns: Nouns) -> Iterator[str]:
         yield f"forgetting: n/a, since {plan.law}"
     elif plan.level is not None:
         other = "" if plan.other_prompts is None else f"; fitted on KL on prompts `{plan.other_prompts}`, not on these"
+        other += "" if plan.other_base is None else f"; fitted on another base ({plan.other_base})"
         yield f"forgetting: by the law, with its {100 * plan.level:.0f} % interval for a checkpoint of a new run{other}"

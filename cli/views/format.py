@@ -72,6 +72,7 @@ def format_forecast(predicted: Forecast) -> str:
     value, low, high = map(format_points, (predicted.value, predicted.low, predicted.high))
     caveats = [f"{round(100 * predicted.level, 1):g} % interval"] if predicted.level < USUAL_LEVEL else []
     caveats += ["fitted on other prompts"] if predicted.other_prompts else []
+    caveats += ["fitted on another base"] if predicted.other_base else []
     end = f" ({', '.join(caveats)})" if caveats else ""
     end += "" if predicted.inside else ", outside the range the law was fitted on"
     return f"predicted forgetting {value} points [{low}, {high}]{end}"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from perdure.agent.law_of_run import law_for
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
-from perdure.agent.setup import law_for
 from perdure.budget.errors import ConfigError
 from perdure.budget.law.saved import save_law
 from perdure.budget.law.shipped import law_path
@@ -74,6 +74,31 @@ def test_a_law_of_this_base(tmp_path: Path) -> None:
 def test_a_law_of_another_base_or_world(tmp_path: Path, other: dict[str, Any], message: str) -> None:
     save_law(replace(LAW, **other), tmp_path / "law.json")
     with pytest.raises(ConfigError, match=rf"{message}(.|\n)*perdure law RUN"):
+        law_for(curriculum(str(tmp_path / "law.json")), Here())
+
+
+def test_a_law_of_the_probe_alone_may_be_of_another_base(tmp_path: Path) -> None:
+    law = replace(LAW, base="0123456789abcdef", predictor="generic", prompts="generic")
+    save_law(law, tmp_path / "law.json")
+    assert law_for(curriculum(str(tmp_path / "law.json")), Here()) == law
+    given = curriculum(str(tmp_path / "law.json"))
+    unread = given.model_copy(update={"budget": given.budget.model_copy(update={"probe": False})})
+    with pytest.raises(ConfigError, match=r"predicts from the KL on the generic probe \(predictor generic\)"):
+        law_for(unread, Here())
+
+
+def test_a_law_of_both_is_of_its_own_base_alone(tmp_path: Path) -> None:
+    both = replace(
+        LAW,
+        base="0123456789abcdef",
+        predictor="both",
+        kl_generic=(0.0, 1.0),
+        forgetting_generic=(0.0, 0.1),
+        width_kl=(),
+        width_forgetting=(0.0, 1.0),
+    )
+    save_law(both, tmp_path / "law.json")
+    with pytest.raises(ConfigError, match=r"was fitted on another base\. (.|\n)*--predictor generic"):
         law_for(curriculum(str(tmp_path / "law.json")), Here())
 
 

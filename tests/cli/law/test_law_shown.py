@@ -24,7 +24,7 @@ WORDS = "predicted forgetting 3.1 points [1.8, 4.9]"
 
 def forecast(**fields: Any) -> dict[str, Any]:
     usual = {"value": 0.031, "low": 0.018, "high": 0.049, "inside": True, "benchmarks": ["arith", "copy"]}
-    return usual | {"level": 0.95, "other_prompts": False} | fields
+    return usual | {"level": 0.95, "other_prompts": False, "other_base": False} | fields
 
 
 def foretold(**fields: Any) -> list[Line]:
@@ -49,6 +49,8 @@ def test_words_of_a_forecast() -> None:
     few = expected(level=5 / 7)
     assert format_forecast(few) == f"{WORDS} (71.4 % interval)"
     assert format_forecast(replace(few, level=0.95, other_prompts=True)) == f"{WORDS} (fitted on other prompts)"
+    other = replace(few, level=0.95, other_prompts=True, other_base=True)
+    assert format_forecast(other) == f"{WORDS} (fitted on other prompts, fitted on another base)"
     assert format_forecast(replace(few, inside=False, other_prompts=True)) == (
         f"{WORDS} (71.4 % interval, fitted on other prompts), outside the range the law was fitted on"
     )
