@@ -160,7 +160,7 @@ VISION = WorldSpec(
     demonstrations_from="name a `writer`",
     neutral_prompts=True,
     one_step_answers=True,
-    candidates=("rl_kl", "low_lr_sft", "tilt", "rl_kl+replay"),
+    candidates=("rl_kl+replay", "low_lr_sft", "tilt", "rl_kl"),
     export="perdure.agent.worlds.vision.export:export_policy",
     lacks={
         "trl": "TRL trains language models, and this is a classifier of images",

@@ -141,7 +141,7 @@ def test_what_is_of_the_other_world(tmp_path: Path, text: str, message: str) -> 
         (VISION.replace("parity}", "parity, writer: none}"), "{type: rule}", ("rl",)),
         (VISION, "{type: probe}", VISION_SPEC.candidates),
         (VISION, "{type: rule, imitate: sft+replay, reinforce: rl_kl}", ("replay", "rl_kl", "chord")),
-        (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl", "tilt", "rl_kl+replay")),
+        (VISION.replace("parity}", "parity, writer: none}"), "{type: bandit}", ("rl_kl+replay", "tilt", "rl_kl")),
         (VISION, "{type: probe, candidates: [tilt, lora]}", ("tilt", "lora")),
         (VISION, "{type: python, path: 'mine:choose'}", VISION_SPEC.names),
         (VISION + "    method: ewc\n", "{type: rule}", ("ewc",)),
