@@ -1,13 +1,14 @@
-"""Compares a learned strategy with the others, on runs that it was not trained on.
+"""Compares strategies, one of your own among them, with fixed methods and with chance.
 
-    python -m examples.race learned.json --runs 20
+    python -m examples.compare --runs 20
+    python -m examples.compare --runs 20 --own thrift:Thrift
 
 Every strategy has the same runs: the same base, seeds and tasks, and the stages in the same order. A fixed method uses
 all of the remaining budget; the first that can learn a task replaces one that cannot. `chance` draws both uniformly.
 
 The table has means over runs and 95 % intervals (Student's t). `value` is the rise of average accuracy less the
-benchmark drop, the sum of the environment's rewards; the last column is the value less the learned strategy's in the
-same run.
+benchmark drop, the sum of the environment's rewards; the last column is the value less that of the best row in the same
+run, which is flattered by having been picked.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from random import Random
 
 import numpy as np
 
-from examples.learned import LinearPolicy, load_linear_policy
+from perdure.agent.environment.actions import DEFAULT_SHARES, action_methods
 from perdure.agent.environment.episodes import Episodes, episode, load_curriculum, with_strategy
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
@@ -27,10 +28,17 @@ from perdure.agent.run.state import RunState, active_seconds, read_state
 from perdure.agent.strategies.contract import Decision, Situation
 from perdure.budget.significance import student
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.strategies import BanditStrategy, ProbeStrategy, PythonStrategy, RuleStrategy, StrategyConfig
+from perdure.curriculum.strategies import (
+    BanditStrategy,
+    ProbeStrategy,
+    PythonStrategy,
+    RaceStrategy,
+    RuleStrategy,
+    StrategyConfig,
+)
 
 FIRST_SEED = 1_000_000
-"""The first seed of a race; training uses seeds from 0."""
+"""The first seed of a comparison; what is made by looking at runs may look at those from 0."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Chance:
 
 
 @dataclass(frozen=True)
-class RaceResult:
+class RunResult:
     """The result of a run, in fractions, nats and seconds."""
 
     value: float
@@ -72,65 +80,66 @@ class RaceResult:
     seconds: float
 
 
-def race_result(record: RunState, seconds: float) -> RaceResult:
+def run_result(record: RunState, seconds: float) -> RunResult:
     """The result of a finished run."""
     base, last = record.rows[0], record.rows[-1]
     accuracy = float(np.mean([last.scores[name].value for name in record.tasks]))
     before = float(np.mean([base.scores[name].value for name in record.tasks]))
     drop = record.drop(last, record.benchmarks) or 0.0
-    return RaceResult(accuracy - before - drop, accuracy, drop, last.readings[-1].kl_per_token.value, seconds)
+    return RunResult(accuracy - before - drop, accuracy, drop, last.readings[-1].kl_per_token.value, seconds)
 
 
-def run_once(episodes: Episodes, curriculum: Curriculum) -> RaceResult:
+def run_once(episodes: Episodes, curriculum: Curriculum) -> RunResult:
     """Run a curriculum in a temporary folder."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "run"
         run_curriculum(episodes.start(curriculum, folder))
         events = list(read_journal(folder / "journal.jsonl"))
-    return race_result(read_state(events), active_seconds(events))
+    return run_result(read_state(events), active_seconds(events))
 
 
-def racers(file: Path, policy: LinearPolicy) -> dict[str, StrategyConfig]:
-    """The strategies to compare, as sections of a curriculum."""
+def strategies_of(curriculum: Curriculum, own: str | None) -> dict[str, StrategyConfig]:
+    """The strategies to compare, as sections of a curriculum; `own` is the path of one more."""
 
     def python(path: str, **args: object) -> PythonStrategy:
         return PythonStrategy(type="python", path=path, args=args)
 
-    methods, shares = list(policy.methods), list(policy.shares)
-    fixed = {name: python("examples.race:Constant", method=name, methods=methods) for name in methods}
+    methods = list(action_methods(None, curriculum.spec))
+    fixed = {name: python("examples.compare:Constant", method=name, methods=methods) for name in methods}
     return {
-        "learned": python("examples.learned:strategy", file=str(file)),
+        **({} if own is None else {"own": python(own)}),
         **fixed,
-        "chance": python("examples.race:Chance", methods=methods, shares=shares),
+        "chance": python("examples.compare:Chance", methods=methods, shares=DEFAULT_SHARES),
         "rule": RuleStrategy(type="rule"),
         "probe": ProbeStrategy(type="probe"),
         "bandit": BanditStrategy(type="bandit"),
+        "race": RaceStrategy(type="race", share=0.25),
     }
 
 
-def race(file: Path, curriculum: Curriculum, seeds: Sequence[int]) -> dict[str, list[RaceResult]]:
+def compare(curriculum: Curriculum, seeds: Sequence[int], own: str | None = None) -> dict[str, list[RunResult]]:
     """The results of all runs, by strategy."""
     episodes = Episodes()
     return {
         name: [run_once(episodes, episode(with_strategy(section, curriculum), seed, shuffle=True)) for seed in seeds]
-        for name, section in racers(file, load_linear_policy(file)).items()
+        for name, section in strategies_of(curriculum, own).items()
     }
 
 
-def race_table(found: Mapping[str, Sequence[RaceResult]]) -> list[str]:
+def table_of(found: Mapping[str, Sequence[RunResult]]) -> list[str]:
     """Lines of a Markdown table, the best value first."""
     ranked = sorted(found, key=lambda name: -float(np.mean([one.value for one in found[name]])))
-    learned = [one.value for one in found["learned"]]
+    best = [one.value for one in found[ranked[0]]]
     lines = [
-        "| strategy | value | average accuracy | benchmark drop | KL | seconds | less the learned |",
+        "| strategy | value | average accuracy | benchmark drop | KL | seconds | less the best |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in ranked:
         runs = found[name]
-        difference = [one.value - other for one, other in zip(runs, learned, strict=True)]
+        difference = [one.value - other for one, other in zip(runs, best, strict=True)]
         cells = [_cell([getattr(one, column) for one in runs]) for column in ("value", "accuracy", "benchmark_drop")]
         kl, seconds = (float(np.mean([getattr(one, column) for one in runs])) for column in ("kl", "seconds"))
-        last = "" if name == "learned" else _cell(difference)
+        last = "" if name == ranked[0] else _cell(difference)
         lines.append(f"| {name} | {' | '.join(cells)} | {kl:.3f} | {seconds:.1f} | {last} |")
     return lines
 
@@ -146,17 +155,17 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def main() -> None:
-    """Race and print."""
-    parser = argparse.ArgumentParser(description="Compare a learned strategy with the others.")
-    parser.add_argument("file", type=Path, help="written by examples.train_strategy")
+    """Compare and print."""
+    parser = argparse.ArgumentParser(description="Compare strategies with fixed methods and with chance.")
+    parser.add_argument("--own", help="a strategy of yours: module:name")
     parser.add_argument("--curriculum", default="stream-gym", help="a shipped name or a path")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     given = parser.parse_args()
     seeds = range(given.first_seed, given.first_seed + given.runs)
-    found = race(given.file, load_curriculum(given.curriculum, given.overrides), seeds)
-    print("\n".join(race_table(found)))
+    found = compare(load_curriculum(given.curriculum, given.overrides), seeds, given.own)
+    print("\n".join(table_of(found)))
 
 
 if __name__ == "__main__":
