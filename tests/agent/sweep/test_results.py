@@ -94,7 +94,13 @@ def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path,
     assert table["cell"].to_pylist() == ["0001", "0001", "0002", "0002"]
     assert table["curiosity"].to_pylist() == [None, None, 1.0, 1.0]
     assert table.column_names[-2:] == ["curiosity", "seconds"]
-    expected = {"format": 1, "sweep": "grid", "benchmark_fingerprints": None, **provenance(finished[0].cell.curriculum)}
+    expected = {
+        "format": 1,
+        "sweep": "grid",
+        "benchmark_fingerprints": None,
+        "model": None,
+        **provenance(finished[0].cell.curriculum),
+    }
     told = json.loads(table.schema.metadata[b"perdure"])
     assert len(told.pop("sha256")) == 64
     assert told == expected

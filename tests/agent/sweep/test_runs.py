@@ -75,6 +75,7 @@ def test_a_run_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finishe
         "prompts": "task",
         "benchmarks": ["perdure_largest"],
         "benchmark_fingerprints": {"perdure_largest": ANY},
+        "model": ANY,
     }
     assert len(outcome.provenance["benchmark_fingerprints"]["perdure_largest"]) == 64
 
