@@ -71,6 +71,7 @@ def top(state: State, now: float, symbols: Symbols, width: int, low: bool) -> li
         *panels.stage_lines(state.row, state.progress, width, symbols, low=low),
         panels.progress_line(state.progress, state.remaining(), width, symbols, now),
         panels.kl_line(state.record, state.stage, width, symbols),
+        *panels.generic_lines(state.record, state.stage, width, symbols),
         *panels.law_lines(state.record, state.row, width, symbols),
         *([] if curve is None else [curve]),
         *panels.price_lines(state.record, width, symbols, most=1 if low else 2),
@@ -95,6 +96,7 @@ def final(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbol
     return [
         *panels.header(state.heading, status(state), place(state), state.elapsed(), width, symbols),
         panels.kl_line(state.record, newest, width, symbols),
+        *panels.generic_lines(state.record, newest, width, symbols),
         *([] if last is None else panels.law_lines(state.record, last, width, symbols)),
         *panels.price_lines(state.record, width, symbols, most=5),
         *panels.intervention_lines(state.record, width, symbols, most=5),

@@ -11,7 +11,15 @@ from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.describe import describe_intervention, describe_truncated
-from perdure.cli.views.format import format_duration, format_kl, format_law, is_finite, name_state, share_of_cap
+from perdure.cli.views.format import (
+    format_duration,
+    format_generic,
+    format_kl,
+    format_law,
+    is_finite,
+    name_state,
+    share_of_cap,
+)
 from perdure.cli.views.retention_table import kl_style
 from perdure.cli.views.symbols import Symbols, bar, clean, shorten, spark, spin
 
@@ -124,6 +132,13 @@ def kl_line(record: RunState, stage: int, width: int, symbols: Symbols) -> Text:
     body.append(over, style="bold red")
     body.append_text(_kl_spark(readings, stage, width - LABEL - body.cell_len - 2, symbols))
     return labelled("KL", body, width)
+
+
+def generic_lines(record: RunState, stage: int, width: int, symbols: Symbols) -> list[Text]:
+    """The newest KL on the generic probe, where it is read beside the tasks'."""
+    readings = [reading for row in record.rows if row.stage <= stage for reading in row.readings]
+    words = format_generic(readings[-1], symbols.plus_minus) if readings else ""
+    return [labelled("", Text(words.removeprefix("; ")), width)] if words else []
 
 
 def law_lines(record: RunState, row: StageState, width: int, symbols: Symbols) -> list[Text]:
