@@ -1,11 +1,12 @@
 """The prompts of the generic probe, from which a language model writes by itself: no user data is needed.
 
-They take turns: nothing but the token that begins a text, the chat template (an empty question to be answered, and a
-question to be asked), and short openings. A tokenizer without such a token or template has the others alone.
+They take turns: nothing but the token that begins a text, a short opening, and twice the chat template, in which a
+chat model is used: an empty question to be answered, a question to be asked, and openings as questions. A tokenizer
+without such a token or template has the others alone.
 """
 
-from collections.abc import Iterator
-from itertools import chain, cycle, islice
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
@@ -27,11 +28,15 @@ _PLACE = "question"
 
 def neutral_prompts(tokenizer: Any, count: int, seed: int) -> list[Any]:
     """`count` prompts, as text or messages; the openings are drawn at the seed, each once before any twice."""
-    begin = _begin(tokenizer)
-    openings = [(begin or "") + one for one in Random(seed).sample(OPENINGS, len(OPENINGS))]
-    kinds = [[] if begin is None else [begin], list(_chat(tokenizer, begin)), openings]
-    turns = zip(*(cycle(kind) for kind in kinds if kind), strict=False)
-    return list(islice(chain.from_iterable(turns), count))
+    begin, openings = _begin(tokenizer), Random(seed).sample(OPENINGS, len(OPENINGS))
+    chat = cycle(_chat(tokenizer, begin, openings))
+    kinds = [cycle([] if begin is None else [begin]), chat, cycle([(begin or "") + one for one in openings]), chat]
+    found: list[Any] = []
+    for kind in cycle(kinds):
+        if len(found) == count:
+            return found
+        found += islice(kind, 1)
+    return found
 
 
 def refuse_silence(texts: Texts, end_tokens: list[int], prompts: str) -> None:
@@ -56,8 +61,8 @@ def _begin(tokenizer: Any) -> str | None:
     return None
 
 
-def _chat(tokenizer: Any, begin: str | None) -> Iterator[Any]:
-    """The chat template with an empty question, up to the answer, and up to the question itself."""
+def _chat(tokenizer: Any, begin: str | None, openings: Sequence[str]) -> Iterator[Any]:
+    """The chat template with an empty question, up to the answer; up to a question; and with openings as questions."""
     if not getattr(tokenizer, "chat_template", None) or not _encoded(tokenizer, EMPTY_QUESTION):
         return
     yield EMPTY_QUESTION
@@ -66,6 +71,7 @@ def _chat(tokenizer: Any, begin: str | None) -> Iterator[Any]:
         asked = asked.removeprefix(tokenizer.bos_token)  # the tokenizer puts it there itself
     if found and asked and _encoded(tokenizer, asked):
         yield asked
+    yield from ([{"role": "user", "content": one}] for one in openings)
 
 
 def _encoded(tokenizer: Any, prompt: Any) -> list[int]:

@@ -114,6 +114,18 @@ def test_a_penalty_steers_by_the_kl_of_its_own_gradient() -> None:
     assert terms.weight == pytest.approx(0.25)
 
 
+def test_a_penalty_on_both_sides_steers_by_the_larger_kl() -> None:
+    """KLs 9 and 1, at weight 0.5 a term of 5 with the gradients 3 and 1; steered by 9 as above, in either order."""
+    for sides in ((3.0, 1.0), (1.0, 3.0)):
+        thetas = [torch.tensor([one], requires_grad=True) for one in sides]
+        steered = controller(weight=0.5, cap=4.0)
+        terms = Terms([Penalty([Square(theta) for theta in thetas], steered)], steered)
+        assert list(map(float, terms.add(trainer_at(0)))) == [5.0]
+        assert [float(theta.grad or 0) for theta in thetas] == list(sides)
+        terms.steer()
+        assert terms.weight == pytest.approx(0.75)
+
+
 def test_the_quadratic_by_hand() -> None:
     """Moved by (1, -2) with F = (3, 0.5): 3 · 1 + 0.5 · 4 = 5, without F 1 + 4 = 5. At weight 4: 10, gradient 4 F Δ."""
     start, fisher = torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.5])

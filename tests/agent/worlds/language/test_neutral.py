@@ -53,12 +53,14 @@ def encoded(tokenizer: Any, count: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("begins", [True, False])
-def test_the_beginning_the_chat_template_and_openings_take_turns(begins: bool) -> None:
-    empty, answer, opening, *more = encoded(Characters(begins=begins, template=chat), 6)
-    assert (empty, answer, more[:2]) == ([BOS], [BOS, USER, ASSISTANT], [[BOS], [BOS, USER]])
-    for begun in (opening, more[2]):
-        assert begun[0] == BOS
-        assert "".join(map(chr, begun[1:])) in OPENINGS
+def test_the_beginning_openings_and_twice_the_chat_template_take_turns(begins: bool) -> None:
+    found = encoded(Characters(begins=begins, template=chat), 8)
+    assert found[::4] == [[BOS], [BOS]]
+    assert found[1] == [BOS, USER, ASSISTANT]
+    assert found[3] == [BOS, USER]
+    first, second = ("".join(map(chr, one[1:])) for one in found[2::4])
+    assert {first, second} < set(OPENINGS)
+    assert found[5::2] == [[BOS, USER, *map(ord, one), ASSISTANT] for one in (first, second)]
 
 
 def test_a_tokenizer_without_a_beginning_or_template_has_the_openings_alone() -> None:

@@ -12,6 +12,7 @@ from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.penalty import KlPenalty
 from perdure.agent.worlds.vision.world import VisionWorld
 from perdure.budget.config import PenaltyConfig, RecoverConfig
+from perdure.budget.monitor import GENERIC
 from perdure.budget.penalty import Controller
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.build import build_task
@@ -165,6 +166,21 @@ def test_the_groups_of_the_term_count_alike_however_large_they_are() -> None:
         penalty(flat, step, UNUSED, {})
         penalty.steer()
     assert sum(controller.kls) / 400 == pytest.approx(sum(kls) / 2, rel=0.2)
+
+
+def test_what_the_budget_counts_beside_the_tasks_is_a_term_of_its_own() -> None:
+    """The bases of above, one a task's and one the generic probe's: the sum of both counts, and the larger steers."""
+    flat = {"0.weight": torch.zeros(1, 2, 2, requires_grad=True), "0.bias": torch.zeros(1, 2, requires_grad=True)}
+    far = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    for probe, task in (((0.75, 0.25), (0.5, 0.5)), ((0.5, 0.5), (0.75, 0.25))):
+        bases = {TERM: task, f"term/{GENERIC}": probe}
+        groups = {name: (torch.randn(6, 2), torch.tensor([one]).log().expand(6, 2)) for name, one in bases.items()}
+        controller = Told(num_prompts=4)
+        penalty = KlPenalty(controller, groups, seed=0)
+        assert penalty(flat, 0, UNUSED, {}).tolist() == pytest.approx([2 * far])
+        penalty.steer()
+        assert controller.kls == pytest.approx([far])
+        assert {name: len(some) for name, some in penalty.chosen(0).items()} == dict.fromkeys(bases, 4)
 
 
 def test_the_controller_is_told_the_kl_of_every_step(held: Held) -> None:
