@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from perdure.agent.sweep.contract import Executor
 from perdure.agent.sweep.folder import SweepFolder
@@ -44,6 +46,8 @@ def executors(
         ]
         if stacked:
             size = GPU_STACK_SIZE if uses_gpu(stacked, gpus) else STACK_SIZE
+            if plan.predictors != "all":
+                trainer = replace(trainer, train=partial(trainer.train, predictors=plan.predictors))
             stacks = StackExecutor(trainer, plan.checkpoints, _pool(folder, plan, stacked, gpus), size)
             found.append((stacks, stacked))
             single = [cell for cell in single if cell not in stacked]

@@ -31,13 +31,14 @@ class Trainer:
         key: cells with equal keys can be trained together; `None`: the cell has to be a run of its own.
         base: the base that a process makes before it trains a cell, and caches. It affects only the order, so it may
             be a guess.
-        train: the rows of each curriculum at so many checkpoints; independent of the rest of the stack.
+        train: the rows of each curriculum, given the curricula and the number of checkpoints; independent of the rest of
+            the stack. Where the sweep says so it is told `predictors="divergences"`.
         provenance: of all rows of a curriculum (see `FinishedCell`).
     """
 
     key: Callable[[Curriculum], Hashable | None]
     base: Callable[[Curriculum], Hashable]
-    train: Callable[[Sequence[Curriculum], int], Sequence[Sequence[ResultRow]]]
+    train: Callable[..., Sequence[Sequence[ResultRow]]]
     provenance: Callable[[Curriculum], Mapping[str, Any]]
 
 

@@ -20,10 +20,13 @@ from perdure.agent.sweep.ray_pool import refuse_missing_ray
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.sweeps.reader import Cell, ReadSweep
-from perdure.curriculum.sweeps.schema import RayWorkers
+from perdure.curriculum.sweeps.schema import Predictors, RayWorkers
 from perdure.curriculum.tracking import refuse_missing
 
 FORMAT = 1
+OLDER = {"predictors": "all"}
+"""What a `sweep.json` of an older version lacks."""
+
 MAX_DIFFERENCES = 10
 """Differences listed in a message."""
 
@@ -36,6 +39,7 @@ class SweepPlan:
     checkpoints: int
     workers: int | Literal["auto"] | RayWorkers
     cells: tuple[Cell, ...]
+    predictors: Predictors = "all"
 
     @property
     def axes(self) -> dict[str, list[Any]]:
@@ -105,7 +109,7 @@ def read_plan(folder: SweepFolder) -> SweepPlan:
         cells = tuple(_cell(described) for described in begun["cells"])
         workers = begun["workers"]
         workers = RayWorkers.model_validate(workers) if isinstance(workers, dict) else workers
-        return SweepPlan(begun["name"], begun["checkpoints"], workers, cells)
+        return SweepPlan(begun["name"], begun["checkpoints"], workers, cells, {**OLDER, **begun}["predictors"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder.description} cannot be read by this version: {error!r}") from error
 
@@ -164,6 +168,7 @@ def _described(read: ReadSweep) -> dict[str, Any]:
         "checkpoints": read.sweep.checkpoints,
         "workers": read.sweep.model_dump(mode="json")["workers"],
         "versions": versions(),
+        "predictors": read.sweep.predictors,
         "cells": [
             {
                 "id": cell.id,
@@ -183,7 +188,7 @@ def _cell(described: dict[str, Any]) -> Cell:
 
 def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse any change but of the number of workers, the path of the file, and a patch release of Python."""
-    keys = [key for key in now if key not in ("file", "workers")]
+    keys, begun = [key for key in now if key not in ("file", "workers")], {**OLDER, **begun}
     found = [line for key in keys for line in _differences(key, begun.get(key), now[key])]
     if found:
         more = f"\n  and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""

@@ -88,6 +88,9 @@ class Axis(Frozen):
         return self
 
 
+Predictors = Literal["all", "divergences"]
+
+
 class RayWorkers(Frozen):
     """Workers of a Ray cluster, each for one cell or stack at a time. All of them see the sweep's folder."""
 
@@ -117,6 +120,13 @@ class Sweep(Frozen):
     checkpoints: Annotated[
         Level, Field(ge=1, description="measurements of a stacked cell, evenly spaced, the last at its end")
     ] = 8
+    predictors: Annotated[
+        Predictors,
+        Field(
+            description="measured at a checkpoint of a stacked cell: `all`, or `divergences` alone, without changes of "
+            "weights and activations, which takes half the time"
+        ),
+    ] = "all"
     workers: Annotated[
         Annotated[Threads, Field(ge=1)] | Literal["auto"] | RayWorkers,
         Field(description="processes at a time; `auto`: one a CPU core, or one a GPU if the model is on one; or Ray"),

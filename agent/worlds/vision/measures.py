@@ -61,12 +61,15 @@ class Measures:
         self._base_entropy_MN = _entropy_of_right(self._base_views[new.name], new)
 
     @torch.no_grad()
-    def take(self, stacked: Params) -> list[Figures]:
-        """Every figure of every model of the stack as it is now; NaN for a model whose weights are not finite."""
+    def take(self, stacked: Params, *, changes: bool = True) -> list[Figures]:
+        """Every figure of every model of the stack as it is now; NaN for a model whose weights are not finite.
+
+        Without `changes` those of weights and activations are left out.
+        """
         finite_M = torch.stack([tensor.isfinite().flatten(1).all(1) for tensor in stacked.values()]).all(0)
         sound = stacked if finite_M.all() else _sound(stacked, self._base, finite_M)
         views = {one.name: view(sound, one) for one in (self._new, *self._benchmarks)}
-        columns = self._scores(views) | self._predictors(sound, views)
+        columns = self._scores(views) | self._predictors(sound, views, changes)
         table = {
             name: values_M.double().expand(len(finite_M)).where(finite_M, torch.nan).tolist()
             for name, values_M in columns.items()
@@ -96,12 +99,12 @@ class Measures:
         right_MNC = examination.correct_NC.expand(len(seen.log_MNC), -1, -1)
         return right_MNC.gather(-1, seen.log_MNC.argmax(-1)[..., None]).mean((1, 2))
 
-    def _predictors(self, stacked: Params, views: Mapping[str, EvalOutputs]) -> dict[str, Tensor]:
-        found = _weights(self._base, stacked, self._fisher)
+    def _predictors(self, stacked: Params, views: Mapping[str, EvalOutputs], changes: bool) -> dict[str, Tensor]:
+        found = _weights(self._base, stacked, self._fisher) if changes else {}
         inputs = [(self._new.name, ""), *((one.name, "_old") for one in self._benchmarks[:1])]
         for name, suffix in inputs:
             base, now = self._base_views[name], views[name]
-            changed = _divergences(base, now) | _activations(base, now)
+            changed = _divergences(base, now) | (_activations(base, now) if changes else {})
             found |= {f"{column}{suffix}": values_M for column, values_M in changed.items()}
         return found | {GENERIC_KL: self._generic_kl(stacked)}
 

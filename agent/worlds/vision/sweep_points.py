@@ -56,10 +56,11 @@ def stack_key(curriculum: Curriculum) -> Hashable | None:
     return json.dumps([method.name, objective, modifiers, _shared_key(curriculum)], sort_keys=True)
 
 
-def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[CellRow]]:
+def train_cells(curricula: Sequence[Curriculum], checkpoints: int, *, changes: bool = True) -> list[list[CellRow]]:
     """Train the cells, which share a `stack_key`, and measure each at `checkpoints` evenly spaced steps.
 
-    Rows are in the order of the steps, the last at the end of the update. A model that became NaN has rows with NaN.
+    Without `changes` those of weights and activations are left out. Rows are in the order of the steps, the last at the
+    end of the update. A model that became NaN has rows with NaN.
 
     Raises:
         PerdureError: the data or the settings; it is true of all cells.
@@ -78,7 +79,7 @@ def train_cells(curricula: Sequence[Curriculum], checkpoints: int) -> list[list[
     def after_step(step: StackStep) -> bool:
         if step.number in due:
             about: CellRow = {"stage": 1, "task": first.stages[0].name, "step": step.number, "steps": step.steps}
-            for mine, figures in zip(rows, material.measures.take(stacked), strict=True):
+            for mine, figures in zip(rows, material.measures.take(stacked, changes=changes), strict=True):
                 mine.append({**about, "final": step.number == step.steps, **figures})
         return False
 

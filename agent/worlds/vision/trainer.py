@@ -21,11 +21,13 @@ def base(curriculum: Curriculum) -> Hashable:
     return stage + curriculum.model_dump_json(include={"model", "seed", "benchmarks", "evaluation"})
 
 
-def train(curricula: Sequence[Curriculum], checkpoints: int) -> Sequence[Sequence[ResultRow]]:
+def train(
+    curricula: Sequence[Curriculum], checkpoints: int, *, predictors: str = "all"
+) -> Sequence[Sequence[ResultRow]]:
     """See `Trainer.train`."""
     from perdure.agent.worlds.vision.sweep_points import train_cells
 
-    return train_cells(curricula, checkpoints)
+    return train_cells(curricula, checkpoints, changes=predictors == "all")
 
 
 def provenance(curriculum: Curriculum) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ def test_stacks_and_runs_are_decided_on_apart(tmp_path: Path) -> None:
             (StackExecutor(TRAINER, 2, LocalPool(in_stacks, folder.log), chunk), [stacked]),
             (RunExecutor(folder, LocalPool(alone, folder.log)), [life]),
         ]
+
+
+def test_a_sweep_of_divergences_alone_tells_its_trainer(tmp_path: Path) -> None:
+    plan = SweepPlan("g", 2, 3, (), "divergences")
+    ((executor, _),) = executors(SweepFolder(tmp_path), plan, cells(tmp_path, VISION, "cpu"), lambda: 0)
+    assert isinstance(executor, StackExecutor)
+    assert isinstance(executor.trainer.train, partial)
+    assert executor.trainer.train.func == TRAINER.train
+    assert executor.trainer.train.keywords == {"predictors": "divergences"}
 
 
 def test_the_number_of_workers_is_the_sweeps_own(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from perdure.agent.sweep.contract import Executor
-from perdure.agent.sweep.folder import SweepFolder, lock_sweep, write_description
+from perdure.agent.sweep.folder import SweepFolder, lock_sweep, read_description, write_description
 from perdure.agent.sweep.summary import sweep_object
 from perdure.agent.sweep.sweep import begin_sweep, read_plan, run_sweep, unfinished_cells
 from perdure.budget.errors import DiskFullError, RunError
@@ -191,3 +191,14 @@ def test_a_description_that_was_changed_is_refused(tmp_path: Path) -> None:
     older = {key: value for key, value in json.loads(text).items() if key != "sha256"}
     folder.description.write_text(json.dumps(older))
     assert len(read_plan(folder).cells) == 12
+
+
+def test_a_sweep_that_was_begun_before_there_was_a_choice_measures_all(tmp_path: Path) -> None:
+    chosen = read(tmp_path)
+    folder = begin_sweep(chosen, tmp_path / "grid")
+    older = {name: value for name, value in read_description(folder).items() if name != "predictors"}
+    write_description(folder, older)
+    assert read_plan(begin_sweep(chosen, tmp_path / "grid")).predictors == "all"
+    fewer = replace(chosen, sweep=chosen.sweep.model_copy(update={"predictors": "divergences"}))
+    with pytest.raises(RunError, match=r"cannot be resumed(.|\n)*predictors"):
+        begin_sweep(fewer, tmp_path / "grid")

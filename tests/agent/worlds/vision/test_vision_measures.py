@@ -80,6 +80,14 @@ def test_the_floor_of_one_image_by_hand() -> None:
     assert figures["base_entropy"] == pytest.approx(math.log(2), abs=1e-5)
 
 
+def test_without_changes_the_other_figures_are_the_same() -> None:
+    stacked = stack([network(5), network(6)])
+    every, fewer = measures().take(stacked), measures().take(stacked, changes=False)
+    left_out = {name for name in every[0] if name.startswith(("weight", "update", "activation"))}
+    assert len(left_out) == 6 + 2 * 3
+    assert fewer == [{name: one[name] for name in one if name not in left_out} for one in every]
+
+
 def test_quantiles_are_over_images() -> None:
     (figures,) = measures().take(stack([network(5)]))
     logits = [forward(network(seed), NEW.inputs_NF) for seed in (0, 5)]
