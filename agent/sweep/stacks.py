@@ -31,7 +31,7 @@ class Trainer:
         key: cells with equal keys can be trained together; `None`: the cell has to be a run of its own.
         base: the base that a process makes before it trains a cell, and caches. It affects only the order, so it may
             be a guess.
-        train: the rows of each curriculum, given the curricula and the number of checkpoints; independent of the rest of
+        train: the rows of each curriculum, given curricula and the number of checkpoints; independent of the rest of
             the stack. Where the sweep says so it is told `predictors="divergences"`.
         provenance: of all rows of a curriculum (see `FinishedCell`).
     """
