@@ -10,9 +10,9 @@ the rest (Bonferroni). Asking ends at the first look where
   p < 0.001 is the rule of Haybittle (1971) and Peto (1976): each look adds at most 0.001 to the test's error.
 
 The interval is that of Bonett and Price (2012) for a difference of paired proportions, a Wald interval after one gain
-and one loss are added; here of any differences from -1 to 1, with the correction for a finite population. Betting and
-empirical Bernstein confidence sequences without replacement (Waudby-Smith and Ramdas 2020, 2023) promise more, and ask
-1.3 to 2.5 times as many items where some changed (docs/experiments/speed.md).
+and one loss are added; here of any differences from -1 to 1, with the correction for a finite population. It rests on
+simulation (tests/eval/test_asking.py); a betting confidence sequence without replacement (Waudby-Smith and Ramdas 2020,
+2023) rests on proof, and asks 1.2 to 2 times as many items where some changed (docs/experiments/speed.md).
 """
 
 import math

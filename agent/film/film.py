@@ -132,4 +132,5 @@ def _start(wanted: int | None, task: Task, folder: RunFolder, state: RunState, n
         return wanted
     rows = [row for row in state.rows if row.stage in (0, number)]
     before, after = (list((read_items(row, task.name, folder.path) or {}).values()) for row in rows)
-    return next((index for index, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), 0)
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((index for index, pair in pairs if None not in pair and pair[0] != pair[1]), 0)

@@ -14,6 +14,7 @@ from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
 from perdure.cli.views.format import format_generic, format_kl, last_reading
 from perdure.curriculum.messages import printable
+from perdure.eval.scorefile import Asked
 
 TEMPLATE = "card.md.jinja"
 LIBRARIES = ("torch", "transformers", "trl", "peft")
@@ -114,16 +115,20 @@ def _scores(one: Described, rows: list[StageState]) -> Iterator[dict[str, Any]]:
     tested = changes(one.record, one.folder)
     for name in (*one.record.tasks, *one.record.benchmarks):
         found = [row.scores.get(name) for row in rows]
+        asked = [row.asked.get(name) for row in rows]
         scale = 100 if all(score is None or 0 <= score.value <= 1 for score in found) else 1
         change = tested.get((one.row.stage, name))
-        yield {"name": _cell(name), "cells": [_score(score, scale) for score in found]} | _change(change, scale)
+        yield {"name": _cell(name), "cells": [_score(*one, scale) for one in zip(found, asked, strict=True)]} | _change(
+            change, scale
+        )
 
 
-def _score(score: Estimate | None, scale: float) -> str:
+def _score(score: Estimate | None, asked: Asked | None, scale: float) -> str:
     if score is None or score.n < 2 or not math.isfinite(score.value):
         return f"n/a (n={0 if score is None else score.n})"
     error = "" if score.stderr is None else f" ± {scale * score.stderr:.1f}"
-    return f"{scale * score.value:.1f}{error}"
+    part = "" if asked is None else f" ({asked.n} of {asked.of} items asked)"
+    return f"{scale * score.value:.1f}{error}{part}"
 
 
 def _change(change: Change | None, scale: float) -> dict[str, Any]:

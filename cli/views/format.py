@@ -89,7 +89,8 @@ def format_law(record: RunState, row: StageState) -> str:
         return words
     fitted = reading.predicted_forgetting.benchmarks
     on = f" on {', '.join(fitted)}" if set(record.benchmarks) - set(fitted) else ""
-    return f"{words}; measured {format_points(measured)}{on}"
+    part = " (asked in part)" if any(name in row.asked for name in fitted) else ""
+    return f"{words}; measured {format_points(measured)}{on}{part}"
 
 
 def format_points(share: float) -> str:

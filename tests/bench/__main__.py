@@ -20,6 +20,7 @@ from tests.bench.section import render, with_section
 NAMES = (
     "startup",
     "scoring",
+    "scorecard",
     "rewards",
     "grid",
     "environment",

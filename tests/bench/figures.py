@@ -6,8 +6,15 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-Unit = Literal["s", "/s", "MB", "%", "×"]
-FORMATS: dict[Unit, str] = {"s": "{:.3g} s", "/s": "{:.3g} /s", "MB": "{:,.0f} MB", "%": "{:.1f} %", "×": "{:.3g} ×"}
+Unit = Literal["s", "/s", "MB", "%", "×", "exponent"]
+FORMATS: dict[Unit, str] = {
+    "s": "{:.3g} s",
+    "/s": "{:.3g} /s",
+    "MB": "{:,.0f} MB",
+    "%": "{:.1f} %",
+    "×": "{:.3g} ×",
+    "exponent": "{:.2f}",
+}
 
 
 class UnmeasuredError(Exception):
