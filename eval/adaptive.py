@@ -61,12 +61,12 @@ class Adaptive:
         return found, items
 
 
-def adaptive(evaluation: Evaluation, base: ScoreFile | None, seed: int) -> Adaptive | None:
+def adaptive(evaluation: Evaluation, base: ScoreFile, seed: int) -> Adaptive | None:
     """How a column is asked; `None`: in full. Its base's items say how many it has, and whether they are from 0 to 1.
 
     Sampled answers depend on their place among all, so that they are always asked in full.
     """
-    if base is None or evaluation.items == "all" or evaluation.temperature > 0 or not looks(len(base.items)):
+    if evaluation.items == "all" or evaluation.temperature > 0 or not looks(len(base.items)):
         return None
     if evaluation.items == "auto" and len(base.items) < AUTO_ITEMS:
         return None

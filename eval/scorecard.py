@@ -11,7 +11,7 @@ scores that were asked in full.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +73,7 @@ class Scorecard:
         self._seed = seed
         self._fingerprints = {task.name: task.fingerprint() for task in self._tasks}
         self._known: dict[str, Path] | None = None
+        self._bases: dict[str, ScoreFile] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,8 +142,17 @@ class Scorecard:
         stages = [task.name for task in self._tasks]
         if stage in (0, len(stages)) or name in stages[stage - 1 : stage + 1] or self._evaluation.items == "all":
             return None
-        base = ranks.told(lambda: read_scores(self._folder / file_name(BASE_ROW, name)))
-        return adaptive(self._evaluation, base, self._seed)
+        if name not in self._bases:
+            found = ranks.told(lambda: self._base(name))
+            if found is None:
+                return None
+            self._bases[name] = found
+        return adaptive(self._evaluation, self._bases[name], self._seed)
+
+    def _base(self, name: str) -> ScoreFile | None:
+        """The base's scores, without the texts."""
+        found = read_scores(self._folder / file_name(BASE_ROW, name))
+        return None if found is None else replace(found, items=tuple(ItemResult(i.id, i.score) for i in found.items))
 
     def _cached(
         self, column: _Column, file: str, parts: dict[str, str], measure: Callable[[], tuple[Score, list[ItemResult]]]
