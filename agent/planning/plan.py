@@ -21,7 +21,7 @@ from perdure.agent.run.kept import most_kept
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
 from perdure.agent.setup import Ready, prepare
-from perdure.agent.strategies.rungs import looks_of
+from perdure.agent.strategies.rungs import looks_of, losses
 from perdure.agent.weights import write_weights
 from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
 from perdure.budget.monitor import Monitor
@@ -124,8 +124,17 @@ def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], a
         return 0.0
     answers = an_answer * deciding_answers(strategy, [len(task.train) for task in ready.tasks[: index + 1]], len(costs))
     if isinstance(strategy, Trying) and len(costs) > 1:
-        return answers + strategy.share * max((one.seconds for one in costs if one.seconds is not None), default=0.0)
+        return answers + _trying_seconds(strategy, costs)
     return answers
+
+
+def _trying_seconds(strategy: Trying, costs: tuple[MethodCost, ...]) -> float:
+    """Seconds of training by those that are not chosen, if all are as slow as the slowest."""
+    known = [one for one in costs if one.timing is not None and one.seconds is not None]
+    if isinstance(strategy, RaceStrategy) and (strategy.rungs or strategy.rung_seconds):
+        a_step = max((one.timing.seconds_a_step for one in known if one.timing is not None), default=0.0)
+        return losses(strategy.rungs or strategy.rung_seconds or (), len(costs)) * (a_step if strategy.rungs else 1.0)
+    return strategy.share * max((one.seconds for one in known if one.seconds is not None), default=0.0)
 
 
 def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates: int) -> int:

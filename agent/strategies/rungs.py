@@ -21,8 +21,7 @@ class Rungs:
     @property
     def lost(self) -> int:
         """The steps that the losers make, unless something ends one of them sooner; 0 with rungs in seconds."""
-        counts = pairwise((self.entrants, *self.remain))
-        return sum(step * (before - after) for step, (before, after) in zip(self.steps, counts, strict=False))
+        return int(losses(self.steps, self.entrants))
 
     def spent(self, config: RaceStrategy) -> int:
         """The steps by which the stage is shorter, as far as they are known when it begins."""
@@ -68,6 +67,12 @@ def _refuse_short(stage: str, steps: Mapping[str, int], needed: int) -> None:
             f"strategy 'race': stage {stage!r} has {count} by {method}, and a race of two needs {needed}. Give the "
             "stage more steps, or a `method`"
         )
+
+
+def losses(rungs: Sequence[float], entrants: int) -> float:
+    """The steps or seconds to which losers come: those of the rung at which each is out."""
+    counts = pairwise((entrants, *remaining(entrants, len(rungs)))) if rungs else ()
+    return sum(rung * (before - after) for rung, (before, after) in zip(rungs, counts, strict=True))
 
 
 def looks_of(config: RaceStrategy, entrants: int) -> int:

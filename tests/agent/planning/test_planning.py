@@ -16,7 +16,7 @@ from perdure.agent.worlds.contract import UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RuleStrategy
+from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RaceStrategy, RuleStrategy
 from perdure.curriculum.train import Train, settings_for
 from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.registry import spec_of
@@ -106,6 +106,8 @@ def test_disk_by_hand() -> None:
     disk = Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3)
     assert (disk.kept, disk.most) == (310, 310 + 180 + 540)
     assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, snapshots=4).most == 310 + 360 + 540
+    # A race of four before the last policy is there: a checkpoint and a good state each, one more while it is written.
+    assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, forks=4).most == 210 + 5 * 360
     # one policy stays, and is there beside the one that takes its place
     last = replace(disk, keep=1)
     assert (last.policies, last.kept, last.most) == (1, 110, 110 + 100 + 180 + 540)
@@ -138,6 +140,8 @@ def test_answers_that_decide_a_stage() -> None:
     assert deciding_answers(probe, [100, 6, 100], 2) == 3 * 3 * (20 + 2 * 6)
     # First 20 of every task seen, its own among them; then 10 of each earlier one before; then both after each trial.
     assert deciding_answers(bandit, [100, 100, 100], 2) == 3 * (3 * 20 + 2 * 10 + 2 * (20 + 2 * 10))
+    # A race looks at four at the first rung and at two at the second.
+    assert deciding_answers(RaceStrategy(type="race", num_prompts=20, k=3), [100], 4) == 3 * (1 + 4 + 2) * 20
     # One candidate is not tried; `bandit` looks at the tasks seen all the same, half of the 10 items of one.
     assert deciding_answers(probe, [100], 1) == 0
     assert deciding_answers(bandit, [10, 100], 1) == 3 * (5 + 20)

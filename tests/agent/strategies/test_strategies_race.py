@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from perdure.agent.strategies.contract import Decision, TrialResult
 from perdure.agent.strategies.outlook import share_of_full_rate
 from perdure.agent.strategies.race import Race
-from perdure.agent.strategies.rungs import looks_of, plan_rungs, remaining, survivors
+from perdure.agent.strategies.rungs import looks_of, losses, plan_rungs, remaining, survivors
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.strategies import RaceStrategy
 from tests.agent.strategies.situations import Trials, curriculum, reading, situation, trial
@@ -167,6 +167,8 @@ def test_half_remains_two_before_the_last_rung_and_then_one() -> None:
     assert remaining(5, 2) == (3, 1)
     assert remaining(2, 3) == (2, 2, 1)
     assert remaining(4, 1) == (1,)
+    # two of four are out at 10, one at 30
+    assert losses((10, 30), 4) == 50 and losses((2.5,), 3) == 5
     # 5 to the first rung and 3 of them to the second
     assert looks_of(settings(rungs=[2, 4]), 5) == 8
     assert looks_of(settings(), 4) == 6
