@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from perdure.budget.errors import DiskFullError, PerdureError
 from perdure.budget.files import is_full_disk
+from perdure.budget.memory import keep_freed_memory
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -171,6 +172,7 @@ def _serve(pipe: Connection, function: Callable[[Any], Any], log: str, gpu: str 
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _set_up_process(log)
+    keep_freed_memory()
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             pipe.send(attempt(function, pipe.recv()))
