@@ -30,6 +30,7 @@ NAMES = (
     "memory",
     "rollback",
     "several",
+    "peers",
     "reading",
     "demo",
     "control",
