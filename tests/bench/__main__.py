@@ -19,6 +19,7 @@ from tests.bench.section import render, with_section
 
 NAMES = (
     "startup",
+    "start",
     "scoring",
     "scorecard",
     "rewards",

@@ -60,7 +60,7 @@ def _laps(method: str) -> dict[Side, list[Lap]]:
 
 
 def _lap(method: str, side: Side, folder: Path) -> Lap:
-    curriculum = _curriculum(method)
+    curriculum = stream(method)
     file = folder / "job.json"  # JSON is YAML
     if side == "perdure":
         file.write_text(json.dumps(curriculum))
@@ -76,7 +76,7 @@ def _lap(method: str, side: Side, folder: Path) -> Lap:
     return Lap(cpu, wall, cards)
 
 
-def _curriculum(method: str) -> dict[str, Any]:
+def stream(method: str) -> dict[str, Any]:
     """Everything that the sides have in common, and for perdure its budget, which is never reached."""
     task = {"type": "python", "train": 400, "heldout": 100}
     skills = "perdure.curriculum.worlds.language.skills:"
