@@ -23,7 +23,7 @@ SHAPE: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 LAYERS, ALL_LAYERS = 2, 36
-TEXTS, TOKENS, PLAIN = 64, 256, 8
+TEXTS, TOKENS, PLAIN = 16, 256, 4
 """Texts of a reading, sampled tokens of each, and the texts of the plain forward pass."""
 
 NOTE = (
@@ -31,7 +31,7 @@ NOTE = (
     f"{ALL_LAYERS} layers, so that it fits beside other work; head and vocabulary are whole, and what a reading holds "
     f"does not grow with the layers. Beside its seconds stand those of a forward pass of transformers with its logits "
     f"over as many texts (measured on {PLAIN}): a reading has a second head and the divergences over the vocabulary "
-    "more. Memory is `ru_maxrss` after the reading, beside the resident memory before it: the libraries, the weights, "
+    "more. Seconds grow with the texts. Memory is `ru_maxrss` after the reading, beside the resident memory before it: the libraries, the weights, "
     "and the base's head and hidden states."
 )
 
