@@ -31,8 +31,8 @@ NOTE = (
     f"{ALL_LAYERS} layers, so that it fits beside other work; head and vocabulary are whole, and what a reading holds "
     f"does not grow with the layers. Beside its seconds stand those of a forward pass of transformers with its logits "
     f"over as many texts (measured on {PLAIN}): a reading has a second head and the divergences over the vocabulary "
-    "more. Seconds grow with the texts. Memory is `ru_maxrss` after the reading, beside the resident memory before it: the libraries, the weights, "
-    "and the base's head and hidden states."
+    "more. Seconds grow with the texts. Memory is `ru_maxrss` after the reading, beside the resident memory before it: "
+    "the libraries, the weights, and the base's head and hidden states."
 )
 
 
