@@ -267,9 +267,18 @@ def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:
         tasks=ready.tasks,
         world=world,
         monitor=_monitor(ready),
-        scorecard=Scorecard(ready.tasks, ready.benchmarks, curriculum.evaluation, folder.path, seed=curriculum.seed),
+        scorecard=_scorecard(ready, folder.path),
         strategy=ready.strategy,
         folder=folder,
         logger=logger,
         interrupt=Interrupt(),
     )
+
+
+def _scorecard(ready: Ready, folder: Path) -> Scorecard:
+    """The scorecard; where an answer is one step, asking fewer saves nothing, and `items: auto` asks all."""
+    curriculum = ready.curriculum
+    evaluation = curriculum.evaluation
+    if evaluation.items == "auto" and curriculum.spec.one_step_answers:
+        evaluation = evaluation.model_copy(update={"items": "all"})
+    return Scorecard(ready.tasks, ready.benchmarks, evaluation, folder, seed=curriculum.seed)

@@ -24,8 +24,9 @@ class Evaluation(Frozen):
         Literal["auto", "all", "adaptive"],
         Field(
             description="how many items of a task or benchmark are asked after a stage: `all`; `adaptive`: until the "
-            "change since the base is known to `precision`; `auto`: `adaptive` from 200 items on. The base, the last "
-            "row, a task's own stage and the row before it, groups of lm-eval and sampled answers are asked in full"
+            "change since the base is known to `precision`; `auto`: `adaptive` from 200 items on, but `all` where an "
+            "answer is one step, as in the vision world. The base, the last row, a task's own stage and the row before "
+            "it, groups of lm-eval and sampled answers are asked in full"
         ),
     ] = "auto"
     precision: Annotated[

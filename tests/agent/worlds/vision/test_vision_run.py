@@ -97,8 +97,10 @@ def facts(record: RunState) -> list[Any]:
 
 
 def test_a_run_ends_and_says_what_it_kept(tmp_path: Path) -> None:
-    record = run_through(tmp_path / "run", lambda: start(curriculum(), tmp_path / "run", Onlooker()))
+    many = [{"type": "task", "name": "fashion", "task": FASHION | {"heldout": 220}}]
+    record = run_through(tmp_path / "run", lambda: start(curriculum(benchmarks=many), tmp_path / "run", Onlooker()))
     assert record.status == "finished"
+    assert not any(row.asked for row in record.rows)  # `items: auto` asks all where an answer is one step
     assert [row.method for row in record.rows] == [None, "rl", "sft", "tilt"]
     assert all(set(row.scores) == {"parity", "fives", "threes", "fashion"} for row in record.rows)
     assert all(row.readings[-1].kl_per_token.value <= 0.3 for row in record.rows)
