@@ -133,7 +133,7 @@ def _law(ready: Ready) -> tuple[Law | None, str | None]:
     if law.unit != curriculum.budget.unit and not curriculum.spec.one_step_answers:
         return None, f"the law counts nats a {law.unit}, and the budget nats a {curriculum.budget.unit}"
     if not law.counts(law.unit, curriculum.budget.prompts):
-        return None, "the law predicts from the KL on the generic probe, which the budget does not count alone"
+        return None, f"the law predicts from another KL than that on `prompts: {curriculum.budget.prompts}` alone"
     return law, None
 
 

@@ -15,6 +15,9 @@ from perdure.agent.run.state import RunState, read_state
 from perdure.budget.errors import RunError
 from perdure.curriculum.schema import Curriculum
 
+CANDIDATES_BEFORE = ["sft", "rl_kl", "low_lr_sft", "tilt"]
+"""What `probe` and `bandit` chose among by default before each world had candidates of its own."""
+
 
 def read_record(folder: RunFolder) -> tuple[RunState, list[Event]]:
     """The state of a run, and the events that it came from.
@@ -42,8 +45,8 @@ def final_policy(folder: RunFolder, state: RunState) -> Path | None:
 def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curriculum]:
     """The beginning of a run and its curriculum; from `run.json` alone where it was killed before its first event.
 
-    The curriculum of the beginning has settings that came since at their defaults, so that they are no difference; a
-    run from before the generic probe goes on without it.
+    The curriculum of the beginning has settings that came since at their defaults, so that they are no difference,
+    but for those that would make it another run (`_as_it_was`).
 
     Raises:
         RunError: `run.json` cannot be read.
@@ -52,9 +55,9 @@ def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curricu
     try:
         begun = events[0] if events else from_json({"event": "started"} | described)
         assert isinstance(begun, Started), "`read_record` refuses any other beginning"
-        curriculum = Curriculum.model_validate(_without_probe(described["curriculum"]))
+        curriculum = Curriculum.model_validate(_as_it_was(described["curriculum"]))
         same = described["curriculum"] == begun.curriculum
-        as_begun = curriculum if same else Curriculum.model_validate(_without_probe(begun.curriculum))
+        as_begun = curriculum if same else Curriculum.model_validate(_as_it_was(begun.curriculum))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
@@ -67,7 +70,18 @@ def read_begun(folder: RunFolder, events: list[Event]) -> tuple[Started, Curricu
     return replace(begun, curriculum=as_begun.model_dump(mode="json")), curriculum
 
 
-def _without_probe(curriculum: Mapping[str, Any]) -> dict[str, Any]:
-    """A curriculum in which the probe is left out unless it is named: its base wrote no texts for it."""
-    budget = curriculum["budget"]
-    return {**curriculum, "budget": budget if budget.get("prompts") == "generic" else {"probe": False} | budget}
+def _as_it_was(curriculum: Mapping[str, Any]) -> dict[str, Any]:
+    """A curriculum of an older version with that version's defaults, where they are others now.
+
+    Its base wrote no texts for the probe, its scores were asked in full, and trials had the same candidates in all
+    worlds.
+    """
+    found = dict(curriculum)
+    if found["budget"].get("prompts") != "generic":
+        found["budget"] = {"probe": False} | found["budget"]
+    if "items" not in found.get("evaluation", {}):
+        found["evaluation"] = {**found.get("evaluation", {}), "items": "all"}
+        strategy = found.get("strategy", {})
+        if strategy.get("type") in ("probe", "bandit") and strategy.get("candidates") is None:
+            found["strategy"] = {**strategy, "candidates": CANDIDATES_BEFORE}
+    return found

@@ -11,7 +11,7 @@ from perdure.budget.penalty import Controller
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task
+from perdure.curriculum.task import Task, is_among, questions
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.methods import Method
 from perdure.eval.sampled_rewards import set_aside
@@ -63,8 +63,17 @@ def update_job(
         folder=folder,
         watch=watch,
         saving=saving,
-        earlier=tuple(tasks[: number - 1]),
+        earlier=_without(tasks[: number - 1], tasks[number - 1], task),
         texts=term_groups(curriculum, [one.name for one in tasks[:number]]),
         unit=curriculum.budget.unit,
         controller=controller,
     )
+
+
+def _without(earlier: Sequence[Task], whole: Task, task: Task) -> tuple[Task, ...]:
+    """The earlier tasks without the items of the stage that are set aside: a stream may come back to a task."""
+    if len(task.train) == len(whole.train):
+        return tuple(earlier)
+    aside = questions(whole.train) - questions(task.train)
+    left = (replace(one, train=tuple(item for item in one.train if not is_among(item, aside))) for one in earlier)
+    return tuple(one for one in left if one.train)

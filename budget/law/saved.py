@@ -151,7 +151,10 @@ class Law:
 
     def counts(self, unit: str, prompts: str) -> bool:
         """True if a KL in this unit on these prompts (of a budget) is all that the law predicts from."""
-        return self.unit == unit and (not self.needs_generic or (self.predictor == prompts == "generic"))
+        if self.needs_generic:
+            return self.unit == unit and self.predictor == prompts == "generic"
+        tasks = ("seen", "task")
+        return self.unit == unit and (self.prompts == prompts or (self.prompts in tasks and prompts in tasks))
 
     def predict(self, kl: float, kl_generic: float | None = None) -> Prediction:
         """Predict forgetting at a KL in nats per `unit`; a law of both also needs that on the generic probe.

@@ -95,7 +95,9 @@ def test_a_law_of_two_predictors_comes_back(tmp_path: Path) -> None:
 def test_a_budget_counts_what_a_law_predicts_from_or_does_not() -> None:
     generic = replace(LAW, predictor="generic", prompts="generic")
     assert [one.counts("token", "task") for one in (LAW, generic, BOTH)] == [True, False, False]
-    assert [one.counts("token", "generic") for one in (LAW, generic, BOTH)] == [True, True, False]
+    assert [one.counts("token", "generic") for one in (LAW, generic, BOTH)] == [False, True, False]
+    assert [one.counts("token", "both") for one in (LAW, generic, BOTH)] == [False, False, False]
+    assert LAW.counts("token", "seen") and replace(LAW, prompts="generic").counts("token", "generic")
     assert not LAW.counts("sequence", "task")
 
 
