@@ -117,19 +117,17 @@ class TrialRunner:
                 for stage, task in [*self._earlier(), (self.stage, self.task)]
             }
 
-    def check(self, method: str, counts: Mapping[str, int]) -> None:
+    def check(self, method: str, counts: Mapping[str, int], who: str = "attempt") -> None:
         able = learnable_by(self.life.curriculum.spec, facts_of(self.task))
         try:
             lacks = lacking(self.life.curriculum.method(method), facts_of(self.task))
         except MethodError:
             lacks = (method,)
         if lacks:
-            raise ConfigError(
-                f"attempt: {method!r} cannot be tried on this task; it can be learned by {', '.join(able)}"
-            )
+            raise ConfigError(f"{who}: {method!r} cannot be tried on this task; it can be learned by {', '.join(able)}")
         for name, value in counts.items():
             if value < 1:
-                raise ConfigError(f"attempt: {name} is {value}; it must be at least 1")
+                raise ConfigError(f"{who}: {name} is {value}; it must be at least 1")
 
     def _train(self, method: str, steps: int, num_prompts: int, folder: Path) -> "_Watch":
         life, curriculum = self.life, self.life.curriculum

@@ -10,6 +10,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision
 from perdure.agent.worlds.contract import Outcome, Progress, Watch
 from perdure.agent.worlds.job import update_job
+from perdure.agent.worlds.registry import stage_steps
 from perdure.budget import ranks
 
 
@@ -21,15 +22,14 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         SaveAndStop: the user asked to stop before it.
     """
     number, name = monitor.stage, monitor.name
-    adopt(life, decision.method, monitor)
     cut = _Cut(monitor.on_step, decision.steps_spent if decision.whole_schedule else 0)
-    life.logger.phase("training", method=decision.method, stage=number, name=name, stages=len(life.stages))
+    method = life.curriculum.method(decision.method)
     job = update_job(
         life.curriculum,
         life.tasks,
         life.world.policy,
         number,
-        life.curriculum.method(decision.method),
+        method,
         seed=derive(life.curriculum.seed, "update", name),
         folder=monitor.folder,
         watch=cut,
@@ -38,6 +38,8 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         left_out=decision.set_aside,
         steps_spent=0 if decision.whole_schedule else decision.steps_spent,
     )
+    adopt(life, decision, monitor, stage_steps(life.curriculum, method, job.settings.objective, len(job.task.train)))
+    life.logger.phase("training", method=decision.method, stage=number, name=name, stages=len(life.stages))
     with life.interrupt.may_wait():
         outcome = life.world.update(job)
     log_unscored(life, number, "learning")

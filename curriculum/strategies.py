@@ -47,7 +47,7 @@ class RuleStrategy(Frozen):
 
 
 class Trying(Frozen):
-    """Settings that `probe` and `bandit` share: candidates, trials and their worth."""
+    """Settings that `probe`, `bandit` and `race` share: candidates, trials and their worth."""
 
     NEEDS: ClassVar[str] = "steps for its trials"
 
@@ -143,7 +143,8 @@ class RaceStrategy(Trying):
         list[Annotated[Seconds, Field(gt=0)]] | None,
         Field(
             min_length=1,
-            description="the same in seconds of training by a candidate; the run then depends on the clock",
+            description="the same in seconds of training by a candidate, where updates keep checkpoints (not in the "
+            "vision world); the run then depends on the clock",
         ),
     ] = None
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from perdure.agent.enforcement.paused import Paused, write_paused
 from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.life import Life
 from perdure.agent.run.events import Measured
@@ -20,8 +21,12 @@ READINGS = "readings.json"
 
 @dataclass(frozen=True)
 class Rung:
-    """Where a candidate pauses: after so many steps, or so many more seconds. After `halfway` steps its KL is read."""
+    """Where a candidate pauses: after so many steps, or so many more seconds. After `halfway` steps its KL is read.
 
+    `number` counts from 1.
+    """
+
+    number: int
     steps: int | None = None
     seconds: float | None = None
     halfway: int = 0
@@ -36,7 +41,7 @@ class Rung:
 class ForkMonitor(StageMonitor):
     """As the stage's, but that readings wait in its folder until it is chosen, and a step is shown as a word alone.
 
-    `steps` are those of the fork so far, `seconds` those since this was made, `kl_midway` the KL half-way.
+    `paused` is the candidate at the rung, once it is there.
     """
 
     def __init__(
@@ -51,24 +56,42 @@ class ForkMonitor(StageMonitor):
     ) -> None:
         super().__init__(life, number, name, folder)
         self._method, self._rung, self._clock = method, rung, clock
-        self._readings, self.kl_midway = ranks.told(lambda: _read(folder / READINGS))
+        self._readings, self._kl_midway = ranks.told(lambda: _read(folder / READINGS))
         self._begun = clock()
-        self.steps, self.seconds = 0, 0.0
+        self._first: int | None = None
+        self._last, self._seconds = 0, 0.0
+        self.paused: Paused | None = None
 
-    def on_step(self, progress: Progress) -> bool:
-        """See `StageMonitor.on_step`; at the rung the candidate is paused.
+    def ends(self, progress: Progress) -> bool:
+        """See `StageMonitor.ends`; at the rung the candidate is paused.
 
         Raises:
-            SaveAndStop: it is reached, or the user asked to stop.
+            SaveAndStop: it is reached.
         """
-        ended = super().on_step(progress)
-        self.steps = progress.step
+        ended = super().ends(progress)
+        self._first, self._last = self._first or progress.step, progress.step
         if progress.step == self._rung.halfway and self.fault is None:
-            self.kl_midway = self.measure(progress.step).kl.value
-        self.seconds = self._clock() - self._begun
-        if not ended and ranks.any_of(self._rung.is_reached(progress, self.seconds)):
+            self._kl_midway = self.measure(progress.step).kl.value
+        self._seconds = self._clock() - self._begun
+        if not ended and ranks.any_of(self._rung.is_reached(progress, self._seconds)):
+            self.pause(ended=False)
             raise SaveAndStop
         return ended
+
+    def pause(self, *, ended: bool) -> Paused:
+        """Keep the candidate on the disk as it is to be measured."""
+        paused = Paused(
+            rung=self._rung.number,
+            first=self._first or 1,
+            steps=self._last,
+            seconds=self._seconds,
+            kl_midway=self._kl_midway,
+            ended=ended,
+            broken=self.fault is not None,
+        )
+        ranks.told(lambda: write_paused(self.folder, paused, self.world.trained))
+        self.paused = paused
+        return paused
 
     def note(self, progress: Progress) -> None:
         """See `StageMonitor.note`."""
@@ -89,7 +112,7 @@ class ForkMonitor(StageMonitor):
     def save_readings(self) -> None:
         """Write the readings to the disk."""
         rows = [to_json(one) for one in self._readings.values()]
-        ranks.told(lambda: write_json(self.folder / READINGS, {"readings": rows, "kl_midway": self.kl_midway}))
+        ranks.told(lambda: write_json(self.folder / READINGS, {"readings": rows, "kl_midway": self._kl_midway}))
 
 
 def readings_of(folder: Path) -> list[Measured]:

@@ -61,11 +61,19 @@ class StageMonitor:
         return False
 
     def on_step(self, progress: Progress) -> bool:
-        """After each step: record and show it, measure when due, keep the good state. True ends the update.
+        """After each step: see `ends`. True ends the update.
 
         Raises:
             SaveAndStop: the user asked to stop.
         """
+        if self.ends(progress):
+            return True
+        if ranks.any_of(self.life.interrupt.requested):
+            raise SaveAndStop
+        return False
+
+    def ends(self, progress: Progress) -> bool:
+        """Record and show a step, measure when due, keep the good state; true if the update ends with it."""
         self._step = progress.step
         self.note(progress)
         self.fault = fault(progress)
@@ -77,8 +85,6 @@ class StageMonitor:
                 return True
             if self.budget.accepts(reading):
                 self._good.keep(progress.step, self.world.trained)
-        if ranks.any_of(self.life.interrupt.requested):
-            raise SaveAndStop
         return False
 
     def note(self, progress: Progress) -> None:

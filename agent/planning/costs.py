@@ -78,12 +78,13 @@ class Disk:
     def most(self) -> int:
         """While the last stage ends, where no weights are the same: with the policy that its own takes the place of,
         all its snapshots, and two checkpoints where one replaces another. Or while the last stage is decided, if a race
-        takes more: each of its forks has a checkpoint and a good state, and all begin with one snapshot.
+        takes more: each of its forks has a checkpoint and a good state, all begin with one snapshot, and one
+        is measured on another.
         """
         replaced = (min(self.stages, self.policies + 1) - self.policies) * self.policy
         ends = self.kept + replaced + self.snapshots * self.snapshot + 2 * self.checkpoint
         each = self.snapshot + self.checkpoint
-        races = self.kept - self.policy + replaced + self.forks * each + each if self.forks else 0
+        races = self.kept - self.policy + replaced + self.forks * each + each + self.snapshot if self.forks else 0
         return max(ends, races)
 
 

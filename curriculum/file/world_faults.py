@@ -9,6 +9,12 @@ from perdure.curriculum.train import section_settings
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.registry import section_names, world_of_type, worlds, worlds_named, worlds_with
 
+RUNG_SECONDS = ("strategy", "rung_seconds")
+NO_CHECKPOINTS = (
+    "its updates keep no checkpoints, so that a candidate makes its earlier steps again on the way to each rung; give "
+    "`rungs` in steps"
+)
+
 
 def world_of(document: Document) -> WorldSpec | None:
     """The world of a file; `None` if the type of its model is unknown."""
@@ -51,6 +57,8 @@ def world_faults(document: Document) -> list[Fault]:
     if spec is None:
         return []
     faults = [_fault(document, path, why) for path, why in spec.ignores.items() if document.get(path) is not None]
+    if not spec.keeps_checkpoints and document.get(RUNG_SECONDS) is not None:
+        faults.append(_fault(document, RUNG_SECONDS, NO_CHECKPOINTS))
     for path, within in _train_sections(document, spec):
         for key, value in document.get(path).items():
             reason = _reason((*within, key), spec)

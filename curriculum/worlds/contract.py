@@ -237,6 +237,11 @@ class WorldSpec:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def keeps_checkpoints(self) -> bool:
+        """True if its updates keep checkpoints inside a stage, so that one which was stopped goes on from there."""
+        return any("save_steps" in one.model_fields for one in self.settings)
+
+    @property
     def reads_text(self) -> bool:
         """True if its model can be given lm-eval's benchmarks and generic prompts."""
         return self.generic_prompts is not None

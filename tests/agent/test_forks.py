@@ -1,5 +1,6 @@
 """Races of whole runs: the winner's stage is the one that it would have been alone, also where the race was killed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -15,12 +16,14 @@ from perdure.agent.run.state import RunState
 from perdure.agent.setup import start
 from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Decision, Situation
+from perdure.agent.worlds.contract import UpdateJob
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from tests.agent.killing import save_base, tiny_stream
 from tests.agent.scalar_run import Killed, Onlooker, in_memory, outcome, record_of, row_of, scalar_run, steps_of
 from tests.agent.strategies.situations import curriculum
 from tests.agent.worlds.control import point_runs
-from tests.plugin.perdure_scalar.world import ScalarWorld
+from tests.plugin.perdure_scalar.world import ScalarPolicy, ScalarWorld
 
 RACE = {"type": "race", "candidates": ["sft", "rl", "chord"], "num_prompts": 2, "k": 1, "rungs": [3, 7]}
 
@@ -104,6 +107,153 @@ def test_a_race_that_was_killed_anywhere_ends_the_same() -> None:
                     raced(path, race, dying(at))
             assert outcome(raced(path, race)) == outcome(whole), (kind, at)
             assert figures(record_of(path)) == figures(whole), (kind, at)
+
+
+class Mortal(ScalarPolicy):
+    """Killed when it is asked the so-manieth time."""
+
+    def __init__(self, at: int | None = None) -> None:
+        super().__init__()
+        self.at, self.asked = at, 0
+
+    def respond(self, prompts: Sequence[Any], *, num_samples: int = 1, **more: Any) -> list[list[str]]:
+        self.asked += 1
+        if self.asked == self.at:
+            raise Killed
+        return super().respond(prompts, num_samples=num_samples, **more)
+
+
+class MortalWorld(ScalarWorld):
+    """The world of a policy that is killed, whose steps are counted up to there."""
+
+    def __init__(self, at: int | None = None) -> None:
+        super().__init__()
+        self.policy: Mortal = Mortal(at)
+
+
+@pytest.mark.parametrize("budget", [{}, {"kl": 0.05, "enforce": "stop"}, {"kl": 0.05, "enforce": "rollback"}])
+def test_a_race_that_was_killed_while_it_measured_ends_the_same(budget: Any) -> None:
+    race = short(**budget)
+    with in_memory() as folder:
+        world = MortalWorld()
+        run_curriculum(scalar_run(folder / "whole", race, world, strategy=make_strategy(race)))
+        whole, asked = record_of(folder / "whole"), world.policy.asked
+        redone = []
+        for at in range(1, asked + 1):
+            path, killed, resumed = folder / str(at), MortalWorld(at), MortalWorld()
+            with pytest.raises(Killed):
+                run_curriculum(scalar_run(path, race, killed, strategy=make_strategy(race)))
+            run_curriculum(scalar_run(path, race, resumed, strategy=make_strategy(race)))
+            assert (outcome(record_of(path)), figures(record_of(path))) == (outcome(whole), figures(whole)), at
+            redone.append(killed.steps_done + resumed.steps_done - world.steps_done)
+        assert set(redone) == {0}
+
+
+class FailingDisk(ScalarWorld):
+    """Killed before its so-manieth checkpoint is written."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._left = at
+
+    def _save(self, checkpoint: Path, step: int, job: UpdateJob) -> None:
+        self._left -= 1
+        if not self._left:
+            job.saving()
+            raise Killed
+        super()._save(checkpoint, step, job)
+
+
+def test_a_race_that_was_killed_before_a_checkpoint_ends_the_same() -> None:
+    with in_memory() as folder:
+        race = short()
+        whole = raced(folder / "whole", race)
+        # three at the first rung, two each at step 3 and at the second rung, and one at the last step
+        for at in range(1, 9):
+            path = folder / str(at)
+            with pytest.raises(Killed):
+                run_curriculum(scalar_run(path, race, FailingDisk(at), strategy=make_strategy(race)))
+            assert outcome(raced(path, race)) == outcome(whole), at
+            assert figures(record_of(path)) == figures(whole), at
+
+
+def test_a_race_that_was_stopped_at_a_rung_ends_the_same() -> None:
+    with in_memory() as folder:
+        race = short()
+        whole = raced(folder / "whole", race)
+        for at in range(1, 10):
+            made, path, world = count(1), folder / str(at), ScalarWorld()
+            life = scalar_run(path, race, world, strategy=make_strategy(race))
+
+            def press(step: int, life: Any = life, made: Any = made, at: int = at) -> None:
+                life.interrupt.requested |= next(made) == at
+
+            world.on_step = press
+            with pytest.raises(KeyboardInterrupt):
+                run_curriculum(life)
+            assert outcome(raced(path, race)) == outcome(whole), at
+            assert figures(record_of(path)) == figures(whole), at
+
+
+class Forking:
+    """Races one candidate, and decides for it with other numbers or with the same."""
+
+    def __init__(self, num_prompts: int = 1, spent: Sequence[int] = (3,), **told: Any) -> None:
+        self._num_prompts, self._spent, self._told = num_prompts, spent, told
+
+    def choose(self, situation: Situation) -> Decision:
+        forks = situation.fork(self._num_prompts, 1)
+        for rung, spent in enumerate(self._spent, 1):
+            forks.advance("sft", rung, spent=spent, steps=2 * rung)
+        return Decision("sft", "mine", **self._told)
+
+
+@pytest.mark.parametrize(
+    ("told", "again"),
+    [
+        ({}, 2),
+        ({"set_aside": 1}, 2),
+        ({"set_aside": 2, "steps_spent": 3}, 2),
+        ({"set_aside": 1, "steps_spent": 3}, 0),
+        ({"set_aside": 1, "steps_spent": 3, "whole_schedule": True}, 2),
+    ],
+)
+def test_a_fork_that_is_not_the_stage_that_was_decided_is_not_taken(tmp_path: Path, told: Any, again: int) -> None:
+    config, world = short(), ScalarWorld()
+    run_curriculum(scalar_run(tmp_path / "run", config, world, strategy=Forking(**told)))
+    run = record_of(tmp_path / "run")
+    assert world.steps_done == row_of(run, 1).steps + again
+    run_curriculum(scalar_run(tmp_path / "alone", config, ScalarWorld(), strategy=As(run)))
+    assert outcome(run) == outcome(record_of(tmp_path / "alone"))
+
+
+def test_forks_of_other_numbers_are_refused(tmp_path: Path) -> None:
+    def refused(name: str, strategy: Forking) -> str:
+        with pytest.raises(ConfigError) as raised:
+            run_curriculum(scalar_run(tmp_path / name, short(), ScalarWorld(), strategy=strategy))
+        return str(raised.value)
+
+    assert refused("none", Forking(0)) == "fork: num_prompts is 0; it must be at least 1"
+    assert refused("others", Forking(1, (3, 2))).startswith(
+        "fork: the forks of this stage were made with {'num_prompts': 1, 'k': 1, 'spent': 3}, not {"
+    )
+
+
+class Watching(Onlooker):
+    """Keeps the first step that is shown of the training."""
+
+    first: tuple[int, int] | None = None
+
+    def progress(self, progress: dict[str, Any]) -> None:
+        if progress["phase"] == "training":
+            self.first = self.first or (progress["step"], progress["max_steps"])
+
+
+def test_the_winners_steps_are_shown_as_those_of_the_stage(tmp_path: Path) -> None:
+    view = Watching()
+    run = raced(tmp_path / "run", short(), view=view)
+    # paused at the second rung, of 12 steps less 2 and 4
+    assert (view.first, row_of(run, 1).steps) == ((4, 6), 6)
 
 
 def dying(at: int) -> Any:

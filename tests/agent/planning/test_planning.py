@@ -106,8 +106,9 @@ def test_disk_by_hand() -> None:
     disk = Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3)
     assert (disk.kept, disk.most) == (310, 310 + 180 + 540)
     assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, snapshots=4).most == 310 + 360 + 540
-    # A race of four before the last policy is there: a checkpoint and a good state each, one more while it is written.
-    assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, forks=4).most == 210 + 5 * 360
+    # A race of four before the last policy is there: a checkpoint and a good state each, one more while it is
+    # written, the start, and what is measured.
+    assert Disk(base=10, policy=100, snapshot=90, checkpoint=270, stages=3, forks=4).most == 210 + 5 * 360 + 90
     # one policy stays, and is there beside the one that takes its place
     last = replace(disk, keep=1)
     assert (last.policies, last.kept, last.most) == (1, 110, 110 + 100 + 180 + 540)

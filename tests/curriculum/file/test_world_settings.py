@@ -67,6 +67,16 @@ def test_the_budget_and_stages_are_looked_at_too(tmp_path: Path) -> None:
     ]
 
 
+def test_rungs_in_seconds_need_checkpoints_inside_a_stage(tmp_path: Path) -> None:
+    race = "{type: race, rung_seconds: [20]}"
+    assert faults(tmp_path, VISION.replace("{type: fixed, method: rl}", race)) == [
+        "3:24: strategy.rung_seconds: has no meaning with this model: its updates keep no checkpoints, so that a "
+        "candidate makes its earlier steps again on the way to each rung; give `rungs` in steps"
+    ]
+    read(tmp_path, VISION.replace("{type: fixed, method: rl}", "{type: race, rungs: [2]}"))
+    read(tmp_path, LANGUAGE.replace("{type: fixed, method: rl}", race))
+
+
 @pytest.mark.parametrize(
     ("method", "where"), [("reinforce", "the vision and control worlds"), ("simpo", "the vision world")]
 )
