@@ -64,13 +64,13 @@ OWN: dict[str, set[str]] = {
     "gate": {"success_reward", "sft_weight"},
     "tilt": {"samples_from"},
     "sdft": {"teacher_decay", "teacher_template"},
-    "kl": {"beta"},
+    "kl": {"beta", "prompts"},
     "replay": {"replay_ratio"},
     "ewc": {"ewc_lambda", "fisher_items"},
     "l2": {"l2_lambda"},
     "low_rank": {"r", "lora_alpha"},
     "cpo": {"protected", "cpo_lambda", "fisher_items"},
-    "self_replay": {"self_replay_weight", "num_texts"},
+    "self_replay": {"self_replay_weight", "num_texts", "prompts"},
 }
 """Settings that TRL's config of the objective does not have, and all settings of the modifiers."""
 
