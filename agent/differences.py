@@ -24,6 +24,7 @@ WOULD_CHANGE = {
     "resolved": "figures would no longer compare with those so far; most of it can be set in the curriculum's `model`",
     "base_sha256": "KL would be measured from another base",
     "data": "the hashes of items differ: their source has changed, or its cut into training and held-out ones",
+    "probe": "the KL on the generic probe would be on other texts (`budget.generic`)",
     "law_sha256": "forgetting would be predicted by another law",
 }
 """By the first word of a difference: the change that it would make."""

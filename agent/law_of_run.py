@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from hashlib import sha256
 
-from perdure.agent.worlds.base_prompts import reads_probe
+from perdure.agent.worlds.base_prompts import probe_of, reads_probe
 from perdure.agent.worlds.contract import World
 from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
@@ -55,6 +55,12 @@ def _refuse_unread(name: str, law: Law, curriculum: Curriculum) -> None:
             "does not read beside that on its tasks: leave `budget.probe` and `budget.prompts` as they are by default, "
             "or save a law of the KL on the task (perdure law RUN… --predictor task)"
         )
+
+
+def is_of_other_probe(law: Law, curriculum: Curriculum) -> bool:
+    """True if a law was fitted to KL on a generic probe of other texts than this run's."""
+    on_probe = law.needs_generic or law.prompts == "generic"
+    return on_probe and law.probe != (probe_of(curriculum) or "")
 
 
 def law_fingerprint(law: Law) -> str:

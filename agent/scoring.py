@@ -89,12 +89,12 @@ def log_unscored(life: Life, number: int, phase: Literal["learning", "scoring"])
 
 
 def score_ends(life: Life, number: int, name: str) -> None:
-    """Score both ends of the line on which a stage was projected, so that it is seen what the cap cost."""
+    """Score both ends of the line on which a stage was projected, in full, so that it is seen what the cap cost."""
     folder = life.folder.partial_stage(number, name)
     line = line_of(folder)
     for end, snapshot in line.items():
         restore_weights(life.world.trained, snapshot)
-        scores = life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}", stage=number)
+        scores = life.scorecard.score(life.world.policy, f"{row_name(number, name)}@{end}")
         for column in life.scorecard.names:
             life.logger.phase("scoring what the cap cost", stage=number, name=name, detail=column)
             with watched(life.logger.count):

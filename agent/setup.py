@@ -7,7 +7,7 @@ from typing import Any
 
 from perdure.agent.decide import method_steps, possible_methods
 from perdure.agent.differences import refuse_differences, refuse_other_number, tolerated, versions
-from perdure.agent.law_of_run import law_fingerprint, law_for
+from perdure.agent.law_of_run import is_of_other_probe, law_fingerprint, law_for
 from perdure.agent.life import Life
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.check import check_kinds, check_stages, redo, refuse_redo, remove_redone
@@ -22,7 +22,7 @@ from perdure.agent.strategies import make_strategy
 from perdure.agent.strategies.contract import Strategy
 from perdure.agent.strategies.rungs import plan_rungs
 from perdure.agent.tasks import build_tasks, keep_apart
-from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
+from perdure.agent.worlds.base_prompts import base_prompts, probe_of, reads_probe
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world, refuse_settings
 from perdure.budget import ranks
@@ -105,7 +105,8 @@ def resume(
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
     _refuse_split(now)
-    found = {name: value for name, value in description(now).items() if name != "code"}
+    untold = ("code",) if begun.probe is not None else ("code", "probe")  # older journals do not say it
+    found = {name: value for name, value in description(now).items() if name not in untold}
     refuse_differences(before, found)
     if redo_from is not None:  # nothing is removed before all that refuses has been asked
         state, redone = ranks.told(lambda: redo(folder, state, redo_from))
@@ -136,6 +137,11 @@ class Ready:
     def law_of_other_base(self) -> bool:
         """True if the law was fitted on another base than the run's."""
         return self.law is not None and self.law.base != self.world.base_id
+
+    @property
+    def law_of_other_probe(self) -> bool:
+        """True if the law was fitted to KL on a generic probe of other texts than the run's."""
+        return self.law is not None and is_of_other_probe(self.law, self.curriculum)
 
 
 def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], World] = make_world) -> Ready:
@@ -237,6 +243,7 @@ def _started(run: str, ready: Ready, strict: bool) -> Started:
         law_sha256=None if ready.law is None else law_fingerprint(ready.law),
         strict=strict,
         code=code_hashes(ready.curriculum) or None,
+        probe=probe_of(ready.curriculum),
     )
 
 
@@ -246,8 +253,14 @@ def description(started: Started) -> dict[str, Any]:
 
 
 def _monitor(ready: Ready) -> Monitor:
-    probe, other_base = reads_probe(ready.curriculum), ready.law_of_other_base
-    return Monitor(ready.curriculum.budget, ready.world.measure, ready.law, probe=probe, other_base=other_base)
+    return Monitor(
+        ready.curriculum.budget,
+        ready.world.measure,
+        ready.law,
+        probe=reads_probe(ready.curriculum),
+        other_base=ready.law_of_other_base,
+        other_probe=ready.law_of_other_probe,
+    )
 
 
 def _life(ready: Ready, folder: RunFolder, logger: RunLogger) -> Life:

@@ -47,7 +47,8 @@ class Forecast:
 
     `inside` is false above the range of KL that the law was fitted on; the values are then those at its end. `level` is
     the share of new runs' checkpoints that the interval is meant to contain. `other_prompts`: the law was fitted to KL
-    on other prompts than this reading's, so it extrapolates. `other_base`: it was fitted on another base.
+    on other prompts than this reading's, or on a generic probe of other texts, so it extrapolates. `other_base`: it was
+    fitted on another base.
     """
 
     value: float
@@ -128,7 +129,7 @@ class Monitor:
     """Reads the KL of one policy and decides what the budget demands. A law's forecast decides nothing.
 
     `probe`: the KL on the group `GENERIC` is read beside that on the tasks, also where the budget does not count it.
-    `other_base`: the law was fitted on another base than the policy's.
+    `other_base`: the law was fitted on another base than the policy's; `other_probe`: to another generic probe.
     """
 
     def __init__(
@@ -139,10 +140,11 @@ class Monitor:
         *,
         probe: bool = False,
         other_base: bool = False,
+        other_probe: bool = False,
     ) -> None:
         self.config = config
         self._measure = measure
-        self.law, self._other_base = law, other_base
+        self.law, self._other_base, self._other_probe = law, other_base, other_probe
         self._probe = probe or config.prompts == "both"
 
     def read(self, step: int, tasks: Sequence[str], cap: float | None = None) -> Reading:
@@ -174,9 +176,7 @@ class Monitor:
             cap=self.config.kl if cap is None else cap,
             unit=self.config.unit,
             upper_bound=bound,
-            predicted_forgetting=_forecast(
-                self.law, measured.kl_base_to_policy, generic, read_on, other_base=self._other_base
-            ),
+            predicted_forgetting=self._forecast(measured.kl_base_to_policy, generic, read_on),
             jensen_shannon_per_token=per_token(measured.jensen_shannon),
             hellinger_per_token=per_token(measured.hellinger),
             kl_median=quantile_over_texts(measured.kl_base_to_policy, 0.5),
@@ -191,6 +191,24 @@ class Monitor:
         if self.config.prompts == "generic":
             return measured.kl_base_to_policy
         return self._measure([GENERIC]).kl_base_to_policy if self._probe else None
+
+    def _forecast(self, groups: Sequence[Group], generic: Sequence[Group] | None, read_on: Set[str]) -> Forecast | None:
+        """The law's forecast at the KL in its own unit, on prompts of those names, on the generic probe, or on both.
+
+        `None` without a law, and at a KL that is not finite, or that was not read.
+        """
+        law = self.law
+        if law is None:
+            return None
+        in_unit = per_sequence if law.unit == "sequence" else per_token
+        used = {"task": (groups,), "generic": (generic,), "both": (groups, generic)}[law.predictor]
+        kls = [math.nan if one is None else in_unit(one).value for one in used]
+        if not all(map(math.isfinite, kls)):
+            return None
+        found = law.predict(*kls)
+        other = self._other_probe or (law.predictor != "generic" and law.prompts not in read_on)
+        drops = tuple(law.benchmarks)
+        return Forecast(found.value, found.low, found.high, found.inside, drops, law.level, other, self._other_base)
 
     def _bound(self, groups: Sequence[Group]) -> float:
         """The KL of these groups that is compared with the cap. Raises as `upper`.
@@ -260,28 +278,3 @@ def quantile(degrees: int, level: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, level))
-
-
-def _forecast(
-    law: "Law | None",
-    groups: Sequence[Group],
-    generic: Sequence[Group] | None,
-    read_on: Set[str],
-    *,
-    other_base: bool,
-) -> Forecast | None:
-    """The law's forecast at the KL in its own unit, on prompts of those names, on the generic probe, or on both.
-
-    `None` without a law, and at a KL that is not finite, or that was not read.
-    """
-    if law is None:
-        return None
-    in_unit = per_sequence if law.unit == "sequence" else per_token
-    used = {"task": (groups,), "generic": (generic,), "both": (groups, generic)}[law.predictor]
-    kls = [math.nan if one is None else in_unit(one).value for one in used]
-    if not all(map(math.isfinite, kls)):
-        return None
-    found = law.predict(*kls)
-    other = law.predictor != "generic" and law.prompts not in read_on
-    drops = tuple(law.benchmarks)
-    return Forecast(found.value, found.low, found.high, found.inside, drops, law.level, other, other_base)

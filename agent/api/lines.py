@@ -54,10 +54,12 @@ class Lines:
         return None
 
     def _ended(self, event: Committed) -> str:
-        """`KL 0.120 nats a token of 1, even 61.0 %, german 92.0 %`."""
+        """`KL 0.120 nats a token of 1, even ~61.0 %, german 92.0 %`; `~`: a part of the items was asked."""
         row = self._state.row(event.stage)
         assert row is not None, "a commit makes its row"
-        parts = [f"{name} {100 * score.value:.1f} %" for name, score in row.scores.items()]
+        parts = [
+            f"{name} {'~' if name in row.asked else ''}{100 * score.value:.1f} %" for name, score in row.scores.items()
+        ]
         if row.readings and event.stage > 0:
             last = row.readings[-1]
             parts.insert(0, f"KL {figure(last.kl.value)} nats {self._state.nouns.per(last.unit)} of {figure(last.cap)}")

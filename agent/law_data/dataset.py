@@ -6,7 +6,7 @@ one base, the same benchmarks, KL in one unit on the same prompts.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from perdure.agent.law_data.sweeps import is_sweep, is_table, sweep_sources, tab
 from perdure.agent.sweep.folder import SweepFolder
 from perdure.budget.base_id import PLAIN, kl_settings
 from perdure.budget.errors import ConfigError, RunError
-from perdure.budget.law.points import Points
+from perdure.budget.law.points import GENERIC_KL, Points
 from perdure.curriculum.worlds.registry import nouns_of
 
 
@@ -28,7 +28,8 @@ class LawDataset:
     """The points and notes of all sources, and the name of their base, where it is known.
 
     Means over points, NaN where not known: `base_score` on the benchmarks, `base_entropy` over right answers in nats
-    and `base_entropy_most`, the most that it may be.
+    and `base_entropy_most`, the most that it may be. `probes`: the generic probes that were read, each with a source of
+    it; where there are several, no point has its KL (see `Provenance.probe`).
     """
 
     points: Points
@@ -39,6 +40,7 @@ class LawDataset:
     base_entropy: float = math.nan
     base_entropy_most: float = math.nan
     model: str = ""
+    probes: Mapping[str, str] = field(default_factory=dict)
 
 
 def select_methods(dataset: LawDataset, methods: Sequence[str]) -> LawDataset:
@@ -68,17 +70,37 @@ def read_dataset(paths: Sequence[Path]) -> LawDataset:
         listed = "".join(f"\n  {note}" for note in notes)
         raise RunError(f"there is no checkpoint in {', '.join(map(str, paths)) or 'nothing'} to fit a law to{listed}")
     refuse_mixtures(sources)
-    points, merge_notes = merge_shared_prefixes([point for source in sources for point in source.points])
+    probes = _probes(sources)
+    alike = [point if len(probes) < 2 else _without_probe(point) for source in sources for point in source.points]
+    points, merge_notes = merge_shared_prefixes(alike)
     return LawDataset(
         points=_points(points, sources[0].provenance),
         benchmarks=sources[0].provenance.benchmarks,
         base_score=float(_floats(point.base_score for point in points).mean()),
         sources=tuple(str(one.path) for one in sources),
-        notes=(*notes, *merge_notes),
+        notes=(*notes, *merge_notes, *([f"{OTHER_PROBES}, so it is left out"] if len(probes) > 1 else [])),
         base_entropy=float(_floats(point.base_entropy for point in points).mean()),
         base_entropy_most=float(_floats(point.base_entropy_most for point in points).mean()),
         model=next((one.provenance.model for one in sources if one.provenance.model), ""),
+        probes=probes,
     )
+
+
+OTHER_PROBES = "the KL on the generic probe is not on the same texts in all runs (budget.generic)"
+
+
+def _probes(sources: Sequence[LawSource]) -> dict[str, str]:
+    """The generic probes that were read, each with the first source of it."""
+    read = [one for one in sources if any(_known(point.predictors.get(GENERIC_KL)) for point in one.points)]
+    return {one.provenance.probe: str(one.path) for one in reversed(read)}
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _without_probe(point: LawPoint) -> LawPoint:
+    return replace(point, predictors={name: kl for name, kl in point.predictors.items() if name != GENERIC_KL})
 
 
 def without_parts(found: Mapping[Path, LawSource]) -> dict[Path, LawSource]:
@@ -138,6 +160,7 @@ _MUST_AGREE: dict[str, Callable[[Provenance], str]] = {
     "benchmarks": lambda provenance: ", ".join(sorted(provenance.benchmarks)),
     "units of KL": lambda provenance: f"nats per {nouns_of(provenance.world).unit(provenance.unit)}",
     "prompts": lambda provenance: f"KL on the prompts called `{provenance.prompts}` (budget.prompts)",
+    "generic probes": lambda one: f"texts of {one.probe or 'the base itself'}" if one.prompts == "generic" else "",
     "inputs": lambda provenance: _INPUTS.get(provenance.inputs, ""),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perdure.agent.law_data.dataset import LawDataset
+from perdure.agent.law_data.dataset import OTHER_PROBES, LawDataset
 from perdure.budget.errors import DataError
 from perdure.budget.law.common_curve import CommonCurve, check_common_curve
 from perdure.budget.law.curves import CURVES
@@ -86,7 +86,7 @@ def compute_findings(
     Raises:
         DataError: too few checkpoints or runs for a fit, a constant forward KL, or a `predictor` that was not measured.
     """
-    refuse_unmeasured(dataset.points, predictor)
+    refuse_unmeasured(dataset, predictor)
     points, base_score = dataset.points, dataset.base_score if np.isfinite(dataset.base_score) else 0.0
     on_progress("fitting the curves")
     fits = {kind: fit_law(points, kind) for kind in CURVES}
@@ -118,13 +118,16 @@ def compute_findings(
     )
 
 
-def refuse_unmeasured(points: Points, predictor: Predictor) -> None:
-    """Refuse a predictor whose KL is not known at any checkpoint.
+def refuse_unmeasured(dataset: LawDataset, predictor: Predictor) -> None:
+    """Refuse a predictor whose KL is not known at any checkpoint, or is on other texts in other runs.
 
     Raises:
         DataError: says how to have it measured.
     """
-    if predictor != "task" and not usable(points, GENERIC_KL).any():
+    if predictor != "task" and len(dataset.probes) > 1:
+        listed = "".join(f"\n  {path}: {probe or 'the base itself'}" for probe, path in dataset.probes.items())
+        raise DataError(f"--predictor {predictor}: {OTHER_PROBES}:{listed}\nFit a law to each by itself")
+    if predictor != "task" and not usable(dataset.points, GENERIC_KL).any():
         raise DataError(
             f"--predictor {predictor}: no checkpoint has the KL on the generic probe ({GENERIC_KL}), since these runs "
             "and sweeps were made without it: run them again, or leave --predictor out"
@@ -164,5 +167,7 @@ def _law(dataset: LawDataset, predictor: Predictor) -> tuple[Law | None, str]:
     except DataError as error:
         return None, str(error)
     known = np.isfinite(dataset.base_entropy) and np.isfinite(dataset.base_entropy_most)
-    entropies = (dataset.base_entropy, dataset.base_entropy_most) if known else (None, None)
-    return replace(law, base_entropy=entropies[0], base_entropy_most=entropies[1], model=dataset.model), ""
+    entropy, most = (dataset.base_entropy, dataset.base_entropy_most) if known else (None, None)
+    on_probe = law.needs_generic or law.prompts == "generic"
+    probe = next(iter(dataset.probes)) if on_probe and dataset.probes else ""
+    return replace(law, base_entropy=entropy, base_entropy_most=most, model=dataset.model, probe=probe), ""

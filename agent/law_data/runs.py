@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from perdure.agent.law_data.source import TRAINING_PROMPTS, LawPoint, LawSource, Provenance
+from perdure.agent.law_data.source import TRAINING_PROMPTS, LawPoint, LawSource, Provenance, unknown_probe
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
@@ -47,7 +47,8 @@ def _provenance(path: Path, record: RunState, started: Started) -> Provenance:
     prompts = record.prompts_of_tasks(started.curriculum.get("budget", {}).get("prompts", "seen"))
     known = {name: started.data[name] for name in record.benchmarks if name in started.data}
     about = (started.world, started.base_id, "token", prompts, record.benchmarks, TRAINING_PROMPTS, known)
-    return Provenance(*about, _model(started))
+    probe = started.known_probe
+    return Provenance(*about, _model(started), unknown_probe(path) if probe is None else probe)
 
 
 def _model(started: Started) -> str:

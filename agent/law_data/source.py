@@ -11,7 +11,8 @@ class Provenance:
 
     `inputs`: `held out` or `training prompts` of the task, whichever the KL was measured on; empty if unknown.
     `fingerprints`: the known ones of the benchmarks by name; they may depend on the curriculum's seed. `model`: the
-    name of the base; empty if unknown.
+    name of the base; empty if unknown. `probe`: whose texts the generic probe is on: empty for the base's own openings,
+    else the SHA-256 of the file of `budget.generic`, or `builtin:NAME`; older runs of a file say that it is not known.
     """
 
     world: str
@@ -22,6 +23,12 @@ class Provenance:
     inputs: str = ""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
+    probe: str = ""
+
+
+def unknown_probe(path: Path) -> str:
+    """The probe of runs that do not say on which texts it was, or are not of one: no other is equal to it."""
+    return f"not known, of {path}"
 
 
 HELD_OUT_ITEMS, TRAINING_PROMPTS = "held out", "training prompts"

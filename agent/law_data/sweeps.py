@@ -8,11 +8,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from perdure.agent.law_data.source import HELD_OUT_ITEMS, TRAINING_PROMPTS, LawPoint, LawSource, Provenance
+from perdure.agent.law_data.source import (
+    HELD_OUT_ITEMS,
+    TRAINING_PROMPTS,
+    LawPoint,
+    LawSource,
+    Provenance,
+    unknown_probe,
+)
 from perdure.agent.sweep.folder import SweepFolder, read_description
-from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROVENANCE, read_table
+from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROBE, PROVENANCE, read_table
 from perdure.budget.errors import RunError
 from perdure.budget.law.floor import FLOOR
+from perdure.curriculum.worlds.registry import spec_of
 
 ENTROPIES = ("base_entropy", "base_entropy_most")
 COLUMNS = ("cell", "seed", "method", "forgetting", "accuracy", "mass", "base_mass", *ENTROPIES)
@@ -80,8 +88,15 @@ def table_source(path: Path, name: str | None = None) -> LawSource:
     points = tuple(_point(name or str(path), row, benchmarks) for row in table.select(wanted).to_pylist())
     known = (about["world"], about["base_id"], about["unit"], about["prompts"])
     fingerprints = about.get("benchmark_fingerprints") or {}
-    provenance = Provenance(*known, benchmarks, _inputs(path, points), fingerprints, str(about.get("model") or ""))
+    more = (fingerprints, str(about.get("model") or ""), _probe(path, about))
+    provenance = Provenance(*known, benchmarks, _inputs(path, points), *more)
     return LawSource(path, provenance, points, () if points else (f"{path} has no rows",))
+
+
+def _probe(path: Path, about: Mapping[str, Any]) -> str:
+    """See `Provenance.probe`; a world that reads no text has but the base's own."""
+    probe = about.get(PROBE) if spec_of(about["world"]).reads_text else ""
+    return unknown_probe(path) if probe is None else str(probe)
 
 
 def _inputs(path: Path, points: Sequence[LawPoint]) -> str:

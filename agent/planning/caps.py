@@ -54,7 +54,8 @@ class CapPlan:
         share: the first stage's part of the run's cap.
         law: why no forgetting is predicted; `None`: a law says it.
         level: of the law's interval.
-        other_prompts: the law was fitted to KL on these prompts, and not on those that the budget counts.
+        other_prompts: the law was fitted to KL on these prompts, and not on those that the budget counts, or on a
+            generic probe of other texts.
         other_base: the kind of base that the law was fitted on, where that is another one.
         fault: why nothing could be tried; the rest is then empty.
     """
@@ -101,7 +102,7 @@ def propose_cap(ready: Ready, prices: Sequence[StagePrice], asked: Asked, folder
         proposal=proposal,
         law=why,
         level=None if law is None else law.level,
-        other_prompts=None if law is None or law.prompts == curriculum.budget.prompts else law.prompts,
+        other_prompts=None if law is None or _on_these(law, ready) else law.prompts,
         other_base=law.kind if law is not None and ready.law_of_other_base else None,
     )
 
@@ -123,6 +124,10 @@ def _first_share(ready: Ready, prices: Sequence[StagePrice]) -> float:
     budget = ready.curriculum.budget
     caps = stage_caps(budget, [one.required_kl for one in prices], [one.floor for one in prices])
     return caps[0] / budget.kl
+
+
+def _on_these(law: Law, ready: Ready) -> bool:
+    return law.prompts == ready.curriculum.budget.prompts and not ready.law_of_other_probe
 
 
 def _law(ready: Ready) -> tuple[Law | None, str | None]:

@@ -45,6 +45,7 @@ class Started(Event):
     """The run began: all that must be the same when it is resumed. `data` are hashes of tasks and benchmarks.
 
     `code` are those of the files of the user's own code, by the name in the curriculum: an edit is told, not refused.
+    `probe` is `builtin:NAME` or the hash of the file of `budget.generic`; `None` without one, and in older journals.
     """
 
     schema: int
@@ -61,6 +62,12 @@ class Started(Event):
     law_sha256: str | None = None
     strict: bool = False
     code: Mapping[str, str] | None = None
+    probe: str | None = None
+
+    @property
+    def known_probe(self) -> str | None:
+        """As `Provenance.probe`; `None`: an older journal, which does not say what the file held."""
+        return "" if self.curriculum.get("budget", {}).get("generic") is None else self.probe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,8 @@ def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, An
 
     `refusal` says why a strict run was refused; `None` for every other. `edited` and `differs`: see `RunState`.
     Rows are the base (row 0) and the stages that are done. KL is the reading that the stage ended with; `kl_stderr` is
-    that of the unit that the budget counts, `budget` its cap and `kl_bound` what is held against it. `cap` is what the
+    that of the KL that the budget counts (`on_generic`: the generic probe's, as the larger one, in place of the
+    tasks'), `budget` its cap and `kl_bound` what is held against it. `cap` is what the
     stage was allotted; like everything else that older journals lack, it is `None` there. `predicted_forgetting` is
     what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
     was projected; `notices` are of data that the stage left out or learned nothing from, `truncated` of
@@ -194,6 +195,7 @@ def _row(row: StageState) -> dict[str, Any]:
         "kl_per_sequence": _number(reading.kl_per_sequence.value) if reading else None,
         "kl_generic_per_token": _number_of(reading.kl_generic_per_token) if reading else None,
         "kl_generic_per_sequence": _number_of(reading.kl_generic_per_sequence) if reading else None,
+        "on_generic": reading.on_generic if reading else None,
         "kl_stderr": _number(counted.stderr) if counted else None,
         "kl_bound": _number(reading.upper_bound) if reading else None,
         "budget": reading.cap if reading else None,

@@ -2,7 +2,8 @@
 
 One row per checkpoint. The provenance of the rows (world, base, unit, prompts, benchmarks), which must agree before
 rows are pooled, is JSON in the file's schema metadata under the key `perdure`; `null` there: the cells differ. So are
-the fingerprints of the benchmarks, which may be unknown and may differ between seeds, and the name of the model.
+the fingerprints of the benchmarks, which may be unknown and may differ between seeds, the name of the model, and the
+texts of the generic probe.
 `sha256` there is of the rows and of the rest of the metadata; files of older versions have none.
 """
 
@@ -29,6 +30,7 @@ METADATA = b"perdure"
 PROVENANCE = ("world", "base_id", "unit", "prompts", "benchmarks")
 FINGERPRINTS = "benchmark_fingerprints"
 MODEL = "model"
+PROBE = "probe"
 SHA256 = "sha256"
 IDENTIFYING_COLUMNS = {
     **{"cell": pa.string(), "method": pa.string(), "seed": pa.int64(), "stage": pa.int64(), "task": pa.string()},
@@ -84,7 +86,7 @@ def collect(folder: SweepFolder, cells: Sequence[str], sweep: str) -> pa.Table |
     if not tables:
         return None
     provenances = [provenance_of(table) for table in tables]
-    common = {key: _common([one.get(key) for one in provenances]) for key in (*PROVENANCE, FINGERPRINTS, MODEL)}
+    common = {key: _common([one.get(key) for one in provenances]) for key in (*PROVENANCE, FINGERPRINTS, MODEL, PROBE)}
     table = pa.concat_tables(tables, promote_options="permissive")
     return _with_provenance(table.select(_ordered(table.column_names)), {**common, "sweep": sweep})
 

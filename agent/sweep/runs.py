@@ -95,7 +95,8 @@ def run_cell(job: _RunJob) -> FinishedCell | None:
 def finished_run(cell: Cell, run: Path) -> FinishedCell:
     """The rows of a finished run, one per stage, the last one `final`.
 
-    Forgetting is the mean drop of the benchmarks from the base, NaN without benchmarks. KL and the other divergences
+    Forgetting is the mean drop of the benchmarks from the base, NaN without benchmarks; it and a score are NaN where
+    a part of the items was asked. KL and the other divergences
     are nats per token (or fractions), from the last reading of the stage. The last row also holds the figures of the
     whole run (`perdure.agent.sweep.figures`).
     """
@@ -116,6 +117,7 @@ def _provenance(cell: Cell, record: RunState, started: Started) -> dict[str, Any
         "benchmarks": list(record.benchmarks),
         "benchmark_fingerprints": {name: one for name, one in started.data.items() if name in record.benchmarks},
         "model": cell.curriculum.model.title,
+        "probe": started.known_probe,
     }
 
 
@@ -132,11 +134,16 @@ def _row(cell: Cell, record: RunState, stage: StageState, *, final: bool) -> dic
         "final": final,
         "accuracy": stage.scores[stage.name].value,
         "forgetting": math.nan if drop is None else drop,
-        **{f"score.{name}": stage.scores[name].value for name in record.benchmarks},
+        **{f"score.{name}": _asked_in_full(stage, name) for name in record.benchmarks},
         **{f"base_score.{name}": base.scores[name].value for name in record.benchmarks},
         **stage.readings[-1].predictors,
         "seconds": math.nan if stage.seconds is None else stage.seconds,
     }
+
+
+def _asked_in_full(stage: StageState, name: str) -> float:
+    """A score, NaN where it is an estimate from a part of its items."""
+    return math.nan if name in stage.asked else stage.scores[name].value
 
 
 def _on_one_thread(curriculum: Curriculum) -> Curriculum:

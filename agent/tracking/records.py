@@ -18,10 +18,9 @@ from perdure.agent.run.events import (
     StageEvent,
     Unscored,
 )
-from perdure.agent.run.state import RunState
+from perdure.agent.run.state import RunState, StageState
 from perdure.agent.run.steps import FIGURES, Step, read_steps
 from perdure.agent.tracking.contract import LoggedTable, Record
-from perdure.budget.estimate import Estimate
 from perdure.curriculum.worlds.contract import Nouns
 
 
@@ -94,17 +93,16 @@ def key_of(event: Event) -> tuple[object, ...] | None:
 
 
 def retention_table(state: RunState) -> LoggedTable:
-    """Every score after every stage; the first row is the base's."""
+    """Every score after every stage, but those asked in part; the first row is the base's."""
     names = list(dict.fromkeys((*state.tasks, *state.benchmarks)))
     rows = [
-        (row.name if row.stage else "base", row.method, *(_value(row.scores.get(name)) for name in names))
-        for row in state.rows
+        (row.name if row.stage else "base", row.method, *(_value(row, name) for name in names)) for row in state.rows
     ]
     return LoggedTable(("after", "method", *names), tuple(rows))
 
 
-def _value(estimate: Estimate | None) -> float | None:
-    return None if estimate is None else estimate.value
+def _value(row: StageState, name: str) -> float | None:
+    return row.scores[name].value if name in row.scores and name not in row.asked else None
 
 
 def _before(stage: int, state: RunState) -> int:
@@ -123,7 +121,8 @@ def _record(event: Event, state: RunState) -> _Parts | None:
         case Measured():
             metrics = {} if _is_known(event, state) else _reading(event, state.nouns)
         case Scored():
-            metrics = {f"score/{event.name}": event.value, **_error(f"score/{event.name}", event.stderr)}
+            name = f"{'score' if event.asked is None else 'score_in_part'}/{event.name}"
+            metrics = {name: event.value, **_error(name, event.stderr)}
         case EndScored():
             metrics = {f"score_{event.end}_cap/{event.name}": event.value}
         case Decided():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from perdure.agent.worlds.contract import World
 from perdure.budget.errors import DataError
+from perdure.budget.files import sha256_of
 from perdure.budget.monitor import GENERIC
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.schema import Curriculum
@@ -86,6 +87,12 @@ def _generic_terms(curriculum: Curriculum) -> bool:
 def reads_probe(curriculum: Curriculum) -> bool:
     """True if the monitor reads the generic probe: it is asked for, and there is one."""
     return curriculum.budget.probe and (curriculum.budget.generic is not None or curriculum.spec.neutral_prompts)
+
+
+def probe_of(curriculum: Curriculum) -> str | None:
+    """The name of the texts that replace the probe's own openings: `builtin:NAME`, or the SHA-256 of the file."""
+    named = curriculum.budget.generic
+    return named if named is None or not Path(named).is_file() else sha256_of(Path(named))
 
 
 def _recovers_on_texts(curriculum: Curriculum) -> bool:

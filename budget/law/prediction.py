@@ -61,11 +61,6 @@ class Band:
         )
         return inside
 
-    def width(self, kl_P: NDArray[np.float64]) -> float:
-        """The mean width of the interval at these KLs, as a fraction of forgetting."""
-        at_P = _places(kl_P, _values(self.curve, kl_P))
-        return float(np.interp(at_P, self.at_K, self.below_K + self.above_K).mean())
-
 
 def _values(curve: Curve, kl_P: NDArray[np.float64]) -> NDArray[np.float64]:
     """The forgetting that a saved law would predict: below the lowest KL on the straight line to the base."""

@@ -77,6 +77,7 @@ class Law:
         predictor: `task`, `generic` or `both`: whose KL is `kl`; of both it is the task's.
         kl_generic, forgetting_generic: what a law of both adds for the KL on the generic probe, linear between them.
         model: the base's name; empty if not known.
+        probe: of a KL on the generic probe: empty on the base's own openings, else as `Provenance.probe`.
     """
 
     world: str
@@ -103,6 +104,7 @@ class Law:
     forgetting_generic: tuple[float, ...] = ()
     width_forgetting: tuple[float, ...] = ()
     model: str = ""
+    probe: str = ""
 
     def __post_init__(self) -> None:
         if self.predictor not in PREDICTORS:
@@ -249,7 +251,7 @@ _GENERIC = ("kl_generic", "forgetting_generic", "width_forgetting")
 _OPTIONAL: Mapping[str, Any] = {field.name: field.default for field in fields(Law) if field.default is not MISSING}
 """Fields that a file may lack, and what they are then."""
 
-LATER: Mapping[str, Any] = {"predictor": "task", **dict.fromkeys(_GENERIC, ()), "model": ""}
+LATER: Mapping[str, Any] = {"predictor": "task", **dict.fromkeys(_GENERIC, ()), "model": "", "probe": ""}
 """Fields that came later: a law without them is the same as it was before."""
 
 _COVERAGE: Mapping[str, Reader] = {
@@ -264,7 +266,7 @@ _LAW: Mapping[str, Reader] = {
     **dict.fromkeys(("benchmarks", "methods"), list_of(text)),
     **dict.fromkeys(("kl", "forgetting", "width_kl", "below", "above"), list_of(number)),
     "level": number,
-    **dict.fromkeys(("predictor", "model"), text),
+    **dict.fromkeys(("predictor", "model", "probe"), text),
     **dict.fromkeys(_GENERIC, list_of(number)),
     "coverage": _coverage,
     "coverage_methods": _optional_coverage,

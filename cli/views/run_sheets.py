@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.cells import ALPHA, PairedTests, columns
@@ -54,21 +55,23 @@ def retention_sheet(record: RunState, changes: PairedTests) -> Sheet:
     return Sheet(title, head, texts, figure_head, figures)
 
 
-KL = ("kl_per_token", "kl_per_sequence", "kl_bound", "cap")
+KL = ("kl_per_token", "kl_per_sequence", "on_generic", "kl_bound", "cap")
 
 
 def _scored(value: str, change: str, mark: str) -> str:
     return f"{value} ({change.strip()}{mark})" if change else value
 
 
+def _kl(reading: Measured | None) -> tuple[Any, ...]:
+    if reading is None:
+        return (None,) * len(KL)
+    kls = (reading.kl_per_token.value, reading.kl_per_sequence.value)
+    return (*kls, reading.on_generic, reading.upper_bound, reading.cap)
+
+
 def _figures(record: RunState, row: StageState, names: Sequence[str], changes: PairedTests) -> tuple[Any, ...]:
     reading, base = last_reading(row), record.row(0)
-    kl = (
-        (None,) * 4
-        if reading is None
-        else (reading.kl_per_token.value, reading.kl_per_sequence.value, reading.upper_bound, reading.cap)
-    )
-    found: list[Any] = [row.stage, row.name or "base", row.method, row.steps, row.seconds, *kl]
+    found: list[Any] = [row.stage, row.name or "base", row.method, row.steps, row.seconds, *_kl(reading)]
     found.append("; ".join(describe_intervention(event, row) for event in row.interventions))
     for name in names:
         score, test = row.scores.get(name), changes.get((row.stage, name))
