@@ -20,7 +20,7 @@ from perdure.agent.sweep.folder import SweepFolder, read_description
 from perdure.agent.sweep.results import FORMAT, METADATA, PREDICTORS, PROBE, PROVENANCE, read_table
 from perdure.budget.errors import RunError
 from perdure.budget.law.floor import FLOOR
-from perdure.curriculum.worlds.registry import spec_of
+from perdure.curriculum.worlds.registry import worlds
 
 ENTROPIES = ("base_entropy", "base_entropy_most")
 COLUMNS = ("cell", "seed", "method", "forgetting", "accuracy", "mass", "base_mass", *ENTROPIES)
@@ -95,7 +95,8 @@ def table_source(path: Path, name: str | None = None) -> LawSource:
 
 def _probe(path: Path, about: Mapping[str, Any]) -> str:
     """See `Provenance.probe`; a world that reads no text has but the base's own."""
-    probe = about.get(PROBE) if spec_of(about["world"]).reads_text else ""
+    spec = worlds().get(about["world"])
+    probe = "" if spec is not None and not spec.reads_text else about.get(PROBE)
     return unknown_probe(path) if probe is None else str(probe)
 
 

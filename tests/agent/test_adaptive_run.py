@@ -1,15 +1,22 @@
 """A run whose scorecards ask a part of the items: what it comes to, what it says of it, and what a law takes of it."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from perdure.agent.api.lines import Lines
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.answers import run_answers
+from perdure.agent.run.journal import read_journal
 from perdure.agent.run.report import changes, run_object
 from perdure.agent.run.state import RunState
+from perdure.agent.sweep.runs import _row
 from perdure.curriculum.evaluation import Evaluation
+from perdure.curriculum.sweeps.reader import Cell
 from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import BenchmarkSet
 from perdure.eval.scorecard import Scorecard
@@ -25,8 +32,8 @@ def big(task: Task) -> Task:
     return Task(task.name, task.train, tuple(items), near)
 
 
-def run(path: Path, items: str, view: Onlooker | None = None) -> RunState:
-    config = curriculum(4, kl=100.0)
+def run(path: Path, items: str, view: Onlooker | None = None, **budget: Any) -> RunState:
+    config = curriculum(4, **({"kl": 100.0} | budget))
     life = scalar_run(path, config, ScalarWorld(), view)
     life.tasks = tuple(map(big, life.tasks))
     evaluation = Evaluation.model_validate({"items": items})
@@ -67,6 +74,26 @@ def test_a_law_takes_no_drop_of_a_part(tmp_path: Path) -> None:
     row: Any = record.rows[2]
     assert record.measured_drop(row, ["task1"]) == record.drop(row, ["task1"]) is not None
     assert record.measured_drop(row, ["task0"]) is None is not record.drop(row, ["task0"])
+
+
+def test_the_ends_of_a_projection_are_asked_in_full(tmp_path: Path) -> None:
+    row = run(tmp_path / "run", "adaptive", enforce="project", kl=0.25).rows[1]
+    assert row.asked["task3"].n == row.scores["task3"].n < 200
+    assert {end: scores["task3"].n for end, scores in row.ends.items()} == {"within": 200, "beyond": 200}
+
+
+def test_lines_mark_an_estimate_and_a_sweep_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record, lines, cell = run(tmp_path / "run", "adaptive"), Lines(tmp_path), SimpleNamespace(arm="sft")
+    for event in read_journal(tmp_path / "run" / "journal.jsonl"):
+        lines.event(event)
+    _, first, _, last = (line for line in capsys.readouterr().out.splitlines() if "1 of 4" in line or "4 of 4" in line)
+    table: Any = replace(record, benchmarks=("task0", "task3"))
+    of_first, of_last = (_row(cast(Cell, cell), table, table.rows[stage], final=False) for stage in (1, 4))
+    own, part = (100 * record.rows[1].scores[name].value for name in ("task0", "task3"))
+    assert f"task0 {own:.1f} %, " in first and first.endswith(f"task3 ~{part:.1f} %")
+    assert "~" not in last
+    assert math.isnan(of_first["score.task3"]) and math.isnan(of_first["forgetting"])
+    assert of_first["score.task0"] == own / 100 and of_last["score.task3"] == record.rows[4].scores["task3"].value
 
 
 def test_killed_and_resumed_it_comes_to_the_same() -> None:

@@ -2,17 +2,19 @@
 
 import json
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from perdure.agent.law_of_run import law_for
+from perdure.agent.law_of_run import is_of_other_probe, law_for
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
+from perdure.agent.worlds.base_prompts import probe_of
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import save_law
+from perdure.budget.law.saved import load_law, save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
@@ -85,6 +87,28 @@ def test_a_law_of_the_probe_alone_may_be_of_another_base(tmp_path: Path) -> None
     unread = given.model_copy(update={"budget": given.budget.model_copy(update={"probe": False})})
     with pytest.raises(ConfigError, match=r"predicts from the KL on the generic probe \(predictor generic\)"):
         law_for(unread, Here())
+
+
+def test_a_law_of_a_probe_of_other_texts(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "a"}\n')
+    given = curriculum(None)
+    with_file = given.model_copy(update={"budget": given.budget.model_copy(update={"generic": str(file)})})
+    named = given.model_copy(update={"budget": given.budget.model_copy(update={"generic": "builtin:skills"})})
+    assert [probe_of(one) for one in (given, named)] == [None, "builtin:skills"]
+    assert probe_of(with_file) == sha256(file.read_bytes()).hexdigest()
+    own, of_file = (
+        replace(LAW, predictor="generic", prompts="generic", probe=probe or "") for probe in (None, probe_of(with_file))
+    )
+    assert [is_of_other_probe(own, one) for one in (given, with_file, named)] == [False, True, True]
+    assert [is_of_other_probe(of_file, one) for one in (given, with_file, named)] == [True, False, True]
+    assert not is_of_other_probe(LAW, with_file)  # of the KL on the task
+    save_law(of_file, tmp_path / "law.json")
+    assert load_law(tmp_path / "law.json") == of_file
+    save_law(own, tmp_path / "law.json")
+    assert "probe" not in json.loads((tmp_path / "law.json").read_text())
+    file.write_text('{"prompt": "b"}\n')
+    assert is_of_other_probe(of_file, with_file)
 
 
 def test_a_law_of_both_is_of_its_own_base_alone(tmp_path: Path) -> None:

@@ -85,6 +85,9 @@ def test_generic_prompts(base: Path, tmp_path: Path) -> None:
         tiny_stream(base, stages=[{"name": "a", "method": "sft", "task": TOY}], budget=budget), tmp_path / "run"
     )
     assert 0 < record.rows[1].readings[-1].kl_per_token.value <= 0.5
+    prompts.write_text(prompts.read_text().replace("tell", "ask"))
+    with pytest.raises(RunError, match=r"probe: was '\w{64}', is '\w{64}'"):
+        resume(tmp_path / "run", NullView())
 
 
 TASKLESS = {"type": "python", "path": "tests.agent.worlds.language.toy:nothing_there"}

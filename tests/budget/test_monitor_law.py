@@ -92,6 +92,17 @@ def test_it_says_where_the_law_was_fitted_on_other_prompts(
     assert (found.other_prompts, found.level) == (other, 0.95)
 
 
+def test_it_says_where_the_law_was_fitted_on_another_generic_probe() -> None:
+    def measure(names: Sequence[str]) -> Measurement:
+        groups = tuple(Group((2.0, 2.0), (2, 2)) for _ in names)
+        return Measurement(groups, groups, groups, groups, groups, groups)
+
+    one = replace(law("token"), predictor="generic", prompts="generic")
+    monitors = [Monitor(BudgetConfig(kl=1.0), measure, one, probe=True, other_probe=other) for other in (False, True)]
+    forecasts = [monitor.read(3, ["a"]).predicted_forgetting for monitor in monitors]
+    assert [one is not None and one.other_prompts for one in forecasts] == [False, True]
+
+
 def test_it_says_where_the_law_was_fitted_on_another_base() -> None:
     def measure(names: Sequence[str]) -> Measurement:
         groups = tuple(Group((2.0, 2.0), (2, 2)) for _ in names)

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perdure.agent.law_data.dataset import read_dataset, select_methods
-from perdure.budget.errors import ConfigError, RunError
+from perdure.agent.law_data.dataset import OTHER_PROBES, read_dataset, select_methods
+from perdure.agent.law_data.findings import refuse_unmeasured
+from perdure.budget.errors import ConfigError, DataError, RunError
 from perdure.budget.law.points import Points
 
 ABOUT = {
@@ -106,6 +107,44 @@ def test_a_run_gives_the_kl_on_the_generic_probe_where_it_was_read(tmp_path: Pat
     assert list(points.predictors["kl_base_to_policy"]) == [0.5, 0.5]
     assert points.predictors["kl_base_to_policy_generic"] == pytest.approx([0.7, np.nan], nan_ok=True)
     assert points.prompts == "seen"
+
+
+def test_kl_on_the_probe_does_not_pool_with_that_on_another(tmp_path: Path) -> None:
+    def a_run(name: str, generic: str | None, probe: str | None = None, prompts: str = "seen") -> Path:
+        budget = {"curriculum": {"budget": {"prompts": prompts, "generic": generic}}, "probe": probe}
+        told = events(**budget)
+        told[-3] |= {"kl_generic_per_token": value(0.7), "kl_per_token": value(sum(map(ord, name)))}
+        return write_run(tmp_path / name, told)
+
+    own, file, same = a_run("own", None), a_run("file", "/p.jsonl", "sha-1"), a_run("same", "/q.jsonl", "sha-1")
+    older = [a_run(name, "/p.jsonl") for name in ("x", "y")]  # which do not say what the file held
+    assert list(read_points([file, same]).predictors["kl_base_to_policy_generic"]) == [0.7, 0.7]
+    for mixed in ([own, file], older, [file, older[0]]):
+        found = read_dataset(mixed)
+        assert "kl_base_to_policy_generic" not in found.points.predictors and len(found.points) == 2
+        assert found.notes == (f"{OTHER_PROBES}, so it is left out",)
+        refuse_unmeasured(found, "task")
+        for predictor in ("generic", "both"):
+            with pytest.raises(DataError, match=r"not on the same texts(.|\n)*Fit a law to each by itself"):
+                refuse_unmeasured(found, predictor)
+    counted = [a_run("one", None, None, "generic"), a_run("two", "/p.jsonl", "sha-1", "generic")]
+    with pytest.raises(RunError, match=r"generic probes differ:\n.*the base itself\n.*sha-1"):
+        read_dataset(counted)
+
+
+def test_a_table_says_its_probe(tmp_path: Path) -> None:
+    rows = [row(kl_base_to_policy_generic=0.7)]
+    known, unknown, vision = (
+        write_table(tmp_path / f"{name}.parquet", rows, ABOUT | about)
+        for name, about in {
+            "a": {"world": "language", "probe": "sha-1"},
+            "b": {"world": "language"},
+            "c": {},
+        }.items()
+    )
+    assert list(read_dataset([known]).probes) == ["sha-1"]
+    assert list(read_dataset([unknown]).probes) == [f"not known, of {unknown}"]
+    assert list(read_dataset([vision]).probes) == [""]  # no text can take the place of its own
 
 
 def test_a_run_says_its_world_base_and_prompts(tmp_path: Path) -> None:

@@ -64,6 +64,14 @@ def life(folder: Path, stages: int = 2) -> RunState:
     return read_state(map(from_json, events))
 
 
+def test_the_object_says_that_the_error_and_the_bound_are_the_probes() -> None:
+    probe = {"kl_generic_per_token": estimate(0.3) | {"stderr": 0.02}, "kl_generic_per_sequence": estimate(1.2)}
+    begun = {"event": "started", "run": "r", "tasks": ["a"], "benchmarks": []}
+    found = run_object(read_state(map(from_json, [begun, reading(0, 0.1, bound=0.3, on_generic=True, **probe)])))
+    (row,) = found["rows"]
+    assert (row["kl_per_token"], row["on_generic"], row["kl_stderr"], row["kl_bound"]) == (0.1, True, 0.02, 0.3)
+
+
 def test_the_object_of_a_whole_run(tmp_path: Path) -> None:
     found = run_object(life(tmp_path), tmp_path)
     json.dumps(found, allow_nan=False)
@@ -87,6 +95,7 @@ def test_the_object_of_a_whole_run(tmp_path: Path) -> None:
         "kl_per_sequence": 0.8,
         "kl_generic_per_token": None,
         "kl_generic_per_sequence": None,
+        "on_generic": False,
         "kl_stderr": 0.01,
         "kl_bound": 0.2,
         "budget": 0.5,

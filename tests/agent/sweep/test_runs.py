@@ -76,6 +76,7 @@ def test_a_run_gives_one_row_a_stage(swept: tuple[SweepFolder, dict[str, Finishe
         "benchmarks": ["perdure_largest"],
         "benchmark_fingerprints": {"perdure_largest": ANY},
         "model": ANY,
+        "probe": "",
     }
     assert len(outcome.provenance["benchmark_fingerprints"]["perdure_largest"]) == 64
 

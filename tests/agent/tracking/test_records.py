@@ -1,5 +1,6 @@
 """Events and steps as records: where they stand on the axis of steps, and what their figures are called."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from perdure.agent.run.steps import Step
 from perdure.agent.tracking.contract import Record
 from perdure.agent.tracking.records import of_event, of_step, retention_table
 from perdure.budget.estimate import Estimate
+from perdure.eval.scorefile import Asked
 
 
 def started(world: str = "language") -> Started:
@@ -104,6 +106,14 @@ def test_the_end_has_the_table_of_all_scores() -> None:
     assert table.rows == (("base", None, 0.1, None, 0.9), ("a", "sft", 0.6, None, None))
     assert table.markdown.splitlines()[2] == "| base |  | 0.1 |  | 0.9 |"
     assert retention_table(RunState()).rows == ()
+
+
+def test_a_score_asked_in_part_has_a_name_of_its_own_and_no_place_in_the_table() -> None:
+    part = replace(scored(1, "b", 0.4), asked=Asked(64, 200, -0.1, 0.1))
+    found = records(started(), decided(1), scored(1, "a", 0.6), part, Finished(seconds=7))
+    assert found[3] is not None and found[-1] is not None
+    assert found[3].metrics == {"score_in_part/b": 0.4, "score_in_part/b_stderr": 0.1}
+    assert found[-1].tables["retention"].rows == (("a", "sft", 0.6, None, None),)
 
 
 @pytest.mark.parametrize("stage", [1, 2])
