@@ -40,7 +40,13 @@ class LawDataset:
     base_entropy: float = math.nan
     base_entropy_most: float = math.nan
     model: str = ""
-    probes: Mapping[str, str] = field(default_factory=dict)
+    probes: Mapping[str | None, str] = field(default_factory=dict)
+
+    @property
+    def other_probes(self) -> str:
+        """The probes, a line each, where they are not all on the same texts; otherwise empty."""
+        lines = (f"\n  {path}: {_PROBES.get(probe, probe)}" for probe, path in self.probes.items())
+        return "".join(lines) if _differ(self.probes) else ""
 
 
 def select_methods(dataset: LawDataset, methods: Sequence[str]) -> LawDataset:
@@ -71,14 +77,14 @@ def read_dataset(paths: Sequence[Path]) -> LawDataset:
         raise RunError(f"there is no checkpoint in {', '.join(map(str, paths)) or 'nothing'} to fit a law to{listed}")
     refuse_mixtures(sources)
     probes = _probes(sources)
-    alike = [point if len(probes) < 2 else _without_probe(point) for source in sources for point in source.points]
+    alike = [_without_probe(point) if _differ(probes) else point for source in sources for point in source.points]
     points, merge_notes = merge_shared_prefixes(alike)
     return LawDataset(
         points=_points(points, sources[0].provenance),
         benchmarks=sources[0].provenance.benchmarks,
         base_score=float(_floats(point.base_score for point in points).mean()),
         sources=tuple(str(one.path) for one in sources),
-        notes=(*notes, *merge_notes, *([f"{OTHER_PROBES}, so it is left out"] if len(probes) > 1 else [])),
+        notes=(*notes, *merge_notes, *([f"{OTHER_PROBES}, so it is left out"] if _differ(probes) else [])),
         base_entropy=float(_floats(point.base_entropy for point in points).mean()),
         base_entropy_most=float(_floats(point.base_entropy_most for point in points).mean()),
         model=next((one.provenance.model for one in sources if one.provenance.model), ""),
@@ -89,7 +95,17 @@ def read_dataset(paths: Sequence[Path]) -> LawDataset:
 OTHER_PROBES = "the KL on the generic probe is not on the same texts in all runs (budget.generic)"
 
 
-def _probes(sources: Sequence[LawSource]) -> dict[str, str]:
+_PROBES: Mapping[str | None, str] = {
+    "": "texts of the base itself",
+    None: "not the same, or not known, in all its cells",
+}
+
+
+def _differ(probes: Mapping[str | None, str]) -> bool:
+    return len(probes) > 1 or None in probes
+
+
+def _probes(sources: Sequence[LawSource]) -> dict[str | None, str]:
     """The generic probes that were read, each with the first source of it."""
     read = [one for one in sources if any(_known(point.predictors.get(GENERIC_KL)) for point in one.points)]
     return {one.provenance.probe: str(one.path) for one in reversed(read)}
@@ -160,7 +176,7 @@ _MUST_AGREE: dict[str, Callable[[Provenance], str]] = {
     "benchmarks": lambda provenance: ", ".join(sorted(provenance.benchmarks)),
     "units of KL": lambda provenance: f"nats per {nouns_of(provenance.world).unit(provenance.unit)}",
     "prompts": lambda provenance: f"KL on the prompts called `{provenance.prompts}` (budget.prompts)",
-    "generic probes": lambda one: f"texts of {one.probe or 'the base itself'}" if one.prompts == "generic" else "",
+    "generic probes": lambda one: _PROBES.get(one.probe, one.probe or "") if one.prompts == "generic" else "",
     "inputs": lambda provenance: _INPUTS.get(provenance.inputs, ""),
 }
 

@@ -124,9 +124,8 @@ def refuse_unmeasured(dataset: LawDataset, predictor: Predictor) -> None:
     Raises:
         DataError: says how to have it measured.
     """
-    if predictor != "task" and len(dataset.probes) > 1:
-        listed = "".join(f"\n  {path}: {probe or 'the base itself'}" for probe, path in dataset.probes.items())
-        raise DataError(f"--predictor {predictor}: {OTHER_PROBES}:{listed}\nFit a law to each by itself")
+    if predictor != "task" and dataset.other_probes:
+        raise DataError(f"--predictor {predictor}: {OTHER_PROBES}:{dataset.other_probes}\nFit a law to each by itself")
     if predictor != "task" and not usable(dataset.points, GENERIC_KL).any():
         raise DataError(
             f"--predictor {predictor}: no checkpoint has the KL on the generic probe ({GENERIC_KL}), since these runs "
@@ -169,5 +168,5 @@ def _law(dataset: LawDataset, predictor: Predictor) -> tuple[Law | None, str]:
     known = np.isfinite(dataset.base_entropy) and np.isfinite(dataset.base_entropy_most)
     entropy, most = (dataset.base_entropy, dataset.base_entropy_most) if known else (None, None)
     on_probe = law.needs_generic or law.prompts == "generic"
-    probe = next(iter(dataset.probes)) if on_probe and dataset.probes else ""
+    probe = (next(iter(dataset.probes), "") if on_probe else "") or ""
     return replace(law, base_entropy=entropy, base_entropy_most=most, model=dataset.model, probe=probe), ""

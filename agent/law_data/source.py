@@ -13,6 +13,7 @@ class Provenance:
     `fingerprints`: the known ones of the benchmarks by name; they may depend on the curriculum's seed. `model`: the
     name of the base; empty if unknown. `probe`: whose texts the generic probe is on: empty for the base's own openings,
     else the SHA-256 of the file of `budget.generic`, or `builtin:NAME`; older runs of a file say that it is not known.
+    `None`: it is not the same, or not known, in all cells of a table.
     """
 
     world: str
@@ -23,11 +24,11 @@ class Provenance:
     inputs: str = ""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
-    probe: str = ""
+    probe: str | None = ""
 
 
 def unknown_probe(path: Path) -> str:
-    """The probe of runs that do not say on which texts it was, or are not of one: no other is equal to it."""
+    """The probe of a source that does not say on which texts it was: no other is equal to it."""
     return f"not known, of {path}"
 
 

@@ -93,11 +93,13 @@ def table_source(path: Path, name: str | None = None) -> LawSource:
     return LawSource(path, provenance, points, () if points else (f"{path} has no rows",))
 
 
-def _probe(path: Path, about: Mapping[str, Any]) -> str:
+def _probe(path: Path, about: Mapping[str, Any]) -> str | None:
     """See `Provenance.probe`; a world that reads no text has but the base's own."""
     spec = worlds().get(about["world"])
-    probe = "" if spec is not None and not spec.reads_text else about.get(PROBE)
-    return unknown_probe(path) if probe is None else str(probe)
+    if spec is not None and not spec.reads_text:
+        return ""
+    probe: str | None = about.get(PROBE, unknown_probe(path))  # older versions did not write it
+    return probe
 
 
 def _inputs(path: Path, points: Sequence[LawPoint]) -> str:
@@ -138,6 +140,7 @@ def _about(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     if missing:
         raise RunError(f"{path} is damaged: it does not name its {', '.join(missing)}")
     mixed = [key for key in PROVENANCE if about[key] is None]
+    mixed += [PROBE] if about["prompts"] == "generic" and about["world"] and _probe(path, about) is None else []
     if mixed:
         raise RunError(
             f"{path} holds cells that differ in their {', '.join(mixed)}, and cannot be pooled: give the cells that "

@@ -144,6 +144,13 @@ def test_a_table_says_its_probe(tmp_path: Path) -> None:
     )
     assert list(read_dataset([known]).probes) == ["sha-1"]
     assert list(read_dataset([unknown]).probes) == [f"not known, of {unknown}"]
+    differ = ABOUT | {"world": "language", "probe": None}
+    mixed = read_dataset([write_table(tmp_path / "d.parquet", rows, differ)])
+    assert "kl_base_to_policy_generic" not in mixed.points.predictors
+    with pytest.raises(DataError, match=r"d\.parquet: not the same, or not known, in all its cells"):
+        refuse_unmeasured(mixed, "generic")
+    with pytest.raises(RunError, match="cells that differ in their probe"):
+        read_dataset([write_table(tmp_path / "e.parquet", rows, differ | {"prompts": "generic"})])
     assert list(read_dataset([vision]).probes) == [""]  # no text can take the place of its own
 
 

@@ -99,6 +99,7 @@ def test_cells_are_put_together_in_order_with_what_they_agree_on(tmp_path: Path,
         "sweep": "grid",
         "benchmark_fingerprints": None,
         "model": None,
+        "probe": None,
         **provenance(finished[0].cell.curriculum),
     }
     told = json.loads(table.schema.metadata[b"perdure"])
