@@ -88,6 +88,11 @@ def test_generic_prompts(base: Path, tmp_path: Path) -> None:
     prompts.write_text(prompts.read_text().replace("tell", "ask"))
     with pytest.raises(RunError, match=r"probe: was '\w{64}', is '\w{64}'"):
         resume(tmp_path / "run", NullView())
+    journal = tmp_path / "run" / "journal.jsonl"
+    older = re.sub(r', "(crc32": \d+|probe": "\w{64}")', "", journal.read_text())  # of a version that did not write it
+    assert '"probe": "' not in older
+    journal.write_text(older)
+    assert resume(tmp_path / "run", NullView()).logger.state.status != "empty"
 
 
 TASKLESS = {"type": "python", "path": "tests.agent.worlds.language.toy:nothing_there"}
