@@ -96,15 +96,15 @@ class TrialRunner:
         before, kept_before = measured
         after = [math.nan] * len(before) if broken else self.rewards(num_prompts, k)
         kept = [math.nan] * len(kept_before) if broken else self.kept(num_prompts, k)
-        gain, stderr = rise(before, after)
-        kept_rise, lost_stderr = rise(kept_before, kept)
+        gain, stderr = _rise(before, after)
+        rise, lost_stderr = _rise(kept_before, kept)
         return {
             "before": fmean(before),
             "after": fmean(before) + gain,
             "stderr": stderr,
             "kl_before": self.kl,
             "kl": math.nan if broken else self.kl_now(),
-            "lost": -kept_rise if kept_before else None,
+            "lost": -rise if kept_before else None,
             "lost_stderr": lost_stderr,
             "kept": fmean(kept_before) if kept_before else None,
         }
@@ -118,6 +118,11 @@ class TrialRunner:
             }
 
     def check(self, method: str, counts: Mapping[str, int], who: str = "attempt") -> None:
+        """Refuse a method that cannot learn the task, and numbers below 1; `who` asked.
+
+        Raises:
+            ConfigError: says which, and what can.
+        """
         able = learnable_by(self.life.curriculum.spec, facts_of(self.task))
         try:
             lacks = lacking(self.life.curriculum.method(method), facts_of(self.task))
@@ -182,6 +187,7 @@ class TrialRunner:
         return means
 
     def kl_now(self) -> float:
+        """The KL that the budget counts, of the policy as it is."""
         tasks = [task.name for task in self.life.tasks[: self.number]]
         return self.life.monitor.read(0, tasks, self.cap).kl.value
 
@@ -236,7 +242,7 @@ class _Watch:
         return fmean(self._times[1:] or self._times or [0.0])
 
 
-def rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float | None]:
+def _rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float | None]:
     """The mean rise of items and its standard error; 0 without an item, no error below two."""
     rises = [now - then for now, then in zip(after, before, strict=True)]
     known = len(rises) > 1 and all(map(math.isfinite, rises))
