@@ -59,8 +59,7 @@ def _refuse_unread(name: str, law: Law, curriculum: Curriculum) -> None:
 
 def is_of_other_probe(law: Law, curriculum: Curriculum) -> bool:
     """True if a law was fitted to KL on a generic probe of other texts than this run's."""
-    on_probe = law.needs_generic or law.prompts == "generic"
-    return on_probe and law.probe != (probe_of(curriculum) or "")
+    return law.on_probe and law.probe != (probe_of(curriculum) or "")
 
 
 def law_fingerprint(law: Law) -> str:

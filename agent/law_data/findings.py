@@ -167,6 +167,5 @@ def _law(dataset: LawDataset, predictor: Predictor) -> tuple[Law | None, str]:
         return None, str(error)
     known = np.isfinite(dataset.base_entropy) and np.isfinite(dataset.base_entropy_most)
     entropy, most = (dataset.base_entropy, dataset.base_entropy_most) if known else (None, None)
-    on_probe = law.needs_generic or law.prompts == "generic"
-    probe = (next(iter(dataset.probes), "") if on_probe else "") or ""
+    probe = (next(iter(dataset.probes), "") if law.on_probe else "") or ""
     return replace(law, base_entropy=entropy, base_entropy_most=most, model=dataset.model, probe=probe), ""

@@ -136,6 +136,11 @@ class Law:
         return self.predictor != "task"
 
     @property
+    def on_probe(self) -> bool:
+        """True if a KL that it was fitted to is on the generic probe."""
+        return self.needs_generic or self.prompts == "generic"
+
+    @property
     def kind(self) -> str:
         """The kind of base, as far as it is known: world, model, precision, and preferences among right answers."""
         known = [f"{self.world} world", self.model, kl_settings(self.base) or "", self._preferences]
