@@ -138,7 +138,7 @@ class Replay(Frozen):
     replay_ratio: Annotated[float, Field(ge=0.01, lt=1, description="the share that comes from earlier stages")] = 0.1
 
 
-class Texts(Frozen):
+class TextSettings(Frozen):
     """Settings of the modifiers whose term is on texts of the base."""
 
     prompts: Annotated[
@@ -150,7 +150,7 @@ class Texts(Frozen):
     ] = "budget"
 
 
-class SelfReplay(Texts):
+class SelfReplay(TextSettings):
     """Imitation of the base's own texts. It needs no data of earlier tasks (arXiv 2605.26097)."""
 
     self_replay_weight: Annotated[

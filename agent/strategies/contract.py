@@ -111,8 +111,8 @@ class Situation:
         attempt: run a trial: method, steps, number of training items set aside to measure on, samples per item. The
             policy is unchanged afterwards.
         fork: begin a race: number of training items set aside to measure on, samples per item. A decision for a method
-            that was forked makes its fork the policy, if it has the same `set_aside`
-            and `steps_spent` (0 with `whole_schedule`); else the stage begins anew.
+            that was forked makes its fork the policy, if it has the same `set_aside` and `steps_spent` (0 with
+            `whole_schedule`); else the stage begins anew.
         rates: the mean reward by task, up to the stage's own: number of training items, samples per item. The items
             are those that a trial of the task sets aside, the same in every stage.
         seed: of all random draws.

@@ -17,7 +17,7 @@ from perdure.budget.files import sha256_of
 from perdure.budget.monitor import GENERIC
 from perdure.curriculum.file.candidate_methods import candidate_methods
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.settings import Texts
+from perdure.curriculum.settings import TextSettings
 from perdure.curriculum.task import Task, question
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.registry import load
@@ -77,7 +77,7 @@ def _generic_terms(curriculum: Curriculum) -> bool:
     if curriculum.budget.counts_generic:
         return needs_terms(curriculum)
     return any(
-        isinstance(settings, Texts) and settings.prompts == "generic"
+        isinstance(settings, TextSettings) and settings.prompts == "generic"
         for stage in curriculum.stages
         for name in candidate_methods(curriculum, stage)
         for settings in settings_for(curriculum.method(name), curriculum.train, stage.train).modifiers.values()

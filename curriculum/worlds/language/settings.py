@@ -14,7 +14,7 @@ from perdure.curriculum.settings import (
     Kl,
     Mixture,
     Sampling,
-    Texts,
+    TextSettings,
     Tilting,
 )
 
@@ -33,7 +33,7 @@ class Generation(Sampling):
     temperature: Annotated[Temperature | None, Field(gt=0, description="sampling temperature")] = None
 
 
-class LanguageKl(Kl, Texts):
+class LanguageKl(Kl, TextSettings):
     """Exact forward KL to the base in the loss. Its weight is constant, and the base the original one."""
 
 

@@ -17,7 +17,7 @@ from perdure.agent.worlds.terms import Penalty, Term
 from perdure.budget.errors import ConfigError
 from perdure.budget.monitor import GENERIC
 from perdure.budget.penalty import Controller
-from perdure.curriculum.settings import Texts
+from perdure.curriculum.settings import TextSettings
 
 NUM_TEXTS = 8
 """Texts of the base in a step of a term whose settings name no number."""
@@ -74,7 +74,7 @@ def terms_of(job: UpdateJob, more: Sequence[Term] = ()) -> Terms:
     return Terms((Penalty(losses, controller), *more), controller)
 
 
-def groups_of(job: UpdateJob, settings: Texts) -> tuple[str, ...]:
+def groups_of(job: UpdateJob, settings: TextSettings) -> tuple[str, ...]:
     """The groups of texts of the base on which the term of a modifier is taken."""
     return (TERM + GENERIC,) if settings.prompts == "generic" else job.texts
 
