@@ -1,9 +1,9 @@
 """Forks of the policy: each candidate of a race trains on one of its own, and the winner's becomes the stage's.
 
 A candidate's update is the stage's own: its seed, its learning-rate schedule, its readings, its cap, its checkpoints,
-in a folder `race/METHOD` inside the stage's. Two things differ: it leaves out the items on which candidates are
-compared, as the stage then does, too; and at a rung it is paused by a checkpoint, from which it goes on to the next. So
-the winner ends with the weights that it would have, had the stage been its own from the start.
+in a folder `race/METHOD` inside the stage's. Two things differ: it neither trains on nor replays the items on which
+candidates are compared, as the stage then does not, either; and at a rung it is paused by a checkpoint, from which it
+goes on to the next. So the winner ends with the weights that it would have, had the stage been its own from the start.
 
 A candidate at a rung is kept as it is until it is measured, and what a rung measured is written as soon as it is known.
 Killed anywhere, a race reads what it knows, goes on from the candidates' checkpoints, and comes to the same choice.

@@ -1,9 +1,10 @@
 """Tries a method on a fork of the policy: a few steps, what they gained, lost and moved, and then all as before.
 
-A trial is the beginning of the stage by the method, with two differences. It trains on the task without
-the items set aside to measure the gain on. And its learning rate is the stage's own from the first step to the last: a
-warm-up or a decay over a handful of steps would say nothing of a stage. What else depends on the length of the stage,
-such as the weight of `chord`'s two terms, is as it is at the stage's beginning.
+A trial is the beginning of the stage by the method, with two differences. It leaves out the items that it is measured
+on: those set aside of the task, and of earlier tasks those that could be replayed. And its learning rate is the stage's
+own from the first step to the last: a warm-up or a decay over a handful of steps would say nothing of a stage. What
+else depends on the length of the stage, such as the weight of `chord`'s two terms, is as it is at the stage's
+beginning.
 
 Nothing is left of it: its folder is removed, the weights come back from a file, and generators are put back. Killed
 anywhere it is made again from the start, with the same seed and so the same result.
@@ -34,7 +35,14 @@ from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
 from perdure.curriculum.worlds.methods import MethodError
 from perdure.eval.preserve_rng import preserve_rng
-from perdure.eval.sampled_rewards import item_means, last_items, sampled_evaluation, sampled_rewards, set_aside
+from perdure.eval.sampled_rewards import (
+    earlier_items,
+    item_means,
+    last_items,
+    sampled_evaluation,
+    sampled_rewards,
+    set_aside,
+)
 
 FOLDER = "trial"
 """Inside the folder of the stage, while a trial goes on."""
@@ -107,6 +115,7 @@ class TrialRunner:
             "lost": -rise if kept_before else None,
             "lost_stderr": lost_stderr,
             "kept": fmean(kept_before) if kept_before else None,
+            "not_replayed": len(kept_before),
         }
 
     def rates(self, num_prompts: int, k: int) -> dict[str, float]:
@@ -143,7 +152,8 @@ class TrialRunner:
             life.world.policy,
             self.number,
             curriculum.method(method),
-            task=set_aside(self.task, num_prompts)[0],
+            left_out=num_prompts,
+            same_steps=False,
             change=lambda settings: at_full_rate(settings, most=steps),
             seed=derive(curriculum.seed, "trial", self.stage.name, method),
             folder=folder,
@@ -158,16 +168,13 @@ class TrialRunner:
         return self._means(self.stage, self.task, set_aside(self.task, num_prompts)[1], k, now=now)
 
     def kept(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
-        """The same of items of the earlier tasks: the last of each, in equal parts, as many in all as of this one.
-
-        Where one of them has fewer, so many are taken of each; of more tasks than `num_prompts` it is one of each.
-        """
+        """The same of the `earlier_items`, which no trial replays."""
         earlier = self._earlier()
-        count = min([num_prompts // max(1, len(earlier)), *(len(task.train) for _, task in earlier)])
+        measured = earlier_items([task for _, task in earlier], num_prompts)
         return [
             mean
-            for stage, task in earlier
-            for mean in self._means(stage, task, task.train[-max(1, count) :], k, now=now)
+            for (stage, task), items in zip(earlier, measured, strict=True)
+            for mean in self._means(stage, task, items, k, now=now)
         ]
 
     def _earlier(self) -> list[tuple[Stage, Task]]:

@@ -34,6 +34,17 @@ def last_items(task: Task, num_prompts: int) -> tuple[Item, ...]:
     return task.train[-max(1, min(num_prompts, len(task.train) // 2)) :]
 
 
+def earlier_items(earlier: Sequence[Task], num_prompts: int) -> list[tuple[Item, ...]]:
+    """The training items by which a trial measures what earlier tasks lose: the last of each, and of each as many."""
+    count = items_of_each([len(task.train) for task in earlier], num_prompts)
+    return [task.train[-count:] for task in earlier]
+
+
+def items_of_each(sizes: Sequence[int], num_prompts: int) -> int:
+    """How many items of each earlier task: `num_prompts` in all, at most half of the smallest task, at least one."""
+    return max(1, min([num_prompts // max(1, len(sizes)), *(size // 2 for size in sizes)]))
+
+
 def sampled_evaluation(curriculum: Curriculum, stage: Stage) -> Evaluation:
     """The curriculum's evaluation, with the answer length of `rl` if that is set."""
     spec, evaluation = curriculum.spec, curriculum.evaluation

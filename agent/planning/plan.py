@@ -28,6 +28,7 @@ from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, RaceStrategy, RuleStrategy, StrategyConfig, Trying
 from perdure.eval.benchmarks import examined_by
+from perdure.eval.sampled_rewards import items_of_each
 from perdure.eval.speed import scoring_speed
 
 Result = TypeVar("Result")
@@ -151,7 +152,7 @@ def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates:
     if not isinstance(strategy, Trying):
         return 0
     aside = min(strategy.num_prompts, own // 2)
-    kept = len(earlier) * max(1, min([strategy.num_prompts // max(1, len(earlier)), *earlier]))
+    kept = len(earlier) * items_of_each(earlier, strategy.num_prompts)
     known = sum(max(1, min(strategy.num_prompts, count // 2)) for count in items)
     before = known + kept if isinstance(strategy, BanditStrategy) else aside + kept
     if candidates > 1:

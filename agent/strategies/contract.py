@@ -21,7 +21,7 @@ class Decision:
     `share`: the share of the remaining budget that the stage may use; `None`: by the budget's allocation.
     `steps_spent`: optimiser steps used to choose, by which the stage is shortened; with `whole_schedule` it ends sooner
     on the learning rates of all its steps. `set_aside`: training items, the last ones and at most half, that the stage
-    does not train on, in as many steps.
+    does not train on, in as many steps; nor does it replay the items by which a race of as many measures earlier tasks.
     """
 
     method: str
@@ -51,6 +51,7 @@ class TrialResult:
         lost: the drop of the mean reward on items of the earlier tasks, equally weighted; `None` in the first stage.
         lost_stderr: of `lost`, over items; `None` below two.
         kept: the mean reward on those items before the trial; `None` in the first stage.
+        not_replayed: the number of those items, which the trial did not replay.
         answers: the number sampled; those before the trial count for the first trial of a stage, and all share them.
         midway: the steps after which `kl_midway` was read, where they are not half of all.
         ended: the cap ended the training, so that no step follows.
@@ -72,6 +73,7 @@ class TrialResult:
     answers: int = 0
     midway: float | None = None
     ended: bool = False
+    not_replayed: int = 0
 
     @property
     def broken(self) -> bool:

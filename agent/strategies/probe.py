@@ -225,10 +225,17 @@ def trial_costs(tried: Sequence[TriedCandidate], situation: Situation, methods: 
         "trial_share": steps / stage_steps,
         "trial_seconds": sum(one.trial.seconds for one in tried),
         "trial_answers": sum(one.trial.answers for one in tried),
+        **not_replayed(tried),
         "untried": [method for method in methods if method not in names],
         "ruled_out": [one.method for one in tried if one.outlook is None],
         "forgetting_by": forgetting_source(situation),
     }
+
+
+def not_replayed(tried: Iterable[TriedCandidate]) -> dict[str, object]:
+    """The number of training items of earlier tasks that no candidate replayed, as evidence; nothing where none."""
+    count = max((one.trial.not_replayed for one in tried), default=0)
+    return {"not_replayed": count} if count else {}
 
 
 def forgetting_source(situation: Situation) -> str:

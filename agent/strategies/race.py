@@ -11,7 +11,8 @@ often falls before it rises. At the last rung the highest value wins. While no a
 that imitate come first, in the order of the candidates.
 
 A candidate that the cap ended keeps the figures that it has, without extrapolation, and may still win; one that broke
-is out. The items that the comparison is on are not trained on, by the winner neither.
+is out. The items that the comparison is on are not trained on, by the winner neither, and those of earlier tasks not
+replayed.
 """
 
 import math
@@ -29,6 +30,7 @@ from perdure.agent.strategies.probe import (
     full_rate,
     imitator_without_success,
     is_budget_spent,
+    not_replayed,
     outlook_for,
     reason,
 )
@@ -172,6 +174,7 @@ class _Running:
             "trial_share": lost / min(map(situation.steps, situation.methods)),
             "trial_seconds": own + sum(one.trial.seconds for one in losers),
             "trial_answers": sum(one.trial.answers for one in every),
+            **not_replayed(every),
             "untried": [method for method in situation.methods if method not in started],
             "ruled_out": [one.method for one in every if one.outlook is None],
             "forgetting_by": forgetting_source(situation),

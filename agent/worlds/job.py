@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from perdure.agent.worlds.base_prompts import term_groups
@@ -11,10 +12,10 @@ from perdure.budget.penalty import Controller
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Task, is_among, questions
+from perdure.curriculum.task import Item, Task, is_among, questions
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.methods import Method
-from perdure.eval.sampled_rewards import set_aside
+from perdure.eval.sampled_rewards import earlier_items, set_aside
 
 
 def same(settings: Common) -> Common:
@@ -34,8 +35,8 @@ def update_job(
     watch: Watch,
     saving: Saving = lambda: None,
     controller: Controller | None,
-    task: Task | None = None,
     left_out: int = 0,
+    same_steps: bool = True,
     steps_spent: int = 0,
     change: Callable[[Common], Common] = same,
 ) -> UpdateJob:
@@ -43,16 +44,17 @@ def update_job(
 
     Args:
         tasks: those of all stages.
-        task: what is trained on, where it is not the stage's whole task.
-        left_out: training items, the last ones and at most half, that it does not train on; it goes over the others
-            the more often, in as many steps.
+        left_out: training items, the last ones and at most half, that it does not train on. Nor does it replay the
+            items by which a trial or race of as many measures what earlier tasks lose.
+        same_steps: with items left out it makes as many steps, and goes over the others the more often.
         steps_spent: optimiser steps that the update makes fewer than its settings say.
         change: makes the objective's settings from those of the stage.
     """
     settings = settings_for(method, curriculum.train, curriculum.stages[number - 1].train)
-    whole = tasks[number - 1] if task is None else task
-    task = set_aside(whole, left_out)[0] if left_out else whole
-    items, fixed = len(whole.train), bool(left_out)
+    whole, earlier = tasks[number - 1], tasks[: number - 1]
+    task, aside = set_aside(whole, left_out) if left_out else (whole, ())
+    measured = earlier_items(earlier, left_out) if left_out else []
+    items, fixed = len(whole.train), bool(left_out) and same_steps
     objective = shortened(curriculum, method, change(settings.objective), items, steps_spent, fixed=fixed)
     return UpdateJob(
         method=method,
@@ -63,17 +65,17 @@ def update_job(
         folder=folder,
         watch=watch,
         saving=saving,
-        earlier=_without(tasks[: number - 1], tasks[number - 1], task),
+        earlier=_without(earlier, [*aside, *chain.from_iterable(measured)]),
         texts=term_groups(curriculum, [one.name for one in tasks[:number]]),
         unit=curriculum.budget.unit,
         controller=controller,
     )
 
 
-def _without(earlier: Sequence[Task], whole: Task, task: Task) -> tuple[Task, ...]:
-    """The earlier tasks without the items of the stage that are set aside: a stream may come back to a task."""
-    if len(task.train) == len(whole.train):
+def _without(earlier: Sequence[Task], aside: Sequence[Item]) -> tuple[Task, ...]:
+    """The earlier tasks without the items set aside, which may be in several tasks: a stream may come back to one."""
+    if not aside:
         return tuple(earlier)
-    aside = questions(whole.train) - questions(task.train)
-    left = (replace(one, train=tuple(item for item in one.train if not is_among(item, aside))) for one in earlier)
+    keys = questions(aside)
+    left = (replace(one, train=tuple(item for item in one.train if not is_among(item, keys))) for one in earlier)
     return tuple(one for one in left if one.train)

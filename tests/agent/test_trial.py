@@ -11,16 +11,19 @@ import pytest
 import torch
 
 from perdure.agent.life import Life
-from perdure.agent.loop import begin
+from perdure.agent.loop import begin, run_curriculum
 from perdure.agent.run.events import Decided
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.setup import start
+from perdure.agent.strategies import make_strategy
 from perdure.agent.trial import TrialRunner, at_full_rate
+from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.language.settings import LanguageSft
 from tests.agent.killing import save_base, tiny_stream
-from tests.agent.scalar_run import Killed, Onlooker, curriculum, scalar_run
+from tests.agent.scalar_run import Killed, Onlooker, curriculum, record_of, row_of, scalar_run
+from tests.agent.strategies.situations import curriculum as racing
 from tests.agent.worlds.language.jobs import settings_of
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
@@ -64,9 +67,41 @@ def test_a_trial_measures_what_the_earlier_tasks_lose(tmp_path: Path) -> None:
     world.policy.weight = 0.6
     # task0's answer is 0.6 and task1's 1.2; 6 steps go from the one to the other
     trial = fork_of(life, 2).attempt("sft", 6, 64, 3)
-    assert (trial.before, trial.after, trial.lost, trial.lost_stderr) == (0.0, 1.0, 1.0, 0.0)
-    # one item of the second task and both of the first, three samples of each, before and after
-    assert (trial.kept, trial.answers) == (1.0, 2 * 3 * 3)
+    assert (trial.before, trial.after, trial.lost, trial.lost_stderr) == (0.0, 1.0, 1.0, None)
+    # half of the two items of each task, three samples of each, before and after
+    assert (trial.kept, trial.answers) == (1.0, 2 * 2 * 3)
+
+
+class Noting(ScalarWorld):
+    """Notes the training items of the earlier tasks that each update may replay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replayed: list[list[str]] = []
+
+    def update(self, job: UpdateJob) -> Outcome:
+        self.replayed.append([str(item.prompt) for task in job.earlier for item in task.train])
+        return super().update(job)
+
+
+def test_what_earlier_tasks_lose_is_measured_on_items_that_are_not_replayed(tmp_path: Path) -> None:
+    world = Noting()
+    life = scalar_run(tmp_path / "run", curriculum(train={"max_steps": 20}), world)
+    first = life.tasks[0]
+    life.tasks = (replace(first, train=tuple(replace(first.train[0], prompt=f"question {n}") for n in range(6))),) * 2
+    # of six items of the first task half are measured, though 64 could be
+    assert fork_of(life, 2).attempt("sft", 2, 64, 1).not_replayed == 3
+    assert world.replayed == [["question 0", "question 1", "question 2"]]
+
+
+def test_a_race_and_its_winner_do_not_replay_what_it_is_measured_on(tmp_path: Path) -> None:
+    world = Noting()
+    race = {"type": "race", "candidates": ["replay", "rl"], "num_prompts": 2, "k": 1, "rungs": [3]}
+    config = racing(race, train={"max_steps": 20})
+    run_curriculum(scalar_run(tmp_path / "run", config, world, strategy=make_strategy(config)))
+    # two candidates to the rung and the winner to its end, with one of the two items of each earlier task
+    assert [len(items) for items in world.replayed] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert row_of(record_of(tmp_path / "run"), 2).evidence["not_replayed"] == 1
 
 
 def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path) -> None:
@@ -77,8 +112,8 @@ def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path)
     assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
     # half of two training items of each
     assert fork.answers == 2 * 3
-    # the trial measures one more of the first task before it, and three items after it
-    assert fork.attempt("sft", 6, 64, 3).answers == 3 * (2 + 3)
+    # the trial measures the same items after it
+    assert fork.attempt("sft", 6, 64, 3).answers == 2 * 3
     assert fork.rates(64, 3) == {"task0": 1.0, "task1": 0.0}
 
 
@@ -86,9 +121,9 @@ def test_earlier_tasks_count_in_equal_parts_also_where_one_has_few_items(tmp_pat
     life = scalar_run(tmp_path / "run", curriculum(3, train={"max_steps": 20}), ScalarWorld())
     first, second, third = life.tasks
     item = first.train[0]
-    # ten items of the first, three of the second; the policy, at 0, has the first alone right
+    # ten items of the first, six of the second; the policy, at 0, has the first alone right
     first = replace(first, train=(replace(item, answer="0.0"),) * 10)
-    second = replace(second, train=(item,) * 3)
+    second = replace(second, train=(item,) * 6)
     life.tasks = (first, second, third)
     fork = fork_of(life, 3)
     assert fork.kept(10, 1) == [1.0] * 3 + [0.0] * 3

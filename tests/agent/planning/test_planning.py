@@ -136,9 +136,9 @@ def test_answers_that_decide_a_stage() -> None:
     assert deciding_answers(probe, [100], 2) == 3 * 3 * 20
     # Of 30 items half is set aside.
     assert deciding_answers(probe, [30], 2) == 3 * 3 * 15
-    # Two tasks before: ten items of each, or six of each where one has no more.
+    # Two tasks before: ten items of each, or three of each where one has six.
     assert deciding_answers(probe, [100, 100, 100], 2) == 3 * 3 * (20 + 2 * 10)
-    assert deciding_answers(probe, [100, 6, 100], 2) == 3 * 3 * (20 + 2 * 6)
+    assert deciding_answers(probe, [100, 6, 100], 2) == 3 * 3 * (20 + 2 * 3)
     # First 20 of every task seen, its own among them; then 10 of each earlier one before; then both after each trial.
     assert deciding_answers(bandit, [100, 100, 100], 2) == 3 * (3 * 20 + 2 * 10 + 2 * (20 + 2 * 10))
     # A race looks at four at the first rung and at two at the second.

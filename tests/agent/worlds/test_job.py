@@ -8,23 +8,27 @@ import pytest
 from perdure.agent.worlds.job import update_job
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
-from perdure.eval.sampled_rewards import set_aside
+from perdure.eval.sampled_rewards import earlier_items, set_aside
 
 STAGES = [{"name": name, "task": {"type": "python", "path": "m:f"}} for name in ("one", "two", "again")]
 
 
-@pytest.mark.parametrize("by", ["left_out", "task"])
-def test_what_is_set_aside_is_not_replayed_where_a_task_comes_back(tmp_path: Path, by: str) -> None:
+@pytest.mark.parametrize("same_steps", [True, False])
+def test_what_is_measured_is_not_replayed(tmp_path: Path, same_steps: bool) -> None:
     about = {"model": {"model_name_or_path": "builtin:tiny"}, "budget": {"kl": 1.0}, "stages": STAGES}
     curriculum = Curriculum.model_validate({**about, "strategy": {"type": "fixed", "method": "sft+replay"}})
     items = tuple(Item(f"question {n}", demonstration="a") for n in range(8))
-    others = tuple(Item(f"other {n}", demonstration="a") for n in range(3))
+    others = tuple(Item(f"other {n}", demonstration="a") for n in range(4))
+    # the stream comes back to the first task
     tasks = [Task("one", items, ()), Task("two", others, ()), Task("again", items[::-1], ())]
-    rest, aside = set_aside(tasks[2], 3)
-    more: dict[str, Any] = {"left_out": 3} if by == "left_out" else {"task": rest}
+    _, aside = set_aside(tasks[2], 3)
+    more: dict[str, Any] = {"left_out": 3, "same_steps": same_steps}
     more |= {"seed": 0, "folder": tmp_path, "watch": lambda progress: False, "controller": None}
     job = update_job(curriculum, tasks, object(), 3, curriculum.method("sft+replay"), **more)  # type: ignore[arg-type]
     assert [item.prompt for item in aside] == ["question 2", "question 1", "question 0"]
-    assert [task.train for task in job.earlier] == [items[3:], others]
-    whole = update_job(curriculum, tasks, object(), 3, curriculum.method("sft"), **more | {"left_out": 0, "task": None})  # type: ignore[arg-type]
+    # three in all of two earlier tasks: the last one of each
+    assert [[item.prompt for item in one] for one in earlier_items(tasks[:2], 3)] == [["question 7"], ["other 3"]]
+    assert [task.train for task in job.earlier] == [items[3:7], others[:3]]
+    assert (job.settings.objective.max_steps is None) != same_steps
+    whole = update_job(curriculum, tasks, object(), 3, curriculum.method("sft"), **more | {"left_out": 0})  # type: ignore[arg-type]
     assert whole.earlier == tuple(tasks[:2])
