@@ -1,5 +1,6 @@
 """A run, read from its folder: what `perdure.run` and `perdure.open_run` give."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from html import escape
@@ -122,6 +123,9 @@ class Run:
         return f"<Run {self.path}: {record.status}, {len(record.done)} of {len(record.tasks)} stages>"
 
     def _repr_html_(self) -> str:
-        """The scores as a notebook shows them: a row a stage, in per cent."""
-        table = self.scores().pivot(index=["stage", "stage_name"], columns="name", values="value")
-        return f"<p>{escape(repr(self))}</p>{table.to_html(float_format='{:.1%}'.format, na_rep='')}"
+        """The scores as a notebook shows them: a row a stage, in per cent; `~`: asked in part."""
+        scores = self.scores()
+        pairs = zip(scores["value"], scores["n"] < scores["of"], strict=True)
+        words = [f"{'~' if part else ''}{value:.1%}" if math.isfinite(value) else "" for value, part in pairs]
+        table = scores.assign(words=words).pivot(index=["stage", "stage_name"], columns="name", values="words")
+        return f"<p>{escape(repr(self))}</p>{table.to_html(na_rep='')}"

@@ -16,6 +16,7 @@ from perdure.agent.run.report import Change, change_of, metric_estimates, read_i
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.base_id import at_settings, short_id
 from perdure.budget.errors import RunError
+from perdure.eval.scorefile import Asked
 
 FigureKind = Literal["task", "benchmark", "metric", "kl"]
 OF_THE_BASE = ("forward_transfer", "benchmark_drop")
@@ -43,7 +44,7 @@ class ComparedRun:
 class Value:
     """A figure of one run with the ends of its interval, or `low` and `high` `None`; and the difference from the first.
 
-    `reason` says why there is no difference.
+    `reason` says why there is no difference; `asked` how much of a score was asked, where it was a part.
     """
 
     value: float | None = None
@@ -52,6 +53,7 @@ class Value:
     change: Change | None = None
     difference: float | None = None
     reason: str | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,11 @@ def _scores(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
 
 def _score(run: ComparedRun, name: str, other: tuple[ComparedRun, Mapping[str, float | None] | None] | None) -> Value:
     """A score, and its difference from the `other` run's, whose items are given."""
-    estimate = run.row.scores.get(name)
+    estimate, asked = run.row.scores.get(name), run.row.asked.get(name)
     if estimate is None:
         return Value(reason="not scored")
     if other is None:
-        return Value(estimate.value)
+        return Value(estimate.value, asked=asked)
     reason, items = None, read_items(run.row, name, run.path)
     if name not in other[0].row.scores:
         reason = f"not scored in {other[0].title}"
@@ -162,9 +164,9 @@ def _score(run: ComparedRun, name: str, other: tuple[ComparedRun, Mapping[str, f
     elif items.keys() != other[1].keys():
         reason = f"other items than in {other[0].title}"
     if reason is not None or items is None or other[1] is None:
-        return Value(estimate.value, reason=reason)
+        return Value(estimate.value, reason=reason, asked=asked)
     change = change_of(other[1], items)
-    return Value(estimate.value, change=change, difference=change.difference)
+    return Value(estimate.value, change=change, difference=change.difference, asked=asked)
 
 
 def _metrics(runs: Sequence[ComparedRun]) -> Iterator[Figure]:

@@ -52,6 +52,7 @@ class HeatCell:
     value: str
     change: str
     mark: str
+    significant: bool
     shade: float
     better: bool
     learned: bool
@@ -120,6 +121,7 @@ def _matrix_row(
                 cell.value,
                 cell.change.strip(),
                 cell.mark,
+                cell.significant,
                 round(abs(share), 3),
                 share >= 0,
                 column.stage is not None and column.stage == row.stage,

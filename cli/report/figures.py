@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.base_id import at_settings
-from perdure.cli.views.cells import PairedTests, change_since_base, columns
+from perdure.cli.views.cells import IN_PART, PairedTests, change_since_base, columns
 from perdure.cli.views.drawing import PALETTE
 from perdure.cli.views.run_report import MEANING
 from perdure.cli.views.symbols import UNICODE, clean, shorten
@@ -37,9 +37,9 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     image = axes.imshow(100 * changes_RC, cmap="RdBu", vmin=-100 * most, vmax=100 * most, aspect="auto")
     for c, column in enumerate(cells):
         for r, cell in enumerate(column.cells):
-            words = f"{cell.value}\n{cell.change}{cell.mark}" if cell.change.strip() else cell.value
+            words = f"{cell.value}\n{cell.change}{cell.mark}" if cell.change.strip() else cell.value + cell.mark
             light = bool(abs(changes_RC[r, c]) < 0.6 * most) or not math.isfinite(changes_RC[r, c])
-            weight = "bold" if cell.mark else "normal"
+            weight = "bold" if cell.significant else "normal"
             colour = "black" if light else "white"
             axes.text(c, r, words, ha="center", va="center", fontsize=7, color=colour, fontweight=weight)
             if record.rows[r].stage == column.stage:
@@ -50,7 +50,8 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     if record.tasks and record.benchmarks:
         axes.axvline(len(record.tasks) - 0.5, color="black", linewidth=1.6)
     figure.colorbar(image, ax=axes, label="change since the base, points")
-    axes.set_title("scores in %; bold with a mark: significant; framed: just learned", loc="left", fontsize=9)
+    part = f"; {IN_PART}: asked in part" if any(row.asked for row in record.rows) else ""
+    axes.set_title(f"scores in %; bold with a mark: significant; framed: just learned{part}", loc="left", fontsize=9)
     return figure
 
 
@@ -134,7 +135,8 @@ def retention_figure(record: RunState) -> Figure:
     panels = list(figure.subplots(1, 1 + bool(priced), squeeze=False)[0])
     for index, row in enumerate(row for row in record.rows if row.stage and row.name in row.scores):
         colour, accuracy = PALETTE[index % len(PALETTE)], 100 * row.scores[row.name].value
-        label = f"{row.stage} {_name(row.name)} ({row.method})"
+        part = f" {IN_PART} asked in part" if row.asked else ""
+        label = f"{row.stage} {_name(row.name)} ({row.method}){part}"
         kept = _kept(record, row)
         if kept is not None:
             panels[0].plot([accuracy], [100 * kept], "o", color=colour, label=label)

@@ -19,6 +19,10 @@ IN_PART = "~"
 """The mark of a score of which a part of the items was asked alone."""
 
 
+BETTER, WORSE = "green", "red"
+"""The styles of a significant change."""
+
+
 class PairedTest(Protocol):
     """A paired test against the base (`perdure.agent.run.report.changes`)."""
 
@@ -34,12 +38,17 @@ PairedTests = Mapping[tuple[int, str], PairedTest]
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """A score in parts, so that a column can be set flush: `72`, `+14`, `▲`."""
+    """A score in parts, so that a column can be set flush: `72`, `+14`, `▲`; `mark` has `~` where asked in part."""
 
     value: str
     change: str = ""
     mark: str = ""
     style: str = ""
+
+    @property
+    def significant(self) -> bool:
+        """True where the change is no noise by the paired test."""
+        return self.style in (BETTER, WORSE)
 
     @property
     def thin(self) -> bool:
@@ -83,18 +92,18 @@ def cell(
         return ScoreCell(f"n/a (n={score.n})", style="dim")
     scale = 100 if percent else 1
     value = _number(score.value * scale, percent)
+    part = IN_PART if name in row.asked else ""
     base = record.row(0)
     before = None if row.stage == 0 or base is None else base.scores.get(name)
     if before is None or before.n < 2 or not is_finite(before.value):
-        return ScoreCell(value)
+        return ScoreCell(value, mark=part)
     test = changes.get((row.stage, name))
     difference = test.difference if test is not None and is_finite(test.difference) else score.value - before.value
     change = _number(difference * scale, percent, sign=True)
-    part = IN_PART if name in row.asked else ""
     if test is None or test.p_value is None or not test.p_value < ALPHA or difference == 0:
         return ScoreCell(value, change, part, style="dim")
     better = difference > 0
-    return ScoreCell(value, change, (symbols.better if better else symbols.worse) + part, "green" if better else "red")
+    return ScoreCell(value, change, (symbols.better if better else symbols.worse) + part, BETTER if better else WORSE)
 
 
 def change_since_base(record: RunState, row: StageState, name: str) -> float:

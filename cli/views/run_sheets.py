@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
-from perdure.cli.views.cells import ALPHA, PairedTests, columns
+from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
 from perdure.cli.views.describe import describe_intervention
 from perdure.cli.views.format import last_reading
 from perdure.cli.views.formats import Sheet
@@ -47,19 +47,20 @@ def retention_sheet(record: RunState, changes: PairedTests) -> Sheet:
     )
     head = ("stage", "task", "method", "KL", *names)
     title = f"{record.run}: scores in %, {CHANGED}"
-    tested = tuple(
-        part for name in names for part in (name, f"{name} stderr", f"{name} n", f"{name} change", f"{name} p")
-    )
+    tested = tuple(part for name in names for part in (name, *(f"{name} {one}" for one in TESTED)))
     figure_head = ("stage", "task", "method", "steps", "seconds", *KL, "interventions", *tested)
     figures = tuple(_figures(record, row, names, changes) for row in record.rows)
     return Sheet(title, head, texts, figure_head, figures)
 
 
+TESTED = ("stderr", "n", "of", "change", "p")
+"""The figures of a score beside its value: of `of` items `n` were asked, fewer where it was asked in part."""
+
 KL = ("kl_per_token", "kl_per_sequence", "on_generic", "kl_bound", "cap")
 
 
 def _scored(value: str, change: str, mark: str) -> str:
-    return f"{value} ({change.strip()}{mark})" if change else value
+    return f"{value} ({change.strip()}{mark})" if change else value + mark
 
 
 def _kl(reading: Measured | None) -> tuple[Any, ...]:
@@ -77,7 +78,8 @@ def _figures(record: RunState, row: StageState, names: Sequence[str], changes: P
         score, test = row.scores.get(name), changes.get((row.stage, name))
         before = None if base is None or row.stage == 0 else base.scores.get(name)
         change = None if score is None or before is None else score.value - before.value
-        parts = (None, None, None) if score is None else (score.value, score.stderr, score.n)
+        of = row.asked[name].of if name in row.asked else None if score is None else score.n
+        parts = (None, None, None, None) if score is None else (score.value, score.stderr, score.n, of)
         found += [*parts, change, None if test is None else test.p_value]
     return tuple(found)
 
@@ -119,11 +121,15 @@ def compare_sheets(found: "Comparison") -> tuple[Sheet, ...]:
         "p",
         "n",
         "reason",
+        "asked",
+        "of",
     )
     figures = tuple(
         _figure_row(one, *pair) for one in found.figures for pair in zip(found.titles, one.values, strict=True)
     )
     title = "figures in %, differences in points with their 95 % interval; *: significant at 5 % in a paired test"
+    if any(value.asked is not None for one in found.figures for value in one.values):
+        title += f"; {IN_PART}: asked in part"
     settings = tuple((path, *map(_setting, values)) for path, values in found.settings.items())
     return (
         Sheet(title, head, texts, figure_head, figures),
@@ -134,11 +140,16 @@ def compare_sheets(found: "Comparison") -> tuple[Sheet, ...]:
 def _figure_row(one: "Figure", title: str, value: "Value") -> tuple[Any, ...]:
     test = value.change
     tested = (None,) * 4 if test is None else (test.low, test.high, test.p_value, test.n)
-    return one.kind, one.name, title, value.value, value.low, value.high, value.difference, *tested, value.reason
+    figures = (value.value, value.low, value.high, value.difference, *tested, value.reason)
+    part = (None, None) if value.asked is None else (value.asked.n, value.asked.of)
+    return one.kind, one.name, title, *figures, *part
 
 
 def _value(one: "Figure", value: "Value") -> str:
-    return (figure(value.value) if one.kind == "kl" else _points(value.value)) if value.value is not None else "n/a"
+    if value.value is None:
+        return "n/a"
+    part = "" if value.asked is None else IN_PART
+    return figure(value.value) if one.kind == "kl" else _points(value.value) + part
 
 
 def _difference(one: "Figure", value: "Value") -> str:

@@ -146,6 +146,38 @@ def test_every_format_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (found["titles"], found["settings"]) == (["o_ne", "two"], {"a": [None, "x|y & z"]})
 
 
+def in_part(run: list[Line], stage: int) -> list[Line]:
+    """The run with a part of the items of `even` asked after a stage: 40 of 100."""
+    asked = {"n": 40, "of": 100, "low": -0.1, "high": 0.1}
+    return [
+        one | {"n": 40, "asked": asked} if (one["event"], one.get("stage"), one.get("name")) == ("score", stage, "even")
+        else one
+        for one in run
+    ]  # fmt: skip
+
+
+def test_a_score_asked_in_part_is_marked_in_every_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "demo", in_part(whole_run(), 2))
+    show_command(run, False, "csv")
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["even n"], row["even of"]) for row in rows] == [("100", "100")] * 2 + [("40", "100"), ("100", "100")]
+    show_command(run, False, "markdown")
+    assert "70 (+49*~)" in capsys.readouterr().out
+
+
+def test_a_comparison_marks_what_was_asked_in_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [write_run(tmp_path / "one", whole_run()), write_run(tmp_path / "two", in_part(whole_run(), 3))]
+    compare_command(runs, "csv")
+    rows = {(row["name"], row["run"]): row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    told = [(rows["even", run]["asked"], rows["even", run]["of"]) for run in ("one", "two")]
+    assert told == [("", ""), ("40", "100")]
+    compare_command(runs, "markdown")
+    text = capsys.readouterr().out
+    assert "| 68.0~ " in text and "; ~: asked in part" in text
+    compare_command([runs[0], runs[0]], "markdown")
+    assert "~" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
 def test_a_run_in_the_formats_of_others(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     show_command(write_run(tmp_path / "demo", whole_run()), False, form)

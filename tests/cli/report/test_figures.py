@@ -33,6 +33,20 @@ def test_the_matrix_shows_scores_changes_and_marks(tmp_path: Path) -> None:
     assert len(axes.patches) == 3  # what was just learned
 
 
+def test_the_matrix_marks_what_was_asked_in_part_and_is_not_bold_for_that(tmp_path: Path) -> None:
+    run = [
+        one | {"asked": {"n": 40, "of": 100, "low": -0.1, "high": 0.1}}
+        if (one["event"], one.get("stage"), one.get("name")) == ("score", 1, "sort")
+        else one
+        for one in whole_run()
+    ]
+    record, _ = read_run(write_run(tmp_path / "r", run))
+    axes = matrix_figure(record, changes(record, tmp_path / "r")).axes[0]
+    texts = {text.get_position(): text for text in axes.texts}
+    assert (texts[1, 1].get_text(), texts[1, 1].get_fontweight()) == ("46\n+1~", "normal")
+    assert axes.get_title("left").endswith("; ~: asked in part")
+
+
 def test_the_kl_goes_on_over_the_stages_with_cap_and_interventions() -> None:
     axes = kl_figure(folded(whole_run())).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
