@@ -6,10 +6,10 @@ kept, and its output head turns them into log-probabilities again, a chunk of ro
 where no update changes it (LoRA), the model's own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.head import float32_head, free_memory, logits, rows_at_once
 from perdure.agent.worlds.language.policy import LanguagePolicy
-from perdure.agent.worlds.language.texts import Texts, padded
+from perdure.agent.worlds.language.texts import Texts, alike, joined, padded
 from perdure.budget import ranks
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group
@@ -32,6 +32,8 @@ from perdure.curriculum.counting import expect
 from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
 
 BATCH_TOKENS = 2048
+PASS_TOKENS = 32
+"""Tokens that take as long on a CPU as a forward pass does beside its tokens (36 of the built-in model)."""
 
 
 class BaseTexts:
@@ -101,16 +103,29 @@ class BaseTexts:
         hardly depend on the number of tasks.
         """
         with self.policy.inference_mode():
-            groups = [self._measure_one(self.texts[name].one_in(len(names))) for name in names]
+            parts = [self.texts[name].one_in(len(names)) for name in names]
+            if len(parts) > 1 and self.head:
+                groups = self._together(parts)
+            else:
+                groups = [_grouped(self._shared(part, self._sums), part) for part in parts]
         return Measurement(*zip(*groups, strict=True))
 
-    def _measure_one(self, texts: Texts) -> tuple[Group, ...]:
+    def _together(self, parts: Sequence[Texts]) -> list[tuple[Group, ...]]:
+        """The sums of every text of several groups, in few passes, whose texts are alike in length."""
+        sums = iter(self._shared(joined(parts), self._sums_by_length))
+        return [_grouped(list(islice(sums, len(part.ids_ST))), part) for part in parts]
+
+    def _shared(self, texts: Texts, sums: Callable[[Texts], list[list[float]]]) -> list[list[float]]:
         """The sums of every text; each process of the run takes its share of the texts."""
-        rows, mine = texts.rows_S, texts
-        if ranks.count() > 1:
-            mine = texts.take(ranks.part_of(range(len(rows))))
-        sums_SK = ranks.whole(self._sums(mine) if len(mine.ids_ST) else [])
-        return tuple(Group(tuple(sums_S), tuple(rows)) for sums_S in zip(*sums_SK, strict=True))
+        mine = texts if ranks.count() == 1 else texts.take(ranks.part_of(range(len(texts.ids_ST))))
+        return ranks.whole(sums(mine) if len(mine.ids_ST) else [])
+
+    def _sums_by_length(self, texts: Texts) -> list[list[float]]:
+        padding = PASS_TOKENS if self._device.type == "cpu" else BATCH_TOKENS
+        found: dict[int, list[float]] = {}
+        for some in alike(texts.lengths_S.tolist(), BATCH_TOKENS, padding):
+            found |= zip(some, self._sums(texts.take(some)), strict=True)
+        return [found[index] for index in range(len(found))]
 
     def _sums(self, texts: Texts) -> list[list[float]]:
         """The sums over each text of the divergences."""
@@ -134,6 +149,11 @@ class BaseTexts:
             bounded = (found.total_variation_N, found.l2_distributions_N, found.jensen_shannon_N, found.hellinger_N)
             parts.append(torch.stack((*kinds, *bounded)).cpu())
         return torch.cat(parts, dim=1)
+
+
+def _grouped(sums_SK: Sequence[Sequence[float]], texts: Texts) -> tuple[Group, ...]:
+    rows = tuple(texts.rows_S)
+    return tuple(Group(tuple(sums_S), rows) for sums_S in zip(*sums_SK, strict=True))
 
 
 @torch.no_grad()
@@ -207,12 +227,12 @@ def forward(policy: LanguagePolicy, texts: Texts, *, plain: bool) -> Iterator[tu
     for start in range(0, len(texts.ids_ST), batch):
         part = slice(start, start + batch)
         begins_S, ends_S = texts.prompt_lengths_S[part], texts.lengths_S[part]
-        width = int(ends_S.max())
+        width = int(ends_S.max()) - 1  # the last token predicts nothing
         positions_T = torch.arange(width)
         mask_ST = (positions_T < ends_S[:, None]).long()
         predicts_ST = (positions_T >= begins_S[:, None] - 1) & (positions_T < ends_S[:, None] - 1)
         if texts.given_ST is not None:  # a position predicts the token after it
-            predicts_ST[:, :-1] &= ~texts.given_ST[part, 1:width]
+            predicts_ST &= ~texts.given_ST[part, 1 : width + 1]
         states_STH = _last_states(policy, texts.ids_ST[part, :width].to(device), mask_ST.to(device), plain)
         hidden_RH = states_STH[predicts_ST.to(device)]
         yield hidden_RH, slice(done, done + len(hidden_RH))

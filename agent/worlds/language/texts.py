@@ -83,6 +83,21 @@ def joined(parts: Sequence[Texts]) -> Texts:
     return Texts(ids_ST, prompts_S, lengths_S, torch.cat([part.hidden_RH for part in parts]), given_ST)
 
 
+def alike(lengths: Sequence[int], tokens: int, padding: int) -> list[list[int]]:
+    """The texts of these lengths by length, in batches of at most so many `tokens`, and of `padding` among them."""
+    batches: list[list[int]] = []
+    padded_so_far = 0
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        last = batches[-1] if batches else []
+        padded_so_far += len(last) * (lengths[index] - lengths[last[-1]]) if last else 0
+        if last and padded_so_far <= padding and (len(last) + 1) * lengths[index] <= tokens:
+            last.append(index)
+        else:
+            batches.append([index])
+            padded_so_far = 0
+    return batches
+
+
 def _runs(written: Sequence[bool]) -> list[tuple[int, int]]:
     """The runs of true values: where they begin and end."""
     places = groupby(range(len(written)), key=written.__getitem__)

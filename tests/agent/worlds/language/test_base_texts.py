@@ -10,9 +10,15 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
+from perdure.agent.worlds.language.base_texts import (
+    BaseTexts,
+    load_base_texts,
+    sample_base_texts,
+    save_base_texts,
+)
 from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.policy import LanguagePolicy
+from perdure.agent.worlds.language.texts import alike
 from perdure.budget.estimate import per_sequence, per_token
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 from tests.models import random_model
@@ -178,3 +184,22 @@ def test_tasks_share_the_texts_of_a_reading_and_a_short_task_gives_what_it_has()
     base = sampled(policy, {"one": ["a"], "two": ["a", "b"], "eight": list("abcdefgh")})
     sizes = {n: [len(group.sums) for group in base.measure(list(base.texts)[-n:]).kl_base_to_policy] for n in (1, 2, 3)}
     assert sizes == {1: [8], 2: [2, 4], 3: [1, 2, 3]}
+
+
+def test_several_tasks_are_read_together_as_each_by_itself() -> None:
+    policy = a_policy()
+    base = sampled(policy, {"long": ["say something longer " * 9] * 3, "short": list("abcdef"), "mid": ["say c"] * 4})
+    move(policy)
+    together = base.measure(list(base.texts))
+    for number, texts in enumerate(list(base.texts.values())):
+        alone = BaseTexts(policy, {"one": texts.one_in(3)}, base.head).measure(["one"])
+        for kind, groups in vars(together).items():
+            (group,) = getattr(alone, kind)
+            assert groups[number].lengths == group.lengths
+            assert groups[number].sums == pytest.approx(group.sums, rel=1e-4, abs=1e-6)
+
+
+def test_texts_share_a_pass_unless_padding_costs_more_than_a_pass() -> None:
+    assert alike([9, 10, 9, 42], tokens=2048, padding=32) == [[0, 2, 1], [3]]  # 2 tokens of padding, then 3 x 32 more
+    assert alike([10, 42], tokens=2048, padding=32) == [[0, 1]]
+    assert alike([1000, 1000, 1000], tokens=2048, padding=32) == [[0, 1], [2]]
