@@ -103,6 +103,11 @@ def expert(environment: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float
     return act
 
 
+def is_played(episode: Any) -> bool:
+    """The episode came to its end: every token was an action."""
+    return len(episode.actions) > 0
+
+
 gymnasium.register("Point-v0", entry_point="tests.point_world:Point")
 gymnasium.register("PointPicture-v0", entry_point="tests.point_world:Picture")
 gymnasium.register("PointWindy-v0", entry_point="tests.point_world:Windy")

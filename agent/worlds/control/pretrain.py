@@ -30,7 +30,7 @@ from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.known import environment_of
 from perdure.curriculum.worlds.control.model import ControlModel, Known, Mlp, Pretrain, Transformer
 from perdure.curriculum.worlds.control.rewards import SUCCESS, reward_of
-from perdure.curriculum.worlds.control.starts import Environment
+from perdure.curriculum.worlds.control.starts import Environment, Start
 from perdure.curriculum.worlds.control.tasks import Expert, Recorded
 
 
@@ -38,13 +38,15 @@ from perdure.curriculum.worlds.control.tasks import Expert, Recorded
 class ControlBase:
     """A base: its actor, its actions, and what it imitated, an episode an item; recorded episodes have no start.
 
-    `imitated` counts the successes of each task: `drawer-open-v3: 40 of 41 episodes`.
+    `imitated` counts the successes of each task: `drawer-open-v3: 40 of 41 episodes`. `spare` are training starts that
+    the monitor does not read, from which a base that was loaded plays what it has to be held to.
     """
 
     actor: Actor
     actions: Actions
     items: tuple[Item, ...] = ()
     imitated: tuple[str, ...] = ()
+    spare: tuple[Start, ...] = ()
 
     @property
     def episodes(self) -> tuple[Episode, ...]:

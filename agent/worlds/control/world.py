@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,15 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task, question
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
-from perdure.curriculum.worlds.control.starts import Start
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.control.token_actions import TokenActions
 from perdure.curriculum.worlds.control.vla import TokenPolicy
 from perdure.curriculum.worlds.methods import Sizes
+
+ON_SPARE = (
+    "on training starts that the monitor does not read, and it reads all of them; lower budget.num_prompts, or raise "
+    "`train` of a task"
+)
 
 
 class ControlWorld:
@@ -71,7 +76,6 @@ class ControlWorld:
         self._imitated = {"base": said} if begun.base.imitated else {}
         self._states: dict[str, States] = {}
         self._unit, self._recovers = curriculum.budget.unit, curriculum.budget.enforces("recover")
-        self._spare: list[Start] = []
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -96,24 +100,20 @@ class ControlWorld:
         benchmarks: Sequence[Task],
         prompts: Mapping[str, Sequence[Any]],
     ) -> None:
-        """See `World.refuse_unfit`. A base that was loaded has no episodes of its own to go back to."""
+        """See `World.refuse_unfit`. A base that was loaded has no episodes of its own to go back to: it plays some."""
         if self._base.episodes:
             return
         read = {question(start) for name, starts in prompts.items() if not name.startswith(TERM) for start in starts}
-        self._spare = [one.prompt for task in tasks for one in task.train if question(one.prompt) not in read]
-        if self._recovers and not self._spare:
-            raise ModelError(
-                "budget.enforce: `recover` distils from the base on training starts that the monitor does not read, "
-                "and it reads all of them; lower budget.num_prompts, or raise `train` of a task"
-            )
+        starts = [[one.prompt for one in task.train if one.prompt is not None] for task in tasks]
+        spare = [[one for one in some if question(one) not in read] for some in starts]
+        self._base = replace(self._base, spare=tuple(start for some in spare for start in some))
+        if self._recovers and not self._base.spare:
+            raise ModelError(f"budget.enforce: `recover` distils from the base {ON_SPARE}")
         for number, possible in enumerate(methods):
             shown = any(demonstrations_of(item) for task in tasks[:number] for item in task.train)
             asking = next((one for one in ("ewc", "cpo") for name in possible if one in name.split("+")), None)
-            if not shown and asking is not None:
-                raise ModelError(
-                    f"stages.{tasks[number].name}: `{asking}` needs episodes of what was learned before, and the base "
-                    "was loaded and no earlier task has demonstrations; choose another method"
-                )
+            if asking is not None and not shown and not any(spare[: number + 1]):
+                raise ModelError(f"stages.{tasks[number].name}: `{asking}` holds to what the base does {ON_SPARE}")
 
     def neutral_prompts(self, count: int) -> Sequence[Any]:
         """See `World.neutral_prompts`, and `neutral.py`."""
@@ -205,7 +205,7 @@ class ControlWorld:
         if self._base.episodes:
             return shown_states(self._base.actor, self._base.episodes)
         player = self.policy.played_by(self._base.actor)
-        return played_states(player, self._spare, seed=derive(0, RECOVER), name=RECOVER)
+        return played_states(player, self._base.spare, seed=derive(0, RECOVER), name=RECOVER)
 
     @property
     def trained(self) -> dict[str, Tensor]:

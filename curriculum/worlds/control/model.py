@@ -10,6 +10,8 @@ from perdure.curriculum.messages import Path
 from perdure.curriculum.worlds.contract import ModelSection, Source
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 from perdure.curriculum.worlds.control.vla import TokenPolicy, Vla, Worker
+from perdure.curriculum.worlds.lora import refuse_second_adapter
+from perdure.curriculum.worlds.methods import Method
 
 MAX_LAYERS = 64
 VLA_TYPES = ("vla", "worker")
@@ -150,3 +152,8 @@ class ControlModel(ModelSection):
         if self.pretrain is None:
             return None
         return seed if self.seed is None else self.seed
+
+    def refusal(self, method: Method) -> str | None:
+        """An adapter is not put on an adapter."""
+        lora = self.policy.lora if isinstance(self.policy, TokenPolicy) else None
+        return refuse_second_adapter(method, lora, "model.policy.lora")

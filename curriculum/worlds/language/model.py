@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from perdure.budget.config import broken_rule
 from perdure.curriculum.worlds.contract import CpuThreads, Device, ModelSection
-from perdure.curriculum.worlds.lora import LoraConfig
+from perdure.curriculum.worlds.lora import LoraConfig, refuse_second_adapter
 from perdure.curriculum.worlds.methods import Method
 
 
@@ -91,11 +91,4 @@ class CausalModel(ModelSection):
 
     def refusal(self, method: Method) -> str | None:
         """An adapter is not put on an adapter."""
-        if self.lora is None or not method.has("low_rank"):
-            return None
-        return f"with `model.lora` the policy is a LoRA adapter already; use {_without('low_rank', method)!r}"
-
-
-def _without(modifier: str, method: Method) -> str:
-    rest = (one.name for one in method.modifiers if one.name != modifier)
-    return "+".join((method.objective.name, *rest))
+        return refuse_second_adapter(method, self.lora, "model.lora")

@@ -9,11 +9,7 @@ from perdure.curriculum.settings import Cpo
 
 
 def modify(job: UpdateJob, settings: Cpo, base: ControlBase, changes: Changes) -> Changes:
-    """The penalty.
-
-    Raises:
-        DataError: nothing was demonstrated before this stage.
-    """
+    """The penalty."""
     assert settings.cpo_lambda is not None, "a default stands in the method's row"
     figures = importance(job, base, settings.fisher_items, "cpo")
     return changes.with_term(Protected(job.policy.actor.network, settings.cpo_lambda, settings.protected, figures))

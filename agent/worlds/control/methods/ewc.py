@@ -2,8 +2,9 @@
 
 `+ ewc_lambda / 2 · sum_i F_i (θ_i - θ*_i)²` (Kirkpatrick et al., EWC, arXiv 1612.00796), where F is the diagonal Fisher
 information of the policy that the stage begins with, a decision, on `fisher_items` decisions of what was learned
-before. Pretraining is the first of it: the episodes that the base imitated and the demonstrations of each earlier task
-count in equal parts. At every decision an action is drawn from the policy itself (Kunstner et al., arXiv 1905.12558).
+before. The base's episodes and the demonstrations of each earlier task count in equal parts. The base's are those that
+it imitated; one that was loaded, such as a VLA, plays `PLAYED` from training starts of the tasks so far that the
+monitor does not read. At every decision an action is drawn from the policy itself (Kunstner et al., arXiv 1905.12558).
 
 Departure: one quadratic term around the start of the stage, as Huszár argues for (arXiv 1712.03847), in place of one
 around the end of each earlier task.
@@ -20,56 +21,65 @@ from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.actor import Actor, sampled
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.changes import Changes
+from perdure.agent.worlds.control.inputs import Inputs
 from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.terms import Quadratic
-from perdure.budget.errors import DataError
 from perdure.curriculum.settings import Ewc
+from perdure.curriculum.task import question
 from perdure.curriculum.worlds.control.environments.contract import Observation
+
+PLAYED = 8
+"""Episodes that a base which was loaded plays for it."""
 
 
 def modify(job: UpdateJob, settings: Ewc, base: ControlBase, changes: Changes) -> Changes:
-    """The quadratic term.
-
-    Raises:
-        DataError: nothing was demonstrated before this stage.
-    """
+    """The quadratic term."""
     assert settings.ewc_lambda is not None, "a default stands in the method's row"
     figures = importance(job, base, settings.fisher_items, "ewc")
     return changes.with_term(Quadratic(job.policy.actor.network, settings.ewc_lambda, figures))
 
 
 def importance(job: UpdateJob, base: ControlBase, count: int, purpose: str) -> Callable[[], dict[str, Tensor]]:
-    """A function that takes the Fisher information on about `count` observations. Raises as `remembered`."""
-    seen, sizes, seed = remembered(job, base, count), job.policy.actions.sizes, derive(job.seed, purpose)
-    return lambda: fisher(job.policy.actor, seen, dimensions=len(sizes), seed=seed)
+    """A function that takes the Fisher information on about `count` decisions; a resumed update takes the same."""
+    sizes, seed = job.policy.actions.sizes, derive(job.seed, purpose)
+    return lambda: fisher(
+        job.policy.actor, remembered(job, base, count, seed), dimensions=len(sizes), seed=seed
+    )  # fmt: skip
 
 
-def remembered(job: UpdateJob, base: ControlBase, count: int) -> list[Observation]:
-    """About `count` observations of what was learned before, as many of each part, evenly spaced.
-
-    Raises:
-        DataError: there are none.
-    """
-    episodes = [base.episodes]
-    episodes += [tuple(one for item in task.train for one in demonstrations_of(item)) for task in job.earlier]
-    parts = [[seen for one in some for seen in one.observations] for some in episodes if some]
-    if not parts:
-        raise DataError(
-            f"method `{job.method.name}`: the base was loaded and no earlier task has demonstrations, so that there is "
-            "nothing of which to take the Fisher information; choose another method here"
-        )
-    each = max(1, count // len(parts))
+def remembered(job: UpdateJob, base: ControlBase, count: int, seed: int) -> list[Observation | Inputs]:
+    """What is seen in about `count` decisions of what was learned before, as many of each part, evenly spaced."""
+    shown = [base.episodes]
+    shown += [tuple(one for item in task.train for one in demonstrations_of(item)) for task in job.earlier]
+    parts: list[Sequence[Observation | Inputs]] = [
+        [seen for one in some for seen in one.observations] for some in shown if some
+    ]
+    if not base.episodes:
+        parts.insert(0, played(job, base, seed))
+    parts = [part for part in parts if part]
+    each = max(1, count // max(1, len(parts)))
     return [seen for part in parts for seen in part[:: max(1, len(part) // each)][:each]]
 
 
-def fisher(actor: Actor, observations: Sequence[Observation], *, dimensions: int, seed: int) -> dict[str, Tensor]:
-    """The diagonal Fisher information of the policy now, a decision, by parameter name."""
+def played(job: UpdateJob, base: ControlBase, seed: int) -> list[Observation | Inputs]:
+    """What a base that was loaded sees in episodes that it plays, evenly spaced over its spare starts."""
+    own = {question(item.prompt) for task in (*job.earlier, job.task) for item in task.train}
+    starts = [start for start in base.spare if question(start) in own]
+    chosen = starts[:: max(1, len(starts) // PLAYED)][:PLAYED]
+    episodes = job.policy.played_by(base.actor).play(chosen, temperature=1.0, seed=derive(seed, "play"))
+    return [one.inputs[row : row + 1] for one in episodes for row in range(len(one.inputs))]
+
+
+def fisher(
+    actor: Actor, observations: Sequence[Observation | Inputs], *, dimensions: int, seed: int
+) -> dict[str, Tensor]:
+    """The diagonal Fisher information of the policy now, a decision, by parameter name; of none it is 0."""
     trained = {name: one for name, one in actor.network.named_parameters() if one.requires_grad}
     squares = {name: torch.zeros_like(one) for name, one in trained.items()}
     uniforms_ND = np.random.default_rng(seed).random((len(observations), dimensions))
     for seen, uniforms_D in zip(observations, uniforms_ND, strict=True):
-        inputs = actor.encode([seen])
+        inputs = seen if isinstance(seen, Inputs) else actor.encode([seen])
         pick = sampled(torch.from_numpy(uniforms_D[None]).to(inputs.vector.device), temperature=1.0)
         actions_1D, _ = actor.act(inputs, pick)
         log_1 = log_of(actor.log_probabilities(inputs, actions_1D), actions_1D)
@@ -77,4 +87,4 @@ def fisher(actor: Actor, observations: Sequence[Observation], *, dimensions: int
         for name, gradient in zip(trained, found, strict=True):
             if gradient is not None:
                 squares[name] += gradient.square()
-    return {name: square / len(observations) for name, square in squares.items()}
+    return {name: square / max(1, len(observations)) for name, square in squares.items()}

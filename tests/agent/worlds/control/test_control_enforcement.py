@@ -147,9 +147,11 @@ def test_a_base_that_was_loaded_is_recovered_on_starts_that_are_not_read(tmp_pat
     assert held.kl() < moved
     with pytest.raises(ModelError, match="reads all of them"):
         held.world.refuse_unfit([task()], [["sft"]], [], {READ: starts})
-    with pytest.raises(ModelError, match=r"stages\.right: `ewc` needs episodes"):
-        held.world.refuse_unfit([task()], [["sft", "rl+ewc"]], [], {READ: starts[:4]})
-    held.world.refuse_unfit([task("left"), task()], [["sft"], ["ewc"]], [], {READ: starts[:4]})
+    for method in ("rl+ewc", "sft+cpo"):
+        held.world.refuse_unfit([task()], [["sft", method]], [], {READ: starts[:4]})
+        first = held.learn(method=method, steps=3)
+        assert same(first, held.learn(method=method, steps=3))
+        assert not same(first, held.learn(method=method.partition("+")[0], steps=3))
 
 
 def test_the_line_between_two_snapshots_is_exact_at_its_ends(held: Held) -> None:
