@@ -5,20 +5,17 @@ token ids. Weights go by a file that both can read, `reload_weights` of `/collec
 sends them over NCCL: neither vllm nor a GPU is needed on this side, and the server outlives every stage and run.
 """
 
-import fcntl
 import http.client
 import json
 import math
-import os
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
@@ -26,6 +23,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.weights import write_tensors
 from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.generation import unwrapped, up_to_end
+from perdure.agent.worlds.language.vllm.locks import hold
 from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count
@@ -40,10 +38,6 @@ OTHER = 0.1
 START = (
     "start it with: VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --logprobs-mode processed_logprobs --max-model-len LENGTH"
 )
-
-_LOCKS: dict[str, TextIO] = {}
-"""By address, the locks of the servers that this process uses: weights of two runs would take turns in one server."""
-
 
 @dataclass(frozen=True)
 class Completion:
@@ -69,7 +63,7 @@ class VllmServer:
             ModelError: another process holds it; it is not up; its development mode is off.
         """
         self._see()
-        _lock(self.url)
+        hold(self.url)
         try:
             info = self._ask("server_info?config_format=json")
             config = info["vllm_config"]["model_config"]
@@ -207,24 +201,3 @@ class VllmServer:
 
     def _fault(self, what: str) -> ModelError:
         return ModelError(f"the vLLM server {self.url}: {what}")
-
-
-def lock_of(url: str) -> Path:
-    """The file that the process which uses a server holds."""
-    return Path(tempfile.gettempdir()) / f"perdure-vllm-{sha256(url.encode()).hexdigest()[:16]}.lock"
-
-
-def _lock(url: str) -> None:
-    """Hold a server for this process, until it ends."""
-    if url in _LOCKS or os.environ.get("RANK", "0") != "0":  # the first process of a run holds it for all
-        return
-    file = lock_of(url).open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise ModelError(
-            f"the vLLM server {url} is in use by another run of this machine, and holds the weights of one; give each "
-            "run a server of its own, or a sweep `workers: 1`"
-        ) from None
-    _LOCKS[url] = file

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +16,11 @@ from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.plugin import check
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.vllm.colocated import same_environment, shut_down
-from perdure.agent.worlds.language.vllm.server import VllmServer, lock_of
+from perdure.agent.worlds.language.vllm.locks import lock_of
+from perdure.agent.worlds.language.vllm.server import VllmServer
 from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.budget.errors import ConfigError, ModelError
+from perdure.curriculum.evaluation import Evaluation
 from tests.agent.worlds.language.jobs import job_of, method_of, settings_of, update
 from tests.agent.worlds.language.runs import Killed, Run, small
 from tests.agent.worlds.language.tiny_world import tiny_lora_policy, tiny_policy, tiny_policy_parts
@@ -26,6 +29,14 @@ from tests.agent.worlds.language.vllm_stand_in import StandIn, standing_in
 
 ASKED: dict[str, Any] = {"max_completion_length": 6, "batch_size": 4}
 PROMPTS = ["ab", "b a c", "dd"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the locks."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "perdure"
 
 
 @pytest.fixture
@@ -170,13 +181,46 @@ def test_an_engine_in_this_process_needs_its_package() -> None:
         check(method_of("rl"), settings, toy_task(), ())
 
 
-def test_one_server_serves_one_run(server: StandIn) -> None:
+def test_one_server_serves_one_run(server: StandIn, cache: Path) -> None:
     with lock_of(server.url).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # as another process would
         with pytest.raises(ModelError, match="is in use by another run of this machine, and holds the weights of one"):
             VllmServer(server.url, 9.0).check()
+    lock_of(server.url).unlink()
     for _ in range(2):
         VllmServer(server.url, 9.0).check()
+    assert [path.stat().st_mode & 0o777 for path in (cache, *cache.iterdir())] == [0o700, 0o600]
+
+
+def test_a_server_has_one_lock_by_all_names_of_this_machine(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("http://localhost:8000", "http://127.0.0.1:8000/", "http://0.0.0.0:8000", "http://[::1]:8000")
+    assert len({lock_of(name.rstrip("/")) for name in names}) == 1
+    others = ("http://localhost:8001", "http://node7:8000", "http://localhost:8000/b")
+    assert len({lock_of(name) for name in (names[0], *others)}) == 4
+    assert lock_of("https://node7") == lock_of("https://node7:443") != lock_of("http://node7")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(cache.parent / "runtime"))
+    assert lock_of(names[0]).parent == cache.parent / "runtime" / "perdure"
+
+
+def test_a_folder_of_locks_that_others_can_write_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.mkdir()
+    cache.chmod(0o777)
+    with pytest.raises(ModelError, match="is not yours alone: make it a folder of yours"):
+        lock_of("http://localhost:8000")
+    cache.rmdir()
+    cache.symlink_to(cache.parent)
+    with pytest.raises(ModelError, match="is not yours alone"):
+        lock_of("http://localhost:8000")
+    (cache.parent / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent / "file"))
+    with pytest.raises(ModelError, match="no folder for locks of vLLM servers: .*; set XDG_CACHE_HOME"):
+        lock_of("http://localhost:8000")
+
+
+def test_the_default_address_is_trl_s_in_both_places() -> None:
+    trl = pytest.importorskip("trl")
+    given = {one.name: one.default for one in fields(trl.GRPOConfig)}
+    assert Evaluation().vllm_server_base_url == f"http://{given['vllm_server_host']}:{given['vllm_server_port']}"
 
 
 def test_an_engine_is_shut_down_and_the_environment_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
