@@ -45,7 +45,8 @@ class Evaluation(Frozen):
         ),
     ] = "transformers"
     vllm_server_base_url: Annotated[
-        str, Field(pattern=r"^https?://\S+$", description="address of the vLLM server, by default TRL's; one run a server")
+        str,
+        Field(pattern=r"^https?://\S+$", description="address of the vLLM server, by default TRL's; one run a server"),
     ] = "http://0.0.0.0:8000"
     vllm_server_timeout: Annotated[Seconds, Field(gt=0, description="seconds that one reply of it may take")] = 240.0
 

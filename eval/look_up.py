@@ -48,6 +48,8 @@ class LookUp:
         if curriculum.budget.generic is not None:
             key = f"generic {curriculum.budget.generic}"
             yield ("budget", "generic"), self._once(key, _generic, curriculum)
+        if curriculum.spec.lacking is not None:
+            yield (), LookedUp(tuple(load(curriculum.spec.lacking)(curriculum)))
 
     def _once(self, key: str, look: Callable[..., LookedUp], *arguments: object) -> LookedUp:
         if key not in self.known:

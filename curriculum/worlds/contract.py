@@ -186,6 +186,8 @@ class WorldSpec:
         paths: `module:function` that finds local paths in a file (see `curriculum/file/local_paths.py`).
         look_up: `module:function` that looks up what a task's section names, as `LookedUp`; it makes no item and
             executes no code of the user's.
+        lacking: `module:function` that finds what a curriculum asks for and this machine, or its model, lacks, as
+            `LookUpFault` with whole paths; it imports none of it. `None`: nothing is looked for.
         sample: the module of its sample curricula (see `curriculum/file/sample.py`); `None`: it has none.
         library: the module that knows further settings of a library (see `curriculum/file/library.py`).
         accepts: the kind of task of its model, for a message.
@@ -220,6 +222,7 @@ class WorldSpec:
     plugin: str | None = None
     paths: str | None = None
     look_up: str | None = None
+    lacking: str | None = None
     sample: str | None = None
     library: str | None = None
     generic_prompts: str | None = None

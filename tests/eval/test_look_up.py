@@ -1,6 +1,7 @@
 """What a file names is looked up before a model is loaded: each fault at its place, with near names."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,46 @@ def test_what_could_not_be_looked_into_is_named(tmp_path: Path) -> None:
         "stages: [{name: a, task: {type: dataset, path: org/data}}, {name: b, task: {type: dataset, path: org/data}}]\n"
     )
     assert LookUp()(read_curriculum(file).curriculum).unseen == ("the rows of org/data",)
+
+
+def lacking(folder: Path, **sections: Any) -> list[str]:
+    model = {"model_name_or_path": "org/name"}
+    return looked_up(folder, **{"model": model, "strategy": {"type": "fixed", "method": "rl"}} | sections)
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="is about machines without bitsandbytes")
+def test_packages_for_quantized_weights_and_optimisers_are_looked_for(tmp_path: Path) -> None:
+    model = {"model_name_or_path": "org/name", "quantization": "4bit", "lora": {}}
+    assert lacking(tmp_path, model=model) == [
+        "model.quantization: 4bit needs bitsandbytes, which is not installed: pip install 'perdure[quantization]', or "
+        "leave `quantization` out"
+    ]
+    needs = "optim 'adamw_8bit' needs bitsandbytes, which is not installed: pip install 'perdure[quantization]'"
+    assert lacking(tmp_path, train={"trl": {"optim": "adamw_8bit"}}) == [f"train.trl.optim: {needs}"]
+    assert lacking(tmp_path, train={"rl": {"trl": {"optim": "adamw_8bit"}}}) == [f"train.rl.trl.optim: {needs}"]
+    # a weaker layer, and a method that no stage comes to use
+    overridden = {"trl": {"optim": "adamw_8bit"}, "rl": {"trl": {"optim": "sgd"}}, "sft": {"trl": {"optim": "lomo"}}}
+    assert lacking(tmp_path, train=overridden) == []
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="is about machines without vllm")
+def test_vllm_is_looked_for_where_it_would_be_in_this_process(tmp_path: Path) -> None:
+    (fault,) = lacking(tmp_path, train={"rl": {"trl": {"use_vllm": True}}})
+    assert fault.startswith("train.rl.trl.use_vllm: vllm_mode 'colocate' needs vllm in this environment")
+    for given in ({"use_vllm": True, "vllm_mode": "server"}, {"use_vllm": False}):
+        assert lacking(tmp_path, train={"rl": {"trl": given}}) == []
+
+
+def test_an_environment_needs_a_template_with_tools(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "p"}\n')
+    (tmp_path / "mine.py").write_text("class Env:\n    def reset(self, **row): ...\n    def ask(self): ...\n")
+    task = {"type": "environment", "path": "mine:Env", "data": "rows.jsonl"}
+    (fault,) = lacking(tmp_path, task=task, model={"model_name_or_path": "builtin:tiny"})
+    assert fault.startswith("stages[0].task.type: an environment is played with tools, and the model's chat template")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    local = {"model_name_or_path": str(folder)}
+    for template, faults in (("{{ messages }}", 1), ("{% if message.tool_calls %}", 0)):
+        (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+        assert len(lacking(tmp_path, task=task, model=local)) == faults
+    assert lacking(tmp_path, task=task) == []  # on the hub

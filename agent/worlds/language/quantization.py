@@ -14,6 +14,7 @@ from torch import Tensor
 
 from perdure.agent.weights import trainable
 from perdure.budget.errors import ModelError
+from perdure.curriculum.worlds.language.machine import BITSANDBYTES
 
 
 def config_of(kind: str, compute: torch.dtype) -> Any:
@@ -25,10 +26,7 @@ def config_of(kind: str, compute: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
-        raise ModelError(
-            f"model.quantization: {kind} needs bitsandbytes, which is not installed: pip install "
-            "'perdure[quantization]', or leave `quantization` out"
-        )
+        raise ModelError(f"model.quantization: {kind} needs {BITSANDBYTES}, or leave `quantization` out")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every layer of every pass
     if kind == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)

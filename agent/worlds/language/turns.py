@@ -19,6 +19,7 @@ from perdure.curriculum.worlds.language.environments import (
     text_of,
     tools_of,
 )
+from perdure.curriculum.worlds.language.machine import NO_TOOLS
 
 TokenIds = list[int]
 Generate = Callable[[list[TokenIds], int], list[TokenIds]]
@@ -66,10 +67,7 @@ def refuse_template(tokenizer: Any, task: Task) -> None:
     if ranks.count() > 1:
         raise ConfigError(f"{where}, which one process does, and these are {ranks.count()}; start one")
     if not supports_tool_calling(tokenizer):
-        raise ModelError(
-            f"{where}, and the model's chat template does not write calls and what tools return; take a model whose "
-            "template has tools, such as Qwen2.5-Instruct or Qwen3"
-        )
+        raise ModelError(f"{where}, and {NO_TOOLS}")
     try:
         if getattr(tokenizer, "response_template", None) is None:
             add_response_schema(tokenizer)

@@ -235,6 +235,7 @@ LANGUAGE = WorldSpec(
     build="perdure.curriculum.worlds.language.sources.build:build",
     paths="perdure.curriculum.worlds.language.paths:local_paths",
     look_up="perdure.curriculum.worlds.language.look_up:look_up",
+    lacking="perdure.curriculum.worlds.language.machine:lacking",
     library="perdure.curriculum.worlds.language.trl_fields",
     sample="perdure.curriculum.worlds.language.sample",
     accepts="a language model reads text",

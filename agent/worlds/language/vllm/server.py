@@ -39,6 +39,7 @@ START = (
     "start it with: VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --logprobs-mode processed_logprobs --max-model-len LENGTH"
 )
 
+
 @dataclass(frozen=True)
 class Completion:
     """A completion in tokens, and the log-probability of each; `None`: it was not asked for."""

@@ -8,6 +8,7 @@ import torch
 from perdure.agent.worlds.language.vllm.server import VllmServer
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
+from perdure.curriculum.worlds.language.machine import NO_VLLM
 
 ALONE = "leave it out, or start one process"
 
@@ -35,9 +36,6 @@ def check_vllm(config: Any) -> None:
         server_of(config).check()
     elif getattr(config, "use_vllm", False):
         if find_spec("vllm") is None:
-            raise ConfigError(
-                "vllm_mode 'colocate' needs vllm in this environment (pip install 'trl[vllm]'); a server in an "
-                "environment of its own is `trl: {use_vllm: true, vllm_mode: server, vllm_server_base_url: URL}`"
-            )
+            raise ConfigError(NO_VLLM)
         if not torch.cuda.is_available():
             raise ConfigError("vllm_mode 'colocate' needs a GPU, and torch sees none; use transformers or a server")

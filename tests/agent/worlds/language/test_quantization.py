@@ -21,6 +21,7 @@ from perdure.agent.worlds.language.quantization import all_frozen
 from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.agent.worlds.stage_checkpoints import from_plain, to_plain
 from perdure.budget.errors import ConfigError, ModelError, RunError
+from perdure.curriculum.worlds.language.machine import module_of
 from perdure.curriculum.worlds.language.model import CausalModel
 from tests.agent.worlds.language.jobs import method_of, settings_of
 from tests.agent.worlds.language.runs import Killed, Run, small
@@ -174,3 +175,20 @@ def test_a_resumed_update_by_an_8_bit_optimiser_ends_as_an_undisturbed_one(optim
     resumed = Run(load_policy(model_of(), seed=0), tmp_path / "cut")
     resumed.update("sft", settings)
     assert resumed.seen[0].step == 3 and resumed.digest == whole.digest
+
+
+def test_each_optimiser_of_transformers_has_its_module(tmp_path: Path) -> None:
+    """Transformers refuses those whose module is not here, and no other."""
+    from transformers import Trainer, TrainingArguments
+    from transformers.training_args import OptimizerNames
+
+    for one in OptimizerNames:
+        module = module_of(one.value)
+        if module is not None and find_spec(module) is not None:
+            continue
+        arguments = TrainingArguments(output_dir=str(tmp_path), optim=one.value, use_cpu=True)
+        if module is None:
+            Trainer.get_optimizer_cls_and_kwargs(arguments)
+        else:
+            with pytest.raises((ImportError, ValueError, RuntimeError)):
+                Trainer.get_optimizer_cls_and_kwargs(arguments)

@@ -213,7 +213,7 @@ def test_a_folder_of_locks_that_others_can_write_is_refused(cache: Path, monkeyp
         lock_of("http://localhost:8000")
     (cache.parent / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent / "file"))
-    with pytest.raises(ModelError, match="no folder for locks of vLLM servers: .*; set XDG_CACHE_HOME"):
+    with pytest.raises(ModelError, match=r"no folder for locks of vLLM servers: .*; set XDG_CACHE_HOME"):
         lock_of("http://localhost:8000")
 
 
