@@ -8,7 +8,8 @@ from perdure.agent.worlds.base_prompts import probe_of, reads_probe
 from perdure.agent.worlds.contract import World
 from perdure.budget.base_id import PLAIN, kl_settings, short_id
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import LATER, Law, load_law
+from perdure.budget.law.file import LATER, load_law
+from perdure.budget.law.saved import Law
 from perdure.budget.law.shipped import law_path
 from perdure.curriculum.schema import Curriculum
 

@@ -1,16 +1,17 @@
-"""Checks and loads everything before a run starts or resumes; nothing is written before all of it is right."""
+"""Starts and resumes a run; nothing is written before all that it is made of is right (`agent/prepare.py`)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.decide import method_steps, possible_methods
 from perdure.agent.differences import refuse_differences, refuse_other_number, tolerated, versions
-from perdure.agent.law_of_run import is_of_other_probe, law_fingerprint, law_for
+from perdure.agent.law_of_run import law_fingerprint
 from perdure.agent.life import Life
+from perdure.agent.prepare import Ready, prepare
 from perdure.agent.prices import refuse_unpriced
 from perdure.agent.run.check import check_kinds, check_stages, redo, refuse_redo, remove_redone
+from perdure.agent.run.event import Event
 from perdure.agent.run.events import SCHEMA, Resumed, Started
 from perdure.agent.run.folder import RunFolder, check_free, create, open_folder, read_json, write_json
 from perdure.agent.run.interrupt import Interrupt
@@ -18,28 +19,16 @@ from perdure.agent.run.lines import ABOUT_A_LINE, to_json
 from perdure.agent.run.log import RunLogger, View
 from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.state import RunState
-from perdure.agent.strategies import make_strategy
-from perdure.agent.strategies.contract import Strategy
-from perdure.agent.strategies.rungs import plan_rungs
-from perdure.agent.tasks import build_tasks, keep_apart
-from perdure.agent.worlds.base_prompts import base_prompts, probe_of, reads_probe
+from perdure.agent.worlds.base_prompts import probe_of, reads_probe
 from perdure.agent.worlds.contract import World
-from perdure.agent.worlds.registry import make_world, refuse_settings
+from perdure.agent.worlds.registry import make_world
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.budget.files import has_links
-from perdure.budget.heap import uncollected
-from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.file.code import code_hashes
-from perdure.curriculum.import_path import search_code_in
-from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.strategies import FixedStrategy, RaceStrategy, Trying
-from perdure.curriculum.task import Task
+from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.tracking import Tracker, refuse_missing
-from perdure.curriculum.worlds.build import check_learnable
-from perdure.eval.benchmarks import BenchmarkSet, examined_by, prepare_benchmarks
-from perdure.eval.sampled_rewards import set_aside
 from perdure.eval.scorecard import Scorecard
 
 
@@ -95,85 +84,38 @@ def resume(
     refuse_missing(curriculum.trackers)
     before = description(begun)
     refuse_differences(before, {"curriculum": curriculum.model_dump(mode="json"), "versions": versions()})
-    names = [stage.name for stage in curriculum.stages]
     refuse_other_number(before, folder.path)
     if redo_from is None:
-        ranks.told(lambda: remove_redone(folder, names, events))
-        ranks.told(lambda: check_stages(folder, curriculum, state))
+        ranks.told(lambda: _checked(folder, curriculum, state, events))
     else:
         ranks.told(lambda: refuse_redo(folder, curriculum, state, redo_from))
     ready = prepare(curriculum, view)
     now = _started(begun.run, ready, begun.strict)
     _refuse_split(now)
-    untold = ("code",) if begun.probe is not None else ("code", "probe")  # older journals do not say it
-    found = {name: value for name, value in description(now).items() if name not in untold}
+    found = _known_to(begun, now)
     refuse_differences(before, found)
     if redo_from is not None:  # nothing is removed before all that refuses has been asked
         state, redone = ranks.told(lambda: redo(folder, state, redo_from))
-        ranks.told(lambda: remove_redone(folder, names, [*events, redone]))
-        ranks.told(lambda: check_stages(folder, curriculum, state))
+        ranks.told(lambda: _checked(folder, curriculum, state, [*events, redone]))
     if tracking is not None and ranks.is_main():
         write_json(folder.description, read_json(folder.description) | {"curriculum": now.curriculum})
     logger = RunLogger(folder, view)
-    edited = [name for name, stamp in (begun.code or {}).items() if (now.code or {}).get(name) != stamp]
-    resumed = Resumed(edited=tuple(edited), differs=tolerated(before, found))
+    edited = tuple(name for name, stamp in (begun.code or {}).items() if (now.code or {}).get(name) != stamp)
+    resumed = Resumed(edited=edited, differs=tolerated(before, found))
     logger.log(now if logger.state.status == "empty" else resumed)
     return replace(_life(ready, folder, logger), strict=begun.strict)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """The parts of a run that are checked and loaded before its folder is made; `methods` are those of each stage."""
-
-    curriculum: Curriculum
-    tasks: tuple[Task, ...]
-    methods: tuple[tuple[str, ...], ...]
-    benchmarks: BenchmarkSet
-    world: World
-    law: Law | None
-    strategy: Strategy
-
-    @property
-    def law_of_other_base(self) -> bool:
-        """True if the law was fitted on another base than the run's."""
-        return self.law is not None and self.law.base != self.world.base_id
-
-    @property
-    def law_of_other_probe(self) -> bool:
-        """True if the law was fitted to KL on a generic probe of other texts than the run's."""
-        return self.law is not None and is_of_other_probe(self.law, self.curriculum)
+def _checked(folder: RunFolder, curriculum: Curriculum, state: RunState, events: Sequence[Event]) -> None:
+    """Remove what is to be run again, and refuse stages that are damaged."""
+    remove_redone(folder, [stage.name for stage in curriculum.stages], events)
+    check_stages(folder, curriculum, state)
 
 
-def prepare(curriculum: Curriculum, view: View, make: Callable[[Curriculum], World] = make_world) -> Ready:
-    """Cheap faults first: data, then train settings, then benchmarks, and the model last."""
-    view.progress({"phase": "reading the tasks"})
-    search_code_in(curriculum.code_dir)
-    tasks = build_tasks(curriculum)
-    methods = [_possible_methods(curriculum, *pair) for pair in zip(curriculum.stages, tasks, strict=True)]
-    base_prompts(curriculum, tasks)
-    view.progress({"phase": "loading the libraries"})
-    with uncollected():  # most of it is imports
-        _refuse_settings(curriculum, tasks, methods)
-    _refuse_rungs(curriculum, tasks, methods)
-    strategy = make_strategy(curriculum)
-    view.progress({"phase": "reading the benchmarks"})
-    with uncollected():
-        benchmarks = prepare_benchmarks(curriculum.benchmarks, seed=curriculum.seed, model=curriculum.model)
-    apart = keep_apart(curriculum, tasks, benchmarks)
-    if apart != tasks:
-        tasks = apart
-        _refuse_settings(curriculum, tasks, methods)
-    examined = examined_by(tasks, benchmarks)
-    base_prompts(curriculum, tasks, examined)
-    view.progress({"phase": "preparing the base"})
-    world = make(curriculum)
-    prompts = base_prompts(curriculum, tasks, examined, world)
-    for warning in world.warnings:
-        view.say(warning)
-    tasks, benchmarks = world.fitted(tasks), benchmarks.fitted(world.fitted)
-    world.refuse_unfit(tasks, methods, benchmarks.tasks, prompts)
-    benchmarks.refuse_unfit(world.policy)
-    return Ready(curriculum, tasks, tuple(map(tuple, methods)), benchmarks, world, law_for(curriculum, world), strategy)
+def _known_to(begun: Started, now: Started) -> dict[str, Any]:
+    """The description of the run as it is now, as far as its journal said it when it began; code may be edited."""
+    untold = ("code",) if begun.probe is not None else ("code", "probe")  # older journals do not say it
+    return {name: value for name, value in description(now).items() if name not in untold}
 
 
 def refuse_several(curriculum: Curriculum) -> None:
@@ -193,36 +135,6 @@ def _refuse_split(started: Started) -> None:
     """Refuse to train where processes have read other data or loaded other weights. Raises RunError."""
     for name, value in (*sorted(started.data.items()), ("the base", started.base_sha256)):
         ranks.same(value, f"the SHA-256 of {name}")
-
-
-def _possible_methods(curriculum: Curriculum, stage: Stage, task: Task) -> Sequence[str]:
-    """The methods that a stage may come to use, now that its data is known."""
-    own = stage.method or (curriculum.strategy.method if isinstance(curriculum.strategy, FixedStrategy) else None)
-    if own is None:
-        return possible_methods(curriculum, task)
-    method = curriculum.method(own)
-    check_learnable(task, method, curriculum.spec)
-    return [method.name]
-
-
-def _refuse_settings(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[str]]) -> None:
-    trained_on = [_trained_on(curriculum, *one) for one in zip(curriculum.stages, tasks, strict=True)]
-    refuse_settings(curriculum, trained_on, methods)
-
-
-def _refuse_rungs(curriculum: Curriculum, tasks: Sequence[Task], methods: Sequence[Sequence[str]]) -> None:
-    """Refuse a race in a stage that is too short for it. Raises ConfigError."""
-    strategy = curriculum.strategy
-    for stage, task, names in zip(curriculum.stages, tasks, methods, strict=True):
-        if isinstance(strategy, RaceStrategy) and len(names) > 1:
-            plan_rungs(strategy, stage.name, {name: method_steps(curriculum, stage, task, name) for name in names})
-
-
-def _trained_on(curriculum: Curriculum, stage: Stage, task: Task) -> Task:
-    """The task with the fewest items that an update of the stage is made on: a trial sets some aside."""
-    strategy = curriculum.strategy
-    tries = stage.method is None and isinstance(strategy, Trying)
-    return set_aside(task, strategy.num_prompts)[0] if tries else task  # type: ignore[union-attr]
 
 
 def _started(run: str, ready: Ready, strict: bool) -> Started:

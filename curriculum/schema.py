@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from perdure.budget.bounds import Weight
 from perdure.budget.config import BudgetConfig, Frozen, broken_rule
+from perdure.curriculum.environment import Environment
 from perdure.curriculum.evaluation import Benchmark, Evaluation, Name
 from perdure.curriculum.messages import one_of
 from perdure.curriculum.strategies import FixedStrategy, PythonStrategy, RuleStrategy, StrategyConfig, Trying
@@ -62,22 +62,6 @@ BenchmarkConfig = Annotated[
     Annotated[Benchmark, Tag("lm_eval")] | Annotated[TaskBenchmark, Tag("task")],
     Discriminator(lambda one: _type(one, "lm_eval")),
 ]
-
-
-class Environment(Frozen):
-    """The reward of the gymnasium environment (docs/environment.md); no command uses it.
-
-    It is the weighted gain less the weighted falls. An argument of `gymnasium.make` of the same name wins.
-    """
-
-    gain_weight: Annotated[
-        Weight,
-        Field(ge=0, description="weight of the rise of the stage's own task and of later ones"),
-    ] = 1.0
-    forgetting_weight: Annotated[
-        Weight, Field(ge=0, description="weight of the fall of the tasks of earlier stages")
-    ] = 1.0
-    benchmark_weight: Annotated[Weight, Field(ge=0, description="weight of the mean fall of the benchmarks")] = 1.0
 
 
 class Stage(Frozen):

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import Committed, Decided, Event, Finished, Started
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Committed, Decided, Finished, Started
 from perdure.agent.run.state import RunState, fold
 from perdure.agent.run.steps import Step
 from perdure.budget.figures import figure

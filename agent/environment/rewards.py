@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import Estimate
-from perdure.curriculum.schema import Environment
+from perdure.curriculum.environment import Environment
 
 
 @dataclass(frozen=True)

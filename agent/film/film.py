@@ -7,6 +7,7 @@ from typing import cast
 
 from perdure.agent.differences import differences
 from perdure.agent.film.clip import Clip, MakeClip
+from perdure.agent.prepare import Ready, prepare
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder, open_folder
 from perdure.agent.run.kept import refuse_dropped
@@ -15,7 +16,6 @@ from perdure.agent.run.record import read_begun, read_record
 from perdure.agent.run.report import read_items
 from perdure.agent.run.stages import restore_policy
 from perdure.agent.run.state import RunState
-from perdure.agent.setup import Ready, prepare
 from perdure.budget.errors import ConfigError, RunError
 from perdure.curriculum.messages import did_you_mean
 from perdure.curriculum.schema import Curriculum

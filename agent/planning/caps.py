@@ -13,9 +13,9 @@ from statistics import fmean, stdev
 
 from perdure.agent.decide import method_steps
 from perdure.agent.planning.timing import Timing
+from perdure.agent.prepare import Ready
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
-from perdure.agent.setup import Ready
 from perdure.agent.trial import at_full_rate, forked
 from perdure.agent.worlds.contract import Progress
 from perdure.agent.worlds.job import update_job

@@ -8,23 +8,24 @@ computed: its steps, its readings and its scorecard. A stage may end sooner, sin
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from perdure.agent.planning.caps import Asked, propose_cap, proposing_seconds
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, StagePlan, most_snapshots
 from perdure.agent.planning.timing import size_of
-from perdure.agent.planning.trials import cost_of, on_host, try_all
+from perdure.agent.planning.trials import Trial, cost_of, on_host, try_all
+from perdure.agent.prepare import Ready, prepare
 from perdure.agent.prices import SAMPLES, base_rate, price_stages, text_lengths
 from perdure.agent.run.kept import most_kept
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
-from perdure.agent.setup import Ready, prepare
 from perdure.agent.strategies.rungs import looks_of, losses
 from perdure.agent.weights import write_weights
 from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
 from perdure.budget.monitor import Monitor
+from perdure.budget.price import StagePrice
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, RaceStrategy, RuleStrategy, StrategyConfig, Trying
 from perdure.eval.benchmarks import examined_by
@@ -46,9 +47,7 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
     ready = prepare(curriculum, view)
     world, tasks = ready.world, ready.tasks
     view.progress({"phase": "sampling the base"})
-    prompts = base_prompts(curriculum, tasks, examined_by(tasks, ready.benchmarks), world)
-    seed = derive(curriculum.seed, "base")
-    base_seconds, _ = timed(lambda: world.prepare_base(prompts, folder / "base", seed=seed))
+    base_seconds, _ = timed(lambda: _sample_base(ready, folder))
     view.progress({"phase": "timing the scorecard and a reading"})
     speeds = scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation)
     scoring_seconds = sum(one.total_seconds for one in speeds)
@@ -61,22 +60,16 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view)
     proposed = None if asked is None else propose_cap(ready, prices, asked, folder / "propose", view)
-    answers = SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks)
+    an_answer = rate_seconds / (SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks))
     checkpoint = max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
-    stages = []
-    for index, price in enumerate(prices):
-        costs = tuple(cost_of(ready, index, method, trials, reading_seconds) for method in ready.methods[index])
-        deciding_seconds = _deciding_seconds(ready, index, costs, rate_seconds / answers)
-        around = deciding_seconds + saving_seconds + scoring_seconds
-        written = tasks[index].train[: curriculum.budget.num_prompts]
-        stages.append(StagePlan(price, costs, around, world.conflicts(written)))
+    seconds = _Seconds(reading_seconds, saving_seconds + scoring_seconds, an_answer)
+    stages = tuple(_stage_plan(ready, index, price, trials, seconds) for index, price in enumerate(prices))
     first = stages[0].methods[0].timing
-    an_answer = rate_seconds / answers
     return LifePlan(
         curriculum=curriculum,
         base_id=world.base_id,
         resolved=dict(world.resolved),
-        stages=tuple(stages),
+        stages=stages,
         disk=replace(disk, checkpoint=checkpoint),
         base_seconds=base_seconds + rate_seconds * any(one.target is not None for one in prices) + scoring_seconds,
         reading_seconds=reading_seconds,
@@ -86,6 +79,28 @@ def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None =
         proposed=proposed,
         host_memory=0 if on_host(ready) else world.sizes.trained,
     )
+
+
+def _sample_base(ready: Ready, folder: Path) -> None:
+    curriculum, tasks, world = ready.curriculum, ready.tasks, ready.world
+    prompts = base_prompts(curriculum, tasks, examined_by(tasks, ready.benchmarks), world)
+    world.prepare_base(prompts, folder / "base", seed=derive(curriculum.seed, "base"))
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    """Seconds of one reading, of what stands around each update (saving and scoring), and of one sampled answer."""
+
+    reading: float
+    around: float
+    answer: float
+
+
+def _stage_plan(ready: Ready, index: int, price: StagePrice, trials: Sequence[Trial], seconds: _Seconds) -> StagePlan:
+    costs = tuple(cost_of(ready, index, method, trials, seconds.reading) for method in ready.methods[index])
+    around = _deciding_seconds(ready, index, costs, seconds.answer) + seconds.around
+    written = ready.tasks[index].train[: ready.curriculum.budget.num_prompts]
+    return StagePlan(price, costs, around, ready.world.conflicts(written))
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:

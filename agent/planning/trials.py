@@ -1,6 +1,7 @@
 """Tries methods on stages, and estimates the others from these trials."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,9 +9,9 @@ from perdure.agent.decide import method_steps
 from perdure.agent.planning.costs import MethodCost
 from perdure.agent.planning.memory import Memory, memory_of
 from perdure.agent.planning.timing import Timing, time_method
+from perdure.agent.prepare import Ready
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
-from perdure.agent.setup import Ready
 from perdure.agent.worlds.contract import UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import PerdureError
@@ -47,7 +48,7 @@ def try_all(ready: Ready, folder: Path, view: View) -> list[Trial]:
     return trials
 
 
-def cost_of(ready: Ready, index: int, method: str, trials: list[Trial], reading_seconds: float) -> MethodCost:
+def cost_of(ready: Ready, index: int, method: str, trials: Sequence[Trial], reading_seconds: float) -> MethodCost:
     """The cost of a stage by a method: by its own trial, else by that of the first stage that had one."""
     own = [one for one in trials if (one.stage, one.method) == (index, method)]
     trial = own[0] if own else next(one for one in trials if one.method == method)

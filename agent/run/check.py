@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from perdure.agent.run.events import Event, Redone
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Redone
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal
 from perdure.agent.run.kept import has_policy, is_dropped

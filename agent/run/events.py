@@ -1,10 +1,10 @@
 """The events of a journal, a dataclass a kind; `lines.py` makes lines of them. Stage 0 is the base."""
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from perdure.agent.run.event import Event, StageEvent
 from perdure.budget.estimate import UNMEASURED, Estimate
 from perdure.budget.monitor import Action, Reading
 from perdure.budget.price import StagePrice
@@ -12,32 +12,6 @@ from perdure.eval.scorefile import Asked
 
 SCHEMA = 2
 """Version of these fields, in the event that begins a journal. Version 1 did not say its number."""
-
-
-def _now() -> float:
-    return round(time.time(), 3)
-
-
-def _clock() -> float:
-    return round(time.monotonic(), 3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened in a run, when it is made. Events are equal whatever their times."""
-
-    time: float = field(default_factory=_now, compare=False)
-    clock: float | None = field(default_factory=_clock, compare=False)
-
-    def seconds_since(self, before: "Event") -> float:
-        """Seconds from an earlier event of the same process, never negative: the time of day may be set back."""
-        if self.clock is not None and before.clock is not None:
-            return max(self.clock - before.clock, 0.0)
-        return max(self.time - before.time, 0.0)
-
-    def now(self) -> Self:
-        """The same, as if it happened now."""
-        return replace(self, time=_now(), clock=_clock())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +79,6 @@ class BaseSaved(Event):
     """The base's side of the KL is in the folder `base`: the SHA-256 of each file."""
 
     files: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageEvent(Event):
-    """Something that happened in a stage."""
-
-    stage: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
 from perdure.agent.run.state import RunState

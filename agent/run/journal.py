@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.lines import from_json, to_json
 from perdure.budget.errors import RunError
 from perdure.budget.files import naming, sync

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from perdure.agent.run.events import KINDS, SCHEMA, Event, Measured
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import KINDS, SCHEMA, Measured
 from perdure.budget.errors import RunError
 from perdure.budget.estimate import UNMEASURED
 from perdure.budget.plain_json import from_words, with_words

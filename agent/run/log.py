@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.run.state import RunState, active_seconds, fold, read_state

@@ -1,7 +1,7 @@
 """Notices in words."""
 
 from perdure.agent.run.events import Notice, Noticed
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 NOTICES: dict[Notice, str] = {
     "repeated": "{count} items of the source were left out, since their question stands there before",

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from perdure.agent.run.events import Event, StageEvent, Started
+from perdure.agent.run.event import Event, StageEvent
+from perdure.agent.run.events import Started
 from perdure.agent.run.folder import POLICY, RunFolder, read_json
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.lines import from_json

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
+from perdure.agent.run.event import Event, StageEvent
 from perdure.agent.run.events import (
     BaseSaved,
     Candidate,
     Committed,
     Decided,
     EndScored,
-    Event,
     Finished,
     Interrupted,
     Intervened,
@@ -22,14 +22,13 @@ from perdure.agent.run.events import (
     Refused,
     Resumed,
     Scored,
-    StageEvent,
     Started,
     Unscored,
 )
 from perdure.budget.base_id import kl_settings
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import StagePrice
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 from perdure.curriculum.worlds.registry import nouns_of
 from perdure.eval.scorefile import Asked
 

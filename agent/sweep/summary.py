@@ -66,30 +66,33 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     table = collect(folder, list(cells), name)
     provenance = {} if table is None else provenance_of(table)
     final_rows = [] if table is None else table.filter(table["final"]).to_pylist()
-    finished = sum(folder.rows(cell).exists() for cell in cells)
-    failed = [
-        _failure(folder, cell)
-        for id, cell in cells.items()
-        if folder.failure(id).exists() and not folder.rows(id).exists()
-    ]
-    tried = {one["cell"] for one in failed}
-    unfinished = [cell for cell in cells if not folder.rows(cell).exists()]
-    waiting = [cell for cell in unfinished if cell not in tried]
-    running = [cell for cell in unfinished if runs_now(folder, cell)]
     return {
         "sweep": name,
         "folder": str(folder.path),
         "world": provenance.get("world"),
         "base_id": provenance.get("base_id"),
+        **_state(folder, cells),
+        "methods": [asdict(one) for one in by_method(final_rows)],
+        "pooled": pooled_axes(final_rows),
+        "results": str(folder.results) if folder.results.exists() else None,
+    }
+
+
+def _state(folder: SweepFolder, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The sweep's status, and how far its cells are."""
+    unfinished = [cell for cell in cells if not folder.rows(cell).exists()]
+    failed = [_failure(folder, cells[cell]) for cell in unfinished if folder.failure(cell).exists()]
+    tried = {one["cell"] for one in failed}
+    waiting = [cell for cell in unfinished if cell not in tried]
+    running = [cell for cell in unfinished if runs_now(folder, cell)]
+    finished = len(cells) - len(unfinished)
+    return {
         "status": _status(folder, running=bool(running), waiting=bool(waiting), finished=finished),
         "cells": len(cells),
         "finished": finished,
         "failed": failed,
         "waiting": waiting,
         "running": running,
-        "methods": [asdict(one) for one in by_method(final_rows)],
-        "pooled": pooled_axes(final_rows),
-        "results": str(folder.results) if folder.results.exists() else None,
     }
 
 

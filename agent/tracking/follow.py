@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from perdure.agent.life import Life
-from perdure.agent.run.events import Event, Redone, StageEvent, Started
+from perdure.agent.run.event import Event, StageEvent
+from perdure.agent.run.events import Redone, Started
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, fold

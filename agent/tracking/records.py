@@ -3,11 +3,11 @@
 import math
 from pathlib import Path
 
+from perdure.agent.run.event import Event, StageEvent
 from perdure.agent.run.events import (
     Committed,
     Decided,
     EndScored,
-    Event,
     Finished,
     Intervened,
     Measured,
@@ -15,13 +15,12 @@ from perdure.agent.run.events import (
     Redone,
     Refused,
     Scored,
-    StageEvent,
     Unscored,
 )
 from perdure.agent.run.state import RunState, StageState
 from perdure.agent.run.steps import FIGURES, Step, read_steps
 from perdure.agent.tracking.contract import LoggedTable, Record
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 
 def of_step(step: Step) -> Record:

@@ -12,7 +12,7 @@ from perdure.budget.penalty import Controller
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Item, Task, is_among, questions
+from perdure.curriculum.task import Task, is_among, questions
 from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.methods import Method
 from perdure.eval.sampled_rewards import earlier_items, set_aside
@@ -51,10 +51,8 @@ def update_job(
         change: makes the objective's settings from those of the stage.
     """
     settings = settings_for(method, curriculum.train, curriculum.stages[number - 1].train)
-    whole, earlier = tasks[number - 1], tasks[: number - 1]
-    task, aside = set_aside(whole, left_out) if left_out else (whole, ())
-    measured = earlier_items(earlier, left_out) if left_out else []
-    items, fixed = len(whole.train), bool(left_out) and same_steps
+    task, earlier = _trained_on(tasks[number - 1], tasks[: number - 1], left_out)
+    items, fixed = len(tasks[number - 1].train), bool(left_out) and same_steps
     objective = shortened(curriculum, method, change(settings.objective), items, steps_spent, fixed=fixed)
     return UpdateJob(
         method=method,
@@ -65,17 +63,21 @@ def update_job(
         folder=folder,
         watch=watch,
         saving=saving,
-        earlier=_without(earlier, [*aside, *chain.from_iterable(measured)]),
+        earlier=earlier,
         texts=term_groups(curriculum, [one.name for one in tasks[:number]]),
         unit=curriculum.budget.unit,
         controller=controller,
     )
 
 
-def _without(earlier: Sequence[Task], aside: Sequence[Item]) -> tuple[Task, ...]:
-    """The earlier tasks without the items set aside, which may be in several tasks: a stream may come back to one."""
-    if not aside:
-        return tuple(earlier)
-    keys = questions(aside)
+def _trained_on(whole: Task, earlier: Sequence[Task], left_out: int) -> tuple[Task, tuple[Task, ...]]:
+    """The task and the earlier ones without what is set aside, which may be in several: a stream may come back to one.
+
+    An earlier task of which nothing is left is left out.
+    """
+    if not left_out:
+        return whole, tuple(earlier)
+    task, aside = set_aside(whole, left_out)
+    keys = questions([*aside, *chain.from_iterable(earlier_items(earlier, left_out))])
     left = (replace(one, train=tuple(item for item in one.train if not is_among(item, keys))) for one in earlier)
-    return tuple(one for one in left if one.train)
+    return task, tuple(one for one in left if one.train)

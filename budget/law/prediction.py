@@ -17,6 +17,7 @@ measured in the same way, with all runs of a method, or of a seed, held out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,20 +102,13 @@ def build_law(
             f"a law to save needs at least {MIN_RUNS + 1} runs, with several checkpoints of different KL; got "
             f"{len(sample)} checkpoints of {sample.runs} runs: give more runs"
         )
-    (kl, forgetting), *more = [part.knots() for part in band.curve.parts()]
-    kl_generic, forgetting_generic = more[0] if more else ((), ())
-    at = tuple(band.at_K.tolist())
     return Law(
         world=points.world,
         base=points.base,
         unit=points.unit,
         prompts="generic" if predictor == "generic" else points.prompts,
         benchmarks=tuple(benchmarks),
-        kl=kl,
-        forgetting=forgetting,
-        width_kl=() if more else at,
-        below=tuple(band.below_K.tolist()),
-        above=tuple(band.above_K.tolist()),
+        **_knots(band),
         level=band.level,
         coverage=coverage,
         coverage_methods=_coverage(sample, [without_method(sample, m) for m in sample.methods], level, resamples, seed),
@@ -123,10 +117,24 @@ def build_law(
         runs=sample.runs,
         points=len(sample),
         predictor=predictor,
-        kl_generic=kl_generic,
-        forgetting_generic=forgetting_generic,
-        width_forgetting=at if more else (),
     )
+
+
+def _knots(band: Band) -> dict[str, Any]:
+    """The points of a law: of its curve, of that on the generic probe in a law of both KLs, and of its reach."""
+    (kl, forgetting), *more = [part.knots() for part in band.curve.parts()]
+    kl_generic, forgetting_generic = more[0] if more else ((), ())
+    at = tuple(band.at_K.tolist())
+    return {
+        "kl": kl,
+        "forgetting": forgetting,
+        "width_kl": () if more else at,
+        "below": tuple(band.below_K.tolist()),
+        "above": tuple(band.above_K.tolist()),
+        "kl_generic": kl_generic,
+        "forgetting_generic": forgetting_generic,
+        "width_forgetting": at if more else (),
+    }
 
 
 def make_band(sample: Sample, level: float, seed: int) -> Band | None:

@@ -73,7 +73,7 @@ def _write(findings: "Findings", output_dir: Path | None, save: Path | None) -> 
 
 
 def _save(findings: "Findings", path: Path) -> None:
-    from perdure.budget.law.saved import save_law
+    from perdure.budget.law.file import save_law
 
     if findings.law is None:
         raise RunError(f"there is no law to save to {path}: {findings.no_law}")

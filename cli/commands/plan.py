@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.budget.launchers import refuse_several
 from perdure.cli.commands.run import target_override
 from perdure.cli.console import (

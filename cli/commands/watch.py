@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.find import RUNS, find_run, read_run
 from perdure.agent.run.journal import read_line
 from perdure.agent.run.lock import is_held

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from perdure.cli.report.figures import ROOM, stage_line
 from perdure.cli.views.drawing import PALETTE
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 if TYPE_CHECKING:
     from pandas import DataFrame

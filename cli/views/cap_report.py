@@ -11,7 +11,7 @@ from perdure.budget.proposal import MOST, Cap, Expected, Point
 from perdure.cli.views.format import format_duration, format_estimate, format_points
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.cli.views.text_table import Form, table
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 POINT_COLUMNS = ("step", "KL", "gain in mean reward")
 CAP_COLUMNS = ("budget.kl", "stage 1 may use", "steps until there", "gain in mean reward", "forgetting, points")

@@ -10,7 +10,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
 from perdure.cli.views.format import USUAL, format_estimate, format_percent, last_reading
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 
 def describe_intervention(event: Intervened, row: StageState | None = None) -> str:

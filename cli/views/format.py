@@ -9,7 +9,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.monitor import Forecast
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 USUAL = Nouns()
 """The words of a world that has none of its own."""

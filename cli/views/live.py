@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.state import StageState
 from perdure.cli.console import on_terminal, reader_may_leave
 from perdure.cli.views import panels

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from perdure.agent.run import events
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event, StageEvent
 from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
@@ -29,7 +29,7 @@ from perdure.cli.views.format import (
 from perdure.cli.views.panels import items
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import ASCII, clean
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 EVERY = 5.0
 """Seconds between two lines of progress, at least."""
@@ -79,7 +79,7 @@ def describe_event(state: State, event: Event) -> str:
             return f"resumed, {' and '.join(describe_resumed(event.edited, event.differs))}"
         case events.Finished():
             return f"finished in {format_duration(event.seconds)}"
-        case events.StageEvent():
+        case StageEvent():
             return f"{where(state, event.stage)}: {_stage_event(state, event)}"
         case _:
             return RUN_EVENTS[type(event)]
@@ -99,7 +99,7 @@ def where(state: State, stage: int) -> str:
     return f"stage {stage}/{state.stages} {row.name if row else state.name_of(stage)}" if stage else "base"
 
 
-def _stage_event(state: State, event: events.StageEvent) -> str:
+def _stage_event(state: State, event: StageEvent) -> str:
     row, words = state.record.row(event.stage), ""
     match event:
         case events.Redone():

@@ -39,7 +39,7 @@ from perdure.cli.views.retention_table import MARK, table_blocks
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import Symbols, clean
 from perdure.cli.views.wrapped import hanging
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 if TYPE_CHECKING:
     from perdure.agent.run.diagnostics.finding import Finding

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perdure.agent.run.events import Event, Finished, Interrupted, Redone, Refused, Resumed, Scored, Started
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Finished, Interrupted, Redone, Refused, Resumed, Scored, Started
 from perdure.agent.run.state import RunState, StageState, fold
 from perdure.cli.views.cells import PairedTests
 from perdure.cli.views.time_left import stage_left, time_left

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import load_law
+from perdure.budget.law.file import load_law
 from perdure.budget.law.shipped import BUILTIN, law_path
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.messages import did_you_mean
-from perdure.curriculum.worlds.contract import ModelSection, Nouns, Source, WorldSpec
+from perdure.curriculum.worlds.contract import ModelSection, Source, WorldSpec
 from perdure.curriculum.worlds.methods import MethodError, MethodSpec, Recipe, nearest, offer
+from perdure.curriculum.worlds.nouns import Nouns
 
 WORLDS: dict[str, str] = {
     "language": "perdure.curriculum.worlds.language.spec:LANGUAGE",

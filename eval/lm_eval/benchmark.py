@@ -20,8 +20,9 @@ from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.task import question
 from perdure.curriculum.worlds.cells import digest
+from perdure.eval.lm_eval.asked_task import FEWSHOT_SEED, CachedTask, LmTask, PartOfTask
 from perdure.eval.lm_eval.silence import silence
-from perdure.eval.lm_eval.tasks import FEWSHOT_SEED, CachedTask, LmTask, PartOfTask, TaskLibrary
+from perdure.eval.lm_eval.tasks import TaskLibrary
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.scorefile import ItemResult, Score, make_score, place_of
 from perdure.eval.task_score import CausalPolicy, autocast_of

@@ -16,8 +16,8 @@ from perdure.budget import ranks
 from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count, expect
 from perdure.curriculum.evaluation import Benchmark
+from perdure.eval.lm_eval.asked_task import LmTask
 from perdure.eval.lm_eval.silence import quiet_logs
-from perdure.eval.lm_eval.tasks import LmTask
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.preserve_rng import preserve_rng
 

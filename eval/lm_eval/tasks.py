@@ -4,29 +4,23 @@ lm-eval's index of its own tasks takes 12 s to build. So the user's folder is se
 the one that defines the name; only groups and tags of lm-eval need its index.
 """
 
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from perdure.budget.errors import ConfigError, DataError, PerdureError
 from perdure.curriculum.evaluation import Benchmark
+from perdure.eval.lm_eval.asked_task import LmTask
 from perdure.eval.lm_eval.fetched import find_nltk_data, local_dataset, redirected
 from perdure.eval.lm_eval.names import BUILTIN, shipped_names, unknown_message
 from perdure.eval.lm_eval.requirements import missing_packages, runs_code, task_needs
 from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.task_code import refuse_code
-from perdure.eval.lm_eval.templates import SECONDS, SECONDS_AN_ANSWER, limited, sandbox_templates
+from perdure.eval.lm_eval.templates import sandbox_templates
 
 FILE_FORMATS = ("json", "csv", "parquet", "text", "arrow")
-
-LmTask = Any
-"""An `lm_eval.api.task.Task`."""
-
-FEWSHOT_SEED = 1234
-"""lm-eval's default."""
 
 
 class TaskLibrary:
@@ -135,63 +129,6 @@ class TaskLibrary:
         from lm_eval.tasks import TaskManager
 
         return TaskManager()
-
-
-class CachedTask:
-    """An lm-eval task that builds its requests once for each chat template."""
-
-    def __init__(self, task: LmTask) -> None:
-        self._task = task
-        self._built_for: tuple[Any, ...] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._task, name)
-
-    def build_all_requests(self, *, chat_template: Any = None, **settings: Any) -> None:
-        template = getattr(getattr(chat_template, "__self__", None), "tokenizer", None)
-        key = (getattr(template, "chat_template", None), *sorted(settings.items()))
-        if key != self._built_for:
-            self._task.set_fewshot_seed(seed=FEWSHOT_SEED)
-            with redirect_stderr(io.StringIO()):
-                self._task.build_all_requests(chat_template=chat_template, **settings)
-            self._built_for = key
-        for instance in self._task.instances:
-            instance.resps, instance.filtered_resps = [], {}
-
-    def apply_filters(self) -> None:
-        """As the task's own. Raises ConfigError: they take too long, as a regular expression may."""
-        seconds = SECONDS + SECONDS_AN_ANSWER * len(self._task.instances)
-        with limited(f"`filter_list` of task {self._task.task_name!r}", seconds):
-            self._task.apply_filters()
-
-
-class PartOfTask:
-    """Some documents of a task, whose requests are built for all, so that each has the examples that it always has.
-
-    lm-eval's own option, `samples`, draws the examples for the chosen documents alone.
-    """
-
-    def __init__(self, task: CachedTask, places: Sequence[int]) -> None:
-        self._whole, self._places = task, frozenset(places)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    @property
-    def instances(self) -> list[Any]:
-        """The requests of the chosen documents."""
-        return [one for one in self._whole.instances if one.doc_id in self._places]
-
-    def doc_iterator(self, **settings: Any) -> Iterator[tuple[int, Any]]:
-        """The chosen documents with their places."""
-        return (one for one in self._whole.doc_iterator(**settings) if one[0] in self._places)
-
-    def apply_filters(self) -> None:
-        """As `CachedTask.apply_filters`."""
-        chosen = self.instances
-        with limited(f"`filter_list` of task {self.task_name!r}", SECONDS + SECONDS_AN_ANSWER * len(chosen)):
-            for each in self._filters:
-                each.apply(chosen)
 
 
 def _raw_configs(manager: Any, spec: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from perdure.agent.life import Life
 from perdure.agent.loop import run_curriculum
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.folder import RunFolder, create
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.lines import from_json

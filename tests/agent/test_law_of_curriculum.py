@@ -14,7 +14,7 @@ from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import read_state
 from perdure.agent.worlds.base_prompts import probe_of
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import load_law, save_law
+from perdure.budget.law.file import load_law, save_law
 from perdure.budget.law.shipped import law_path
 from perdure.budget.monitor import Monitor
 from perdure.curriculum.schema import Curriculum

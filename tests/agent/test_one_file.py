@@ -9,7 +9,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from perdure.agent.loop import run_curriculum
-from perdure.agent.run.events import Event, Scored
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Scored
 from perdure.agent.setup import resume, start
 from perdure.agent.weights import HostCopy, holds, restore_weights, save_weights, trained, write_weights
 from perdure.agent.worlds.contract import WeightsFile

@@ -1,6 +1,6 @@
 """What a world warns of is said once it is loaded, by whatever prepares a run."""
 
-from perdure.agent.setup import prepare
+from perdure.agent.prepare import prepare
 from perdure.agent.worlds.contract import World
 from perdure.agent.worlds.registry import make_world
 from perdure.curriculum.schema import Curriculum

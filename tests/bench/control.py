@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perdure.agent.prepare import Ready, prepare
 from perdure.agent.run.log import NullView
-from perdure.agent.setup import Ready, prepare
 from perdure.agent.worlds.job import update_job
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.reader import read_curriculum

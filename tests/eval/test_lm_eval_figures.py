@@ -12,7 +12,7 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.budget.errors import ConfigError, ModelError
 from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.eval.benchmarks import prepare_benchmarks
-from perdure.eval.lm_eval.tasks import CachedTask
+from perdure.eval.lm_eval.asked_task import CachedTask
 from perdure.eval.lm_eval.templates import limited
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.scorefile import Score

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from perdure.agent.run.report import Change
 from perdure.agent.run.state import RunState, StageState
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 
 Kind = Literal[
     "broken",

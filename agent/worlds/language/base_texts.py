@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import read_tensors, write_tensors
-from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.head import float32_head, free_memory, logits, rows_at_once
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.texts import Texts, alike, joined, padded
+from perdure.agent.worlds.language.turns import TokenIds
 from perdure.budget import ranks
 from perdure.budget.divergence import divergences
 from perdure.budget.estimate import Group

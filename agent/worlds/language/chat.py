@@ -3,13 +3,11 @@
 from typing import Any
 
 from perdure.agent.worlds.language.conversations import rendered, shown
-from perdure.agent.worlds.language.turns import opened
+from perdure.agent.worlds.language.turns import TokenIds, opened
 from perdure.budget.errors import ModelError
 from perdure.curriculum.messages import show_value
 from perdure.curriculum.task import Item
 from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
-
-TokenIds = list[int]
 
 
 def encode_prompt(tokenizer: Any, prompt: Any) -> TokenIds:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from perdure.agent.worlds.language.chat import TokenIds
+from perdure.agent.worlds.language.turns import TokenIds
 
 
 def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:

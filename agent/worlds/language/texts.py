@@ -10,7 +10,7 @@ from itertools import accumulate, groupby
 import torch
 from torch import Tensor, nn
 
-from perdure.agent.worlds.language.chat import TokenIds
+from perdure.agent.worlds.language.turns import TokenIds
 
 
 @dataclass(frozen=True)

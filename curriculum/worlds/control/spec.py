@@ -8,32 +8,20 @@ from perdure.budget.bounds import Level, Samples, Weight
 from perdure.budget.config import Frozen
 from perdure.curriculum.evaluation import EVALUATION_BY_VLLM
 from perdure.curriculum.settings import (
-    L2,
     Checkpointed,
     Common,
-    Cpo,
-    Ewc,
     Exploring,
     Imitation,
-    Kl,
-    LowRank,
     Mixture,
-    Replay,
     Sampling,
     Tilting,
 )
-from perdure.curriculum.worlds.contract import Nouns, WorldSpec
+from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import SUCCESSES, Gymnasium
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
-from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
-from perdure.curriculum.worlds.sizes import (
-    anchors,
-    anchors_and_fisher,
-    low_rank_copies,
-    low_rank_factors,
-    protected_copies,
-)
+from perdure.curriculum.worlds.nouns import Nouns
+from perdure.curriculum.worlds.own_loops import CHOICES, modifiers_of, recipes_of
 
 
 class ControlCommon(Common, Checkpointed):
@@ -105,10 +93,6 @@ def _objective(name: str, settings: type[Common], needs: frozenset[Need], **more
     return MethodSpec(name, "control", "objective", settings, f"{_CODE}.{name}", needs, **more)
 
 
-def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:
-    return MethodSpec(name, "control", "modifier", settings, f"{_CODE}.{name}", **more)
-
-
 _OBJECTIVES = (
     _objective("sft", ControlSft, DEMONSTRATIONS, defaults=CONTROL_DEFAULTS),
     _objective("rl", ControlRl, REWARD, defaults=_PLAYING),
@@ -117,22 +101,13 @@ _OBJECTIVES = (
     _objective("reinforce", ControlReinforce, REWARD, defaults=_PLAYING | {"num_iterations": 1}),
 )
 
-_MODIFIERS = (
-    _modifier("replay", Replay),
-    _modifier("kl", Kl, defaults={"beta": 0.1}),
-    _modifier("ewc", Ewc, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
-    _modifier("l2", L2, defaults={"l2_lambda": 0.1}, copies=anchors),
-    _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
-    _modifier("cpo", Cpo, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
-)
-
 
 CONTROL = WorldSpec(
     name="control",
     model=ControlModel,
     tasks=(Gymnasium,),
     settings=(ControlCommon, Sampling),
-    methods=(*_OBJECTIVES, *_MODIFIERS),
+    methods=(*_OBJECTIVES, *modifiers_of("control")),
     recipes=recipes_of("control"),
     build="perdure.curriculum.worlds.control.source:build",
     paths="perdure.curriculum.worlds.control.paths:local_paths",

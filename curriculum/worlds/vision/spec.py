@@ -14,30 +14,17 @@ from pydantic import Field
 from perdure.budget.bounds import Samples, Weight
 from perdure.curriculum.evaluation import EVALUATION_BY_VLLM
 from perdure.curriculum.settings import (
-    L2,
     Common,
-    Cpo,
-    Ewc,
     Exploring,
     Gated,
     Imitation,
-    Kl,
-    LowRank,
     Mixture,
-    Replay,
     Sampling,
     Tilting,
 )
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
-from perdure.curriculum.worlds.own_loops import CHOICES, recipes_of
-from perdure.curriculum.worlds.sizes import (
-    anchors,
-    anchors_and_fisher,
-    low_rank_copies,
-    low_rank_factors,
-    protected_copies,
-)
+from perdure.curriculum.worlds.own_loops import CHOICES, modifiers_of, recipes_of
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.tasks import RULES, Images
 
@@ -110,10 +97,6 @@ def _objective(name: str, settings: type[Common], needs: frozenset[Need], **more
     return MethodSpec(name, "vision", "objective", settings, f"{_CODE}.{name}", needs, **more)
 
 
-def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:
-    return MethodSpec(name, "vision", "modifier", settings, f"{_CODE}.{name}", **more)
-
-
 _OBJECTIVES = (
     _objective("sft", VisionSft, DEMONSTRATIONS, defaults=VISION_DEFAULTS),
     _objective("rl", VisionRl, REWARD, defaults=_SAMPLING),
@@ -130,27 +113,13 @@ _OBJECTIVES = (
     ),
 )
 
-# The weights of `ewc` and `l2` come from one look at the shipped stream (seed 100, `writer: two` in all four stages,
-# SFT at 3e-4 for two passes; average accuracy / forgetting / benchmark drop). SFT: .694 / .243 / .443. `ewc_lambda`
-# 100: .695 / .243 / .427, 1e3: .702 / .206 / .367, 1e4: .692 / .066 / .278, 1e5: .636 / .010 / .180. `l2_lambda` 0.01:
-# .703 / .232 / .388, 0.1: .697 / .200 / .344, 1: .666 / .038 / .293. Each is the largest whose average accuracy is
-# within a standard error (.007) of the best: a stronger penalty forgets less and learns less.
-_MODIFIERS = (
-    _modifier("replay", Replay),
-    _modifier("kl", Kl, defaults={"beta": 0.1}),
-    _modifier("ewc", Ewc, defaults={"ewc_lambda": 1000.0}, copies=anchors_and_fisher),
-    _modifier("l2", L2, defaults={"l2_lambda": 0.1}, copies=anchors),
-    _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
-    _modifier("cpo", Cpo, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
-)
-
 
 VISION = WorldSpec(
     name="vision",
     model=MlpModel,
     tasks=(Images,),
     settings=(Common, Sampling),
-    methods=(*_OBJECTIVES, *_MODIFIERS),
+    methods=(*_OBJECTIVES, *modifiers_of("vision")),
     recipes=recipes_of("vision"),
     build="perdure.curriculum.worlds.vision.source:build",
     paths="perdure.curriculum.worlds.vision.paths:local_paths",

@@ -10,7 +10,7 @@ from perdure.agent.differences import differences
 from perdure.agent.environment.rewards import RewardParts, reward_parts, reward_weights
 from perdure.budget.errors import ConfigError
 from perdure.budget.estimate import Estimate
-from perdure.curriculum.schema import Environment
+from perdure.curriculum.environment import Environment
 from perdure.eval.metrics import all_metrics
 from tests.agent.environment.toy import toy
 

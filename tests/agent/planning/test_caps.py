@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from perdure.agent.planning.caps import Asked, CapPlan, propose_cap
+from perdure.agent.prepare import prepare
 from perdure.agent.prices import price_stages
 from perdure.agent.run.log import NullView
 from perdure.agent.seeds import derive
-from perdure.agent.setup import prepare
 from perdure.agent.worlds.base_prompts import base_prompts
 from perdure.cli.views.cap_report import cap_lines
 from perdure.cli.views.symbols import ASCII

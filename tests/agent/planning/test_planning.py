@@ -11,7 +11,7 @@ from perdure.agent.planning.memory import memory_of
 from perdure.agent.planning.plan import deciding_answers, plan
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, size_of, time_method
-from perdure.agent.setup import prepare
+from perdure.agent.prepare import prepare
 from perdure.agent.worlds.contract import UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.budget.config import BudgetConfig

@@ -10,7 +10,8 @@ import pytest
 
 from perdure.agent.loop import run_curriculum
 from perdure.agent.run.check import check_kinds
-from perdure.agent.run.events import BaseSaved, Committed, Event, Redone, Scored
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import BaseSaved, Committed, Redone, Scored
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import Journal, read_journal
 from perdure.agent.setup import resume, start

@@ -13,18 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.agent.run.events import (
-    KINDS,
-    SCHEMA,
-    Event,
-    Finished,
-    Interrupted,
-    Measured,
-    Redone,
-    Resumed,
-    StageEvent,
-    Started,
-)
+from perdure.agent.run.event import Event, StageEvent
+from perdure.agent.run.events import KINDS, SCHEMA, Finished, Interrupted, Measured, Redone, Resumed, Started
 from perdure.agent.run.journal import Journal, read_journal, read_line
 from perdure.agent.run.lines import from_json, to_json
 from perdure.agent.run.state import active_seconds, read_state

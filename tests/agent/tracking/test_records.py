@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from perdure.agent.run.events import Committed, Decided, Event, Finished, Intervened, Measured, Redone, Scored, Started
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Committed, Decided, Finished, Intervened, Measured, Redone, Scored, Started
 from perdure.agent.run.state import RunState, fold
 from perdure.agent.run.steps import Step
 from perdure.agent.tracking.contract import Record

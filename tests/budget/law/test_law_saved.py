@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import Coverage, Law, load_law, save_law
+from perdure.budget.law.file import load_law, save_law
+from perdure.budget.law.saved import Coverage, Law
 
 LAW = Law(
     world="vision",

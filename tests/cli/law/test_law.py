@@ -16,11 +16,11 @@ from rich.console import Console
 
 from perdure.agent.law_data.dataset import read_dataset
 from perdure.agent.law_data.findings import Findings, best_method, compute_findings, rank_methods
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.budget.errors import DataError
+from perdure.budget.law.file import load_law
 from perdure.budget.law.frontier import RetentionAt
 from perdure.budget.law.resample import Interval
-from perdure.budget.law.saved import load_law
 from perdure.cli.commands.law import law_command
 from perdure.cli.errors import DONE, USER, guarded
 from perdure.cli.law.as_json import law_object

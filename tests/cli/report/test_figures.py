@@ -15,7 +15,7 @@ from perdure.cli.commands.plot import plot_command
 from perdure.cli.report.curves import bin_size, extremes, known_curves, training_figure
 from perdure.cli.report.figures import kl_figure, matrix_figure, retention_figure
 from perdure.cli.views.drawing import page_svg
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 from tests.cli.drawn import folded
 from tests.cli.journals import long_run, whole_run, write_run, write_steps
 

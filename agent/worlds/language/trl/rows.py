@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from perdure.agent.run.events import Notice
-from perdure.agent.worlds.language.chat import TokenIds, answer_of, encode_demonstration
+from perdure.agent.worlds.language.chat import answer_of, encode_demonstration
 from perdure.agent.worlds.language.conversations import has_more
 from perdure.agent.worlds.language.generation import end_tokens
+from perdure.agent.worlds.language.turns import TokenIds
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError, DataError, ModelError
 from perdure.curriculum.task import Item, Reward, Task

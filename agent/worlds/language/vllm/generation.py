@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.trl.trainer import NonFiniteLogitsError
+from perdure.agent.worlds.language.turns import TokenIds
 from perdure.agent.worlds.language.vllm.settings import server_of
 
 

@@ -21,8 +21,8 @@ import torch
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import write_tensors
-from perdure.agent.worlds.language.chat import TokenIds
 from perdure.agent.worlds.language.generation import unwrapped, up_to_end
+from perdure.agent.worlds.language.turns import TokenIds
 from perdure.agent.worlds.language.vllm.locks import hold
 from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.budget.errors import ModelError

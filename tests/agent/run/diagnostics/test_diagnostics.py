@@ -7,7 +7,8 @@ import pytest
 
 from perdure.agent.run.diagnostics.diagnose import diagnose, finding_objects
 from perdure.agent.run.diagnostics.finding import Finding, Kind, RunFacts, StepCurve
-from perdure.agent.run.events import EndScored, Event, Intervened, Measured, Noticed, Scored, Unscored
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import EndScored, Intervened, Measured, Noticed, Scored, Unscored
 from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import Change
 from perdure.agent.run.state import RunState, StageState, fold

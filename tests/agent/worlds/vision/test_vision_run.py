@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from perdure.agent.loop import run_curriculum
-from perdure.agent.run.events import Event
+from perdure.agent.run.event import Event
 from perdure.agent.run.folder import read_json
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, read_state
@@ -19,7 +19,7 @@ from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.pretrain import base_id
 from perdure.agent.worlds.vision.sweep_points import stack_key, train_cells
 from perdure.budget.errors import ConfigError
-from perdure.budget.law.saved import load_law
+from perdure.budget.law.file import load_law
 from perdure.budget.law.shipped import law_path
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.schema import Curriculum

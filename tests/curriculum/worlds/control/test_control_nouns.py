@@ -1,6 +1,6 @@
 """The words of the control world: its KL is per decision and per episode, and its prompts are starts."""
 
-from perdure.curriculum.worlds.contract import Nouns
+from perdure.curriculum.worlds.nouns import Nouns
 from perdure.curriculum.worlds.registry import nouns_of
 
 
