@@ -157,6 +157,7 @@ class WorldSpec:
         accepts: the kind of task of its model, for a message.
         rewards: the rewards that its tasks can have.
         demonstrations_from, reward_from: how to give a task one, for a message.
+        undemonstrated: how to take a task without the items that have no demonstration, for a message.
         generic_prompts: `module:function` that reads the prompts of `budget.generic`; `None`: it reads no text.
         neutral_prompts: its `World` has `neutral_prompts`, so that the generic probe needs no file.
         one_step_answers: a response is one token, so that nats a token and a sequence are the same.
@@ -182,6 +183,7 @@ class WorldSpec:
     accepts: str
     demonstrations_from: str
     reward_from: str = "give it a `reward`"
+    undemonstrated: str = "leave those out"
     rewards: tuple[RewardKind, ...] = ()
     plugin: str | None = None
     paths: str | None = None

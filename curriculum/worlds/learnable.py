@@ -49,7 +49,7 @@ def task_refusal(spec: WorldSpec, method: Method, facts: Facts) -> str | None:
     if "demonstrations" in lacks and facts.undemonstrated:
         return (
             f"method {method.name!r} needs a demonstration of every training item of the task, and "
-            f"{facts.undemonstrated} have none: leave those out, or take another method; {remedy}"
+            f"{facts.undemonstrated} have none: {spec.undemonstrated}, or take another method; {remedy}"
         )
     sources = {"demonstrations": spec.demonstrations_from, "reward": spec.reward_from}
     missing = " and no ".join(f"{need} ({sources[need]})" for need in lacks)

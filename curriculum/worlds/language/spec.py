@@ -241,6 +241,7 @@ LANGUAGE = WorldSpec(
     accepts="a language model reads text",
     rewards=(*REWARD_NAMES, OWN_REWARD),
     demonstrations_from="from the data, or `demonstrations: module:function`",
+    undemonstrated="leave those out (`unreadable: leave_out` of tasks of type `tool_alpaca`)",
     generic_prompts="perdure.curriculum.worlds.language.sources.prompts:load_prompts",
     neutral_prompts=True,
     export="perdure.agent.worlds.language.export:export_policy",

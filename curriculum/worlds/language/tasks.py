@@ -276,6 +276,13 @@ class ToolAlpaca(TextSource):
             "before it and what the API said"
         ),
     ] = "together"
+    unreadable: Annotated[
+        Literal["refuse", "leave_out"],
+        Field(
+            description="instances of `path` whose calls have a value that nobody can know (`${id of the user}`), as "
+            "the evaluation files have some: what imitates refuses the task, or they are left out and counted"
+        ),
+    ] = "refuse"
 
     @property
     def may_demonstrate(self) -> bool | None:

@@ -65,6 +65,8 @@ def load(
     where = f"task {name!r}: {config.path!r}"
     left_out: Counter[str] = Counter()
     items = _items(config, config.path, where, origin, seed, left_out)
+    if config.unreadable == "leave_out":
+        items = _imitable(items, left_out)
     exam: int | Exam
     if isinstance(config.heldout, int):
         exam = config.heldout
@@ -91,6 +93,15 @@ def _items(
         left_out[UNUSABLE] += unusable
     Random(f"tool_alpaca/{seed}").shuffle(asked)
     yield from asked
+
+
+def _imitable(items: Iterator[Item], left_out: Counter[str]) -> Iterator[Item]:
+    """The items whose calls are known, each value of them; counts the others."""
+    for item in items:
+        if item.demonstration is not None:
+            yield item
+        else:
+            left_out[UNUSABLE] += 1
 
 
 def read_api(row: Mapping[str, Any], place: str, steps: str) -> tuple[list[Item], int]:

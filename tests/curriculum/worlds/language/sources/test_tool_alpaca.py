@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from perdure.budget.errors import DataError
+from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import Task
+from tests.curriculum.methods import check_task
 from tests.curriculum.worlds.language.sources.alpaca import WEATHER, api, exam_file, instance, step, training_file
 from tests.curriculum.worlds.language.sources.building import build
 
@@ -104,6 +105,24 @@ def test_instances_without_usable_calls_are_left_out_and_counted(tmp_path: Path)
     task = alpaca(training_file(tmp_path / "train.json", 12, *bad))
     assert task.left_out["unusable"] == len(bad)
     assert len(task.train) + len(task.heldout) == 12
+
+
+def test_instances_that_cannot_be_imitated_are_left_out_when_asked(tmp_path: Path) -> None:
+    """Of 12 requests 4 have a day for nobody to know: 8 remain, 5 to train on and 3 held out."""
+    path, exam = training_file(tmp_path / "train.json", 8), exam_file(tmp_path / "exam.json", 8, 9, 10, 11)
+    (tmp_path / "both.json").write_text(json.dumps(json.loads(path.read_text()) + json.loads(exam.read_text())))
+    task = alpaca(tmp_path / "both.json", train=99, heldout=3)
+    assert (len(task.train), task.has_demonstrations, task.left_out["unusable"]) == (9, False, 0)
+    with pytest.raises(
+        ConfigError, match=r"and [1-4] have none: leave those out \(`unreadable: leave_out` of tasks of"
+    ):
+        check_task(task, "sft")
+    kept = alpaca(tmp_path / "both.json", train=99, heldout=3, unreadable="leave_out")
+    assert (len(kept.train), len(kept.heldout), kept.left_out["unusable"]) == (5, 3, 4)
+    check_task(kept, "sft")
+    # a held-out file is scored as it is: any value is right
+    apart = alpaca(path, heldout={"path": str(exam)}, unreadable="leave_out")
+    assert (len(apart.train), len(apart.heldout), apart.left_out["unusable"]) == (8, 4, 0)
 
 
 @pytest.mark.parametrize(
