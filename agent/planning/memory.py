@@ -1,8 +1,8 @@
 """The peak memory of an update by method, computed from the sizes of all that it must hold at once.
 
-Counted are the weights, their gradients, AdamW's two moments, the copies that a method keeps beside them, the largest
-logits with their gradient and, on a CPU, the last good state, which is in the host's memory. Not counted are the
-activations between (which grow with the batch and the length, and shrink with `activation_checkpointing`), the
+Counted are the weights, their gradients, the optimiser's moments, the copies that a method keeps beside them, the
+largest logits with their gradient and, on a CPU, the last good state, which is in the host's memory. Not counted are
+the activations between (which grow with the batch and the length, and shrink with `activation_checkpointing`), the
 key-value cache of a sampler, and the libraries themselves.
 """
 
@@ -41,7 +41,7 @@ def memory_of(method: Method, settings: MethodSettings, sizes: Sizes, logits: in
     return Memory(
         weights=sizes.weights,
         gradients=sizes.trained + factors,
-        optimiser=2 * (factors or sizes.trained),
+        optimiser=2 * factors or method.objective.moments(settings.objective, sizes),
         copies=sizes.held + sum(spec.copies(own, sizes) for spec, own in parts),
         logits=2 * logits,
         good_state=sizes.trained * on_host,

@@ -7,13 +7,24 @@ from perdure.curriculum.worlds.methods import Sizes
 
 FLOAT32 = 4
 """Bytes of a float32."""
+FEWEST = 4096
+"""Weights of a tensor from which on 8-bit optimisers keep its moments in 8 bits (bitsandbytes, torchao)."""
 
 
 def sizes_of(
-    weights: Sequence[Any], trained: Sequence[Any], matrices: Sequence[Any], *, held: bool, has_base: bool
+    weights: Sequence[Any],
+    trained: Sequence[Any],
+    matrices: Sequence[Any],
+    *,
+    held: bool,
+    has_base: bool,
+    tables: Sequence[Any] = (),
 ) -> Sizes:
-    """The sizes of tensors; `held`: a copy of all weights is kept as the base, `has_base` as in `Sizes`."""
-    total = _bytes(weights)
+    """The sizes of tensors.
+
+    `held`: a copy of all weights is kept as the base; `has_base` as in `Sizes`; `tables` are those of embeddings.
+    """
+    total, exact = _bytes(weights), {id(one) for one in tables}
     return Sizes(
         weights=total,
         trained=_bytes(trained),
@@ -22,6 +33,7 @@ def sizes_of(
         element=trained[0].element_size(),
         held=total if held else 0,
         has_base=has_base,
+        exact_moments=_bytes([one for one in trained if id(one) in exact or one.numel() < FEWEST]),
     )
 
 

@@ -32,6 +32,7 @@ class Sizes:
         element: one weight.
         held: a copy of the weights that every method has: of the base, or what autocast casts.
         has_base: no method needs another copy of the base: one is held, or the adapter can be turned off.
+        exact_moments: the trained weights whose moments an 8-bit optimiser keeps in float32.
     """
 
     weights: int
@@ -41,6 +42,7 @@ class Sizes:
     element: int
     held: int
     has_base: bool
+    exact_moments: int = 0
 
     @property
     def trained_float32(self) -> int:
@@ -51,6 +53,11 @@ class Sizes:
 def no_bytes(settings: Any, sizes: Sizes) -> int:
     """Zero, for a method that keeps nothing of this kind."""
     return 0
+
+
+def two_moments(settings: Any, sizes: Sizes) -> int:
+    """AdamW's, in the type of the weights."""
+    return 2 * sizes.trained
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class MethodSpec:
         refuses: for a modifier, the objectives with which it means nothing, and why.
         copies: bytes that it keeps beside the weights, by its settings and the policy's sizes.
         factors: bytes that the optimiser trains in place of the weights; 0 if it trains the weights.
+        moments: for an objective, bytes that the optimiser of the weights keeps.
     """
 
     name: str
@@ -81,6 +89,7 @@ class MethodSpec:
     refuses: Mapping[str, str] = field(default_factory=dict)
     copies: Callable[[Any, Sizes], int] = no_bytes
     factors: Callable[[Any, Sizes], int] = no_bytes
+    moments: Callable[[Any, Sizes], int] = two_moments
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,8 @@ class LanguageWorld:
         parameters = list(self.policy.model.parameters())
         trained = [one for one in parameters if one.requires_grad]
         low_rank = list(matrices(self.policy.model).values())
-        found = sizes_of(parameters, trained, low_rank, held=False, has_base=self.policy.is_adapter)
+        tables = [one.weight for one in self.policy.model.modules() if isinstance(one, torch.nn.Embedding)]
+        found = sizes_of(parameters, trained, low_rank, held=False, has_base=self.policy.is_adapter, tables=tables)
         return replace(found, held=self._cast_bytes(parameters))
 
     def _cast_bytes(self, parameters: Sequence[Any]) -> int:

@@ -20,6 +20,7 @@ from perdure.curriculum.settings import (
 )
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
+from perdure.curriculum.worlds.language.moments import moments
 from perdure.curriculum.worlds.language.settings import (
     Generation,
     LanguageChord,
@@ -102,7 +103,7 @@ def teacher(settings: Any, sizes: Sizes) -> int:
 
 def _objective(name: str, settings: type[TrlCommon], needs: frozenset[Need], **more: Any) -> LanguageObjective:
     code = f"{_CODE}.{name}"
-    return LanguageObjective(name, "language", "objective", settings, code, needs, **more)
+    return LanguageObjective(name, "language", "objective", settings, code, needs, moments=moments, **more)
 
 
 def _modifier(name: str, settings: Any, **more: Any) -> MethodSpec:

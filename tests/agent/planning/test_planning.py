@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapshots
 from perdure.agent.planning.memory import memory_of
@@ -14,6 +15,7 @@ from perdure.agent.planning.timing import STEPS, size_of, time_method
 from perdure.agent.prepare import prepare
 from perdure.agent.worlds.contract import UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
+from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import BudgetConfig
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RaceStrategy, RuleStrategy
@@ -158,6 +160,9 @@ def test_the_sizes_of_a_low_rank_update(config: Curriculum) -> None:
 
 FULL = Sizes(weights=100, trained=100, matrices=90, per_rank=3, element=4, held=0, has_base=False)
 HALF = Sizes(weights=100, trained=100, matrices=90, per_rank=3, element=2, held=0, has_base=False)
+MIXED = Sizes(
+    weights=10_000, trained=10_000, matrices=0, per_rank=0, element=2, held=0, has_base=False, exact_moments=2000
+)
 ADAPTER = Sizes(weights=104, trained=4, matrices=0, per_rank=1, element=2, held=0, has_base=True)
 
 
@@ -179,6 +184,17 @@ ADAPTER = Sizes(weights=104, trained=4, matrices=0, per_rank=1, element=2, held=
         # Four units of rank are 12: gradients of the weights and of the factors, the factors' moments, the matrices as
         # they began and the factors.
         ("lora", {"lora": {"r": 4}}, FULL, 100 + 112 + 24 + 102 + 14),
+        # Of 5000 weights 1000 are exact. A byte a moment of 4000, and 16 scales of four bytes for their blocks of 256
+        # (the last one is not full): 4000 + 64; 4000 for the others: a moment has 8064 bytes.
+        ("sft", {"trl": {"optim": "adamw_8bit"}}, MIXED, 10_000 + 10_000 + 2 * 8064 + 14),
+        ("rl", {"rl": {"trl": {"optim": "paged_adamw_8bit"}}}, MIXED, 10_000 + 10_000 + 2 * 8064 + 14),
+        ("sft", {"trl": {"optim": "lion_8bit"}}, MIXED, 10_000 + 10_000 + 8064 + 14),
+        ("sft", {"trl": {"optim": "ademamix_8bit"}}, MIXED, 10_000 + 10_000 + 3 * 8064 + 14),
+        # bitsandbytes' others are float32, torch's as the weights.
+        ("sft", {"trl": {"optim": "lion_32bit"}}, MIXED, 10_000 + 10_000 + 20_000 + 14),
+        ("sft", {"trl": {"optim": "adamw_torch"}}, MIXED, 10_000 + 10_000 + 20_000 + 14),
+        ("sft", {"trl": {"optim": "sgd"}}, MIXED, 10_000 + 10_000 + 0 + 14),
+        ("sft", {"trl": {"optim": "sgd", "optim_args": "momentum=0.9"}}, MIXED, 10_000 + 10_000 + 10_000 + 14),
         # A method keeps what all its parts keep.
         ("rl_kl+ewc+l2", {}, FULL, 100 + 100 + 200 + (100 + 200 + 100) + 14),
     ],
@@ -188,6 +204,14 @@ def test_memory_by_hand(method: str, settings: dict[str, Any], sizes: Sizes, tot
     train = settings_for(parsed, Train.model_validate(settings), Train())
     assert memory_of(parsed, train, sizes, logits=7, on_host=False).total == total
     assert memory_of(parsed, train, sizes, logits=7, on_host=True).total == total + sizes.trained
+
+
+def test_tables_and_small_tensors_keep_exact_moments() -> None:
+    """A table of 5000, which is the output too, a matrix of 4096, and a vector of 64: 5064 of four bytes are exact."""
+    table, matrix, vector = (torch.nn.Parameter(torch.zeros(*shape)) for shape in ((100, 50), (64, 64), (64,)))
+    found = sizes_of([table, matrix, vector], [table, matrix, vector], [], held=False, has_base=False, tables=[table])
+    assert (found.trained, found.exact_moments) == (4 * 9160, 4 * 5064)
+    assert sizes_of([table, matrix], [matrix], [], held=False, has_base=True, tables=[table]).exact_moments == 0
 
 
 def test_what_cannot_be_timed_makes_the_run_unknown(planned: LifePlan) -> None:
