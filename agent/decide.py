@@ -85,6 +85,7 @@ def situation_of(life: Life, number: int, stage: Stage, task: Task, entry: Readi
         attempt=trials.attempt,
         fork=lambda num_prompts, k: StageForks(trials, num_prompts, k),
         rates=trials.rates,
+        rate=trials.rate,
         seed=derive(curriculum.seed, "strategy", stage.name),
     )
 

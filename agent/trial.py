@@ -126,6 +126,11 @@ class TrialRunner:
                 for stage, task in [*self._earlier(), (self.stage, self.task)]
             }
 
+    def rate(self, num_prompts: int, k: int) -> float:
+        """See `Situation.rate`."""
+        with preserve_rng():
+            return fmean(self._means(self.stage, self.task, last_items(self.task, num_prompts), k, now=False))
+
     def check(self, method: str, counts: Mapping[str, int], who: str = "attempt") -> None:
         """Refuse a method that cannot learn the task, and numbers below 1; `who` asked.
 

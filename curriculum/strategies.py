@@ -131,6 +131,16 @@ class RaceStrategy(Trying):
     trials_count: Annotated[
         bool, Field(description="subtract the losers' steps from the stage's own, so that the total stays the same")
     ] = True
+    min_chance: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=0.5,
+            description="a candidate starts only if, by the run's earlier races on such tasks, it has at least this "
+            "chance to be worth more than the best; if the best alone is left it costs nothing; 0: all start in every "
+            "stage",
+        ),
+    ] = 0.1
     rungs: Annotated[
         list[Annotated[Steps, Field(ge=1)]] | None,
         Field(

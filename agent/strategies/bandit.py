@@ -28,6 +28,7 @@ from typing import Any
 from perdure.agent.run.state import RunState
 from perdure.agent.seeds import derive
 from perdure.agent.strategies.contract import Decision, Situation
+from perdure.agent.strategies.kinds import KIND, STAGE_SD, task_kind
 from perdure.agent.strategies.probe import (
     RATE,
     TriedCandidate,
@@ -41,12 +42,6 @@ from perdure.agent.strategies.probe import (
     try_candidates,
 )
 from perdure.curriculum.strategies import BanditStrategy
-
-SUCCESS_RATE = 0.05
-"""The success rate from which there is success to reinforce."""
-
-STAGE_SD = 0.05
-"""Standard deviation of a method's value over the stages of a kind."""
 
 EXTRAPOLATION_SD = 0.05
 """Standard deviation of the error of a trial's extrapolation."""
@@ -85,7 +80,7 @@ class Bandit:
         if is_budget_spent(situation):
             return Decision(methods[0], "no budget remains for trials", evidence, all_candidates(situation))
         kind = task_kind(situation.task.has_demonstrations, rates[situation.task.name])
-        evidence |= {"kind": kind}
+        evidence |= {KIND: kind}
         priors = journaled_priors(situation.record, kind)
         out = ruled_out(situation.record, kind)
         untried = [method for method in methods if method not in priors and method not in out]
@@ -118,7 +113,7 @@ class Bandit:
         if not arms:
             why = "no trial gave a usable result, so the first of the candidates"
             return Decision(situation.methods[0], why, evidence, all_candidates(situation, known))
-        kind = str(evidence["kind"])
+        kind = str(evidence[KIND])
         values = stage_values(situation.record, evidence, kind)
         beliefs = {method: posterior(priors[method], [v for name, v in values if name == method]) for method in arms}
         drawn = {
@@ -144,12 +139,6 @@ RATES, PAID = "rates", "paid"
 """Keys of the evidence: the mean rewards on training items by task, and the value of the last stage with its parts."""
 
 
-def task_kind(demonstrations: bool, success_rate: float) -> str:
-    """The kind of a task in words, one of four: a stream is too short to learn about more."""
-    rate = "no success yet" if success_rate < SUCCESS_RATE else "some success"
-    return f"{'demonstrations' if demonstrations else 'no demonstrations'} and {rate}"
-
-
 def trial_prior(tried: TriedCandidate) -> Belief:
     """The belief after a trial: its outlook, with the noise of the trial and of the extrapolation."""
     expected = tried.outlook
@@ -167,7 +156,7 @@ def posterior(prior: Belief, values: Sequence[float]) -> Belief:
 
 def journaled_priors(record: RunState, kind: str) -> dict[str, Belief]:
     """The priors by method in the journaled decisions of the kind."""
-    rows = [row for row in record.rows if row.evidence.get("kind") == kind]
+    rows = [row for row in record.rows if row.evidence.get(KIND) == kind]
     found = {one.method: one.figures for row in rows for one in row.candidates}
     return {
         method: Belief(figures["prior_mean"], figures["prior_sd"])
@@ -178,7 +167,7 @@ def journaled_priors(record: RunState, kind: str) -> dict[str, Belief]:
 
 def ruled_out(record: RunState, kind: str) -> set[str]:
     """The candidates whose trial broke or whose stage would have been too slow: they are not tried again."""
-    rows = [row for row in record.rows if row.evidence.get("kind") == kind]
+    rows = [row for row in record.rows if row.evidence.get(KIND) == kind]
     return {method for row in rows for method in row.evidence.get("ruled_out", ())}
 
 
@@ -190,7 +179,7 @@ def stage_values(record: RunState, evidence: Mapping[str, Any], kind: str) -> li
     found = []
     for paid in filter(None, [*(row.evidence.get(PAID) for row in record.rows), evidence.get(PAID)]):
         row = record.row(paid["stage"])
-        if row is not None and row.method is not None and row.evidence.get("kind") == kind:
+        if row is not None and row.method is not None and row.evidence.get(KIND) == kind:
             found.append((row.method, float(paid["value"])))
     return found
 

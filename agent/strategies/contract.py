@@ -117,6 +117,7 @@ class Situation:
             `whole_schedule`); else the stage begins anew.
         rates: the mean reward by task, up to the stage's own: number of training items, samples per item. The items
             are those that a trial of the task sets aside, the same in every stage.
+        rate: the same of the stage's own task alone.
         seed: of all random draws.
     """
 
@@ -135,6 +136,7 @@ class Situation:
     attempt: Callable[[str, int, int, int], TrialResult]
     fork: Callable[[int, int], Forks]
     rates: Callable[[int, int], Mapping[str, float]]
+    rate: Callable[[int, int], float]
     seed: int
 
 

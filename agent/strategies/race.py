@@ -13,13 +13,19 @@ that imitate come first, in the order of the candidates.
 A candidate that the cap ended keeps the figures that it has, without extrapolation, and may still win; one that broke
 is out. The items that the comparison is on are not trained on, by the winner neither, and those of earlier tasks not
 replayed.
+
+What earlier races of the run told is remembered (`perdure.agent.strategies.memory`): a candidate that has less than
+`min_chance` to be worth more than the best one, in a task of the kind, does not start. If the best alone is left it
+makes all steps of the stage, on all items. A place that is freed so is not given to another.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from perdure.agent.strategies.contract import Decision, Forks, Situation, TrialResult
+from perdure.agent.strategies.kinds import KIND, task_kind
+from perdure.agent.strategies.memory import RUNGS, Memory, races_on, remembered
 from perdure.agent.strategies.outlook import Outlook, best
 from perdure.agent.strategies.probe import (
     RATE,
@@ -55,9 +61,41 @@ class Race:
             return Decision(methods[0], "it alone can learn the task")
         if is_budget_spent(situation):
             return Decision(methods[0], "no budget remains for a race", {}, all_candidates(situation))
+        memory = self._memory(situation)
+        starters = list(methods[: self._rungs(situation, methods).entrants])
+        if memory is not None:
+            starters = memory.in_question(starters, config.min_chance)
+            if len(starters) == 1:
+                return self._unraced(memory, situation)
         forks = situation.fork(config.num_prompts, config.k)
-        rungs = plan_rungs(config, situation.stage.name, {method: situation.steps(method) for method in methods})
-        return _Running(config, situation, forks, rungs).decision()
+        return _Running(config, situation, forks, self._rungs(situation, starters), starters, memory).decision()
+
+    def _rungs(self, situation: Situation, methods: Sequence[str]) -> Rungs:
+        return plan_rungs(self._config, situation.stage.name, {method: situation.steps(method) for method in methods})
+
+    def _memory(self, situation: Situation) -> Memory | None:
+        """What earlier races told about the stage's kind of task; `None` if there were none that could have."""
+        config, demonstrations = self._config, situation.task.has_demonstrations
+        if not config.min_chance or not races_on(situation.record, demonstrations):
+            return None
+        kind = task_kind(demonstrations, situation.rate(config.num_prompts, config.k))
+        return remembered(situation.record, kind, situation.methods)
+
+    def _unraced(self, memory: Memory, situation: Situation) -> Decision:
+        """The leader, without a race."""
+        settled = [method for method in memory.raced if method != memory.leader]
+        likeliest = max(settled, key=memory.chance)
+        return Decision(
+            memory.leader,
+            f"the best in earlier races of tasks with {memory.kind}; {memory.chance(likeliest):.0%} chance that "
+            f"{likeliest} is worth more",
+            {RATE: situation.rate(self._config.num_prompts, self._config.k), KIND: memory.kind, SETTLED: settled},
+            all_candidates(situation, {method: memory.figures(method) for method in situation.methods}),
+        )
+
+
+SETTLED = "settled"
+"""Key of the evidence: the candidates that did not start as earlier races have told them apart from the best."""
 
 
 @dataclass
@@ -68,10 +106,12 @@ class _Running:
     situation: Situation
     forks: Forks
     rungs: Rungs
+    starters: Sequence[str]
+    memory: Memory | None
 
     def decision(self) -> Decision:
         situation, config, rungs = self.situation, self.config, self.rungs
-        running = list(situation.methods[: rungs.entrants])
+        running = list(self.starters[: rungs.entrants])
         tried: dict[str, TriedCandidate] = {}
         told: list[dict[str, object]] = []
         for rung, count in enumerate(rungs.remain, 1):
@@ -93,12 +133,16 @@ class _Running:
         return Decision(
             winner.method,
             self._reason(winner, list(tried.values()), len(told)),
-            self._evidence(winner, losers, lost) | {"rungs": told},
-            all_candidates(situation, {one.method: candidate_figures(one) for one in tried.values()}),
+            self._evidence(winner, losers, lost) | {RUNGS: told},
+            all_candidates(situation, {method: self._figures(method, tried) for method in situation.methods}),
             steps_spent=min(spent, situation.steps(winner.method) - 1) if config.trials_count else 0,
             set_aside=config.num_prompts,
             whole_schedule=config.trials_count and bool(rungs.seconds),
         )
+
+    def _figures(self, method: str, tried: Mapping[str, TriedCandidate]) -> dict[str, float | None]:
+        remembered = {} if self.memory is None else self.memory.figures(method)
+        return remembered | (candidate_figures(tried[method]) if method in tried else {})
 
     def _advanced(self, method: str, rung: int, before: TriedCandidate | None) -> TriedCandidate:
         """A candidate at a rung; one that the cap ended stays as it is."""
@@ -168,14 +212,18 @@ class _Running:
         own = winner.trial.seconds - winner.trial.seconds_a_step * winner.trial.steps
         started = [winner.method, *(one.method for one in losers)]
         every = [winner, *losers]
+        raced = () if self.memory is None else self.memory.raced
+        settled = [method for method in raced if method not in self.starters]
         return {
             RATE: winner.trial.before,
+            KIND: task_kind(situation.task.has_demonstrations, winner.trial.before),
             "trial_steps": lost,
             "trial_share": lost / min(map(situation.steps, situation.methods)),
             "trial_seconds": own + sum(one.trial.seconds for one in losers),
             "trial_answers": sum(one.trial.answers for one in every),
             **not_replayed(every),
-            "untried": [method for method in situation.methods if method not in started],
+            "untried": [method for method in situation.methods if method not in (*started, *settled)],
+            SETTLED: settled,
             "ruled_out": [one.method for one in every if one.outlook is None],
             "forgetting_by": forgetting_source(situation),
         }

@@ -133,8 +133,8 @@ def describe_decision(row: StageState) -> str:
     return "; ".join(part for part in (words, _candidates(row), *_rungs(row), _trials(row)) if part)
 
 
-RANKING_FIGURES = ("drawn", "value")
-"""The figures that strategies rank candidates by: `bandit` by its draw, `probe` by the value."""
+RANKING_FIGURES = ("drawn", "value", "chance")
+"""The figures that rank candidates: `bandit` by its draw, trials by the value, a race not run by `chance`."""
 
 
 def _candidates(row: StageState) -> str:

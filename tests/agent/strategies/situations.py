@@ -104,5 +104,6 @@ def situation(
         attempt=trials.attempt,
         fork=fork or no_forks,
         rates=lambda num_prompts, k: told,
+        rate=lambda num_prompts, k: told[stage.name],
         seed=seed,
     )

@@ -12,15 +12,14 @@ from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.agent.strategies.bandit import (
     EXTRAPOLATION_SD,
-    STAGE_SD,
     Bandit,
     Belief,
     last_stage_value,
     posterior,
     stage_values,
-    task_kind,
 )
 from perdure.agent.strategies.contract import Decision
+from perdure.agent.strategies.kinds import STAGE_SD, task_kind
 from perdure.budget.estimate import Estimate
 from perdure.budget.law.saved import Law
 from perdure.budget.monitor import Reading

@@ -1,0 +1,128 @@
+"""Memory of races: what earlier stages of a run told about candidates, for a stage whose task is of the same kind.
+
+The kinds are those of `bandit`. The difference of the values of two candidates is a random walk over the stages of a
+kind, and what is known of it a normal distribution (a scalar Kalman filter; Kalman, 1960): at first 0 ± `PRIOR_SD`;
+every race that measured both observes it, at the last rung that both reached, with the standard errors there; and from
+each stage of the kind to the next it moves by `STAGE_SD`. So what was not compared for some stages is doubtful again.
+
+The leader is the candidate whose smallest expected lead over another is the largest. The `chance` of another is that of
+being worth more than the leader in the coming stage. Candidates never raced against the leader have an even chance.
+
+Nothing is learned of a race in which no answer was right: its values say only who moved least. Nor of a candidate that
+broke, or whose standard error is not known. All is read from the record, so that a resumed run remembers the same.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from statistics import NormalDist
+from typing import Any
+
+from perdure.agent.run.state import RunState, StageState
+from perdure.agent.strategies.kinds import KIND, STAGE_SD, task_kind
+
+RUNGS = "rungs"
+"""Key of the evidence: the figures of each rung of a race."""
+
+PRIOR_SD = 0.1
+"""Standard deviation of the difference of two candidates before any race: about that of those logged."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A normal distribution over a difference of values, after so many `races`."""
+
+    mean: float = 0.0
+    sd: float = PRIOR_SD
+    races: int = 0
+
+    def observed(self, value: float, stderr: float) -> "Difference":
+        """The posterior after one more race: precisions add, and means are weighted by them."""
+        weight = self.sd**2 / (self.sd**2 + stderr**2)
+        return Difference(self.mean + weight * (value - self.mean), self.sd * math.sqrt(1 - weight), self.races + 1)
+
+    def a_stage_later(self) -> "Difference":
+        """The same for the next stage of the kind."""
+        return Difference(self.mean, math.hypot(self.sd, STAGE_SD), self.races)
+
+    @property
+    def chance(self) -> float:
+        """The probability that the difference is above 0."""
+        return NormalDist().cdf(self.mean / self.sd)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The candidates `raced` in a kind of task, their leader, and the value of every other candidate less the leader's.
+
+    `others` are all, also those never raced.
+    """
+
+    kind: str
+    raced: tuple[str, ...]
+    leader: str
+    others: Mapping[str, Difference]
+
+    def chance(self, method: str) -> float:
+        """The chance to be worth more than the leader; of the leader, to be worth more than the likeliest other."""
+        if method != self.leader:
+            return self.others[method].chance
+        return 1 - max(self.others[other].chance for other in self.raced if other != self.leader)
+
+    def in_question(self, starters: Sequence[str], least: float) -> list[str]:
+        """The leader, and of the `starters` and those raced who has the `least` chance, the likeliest first."""
+        offered = dict.fromkeys([*starters, *self.raced])
+        found = [method for method in offered if method != self.leader and self.chance(method) >= least]
+        return [self.leader, *sorted(found, key=self.chance, reverse=True)]
+
+    def figures(self, method: str) -> dict[str, float | None]:
+        """The journaled figures of a candidate; none of one that was never raced."""
+        if method not in self.raced:
+            return {}
+        if method == self.leader:
+            return {"chance": self.chance(method)}
+        one = self.others[method]
+        return {"chance": one.chance, "difference": one.mean, "difference_sd": one.sd, "races": one.races}
+
+
+def races_on(record: RunState, demonstrations: bool) -> bool:
+    """True if an earlier race was on a task with demonstrations, or without, as the next one."""
+    kinds = {task_kind(demonstrations, rate) for rate in (0.0, 1.0)}
+    return any(RUNGS in row.evidence and row.evidence.get(KIND) in kinds for row in record.rows)
+
+
+def remembered(record: RunState, kind: str, methods: Sequence[str]) -> Memory | None:
+    """The memory of the races of a kind; `None` if none told anything of two of the methods."""
+    pairs = {one: difference(record, kind, *one) for one in permutations(methods, 2)}
+    raced = tuple(method for method in methods if any(pairs[one].races for one in pairs if one[0] == method))
+    if not raced:
+        return None
+    leader = max(raced, key=lambda method: min(pairs[method, other].mean for other in raced if other != method))
+    return Memory(kind, raced, leader, {method: pairs[method, leader] for method in methods if method != leader})
+
+
+def difference(record: RunState, kind: str, method: str, other: str) -> Difference:
+    """The value of a method less that of another in the next stage of a kind."""
+    found = Difference()
+    for row in record.rows:
+        if row.evidence.get(KIND) == kind:
+            told = told_by(row, method, other)
+            found = (found if told is None else found.observed(*told)).a_stage_later()
+    return found
+
+
+def told_by(row: StageState, method: str, other: str) -> tuple[float, float] | None:
+    """The difference of two candidates at the last rung of a race that measured both, and its standard error."""
+    rungs = [rung["figures"] for rung in row.evidence.get(RUNGS, ())]
+    if not any(one.get("before") or one.get("gain") for figures in rungs for one in figures.values()):
+        return None
+    for figures in reversed(rungs):
+        one, two = figures.get(method, {}), figures.get(other, {})
+        if _known(one) and _known(two):
+            return one["value"] - two["value"], math.hypot(one["value_stderr"], two["value_stderr"])
+    return None
+
+
+def _known(figures: Mapping[str, Any]) -> bool:
+    return all(figures.get(name) is not None for name in ("value", "value_stderr", "gain_stderr"))
