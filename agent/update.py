@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from perdure.agent.enforcement.averaging import NAME as AVERAGE
+from perdure.agent.enforcement.averaging import average, keep_start
 from perdure.agent.enforcement.stage_monitor import StageMonitor
 from perdure.agent.forks import adopt
 from perdure.agent.life import Life
@@ -15,7 +17,7 @@ from perdure.budget import ranks
 
 
 def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
-    """Train by the decided method, without the steps that deciding took.
+    """Train by the decided method, without the steps that deciding took; then average, where the method says so.
 
     Raises:
         KeyboardInterrupt: the user asked to stop during the last step.
@@ -38,6 +40,9 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
         left_out=decision.set_aside,
         steps_spent=0 if decision.whole_schedule else decision.steps_spent,
     )
+    averaging = job.settings.modifiers.get(AVERAGE)
+    if averaging is not None:
+        keep_start(monitor, averaging)
     adopt(life, decision, monitor, stage_steps(life.curriculum, method, job.settings.objective, len(job.task.train)))
     life.logger.phase("training", method=decision.method, stage=number, name=name, stages=len(life.stages))
     with life.interrupt.may_wait():
@@ -45,6 +50,8 @@ def update(life: Life, decision: Decision, monitor: StageMonitor) -> Outcome:
     log_unscored(life, number, "learning")
     if ranks.any_of(life.interrupt.requested):
         raise KeyboardInterrupt
+    if averaging is not None and outcome.steps and monitor.fault is None:
+        average(monitor, averaging, outcome.steps)
     return replace(outcome, ended="completed") if cut.acted else outcome
 
 

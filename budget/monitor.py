@@ -16,7 +16,7 @@ from perdure.budget.estimate import UNMEASURED, Estimate, Group, per_sequence, p
 if TYPE_CHECKING:
     from perdure.budget.law.saved import Law
 
-Action = Literal["stop", "rollback", "broken", "project", "recover"]
+Action = Literal["stop", "rollback", "broken", "project", "recover", "average"]
 
 GENERIC = "probe/generic"
 """The group of the generic probe among those that are measured; no stage has a slash in its name."""

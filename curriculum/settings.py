@@ -206,6 +206,21 @@ class L2(Frozen):
     l2_lambda: Annotated[Weight | None, Field(gt=0, description="weight of the quadratic term")] = None
 
 
+class Average(Frozen):
+    """Weights averaged with earlier ones after the last step of a stage. It is model averaging (arXiv 2309.06256)."""
+
+    average_with: Annotated[
+        Literal["start", "base"], Field(description="the weights that the stage began with, or those of the base")
+    ] = "start"
+    average_share: Annotated[
+        Annotated[float, Field(ge=0, le=1)] | Literal["cap"],
+        Field(
+            description="share of the way from those to where the stage ended; `cap`: the largest with which the KL is "
+            "within the stage's cap, all of it where the stage ended within"
+        ),
+    ] = 0.5
+
+
 class LowRank(Frozen):
     """A low-rank update of every weight matrix. It is LoRA (arXiv 2106.09685), merged as it goes.
 

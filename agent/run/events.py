@@ -155,7 +155,7 @@ class Intervened(StageEvent):
 
     A projection says from where (`start`), which `share` of the line was kept, after how many `readings`, and the KL
     there and at both ends. A recovery says its `steps`, the KL before and after, whether it came `within` the cap, and
-    whether it was `undone` since the KL did not fall.
+    whether it was `undone` since the KL did not fall. An average says as a projection between which weights it is.
     """
 
     step: int

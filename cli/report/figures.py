@@ -117,7 +117,7 @@ def _spans(record: RunState) -> Iterator[_Span]:
 
 
 def _interventions(axes: Axes, spans: Sequence[_Span]) -> None:
-    markers = {"rollback": "v", "stop": "s", "broken": "X", "project": "D", "recover": "P"}
+    markers = {"rollback": "v", "stop": "s", "broken": "X", "project": "D", "recover": "P", "average": "o"}
     seen: set[str] = set()
     for span in spans:
         for event in span.row.interventions:

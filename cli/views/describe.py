@@ -21,6 +21,8 @@ def describe_intervention(event: Intervened, row: StageState | None = None) -> s
             return _projection(event, row)
         case "recover":
             return _recovery(event, row)
+        case "average":
+            done = f"averaged to {target} at KL {figure(event.kl_beyond)}{describe_undone(event, event.start or '')}"
         case "rollback":
             done = f"rolled back to {target}{describe_undone(event, target)}"
         case "broken":

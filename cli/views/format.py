@@ -110,7 +110,7 @@ def name_state(row: StageState, reading: Measured) -> str:
     return END_NAMES.get(last, f"step {reading.step}")
 
 
-END_NAMES = {"project": "projected", "recover": "after recovery"}
+END_NAMES = {"project": "projected", "recover": "after recovery", "average": "averaged"}
 """The ends of a stage that no step led to, by the last intervention that moved the policy (`stop` does not)."""
 
 

@@ -21,7 +21,14 @@ from perdure.cli.views.symbols import Symbols, clean, shorten
 GAP = 2
 MIN_COLUMN = 3
 """Cells of the narrowest column of scores, with its gap."""
-MARK = {"rollback": "undo", "stop": "stop", "broken": "broken", "project": "projected", "recover": "recovered"}
+MARK = {
+    "rollback": "undo",
+    "stop": "stop",
+    "broken": "broken",
+    "project": "projected",
+    "recover": "recovered",
+    "average": "averaged",
+}
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ MEANING = {
     "broken": "broken, rolled back",
     "project": "projected to the cap",
     "recover": "recovered from the base",
+    "average": "averaged with earlier weights",
 }
 """The legend of each intervention."""
 

@@ -34,6 +34,7 @@ class Symbols:
     broken: str
     projected: str
     recovered: str
+    averaged: str
     plus_minus: str
 
     @property
@@ -46,8 +47,8 @@ class Symbols:
         return self.levels.isascii()
 
 
-UNICODE = Symbols("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "↤", "✚", "±")
-ASCII = Symbols("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "/", "+", "+/-")
+UNICODE = Symbols("▁▂▃▄▅▆▇█", "━", "─", "─", "│", "┼", "▲", "▼", "·", "·", "…", "▸", "↺", "■", "✗", "↤", "✚", "≈", "±")
+ASCII = Symbols("_.:-=+*#", "#", "-", "-", "|", "+", "*", "*", "-", ".", "~", ">", "<", "!", "x", "/", "+", "=", "+/-")
 
 
 def symbols_for(encoding: str) -> Symbols:

@@ -4,6 +4,7 @@ from typing import Any
 
 from perdure.budget.config import Frozen
 from perdure.curriculum.settings import L2, Cpo, Ewc, Kl, LowRank, Replay
+from perdure.curriculum.worlds.averaging import average_in
 from perdure.curriculum.worlds.methods import MethodSpec, Recipe
 from perdure.curriculum.worlds.sizes import (
     anchors,
@@ -36,12 +37,13 @@ _MODIFIERS: dict[str, tuple[type[Frozen], dict[str, Any]]] = {
 
 
 def modifiers_of(world: str) -> tuple[MethodSpec, ...]:
-    """The modifiers, as rows of one world, whose folder of methods has a module of each."""
+    """The modifiers, as rows of one world, whose folder of methods has a module of each but `average`."""
     code = f"perdure.agent.worlds.{world}.methods"
-    return tuple(
+    own = (
         MethodSpec(name, world, "modifier", settings, f"{code}.{name}", **more)
         for name, (settings, more) in _MODIFIERS.items()
     )
+    return *own, average_in(world)
 
 
 def recipes_of(world: str) -> tuple[Recipe, ...]:

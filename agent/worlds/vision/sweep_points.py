@@ -2,7 +2,8 @@
 
 A cell ends with the weights that `perdure run` would give it, bit for bit, unless it breaks: then a run goes back to
 its last good state and a cell ends in NaN. Base, task, seeds and update are the same functions, and a run is a stack of
-one. A cell has no run folder and no interventions, so only curricula whose monitor observes are stacked.
+one. A cell has no run folder and no interventions, so only curricula whose monitor observes are
+stacked, and none with `average`, which is done to a run.
 """
 
 import json
@@ -48,7 +49,7 @@ def stack_key(curriculum: Curriculum) -> Hashable | None:
     method = _method(curriculum)
     if not isinstance(curriculum.model, MlpModel) or method is None or len(curriculum.stages) > 1:
         return None
-    if curriculum.budget.enforced != ("observe",):
+    if curriculum.budget.enforced != ("observe",) or method.has("average"):
         return None
     settings = _settings(curriculum, method)
     objective = settings.objective.model_dump(mode="json", exclude=PER_MODEL_SETTINGS)

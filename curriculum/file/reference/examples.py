@@ -76,6 +76,7 @@ train:
     "train.sdft": "train: {sdft: {teacher_decay: 0.95}}",
     "train.replay": "train: {replay: {replay_ratio: 0.2}}",
     "train.ewc": "train: {ewc: {ewc_lambda: 100, fisher_items: 128}}",
+    "train.average": "train: {average: {average_share: 0.75, average_with: base}}",
     "train.cpo": "train: {cpo: {cpo_lambda: 30, protected: 0.2}}",
     "train.self_replay": "train: {self_replay: {self_replay_weight: 0.3, num_texts: 16}}",
     "train.l2": "train: {l2: {l2_lambda: 0.1}}",

@@ -18,6 +18,7 @@ from perdure.curriculum.settings import (
     Replay,
     SelfReplay,
 )
+from perdure.curriculum.worlds.averaging import average_in
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.language.moments import moments
@@ -160,6 +161,7 @@ _MODIFIERS = (
     _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
     _modifier("cpo", Cpo, needs=BASE_TEXTS, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
     _modifier("self_replay", SelfReplay, needs=BASE_TEXTS, defaults={"self_replay_weight": 1.0}),
+    average_in("language"),
 )
 
 

@@ -133,10 +133,10 @@ class ScalarWorld:
         return Outcome(most, "completed")
 
     def _gradient(self, job: UpdateJob, step: int) -> float:
-        """That of the objective, slowed by replay and pulled back by every other modifier."""
+        """That of the objective, slowed by replay and pulled back by every other modifier but `average`."""
         gradient = {"rl": 0.5, "chord": -1.5 if step % 3 == 0 else 1.0}.get(job.method.objective.name, 1.0)
-        for modifier in job.method.modifiers:
-            gradient = 0.9 * gradient if modifier.name == "replay" else gradient - 0.1 * self.policy.weight
+        for name in (one.name for one in job.method.modifiers if one.name != "average"):
+            gradient = 0.9 * gradient if name == "replay" else gradient - 0.1 * self.policy.weight
         return gradient
 
     def _step(self, gradient: float, rate: float, job: UpdateJob) -> None:
