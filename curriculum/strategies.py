@@ -140,7 +140,7 @@ class RaceStrategy(Trying):
             "chance to be worth more than the best; if the best alone is left it costs nothing; 0: all start in every "
             "stage",
         ),
-    ] = 0.1
+    ] = 0.2
     rungs: Annotated[
         list[Annotated[Steps, Field(ge=1)]] | None,
         Field(

@@ -123,7 +123,8 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     seconds = timed(lambda: ready.world.policy.save(policy))[0]
     seconds += timed(lambda: write_weights(ready.world.trained, snapshot))[0]
     sizes = size_of(folder / "base"), size_of(policy), snapshot.stat().st_size
-    snapshots = most_snapshots(ready.curriculum.budget)
+    averaged = any("average" in name.split("+") for names in ready.methods for name in names)
+    snapshots = most_snapshots(ready.curriculum.budget) + 2 * averaged
     keep = most_kept(ready.curriculum)
     races = isinstance(ready.curriculum.strategy, RaceStrategy)
     forks = max((len(methods) for methods in ready.methods if len(methods) > 1), default=0) if races else 0

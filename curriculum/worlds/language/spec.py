@@ -160,8 +160,8 @@ _MODIFIERS = (
     _modifier("l2", L2, defaults={"l2_lambda": 0.01}, copies=anchors),
     _modifier("low_rank", LowRank, copies=low_rank_copies, factors=low_rank_factors),
     _modifier("cpo", Cpo, needs=BASE_TEXTS, defaults={"cpo_lambda": 100.0}, copies=protected_copies),
-    _modifier("self_replay", SelfReplay, needs=BASE_TEXTS, defaults={"self_replay_weight": 1.0}),
     average_in("language"),
+    _modifier("self_replay", SelfReplay, needs=BASE_TEXTS, defaults={"self_replay_weight": 1.0}),
 )
 
 

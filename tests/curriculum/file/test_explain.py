@@ -66,7 +66,7 @@ MISTAKES = {
 CHOICES = (
     "choose one of 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', "
     "'ewc', 'l2', 'lora', 'grpo', 'dr_grpo', 'reinforce', 'simpo', and add modifiers: +replay, +kl, +ewc, +l2, "
-    "+low_rank, +cpo, +self_replay"
+    "+low_rank, +cpo, +average, +self_replay"
 )
 
 

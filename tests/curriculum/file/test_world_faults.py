@@ -17,7 +17,7 @@ from tests.curriculum.file.two_worlds import LANGUAGE, VISION, faults, read
 
 TEXT = "'reasoning_gym', 'dataset', 'python', 'tool_alpaca' or 'environment'"
 RECIPES = "'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', 'ewc', 'l2', 'lora', 'grpo', 'dr_grpo'"
-MODIFIERS = "and add modifiers: +replay, +kl, +ewc, +l2, +low_rank, +cpo"
+MODIFIERS = "and add modifiers: +replay, +kl, +ewc, +l2, +low_rank, +cpo, +average"
 HERE = f"choose one of 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', {RECIPES}, {MODIFIERS}, +self_replay"
 REWARDED = "it can be learned by 'rl', 'tilt', 'reinforce', 'simpo', 'rl_kl', 'grpo' or 'dr_grpo'"
 

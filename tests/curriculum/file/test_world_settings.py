@@ -49,7 +49,7 @@ ONE_LABEL = "has no meaning with this model: a response is one label"
                 "7:9: train.top_p: unknown key; known here: learning_rate, max_steps, num_train_epochs, "
                 "per_device_train_batch_size, lr_scheduler_type, warmup_steps, max_grad_norm, weight_decay, "
                 "num_generations, beta, sft, rl, chord, gate, tilt, rl_kl, eaft, sft_kl, low_lr_sft, replay, ewc, l2, "
-                "lora, grpo, dr_grpo, kl, low_rank, cpo, reinforce, simpo"
+                "lora, grpo, dr_grpo, kl, low_rank, cpo, average, reinforce, simpo"
             ],
         ),
     ],
@@ -84,7 +84,8 @@ def test_sections_that_the_language_world_does_not_have(tmp_path: Path, method: 
     assert faults(tmp_path, LANGUAGE + f"train: {{{method}: {{learning_rate: 1}}}}") == [
         f"7:9: train.{method}: has no meaning with this model: this method is of {where}; "
         "here there are `sft`, `rl`, `chord`, `gate`, `tilt`, `sdft`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, "
-        "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`, `cpo`, `self_replay`"
+        "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`, `cpo`, `average`, "
+        "`self_replay`"
     ]
 
 
@@ -93,7 +94,7 @@ def test_sections_that_the_vision_world_does_not_have(tmp_path: Path) -> None:
     assert faults(tmp_path, text) == [
         "7:13: stages[0].train.sdft: has no meaning with this model: this method is of the language world; here there "
         "are `sft`, `rl`, `chord`, `gate`, `tilt`, `reinforce`, `simpo`, `rl_kl`, `eaft`, `sft_kl`, `low_lr_sft`, "
-        "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`, `cpo`",
+        "`replay`, `ewc`, `l2`, `lora`, `grpo`, `dr_grpo`, `kl`, `low_rank`, `cpo`, `average`",
         "7:46: stages[0].train.eaft.top_k: has no meaning with this model: there are ten labels, and the entropy is "
         "that of all of them",
         "7:79: stages[0].train.gate.temperature: has no meaning with this model: labels are sampled at temperature 1",

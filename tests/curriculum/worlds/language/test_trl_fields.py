@@ -70,6 +70,7 @@ OWN: dict[str, set[str]] = {
     "l2": {"l2_lambda"},
     "low_rank": {"r", "lora_alpha"},
     "cpo": {"protected", "cpo_lambda", "fisher_items"},
+    "average": {"average_with", "average_share"},
     "self_replay": {"self_replay_weight", "num_texts", "prompts"},
 }
 """Settings that TRL's config of the objective does not have, and all settings of the modifiers."""
