@@ -235,11 +235,18 @@ def speak(text: str, error: BaseException, write: Callable[[str], object]) -> No
         write(text)
         with suppress(Exception):
             _HERE.store.add(SPOKEN, 1)
-    elif _HERE.store is not None and not getattr(error, "heard", False):
+    elif _HERE.store is not None and not _heard(error):
         lost_one = isinstance(error, LostError)
         signed = text if lost_one else f"process {rank()} of {count()}: {text}"
         if not _spoken(None if lost_one else signed):
             write(signed)
+
+
+def _heard(error: BaseException | None) -> bool:
+    """True for an error of the main process, which tells it, and for one that was raised because of such an error."""
+    while error is not None and not getattr(error, "heard", False):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _spoken(word: str | None) -> bool:

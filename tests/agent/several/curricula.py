@@ -41,17 +41,23 @@ def interrupting(*, seed: int, train: int, heldout: int) -> Task:
 
 
 ALIKE: dict[str, dict[str, Any]] = {
-    "sft": {},
     "sft+l2": {"sft": {"token_weight": "entropy"}},
-    "gate": {"gate": {"success_reward": 1e9, "sft_weight": 1.0}},
-    "chord": {"chord": {"mu_start": 1.0, "mu_end": 1.0, "sft_batch_size": 3}},
+    "gate+l2": {"gate": {"success_reward": 1e9, "sft_weight": 1.0}},
+    "chord+low_rank": {"chord": {"mu_start": 1.0, "mu_end": 1.0, "sft_batch_size": 3}, "trl": {"optim": "adamw_torch"}},
     "sdft": {"trl": {"optim": "sgd", "top_k": 1}},
 }
 """Methods, with settings under which no sampled answer decides what is learned: every prompt unsolved, the imitation's
-weight at 1, the likeliest answer alone.
+weight at 1, the likeliest answer alone. Modifiers on texts that the base sampled are not among them.
 """
 
-SAMPLING: dict[str, dict[str, Any]] = {"tilt+ewc": {}, "rl+low_rank": {"trl": {"optim": "adamw_torch"}}}
+SAMPLING: dict[str, dict[str, Any]] = {
+    "rl+replay": {},
+    "tilt+ewc": {},
+    "chord+kl": {},
+    "sdft+cpo": {},
+    "sft+self_replay": {},
+}
+"""Methods that both processes must end with the same weights, whatever they are."""
 
 
 def curriculum(base: Path, stages: dict[str, dict[str, Any]], batch: int, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from perdure.agent.run.steps import read_steps
 from perdure.agent.weights import read_tensors
 from perdure.cli.commands.run import run_command
 from tests.agent.killing import save_base
-from tests.agent.several.curricula import ALIKE, FLAG, SAMPLING, curriculum, write
+from tests.agent.several.curricula import ALIKE, SAMPLING, curriculum, write
 
 RUN = "torch.distributed.run"
 pytestmark = pytest.mark.xdist_group("several")
@@ -23,20 +23,15 @@ pytestmark = pytest.mark.xdist_group("several")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs by two processes (`two`; `stopped`: ended by a signal to one of them, and resumed) and by one (`one`)."""
+    """Runs by two processes (`two`) and by one (`one`)."""
     folder = tmp_path_factory.mktemp("several")
     save_base(base := folder / "base")
     two = write(folder / "two.yaml", curriculum(base, ALIKE | SAMPLING, 4))
-    short = write(folder / "short.yaml", curriculum(base, {"rl": {}}, 4))
     commands = [
-        ["run", str(short), "--output-dir", str(folder / "stopped")],
-        ["resume", str(folder / "stopped")],
-        ["run", str(short), "--output-dir", str(folder / "whole")],
         ["run", str(two), "--output-dir", str(folder / "two")],
-        ["run", str(short), "--output-dir", str(folder / "two")],
+        ["run", str(two), "--output-dir", str(folder / "two")],
     ]
     (folder / "jobs").write_text("\n".join("\t".join(one) for one in commands))
-    (folder / "flag").touch()
     process = subprocess.Popen(
         [
             sys.executable,
@@ -49,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "tests.agent.several",
             folder / "jobs",
         ],
-        env=os.environ | {FLAG: str(folder / "flag"), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -72,7 +67,7 @@ def weights(run: Path, number: int, method: str) -> Tensor:
 
 def test_every_command_ends_alike_in_both_processes(folder: Path) -> None:
     codes = {(folder / f"jobs.{rank}").read_text() for rank in (0, 1)}
-    assert codes == {"130 0 0 0 1"}, (folder / "said").read_text()
+    assert codes == {"0 1"}, (folder / "said").read_text()
 
 
 def test_every_objective_is_learned_as_by_one_process(folder: Path) -> None:
@@ -80,21 +75,13 @@ def test_every_objective_is_learned_as_by_one_process(folder: Path) -> None:
 
     A term that counted twice, or half, would move them by a tenth of their way at least.
     """
-    before = weights(folder / "one", 1, "sft") * 0
+    before = weights(folder / "one", 1, "sft+l2") * 0
     for number, method in enumerate(ALIKE, 1):
         one, two = weights(folder / "one", number, method), weights(folder / "two", number, method)
         moved = (one - before).norm()
         assert moved > 0
         assert (one - two).norm() < 0.01 * moved, method
         before = one
-
-
-def test_a_signal_to_one_process_stops_both_and_the_run_goes_on(folder: Path) -> None:
-    """The stage that was stopped after a step, and resumed, ends with the weights of one that was not."""
-    _, events = read_record(RunFolder(folder / "stopped"))
-    kinds = [type(event).__name__ for event in events]
-    assert kinds.count("Interrupted") == kinds.count("Resumed") == 1
-    assert torch.equal(weights(folder / "stopped", 1, "rl"), weights(folder / "whole", 1, "rl"))
 
 
 def test_there_is_one_journal_and_one_record_of_the_steps(folder: Path) -> None:
