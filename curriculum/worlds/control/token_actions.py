@@ -56,7 +56,7 @@ class TokenActions(Actions):
         bins_D = self.bins_of(chosen_D)
         if (bins_D < 0).any():
             first = int(np.argmax(bins_D < 0))
-            raise NoActionError(f"no action token (token {int(chosen_D[first])} in dimension {first + 1})")
+            raise NoActionError(f"no action token in dimension {first + 1}")
         assert self.values is not None, "token actions have values"
         return self.values[np.arange(len(bins_D)), bins_D].astype(self.space.dtype).reshape(self.space.shape)
 

@@ -67,7 +67,9 @@ def played(job: UpdateJob, base: ControlBase, seed: int) -> list[Observation | I
     own = {question(item.prompt) for task in (*job.earlier, job.task) for item in task.train}
     starts = [start for start in base.spare if question(start) in own]
     chosen = starts[:: max(1, len(starts) // PLAYED)][:PLAYED]
-    episodes = job.policy.played_by(base.actor).play(chosen, temperature=1.0, seed=derive(seed, "play"))
+    player = job.policy.played_by(base.actor)
+    player.faults = []  # not of the training
+    episodes = player.play(chosen, temperature=1.0, seed=derive(seed, "play"))
     return [one.inputs[row : row + 1] for one in episodes for row in range(len(one.inputs))]
 
 
@@ -76,7 +78,7 @@ def fisher(
 ) -> dict[str, Tensor]:
     """The diagonal Fisher information of the policy now, a decision, by parameter name; of none it is 0."""
     trained = {name: one for name, one in actor.network.named_parameters() if one.requires_grad}
-    squares = {name: torch.zeros_like(one) for name, one in trained.items()}
+    squares = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in trained.items()}
     uniforms_ND = np.random.default_rng(seed).random((len(observations), dimensions))
     for seen, uniforms_D in zip(observations, uniforms_ND, strict=True):
         inputs = seen if isinstance(seen, Inputs) else actor.encode([seen])
@@ -86,5 +88,5 @@ def fisher(
         found = torch.autograd.grad(log_1.sum(), list(trained.values()), allow_unused=True)
         for name, gradient in zip(trained, found, strict=True):
             if gradient is not None:
-                squares[name] += gradient.square()
+                squares[name] += gradient.float().square()
     return {name: square / max(1, len(observations)) for name, square in squares.items()}

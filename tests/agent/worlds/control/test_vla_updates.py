@@ -146,8 +146,9 @@ def test_ewc_takes_the_base_s_episodes_on_starts_that_are_not_read(tmp_path: Pat
     assert len(used._base.spare) == 6 and not read & {start.identity for start in used._base.spare}
     job = UpdateJob(spec_of("control").method("sft+ewc"), used.policy, task(), settings_of("sft+ewc", "control"), 5,
                     tmp_path, lambda _: False, ())  # fmt: skip
+    used.policy.faults.clear()
     seen = remembered(job, used._base, 4, seed=1)
-    assert len(seen) == 4
+    assert len(seen) == 4 and used.policy.faults == []
     figures = fisher(used.policy.actor, seen, dimensions=2, seed=0)
     assert all(bool((one >= 0).all()) for one in figures.values()) and any(float(one.sum()) for one in figures.values())
     starts = [item.prompt for item in task().train]
