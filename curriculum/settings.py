@@ -207,7 +207,7 @@ class L2(Frozen):
 
 
 class Average(Frozen):
-    """Weights averaged with earlier ones after the last step of a stage. It is model averaging (arXiv 2309.06256)."""
+    """Weights averaged with earlier ones. It is done after the last step of a stage (arXiv 2309.06256)."""
 
     average_with: Annotated[
         Literal["start", "base"], Field(description="the weights that the stage began with, or those of the base")
