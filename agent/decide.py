@@ -151,7 +151,7 @@ def _method(name: object, situation: Situation, who: str) -> str:
     choose = f"choose one of {', '.join(map(repr, situation.methods))}"
     parts = set(name.replace(" ", "").split("+")) if isinstance(name, str) else {""}
     if not parts <= set(section_names()):
-        refused = f"there is no method {name!r}{did_you_mean(name, situation.methods)}; {choose}"
+        refused = f"there is no method {name!r}{did_you_mean(name, situation.methods) or f'; {choose}'}"
     elif not parts <= set(curriculum.spec.parts):
         refused = f"method {name!r} is not of the {curriculum.world} world; {choose}"
     else:

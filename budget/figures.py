@@ -16,6 +16,15 @@ def figure(value: float | None, more: int = 0) -> str:
     return f"{value:.{more + (3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0)}f}"
 
 
+KL_ROUNDING = 1e-6
+"""What float32 can make of a KL of 0, in nats."""
+
+
+def nats(kl: float | None) -> str:
+    """A KL or its error as `figure`, but `0.000` where it is no more than rounding."""
+    return figure(0.0 if kl is not None and abs(kl) < KL_ROUNDING else kl)
+
+
 def format_pair(cap: float | None, *values: float | None) -> tuple[str, ...]:
     """The cap, then the values compared with it, as text: `0.500`, `0.213`, but `0.5000`, `0.5003`.
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from perdure.budget.base_id import kl_settings
+from perdure.budget.figures import KL_ROUNDING
 
 Predictor = Literal["task", "generic", "both"]
 PREDICTORS: tuple[Predictor, ...] = get_args(Predictor)
@@ -19,9 +20,6 @@ PREDICTORS: tuple[Predictor, ...] = get_args(Predictor)
 
 PREFERS = 0.75
 """A base whose entropy over right answers is below this share of the most possible prefers some of them."""
-
-_ROUNDING = 1e-6
-"""The measured KL of the base to itself may be this far below zero."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +163,13 @@ class Law:
             raise ValueError("no forgetting can be predicted from a KL of NaN")
         value = _interpolate(kl, *from_base(self.kl, self.forgetting))
         at, widths = kl, self.width_kl
-        inside = min(self.kl_min, -_ROUNDING) <= kl <= self.kl_max
+        inside = min(self.kl_min, -KL_ROUNDING) <= kl <= self.kl_max
         if self.predictor == "both":
             if kl_generic is None:
                 raise ValueError("a law of both predictors needs the KL on the generic probe beside that on the task")
             value += _interpolate(kl_generic, *from_base(self.kl_generic, self.forgetting_generic))
             at, widths = value, self.width_forgetting
-            inside &= min(self.kl_generic[0], -_ROUNDING) <= kl_generic <= self.kl_generic[-1]
+            inside &= min(self.kl_generic[0], -KL_ROUNDING) <= kl_generic <= self.kl_generic[-1]
         low = value - _interpolate(at, widths, self.below)
         high = value + _interpolate(at, widths, self.above)
         return Prediction(value, low, high, inside)

@@ -15,7 +15,7 @@ from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.record import final_policy
 from perdure.agent.run.report import metric_estimates
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure
+from perdure.budget.figures import figure, nats
 from perdure.cli.views.cells import PairedTests, ScoreCell, ScoreColumn, change_since_base, columns
 from perdure.cli.views.describe import (
     describe_asked,
@@ -114,7 +114,7 @@ def _matrix_row(
         "stage": row.stage,
         "name": row.name or "base",
         "method": row.method or "",
-        "kl": figure(reading.kl.value) if reading is not None else "",
+        "kl": nats(reading.kl.value) if reading is not None else "",
         "over": reading is not None and not reading.within,
         "cells": [
             HeatCell(

@@ -7,7 +7,7 @@ from typing import Any
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
-from perdure.budget.figures import figure, format_pair
+from perdure.budget.figures import KL_ROUNDING, figure, format_pair, nats
 from perdure.budget.monitor import Forecast
 from perdure.curriculum.worlds.nouns import Nouns
 
@@ -35,8 +35,8 @@ def format_estimate(value: Estimate, sign: str = "±", shown: str | None = None)
     """`0.213 ± 0.010`, or `shown` for the figure; `n/a (n=1)` where there is too little data."""
     if value.n < 2 or not is_finite(value.value):
         return f"n/a (n={value.n})"
-    error = "" if value.stderr is None else f" {sign} {figure(value.stderr)}"
-    return (shown or figure(value.value)) + error
+    error = "" if value.stderr is None else f" {sign} {nats(value.stderr)}"
+    return (shown or nats(value.value)) + error
 
 
 def share_of_cap(reading: Measured) -> float:
@@ -47,7 +47,8 @@ def share_of_cap(reading: Measured) -> float:
 def format_kl(reading: Measured, sign: str = "±", nouns: Nouns = USUAL) -> str:
     """`0.213 ± 0.010 of 0.500 nats/token`, with a `confidence` `0.213 ± 0.010, at most 0.230, of 0.500 nats/token`."""
     value = reading.kl
-    cap, shown, most = format_pair(reading.cap, value.value, reading.upper_bound)
+    rounded = 0.0 if abs(value.value) < KL_ROUNDING <= reading.cap else value.value
+    cap, shown, most = format_pair(reading.cap, rounded, reading.upper_bound)
     words = format_estimate(value, sign, shown) if value.n >= 2 else f"{shown} (n={value.n})"
     return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{nouns.unit(reading.unit)}"
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure
+from perdure.budget.figures import nats
 from perdure.cli.views.cells import PairedTests, ScoreColumn, columns
 from perdure.cli.views.format import last_reading, share_of_cap
 from perdure.cli.views.symbols import Symbols, clean, shorten
@@ -96,7 +96,7 @@ def _kl(row: StageState, symbols: Symbols) -> Text:
     reading = last_reading(row)
     if reading is None:
         return Text(symbols.none if row.stage else "0", style="dim")
-    return Text(figure(reading.kl.value), style=kl_style(share_of_cap(reading)))
+    return Text(nats(reading.kl.value), style=kl_style(share_of_cap(reading)))
 
 
 def kl_style(share: float) -> str:

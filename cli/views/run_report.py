@@ -8,7 +8,7 @@ from rich.text import Text
 from perdure.agent.run.events import Measured
 from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure, format_pair
+from perdure.budget.figures import format_pair, nats
 from perdure.cli.views import panels
 from perdure.cli.views.describe import (
     describe_asked,
@@ -178,6 +178,6 @@ def _name(row: StageState, reading: Measured) -> str:
 def _kl(reading: Measured) -> str:
     """`0.260`, `0.610 above the cap`, with a `confidence` `0.490 (at most 0.510) above the cap`."""
     if reading.within:
-        return figure(reading.kl.value)
+        return nats(reading.kl.value)
     _, value, most = format_pair(reading.cap, reading.kl.value, reading.upper_bound)
     return f"{value} (at most {most}) above the cap" if bounded(reading) else f"{value} above the cap"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.agent.run.events import Measured
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure
+from perdure.budget.figures import figure, nats
 from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
 from perdure.cli.views.describe import describe_intervention
 from perdure.cli.views.format import last_reading
@@ -37,7 +37,7 @@ def retention_sheet(record: RunState, changes: PairedTests) -> Sheet:
             str(row.stage),
             row.name or "base",
             row.method or "",
-            figure(reading.kl.value) if (reading := last_reading(row)) is not None else "",
+            nats(reading.kl.value) if (reading := last_reading(row)) is not None else "",
             *(
                 _scored(column.cells[index].value, column.cells[index].change, column.cells[index].mark)
                 for column in cells

@@ -117,7 +117,7 @@ def find_file(file_or_name: str | Path, known: Mapping[str, Path] | None = None,
         return known[name]
     if path.is_dir():
         inside = sorted(path.glob("*.yaml"))
-        hint = did_you_mean(str(path / "x.yaml"), map(str, inside)) or "; give the YAML file in it"
+        hint = f"; give the file: {inside[0]}" if len(inside) == 1 else "; give the YAML file in it"
         raise _refusal(Place(name), f"a folder, not a file{hint}")
     if path.exists():
         raise _refusal(Place(name), "not a regular file")

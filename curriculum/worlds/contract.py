@@ -261,7 +261,7 @@ class WorldSpec:
             raise MethodError(f"`{name}` is a modifier and stands behind an objective, as in `sft+{name}`")
         if name not in self.objectives:
             hint = nearest(name, self.names) or did_you_mean(name, self.parts)
-            raise MethodError(f"there is no method {name!r}{hint}; {offer(self.names, self.modifiers)}")
+            raise MethodError(f"there is no method {name!r}{hint or f'; {offer(self.names, self.modifiers)}'}")
         return self.objectives[name]
 
     def _modifiers(self, objective: MethodSpec, names: tuple[str, ...]) -> tuple[MethodSpec, ...]:
@@ -272,8 +272,8 @@ class WorldSpec:
             if name not in self.modifiers and recipe is not None:
                 raise MethodError(no_modifier(recipe, objective))
             if name not in self.modifiers:
-                hint = did_you_mean(name, self.modifiers)
-                raise MethodError(f"there is no modifier {name!r}{hint}; there are {one_of(list(self.modifiers))}")
+                hint = did_you_mean(name, self.modifiers) or f"; there are {one_of(list(self.modifiers))}"
+                raise MethodError(f"there is no modifier {name!r}{hint}")
             if name in names[:number]:
                 raise MethodError(f"the modifier `{name}` is given twice")
             if objective.name in self.modifiers[name].refuses:

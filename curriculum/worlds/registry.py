@@ -111,10 +111,11 @@ def method_name(name: str) -> str:
     """
     bare = name.replace(" ", "")
     parts = bare.split("+")
-    for part in parts:
+    for number, part in enumerate(parts):
         if part not in section_names():
             hint = nearest(part, section_names()) or did_you_mean(part, section_names())
-            raise ValueError(f"there is no method {part!r}{hint}; {_listed()}")
+            kind = "modifier" if number else "method"
+            raise ValueError(f"there is no {kind} {part!r}{hint or f'; {_listed()}'}")
     refusals = []
     for spec in worlds().values():
         if set(parts) <= set(spec.parts):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.budget.figures import figure
+from perdure.budget.figures import figure, nats
 from perdure.cli.views.format import format_duration
 
 
@@ -27,3 +27,10 @@ def test_durations(seconds: float | None, words: str) -> None:
 )
 def test_figures(value: float | None, words: str) -> None:
     assert figure(value) == words
+
+
+@pytest.mark.parametrize(
+    ("kl", "words"), [(-7.9e-9, "0.000"), (9e-7, "0.000"), (2e-6, "2.0e-06"), (-0.1, "-0.100"), (None, "n/a")]
+)
+def test_a_kl_within_rounding_of_0_is_0(kl: float | None, words: str) -> None:
+    assert nats(kl) == words

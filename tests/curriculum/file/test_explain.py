@@ -63,11 +63,6 @@ MISTAKES = {
         "keep one",
     ),
 }
-CHOICES = (
-    "choose one of 'sft', 'rl', 'chord', 'gate', 'tilt', 'sdft', 'rl_kl', 'eaft', 'sft_kl', 'low_lr_sft', 'replay', "
-    "'ewc', 'l2', 'lora', 'grpo', 'dr_grpo', 'reinforce', 'simpo', and add modifiers: +replay, +kl, +ewc, +l2, "
-    "+low_rank, +cpo, +average, +self_replay"
-)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -84,7 +79,7 @@ def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> No
     ]
     text = GOOD.replace("method: rl", "method: rl_").replace("dataset: chain_sum}\n  - ", "datset: a}\n  - ")
     assert faults(write(text)) == [
-        f"mine.yaml:3:33: strategy.method: there is no method 'rl_'; did you mean 'rl'?; {CHOICES}",
+        "mine.yaml:3:33: strategy.method: there is no method 'rl_'; did you mean 'rl'?",
         "mine.yaml:6:11: stages[0].task.dataset: required key is missing",
         "mine.yaml:6:33: stages[0].task.datset: unknown key; did you mean 'dataset'?",
     ]
@@ -97,9 +92,8 @@ def test_kinds_of_sections_are_told_without_pydantics_labels(write: Write) -> No
 
 CANDIDATES = {
     "sft": "mine.yaml:3:37: strategy.candidates: must be a list; got 'sft'",
-    "[sft, tlt]": "mine.yaml:3:43: strategy.candidates[1]: there is no method 'tlt'; did you mean 'tilt'?; " + CHOICES,
-    "[sft, rl+replai]": "mine.yaml:3:43: strategy.candidates[1]: there is no method 'replai'; did you mean 'replay'?; "
-    + CHOICES,
+    "[sft, tlt]": "mine.yaml:3:43: strategy.candidates[1]: there is no method 'tlt'; did you mean 'tilt'?",
+    "[sft, rl+replai]": "mine.yaml:3:43: strategy.candidates[1]: there is no modifier 'replai'; did you mean 'replay'?",
     "[sft, rl+chord]": "mine.yaml:3:43: strategy.candidates[1]: `chord` is an objective, and a method has one; `rl` is "
     "another",
     "[]": "mine.yaml:3:37: strategy.candidates: must have at least 1 entries; got a list of 0",

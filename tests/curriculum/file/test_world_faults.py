@@ -168,7 +168,7 @@ def test_candidates_are_named_once_and_one_can_learn_each_task(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("imitate: sft+replai", "strategy.imitate: there is no method 'replai'"),
+        ("imitate: sft+replai", "strategy.imitate: there is no modifier 'replai'"),
         ("imitate: rl", "strategy.imitate: `imitate` is for tasks that may have no reward, and 'rl' needs reward"),
         (
             "reinforce: chord",
