@@ -20,7 +20,10 @@ def _validate(
         bool, typer.Option("--import-code", help="import the modules that the file names, which executes them")
     ] = False,
 ) -> None:
-    """Check a curriculum or a sweep and look up what it names; load no model, execute none of its code."""
+    """Check a curriculum or a sweep, and what it names.
+
+    No model is loaded, and none of its code executed.
+    """
     from perdure.cli.commands.validate import validate_command
 
     validate_command(file, set_ or [], json, import_code)
@@ -49,7 +52,7 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", h
 
 @app.command("env")
 def _env(json: Json = False) -> None:
-    """Print versions, devices, memory, and which extras are installed."""
+    """Print versions, devices, memory and installed extras."""
     from perdure.cli.commands.env import env_command
 
     env_command(json)
@@ -75,7 +78,10 @@ def _schema(
     sweep: Annotated[bool, typer.Option("--sweep", help="that of a sweep")] = False,
     output: Output = None,
 ) -> None:
-    """Print the JSON Schema of a curriculum, by which an editor checks and completes a file."""
+    """Print the JSON Schema of a curriculum, for editors.
+
+    An editor checks and completes a file by it.
+    """
     from perdure.cli.commands.schema import schema_command
 
     schema_command(output, sweep=sweep)

@@ -26,7 +26,10 @@ def _compare(
     format_: Formats = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Compare runs: figures side by side, paired tests on the same items, what differs in the curricula."""
+    """Compare runs, side by side.
+
+    Paired tests are on the same items; what differs in the curricula is listed.
+    """
     from perdure.cli.commands.compare import compare_command
 
     compare_command(runs, "json" if json else format_.value)
@@ -46,7 +49,10 @@ def _answers(
     limit: Annotated[int, typer.Option("--limit", metavar="K", min=1, help="items of each task")] = 10,
     json: Json = False,
 ) -> None:
-    """Read the answers: items lost and gained since the base, with prompt, expected answer and both completions."""
+    """Read what was lost and gained since the base, by item.
+
+    Each with its prompt, the expected answer and both completions.
+    """
     from perdure.cli.commands.answers import answers_command
 
     answers_command(run, task, stage, limit, changed=changed, json=json)
@@ -76,7 +82,10 @@ def _plot(
         typer.Option("--output", metavar="FOLDER", help="where to write; default: the run's folder `plots`"),
     ] = None,
 ) -> None:
-    """Write the retention matrix, the KL curve and the training curves as PNG and SVG."""
+    """Draw the retention matrix, the KL and the training.
+
+    As PNG and SVG.
+    """
     from perdure.cli.commands.plot import plot_command
 
     plot_command(run, output)
@@ -97,7 +106,10 @@ def _export(
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="make the hub's repository private")] = False,
 ) -> None:
-    """Export a policy for the hub: safetensors, tokenizer, model card; whole, or as an adapter."""
+    """Export a policy for the hub, with a model card.
+
+    As safetensors with the tokenizer; whole, or as an adapter.
+    """
     from perdure.cli.commands.export import export_command
 
     export_command(run, stage, to, push, merge=merge, private=private)
@@ -124,7 +136,7 @@ def _film(
     ] = None,
     fps: Annotated[float, typer.Option("--fps", help="decisions a second")] = 5.0,
 ) -> None:
-    """Film one episode, by the base and after a stage, side by side."""
+    """Film an episode before and after a stage, side by side."""
     from perdure.cli.commands.film import film_command
 
     film_command(run, stage, task, start, output, fps)
@@ -143,7 +155,10 @@ def _check(
         float | None, typer.Option("--min-accuracy", metavar="POINTS", help="least mean accuracy on all tasks")
     ] = None,
 ) -> None:
-    """Check a finished run against limits; exit 4 if one is broken by more than noise."""
+    """Check a finished run against limits, for CI.
+
+    It exits with 4 if one is broken by more than noise.
+    """
     from perdure.cli.commands.check import check_command
 
     check_command(run, max_forgetting, max_benchmark_drop, min_accuracy)

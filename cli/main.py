@@ -115,7 +115,7 @@ def _sweep(
         typer.Option("--output-dir", metavar="DIR", help="the sweep's folder; default: a fresh one in sweeps/"),
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option("--seed", help="override the sweep's seeds; may be repeated")
+        list[int] | None, typer.Option("--seed", metavar="N", help="override the sweep's seeds; may be repeated")
     ] = None,
     set_: Set = None,
     cell: Annotated[
@@ -194,7 +194,7 @@ def _law(
     ] = "task",
     json: Json = False,
 ) -> None:
-    """Fit forgetting against KL over the checkpoints of runs and sweeps."""
+    """Fit forgetting as a curve of KL over runs and sweeps."""
     first_line("law", paths[0], error=True)
     from perdure.cli.commands.law import law_command
 
@@ -229,7 +229,10 @@ def _demonstrate(
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="seconds for a reply of the endpoint")] = 120.0,
     set_: Set = None,
 ) -> None:
-    """Ask a teacher for answers to a stage's prompts, and keep those that the reward accepts."""
+    """Ask a teacher for demonstrations of a stage's task.
+
+    It answers the stage's prompts; answers that the reward accepts are kept.
+    """
     from perdure.cli.commands.demonstrate import DemonstrateCall, demonstrate_command
 
     demonstrate_command(

@@ -40,7 +40,7 @@ def find_folder(name: Path) -> RunFolder | SweepFolder:
         return found
     if not name.exists():
         raise RunError(f"{name} does not exist{_suggestion(name)}; start a run with: perdure run FILE")
-    raise RunError(f"{name} is no run (it has no journal.jsonl) and no sweep (no sweep.json){_suggestion(name)}")
+    raise RunError(f"{name} has no journal.jsonl and no sweep.json, so it is no run and no sweep{_suggestion(name)}")
 
 
 def find_run(name: Path) -> Path:
@@ -72,7 +72,7 @@ def _suggestion(name: Path) -> str:
     close = get_close_matches(name.name, names, n=1)
     if close:
         return f"; did you mean {names[close[0]]}?"
-    return f" (there is {', '.join(sorted(str(path) for path in names.values())[:5])})" if names else ""
+    return f"; there is {', '.join(sorted(str(path) for path in names.values())[:5])}" if names else ""
 
 
 def read_run(folder: Path) -> tuple[RunState, list[Event]]:

@@ -202,5 +202,8 @@ def _refuse_differences(folder: SweepFolder, begun: dict[str, Any], now: dict[st
 def _differences(key: str, begun: Any, now: Any) -> list[str]:
     if key != "cells" or not isinstance(begun, list) or len(begun) != len(now):
         return forbidding(key, *(len(one) if key == "cells" and isinstance(one, list) else one for one in (begun, now)))
-    pairs = zip(begun, now, strict=True)
-    return [line for old, new in pairs for line in forbidding(f"cell {new['id']}", old, new)]
+    found: dict[str, list[str]] = {}
+    for old, new in zip(begun, now, strict=True):
+        for line in forbidding("cell", old, new):
+            found.setdefault(line.removeprefix("cell."), []).append(new["id"])
+    return [f"cell {ids[0]}.{line}" if len(ids) == 1 else f"{line} ({len(ids)} cells)" for line, ids in found.items()]

@@ -43,7 +43,9 @@ def load_law(path: str | Path) -> Law:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: not JSON, or truncated ({error}); {_remedy(path)}") from error
+        raise ConfigError(
+            f"{path}: no law, or a law cut off: not JSON ({error}); make one by perdure law RUN… --save FILE"
+        ) from error
     if not isinstance(content, dict) or content.get("what") != _MARK:
         raise ConfigError(f"{path}: not a law saved by perdure; make one by perdure law RUN… --save FILE")
     if content.get("format") != FORMAT:

@@ -139,6 +139,7 @@ def _reading_words(row: StageState | None, reading: events.Measured, nouns: Noun
     generic = format_generic(reading, ASCII.plus_minus)
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
     start = "at the start" if reading.entry or row is None else name_state(row, reading)
+    start = f"at the end ({start})" if reading.final and reading.stage else start
     forecast = reading.predicted_forgetting
     law = f", {format_forecast(forecast)}" if forecast and reading.stage else ""
     weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"

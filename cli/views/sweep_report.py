@@ -19,7 +19,7 @@ STREAM_LEGEND = (
     "{per_sequence} above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1)"
 )
 POOLED = (
-    "a row has all values of {axes}; results.parquet has them apart, and so has the table if an axis is called `arm`"
+    "a row is over all values of {axes}; results.parquet has each, and so has this table if the axis is called `arm`"
 )
 MAX_FAILURES = 20
 

@@ -1,5 +1,6 @@
 """The faults of a curriculum with their places: one line each, all of a file in one error."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,7 +29,10 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.place), show_path(self.path), self.message) if part)
+        place, path = str(self.place), show_path(self.path)
+        dotted = re.sub(r"\[(\d+)\]", r".\1", path)
+        said = place == f"--set {dotted}"
+        return ": ".join(part for part in (place, "" if said else path, self.message) if part)
 
 
 MAX_SHOWN = 20

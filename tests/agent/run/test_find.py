@@ -59,10 +59,10 @@ def test_messages_name_the_remedy(here: Path) -> None:
         find_folder(Path("demi"))
     with pytest.raises(RunError, match=r"grit does not exist; did you mean sweeps/grid\?"):
         find_folder(Path("grit"))
-    with pytest.raises(RunError, match=r"zzzzz does not exist \(there is runs/demo, sweeps/grid\)"):
+    with pytest.raises(RunError, match=r"zzzzz does not exist; there is runs/demo, sweeps/grid"):
         find_folder(Path("zzzzz"))
     Path("other").mkdir()
-    with pytest.raises(RunError, match=r"other is no run \(it has no journal.jsonl\) and no sweep \(no sweep.json\)"):
+    with pytest.raises(RunError, match=r"other has no journal.jsonl and no sweep.json, so it is no run and no sweep"):
         find_folder(Path("other"))
     (here / "other" / "run.json").write_text("{}")
     assert find_folder(Path("other")).path == Path("other")

@@ -109,7 +109,7 @@ def test_a_table_without_the_last_cell_is_not_taken_for_whole(tmp_path: Path) ->
 
 def test_another_sweep_is_refused_and_so_is_a_folder_of_other_things(tmp_path: Path) -> None:
     join_sweep(read(tmp_path), tmp_path / "grid")
-    with pytest.raises(RunError, match=r"cell 0003\.values\.learning_rate: was 0\.2, is 0\.3"):
+    with pytest.raises(RunError, match=r"  values\.learning_rate: was 0\.2, is 0\.3 \(4 cells\)"):
         join_sweep(read(tmp_path, SWEEP.replace("0.2", "0.3")), tmp_path / "grid")
     with pytest.raises(RunError, match="is no sweep"):
         join_sweep(read(tmp_path), tmp_path)

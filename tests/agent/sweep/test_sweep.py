@@ -130,7 +130,7 @@ def test_the_same_sweep_is_taken_up_and_another_is_refused(tmp_path: Path) -> No
     with lock_sweep(changed), pytest.raises(RunError, match="in use"):
         begin_sweep(read(tmp_path), path)
     assert read_plan(changed).workers == 7
-    with pytest.raises(RunError, match=r"cell 0003\.values\.learning_rate: was 0\.2, is 0\.3"):
+    with pytest.raises(RunError, match=r"  values\.learning_rate: was 0\.2, is 0\.3 \(4 cells\)"):
         begin_sweep(read(tmp_path, SWEEP.replace("0.2", "0.3")), path)
     with pytest.raises(RunError, match="cells: was 12, is 6"):
         begin_sweep(read(tmp_path, SWEEP.replace("[0, 1]", "[0]")), path)

@@ -137,11 +137,11 @@ def test_a_file_that_is_no_law_is_refused_with_the_path_and_the_remedy(tmp_path:
     save_law(LAW, path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"law\.json: not JSON, or truncated .* make it again by perdure law"):
+    with pytest.raises(ConfigError, match=r"law\.json: no law, or a law cut off: not JSON .* make one by perdure law"):
         load_law(path)
     for content in (b"[]", b"{}", b'{"what": "another"}', b"\xff\xfe"):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"law\.json: not"):
+        with pytest.raises(ConfigError, match=r"law\.json: no"):
             load_law(path)
 
 

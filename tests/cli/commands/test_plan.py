@@ -108,7 +108,7 @@ def test_a_bad_file_is_refused_before_anything_is_loaded(folder: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     first, fault = done.stderr.splitlines()
     assert first.endswith(": starting")
-    assert fault == "--set budget.kl: budget.kl: must be greater than 0; got 0"
+    assert fault == "--set budget.kl: must be greater than 0; got 0"
     done = perdure(folder, "plan", "run.yaml", "--target-accuracy", "1.5")
     assert done.returncode == 1 and "budget.target_accuracy" in done.stderr
 

@@ -179,7 +179,7 @@ def test_the_page_of_a_sweep() -> None:
 
 def test_a_page_says_over_what_its_rows_are() -> None:
     lines = [line.plain for line in sweep_report(found(pooled=["learning_rate", "length"]), ASCII)]
-    assert lines[5].startswith("a row has all values of learning_rate, length; results.parquet has them apart")
+    assert lines[5].startswith("a row is over all values of learning_rate, length; results.parquet has each")
 
 
 def test_a_page_says_at_which_bins_its_kl_is() -> None:

@@ -61,7 +61,7 @@ def test_a_bad_file_is_one_message_without_traceback(good: Path) -> None:
     done = perdure(good, "validate", "good.yaml", "--set", "seed=x", "--set", "budget.kl=0")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "--set seed: seed: must be a whole number; got 'x'\n--set budget.kl: budget.kl: must be greater than 0; got 0\n"
+        "--set seed: must be a whole number; got 'x'\n--set budget.kl: must be greater than 0; got 0\n"
     )
 
 

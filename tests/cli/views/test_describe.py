@@ -270,7 +270,7 @@ def test_the_log_has_a_line_for_each() -> None:
     assert any("penalty weight 0.213" in line for line in said)
     assert any(line.startswith("stage 1/1 even: base rate 0.800 +/- 0.010, target 0.98") for line in said)
     assert [line.split(": ")[1].split(",")[0] for line in said if ", KL " in line] == [
-        *("at the start", "step 40", "step 60", "projected")
+        *("at the start", "step 40", "step 60", "at the end (projected)")
     ]
     # 0.28 is below the cap of 0.3; what is held against it is below, too, and then 0.92 is above.
     assert ["ABOVE" in line for line in said if ", KL " in line] == [False, False, True, False]

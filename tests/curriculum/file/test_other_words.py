@@ -76,7 +76,7 @@ def test_a_method_of_another_trainer_names_the_nearest(write: Write, word: str, 
 
 
 def test_an_override_teaches_too(write: Write) -> None:
-    assert faults(write(GOOD), "train.lr=1") == ["--set train.lr: train.lr: unknown path; write `train.learning_rate`"]
+    assert faults(write(GOOD), "train.lr=1") == ["--set train.lr: unknown path; write `train.learning_rate`"]
 
 
 def test_every_word_has_one_meaning_and_every_meaning_a_key() -> None:
