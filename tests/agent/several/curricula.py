@@ -1,7 +1,6 @@
 """Curricula of a tiny random model that one process and two can train alike."""
 
 import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,14 @@ from perdure.curriculum.task import Item, Reward, Task
 from tests.agent.worlds.language.toy import toy
 
 FLAG, TRAINER = "PERDURE_TEST_FLAG", "PERDURE_TEST_TRAINER"
-"""Of the environment: a file that is removed when process 1 is ended by SIGTERM, and the number of that process."""
+"""Of the environment: a file with the number of a signal, which is removed when process 1 is sent that signal, and the
+number of that process.
+"""
 
 
 @dataclass(frozen=True)
 class Interrupting:
-    """A reward that, asked by process 1 while the file is there, ends it in the middle of an update."""
+    """A reward that, asked by process 1 while the file is there, sends it a signal in the middle of an update."""
 
     reward: Reward
 
@@ -28,8 +29,9 @@ class Interrupting:
         """See `Reward`."""
         flag = Path(os.environ.get(FLAG, "none"))  # rewards are asked in a process of their own
         if os.environ.get("RANK") == "1" and flag.exists():
+            number = int(flag.read_text())
             flag.unlink()
-            os.kill(int(os.environ[TRAINER]), signal.SIGTERM)
+            os.kill(int(os.environ[TRAINER]), number)
         return self.reward(items, completions, completion_ids)
 
 

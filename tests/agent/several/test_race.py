@@ -1,5 +1,6 @@
-"""A race by two processes: stopped by a signal to one of them, then by a full disk, it comes to the same end."""
+"""A race by two processes: one is told to stop, finds the disk full, is killed; it comes to the same end."""
 
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -29,12 +30,17 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     del content["stages"][0]["method"]
     content["train"] |= {"max_steps": 8, "save_steps": 2}
     write(folder / "race.yaml", content)
-    (folder / "flag").touch()
+
+    def signalled(number: int, *arguments: str) -> Ended:
+        (folder / "flag").write_text(str(number))
+        return two(folder, *arguments, flag=folder / "flag")
+
     run = ("run", "race.yaml", "--output-dir")
     return {
         "whole": two(folder, *run, "whole", limits={1: 4096}),
-        "stopped": two(folder, *run, "stopped", flag=folder / "flag"),
+        "stopped": signalled(signal.SIGTERM, *run, "stopped"),
         "full": two(folder, "resume", "stopped", limits={0: WEIGHTS - 1}),
+        "killed": signalled(signal.SIGKILL, "resume", "stopped"),
         "resumed": two(folder, "resume", "stopped"),
     }
 
@@ -49,6 +55,7 @@ def test_it_ends_alike_in_both_processes(ends: dict[str, Ended]) -> None:
         "whole": [0, 0],
         "stopped": [130, 130],
         "full": [1, 1],
+        "killed": [1, -signal.SIGKILL],
         "resumed": [0, 0],
     }
 
@@ -61,7 +68,7 @@ def test_there_is_one_journal_with_one_choice(ends: dict[str, Ended]) -> None:
     again = events(ends["resumed"], "stopped")
     assert [one.method for one in again if isinstance(one, Decided)] == [decided.method]
     assert sum(isinstance(one, Interrupted) for one in again) == 1
-    assert sum(isinstance(one, Resumed) for one in again) == 2
+    assert sum(isinstance(one, Resumed) for one in again) == 3
 
 
 def test_a_full_disk_of_the_main_process_is_told_once_and_loses_nothing(ends: dict[str, Ended]) -> None:
@@ -73,3 +80,8 @@ def test_a_full_disk_of_the_main_process_is_told_once_and_loses_nothing(ends: di
         for run in ("whole", "stopped")
     ]
     assert all(torch.equal(one, policies[1][name]) for name, one in policies[0].items())
+
+
+def test_a_process_that_dies_is_told_once(ends: dict[str, Ended]) -> None:
+    said = ends["killed"].said
+    assert "Traceback" not in said and said.count("perdure resume stopped, by the same launcher") == 1

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from hashlib import sha256
 from importlib import import_module
 from types import SimpleNamespace
@@ -58,7 +58,7 @@ def main(descriptor: int, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = socket.socket(fileno=descriptor)
     rewards: dict[str, Reward] = {}
-    with connection, connection.makefile("rb") as requests:
+    with suppress(ConnectionError), connection, connection.makefile("rb") as requests:  # a run that is killed resets it
         while head := requests.read(8):
             data = requests.read(int.from_bytes(head))
             for reply in _replies(rewards, *decode(data)):
