@@ -42,6 +42,7 @@ from perdure.agent.strategies.probe import (
 )
 from perdure.agent.strategies.rungs import Rungs, plan_rungs, survivors
 from perdure.curriculum.strategies import RaceStrategy
+from perdure.eval.sampled_rewards import last_items
 
 
 class Race:
@@ -61,35 +62,42 @@ class Race:
             return Decision(methods[0], "it alone can learn the task")
         if is_budget_spent(situation):
             return Decision(methods[0], "no budget remains for a race", {}, all_candidates(situation))
-        memory = self._memory(situation)
+        asks = bool(config.min_chance) and races_on(situation.record, situation.task.has_demonstrations)
+        memory = self._memory(situation) if asks else None
         starters = list(methods[: self._rungs(situation, methods).entrants])
         if memory is not None:
             starters = memory.in_question(starters, config.min_chance)
             if len(starters) == 1:
                 return self._unraced(memory, situation)
-        forks = situation.fork(config.num_prompts, config.k)
-        return _Running(config, situation, forks, self._rungs(situation, starters), starters, memory).decision()
+        forks, asked = situation.fork(config.num_prompts, config.k), self._answers(situation) if asks else 0
+        return _Running(config, situation, forks, self._rungs(situation, starters), starters, memory, asked).decision()
 
     def _rungs(self, situation: Situation, methods: Sequence[str]) -> Rungs:
         return plan_rungs(self._config, situation.stage.name, {method: situation.steps(method) for method in methods})
 
     def _memory(self, situation: Situation) -> Memory | None:
-        """What earlier races told about the stage's kind of task; `None` if there were none that could have."""
-        config, demonstrations = self._config, situation.task.has_demonstrations
-        if not config.min_chance or not races_on(situation.record, demonstrations):
-            return None
-        kind = task_kind(demonstrations, situation.rate(config.num_prompts, config.k))
-        return remembered(situation.record, kind, situation.methods)
+        """What earlier races told about the stage's kind of task, which samples tell; `None`: nothing."""
+        rate = situation.rate(self._config.num_prompts, self._config.k)
+        return remembered(situation.record, task_kind(situation.task.has_demonstrations, rate), situation.methods)
+
+    def _answers(self, situation: Situation) -> int:
+        """The number of samples that tell the kind of the task."""
+        return self._config.k * len(last_items(situation.task, self._config.num_prompts))
 
     def _unraced(self, memory: Memory, situation: Situation) -> Decision:
         """The leader, without a race."""
-        settled = [method for method in memory.raced if method != memory.leader]
+        config, settled = self._config, [method for method in memory.raced if method != memory.leader]
         likeliest = max(settled, key=memory.chance)
         return Decision(
             memory.leader,
             f"the best in earlier races of tasks with {memory.kind}; {memory.chance(likeliest):.0%} chance that "
             f"{likeliest} is worth more",
-            {RATE: situation.rate(self._config.num_prompts, self._config.k), KIND: memory.kind, SETTLED: settled},
+            {
+                RATE: situation.rate(config.num_prompts, config.k),
+                KIND: memory.kind,
+                SETTLED: settled,
+                "trial_answers": self._answers(situation),
+            },
             all_candidates(situation, {method: memory.figures(method) for method in situation.methods}),
         )
 
@@ -100,7 +108,7 @@ SETTLED = "settled"
 
 @dataclass
 class _Running:
-    """One race. `tried` has the last figures of everyone who started."""
+    """One race; `asked` are the answers sampled before it."""
 
     config: RaceStrategy
     situation: Situation
@@ -108,6 +116,7 @@ class _Running:
     rungs: Rungs
     starters: Sequence[str]
     memory: Memory | None
+    asked: int
 
     def decision(self) -> Decision:
         situation, config, rungs = self.situation, self.config, self.rungs
@@ -220,7 +229,7 @@ class _Running:
             "trial_steps": lost,
             "trial_share": lost / min(map(situation.steps, situation.methods)),
             "trial_seconds": own + sum(one.trial.seconds for one in losers),
-            "trial_answers": sum(one.trial.answers for one in every),
+            "trial_answers": self.asked + sum(one.trial.answers for one in every),
             **not_replayed(every),
             "untried": [method for method in situation.methods if method not in (*started, *settled)],
             SETTLED: settled,

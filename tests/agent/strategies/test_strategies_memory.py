@@ -110,7 +110,8 @@ def test_the_best_starts_alone_where_no_other_is_in_question() -> None:
     told = record(clear(1))
     decision = choose(told, ["sft", "rl"])
     assert (decision.method, decision.steps_spent, decision.set_aside) == ("rl", 0, 0)
-    assert decision.evidence == {"rate": 0.5, KIND: SOME, "settled": ["sft"]}
+    # four answers to the one item of two that is set aside tell the kind
+    assert decision.evidence == {"rate": 0.5, KIND: SOME, "settled": ["sft"], "trial_answers": 4}
     one = difference(told, SOME, "sft", "rl")
     figures = {candidate.method: candidate.figures for candidate in decision.candidates}
     assert figures["sft"] == {"chance": one.chance, "difference": one.mean, "difference_sd": one.sd, "races": 1}
@@ -127,6 +128,8 @@ def test_what_is_in_question_is_raced_without_what_is_not() -> None:
     # a quarter of the steps is the loser's
     assert (decision.method, decision.steps_spent, decision.set_aside) == ("rl", 25, 128)
     assert (decision.evidence["settled"], decision.evidence["untried"]) == (["sft"], [])
+    # four that tell the kind, and the eight of each trial out of the table
+    assert decision.evidence["trial_answers"] == 4 + 2 * 8
     figures = {candidate.method: candidate.figures for candidate in decision.candidates}
     assert set(figures["sft"]) == {"chance", "difference", "difference_sd", "races"}
     assert figures["tilt"]["races"] == 1 and figures["tilt"]["gain"] == pytest.approx(0.02)
