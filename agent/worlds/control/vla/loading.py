@@ -36,8 +36,7 @@ def load_vla(config: Vla, device: torch.device) -> tuple[nn.Module, Any]:
     """
     files = checkpoint_of(config)
     processor = load_processor(files)
-    dtype = choose_dtype(config.dtype, has_bfloat16=has_bfloat16(device))
-    network = _whole(files, dtype).to(device).eval()
+    network = _whole(files, dtype_of(config, has_bfloat16=has_bfloat16(device))).to(device).eval()
     if config.lora is not None:
         without = f".*({'|'.join(VISION)}).*" if config.freeze_vision else None
         return add_adapter(network, config.lora, "model.policy.lora", without=without), processor
@@ -45,6 +44,11 @@ def load_vla(config: Vla, device: torch.device) -> tuple[nn.Module, Any]:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(not any(part in name for part in VISION))
     return network, processor
+
+
+def dtype_of(config: Vla, *, has_bfloat16: bool) -> torch.dtype:
+    """The type of the weights; small steps are lost in whole weights of bfloat16, and not in an adapter over them."""
+    return choose_dtype(config.dtype, has_bfloat16=has_bfloat16 and config.lora is not None)
 
 
 def checkpoint_of(config: Vla) -> Checkpoint:

@@ -14,6 +14,7 @@ from perdure.agent.weights import trainable
 from perdure.agent.worlds.contract import Outcome, Progress, UpdateJob
 from perdure.agent.worlds.control.batches import demonstrations_of, imitated
 from perdure.agent.worlds.control.methods.ewc import fisher, remembered
+from perdure.agent.worlds.control.vla.loading import dtype_of
 from perdure.agent.worlds.control.world import ControlWorld
 from perdure.budget.config import PenaltyConfig
 from perdure.budget.errors import ModelError
@@ -21,6 +22,7 @@ from perdure.budget.penalty import Controller
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
 from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.control.vla import Vla
 from perdure.curriculum.worlds.registry import spec_of
 from tests.control_runs import curriculum, point
 from tests.curriculum.methods import settings_of
@@ -154,6 +156,14 @@ def test_ewc_takes_the_base_s_episodes_on_starts_that_are_not_read(tmp_path: Pat
     starts = [item.prompt for item in task().train]
     with pytest.raises(ModelError, match=r"stages\.stage1: `ewc` holds to what the base does on training starts that"):
         world(adapter=False).refuse_unfit([task()], [["sft+ewc"]], [], {READ: starts})
+
+
+def test_whole_weights_are_float32_and_those_under_an_adapter_bfloat16_where_there_is_such() -> None:
+    def dtype(*, has_bfloat16: bool, **more: Any) -> torch.dtype:
+        return dtype_of(Vla(type="vla", model_name_or_path="m", **more), has_bfloat16=has_bfloat16)
+
+    assert dtype(has_bfloat16=True) == dtype(has_bfloat16=False, lora={}) == torch.float32
+    assert dtype(has_bfloat16=True, lora={}) == dtype(has_bfloat16=False, dtype="bfloat16") == torch.bfloat16
 
 
 def test_an_adapter_is_not_put_on_an_adapter() -> None:
