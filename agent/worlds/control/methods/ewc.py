@@ -21,7 +21,7 @@ from perdure.agent.worlds.contract import UpdateJob
 from perdure.agent.worlds.control.actor import Actor, sampled
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.changes import Changes
-from perdure.agent.worlds.control.inputs import Inputs
+from perdure.agent.worlds.control.inputs import Inputs, joined
 from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.terms import Quadratic
@@ -79,14 +79,16 @@ def fisher(
     """The diagonal Fisher information of the policy now, a decision, by parameter name; of none it is 0."""
     trained = {name: one for name, one in actor.network.named_parameters() if one.requires_grad}
     squares = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in trained.items()}
-    uniforms_ND = np.random.default_rng(seed).random((len(observations), dimensions))
-    for seen, uniforms_D in zip(observations, uniforms_ND, strict=True):
-        inputs = seen if isinstance(seen, Inputs) else actor.encode([seen])
-        pick = sampled(torch.from_numpy(uniforms_D[None]).to(inputs.vector.device), temperature=1.0)
-        actions_1D, _ = actor.act(inputs, pick)
+    if not observations:
+        return squares
+    rows = [seen if isinstance(seen, Inputs) else actor.encode([seen]) for seen in observations]
+    uniforms_ND = np.random.default_rng(seed).random((len(rows), dimensions))
+    pick = sampled(torch.from_numpy(uniforms_ND).to(rows[0].vector.device), temperature=1.0)
+    actions_ND, _ = actor.act(joined(rows), pick)
+    for inputs, actions_1D in zip(rows, torch.split(actions_ND, 1), strict=True):
         log_1 = log_of(actor.log_probabilities(inputs, actions_1D), actions_1D)
         found = torch.autograd.grad(log_1.sum(), list(trained.values()), allow_unused=True)
         for name, gradient in zip(trained, found, strict=True):
             if gradient is not None:
                 squares[name] += gradient.float().square()
-    return {name: square / max(1, len(observations)) for name, square in squares.items()}
+    return {name: square / len(observations) for name, square in squares.items()}
