@@ -7,6 +7,7 @@ each stage of the kind to the next it moves by `STAGE_SD`. So what was not compa
 
 The leader is the candidate whose smallest expected lead over another is the largest. The `chance` of another is that of
 being worth more than the leader in the coming stage. Candidates never raced against the leader have an even chance.
+A race that is held all the same is decided by the differences that its last rung then leads to.
 
 Nothing is learned of a race in which no answer was right: its values say only who moved least. Nor of a candidate that
 broke, or whose standard error is not known. All is read from the record, so that a resumed run remembers the same.
@@ -54,15 +55,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Memory:
-    """The candidates `raced` in a kind of task, their leader, and the value of every other candidate less the leader's.
-
-    `others` are all, also those never raced.
-    """
+    """The candidates `raced` in a kind of task, their leader, and the value of every candidate less every other."""
 
     kind: str
     raced: tuple[str, ...]
     leader: str
-    others: Mapping[str, Difference]
+    pairs: Mapping[tuple[str, str], Difference]
+
+    @property
+    def others(self) -> dict[str, Difference]:
+        """The value of every other candidate, also those never raced, less the leader's."""
+        return {method: one for (method, other), one in self.pairs.items() if other == self.leader}
 
     def chance(self, method: str) -> float:
         """The chance to be worth more than the leader; of the leader, to be worth more than the likeliest other."""
@@ -75,6 +78,15 @@ class Memory:
         offered = dict.fromkeys([*starters, *self.raced])
         found = [method for method in offered if method != self.leader and self.chance(method) >= least]
         return [self.leader, *sorted(found, key=self.chance, reverse=True)]
+
+    def weighed(self, values: Mapping[str, tuple[float, float]]) -> str:
+        """The best of some candidates by their values in a race, with standard errors, and by what is remembered."""
+
+        def difference_now(one: str, other: str) -> float:
+            (value, stderr), (less, noise) = values[one], values[other]
+            return self.pairs[one, other].observed(value - less, math.hypot(stderr, noise)).mean
+
+        return max(values, key=lambda one: min(difference_now(one, other) for other in values if other != one))
 
     def figures(self, method: str) -> dict[str, float | None]:
         """The journaled figures of a candidate; none of one that was never raced."""
@@ -99,7 +111,7 @@ def remembered(record: RunState, kind: str, methods: Sequence[str]) -> Memory | 
     if not raced:
         return None
     leader = max(raced, key=lambda method: min(pairs[method, other].mean for other in raced if other != method))
-    return Memory(kind, raced, leader, {method: pairs[method, leader] for method in methods if method != leader})
+    return Memory(kind, raced, leader, pairs)
 
 
 def difference(record: RunState, kind: str, method: str, other: str) -> Difference:

@@ -15,8 +15,9 @@ is out. The items that the comparison is on are not trained on, by the winner ne
 replayed.
 
 What earlier races of the run told is remembered (`perdure.agent.strategies.memory`): a candidate that has less than
-`min_chance` to be worth more than the best one, in a task of the kind, does not start. If the best alone is left it
-makes all steps of the stage, on all items. A place that is freed so is not given to another.
+`min_chance` to be worth more than the best one, in a task of the kind, does not start, and the figures of the last rung
+are weighed with it. If the best alone is left it makes all steps of the stage, on all items. A place that is freed so
+is not given to another.
 """
 
 import math
@@ -108,7 +109,7 @@ SETTLED = "settled"
 
 @dataclass
 class _Running:
-    """One race; `asked` are the answers sampled before it."""
+    """One race; `asked` answers were sampled before it, and `turned` says that the memory made another the winner."""
 
     config: RaceStrategy
     situation: Situation
@@ -117,6 +118,7 @@ class _Running:
     starters: Sequence[str]
     memory: Memory | None
     asked: int
+    turned: bool = False
 
     def decision(self) -> Decision:
         situation, config, rungs = self.situation, self.config, self.rungs
@@ -190,10 +192,15 @@ class _Running:
         if imitator_without_success(self.situation.curriculum, usable) is not None:
             imitating = self._having("demonstrations")
             return sorted((one.method for one in usable), key=lambda method: method not in imitating)
+        values = {one.method: (one.outlook.value, one.outlook.stderr) for one in usable if one.outlook is not None}
         ranked = []
         while usable:
             outlooks = [_hopeful(one.outlook, last=last) for one in usable if one.outlook is not None]
             ranked.append(usable.pop(best(outlooks)).method)
+        if last and self.memory is not None and len(ranked) > 1:
+            first = self.memory.weighed({method: values[method] for method in ranked})
+            self.turned = first != ranked[0]
+            ranked.sort(key=lambda method: method != first)
         return ranked
 
     def _sorts(self, ranked: Sequence[str]) -> list[set[str]]:
@@ -213,6 +220,8 @@ class _Running:
         finalists = [one for one in usable if one.trial.steps >= winner.trial.steps]
         outlooks = [one.outlook for one in finalists if one.outlook is not None]
         words = reason(outlooks, finalists.index(winner), len(tried), winner.trial.steps)
+        if self.turned:
+            words += "; behind at the last rung, and ahead with earlier races"
         return words.replace("tried for", f"after {rungs} rung{'s' if rungs > 1 else ''} and", 1)
 
     def _evidence(self, winner: TriedCandidate, losers: Sequence[TriedCandidate], lost: int) -> dict[str, object]:

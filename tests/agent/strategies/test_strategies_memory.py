@@ -153,6 +153,26 @@ def test_all_are_raced_where_it_is_not_known(told: RunState, more: Any) -> None:
     assert {one[0] for one in forks.asked} == {"sft", "rl"}
 
 
+def test_the_last_rung_is_weighed_with_the_memory() -> None:
+    # rl was worth 0.1 more, ± 0: a stage later it is 0.1 ± 0.05
+    told = record(row(1, {"rl": at_rung(0.1, 0.0), "sft": at_rung(0.0, 0.0)}))
+    memory = remembered(told, SOME, ["sft", "rl"])
+    assert memory is not None and memory.pairs["rl", "sft"].mean == pytest.approx(0.1)
+    # sft is worth 0.09 more, ± 0.05, which makes 0.005 of the 0.1; of 0.11 more it makes -0.005; and ± 0.01 is believed
+    assert memory.weighed({"sft": (0.09, 0.05), "rl": (0.0, 0.0)}) == "rl"
+    assert memory.weighed({"sft": (0.11, 0.03), "rl": (0.0, 0.04)}) == "sft"
+    assert memory.weighed({"sft": (0.05, 0.01), "rl": (0.0, 0.0)}) == "sft"
+
+
+@pytest.mark.parametrize(("stderr", "winner"), [(0.02, "rl"), (0.0001, "sft")])
+def test_one_that_is_behind_by_noise_and_was_ahead_wins(stderr: float, winner: str) -> None:
+    told = record(row(1, {"rl": at_rung(0.1, 0.0), "sft": at_rung(0.0, 0.0)}))
+    gains = {"sft": [{"after": 0.51, "stderr": stderr}], "rl": [{"after": 0.50, "stderr": stderr}]}
+    decision = choose(told, ["sft", "rl"], forks=Forks(gains), min_chance=0.01)
+    assert decision.method == winner
+    assert decision.reason.endswith("behind at the last rung, and ahead with earlier races") == (winner == "rl")
+
+
 def test_those_never_raced_are_in_question_if_they_would_have_started() -> None:
     told = record(row(1, {"rl": at_rung(0.3, 0.0), "sft": at_rung(0.0)}))
     for min_steps, started in ((5, {"rl", "tilt"}), (25, {"rl"})):
