@@ -144,12 +144,13 @@ def text_lengths(curriculum: Curriculum, tasks: Sequence[Task], measure: Measure
 def price_stages(
     curriculum: Curriculum, rates: Mapping[int, Estimate], lengths: Mapping[str, Sequence[int]]
 ) -> tuple[StagePrice, ...]:
-    """The price of every stage, from the base's rates by number and the lengths of its texts by task."""
+    """The price of every stage, from the base's rates by number and the lengths of its texts by task, if known."""
     budget, stages = curriculum.budget, curriculum.stages
     targets = [curriculum.target_of(stage) for stage in stages]
     floors, own = [], []
     for number, (stage, target) in enumerate(zip(stages, targets, strict=True), 1):
-        floor = None if target is None else target_floor(rates[number].value, target)
+        rate = rates.get(number)
+        floor = None if target is None or rate is None else target_floor(rate.value, target)
         told = floor is not None and stage.name in lengths and not _cut(curriculum, lengths[stage.name])
         floors.append(floor)
         own.append(in_unit(floor or 0.0, _mean(lengths[stage.name]), budget.unit) if told else None)
@@ -162,12 +163,16 @@ def price_stages(
             base_rate=rates.get(number),
             target=target,
             floor=floors[number - 1],
-            floor_interval=None if target is None else floor_interval(*rate_interval(rates[number]), target),
+            floor_interval=_floor_interval(rates.get(number), target),
             required_kl=needed[number - 1],
             remaining_kl=left[number - 1],
         )
         for number, (stage, target) in enumerate(zip(stages, targets, strict=True), 1)
     )
+
+
+def _floor_interval(rate: Estimate | None, target: float | None) -> tuple[float, float] | None:
+    return None if rate is None or target is None else floor_interval(*rate_interval(rate), target)
 
 
 def _cut(curriculum: Curriculum, lengths: Sequence[int]) -> bool:

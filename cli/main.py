@@ -90,6 +90,9 @@ def _plan(
     max_forgetting: Annotated[
         float, typer.Option("--max-forgetting", metavar="POINTS", min=0, help="most that --budget accepts by the law")
     ] = 3.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="time, disk and memory alone, from few prompts: for slow models")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Price a run before it begins: KL, time, disk, memory."""
@@ -97,7 +100,7 @@ def _plan(
     from perdure.cli.commands.plan import plan_command
 
     wanted = (steps, max_forgetting / 100) if budget else None
-    plan_command(file, set_ or [], target_accuracy, strict, json, wanted)
+    plan_command(file, set_ or [], target_accuracy, strict, json, wanted, quick)
 
 
 @app.command("sweep")

@@ -1,8 +1,11 @@
-"""The time that a scorecard needs, estimated from one batch of each column."""
+"""The time that a scorecard needs, estimated from one batch of each column, or a quarter of one where that is slow.
+
+Where a quarter of a batch takes `SLOW` seconds, the time grows with the items, and the whole batch would say no more.
+"""
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from perdure.curriculum.evaluation import Evaluation
@@ -11,6 +14,9 @@ from perdure.curriculum.task import Task
 from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems, PreparedBenchmark
 from perdure.eval.lm_eval.benchmark import LmBenchmark
 from perdure.eval.task_score import score_task
+
+SLOW = 2.0
+"""Seconds from which on a quarter of a batch stands for the whole."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,23 @@ def scoring_speed(
 
 
 def _task(task: Task, policy: Policy, evaluation: Evaluation) -> Speed:
-    few = task.heldout[: evaluation.batch_size]
-    begun = time.perf_counter()
-    score_task(replace(task, heldout=few), policy, evaluation, "task")
-    return Speed(task.name, len(task.heldout), len(few), time.perf_counter() - begun)
+    def score(most: int) -> int:
+        few = task.heldout[:most]
+        score_task(replace(task, heldout=few), policy, evaluation, "task")
+        return len(few)
+
+    return _timed(task.name, len(task.heldout), score, evaluation.batch_size)
+
+
+def _timed(name: str, items: int, score: Callable[[int], int], batch: int) -> Speed:
+    """`score` asks at most so many items and says how many those were."""
+    for most in sorted({max(1, batch // 4), batch}):
+        begun = time.perf_counter()
+        scored = score(most)
+        seconds = time.perf_counter() - begun
+        if scored == items or seconds >= SLOW:
+            break
+    return Speed(name, items, scored, seconds)
 
 
 def _benchmark(benchmark: PreparedBenchmark, policy: Policy, evaluation: Evaluation) -> Speed:
@@ -56,8 +75,10 @@ def _benchmark(benchmark: PreparedBenchmark, policy: Policy, evaluation: Evaluat
     limit = benchmark.settings.limit
     sizes = [len(task.eval_docs) for task in benchmark.tasks]
     items = sum(size if limit is None else min(size, limit) for size in sizes)
-    each = max(1, evaluation.batch_size // len(sizes))
-    few = replace(benchmark, settings=benchmark.settings.model_copy(update={"limit": min(each, limit or each)}))
-    begun = time.perf_counter()
-    score, _ = few.score(policy, evaluation)
-    return Speed(benchmark.name, items, max(1, score.n), time.perf_counter() - begun)
+
+    def score(most: int) -> int:
+        each = max(1, most // len(sizes))
+        few = replace(benchmark, settings=benchmark.settings.model_copy(update={"limit": min(each, limit or each)}))
+        return max(1, few.score(policy, evaluation)[0].n)
+
+    return _timed(benchmark.name, items, score, evaluation.batch_size)

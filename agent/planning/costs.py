@@ -105,6 +105,8 @@ class LifePlan:
     `proposed` is a budget, if asked.
     Seconds: of all that is done with the base before the first stage, of one reading, of one scorecard, of the
     planning itself, and of a proposal (`None`: the first stage could not be timed).
+
+    `quick`: costs alone, from few prompts; no price is known.
     """
 
     curriculum: Curriculum
@@ -119,6 +121,7 @@ class LifePlan:
     proposing_seconds: float | None = None
     proposed: CapPlan | None = None
     host_memory: int = 0
+    quick: bool = False
 
     @property
     def prices(self) -> tuple[StagePrice, ...]:

@@ -4,6 +4,9 @@ What is measured: the base's rates, the lengths of its texts, a reading, a batch
 steps of each possible method from the base, and the sizes of what a stage writes. From these the time of a stage is
 computed: its steps, its readings and its scorecard. A stage may end sooner, since the monitor may stop it; what
 `project` or `recover` do at its end, and what a method does once a pass after the first, is not foreseen.
+
+A quick plan leaves out what only prices need (rates, lengths, conflicts), samples texts on `QUICK` prompts a task,
+whose time stands for that of all, and tries each method in one stage.
 """
 
 import time
@@ -24,67 +27,78 @@ from perdure.agent.seeds import derive
 from perdure.agent.strategies.rungs import looks_of, losses
 from perdure.agent.weights import write_weights
 from perdure.agent.worlds.base_prompts import base_prompts, reads_probe
+from perdure.budget.estimate import Estimate
 from perdure.budget.monitor import Monitor
 from perdure.budget.price import StagePrice
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, RaceStrategy, RuleStrategy, StrategyConfig, Trying
+from perdure.curriculum.task import Task
 from perdure.eval.benchmarks import examined_by
 from perdure.eval.sampled_rewards import items_of_each
 from perdure.eval.speed import scoring_speed
 
+QUICK = 4
+"""Prompts of each task in a quick plan."""
+LONG = 60
+"""Seconds from which on sampling the base's rates is announced with the way around it."""
+
 Result = TypeVar("Result")
 
 
-def plan(curriculum: Curriculum, folder: Path, view: View, asked: Asked | None = None) -> LifePlan:
+def plan(
+    curriculum: Curriculum, folder: Path, view: View, asked: Asked | None = None, *, quick: bool = False
+) -> LifePlan:
     """The plan of a run; `folder` holds what is written on the way, and can be removed afterwards.
 
-    `asked`: propose a budget, too.
+    `asked`: propose a budget, too. `quick`: the costs alone, from few prompts.
 
     Raises:
         PerdureError: whatever `perdure run` would refuse, too.
     """
     begun = time.perf_counter()
-    ready = prepare(curriculum, view)
+    ready = prepare(_of_few_prompts(curriculum) if quick else curriculum, view)
     world, tasks = ready.world, ready.tasks
-    view.progress({"phase": "sampling the base"})
-    base_seconds, _ = timed(lambda: _sample_base(ready, folder))
-    view.progress({"phase": "timing the scorecard and a reading"})
-    speeds = scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation)
+    texts = _prompts(ready, ready.curriculum)
+    scale = _count(_prompts(ready, curriculum)) / _count(texts)
+    view.progress({"phase": f"sampling {_count(texts)} of the base's texts"})
+    seed = derive(curriculum.seed, "base")
+    base_seconds, _ = timed(lambda: world.prepare_base(texts, folder / "base", seed=seed))
+    view.progress({"phase": f"timing the scorecard's {len(tasks) + len(ready.benchmarks.benchmarks)} columns"})
+    speeds = list(scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation))
     scoring_seconds = sum(one.total_seconds for one in speeds)
-    reading_seconds = _reading_seconds(ready)
-    view.progress({"phase": "sampling the base's rates"})
-    rate_seconds, rates = timed(
-        lambda: {number: base_rate(task, world.policy, curriculum) for number, task in enumerate(tasks, 1)}
-    )
-    prices = price_stages(curriculum, rates, text_lengths(curriculum, tasks, world.measure))
+    view.progress({"phase": "timing a reading"})
+    reading_seconds = scale * _reading_seconds(ready)
+    asked_each = speeds[: len(tasks)]
+    an_answer = sum(one.seconds for one in asked_each) / sum(one.scored for one in asked_each)
+    prices, an_answer = (price_stages(curriculum, {}, {}), an_answer) if quick else _priced(ready, view, an_answer)
+    rate_seconds = an_answer * _answers(curriculum, tasks)
+    view.progress({"phase": "saving the policy"})
     saving_seconds, disk = _saved(ready, folder)
-    trials = try_all(ready, folder / "trial", view)
+    trials = try_all(ready, folder / "trial", view, *((0.0,) if quick else ()))
     proposed = None if asked is None else propose_cap(ready, prices, asked, folder / "propose", view)
-    an_answer = rate_seconds / (SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks))
     checkpoint = max((one.timing.checkpoint_bytes for one in trials if one.timing is not None), default=0)
     seconds = _Seconds(reading_seconds, saving_seconds + scoring_seconds, an_answer)
-    stages = tuple(_stage_plan(ready, index, price, trials, seconds) for index, price in enumerate(prices))
+    costs = [_stage_plan(ready, index, price, trials, seconds) for index, price in enumerate(prices)]
+    stages = tuple(costs if quick else [replace(one, conflicts=_conflicts(ready, one.price)) for one in costs])
     first = stages[0].methods[0].timing
+    whole = replace(ready, curriculum=curriculum)
     return LifePlan(
         curriculum=curriculum,
         base_id=world.base_id,
         resolved=dict(world.resolved),
         stages=stages,
         disk=replace(disk, checkpoint=checkpoint),
-        base_seconds=base_seconds + rate_seconds * any(one.target is not None for one in prices) + scoring_seconds,
+        base_seconds=scale * base_seconds
+        + rate_seconds * any(one.target is not None for one in prices)
+        + scoring_seconds,
         reading_seconds=reading_seconds,
         scoring_seconds=scoring_seconds,
         planning_seconds=time.perf_counter() - begun,
-        proposing_seconds=None if first is None else proposing_seconds(ready, first, reading_seconds, an_answer),
+        proposing_seconds=None if first is None else proposing_seconds(whole, first, reading_seconds, an_answer),
         proposed=proposed,
         host_memory=0 if on_host(ready) else world.sizes.trained,
+        quick=quick,
     )
-
-
-def _sample_base(ready: Ready, folder: Path) -> None:
-    curriculum, tasks, world = ready.curriculum, ready.tasks, ready.world
-    prompts = base_prompts(curriculum, tasks, examined_by(tasks, ready.benchmarks), world)
-    world.prepare_base(prompts, folder / "base", seed=derive(curriculum.seed, "base"))
 
 
 @dataclass(frozen=True)
@@ -99,8 +113,42 @@ class _Seconds:
 def _stage_plan(ready: Ready, index: int, price: StagePrice, trials: Sequence[Trial], seconds: _Seconds) -> StagePlan:
     costs = tuple(cost_of(ready, index, method, trials, seconds.reading) for method in ready.methods[index])
     around = _deciding_seconds(ready, index, costs, seconds.answer) + seconds.around
-    written = ready.tasks[index].train[: ready.curriculum.budget.num_prompts]
-    return StagePlan(price, costs, around, ready.world.conflicts(written))
+    return StagePlan(price, costs, around)
+
+
+def _conflicts(ready: Ready, price: StagePrice) -> Estimate | None:
+    return ready.world.conflicts(ready.tasks[price.stage - 1].train[: ready.curriculum.budget.num_prompts])
+
+
+def _priced(ready: Ready, view: View, an_answer: float) -> tuple[tuple[StagePrice, ...], float]:
+    """The prices, and the seconds of a sampled answer, of which it is said before what they may be."""
+    curriculum, tasks, world = ready.curriculum, ready.tasks, ready.world
+    answers = _answers(curriculum, tasks)
+    seconds = answers * an_answer
+    about = f", about {seconds / 60:.0f} min; --quick leaves them out" if seconds > LONG else ""
+    view.progress({"phase": f"sampling {answers} answers for the base's rates{about}"})
+    seconds, rates = timed(
+        lambda: {number: base_rate(task, world.policy, curriculum) for number, task in enumerate(tasks, 1)}
+    )
+    view.progress({"phase": "reading the lengths of the base's texts"})
+    return price_stages(curriculum, rates, text_lengths(curriculum, tasks, world.measure)), seconds / answers
+
+
+def _answers(curriculum: Curriculum, tasks: Sequence[Task]) -> int:
+    return SAMPLES * sum(min(curriculum.budget.num_prompts, len(task.train)) for task in tasks)
+
+
+def _of_few_prompts(curriculum: Curriculum) -> Curriculum:
+    few = min(QUICK, curriculum.budget.num_prompts)
+    return curriculum.model_copy(update={"budget": curriculum.budget.model_copy(update={"num_prompts": few})})
+
+
+def _prompts(ready: Ready, curriculum: Curriculum) -> dict[str, list[object]]:
+    return base_prompts(curriculum, ready.tasks, examined_by(ready.tasks, ready.benchmarks), ready.world)
+
+
+def _count(prompts: dict[str, list[object]]) -> int:
+    return sum(map(len, prompts.values()))
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:

@@ -7,10 +7,13 @@ from perdure.agent.planning.costs import LifePlan, MethodCost, Span, StagePlan
 from perdure.agent.planning.timing import STEPS
 from perdure.agent.prices import SAMPLES, rate_interval
 
-MEASURED = (
+PRICED = (
     "base rates",
     "conflicts: shares of the writer's tokens that the base finds improbable while sure of others",
     "lengths of the base's texts",
+)
+"""Left out of a quick plan."""
+MEASURED = (
     "seconds of a reading, of a batch of every column of the scorecard, of saving, and of a few steps of each method",
     "bytes of the base's texts, of a policy, of a snapshot and of a checkpoint on the disk",
     "bytes of the largest logits",
@@ -52,7 +55,8 @@ def plan_object(plan: LifePlan) -> dict[str, Any]:
         "steps_tried": STEPS,
         "proposing_seconds": plan.proposing_seconds,
         "proposed": None if plan.proposed is None else asdict(plan.proposed),
-        "measured": list(MEASURED),
+        "quick": plan.quick,
+        "measured": [*(() if plan.quick else PRICED), *MEASURED],
         "computed": list(COMPUTED),
     }
 

@@ -17,6 +17,9 @@ STEPS = 4
 SECONDS = 10.0
 """A trial ends sooner once it took so long and two steps are made."""
 
+PATIENCE = 30.0
+"""A first step that takes so long, set-up and all, is the only one."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -72,12 +75,12 @@ class _Stopwatch:
         self._times.append(time.perf_counter())
         self._steps = progress.max_steps
         made, took = len(self._times), self._times[-1] - self._begun
-        if made >= STEPS or (made >= 2 and took > SECONDS):
+        if made >= STEPS or (made >= 2 and took > SECONDS) or took > PATIENCE:
             raise SaveAndStop
         return False
 
     def timing(self, checkpoint_bytes: int) -> Timing:
-        """The measurements; of a stage with a single step they come from that step."""
+        """The measurements; where a single step was made they come from that step."""
         first, *rest = self._times or [time.perf_counter()]
         a_step = (rest[-1] - first) / len(rest) if rest else first - self._begun
         setup = max(0.0, first - self._begun - a_step)

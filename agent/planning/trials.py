@@ -8,7 +8,7 @@ from pathlib import Path
 from perdure.agent.decide import method_steps
 from perdure.agent.planning.costs import MethodCost
 from perdure.agent.planning.memory import Memory, memory_of
-from perdure.agent.planning.timing import Timing, time_method
+from perdure.agent.planning.timing import SECONDS, STEPS, Timing, time_method
 from perdure.agent.prepare import Ready
 from perdure.agent.run.log import View
 from perdure.agent.seeds import derive
@@ -33,7 +33,7 @@ class Trial:
     fault: str | None = None
 
 
-def try_all(ready: Ready, folder: Path, view: View) -> list[Trial]:
+def try_all(ready: Ready, folder: Path, view: View, most_seconds: float = MOST_SECONDS) -> list[Trial]:
     """Try every method once at least, and in each stage that may use it while there is time."""
     begun = time.perf_counter()
     trials: list[Trial] = []
@@ -41,9 +41,9 @@ def try_all(ready: Ready, folder: Path, view: View) -> list[Trial]:
     order = sorted(pairs, key=lambda pair: sum(1 for other in pairs if other[1] == pair[1] and other[0] < pair[0]))
     for index, method in order:
         tried = any(trial.method == method for trial in trials)
-        if tried and time.perf_counter() - begun > MOST_SECONDS:
+        if tried and time.perf_counter() - begun > most_seconds:
             continue
-        view.progress({"phase": f"trying {method} on {ready.tasks[index].name}"})
+        view.progress({"phase": f"trying {method} on {ready.tasks[index].name}, {STEPS} steps or {SECONDS:.0f} s"})
         trials.append(_try(ready, index, method, folder))
     return trials
 

@@ -33,12 +33,15 @@ def plan_command(
     strict: bool,
     as_json: bool,
     propose: tuple[int, float] | None = None,
+    quick: bool = False,
 ) -> None:
     """Price the run of a curriculum; `target` overrides the file's `budget.target_accuracy`.
 
-    `propose`: a budget, too, from so many steps, and with so much forgetting as a fraction at most.
+    `propose`: a budget, too, from so many steps, and with so much forgetting as a fraction at most. `quick`: time, disk
+    and memory alone.
 
     Raises:
+        ConfigError: `quick`, and a price or a budget is asked for.
         GateError: `strict`, and a stage cannot reach its target within the budget; the plan is printed first.
         ConfigError: `strict`, and nothing can be priced.
         PerdureError: whatever `perdure run` would refuse.
@@ -47,6 +50,13 @@ def plan_command(
     from perdure.eval.look_up import look_up
 
     refuse_several("plan")
+    if quick and (strict or target is not None or propose is not None):
+        from perdure.budget.errors import ConfigError
+
+        raise ConfigError(
+            "--quick measures no base rates, so that nothing can be priced: leave it out, or leave out --strict, "
+            "--target-accuracy and --budget"
+        )
     read = read_curriculum(file, [*overrides, *target_override(target)])
     silence_libraries()
     if strict:
@@ -60,7 +70,8 @@ def plan_command(
         from perdure.agent.planning.caps import Asked
         from perdure.agent.planning.plan import plan
 
-        found = plan(read.curriculum, Path(folder), PhaseView(show), None if propose is None else Asked(*propose))
+        asked = None if propose is None else Asked(*propose)
+        found = plan(read.curriculum, Path(folder), PhaseView(show), asked, quick=quick)
     _print(found, read.source.stem, as_json)
     if strict:
         from perdure.agent.prices import refusal

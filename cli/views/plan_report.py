@@ -39,9 +39,10 @@ def plan_report(name: str, plan: LifePlan, symbols: Symbols, width: int) -> Iter
     )
     yield Text(clean(f" {symbols.dot} ".join(facts), symbols), style="bold")
     yield Text("")
-    yield from _prices(plan, form)
-    yield from _refusals(plan, symbols)
-    yield Text("")
+    if not plan.quick:
+        yield from _prices(plan, form)
+        yield from _refusals(plan, symbols)
+        yield Text("")
     yield from _costs(plan, form)
     for stage in plan.stages:
         for cost in stage.methods:
@@ -161,8 +162,7 @@ def _counted(plan: LifePlan) -> str:
 
 def _notes(plan: LifePlan) -> Iterator[str]:
     nouns = plan.curriculum.spec.nouns
-    prompts = min(price.base_rate.n for price in plan.prices if price.base_rate is not None)
-    if any(price.target is not None for price in plan.prices):
+    if not plan.quick and any(price.target is not None for price in plan.prices):
         yield (
             f"floor: the least KL, in nats {nouns.an_answer} on the stage's own {nouns.prompt}s, that raises "
             f"the base's rate of right {nouns.answer}s, sampled at temperature 1, to the target (95 %: at the ends of "
@@ -179,13 +179,18 @@ def _notes(plan: LifePlan) -> Iterator[str]:
             "conflicts: the share of the writer's tokens that the base finds improbable while it is sure of others, "
             "which imitation overwrites (arXiv 2601.02151)"
         )
+    known = [price.base_rate.n for price in plan.prices if price.base_rate is not None]
+    rates = f"rates ({SAMPLES} {nouns.answer}s {nouns.to} {min(known)} {nouns.prompt}s each), " if known else ""
+    reading = f"a part of a reading (few {nouns.prompt}s)" if plan.quick else "a reading"
     yield (
-        f"measured in {format_duration(plan.planning_seconds)}: rates ({SAMPLES} {nouns.answer}s {nouns.to} "
-        f"{prompts} {nouns.prompt}s each), a reading, a batch of every column of the scorecard, {STEPS} steps of each "
-        "method from the base, file sizes"
+        f"measured in {format_duration(plan.planning_seconds)}: {rates}{reading}, a batch of every column of the "
+        f"scorecard (a quarter where that is slow), {STEPS} steps of each method from the base, file sizes"
     )
+    if plan.quick:
+        yield "not measured (--quick): base rates, floors, needs, conflicts; disk: texts of few prompts"
+    floors = "" if plan.quick else "floors, "
     yield (
-        "computed: floors, times (all steps, readings and the scorecard; less where the budget ends a stage or fewer "
+        f"computed: {floors}times (all steps, readings and the scorecard; less where the budget ends a stage or fewer "
         "items are asked), memory (weights, gradients, optimiser, copies, last good state on a CPU, largest logits)"
     )
     if plan.proposed is None and plan.proposing_seconds is not None:

@@ -1,5 +1,6 @@
-"""How long a scorecard takes is told from one batch of each column."""
+"""How long a scorecard takes is told from one batch of each column, or from a quarter where that is slow."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.task import Item, Task
 from perdure.eval.benchmarks import BenchmarkSet, HeldoutItems
-from perdure.eval.speed import Speed, scoring_speed
+from perdure.eval.speed import SLOW, Speed, scoring_speed
 
 
 @pytest.mark.parametrize(
@@ -35,10 +36,25 @@ def task(name: str, heldout: int) -> Task:
     return Task(name, (), tuple(Item(str(number), demonstration="x") for number in range(heldout)))
 
 
+class Slow(Counting):
+    """Takes too long for a whole batch."""
+
+    def respond(self, prompts: Sequence[Any], **how: Any) -> list[list[str]]:
+        time.sleep(SLOW)
+        return super().respond(prompts, **how)
+
+
+def test_a_quarter_stands_for_a_batch_that_is_slow() -> None:
+    policy = Slow()
+    (speed,) = scoring_speed([task("a", 20)], BenchmarkSet(), policy, Evaluation(batch_size=8))  # type: ignore[arg-type]
+    assert policy.asked == [2]
+    assert (speed.scored, speed.total_seconds) == (2, 10 * speed.seconds)
+
+
 def test_one_batch_of_every_column_is_asked() -> None:
     policy = Counting()
     benchmarks = BenchmarkSet((HeldoutItems(task("b", 9)),))
     speeds = list(scoring_speed([task("a", 3)], benchmarks, policy, Evaluation(batch_size=4)))  # type: ignore[arg-type]
-    assert policy.asked == [3, 4]
+    assert policy.asked == [1, 3, 1, 4]
     assert [(one.name, one.items, one.scored) for one in speeds] == [("a", 3, 3), ("b", 9, 4)]
     assert all(one.seconds >= 0 for one in speeds)

@@ -67,6 +67,17 @@ def test_prices_stand_beside_them(planned: LifePlan) -> None:
     assert need == pytest.approx(floor / 2)
 
 
+def test_a_quick_plan_measures_few_prompts_and_says_what_all_take(
+    planned: LifePlan, config: Curriculum, tmp_path: Path
+) -> None:
+    quick = plan(config, tmp_path, Onlooker(), quick=True)
+    assert all(price.base_rate is None and price.floor is None for price in quick.prices)
+    assert plan_object(quick)["quick"] and quick.prices[1].target == 0.9
+    assert quick.base_seconds > 0 and quick.proposing_seconds is not None
+    assert (quick.memory, quick.disk.policy) == (planned.memory, planned.disk.policy)
+    assert [one.methods[0].timing.steps for one in quick.stages if one.methods[0].timing] == [10, 10, 7]
+
+
 def test_sizes_are_those_of_the_network(planned: LifePlan) -> None:
     # 785 * 32 + 32 + 32 * 10 + 10 = 25,482 weights of four bytes.
     weights = 25_482 * 4

@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     done = perdure(folder, "plan", "run.yaml", "--target-accuracy", "0.5")
     said = [line[9:] for line in done.stderr.splitlines()]
-    assert done.returncode == 0 and said[0] == "plan run.yaml: starting" and "trying sft on fives" in said
+    assert (
+        done.returncode == 0 and said[0] == "plan run.yaml: starting" and "trying sft on fives, 4 steps or 10 s" in said
+    )
     lines = done.stdout.splitlines()
     assert lines[0] == ("run - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
     assert lines[2].split() == [
@@ -50,6 +52,14 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     assert any(line.startswith("  memory") for line in lines)
     assert lines[-1].startswith("what budget? --budget proposes one: it trains 16 steps of the first task, which takes")
     assert sorted(path.name for path in folder.iterdir()) == ["run.yaml"]
+
+
+def test_a_quick_plan_has_costs_alone_and_refuses_to_price(folder: Path) -> None:
+    done = perdure(folder, "plan", "run.yaml", "--quick")
+    assert done.returncode == 0 and "base rate" not in done.stdout.split("not measured")[0]
+    assert any(line.split()[:3] == ["1", "fives", "sft"] for line in done.stdout.splitlines())
+    refused = perdure(folder, "plan", "run.yaml", "--quick", "--strict")
+    assert refused.returncode == 1 and "--quick measures no base rates" in refused.stderr
 
 
 def test_strict_ends_with_4_and_says_which_stage(folder: Path) -> None:
