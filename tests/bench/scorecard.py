@@ -73,7 +73,7 @@ def measure(_: Options) -> Report:
     """Runs of the same streams with `items: all` and `items: adaptive`, alternately."""
     with TemporaryDirectory() as scratch:
         found = [
-            _stream(Path(scratch) / "letters", "letters", _letters, (4, 10)),
+            _stream(Path(scratch) / "letters", "letters", _letters, (5, 20)),
             _stream(Path(scratch) / "images", "images", _images, (5, 20)),
         ]
     figures = tuple(figure for figures, _notes in found for figure in figures)
