@@ -31,7 +31,7 @@ RULE_MESSAGES = {
     "too_long": "must have at most {max_length} entries",
     "string_too_long": "must have at most {max_length} characters",
     "finite_number": "must be a finite number",
-    "too_short": "must have at least {min_length} entries",
+    "too_short": "must have {min_length} or more entries",
     "greater_than": "must be greater than {gt:.10g}",
     "greater_than_equal": "must be at least {ge:.10g}",
     "less_than": "must be less than {lt:.10g}",

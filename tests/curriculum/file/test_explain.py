@@ -96,7 +96,7 @@ CANDIDATES = {
     "[sft, rl+replai]": "mine.yaml:3:43: strategy.candidates[1]: there is no modifier 'replai'; did you mean 'replay'?",
     "[sft, rl+chord]": "mine.yaml:3:43: strategy.candidates[1]: `chord` is an objective, and a method has one; `rl` is "
     "another",
-    "[]": "mine.yaml:3:37: strategy.candidates: must have at least 1 entries; got a list of 0",
+    "[]": "mine.yaml:3:37: strategy.candidates: must have 1 or more entries; got a list of 0",
 }
 
 

@@ -49,7 +49,7 @@ def test_a_curriculum_that_was_written_out_is_the_same_again(tmp_path: Path) -> 
             "1:20: model.lora: unknown key; known here: device, threads, type, hidden_sizes, data, pretrain, seed",
         ),
         ("{type: mlp, learning_rate: 1}", "1:20: model.learning_rate: unknown key; it belongs in `model.pretrain`"),
-        ("{type: mlp, hidden_sizes: []}", "1:34: model.hidden_sizes: must have at least 1 entries; got a list of 0"),
+        ("{type: mlp, hidden_sizes: []}", "1:34: model.hidden_sizes: must have 1 or more entries; got a list of 0"),
         ("{type: mlp, hidden_sizes: [0]}", "1:35: model.hidden_sizes[0]: must be at least 1; got 0"),
         ("{type: mlp, data: ./x}", "1:26: model.data: no such folder: {}/x"),
         ("{type: mlp, pretrain: {images: 3}}", "1:39: model.pretrain.images: must be at least 10; got 3"),
