@@ -1,11 +1,13 @@
 """Locks of vLLM servers: two runs of one user would take turns with their weights in one server.
 
-They lie in a folder that nobody else can enter: `perdure` in `XDG_RUNTIME_DIR`, or without one in the user's cache
-(`XDG_CACHE_HOME`, by default `~/.cache`). Runs of other users, and on other machines, are not seen.
+They lie in a folder that nobody else can enter: `perdure` in `XDG_RUNTIME_DIR`, or where there is no such folder, as in
+jobs of a cluster, in the user's cache (`XDG_CACHE_HOME`, by default `~/.cache`). That may be shared by machines, so a
+server of this one is known by the machine's name. Runs of other users are not seen.
 """
 
 import fcntl
 import os
+import socket
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -52,14 +54,14 @@ def lock_of(url: str) -> Path:
         ModelError: the folder cannot be made, or is not the user's own.
     """
     parts = urlsplit(url)
-    host = "localhost" if parts.hostname in THIS_MACHINE else parts.hostname
+    host = socket.gethostname().lower() if parts.hostname in THIS_MACHINE else parts.hostname
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return _folder() / f"vllm-{sha256(f'{host}:{port}{parts.path}'.encode()).hexdigest()[:16]}.lock"
 
 
 def _folder() -> Path:
-    runtime, cache = os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("XDG_CACHE_HOME")
-    folder = Path(runtime or cache or Path.home() / ".cache") / "perdure"
+    runtime, cache = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("XDG_CACHE_HOME")
+    folder = Path(runtime if os.path.isdir(runtime) else cache or Path.home() / ".cache") / "perdure"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.lstat()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -198,8 +199,12 @@ def test_a_server_has_one_lock_by_all_names_of_this_machine(cache: Path, monkeyp
     others = ("http://localhost:8001", "http://node7:8000", "http://localhost:8000/b")
     assert len({lock_of(name) for name in (names[0], *others)}) == 4
     assert lock_of("https://node7") == lock_of("https://node7:443") != lock_of("http://node7")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(cache.parent / "runtime"))
-    assert lock_of(names[0]).parent == cache.parent / "runtime" / "perdure"
+    assert lock_of(names[0]) == lock_of(f"http://{socket.gethostname()}:8000")
+    runtime = cache.parent / "runtime"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    assert lock_of(names[0]).parent == cache  # as in a job of a cluster, whose login had the folder
+    runtime.mkdir()
+    assert lock_of(names[0]).parent == runtime / "perdure"
 
 
 def test_a_folder_of_locks_that_others_can_write_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
