@@ -201,10 +201,14 @@ ADAPTER = Sizes(weights=104, trained=4, matrices=0, per_rank=1, element=2, held=
         ("rl", {"rl": {"trl": {"optim": "paged_adamw_8bit"}}}, MIXED, 10_000 + 10_000 + 2 * 8064 + 14),
         ("sft", {"trl": {"optim": "lion_8bit"}}, MIXED, 10_000 + 10_000 + 8064 + 14),
         ("sft", {"trl": {"optim": "ademamix_8bit"}}, MIXED, 10_000 + 10_000 + 3 * 8064 + 14),
+        # Half a byte, and a scale for 128: 4000 / 2 + 32 * 4, and 4000 as before.
+        ("sft", {"trl": {"optim": "adamw_torch_4bit"}}, MIXED, 10_000 + 10_000 + 2 * 6128 + 14),
         # bitsandbytes' others are float32, torch's as the weights.
         ("sft", {"trl": {"optim": "lion_32bit"}}, MIXED, 10_000 + 10_000 + 20_000 + 14),
         ("sft", {"trl": {"optim": "adamw_torch"}}, MIXED, 10_000 + 10_000 + 20_000 + 14),
         ("sft", {"trl": {"optim": "sgd"}}, MIXED, 10_000 + 10_000 + 0 + 14),
+        ("sft", {"trl": {"optim": "adafactor"}}, MIXED, 10_000 + 10_000 + 0 + 14),
+        ("sft", {"trl": {"optim": "schedule_free_sgd"}}, MIXED, 10_000 + 10_000 + 10_000 + 14),
         ("sft", {"trl": {"optim": "sgd", "optim_args": "momentum=0.9"}}, MIXED, 10_000 + 10_000 + 10_000 + 14),
         # A method keeps what all its parts keep.
         ("rl_kl+ewc+l2", {}, FULL, 100 + 100 + 200 + (100 + 200 + 100) + 14),
