@@ -245,6 +245,7 @@ def test_an_environment_needs_a_template_with_tools(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     local = {"model_name_or_path": str(folder)}
+    assert lacking(tmp_path, task=task, model=local) == []  # as an adapter without a tokenizer
     for template, faults in (("{{ messages }}", 1), ("{% if message.tool_calls %}", 0)):
         (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
         assert len(lacking(tmp_path, task=task, model=local)) == faults

@@ -109,14 +109,14 @@ def _needs(what: str, module: str) -> str:
 
 
 def _lacks_tools(model: str) -> bool:
-    """True if the chat template of a local model has no word of tools."""
+    """True if the chat template of a local model has no word of tools; an adapter may leave it to its base."""
     folder = FilePath(model)
     if model == TINY or not folder.is_dir():
         return model == TINY
     texts = [one.read_text(errors="replace") for one in folder.glob("*.jinja")]
     config = folder / "tokenizer_config.json"
     try:
-        texts.append(str(json.loads(config.read_text()).get("chat_template") or "") if config.is_file() else "")
+        texts += [str(json.loads(config.read_text()).get("chat_template") or "")] if config.is_file() else []
     except (OSError, ValueError, AttributeError):
         return False  # whoever loads it says what is wrong
-    return not any("tool" in text for text in texts)
+    return bool(texts) and not any("tool" in text for text in texts)
