@@ -31,7 +31,7 @@ from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Stage
 from perdure.curriculum.settings import Common
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, questions
 from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
 from perdure.curriculum.worlds.methods import MethodError
 from perdure.eval.preserve_rng import preserve_rng
@@ -66,7 +66,7 @@ class TrialRunner:
     cap: float
     kl: float
     answers: int = 0
-    _measured: dict[tuple[str, int, int], list[float]] = field(default_factory=dict)
+    _measured: dict[tuple[str, frozenset[str], int], list[float]] = field(default_factory=dict)
 
     def attempt(self, method: str, steps: int, num_prompts: int, k: int) -> TrialResult:
         """`steps` steps of a method; see `Situation.attempt` and `TrialResult`.
@@ -173,12 +173,14 @@ class TrialRunner:
         return self._means(self.stage, self.task, set_aside(self.task, num_prompts)[1], k, now=now)
 
     def kept(self, num_prompts: int, k: int, *, now: bool = True) -> list[float]:
-        """The same of the `earlier_items`, which no trial replays."""
+        """The same of the `earlier_items`, which no trial trains on or replays."""
         earlier = self._earlier()
-        measured = earlier_items([task for _, task in earlier], num_prompts)
+        trained, _ = set_aside(self.task, num_prompts)
+        measured = earlier_items([task for _, task in earlier], trained, num_prompts)
         return [
             mean
             for (stage, task), items in zip(earlier, measured, strict=True)
+            if items
             for mean in self._means(stage, task, items, k, now=now)
         ]
 
@@ -187,7 +189,7 @@ class TrialRunner:
 
     def _means(self, stage: Stage, task: Task, items: Sequence[Item], k: int, *, now: bool) -> list[float]:
         """Mean rewards of the policy `now`, or as it was when the stage began, which is measured once."""
-        life, place = self.life, (stage.name, len(items), k)
+        life, place = self.life, (stage.name, questions(items), k)
         if not now and place in self._measured:
             return self._measured[place]
         evaluation = sampled_evaluation(life.curriculum, stage)

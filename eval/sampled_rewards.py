@@ -10,7 +10,7 @@ from perdure.curriculum.evaluation import Evaluation
 from perdure.curriculum.import_path import show_error
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.schema import Curriculum, Stage
-from perdure.curriculum.task import Item, Task, matches_demonstration
+from perdure.curriculum.task import Item, Task, is_among, matches_demonstration, questions
 from perdure.curriculum.train import settings_for
 
 
@@ -34,10 +34,14 @@ def last_items(task: Task, num_prompts: int) -> tuple[Item, ...]:
     return task.train[-max(1, min(num_prompts, len(task.train) // 2)) :]
 
 
-def earlier_items(earlier: Sequence[Task], num_prompts: int) -> list[tuple[Item, ...]]:
-    """The training items by which a trial measures what earlier tasks lose: the last of each, and of each as many."""
-    count = items_of_each([len(task.train) for task in earlier], num_prompts)
-    return [task.train[-count:] for task in earlier]
+def earlier_items(earlier: Sequence[Task], trained: Task, num_prompts: int) -> list[tuple[Item, ...]]:
+    """The training items by which a trial measures what earlier tasks lose: the last of each, and of each as many.
+
+    None that is `trained` on now is among them, so that an earlier task may have fewer, where a stream comes back to it
+    with more items.
+    """
+    count, own = items_of_each([len(task.train) for task in earlier], num_prompts), questions(trained.train)
+    return [tuple(item for item in task.train if not is_among(item, own))[-count:] for task in earlier]
 
 
 def items_of_each(sizes: Sequence[int], num_prompts: int) -> int:

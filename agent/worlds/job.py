@@ -78,6 +78,6 @@ def _trained_on(whole: Task, earlier: Sequence[Task], left_out: int) -> tuple[Ta
     if not left_out:
         return whole, tuple(earlier)
     task, aside = set_aside(whole, left_out)
-    keys = questions([*aside, *chain.from_iterable(earlier_items(earlier, left_out))])
+    keys = questions([*aside, *chain.from_iterable(earlier_items(earlier, task, left_out))])
     left = (replace(one, train=tuple(item for item in one.train if not is_among(item, keys))) for one in earlier)
     return task, tuple(one for one in left if one.train)

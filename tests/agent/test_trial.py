@@ -94,6 +94,23 @@ def test_what_earlier_tasks_lose_is_measured_on_items_that_are_not_replayed(tmp_
     assert world.replayed == [["question 0", "question 1", "question 2"]]
 
 
+@pytest.mark.parametrize(("begin", "kept"), [(0, []), (2, [1.0, 1.0])])
+def test_a_task_that_comes_back_larger_loses_nothing_on_items_that_are_trained_on(
+    tmp_path: Path, begin: int, kept: list[float]
+) -> None:
+    life = scalar_run(tmp_path / "run", curriculum(train={"max_steps": 20}), ScalarWorld())
+    # the policy, at 0, has the first two right
+    items = tuple(replace(life.tasks[0].train[0], prompt=f"question {n}", answer=f"{n // 2}.0") for n in range(10))
+    life.tasks = tuple(
+        replace(life.tasks[0], name=f"task{n}", train=items[a:b]) for n, a, b in ((0, 0, 4), (1, begin, 10))
+    )
+    fork = fork_of(life, 2)
+    # by rates the last two of the first task are measured
+    assert fork.rates(2, 1)["task0"] == 0.0
+    assert fork.kept(2, 1, now=False) == kept
+    assert fork.attempt("sft", 2, 2, 1).not_replayed == len(kept)
+
+
 def test_a_race_and_its_winner_do_not_replay_what_it_is_measured_on(tmp_path: Path) -> None:
     world = Noting()
     race = {"type": "race", "candidates": ["replay", "rl"], "num_prompts": 2, "k": 1, "rungs": [3]}

@@ -60,8 +60,9 @@ def lock_of(url: str) -> Path:
 
 
 def _folder() -> Path:
-    runtime, cache = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("XDG_CACHE_HOME")
-    folder = Path(runtime if os.path.isdir(runtime) else cache or Path.home() / ".cache") / "perdure"
+    runtime, cache = os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("XDG_CACHE_HOME")
+    runtime = runtime if runtime and Path(runtime).is_dir() else None
+    folder = Path(runtime or cache or Path.home() / ".cache") / "perdure"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.lstat()
