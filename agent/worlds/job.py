@@ -51,7 +51,7 @@ def update_job(
         change: makes the objective's settings from those of the stage.
     """
     settings = settings_for(method, curriculum.train, curriculum.stages[number - 1].train)
-    task, earlier = _trained_on(tasks[number - 1], tasks[: number - 1], left_out)
+    task, earlier = trained_on(tasks[number - 1], tasks[: number - 1], left_out)
     items, fixed = len(tasks[number - 1].train), bool(left_out) and same_steps
     objective = shortened(curriculum, method, change(settings.objective), items, steps_spent, fixed=fixed)
     return UpdateJob(
@@ -70,7 +70,7 @@ def update_job(
     )
 
 
-def _trained_on(whole: Task, earlier: Sequence[Task], left_out: int) -> tuple[Task, tuple[Task, ...]]:
+def trained_on(whole: Task, earlier: Sequence[Task], left_out: int) -> tuple[Task, tuple[Task, ...]]:
     """The task and the earlier ones without what is set aside, which may be in several: a stream may come back to one.
 
     An earlier task of which nothing is left is left out.

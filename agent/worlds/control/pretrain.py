@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -19,7 +20,7 @@ from perdure.agent.worlds.control.losses import cross_entropy
 from perdure.agent.worlds.control.networks.mlp import MlpNetwork
 from perdure.agent.worlds.control.networks.transformer import TransformerNetwork
 from perdure.budget.errors import DataError
-from perdure.curriculum.task import Item
+from perdure.curriculum.task import Item, Task, question
 from perdure.curriculum.worlds.control.actions import Actions, actions_of
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
 from perdure.curriculum.worlds.control.demonstrations.recorded import recorded_episodes, stamp_of
@@ -47,6 +48,11 @@ class ControlBase:
     items: tuple[Item, ...] = ()
     imitated: tuple[str, ...] = ()
     spare: tuple[Start, ...] = ()
+
+    def spare_of(self, tasks: Sequence[Task]) -> list[Start]:
+        """The spare starts that are training starts of these tasks."""
+        own = {question(item.prompt) for task in tasks for item in task.train}
+        return [start for start in self.spare if question(start) in own]
 
     @property
     def episodes(self) -> tuple[Episode, ...]:

@@ -32,6 +32,7 @@ from perdure.agent.worlds.control.training import train
 from perdure.agent.worlds.control.vla.begin import begin_vla
 from perdure.agent.worlds.control.vla.outside import write_outside
 from perdure.agent.worlds.distil import distil
+from perdure.agent.worlds.job import trained_on
 from perdure.agent.worlds.losses import confident_conflicts
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.agent.worlds.terms import Penalty
@@ -41,6 +42,7 @@ from perdure.budget.estimate import Estimate, Group, per_token
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.schema import Curriculum
+from perdure.curriculum.strategies import Trying
 from perdure.curriculum.task import Item, Task, question
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.rewards import EpisodeReward
@@ -49,10 +51,8 @@ from perdure.curriculum.worlds.control.token_actions import TokenActions
 from perdure.curriculum.worlds.control.vla import TokenPolicy
 from perdure.curriculum.worlds.methods import Sizes
 
-ON_SPARE = (
-    "on training starts that the monitor does not read, and it reads all of them; lower budget.num_prompts, or raise "
-    "`train` of a task"
-)
+UNREAD = "on training starts that the monitor does not read"
+MORE = "or raise `train` of a task"
 
 
 class ControlWorld:
@@ -76,6 +76,7 @@ class ControlWorld:
         self._imitated = {"base": said} if begun.base.imitated else {}
         self._states: dict[str, States] = {}
         self._unit, self._recovers = curriculum.budget.unit, curriculum.budget.enforces("recover")
+        self._set_aside = curriculum.strategy.num_prompts if isinstance(curriculum.strategy, Trying) else 0
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -104,16 +105,27 @@ class ControlWorld:
         if self._base.episodes:
             return
         read = {question(start) for name, starts in prompts.items() if not name.startswith(TERM) for start in starts}
-        starts = [[one.prompt for one in task.train if one.prompt is not None] for task in tasks]
-        spare = [[one for one in some if question(one) not in read] for some in starts]
-        self._base = replace(self._base, spare=tuple(start for some in spare for start in some))
+        starts = [one.prompt for task in tasks for one in task.train if one.prompt is not None]
+        self._base = replace(self._base, spare=tuple(start for start in starts if question(start) not in read))
         if self._recovers and not self._base.spare:
-            raise ModelError(f"budget.enforce: `recover` distils from the base {ON_SPARE}")
+            raise ModelError(
+                f"budget.enforce: `recover` distils from the base {UNREAD}, and it reads all of them; lower "
+                f"budget.num_prompts, {MORE}"
+            )
         for number, possible in enumerate(methods):
-            shown = any(demonstrations_of(item) for task in tasks[:number] for item in task.train)
             asking = next((one for one in ("ewc", "cpo") for name in possible if one in name.split("+")), None)
-            if asking is not None and not shown and not any(spare[: number + 1]):
-                raise ModelError(f"stages.{tasks[number].name}: `{asking}` holds to what the base does {ON_SPARE}")
+            if asking is None:
+                continue
+            aside = self._set_aside if len(possible) > 1 else 0
+            task, earlier = trained_on(tasks[number], tasks[:number], aside)
+            shown = any(demonstrations_of(item) for one in earlier for item in one.train)
+            if not shown and not self._base.spare_of((*earlier, task)):
+                why = "it reads all but those that trials set aside" if aside else "it reads all of them"
+                fewer = "budget.num_prompts or strategy.num_prompts" if aside else "budget.num_prompts"
+                raise ModelError(
+                    f"stages.{task.name}: `{asking}` holds to what the base does {UNREAD}, and {why}; lower {fewer}, "
+                    f"{MORE}"
+                )
 
     def neutral_prompts(self, count: int) -> Sequence[Any]:
         """See `World.neutral_prompts`, and `neutral.py`."""

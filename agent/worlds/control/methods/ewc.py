@@ -18,15 +18,15 @@ from torch import Tensor
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
-from perdure.agent.worlds.control.actor import Actor, sampled
+from perdure.agent.worlds.control.actor import ROWS, Actor, sampled
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.inputs import Inputs, joined
 from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.terms import Quadratic
+from perdure.budget.errors import DataError
 from perdure.curriculum.settings import Ewc
-from perdure.curriculum.task import question
 from perdure.curriculum.worlds.control.environments.contract import Observation
 
 PLAYED = 8
@@ -49,7 +49,11 @@ def importance(job: UpdateJob, base: ControlBase, count: int, purpose: str) -> C
 
 
 def remembered(job: UpdateJob, base: ControlBase, count: int, seed: int) -> list[Observation | Inputs]:
-    """What is seen in about `count` decisions of what was learned before, as many of each part, evenly spaced."""
+    """What is seen in about `count` decisions of what was learned before, as many of each part, evenly spaced.
+
+    Raises:
+        DataError: there are none.
+    """
     shown = [base.episodes]
     shown += [tuple(one for item in task.train for one in demonstrations_of(item)) for task in job.earlier]
     parts: list[Sequence[Observation | Inputs]] = [
@@ -58,14 +62,19 @@ def remembered(job: UpdateJob, base: ControlBase, count: int, seed: int) -> list
     if not base.episodes:
         parts.insert(0, played(job, base, seed))
     parts = [part for part in parts if part]
-    each = max(1, count // max(1, len(parts)))
+    if not parts:
+        raise DataError(
+            f"method `{job.method.name}`: the base comes to no decision on training starts of this update that the "
+            "monitor does not read, and no earlier task has demonstrations, so there is nothing to hold to; lower "
+            "budget.num_prompts, set fewer items aside, or choose another method"
+        )
+    each = max(1, count // len(parts))
     return [seen for part in parts for seen in part[:: max(1, len(part) // each)][:each]]
 
 
 def played(job: UpdateJob, base: ControlBase, seed: int) -> list[Observation | Inputs]:
     """What a base that was loaded sees in episodes that it plays, evenly spaced over its spare starts."""
-    own = {question(item.prompt) for task in (*job.earlier, job.task) for item in task.train}
-    starts = [start for start in base.spare if question(start) in own]
+    starts = base.spare_of((*job.earlier, job.task))
     chosen = starts[:: max(1, len(starts) // PLAYED)][:PLAYED]
     player = job.policy.played_by(base.actor)
     player.faults = []  # not of the training
@@ -76,16 +85,17 @@ def played(job: UpdateJob, base: ControlBase, seed: int) -> list[Observation | I
 def fisher(
     actor: Actor, observations: Sequence[Observation | Inputs], *, dimensions: int, seed: int
 ) -> dict[str, Tensor]:
-    """The diagonal Fisher information of the policy now, a decision, by parameter name; of none it is 0."""
+    """The diagonal Fisher information of the policy now, a decision, by parameter name."""
     trained = {name: one for name, one in actor.network.named_parameters() if one.requires_grad}
     squares = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in trained.items()}
-    if not observations:
-        return squares
     rows = [seen if isinstance(seen, Inputs) else actor.encode([seen]) for seen in observations]
     uniforms_ND = np.random.default_rng(seed).random((len(rows), dimensions))
-    pick = sampled(torch.from_numpy(uniforms_ND).to(rows[0].vector.device), temperature=1.0)
-    actions_ND, _ = actor.act(joined(rows), pick)
-    for inputs, actions_1D in zip(rows, torch.split(actions_ND, 1), strict=True):
+    draws = torch.split(torch.from_numpy(uniforms_ND).to(rows[0].vector.device), ROWS)
+    drawn = [
+        actor.act(joined(rows[part * ROWS : (part + 1) * ROWS]), sampled(uniforms, temperature=1.0))[0]
+        for part, uniforms in enumerate(draws)
+    ]
+    for inputs, actions_1D in zip(rows, torch.split(torch.cat(drawn), 1), strict=True):
         log_1 = log_of(actor.log_probabilities(inputs, actions_1D), actions_1D)
         found = torch.autograd.grad(log_1.sum(), list(trained.values()), allow_unused=True)
         for name, gradient in zip(trained, found, strict=True):

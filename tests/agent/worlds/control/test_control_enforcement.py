@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,11 @@ def test_the_recovery_goes_back_towards_the_base_and_stops_when_told(held: Held)
     assert recovered(4) == some, "it is repeatable"
 
 
-def saved_base(folder: Path) -> Curriculum:
+def saved_base(folder: Path, **changes: Any) -> Curriculum:
     """A curriculum whose base is a saved policy."""
     fresh_world().policy.save(folder)
     model = {"type": "control", "policy": {"type": "mlp", "hidden_sizes": [16]}, "bins": 5, "path": str(folder)}
-    return curriculum(model=model, budget={"kl": 1.0, "enforce": ["recover"], "num_prompts": 4})
+    return curriculum(model=model, budget={"kl": 1.0, "enforce": ["recover"], "num_prompts": 4}, **changes)
 
 
 def test_a_base_that_was_loaded_is_recovered_on_starts_that_are_not_read(tmp_path: Path) -> None:
@@ -152,6 +153,19 @@ def test_a_base_that_was_loaded_is_recovered_on_starts_that_are_not_read(tmp_pat
         first = held.learn(method=method, steps=3)
         assert same(first, held.learn(method=method, steps=3))
         assert not same(first, held.learn(method=method.partition("+")[0], steps=3))
+
+
+@pytest.mark.parametrize("set_aside", [2, 4])
+def test_ewc_of_a_loaded_base_is_refused_where_trials_set_aside_all_that_is_not_read(
+    tmp_path: Path, set_aside: int
+) -> None:
+    strategy = {"type": "race", "candidates": ["sft", "rl+ewc"], "num_prompts": set_aside}
+    world = ControlWorld(saved_base(tmp_path, strategy=strategy))
+    read = {READ: [item.prompt for item in task().train[:4]]}
+    world.refuse_unfit([task()], [["rl+ewc"]], [], read)
+    refused = pytest.raises(ModelError, match="it reads all but those that trials set aside")
+    with refused if set_aside == 4 else nullcontext():
+        world.refuse_unfit([task()], [["sft", "rl+ewc"]], [], read)
 
 
 def test_the_line_between_two_snapshots_is_exact_at_its_ends(held: Held) -> None:

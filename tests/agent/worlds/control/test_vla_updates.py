@@ -1,6 +1,7 @@
 """Updates of a VLA: the penalty of a step by hand, `ewc` from the first stage on, and checkpoints inside a stage."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,7 +18,7 @@ from perdure.agent.worlds.control.methods.ewc import fisher, remembered
 from perdure.agent.worlds.control.vla.loading import dtype_of
 from perdure.agent.worlds.control.world import ControlWorld
 from perdure.budget.config import PenaltyConfig
-from perdure.budget.errors import ModelError
+from perdure.budget.errors import DataError, ModelError
 from perdure.budget.penalty import Controller
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Task
@@ -151,6 +152,8 @@ def test_ewc_takes_the_base_s_episodes_on_starts_that_are_not_read(tmp_path: Pat
     used.policy.faults.clear()
     seen = remembered(job, used._base, 4, seed=1)
     assert len(seen) == 4 and used.policy.faults == []
+    with pytest.raises(DataError, match="so there is nothing to hold to"):
+        remembered(job, replace(used._base, spare=()), 4, seed=1)
     figures = fisher(used.policy.actor, seen, dimensions=2, seed=0)
     assert all(bool((one >= 0).all()) for one in figures.values()) and any(float(one.sum()) for one in figures.values())
     starts = [item.prompt for item in task().train]
