@@ -223,7 +223,7 @@ def forward(policy: LanguagePolicy, texts: Texts, *, plain: bool) -> Iterator[tu
     Unless `plain`, they are the logits.
     """
     done, device = 0, policy.model.device
-    batch = max(1, BATCH_TOKENS // texts.ids_ST.shape[1])
+    batch = max(1, BATCH_TOKENS // max(1, *texts.lengths_S.tolist()))
     for start in range(0, len(texts.ids_ST), batch):
         part = slice(start, start + batch)
         begins_S, ends_S = texts.prompt_lengths_S[part], texts.lengths_S[part]

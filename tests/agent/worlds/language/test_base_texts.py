@@ -199,6 +199,15 @@ def test_several_tasks_are_read_together_as_each_by_itself() -> None:
             assert groups[number].sums == pytest.approx(group.sums, rel=1e-4, abs=1e-6)
 
 
+def test_short_texts_share_a_pass_beside_a_long_one_of_another_task() -> None:
+    policy = a_policy()
+    base = sampled(policy, {"long": ["say something longer " * 30] * 4, "short": list("abcdefghijkl")})
+    passes: list[int] = []
+    unwrapped(policy.model).get_decoder().register_forward_hook(lambda _, __, output: passes.append(len(output[0])))
+    base.measure(list(base.texts))
+    assert sorted(passes) == [2, 6]
+
+
 def test_texts_share_a_pass_unless_padding_costs_more_than_a_pass() -> None:
     assert alike([9, 10, 9, 42], tokens=2048, padding=32) == [[0, 2, 1], [3]]  # 2 tokens of padding, then 3 x 32 more
     assert alike([10, 42], tokens=2048, padding=32) == [[0, 1]]
