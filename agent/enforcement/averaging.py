@@ -25,7 +25,7 @@ NAME = "average"
 """Of the modifier."""
 
 FROM, END = "average-from.safetensors", "average-end.safetensors"
-"""The two ends of the line, in the folder of the stage."""
+"""The two ends of the line, in the folder of the stage while they are needed: a run that goes on writes both again."""
 
 NAMES = {"start": "the stage's start", "base": "the base"}
 
@@ -55,9 +55,13 @@ def average(monitor: StageMonitor, settings: Average, step: int) -> None:
     if share == "cap":
         share, readings = _within(monitor, ended, (start, end))
     blend(weights, start, end, share)
+    ranks.wait()
+    for path in (start, end):
+        ranks.told(path.unlink)
     origin = NAMES[settings.average_with]
     figures = {"start": origin, "share": share, "readings": readings, "kl_beyond": ended.kl.value}
-    monitor.intervene("average", "", f"{share:.1%} of the way from {origin} to where it ended", step, **figures)
+    above = "" if ended.within else monitor.describe(ended)
+    monitor.intervene("average", above, f"{share:.1%} of the way from {origin} to where it ended", step, **figures)
 
 
 def _within(monitor: StageMonitor, ended: Reading, line: tuple[Path, Path]) -> tuple[float, int]:

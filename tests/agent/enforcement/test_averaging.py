@@ -7,6 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from perdure.agent.loop import run_curriculum
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Intervened
 from perdure.agent.run.state import RunState
 from perdure.agent.strategies import make_strategy
 from perdure.cli.views.describe import describe_intervention
@@ -57,7 +59,26 @@ def test_the_weights_lie_between_the_ends(tmp_path: Path, average: Any, ends: li
         (event,) = row.interventions
         assert (event.action, event.share) == ("average", average.get("share", 0.5))
         assert event.kl_beyond == pytest.approx((start + 0.5) ** 2)
-    assert not list((tmp_path / "run").rglob("average-*"))
+
+
+class Looking(Onlooker):
+    """Lists the ends of the line when an average is journaled."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.seen: list[list[Path]] = []
+
+    def event(self, event: Event) -> None:
+        super().event(event)
+        if isinstance(event, Intervened):
+            self.seen.append(list(self.folder.rglob("average-*")))
+
+
+def test_the_ends_are_gone_before_the_policy_is_saved(tmp_path: Path) -> None:
+    view = Looking(tmp_path)
+    run(tmp_path / "run", config(), view=view)
+    assert view.seen == [[], []]
 
 
 def test_all_of_the_way_is_the_run_without_it(tmp_path: Path) -> None:
@@ -91,9 +112,11 @@ def test_a_broken_update_goes_back_and_is_not_averaged(tmp_path: Path) -> None:
 
 
 def test_an_average_within_the_cap_needs_no_remedy(tmp_path: Path) -> None:
-    # 0.45² is above a cap of 0.19, where the update is ended at step 10; half of it is within
+    # 0.5² is above a cap of 0.19, which ends the update at step 10; half of it is within, and it is told why it ended
     row = run(tmp_path / "run", config(kl=0.19)).rows[1]
-    assert [event.action for event in row.interventions] == ["average"]
+    assert [(event.action, event.reason) for event in row.interventions] == [
+        ("average", "KL 0.250 above the cap 0.190 nats a token")
+    ]
     assert row.readings[-1].within
 
 
