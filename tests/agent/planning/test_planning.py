@@ -17,6 +17,8 @@ from perdure.agent.worlds.contract import UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import BudgetConfig
+from perdure.cli.views.plan_report import plan_report
+from perdure.cli.views.symbols import ASCII
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RaceStrategy, RuleStrategy
 from perdure.curriculum.train import Train, settings_for
@@ -229,9 +231,17 @@ def test_tables_and_small_tensors_keep_exact_moments() -> None:
     assert sizes_of([table, matrix], [matrix], [], held=False, has_base=True, tables=[table]).exact_moments == 0
 
 
-def test_what_cannot_be_timed_makes_the_run_unknown(planned: LifePlan) -> None:
-    from dataclasses import replace
+def test_times_from_one_slow_step_are_told_to_be_the_most(planned: LifePlan) -> None:
+    first = planned.stages[0]
+    timing = first.methods[0].timing
+    assert timing is not None and timing.steps > 1
+    for made, told in ((1, True), (2, False)):
+        cost = replace(first.methods[0], timing=replace(timing, made=made))
+        lines = plan_report("run", replace(planned, stages=(replace(first, methods=(cost,)),)), ASCII, 120)
+        assert any(f"at most: the times of {cost.method}, from one slow step" in one.plain for one in lines) == told
 
+
+def test_what_cannot_be_timed_makes_the_run_unknown(planned: LifePlan) -> None:
     stage = replace(planned.stages[0], methods=(MethodCost("rl", fault="no room"),))
     assert stage.seconds is None
     assert replace(planned, stages=(stage, *planned.stages[1:])).seconds is None
