@@ -21,7 +21,9 @@ class TokenPolicy(Frozen):
     revision: Annotated[str | None, Field(description="branch, tag or commit on the hub")] = None
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        Field(description="of the weights. `auto`: float32; with `lora` bfloat16 on a GPU that has it, and in a worker"),
+        Field(
+            description="of the weights. `auto`: float32; with `lora` bfloat16 on a GPU that has it, and in a worker"
+        ),
     ] = "auto"
     lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None
     freeze_vision: Annotated[
