@@ -143,7 +143,7 @@ def trial_prior(tried: TriedCandidate) -> Belief:
     """The belief after a trial: its outlook, with the noise of the trial and of the extrapolation."""
     expected = tried.outlook
     assert expected is not None, "a broken trial has no outlook"
-    return Belief(expected.value, math.hypot(expected.stderr, EXTRAPOLATION_SD))
+    return Belief(expected.value, math.hypot(expected.stderr or 0.0, EXTRAPOLATION_SD))
 
 
 def posterior(prior: Belief, values: Sequence[float]) -> Belief:

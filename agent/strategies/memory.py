@@ -79,12 +79,18 @@ class Memory:
         found = [method for method in offered if method != self.leader and self.chance(method) >= least]
         return [self.leader, *sorted(found, key=self.chance, reverse=True)]
 
-    def weighed(self, values: Mapping[str, tuple[float, float]]) -> str:
-        """The best of some candidates by their values in a race, with standard errors, and by what is remembered."""
+    def weighed(self, values: Mapping[str, tuple[float, float | None]]) -> str:
+        """The best of some candidates by their values in a race, with standard errors, and by what is remembered.
+
+        A value whose standard error is not known tells nothing; of equal candidates the first is the best.
+        """
 
         def difference_now(one: str, other: str) -> float:
             (value, stderr), (less, noise) = values[one], values[other]
-            return self.pairs[one, other].observed(value - less, math.hypot(stderr, noise)).mean
+            remembered = self.pairs[one, other]
+            if stderr is None or noise is None:
+                return remembered.mean
+            return remembered.observed(value - less, math.hypot(stderr, noise)).mean
 
         return max(values, key=lambda one: min(difference_now(one, other) for other in values if other != one))
 

@@ -33,7 +33,7 @@ class Outlook:
     Attributes:
         steps: those until the cap ends the stage, or all, counted at the full learning rate.
         gain: in mean reward, from the start of the stage.
-        stderr: of the value, from that of the trial; 0 if unknown.
+        stderr: of the value, from that of the trial; `None` if unknown.
         kl: at the end, in the budget's unit.
         forgetting: of the base's skills, from the start of the stage, as a fraction.
         value: `gain` less the weighted sum of `forgetting` and `lost`.
@@ -42,7 +42,7 @@ class Outlook:
 
     steps: float
     gain: float
-    stderr: float
+    stderr: float | None
     kl: float
     forgetting: float
     value: float
@@ -76,7 +76,10 @@ def outlook(
     kl = min(kl_at(trial, end), max(cap, trial.kl_before))
     gain, lost = gain_at(trial, end), earlier.tasks * lost_at(trial, end, earlier.learned)
     forgotten = forgetting(kl) - forgetting(trial.kl_before)
-    stderr = math.hypot(gain_stderr(trial, end), weight * earlier.tasks * lost_stderr(trial, end))
+    noise, lost_noise = gain_stderr(trial, end), lost_stderr(trial, end)
+    stderr = None
+    if noise is not None and lost_noise is not None:
+        stderr = math.hypot(noise, weight * earlier.tasks * lost_noise)
     return Outlook(end, gain, stderr, kl, forgotten, gain - weight * (forgotten + lost), lost)
 
 
@@ -89,10 +92,10 @@ def gain_at(trial: TrialResult, steps: float) -> float:
     return _closing(1 - trial.before, shrunk(trial.after - trial.before, trial.stderr), steps / trial.steps)
 
 
-def gain_stderr(trial: TrialResult, steps: float) -> float:
+def gain_stderr(trial: TrialResult, steps: float) -> float | None:
     """The standard error of `gain_at`: half the difference between gains one standard error higher and lower."""
     if trial.stderr is None:
-        return 0.0
+        return None
     gap, seen, times = 1 - trial.before, trial.after - trial.before, steps / trial.steps
     return (_closing(gap, seen + trial.stderr, times) - _closing(gap, seen - trial.stderr, times)) / 2
 
@@ -106,9 +109,11 @@ def lost_at(trial: TrialResult, steps: float, learned: float) -> float:
     return seen if seen <= 0 else max(seen, min(learned, seen * math.sqrt(steps / trial.steps)))
 
 
-def lost_stderr(trial: TrialResult, steps: float) -> float:
-    """The standard error of `lost_at`."""
-    return (trial.lost_stderr or 0.0) * math.sqrt(steps / trial.steps)
+def lost_stderr(trial: TrialResult, steps: float) -> float | None:
+    """The standard error of `lost_at`; 0 without earlier tasks."""
+    if trial.lost is None:
+        return 0.0
+    return None if trial.lost_stderr is None else trial.lost_stderr * math.sqrt(steps / trial.steps)
 
 
 def shrunk(gain: float, stderr: float | None) -> float:
@@ -171,12 +176,15 @@ def best(outlooks: Sequence[Outlook]) -> int:
 
 
 def within_noise(outlooks: Sequence[Outlook]) -> list[int]:
-    """The indices of the highest value and of those below it by less than the standard error of the difference."""
+    """The indices of the highest value and of those below it by less than the standard error of the difference.
+
+    An unknown standard error counts 0.
+    """
     top = max(range(len(outlooks)), key=lambda index: outlooks[index].value)
     return [
         index
         for index, one in enumerate(outlooks)
-        if index == top or outlooks[top].value - one.value < math.hypot(one.stderr, outlooks[top].stderr)
+        if index == top or outlooks[top].value - one.value < math.hypot(one.stderr or 0.0, outlooks[top].stderr or 0.0)
     ]
 
 

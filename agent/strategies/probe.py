@@ -250,4 +250,9 @@ def reason(outlooks: Sequence[Outlook], chosen: int, count: int, steps: int) -> 
     top, close = outlooks[chosen], len(within_noise(outlooks)) - 1
     noise = f", {close} of them within noise of it" if close else ""
     how = f"best of {count} tried for {steps} steps{noise}"
-    return f"{how}: {top.gain:+.2f} expected at KL {top.kl:.2g} and {top.forgetting + top.lost:.2f} lost elsewhere"
+    return f"{how}: {expectation(top)}"
+
+
+def expectation(one: Outlook) -> str:
+    """The outlook in words."""
+    return f"{one.gain:+.2f} expected at KL {one.kl:.2g} and {one.forgetting + one.lost:.2f} lost elsewhere"

@@ -33,6 +33,7 @@ from perdure.agent.strategies.probe import (
     TriedCandidate,
     all_candidates,
     candidate_figures,
+    expectation,
     forgetting_source,
     full_rate,
     imitator_without_success,
@@ -219,10 +220,12 @@ class _Running:
             return "no answer was right in any candidate, so nothing to reinforce: the first that imitates"
         finalists = [one for one in usable if one.trial.steps >= winner.trial.steps]
         outlooks = [one.outlook for one in finalists if one.outlook is not None]
-        words = reason(outlooks, finalists.index(winner), len(tried), winner.trial.steps)
+        after = f"after {rungs} rung{'s' if rungs > 1 else ''} and"
         if self.turned:
-            words += "; behind at the last rung, and ahead with earlier races"
-        return words.replace("tried for", f"after {rungs} rung{'s' if rungs > 1 else ''} and", 1)
+            how = f"ahead with earlier races, behind at the last rung, {after} {winner.trial.steps} steps"
+            return f"{how}: {expectation(winner.outlook)}"
+        words = reason(outlooks, finalists.index(winner), len(tried), winner.trial.steps)
+        return words.replace("tried for", after, 1)
 
     def _evidence(self, winner: TriedCandidate, losers: Sequence[TriedCandidate], lost: int) -> dict[str, object]:
         """The cost of the losers, and of the comparison; the winner's training is the stage's own."""
@@ -249,7 +252,7 @@ class _Running:
 
 def _hopeful(outlook: Outlook, *, last: bool) -> Outlook:
     """The outlook by which a candidate is ranked: before the last rung with the value at its upper standard error."""
-    return outlook if last else replace(outlook, value=outlook.value + outlook.stderr)
+    return outlook if last else replace(outlook, value=outlook.value + (outlook.stderr or 0.0))
 
 
 def _rung_figures(rung: int, now: Sequence[TriedCandidate], kept: Collection[str]) -> dict[str, object]:

@@ -162,15 +162,20 @@ def test_the_last_rung_is_weighed_with_the_memory() -> None:
     assert memory.weighed({"sft": (0.09, 0.05), "rl": (0.0, 0.0)}) == "rl"
     assert memory.weighed({"sft": (0.11, 0.03), "rl": (0.0, 0.04)}) == "sft"
     assert memory.weighed({"sft": (0.05, 0.01), "rl": (0.0, 0.0)}) == "sft"
+    # of one item nobody knows how far to believe it, so that the memory decides
+    assert memory.weighed({"sft": (0.5, None), "rl": (0.0, 0.0)}) == "rl"
 
 
-@pytest.mark.parametrize(("stderr", "winner"), [(0.02, "rl"), (0.0001, "sft")])
-def test_one_that_is_behind_by_noise_and_was_ahead_wins(stderr: float, winner: str) -> None:
+@pytest.mark.parametrize(("stderr", "winner"), [(0.02, "rl"), (None, "rl"), (0.0001, "sft")])
+def test_one_that_is_behind_by_noise_and_was_ahead_wins(stderr: float | None, winner: str) -> None:
     told = record(row(1, {"rl": at_rung(0.1, 0.0), "sft": at_rung(0.0, 0.0)}))
     gains = {"sft": [{"after": 0.51, "stderr": stderr}], "rl": [{"after": 0.50, "stderr": stderr}]}
     decision = choose(told, ["sft", "rl"], forks=Forks(gains), min_chance=0.01)
     assert decision.method == winner
-    assert decision.reason.endswith("behind at the last rung, and ahead with earlier races") == (winner == "rl")
+    start = "ahead with earlier races, behind at the last rung, after" if winner == "rl" else "best of 2 after"
+    assert decision.reason.startswith(f"{start} ") and "expected at KL" in decision.reason
+    told_now = {one.method: one.figures["value_stderr"] for one in decision.candidates}
+    assert all((one is None) == (stderr is None) for one in told_now.values())
 
 
 def test_those_never_raced_are_in_question_if_they_would_have_started() -> None:
