@@ -63,15 +63,11 @@ def plan(
     view.progress({"phase": f"sampling {_count(texts)} of the base's texts"})
     seed = derive(curriculum.seed, "base")
     base_seconds, _ = timed(lambda: world.prepare_base(texts, folder / "base", seed=seed))
-    view.progress({"phase": f"timing the scorecard's {len(tasks) + len(ready.benchmarks.benchmarks)} columns"})
-    speeds = list(scoring_speed(tasks, ready.benchmarks, world.policy, curriculum.evaluation))
-    scoring_seconds = sum(one.total_seconds for one in speeds)
+    scoring_seconds, an_answer = _scoring_seconds(ready, view)
     view.progress({"phase": "timing a reading"})
     reading_seconds = scale * _reading_seconds(ready)
-    asked_each = speeds[: len(tasks)]
-    an_answer = sum(one.seconds for one in asked_each) / sum(one.scored for one in asked_each)
     prices, an_answer = (price_stages(curriculum, {}, {}), an_answer) if quick else _priced(ready, view, an_answer)
-    rate_seconds = an_answer * _answers(curriculum, tasks)
+    rate_seconds = an_answer * _answers(curriculum, tasks) * any(one.target is not None for one in prices)
     view.progress({"phase": "saving the policy"})
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view, *((0.0,) if quick else ()))
@@ -88,9 +84,7 @@ def plan(
         resolved=dict(world.resolved),
         stages=stages,
         disk=replace(disk, checkpoint=checkpoint),
-        base_seconds=scale * base_seconds
-        + rate_seconds * any(one.target is not None for one in prices)
-        + scoring_seconds,
+        base_seconds=scale * base_seconds + rate_seconds + scoring_seconds,
         reading_seconds=reading_seconds,
         scoring_seconds=scoring_seconds,
         planning_seconds=time.perf_counter() - begun,
@@ -99,6 +93,16 @@ def plan(
         host_memory=0 if on_host(ready) else world.sizes.trained,
         quick=quick,
     )
+
+
+def _scoring_seconds(ready: Ready, view: View) -> tuple[float, float]:
+    """Seconds of a whole scorecard, and of one answer to a task's items in it."""
+    tasks = ready.tasks
+    view.progress({"phase": f"timing the scorecard's {len(tasks) + len(ready.benchmarks.benchmarks)} columns"})
+    speeds = list(scoring_speed(tasks, ready.benchmarks, ready.world.policy, ready.curriculum.evaluation))
+    of_tasks = speeds[: len(tasks)]
+    an_answer = sum(one.seconds for one in of_tasks) / sum(one.scored for one in of_tasks)
+    return sum(one.total_seconds for one in speeds), an_answer
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class UpdateJob:
         settings: those of the objective, and of each modifier by name.
         folder: keeps the checkpoints from which a killed update goes on.
         earlier: the tasks of the stages before, first to last.
+        aside: the keys of items that a trial or race measures on, which are in none of the tasks (see `is_among`).
         texts: the groups of texts of the base (see `base_prompts.py`) on which a KL term or a Fisher information is
             taken: never on the prompts that the monitor reads, which would then read too little.
         unit: the unit of the KL of such a term.
@@ -109,6 +110,7 @@ class UpdateJob:
     folder: Path
     watch: Watch
     earlier: tuple[Task, ...] = ()
+    aside: frozenset[str] = frozenset()
     texts: tuple[str, ...] = ()
     unit: Unit = "token"
     controller: Controller | None = None

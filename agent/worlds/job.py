@@ -40,12 +40,11 @@ def update_job(
     steps_spent: int = 0,
     change: Callable[[Common], Common] = same,
 ) -> UpdateJob:
-    """The job of stage `number`, from 1.
+    """The job of stage `number`, from 1, among the tasks of all stages.
 
     Args:
-        tasks: those of all stages.
-        left_out: training items, the last ones and at most half, that it does not train on. Nor does it replay the
-            items by which a trial or race of as many measures what earlier tasks lose.
+        left_out: training items, the last ones and at most half, that it does not train on; nor does it replay those
+            by which a trial or race of as many measures what earlier tasks lose.
         same_steps: with items left out it makes as many steps, and goes over the others the more often.
         steps_spent: optimiser steps that the update makes fewer than its settings say.
         change: makes the objective's settings from those of the stage.
@@ -64,6 +63,7 @@ def update_job(
         watch=watch,
         saving=saving,
         earlier=earlier,
+        aside=_aside(tasks[number - 1], tasks[: number - 1], left_out),
         texts=term_groups(curriculum, [one.name for one in tasks[:number]]),
         unit=curriculum.budget.unit,
         controller=controller,
@@ -77,7 +77,14 @@ def trained_on(whole: Task, earlier: Sequence[Task], left_out: int) -> tuple[Tas
     """
     if not left_out:
         return whole, tuple(earlier)
+    aside = _aside(whole, earlier, left_out)
+    left = (replace(one, train=tuple(item for item in one.train if not is_among(item, aside))) for one in earlier)
+    return set_aside(whole, left_out)[0], tuple(one for one in left if one.train)
+
+
+def _aside(whole: Task, earlier: Sequence[Task], left_out: int) -> frozenset[str]:
+    """The keys of the items that are set aside, of the task and of the earlier ones."""
+    if not left_out:
+        return frozenset()
     task, aside = set_aside(whole, left_out)
-    keys = questions([*aside, *chain.from_iterable(earlier_items(earlier, task, left_out))])
-    left = (replace(one, train=tuple(item for item in one.train if not is_among(item, keys))) for one in earlier)
-    return task, tuple(one for one in left if one.train)
+    return questions([*aside, *chain.from_iterable(earlier_items(earlier, task, left_out))])

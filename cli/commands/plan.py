@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 
@@ -51,12 +51,7 @@ def plan_command(
 
     refuse_several("plan")
     if quick and (strict or target is not None or propose is not None):
-        from perdure.budget.errors import ConfigError
-
-        raise ConfigError(
-            "--quick measures no base rates, so that nothing can be priced: leave it out, or leave out --strict, "
-            "--target-accuracy and --budget"
-        )
+        _refuse_quick()
     read = read_curriculum(file, [*overrides, *target_override(target)])
     silence_libraries()
     if strict:
@@ -80,6 +75,15 @@ def plan_command(
         fault = refusal(read.curriculum, found.prices)
         if fault is not None:
             raise GateError(fault)
+
+
+def _refuse_quick() -> NoReturn:
+    from perdure.budget.errors import ConfigError
+
+    raise ConfigError(
+        "--quick measures no base rates, so that nothing can be priced: leave it out, or leave out --strict, "
+        "--target-accuracy and --budget"
+    )
 
 
 def _print(found: "LifePlan", name: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from perdure.agent.worlds.job import update_job
 from perdure.curriculum.schema import Curriculum
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, is_among
 from perdure.eval.sampled_rewards import earlier_items, set_aside
 
 STAGES = [{"name": name, "task": {"type": "python", "path": "m:f"}} for name in ("one", "two", "again")]
@@ -42,6 +42,7 @@ def test_what_is_measured_is_not_replayed(tmp_path: Path, same_steps: bool) -> N
     measured = earlier_items(tasks[:2], job.task, 3)
     assert [[item.prompt for item in one] for one in measured] == [["question 2"], ["other 3"]]
     assert [task.train for task in job.earlier] == [items[3:], others[:3]]
+    assert is_among(items[2], job.aside) and not is_among(items[3], job.aside)
     assert (job.settings.objective.max_steps is None) != same_steps
     whole = update_job(curriculum, tasks, object(), 3, curriculum.method("sft"), **more | {"left_out": 0})  # type: ignore[arg-type]
     assert whole.earlier == tuple(tasks[:2])

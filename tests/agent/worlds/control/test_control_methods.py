@@ -22,7 +22,7 @@ from perdure.agent.worlds.control.training import Update
 from perdure.agent.worlds.schedule import plan_for
 from perdure.budget.errors import DataError
 from perdure.curriculum.settings import Replay
-from perdure.curriculum.task import Item, Task
+from perdure.curriculum.task import Item, Task, questions
 from perdure.curriculum.worlds.control.episodes import Episode
 from perdure.curriculum.worlds.control.starts import Environment, Start
 from perdure.curriculum.worlds.registry import spec_of
@@ -130,9 +130,9 @@ def test_each_modifier_does_something(name: str, tmp_path: Path) -> None:
         assert not same(found, after(others, tmp_path, earlier=[task("left")], train=STRONG)), modifier
 
 
-def pool_of(name: str, base: ControlBase, earlier: list[Task]) -> list[str]:
+def pool_of(name: str, base: ControlBase, earlier: list[Task], aside: frozenset[str] = frozenset()) -> list[str]:
     """The prompts that `replay` gives a method."""
-    job = SimpleNamespace(method=spec_of("control").method(f"{name}+replay"), earlier=earlier)
+    job = SimpleNamespace(method=spec_of("control").method(f"{name}+replay"), earlier=earlier, aside=aside)
     return [item.prompt for item in replay.modify(job, Replay(), base, Changes()).earlier]  # type: ignore[arg-type]
 
 
@@ -144,6 +144,8 @@ def test_replay_is_of_what_the_base_imitated_and_of_earlier_tasks() -> None:
     assert pool_of("sft", base, earlier) == [None, "known", "shown"]
     assert pool_of("rl", base, earlier) == ["known", "shown", "failed"]
     assert pool_of("rl", replace(base, items=()), []) == []
+    # a trial measures on a start that the base imitated
+    assert pool_of("rl", base, earlier, questions([known])) == ["shown", "failed"]
 
 
 @pytest.mark.parametrize("name", ["rl", "tilt", "reinforce"])
