@@ -31,7 +31,7 @@ class Adaptive:
     def key(self) -> dict[str, str]:
         """The parts of a score's key: with the same the same items are asked, in the same batches."""
         return {
-            "items": f"adaptive to {self.precision} points",
+            "items": f"adaptive to {self.precision} points, and no verdict in sight",
             "order": str(self.seed),
             "base": str(self.base.header["items_sha256"]),
         }

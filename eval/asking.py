@@ -6,8 +6,9 @@ for all looks together: the first spends half of the error, so that what did not
 the rest (Bonferroni). Asking ends at the first look where
 
 - both ends of the interval lie within the precision of the estimate, and
-- the paired test of what was asked is clear (p < 0.001) or far from a verdict (p ≥ 0.3). Stopping for a verdict only at
-  p < 0.001 is the rule of Haybittle (1971) and Peto (1976): each look adds at most 0.001 to the test's error.
+- the paired test of what was asked is clear (p < 0.001) or far from a verdict (p ≥ 0.3, and p ≥ 0.05 if all items
+  changed as those asked did). Stopping for a verdict only at p < 0.001 is the rule of Haybittle (1971) and Peto (1976):
+  each look adds at most 0.001 to the test's error.
 
 The interval is that of Bonett and Price (2012) for a difference of paired proportions, a Wald interval after one gain
 and one loss are added; here of any differences from -1 to 1, with the correction for a finite population. It rests on
@@ -28,7 +29,7 @@ FIRST, GROWTH = 64, 1.5
 NEARLY_ALL = 0.95
 """The share of the items from which on the rest is asked too."""
 CLEAR, OPEN = 0.001, 0.3
-"""The p-values below and from which on a paired test ends the asking."""
+"""The p-values below and from which on a paired test of what was asked may end the asking."""
 
 
 def looks(items: int) -> tuple[int, ...]:
@@ -78,7 +79,18 @@ def enough(
         return None
     test = paired({key: before[key] for key in known}, {key: after[key] for key in known})
     assert test.p_value is not None
-    return (low, high) if test.p_value < CLEAR or test.p_value >= OPEN else None
+    open_ = test.p_value >= OPEN and if_all_changed_alike(differences, items) >= 1 - LEVEL
+    return (low, high) if test.p_value < CLEAR or open_ else None
+
+
+def if_all_changed_alike(differences: Sequence[float], items: int) -> float:
+    """The p-value of the change, by the normal distribution, if all `items` changed as those of `differences` did.
+
+    z = |Σd| / sqrt(Σd²) · sqrt(N / n), of which McNemar's is the case of differences of -1, 0 and 1.
+    """
+    total, squares = math.fsum(differences), math.fsum(d * d for d in differences)
+    z = abs(total) / math.sqrt(squares) * math.sqrt(items / len(differences)) if squares else 0.0
+    return 2 * (1 - NormalDist().cdf(z))
 
 
 def order(items: int, seed: int) -> list[int]:
