@@ -36,8 +36,8 @@ NAMES = (
     "demo",
     "control",
 )
-ASKED = ("ray_sweep",)
-"""Measured only where they are named, since they need an extra."""
+ASKED = ("ray_sweep", "peers.digits")
+"""Measured only where they are named: they need an extra, or are a part of another."""
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

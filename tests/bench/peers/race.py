@@ -72,7 +72,7 @@ def _lap(method: str, side: Side, folder: Path) -> Lap:
     wall, printed = run([sys.executable, "-m", *words])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    cards = _kept(folder / "run") if side == "perdure" else json.loads(printed.splitlines()[-1])
+    cards = kept(folder / "run") if side == "perdure" else json.loads(printed.splitlines()[-1])
     return Lap(cpu, wall, cards)
 
 
@@ -126,7 +126,7 @@ def _job(curriculum: dict[str, Any], method: str, side: Side, folder: Path) -> d
     }
 
 
-def _kept(folder: Path) -> list[dict[str, float]]:
+def kept(folder: Path) -> list[dict[str, float]]:
     """The scorecards of a run of perdure."""
     from perdure.agent.run.folder import RunFolder
     from perdure.agent.run.record import read_record
