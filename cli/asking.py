@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.budget.heap import uncollected
 from perdure.cli import completion
 from perdure.cli.arguments import File, Json, Set
 
@@ -24,9 +25,10 @@ def _validate(
 
     No model is loaded, and none of its code executed.
     """
-    from perdure.cli.commands.validate import validate_command
+    with uncollected():
+        from perdure.cli.commands.validate import validate_command
 
-    validate_command(file, set_ or [], json, import_code)
+        validate_command(file, set_ or [], json, import_code)
 
 
 @app.command("list", no_args_is_help=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.budget.heap import uncollected
 from perdure.cli.arguments import Format, Formats, Json, RunOrSweep, RunPath
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,9 +14,10 @@ app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 @app.command("show")
 def _show(run: RunOrSweep, format_: Formats = Format.TABLE, json: Json = False) -> None:
     """Print the table of a run or of a sweep, finished or not."""
-    from perdure.cli.commands.show import show_command
+    with uncollected():
+        from perdure.cli.commands.show import show_command
 
-    show_command(run, json, format_.value)
+        show_command(run, json, format_.value)
 
 
 @app.command("compare")

@@ -1,5 +1,6 @@
 """The command line: each verb's options. The verb's own file is imported only when it is called."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -30,7 +31,9 @@ def main() -> None:
     if not ranks.is_main():
         sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (for as long as the process is there)
     end_in_words()
-    sys.exit(guarded(lambda: app(prog_name="perdure")))
+    code = guarded(lambda: app(prog_name="perdure"))
+    gc.freeze()  # or Python looks through all that the libraries made once more before it ends
+    sys.exit(code)
 
 
 def _version(asked: bool) -> None:
