@@ -6,7 +6,7 @@ for all looks together: the first spends half of the error, so that what did not
 the rest (Bonferroni). Asking ends at the first look where
 
 - both ends of the interval lie within the precision of the estimate, and
-- the paired test of what was asked is clear (p < 0.001) or far from a verdict (p ≥ 0.3, and p ≥ 0.05 if all items
+- the paired test of what was asked is clear (p < 0.001) or far from a verdict (p ≥ 0.3, and p ≥ 0.02 if all items
   changed as those asked did). Stopping for a verdict only at p < 0.001 is the rule of Haybittle (1971) and Peto (1976):
   each look adds at most 0.001 to the test's error.
 
@@ -30,6 +30,8 @@ NEARLY_ALL = 0.95
 """The share of the items from which on the rest is asked too."""
 CLEAR, OPEN = 0.001, 0.3
 """The p-values below and from which on a paired test of what was asked may end the asking."""
+ALIKE = 0.02
+"""The p-value from which on it may, if all items changed as those asked did."""
 
 
 def looks(items: int) -> tuple[int, ...]:
@@ -79,7 +81,7 @@ def enough(
         return None
     test = paired({key: before[key] for key in known}, {key: after[key] for key in known})
     assert test.p_value is not None
-    open_ = test.p_value >= OPEN and if_all_changed_alike(differences, items) >= 1 - LEVEL
+    open_ = test.p_value >= OPEN and if_all_changed_alike(differences, items) >= ALIKE
     return (low, high) if test.p_value < CLEAR or open_ else None
 
 

@@ -49,10 +49,10 @@ def test_a_verdict_in_doubt_is_asked_on() -> None:
     assert enough(*scores(12, 0, 312), 400, 0.1) is not None
     assert enough(*scores(10, 0, 314), 400, 0.1) is None  # p = 2 / 2**10 = 0.002
     assert enough(*scores(0, 0, 96), 400, 0.02) is None  # a precision that 96 items do not give
-    # a gain among 96 may be 4 of 400, z = sqrt(400 / 96) = 2.04; among 144 z = 1.67
-    assert if_all_changed_alike([1.0] + [0.0] * 95, 400) == pytest.approx(0.0412, abs=1e-4)
-    assert enough(*scores(1, 0, 95), 400, 0.1) is None
-    assert enough(*scores(1, 0, 143), 400, 0.1) is not None
+    # a gain among 64 may be 6 of 400, z = sqrt(400 / 64) = 2.5; among 96 z = 2.04
+    assert if_all_changed_alike([1.0] + [0.0] * 63, 400) == pytest.approx(0.0124, abs=1e-4)
+    assert enough(*scores(1, 0, 63), 400, 0.1) is None
+    assert enough(*scores(1, 0, 95), 400, 0.1) is not None
     assert if_all_changed_alike([0.0] * 9, 400) == 1
 
 
