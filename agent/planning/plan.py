@@ -58,11 +58,7 @@ def plan(
     begun = time.perf_counter()
     ready = prepare(_of_few_prompts(curriculum) if quick else curriculum, view)
     world, tasks = ready.world, ready.tasks
-    texts = _prompts(ready, ready.curriculum)
-    scale = _count(_prompts(ready, curriculum)) / _count(texts)
-    view.progress({"phase": f"sampling {_count(texts)} of the base's texts"})
-    seed = derive(curriculum.seed, "base")
-    base_seconds, _ = timed(lambda: world.prepare_base(texts, folder / "base", seed=seed))
+    base_seconds, scale = _base_seconds(ready, curriculum, folder, view)
     scoring_seconds, an_answer = _scoring_seconds(ready, view)
     view.progress({"phase": "timing a reading"})
     reading_seconds = scale * _reading_seconds(ready)
@@ -84,7 +80,7 @@ def plan(
         resolved=dict(world.resolved),
         stages=stages,
         disk=replace(disk, checkpoint=checkpoint),
-        base_seconds=scale * base_seconds + rate_seconds + scoring_seconds,
+        base_seconds=base_seconds + rate_seconds + scoring_seconds,
         reading_seconds=reading_seconds,
         scoring_seconds=scoring_seconds,
         planning_seconds=time.perf_counter() - begun,
@@ -93,6 +89,16 @@ def plan(
         host_memory=0 if on_host(ready) else world.sizes.trained,
         quick=quick,
     )
+
+
+def _base_seconds(ready: Ready, curriculum: Curriculum, folder: Path, view: View) -> tuple[float, float]:
+    """Seconds of sampling the base for the curriculum, and how many times the prompts of what is `ready` it has."""
+    texts = _prompts(ready, ready.curriculum)
+    scale = _count(_prompts(ready, curriculum)) / _count(texts)
+    view.progress({"phase": f"sampling {_count(texts)} of the base's texts"})
+    seed = derive(curriculum.seed, "base")
+    seconds, _ = timed(lambda: ready.world.prepare_base(texts, folder / "base", seed=seed))
+    return scale * seconds, scale
 
 
 def _scoring_seconds(ready: Ready, view: View) -> tuple[float, float]:

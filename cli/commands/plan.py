@@ -24,6 +24,7 @@ from perdure.cli.console import (
 
 if TYPE_CHECKING:
     from perdure.agent.planning.costs import LifePlan
+    from perdure.curriculum.schema import Curriculum
 
 
 def plan_command(
@@ -69,12 +70,16 @@ def plan_command(
         found = plan(read.curriculum, Path(folder), PhaseView(show), asked, quick=quick)
     _print(found, read.source.stem, as_json)
     if strict:
-        from perdure.agent.prices import refusal
-        from perdure.budget.errors import GateError
+        _refuse_unreachable(read.curriculum, found)
 
-        fault = refusal(read.curriculum, found.prices)
-        if fault is not None:
-            raise GateError(fault)
+
+def _refuse_unreachable(curriculum: "Curriculum", found: "LifePlan") -> None:
+    from perdure.agent.prices import refusal
+    from perdure.budget.errors import GateError
+
+    fault = refusal(curriculum, found.prices)
+    if fault is not None:
+        raise GateError(fault)
 
 
 def _refuse_quick() -> NoReturn:
