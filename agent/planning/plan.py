@@ -5,8 +5,8 @@ steps of each possible method from the base, and the sizes of what a stage write
 computed: its steps, its readings and its scorecard. A stage may end sooner, since the monitor may stop it; what
 `project` or `recover` do at its end, and what a method does once a pass after the first, is not foreseen.
 
-A quick plan leaves out what only prices need (rates, lengths, conflicts), samples texts on `QUICK` prompts a task,
-whose time stands for that of all, and tries each method in one stage.
+A quick plan checks the same, leaves out what only prices need (rates, lengths, conflicts), samples texts on `QUICK`
+prompts a task, whose time stands for that of all, and tries each method in one stage.
 """
 
 import time
@@ -56,7 +56,9 @@ def plan(
         PerdureError: whatever `perdure run` would refuse, too.
     """
     begun = time.perf_counter()
-    ready = prepare(_of_few_prompts(curriculum) if quick else curriculum, view)
+    ready = prepare(curriculum, view)
+    if quick:
+        ready = replace(ready, curriculum=_of_few_prompts(curriculum))
     world, tasks = ready.world, ready.tasks
     base_seconds, scale = _base_seconds(ready, curriculum, folder, view)
     scoring_seconds, an_answer = _scoring_seconds(ready, view)

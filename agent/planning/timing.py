@@ -17,9 +17,6 @@ STEPS = 4
 SECONDS = 10.0
 """A trial ends sooner once it took so long and two steps are made."""
 
-PATIENCE = 30.0
-"""A first step that takes so long, set-up and all, is the only one."""
-
 
 @dataclass(frozen=True)
 class Timing:
@@ -27,8 +24,8 @@ class Timing:
 
     Attributes:
         steps: that the whole stage would have.
-        made: steps that were timed and made.
-        seconds_a_step: of training alone, without the first step.
+        made: steps that were made.
+        seconds_a_step: of training alone, without the first step, unless it is the only one of the stage.
         setup_seconds: from the call to the first step, such as sampling that a method does once; without imports.
         checkpoint_bytes: of a checkpoint inside the stage; 0 where the method keeps none.
     """
@@ -48,10 +45,10 @@ def time_method(curriculum: Curriculum, world: World, make: Callable[[Watch], Up
     Raises:
         PerdureError: the method cannot learn the task with these settings.
     """
-    watch = _Stopwatch()
+    watch = Stopwatch()
     plugin_of(curriculum.world).import_method(make(watch).method)  # takes seconds, once a run and not once a stage
     with forked(world, folder):
-        watch = _Stopwatch()
+        watch = Stopwatch()
         with suppress(SaveAndStop):
             world.update(make(watch))
         checkpoint_bytes = size_of(folder / "checkpoints")
@@ -63,25 +60,28 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-class _Stopwatch:
-    """Watches an update and ends it as a user's Ctrl-C would, so that it leaves a checkpoint."""
+class Stopwatch:
+    """Watches an update and ends it as a user's Ctrl-C would, so that it leaves a checkpoint.
 
-    def __init__(self) -> None:
-        self._begun = time.perf_counter()
+    However slow the first step is, a second one is made, since the first cannot be told from the set-up before it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock, self._begun = clock, clock()
         self._times: list[float] = []
         self._steps = 1
 
     def __call__(self, progress: Progress) -> bool:
-        self._times.append(time.perf_counter())
+        self._times.append(self._clock())
         self._steps = progress.max_steps
         made, took = len(self._times), self._times[-1] - self._begun
-        if made >= STEPS or (made >= 2 and took > SECONDS) or took > PATIENCE:
+        if made >= STEPS or (made >= 2 and took > SECONDS):
             raise SaveAndStop
         return False
 
     def timing(self, checkpoint_bytes: int) -> Timing:
-        """The measurements; where a single step was made they come from that step."""
-        first, *rest = self._times or [time.perf_counter()]
+        """The measurements; of a stage of one step the set-up is part of it."""
+        first, *rest = self._times or [self._clock()]
         a_step = (rest[-1] - first) / len(rest) if rest else first - self._begun
         setup = max(0.0, first - self._begun - a_step)
         return Timing(self._steps, len(self._times), a_step, setup, checkpoint_bytes)

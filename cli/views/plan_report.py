@@ -186,9 +186,6 @@ def _notes(plan: LifePlan) -> Iterator[str]:
         f"measured in {format_duration(plan.planning_seconds)}: {rates}{reading}, a batch of every column of the "
         f"scorecard (a quarter where that is slow), {STEPS} steps of each method from the base, file sizes"
     )
-    known_times = [(cost.method, cost.timing) for stage in plan.stages for cost in stage.methods if cost.timing]
-    if once := dict.fromkeys(method for method, timing in known_times if timing.made == 1 < timing.steps):
-        yield f"at most: the times of {', '.join(once)}, from one slow step with all that is done once before it"
     if plan.quick:
         yield "not measured (--quick): base rates, floors, needs, conflicts; disk: texts of few prompts"
     floors = "" if plan.quick else "floors, "

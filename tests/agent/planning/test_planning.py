@@ -11,19 +11,19 @@ from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapsh
 from perdure.agent.planning.memory import memory_of
 from perdure.agent.planning.plan import deciding_answers, plan
 from perdure.agent.planning.report import plan_object
-from perdure.agent.planning.timing import STEPS, size_of, time_method
+from perdure.agent.planning.timing import STEPS, Stopwatch, Timing, size_of, time_method
 from perdure.agent.prepare import prepare
-from perdure.agent.worlds.contract import UpdateJob, Watch
+from perdure.agent.worlds.contract import Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget.config import BudgetConfig
-from perdure.cli.views.plan_report import plan_report
-from perdure.cli.views.symbols import ASCII
+from perdure.budget.errors import ModelError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import BanditStrategy, FixedStrategy, ProbeStrategy, RaceStrategy, RuleStrategy
 from perdure.curriculum.train import Train, settings_for
 from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.registry import spec_of
+from tests.agent.worlds.control.test_control_enforcement import saved_base
 from tests.agent.worlds.vision.test_vision_run import Onlooker, curriculum, images
 
 
@@ -231,14 +231,37 @@ def test_tables_and_small_tensors_keep_exact_moments() -> None:
     assert sizes_of([table, matrix], [matrix], [], held=False, has_base=True, tables=[table]).exact_moments == 0
 
 
-def test_times_from_one_slow_step_are_told_to_be_the_most(planned: LifePlan) -> None:
-    first = planned.stages[0]
-    timing = first.methods[0].timing
-    assert timing is not None and timing.steps > 1
-    for made, told in ((1, True), (2, False)):
-        cost = replace(first.methods[0], timing=replace(timing, made=made))
-        lines = plan_report("run", replace(planned, stages=(replace(first, methods=(cost,)),)), ASCII, 120)
-        assert any(f"at most: the times of {cost.method}, from one slow step" in one.plain for one in lines) == told
+@pytest.mark.parametrize(
+    ("steps", "times", "timing"),
+    [
+        # begun at 100: 36 of set-up and a step of 4, then another
+        (50, [140, 144], Timing(50, 2, 4.0, 36.0, 7)),
+        # three steps of 3 after the first, the last after ten seconds
+        (50, [105, 108, 111], Timing(50, 3, 3.0, 2.0, 7)),
+        (50, [101, 101.5, 102, 102.5], Timing(50, 4, 0.5, 0.5, 7)),
+        # a stage of one step: nothing tells it from the set-up
+        (1, [140], Timing(1, 1, 40.0, 0.0, 7)),
+    ],
+)
+def test_the_set_up_is_timed_apart_from_a_step(steps: int, times: list[float], timing: Timing) -> None:
+    watch = Stopwatch(iter([100.0, *times]).__next__)
+    ended = False
+    for step in range(1, len(times) + 1):
+        assert not ended
+        try:
+            watch(Progress(step, steps))
+        except SaveAndStop:
+            ended = True
+    assert ended == (steps > 1)
+    assert watch.timing(7) == timing
+
+
+def test_a_quick_plan_refuses_what_the_run_would(tmp_path: Path) -> None:
+    """The monitor reads all eight starts; of the four of a quick plan some would be left to recover on."""
+    config = saved_base(tmp_path / "base")
+    budget = config.budget.model_copy(update={"num_prompts": 8})
+    with pytest.raises(ModelError, match="it reads all of them"):
+        plan(config.model_copy(update={"budget": budget}), tmp_path / "plan", Onlooker(), quick=True)
 
 
 def test_what_cannot_be_timed_makes_the_run_unknown(planned: LifePlan) -> None:
