@@ -118,8 +118,7 @@ class ControlWorld:
                 continue
             aside = self._set_aside if len(possible) > 1 else 0
             task, earlier = trained_on(tasks[number], tasks[:number], aside)
-            shown = any(demonstrations_of(item) for one in earlier for item in one.train)
-            if not shown and not self._base.spare_of((*earlier, task)):
+            if not self._base.spare_of((*earlier, task)):
                 why = "it reads all but those that trials set aside" if aside else "it reads all of them"
                 fewer = "budget.num_prompts or strategy.num_prompts" if aside else "budget.num_prompts"
                 raise ModelError(

@@ -28,6 +28,7 @@ from perdure.agent.worlds.terms import Quadratic
 from perdure.budget.errors import DataError
 from perdure.curriculum.settings import Ewc
 from perdure.curriculum.worlds.control.environments.contract import Observation
+from perdure.curriculum.worlds.control.episodes import Episode
 
 PLAYED = 8
 """Episodes that a base which was loaded plays for it."""
@@ -52,24 +53,23 @@ def remembered(job: UpdateJob, base: ControlBase, count: int, seed: int) -> list
     """What is seen in about `count` decisions of what was learned before, as many of each part, evenly spaced.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none of the base.
     """
-    shown = [base.episodes]
-    shown += [tuple(one for item in task.train for one in demonstrations_of(item)) for task in job.earlier]
-    parts: list[Sequence[Observation | Inputs]] = [
-        [seen for one in some for seen in one.observations] for some in shown if some
-    ]
-    if not base.episodes:
-        parts.insert(0, played(job, base, seed))
-    parts = [part for part in parts if part]
-    if not parts:
+    own: Sequence[Observation | Inputs] = _seen(base.episodes) if base.episodes else played(job, base, seed)
+    if not own:
         raise DataError(
             f"method `{job.method.name}`: the base comes to no decision on training starts of this update that the "
-            "monitor does not read, and no earlier task has demonstrations, so there is nothing to hold to; lower "
-            "budget.num_prompts, set fewer items aside, or choose another method"
+            "monitor does not read, so there is nothing to hold it to; lower budget.num_prompts, set fewer items "
+            "aside, or choose another method"
         )
+    earlier = [_seen([one for item in task.train for one in demonstrations_of(item)]) for task in job.earlier]
+    parts = [own, *(part for part in earlier if part)]
     each = max(1, count // len(parts))
     return [seen for part in parts for seen in part[:: max(1, len(part) // each)][:each]]
+
+
+def _seen(episodes: Sequence[Episode]) -> list[Observation | Inputs]:
+    return [seen for one in episodes for seen in one.observations]
 
 
 def played(job: UpdateJob, base: ControlBase, seed: int) -> list[Observation | Inputs]:

@@ -131,11 +131,13 @@ def test_the_recovery_goes_back_towards_the_base_and_stops_when_told(held: Held)
     assert recovered(4) == some, "it is repeatable"
 
 
-def saved_base(folder: Path, **changes: Any) -> Curriculum:
-    """A curriculum whose base is a saved policy."""
+def saved_base(folder: Path, *enforce: str, **changes: Any) -> Curriculum:
+    """A curriculum whose base is a saved policy; by default with `recover`."""
     fresh_world().policy.save(folder)
     model = {"type": "control", "policy": {"type": "mlp", "hidden_sizes": [16]}, "bins": 5, "path": str(folder)}
-    return curriculum(model=model, budget={"kl": 1.0, "enforce": ["recover"], "num_prompts": 4}, **changes)
+    return curriculum(
+        model=model, budget={"kl": 1.0, "enforce": list(enforce) or ["recover"], "num_prompts": 4}, **changes
+    )
 
 
 def test_a_base_that_was_loaded_is_recovered_on_starts_that_are_not_read(tmp_path: Path) -> None:
@@ -166,6 +168,15 @@ def test_ewc_of_a_loaded_base_is_refused_where_trials_set_aside_all_that_is_not_
     refused = pytest.raises(ModelError, match="it reads all but those that trials set aside")
     with refused if set_aside == 4 else nullcontext():
         world.refuse_unfit([task()], [["sft", "rl+ewc"]], [], read)
+
+
+def test_ewc_of_a_loaded_base_is_refused_although_earlier_tasks_have_demonstrations(tmp_path: Path) -> None:
+    """They would be all that it holds to, and the base no part of it."""
+    world, starts = ControlWorld(saved_base(tmp_path, "rollback")), [item.prompt for item in task().train]
+    assert all(item.columns["episodes"] for item in task().train)
+    with pytest.raises(ModelError, match=r"stages\.\w+: `ewc` holds to what the base does .* it reads all of them"):
+        world.refuse_unfit([task(), task()], [["sft"], ["rl+ewc"]], [], {READ: starts})
+    world.refuse_unfit([task(), task()], [["sft"], ["rl+ewc"]], [], {READ: starts[:-1]})
 
 
 def test_the_line_between_two_snapshots_is_exact_at_its_ends(held: Held) -> None:

@@ -152,7 +152,7 @@ def test_ewc_takes_the_base_s_episodes_on_starts_that_are_not_read(tmp_path: Pat
     used.policy.faults.clear()
     seen = remembered(job, used._base, 4, seed=1)
     assert len(seen) == 4 and used.policy.faults == []
-    with pytest.raises(DataError, match="so there is nothing to hold to"):
+    with pytest.raises(DataError, match="so there is nothing to hold it to"):
         remembered(job, replace(used._base, spare=()), 4, seed=1)
     figures = fisher(used.policy.actor, seen, dimensions=2, seed=0)
     assert all(bool((one >= 0).all()) for one in figures.values()) and any(float(one.sum()) for one in figures.values())
