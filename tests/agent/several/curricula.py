@@ -47,6 +47,7 @@ ALIKE: dict[str, dict[str, Any]] = {
     "gate+l2": {"gate": {"success_reward": 1e9, "sft_weight": 1.0}},
     "chord+low_rank": {"chord": {"mu_start": 1.0, "mu_end": 1.0, "sft_batch_size": 3}, "trl": {"optim": "adamw_torch"}},
     "sdft": {"trl": {"optim": "sgd", "top_k": 1}},
+    "sft+average": {},
 }
 """Methods, with settings under which no sampled answer decides what is learned: every prompt unsolved, the imitation's
 weight at 1, the likeliest answer alone. Modifiers on texts that the base sampled are not among them.
