@@ -11,6 +11,7 @@ the same weights as a run with the same seed and decisions.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -182,10 +183,12 @@ class Stream(gymnasium.Env[ObservationVector, StageAction]):
     def _info(self) -> dict[str, Any]:
         life = self._current()
         learnable = self._learnable[self._number - 1]
-        scores = {name: value.value for name, value in self._row(self._number - 1).scores.items()}
-        return {"action_mask": action_mask(self.methods, learnable, len(self.shares)), "scores": scores} | (
-            {"task": life.tasks[self._number - 1].name} if learnable else {}
-        )
+        row = self._row(self._number - 1)
+        return {
+            "action_mask": action_mask(self.methods, learnable, len(self.shares)),
+            "scores": {name: value.value for name, value in row.scores.items()},
+            "asked": {name: asdict(asked) for name, asked in row.asked.items()},
+        } | ({"task": life.tasks[self._number - 1].name} if learnable else {})
 
     def _row(self, number: int) -> StageState:
         row = self._current().logger.state.row(number)

@@ -69,6 +69,21 @@ def test_the_same_seed_and_actions_give_the_same_run_whatever_was_run_before(env
     assert not np.array_equal(np.stack(other), np.stack(first))
 
 
+def test_a_score_that_was_asked_in_part_is_marked(tmp_path: Path) -> None:
+    """Of 200 clothes 64 are enough where no answer changes; the base is asked in full."""
+    clothes = {"type": "images", "images": "clothes", "rule": "label", "heldout": 200}
+    more: dict[str, Any] = {"train": {"learning_rate": 1e-9, "max_steps": 1}}
+    more["benchmarks"] = [{"type": "task", "name": "fashion", "task": clothes}]
+    made = Stream(toy(evaluation={"items": "adaptive", "precision": 20}, **more), methods=METHODS, folder=tmp_path)
+    _, info = made.reset(seed=3)
+    assert info["asked"] == {}
+    info = made.step(np.array((0, 2)))[-1]
+    assert set(info["asked"]) == {"fashion"}
+    found = info["asked"]["fashion"]
+    assert (found["n"], found["of"]) == (64, 200) and found["low"] <= found["high"]
+    made.close()
+
+
 SEEN: list[ObservationVector] = []
 """What `Repeating` saw."""
 
