@@ -32,7 +32,7 @@ class LookUp:
     def __call__(self, curriculum: Curriculum) -> LookedUp:
         """The faults of a curriculum with their whole paths, and what could not be looked into."""
         found = [
-            replace(one, faults=tuple(LookUpFault((*path, *fault.path), fault.message) for fault in one.faults))
+            replace(one, faults=tuple(replace(fault, path=(*path, *fault.path)) for fault in one.faults))
             for path, one in self._sections(curriculum)
         ]
         unseen = dict.fromkeys(words for one in found for words in one.unseen)
@@ -66,7 +66,11 @@ def _benchmark(benchmark: Benchmark) -> LookedUp:
     message = unknown_task(benchmark)
     path = None if message is not None else path_of(benchmark)
     if path is not None:
-        message = _unmet(benchmark, task_needs(path))
+        needs = task_needs(path)
+        message = _unmet(benchmark, needs)
+        lacking = missing_packages(benchmark.tasks, needs) if message is None else None
+        if lacking is not None:
+            return LookedUp((LookUpFault((), lacking, package=True),))
     return LookedUp() if message is None else LookedUp((LookUpFault((), message),))
 
 
@@ -77,7 +81,7 @@ def _unmet(benchmark: Benchmark, needs: TaskNeeds) -> str | None:
         refuse_absent(benchmark, needs)
     except DataError as error:
         return str(error)
-    return missing_packages(benchmark.tasks, needs)
+    return None
 
 
 def _generic(curriculum: Curriculum) -> LookedUp:

@@ -158,8 +158,8 @@ def run_cells(folder: SweepFolder, plan: SweepPlan, cells: Sequence[Cell], assig
 
 
 def _described(read: ReadSweep) -> dict[str, Any]:
-    """The content of `sweep.json`; the packages of trackers must be there."""
-    for cell in read.cells:
+    """The content of `sweep.json`; the packages of trackers must be there, unless other machines need them."""
+    for cell in () if read.sweep.may_run_elsewhere else read.cells:
         refuse_missing(cell.curriculum.trackers)
     return {
         "format": FORMAT,

@@ -89,7 +89,8 @@ def read_sweep(
         file_or_name: path of a YAML file, or the name of a shipped sweep; an existing file wins.
         overrides: `path=value` each, set in the curriculum of all cells before the axes are.
         seeds: in place of the file's, if there are any.
-        look_up: looks up what the curriculum of each cell names.
+        look_up: looks up what the curriculum of each cell names; packages are left to the workers where these may be on
+            other machines.
 
     Raises:
         CurriculumError: one line a fault: those of the sweep's own keys, or else those of its curriculum and cells.
@@ -102,7 +103,7 @@ def read_sweep(
     base, _ = open_document(_curriculum_file(document, sweep, source))
     apply_overrides(base, overrides)
     assigned = [(path_in(base, each.partition("=")[0], Place("--set")), "`--set`") for each in overrides]
-    curricula = _Checker(document, base, assigned, look_up).check_all(sweep_points(sweep))
+    curricula = _Checker(document, base, assigned, look_up, sweep.may_run_elsewhere).check_all(sweep_points(sweep))
     settings = list(dict.fromkeys(curriculum.kl_settings for _, curriculum in curricula))
     if len(settings) > 1:
         message = (
@@ -151,13 +152,14 @@ def _cells(sweep: Sweep, curricula: Iterable[tuple[SweepPoint, Curriculum]]) -> 
 class _Checker:
     """Sets the fields of each point in a copy of the curriculum, checks it, and collects the faults.
 
-    `assigned` are paths that are set already, each with what sets it.
+    `assigned` are paths that are set already, each with what sets it; `elsewhere`: the cells may run on other machines.
     """
 
     document: Document
     base: Document
     assigned: list[tuple[tuple[str | int, ...], str]]
     look_up: Callable[[Curriculum], LookedUp]
+    elsewhere: bool
     _faults: dict[Fault, list[SweepPoint]] = field(default_factory=dict)
 
     def check_all(self, every: Sequence[SweepPoint]) -> list[tuple[SweepPoint, Curriculum]]:
@@ -193,7 +195,8 @@ class _Checker:
         try:
             curriculum = check_document(here)
             found = () if faults else self.look_up(curriculum).faults
-            faults += [Fault(here.place(one.path), one.path, one.message) for one in found]
+            told = [one for one in found if not (one.package and self.elsewhere)]
+            faults += [Fault(here.place(one.path), one.path, one.message) for one in told]
         except CurriculumError as error:
             faults += error.faults
         if faults:

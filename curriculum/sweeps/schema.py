@@ -132,6 +132,11 @@ class Sweep(Frozen):
         Field(description="processes at a time; `auto`: one a CPU core, or one a GPU if the model is on one; or Ray"),
     ] = "auto"
 
+    @property
+    def may_run_elsewhere(self) -> bool:
+        """True if cells may run on other machines, which may have packages that this one lacks."""
+        return isinstance(self.workers, RayWorkers) and self.workers.address != "local"
+
     @model_validator(mode="after")
     def _seeds_differ(self) -> "Sweep":
         for index, seed in enumerate(self.seeds or ()):

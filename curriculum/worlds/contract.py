@@ -23,10 +23,14 @@ CpuThreads = Annotated[Threads, Field(ge=1)]
 
 @dataclass(frozen=True)
 class LookUpFault:
-    """A fault that a look-up finds: its path below the section, and what is wrong."""
+    """A fault that a look-up finds: its path below the section, and what is wrong.
+
+    `package`: this machine lacks a package, which another may have.
+    """
 
     path: Path
     message: str
+    package: bool = False
 
 
 @dataclass(frozen=True)

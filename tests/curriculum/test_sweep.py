@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from perdure.curriculum.file.faults import CurriculumError
 from perdure.curriculum.sweeps.points import count_cells, sweep_points
 from perdure.curriculum.sweeps.reader import ReadSweep, read_sweep
 from perdure.curriculum.sweeps.schema import Axis, Logspace, Sweep
+from perdure.curriculum.worlds.contract import LookedUp, LookUpFault
 
 BASE = """\
 model: {model_name_or_path: builtin:tiny}
@@ -70,6 +72,25 @@ def test_every_value_meets_every_other_and_seeds_are_fastest(write: Write) -> No
     first, last = read.cells[0].curriculum, read.cells[-1].curriculum
     assert (first.train.learning_rate, first.train.rl.beta, first.stages[0].name, first.seed) == (1e-5, 0.1, "even", 3)
     assert (last.train.learning_rate, last.train.rl.beta, last.stages[0].name, last.seed) == (1e-4, None, "odd", 4)
+
+
+@pytest.mark.parametrize(
+    ("workers", "package", "refused"),
+    [
+        ("2", True, True),
+        ("{type: ray, address: local}", True, True),
+        ("{type: ray}", True, False),
+        ("{type: ray, address: 'head:6379'}", True, False),
+        ("{type: ray}", False, True),
+    ],
+)
+def test_packages_are_left_to_workers_on_other_machines(
+    write: Write, workers: str, package: bool, refused: bool
+) -> None:
+    fault = LookUpFault(("model", "quantization"), "4bit needs bitsandbytes", package=package)
+    file = write(f"{GRID}workers: {workers}\n")
+    with pytest.raises(CurriculumError, match="needs bitsandbytes") if refused else nullcontext():
+        assert len(read_sweep(file, look_up=lambda curriculum: LookedUp((fault,))).cells) == 8
 
 
 def test_zipped_axes_go_side_by_side(write: Write) -> None:

@@ -223,6 +223,8 @@ def test_packages_for_quantized_weights_and_optimisers_are_looked_for(tmp_path: 
     needs = "optim 'adamw_8bit' needs bitsandbytes, which is not installed: pip install 'perdure[quantization]'"
     assert lacking(tmp_path, train={"trl": {"optim": "adamw_8bit"}}) == [f"train.trl.optim: {needs}"]
     assert lacking(tmp_path, train={"rl": {"trl": {"optim": "adamw_8bit"}}}) == [f"train.rl.trl.optim: {needs}"]
+    read = read_curriculum(tmp_path / "mine.yaml")
+    assert all(one.package for one in LookUp()(read.curriculum).faults)
     # a weaker layer, and a method that no stage comes to use
     overridden = {"trl": {"optim": "adamw_8bit"}, "rl": {"trl": {"optim": "sgd"}}, "sft": {"trl": {"optim": "lomo"}}}
     assert lacking(tmp_path, train=overridden) == []

@@ -59,12 +59,12 @@ def lacking(curriculum: Curriculum) -> Iterator[LookUpFault]:
     assert isinstance(model, CausalModel), "the schema gives the language world its own model"
     if model.quantization is not None and find_spec("bitsandbytes") is None:
         message = f"{model.quantization} needs {BITSANDBYTES}, or leave `quantization` out"
-        yield LookUpFault(("model", "quantization"), message)
+        yield LookUpFault(("model", "quantization"), message, package=True)
     found: dict[Path, str] = {}
     for index, stage in enumerate(curriculum.stages):
         for name in candidate_methods(curriculum, stage):
             found |= _of_trl(_fields(curriculum, index, curriculum.spec.method(name)))
-    yield from (LookUpFault(path, message) for path, message in found.items())
+    yield from (LookUpFault(path, message, package=True) for path, message in found.items())
     for path, source in curriculum.tasks():
         if isinstance(source, EnvironmentTask) and _lacks_tools(model.model_name_or_path):
             yield LookUpFault((*path, "type"), f"an environment is played with tools, and {NO_TOOLS}")
