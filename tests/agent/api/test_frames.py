@@ -134,7 +134,7 @@ def test_what_is_no_run_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         perdure.open_run(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(perdure.PerdureError, match=r"is no run \(it has no journal"):
+    with pytest.raises(perdure.PerdureError, match="so it is no run and no sweep"):
         perdure.open_run(tmp_path / "empty")
     folder = write_run(tmp_path / "damaged", whole_run()[1:])
     with pytest.raises(RuntimeError, match="its beginning is missing"):
