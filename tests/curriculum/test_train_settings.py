@@ -205,7 +205,11 @@ def test_settings_that_were_written_out_are_the_same_again(section: str) -> None
     """Once for what the file sets, once for a set value that equals the default: it is set and wins, as before."""
     fields = type(getattr(NOTHING, section)).model_fields
     same_as_default = {name: one.default for name, one in fields.items() if one.default}
-    first = "max_steps" if "max_steps" in fields else next(name for name in fields if name not in ("prompts", "average_with"))
+    first = (
+        "max_steps"
+        if "max_steps" in fields
+        else next(name for name in fields if name not in ("prompts", "average_with"))
+    )
     some = {first: 1}
     for given in (some, same_as_default, {}):
         before = train(**{section: given, "learning_rate": 0.25})
