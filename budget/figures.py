@@ -2,14 +2,21 @@
 
 import math
 
+ROUNDING = 1e-12
+"""What float64 can make of a sum of shares that is 0."""
+
 MAX_EXTRA_DIGITS = 6
 """Digits added at most to distinguish a figure from its cap: enough for relative differences above two millionths."""
 
 
 def figure(value: float | None, more: int = 0) -> str:
-    """Three decimals and `more`, fewer for large values, an exponent for very large or small; `n/a`: not finite."""
+    """Three decimals and `more`, fewer for large values, an exponent for very large or small; `n/a`: not finite.
+
+    What is within `ROUNDING` of 0 is 0.
+    """
     if value is None or not math.isfinite(value):
         return "n/a"
+    value = 0.0 if abs(value) < ROUNDING else value
     size = abs(value)
     if size >= 1e5 or 0 < size < 5e-4:
         return f"{value:.{1 + more}e}"
