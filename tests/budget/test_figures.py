@@ -13,7 +13,14 @@ KL = st.floats(1e-9, 1e9)
 
 @pytest.mark.parametrize(
     ("value", "more", "words"),
-    [(0.2134, 1, "0.2134"), (12.345, 2, "12.3450"), (1e6, 1, "1.00e+06"), (1e-5, 1, "1.00e-05"), (-3.7e-17, 0, "0.000"), (math.nan, 3, "n/a")],
+    [
+        (0.2134, 1, "0.2134"),
+        (12.345, 2, "12.3450"),
+        (1e6, 1, "1.00e+06"),
+        (1e-5, 1, "1.00e-05"),
+        (-3.7e-17, 0, "0.000"),
+        (math.nan, 3, "n/a"),
+    ],
 )
 def test_more_digits(value: float, more: int, words: str) -> None:
     assert figure(value, more) == words
