@@ -3,7 +3,32 @@
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    Gemma3TextConfig,
+    GPT2Config,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+)
+
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+}
+WINDOWS = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "rotary": (Qwen3Config, SHAPE),
+    "sliding windows": (Gemma3TextConfig, SHAPE | WINDOWS),
+    "learned positions": (GPT2Config, {"n_embd": 32, "n_layer": 2, "n_head": 2, "attn_pdrop": 0.0}),
+    "alibi": (BloomConfig, {"hidden_size": 32, "n_layer": 2, "n_head": 2}),
+}
+"""Decoders that tell positions apart in different ways: the configuration, and a small shape."""
 
 
 def random_model(

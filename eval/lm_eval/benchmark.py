@@ -85,7 +85,13 @@ class LmBenchmark:
 
         causal = self._causal(policy)
         samples = evaluate_tasks(
-            tasks, causal.model, causal.tokenizer, self.settings, evaluation.batch_size, autocast_of(policy)
+            tasks,
+            causal.model,
+            causal.tokenizer,
+            self.settings,
+            evaluation.batch_size,
+            autocast=autocast_of(policy),
+            prefix_caching=getattr(policy, "prefix_caching", True),
         )
         with preserve_rng(), silence():  # lm-eval draws where it looks up a task's name
             by_name = {task.task_name: task for task in self.tasks}

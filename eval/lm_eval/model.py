@@ -17,9 +17,11 @@ from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count, expect
 from perdure.curriculum.evaluation import Benchmark
 from perdure.eval.lm_eval.asked_task import LmTask
+from perdure.eval.lm_eval.continuations import Request, batches, groups, log_likelihoods
 from perdure.eval.lm_eval.silence import quiet_logs
 from perdure.eval.plain_template import PLAIN_TEMPLATE
 from perdure.eval.preserve_rng import preserve_rng
+from perdure.eval.shared_prefix import unshared
 
 SEEDS = {"python": 0, "numpy": 1234, "torch": 1234}
 """The seeds of `lm_eval.simple_evaluate`, for the few tasks that sample."""
@@ -39,11 +41,37 @@ class QuietLM(HFLM):  # type: ignore[misc]
     """lm-eval's transformers model without progress bars; it counts its requests (`curriculum/counting.py`).
 
     Each process of the run answers its share of the requests, one after another, since those of an item share a prompt.
+    With `prefix_caching` a context is run once for all of its continuations, where the model can.
     """
+
+    prefix_caching = True
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.set_cache_hook(CountingHook())
+
+    def _loglikelihood_tokens(
+        self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
+    ) -> list[tuple[float, bool]]:
+        found: dict[int, tuple[float, bool]] = {}
+        share = self.prefix_caching and unshared(self.model) is None
+        for places in batches(groups(requests, self.max_length) if share else [], self.batch_size):
+            some = [requests[place] for place in places]
+            with torch.no_grad(), self._mixed_precision():
+                found |= zip(
+                    places, log_likelihoods(self.model, some, self.eot_token_id, self.softmax_dtype), strict=True
+                )
+            for place in places:
+                self.cache_hook.add_partial("loglikelihood", requests[place][0], found[place])
+        rest = [place for place in range(len(requests)) if place not in found]
+        if rest:
+            alone = super()._loglikelihood_tokens([requests[place] for place in rest], disable_tqdm, override_bs)
+            found |= zip(rest, alone, strict=True)
+        return [found[place] for place in range(len(requests))]
+
+    def _mixed_precision(self) -> Any:
+        dtype = self.mixed_precision_dtype
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
         expect(len(requests))
@@ -65,11 +93,19 @@ def _shared(answer: Callable[..., list[Any]], requests: Sequence[Any]) -> list[A
 
 
 def evaluate_tasks(
-    tasks: Sequence[LmTask], model: Any, tokenizer: Any, settings: Benchmark, batch_size: int, autocast: Any = None
+    tasks: Sequence[LmTask],
+    model: Any,
+    tokenizer: Any,
+    settings: Benchmark,
+    batch_size: int,
+    *,
+    autocast: torch.dtype | None = None,
+    prefix_caching: bool = True,
 ) -> dict[str, list[dict[str, Any]]]:
     """lm-eval's per-item samples of each task. Preserves generator states, the model's mode and the tokenizer.
 
-    `autocast` is the dtype in which it computes; lm-eval switches off any other autocast.
+    `autocast` is the dtype in which it computes; lm-eval switches off any other autocast. `prefix_caching` is that of
+    `model`.
 
     Raises:
         ModelError: the tokenizer lacks a chat template, or the context is too short for a task's answers.
@@ -79,7 +115,7 @@ def evaluate_tasks(
         np.random.seed(SEEDS["numpy"])
         torch.manual_seed(SEEDS["torch"])
         lm = _refused(tasks, model, tokenizer, settings, batch_size)
-        lm.mixed_precision_dtype = autocast
+        lm.mixed_precision_dtype, lm.prefix_caching = autocast, prefix_caching
         results = evaluate(
             lm=lm,
             task_dict={"tasks": {task.task_name: task for task in tasks}},

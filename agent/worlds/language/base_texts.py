@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import read_tensors, write_tensors
-from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.head import float32_head, free_memory, logits, rows_at_once
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.texts import Texts, alike, joined, padded
@@ -30,6 +29,7 @@ from perdure.budget.estimate import Group
 from perdure.budget.monitor import Measurement
 from perdure.curriculum.counting import expect
 from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
+from perdure.eval.unwrapped import unwrapped
 
 BATCH_TOKENS = 2048
 PASS_TOKENS = 32

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.language.chat import encode_demonstration, encode_prompt
-from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.methods.sdft import teacher_prompt
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.config import build_config, samples
@@ -20,6 +19,7 @@ from perdure.curriculum.train import settings_for
 from perdure.curriculum.worlds.language.settings import Sdft
 from perdure.curriculum.worlds.methods import Method
 from perdure.eval.sampled_rewards import sampled_evaluation
+from perdure.eval.unwrapped import unwrapped
 
 RECALL = ("replay", "ewc", "cpo")
 """The modifiers that look at the demonstrations of earlier tasks."""

@@ -1,4 +1,4 @@
-"""The parts of sampling from a causal model: the model itself, its prompts, its settings, its answers' ends."""
+"""The parts of sampling from a causal model: its prompts, its settings, its answers' ends."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from perdure.agent.worlds.language.turns import TokenIds
+from perdure.eval.unwrapped import unwrapped
 
 
 def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
@@ -16,11 +17,6 @@ def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
     width = max(map(len, rows))
     ids_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
     return ids_BT, torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-
-
-def unwrapped(model: Any) -> Any:
-    """The causal model itself; a LoRA adapter stays active inside it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 @contextmanager

@@ -12,15 +12,16 @@ from transformers import GenerationConfig
 from perdure.agent.seeds import derive, seeded
 from perdure.agent.weights import digest, frozen, trainable
 from perdure.agent.worlds.checkpoints import without_bars
-from perdure.agent.worlds.language import shared_prefix
 from perdure.agent.worlds.language.chat import encode_prompt
-from perdure.agent.worlds.language.generation import end_tokens, pad_left, plain_generation, unwrapped, up_to_end
+from perdure.agent.worlds.language.generation import end_tokens, pad_left, plain_generation, up_to_end
 from perdure.agent.worlds.language.precision import Precision
 from perdure.agent.worlds.language.quantization import all_frozen, quantization_of
 from perdure.agent.worlds.language.turns import Episode, TokenIds, play
 from perdure.budget import ranks
 from perdure.curriculum.counting import count
 from perdure.curriculum.worlds.language.environments import EnvironmentPrompt
+from perdure.eval import shared_prefix
+from perdure.eval.unwrapped import unwrapped
 
 
 class LanguagePolicy:

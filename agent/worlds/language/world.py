@@ -20,14 +20,13 @@ from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts,
 from perdure.agent.worlds.language.conflicts import conflicts_of
 from perdure.agent.worlds.language.conversations import fitted
 from perdure.agent.worlds.language.fit import refuse_unfit
-from perdure.agent.worlds.language.generation import end_tokens, unwrapped
+from perdure.agent.worlds.language.generation import end_tokens
 from perdure.agent.worlds.language.loading import load_base, load_policy
 from perdure.agent.worlds.language.methods.low_rank import matrices
 from perdure.agent.worlds.language.neutral import neutral_prompts, refuse_silence
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.precision import seconds_of_product, slow_bfloat16
 from perdure.agent.worlds.language.recover import recover
-from perdure.agent.worlds.language.shared_prefix import unshared
 from perdure.agent.worlds.language.vllm.server import VllmServer
 from perdure.agent.worlds.sizes import sizes_of
 from perdure.budget import ranks
@@ -42,6 +41,8 @@ from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.model import CausalModel
 from perdure.curriculum.worlds.methods import Sizes
+from perdure.eval.shared_prefix import unshared
+from perdure.eval.unwrapped import unwrapped
 
 
 class LanguageWorld:
@@ -226,4 +227,4 @@ def _warnings(policy: LanguagePolicy) -> Iterator[str]:
             yield warning
     reason = unshared(policy.model) if policy.prefix_caching else None
     if reason is not None:
-        yield f"each prompt is computed again for each of its answers, since {reason}"
+        yield f"each prompt is computed again for each of its answers or choices, since {reason}"

@@ -62,8 +62,8 @@ class CausalModel(ModelSection):
     prefix_caching: Annotated[
         bool,
         Field(
-            description="compute a prompt once for all of its answers; not for updates with activation checkpointing, "
-            "which is on by default on a GPU, or dropout"
+            description="compute a prompt once for all of its answers, and a benchmark's context once for its choices; "
+            "not for updates with activation checkpointing, which is on by default on a GPU, or dropout"
         ),
     ] = True
     lora: Annotated[LoraConfig | None, Field(description="train an adapter instead of the weights")] = None

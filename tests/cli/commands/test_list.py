@@ -76,7 +76,7 @@ def test_a_curriculum_that_reads_the_hub_or_needs_an_extra_says_so() -> None:
     assert {name for name in needs if "robots" in needs[name]} == {"drawers"}
     hub = {name for name, text in texts.items() if "model_name_or_path: " in text and "builtin:" not in text}
     razor = {f"razor-{name}" for name in ("math", "science", "tools", "stream")}
-    assert hub == {"smollm2", "openvla-drawers", *razor} and all(needs[name] for name in hub)
+    assert hub == {"smollm2", "smollm2-stream", "openvla-drawers", *razor} and all(needs[name] for name in hub)
 
 
 def test_an_unknown_list_is_refused_with_the_nearest_one() -> None:

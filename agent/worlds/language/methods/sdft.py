@@ -32,14 +32,15 @@ from transformers import TrainerCallback
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.chat import encode_prompt
-from perdure.agent.worlds.language.generation import pad_left, unwrapped
+from perdure.agent.worlds.language.generation import pad_left
 from perdure.agent.worlds.language.methods.losses import reverse_kl
 from perdure.agent.worlds.language.methods.rl import train
-from perdure.agent.worlds.language.shared_prefix import continued, prefilled, unshared
 from perdure.agent.worlds.language.trl.row_trainer import RowTrainer
 from perdure.budget import ranks
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.language.settings import Sdft
+from perdure.eval.shared_prefix import continued, prefilled, unshared
+from perdure.eval.unwrapped import unwrapped
 
 
 class SdftTrainer(RowTrainer):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.contract import UpdateJob
-from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.trl.refused_settings import check_sampling
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
@@ -21,6 +20,7 @@ from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
 from perdure.curriculum.worlds.language.trl_fields import REFUSED_FIELDS, RESERVED_FIELDS, config_of
 from perdure.curriculum.worlds.language.trl_source import fields_of
 from perdure.curriculum.worlds.methods import Method
+from perdure.eval.unwrapped import unwrapped
 
 SAVE_STEPS = 50
 """Optimiser steps between the checkpoints inside a stage, where the settings name none."""

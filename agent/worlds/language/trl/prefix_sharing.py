@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from trl.models import unwrap_model_for_generation
 
-from perdure.agent.worlds.language import shared_prefix
 from perdure.agent.worlds.language.generation import pad_left, up_to_end
+from perdure.eval import shared_prefix
 
 Scores = tuple[Tensor, Tensor | None, None]
 """Log-probabilities of the completions' tokens (B, T), entropies at them where they are asked for, no router loss."""

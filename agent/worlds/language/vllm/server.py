@@ -21,12 +21,13 @@ import torch
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import write_tensors
-from perdure.agent.worlds.language.generation import unwrapped, up_to_end
+from perdure.agent.worlds.language.generation import up_to_end
 from perdure.agent.worlds.language.turns import TokenIds
 from perdure.agent.worlds.language.vllm.locks import hold
 from perdure.agent.worlds.language.vllm.weights import served_weights
 from perdure.budget.errors import ModelError
 from perdure.curriculum.counting import count
+from perdure.eval.unwrapped import unwrapped
 
 AT_ONCE = 64
 """Questions asked at the same time, as TRL does; the server batches them."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perdure.agent.worlds.language.generation import unwrapped
+from perdure.eval.unwrapped import unwrapped
 
 PACKED = ("Params4bit", "Int8Params")
 """The weights of bitsandbytes' layers."""

@@ -16,10 +16,10 @@ from perdure.agent.worlds.language.base_texts import (
     sample_base_texts,
     save_base_texts,
 )
-from perdure.agent.worlds.language.generation import unwrapped
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.texts import alike
 from perdure.budget.estimate import per_sequence, per_token
+from perdure.eval.unwrapped import unwrapped
 from tests.agent.worlds.language.tiny_world import tiny_policy_parts
 from tests.models import random_model
 

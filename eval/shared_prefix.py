@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from perdure.agent.worlds.language.generation import unwrapped
+from perdure.eval.unwrapped import unwrapped
 
 _KINDS = (DynamicLayer, DynamicSlidingWindowLayer)
 
@@ -80,12 +80,17 @@ def _repeated(states_D: Tensor, row_B: Tensor) -> Tensor:
     return copies_DC[row_B, place_B]
 
 
+def takes_positions(inner: Any) -> bool:
+    """Whether this causal model can be told the positions of its tokens."""
+    return "position_ids" in signature(inner.forward).parameters
+
+
 def generate(model: Any, prompt_BP: Tensor, mask_BP: Tensor, generation_config: Any, *, share: bool) -> Tensor:
     """`model.generate` from left-padded prompts: [B, P + T]. With `share` each is computed once, where that can be."""
     more = {}
     if share and unshared(model) is None:
-        positions = "position_ids" in signature(unwrapped(model).forward).parameters
-        cache = prefilled(model, unwrapped(model).config, prompt_BP, mask_BP, positions=positions)
+        inner = unwrapped(model)
+        cache = prefilled(model, inner.config, prompt_BP, mask_BP, positions=takes_positions(inner))
         more = {} if cache is None else {"past_key_values": cache}
     rows_BT: Tensor = model.generate(
         input_ids=prompt_BP, attention_mask=mask_BP, generation_config=generation_config, **more
