@@ -7,6 +7,7 @@ import typer
 
 from perdure.budget.heap import uncollected
 from perdure.cli.arguments import Format, Formats, Json, RunOrSweep, RunPath
+from perdure.cli.threads import one_numpy_thread
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -14,6 +15,7 @@ app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 @app.command("show")
 def _show(run: RunOrSweep, format_: Formats = Format.TABLE, json: Json = False) -> None:
     """Print the table of a run or of a sweep, finished or not."""
+    one_numpy_thread()
     with uncollected():
         from perdure.cli.commands.show import show_command
 
@@ -32,6 +34,7 @@ def _compare(
 
     Paired tests are on the same items; what differs in the curricula is listed.
     """
+    one_numpy_thread()
     from perdure.cli.commands.compare import compare_command
 
     compare_command(runs, "json" if json else format_.value)
@@ -71,6 +74,7 @@ def _report(
     ] = False,
 ) -> None:
     """Write a run as one HTML file that needs no network."""
+    one_numpy_thread()
     from perdure.cli.commands.report import report_command
 
     report_command(run, output, film=film)
@@ -88,6 +92,7 @@ def _plot(
 
     As PNG and SVG.
     """
+    one_numpy_thread()
     from perdure.cli.commands.plot import plot_command
 
     plot_command(run, output)
@@ -161,6 +166,7 @@ def _check(
 
     It exits with 4 if one is broken by more than noise.
     """
+    one_numpy_thread()
     from perdure.cli.commands.check import check_command
 
     check_command(run, max_forgetting, max_benchmark_drop, min_accuracy)

@@ -15,6 +15,7 @@ from perdure.cli import asking, completion, looking
 from perdure.cli.arguments import File, Json, Plain, RunOrSweep, Set, Target
 from perdure.cli.errors import guarded
 from perdure.cli.first_line import first_line
+from perdure.cli.threads import one_numpy_thread
 
 app = typer.Typer(
     name="perdure",
@@ -201,6 +202,7 @@ def _law(
     json: Json = False,
 ) -> None:
     """Fit forgetting as a curve of KL over runs and sweeps."""
+    one_numpy_thread()
     first_line("law", paths[0], error=True)
     from perdure.cli.commands.law import law_command
 

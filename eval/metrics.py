@@ -187,7 +187,7 @@ def _bootstrap(
     rows, width = max(t for t, _ in columns) + 1, max(j for _, j in columns)
     rows = max(rows, width + 1)
     point = np.full((rows, width), np.nan)
-    draws = np.full((resamples, rows, width), np.nan)
+    draws_JRT = np.full((width, resamples, rows), np.nan)
     enough = True
     for j in range(1, width + 1):
         scores = {t: np.asarray(values, dtype=float) for (t, column), values in columns.items() if column == j}
@@ -204,14 +204,14 @@ def _bootstrap(
         known_IT = np.where(present_IT, values_IT, 0.0)
         with np.errstate(invalid="ignore"):
             point[stages, j - 1] = known_IT.sum(axis=0) / present_IT.sum(axis=0)
-            for part in np.array_split(np.arange(resamples), -(-resamples * n // AT_ONCE)):
-                times_RI = _drawn(n, len(part), generator)
-                count_RT = n if present_IT.all() else times_RI @ present_IT
-                draws[part[:, None], stages, j - 1] = (times_RI @ known_IT) / count_RT
+            for replicates_PT in np.array_split(draws_JRT[j - 1], -(-resamples * n // AT_ONCE)):
+                times_PI = _drawn(n, len(replicates_PT), generator)
+                count_PT = n if present_IT.all() else times_PI @ present_IT
+                replicates_PT[:, stages] = (times_PI @ known_IT) / count_PT
         if partly:
             point[partly, j - 1] += point[0, j - 1]
-            draws[:, partly, j - 1] += draws[:, 0, j - 1, None]
-    return point, draws if enough else None
+            draws_JRT[j - 1][:, partly] += draws_JRT[j - 1][:, :1]
+    return point, np.moveaxis(draws_JRT, 0, -1) if enough else None
 
 
 def _drawn(n: int, resamples: int, generator: np.random.Generator) -> Array:
