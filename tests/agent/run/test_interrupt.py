@@ -14,8 +14,8 @@ def command():
     with Interrupt().listening() if {listening} else Interrupt().may_wait():
         os.kill(os.getpid(), signal.{name})
 
-if {ignored}:
-    signal.signal(signal.{name}, signal.SIG_IGN)
+# Either way, so that the test holds under `nohup` too.
+signal.signal(signal.{name}, signal.SIG_IGN if {ignored} else signal.SIG_DFL)
 end_in_words()
 sys.exit(guarded(command))
 """

@@ -175,7 +175,7 @@ def test_chunks_do_not_matter() -> None:
     move(policy)
     small = BaseTexts(policy, base.texts, base.head, chunk_rows=1)
     assert per_token(small.measure(["a"]).kl_base_to_policy).value == pytest.approx(
-        per_token(base.measure(["a"]).kl_base_to_policy).value, rel=1e-6
+        per_token(base.measure(["a"]).kl_base_to_policy).value, rel=1e-5
     )
 
 
