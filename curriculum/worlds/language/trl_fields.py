@@ -9,6 +9,7 @@ from perdure.curriculum.file.faults import Fault
 from perdure.curriculum.messages import Path, did_you_mean, one_of, show_path, show_value
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.train import Train
+from perdure.curriculum.worlds.language.groups import group_faults
 from perdure.curriculum.worlds.language.trl_source import fields_of, schedulers
 from perdure.curriculum.worlds.methods import Method
 from perdure.curriculum.worlds.registry import section_names, spec_of
@@ -63,7 +64,7 @@ def config_of(method: Method) -> str:
 
 
 def faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
-    """Every fault under `trl:`, and in the settings whose values TRL or transformers list.
+    """Every fault under `trl:`, in the settings whose values TRL or transformers list, and in the sizes of groups.
 
     A field under a method's own section must exist in that method's config; one that methods share, in the config of
     every method that a stage may come to use (of any method, while `curriculum` is `None`: the rest has faults).
@@ -79,7 +80,7 @@ def faults(document: Document, curriculum: Curriculum | None) -> list[Fault]:
             elif message := _value_fault(key, value, methods):
                 found.append(Fault(document.place(here), here, message))
         found += _choice_faults(document, path, methods)
-    return found
+    return found if curriculum is None else [*found, *group_faults(document, curriculum)]
 
 
 def _sections(document: Document, curriculum: Curriculum | None) -> Iterator[tuple[Path, Sequence[Method], bool]]:
