@@ -136,7 +136,8 @@ def _law(ready: Ready) -> tuple[Law | None, str | None]:
     if law is None:
         return None, "the curriculum names no law (budget.law)"
     if law.unit != curriculum.budget.unit and not curriculum.spec.one_step_answers:
-        return None, f"the law counts nats a {law.unit}, and the budget nats a {curriculum.budget.unit}"
+        per = curriculum.spec.nouns.per
+        return None, f"the law counts nats {per(law.unit)}, and the budget nats {per(curriculum.budget.unit)}"
     if not law.counts(law.unit, curriculum.budget.prompts):
         return None, f"the law predicts from another KL than that on `prompts: {curriculum.budget.prompts}` alone"
     return law, None

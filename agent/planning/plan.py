@@ -138,7 +138,7 @@ def _priced(ready: Ready, view: View, an_answer: float) -> tuple[tuple[StagePric
     answers = _answers(curriculum, tasks)
     seconds = answers * an_answer
     about = f", about {seconds / 60:.0f} min; --quick leaves them out" if seconds > LONG else ""
-    view.progress({"phase": f"sampling {answers} answers for the base's rates{about}"})
+    view.progress({"phase": f"sampling {answers} {curriculum.spec.nouns.answer}s for the base's rates{about}"})
     seconds, rates = timed(
         lambda: {number: base_rate(task, world.policy, curriculum) for number, task in enumerate(tasks, 1)}
     )

@@ -14,6 +14,7 @@ from perdure.budget.estimate import Estimate
 from perdure.budget.figures import figure
 from perdure.cli.views.format import format_generic, format_kl, last_reading
 from perdure.curriculum.messages import printable
+from perdure.curriculum.worlds.nouns import Nouns
 from perdure.eval.scorefile import Asked
 
 TEMPLATE = "card.md.jinja"
@@ -61,7 +62,7 @@ def _contents(one: Described) -> dict[str, Any]:
         "base": _base(one),
         "license": _license(one),
         "base_sha256": weights_of(one.begun.base_id),
-        "stages": [_stage(found) for found in rows if found.stage],
+        "stages": [_stage(found, one.record.nouns) for found in rows if found.stage],
         "settings": [*_settings(one)],
         "columns": [f"after stage {found.stage}" if found.stage else "base" for found in rows],
         "scores": [*_scores(one, rows)],
@@ -93,16 +94,17 @@ def _license(one: Described) -> str:
     return "not known, since it has no card that says it" if said == "unknown" else said
 
 
-def _stage(row: StageState) -> dict[str, Any]:
+def _stage(row: StageState, nouns: Nouns) -> dict[str, Any]:
     reading = last_reading(row)
-    cap = "n/a" if row.cap is None or reading is None else f"{figure(row.cap)} nats/{reading.unit}"
+    cap = "n/a" if row.cap is None or reading is None else f"{figure(row.cap)} nats/{nouns.unit(reading.unit)}"
     return {"number": row.stage, "task": _cell(row.name), "method": row.method, "steps": row.steps, "cap": cap}
 
 
 def _settings(one: Described) -> Iterator[str]:
     curriculum = one.curriculum
     yield f"Strategy: {curriculum.strategy.type}; seed {curriculum.seed}."
-    yield f"Budget: {curriculum.budget.kl:g} nats a {curriculum.budget.unit}; enforced by {_joined(one)}."
+    per = one.record.nouns.per(curriculum.budget.unit)
+    yield f"Budget: {curriculum.budget.kl:g} nats {per}; enforced by {_joined(one)}."
     known = [f"{name} {one.begun.versions[name]}" for name in LIBRARIES if name in one.begun.versions]
     yield f"With {', '.join(known)}." if known else "Versions of libraries: not known."
 
@@ -144,23 +146,24 @@ def _kl(one: Described) -> str:
     reading, budget, nouns = last_reading(one.row), one.curriculum.budget, one.record.nouns
     if reading is None:
         return "The KL was not measured."
-    whose = PROMPTS[one.record.prompts(budget.prompts)]
+    whose = PROMPTS[one.record.prompts(budget.prompts)].format(nouns.prompt, nouns.to)
     held = "within" if reading.within else "above"
-    token, sequence = (figure(reading.in_unit(unit).value) for unit in ("token", "sequence"))
+    each = (f"{figure(reading.in_unit(unit).value)} nats {nouns.per(unit)}" for unit in ("token", "sequence"))
+    both = "" if nouns.one_unit else f": {', '.join(each)}"
     settings = f" (at {one.record.kl_settings})" if one.record.kl_settings else ""
     return (
         f"KL(base ‖ policy), the forward KL with the base first, is {format_kl(reading, nouns=nouns)}{settings}: "
-        f"{held} the cap. It is measured on {nouns.answer}s of the base to {whose}, in nats a "
-        f"{nouns.unit(reading.unit)}, ± one standard error over prompts: {token} nats a {nouns.token}, {sequence} nats "
-        f"a {nouns.sequence}{format_generic(reading)}."
+        f"{held} the cap. It is measured on the base's {nouns.answer}s {nouns.to} {whose}, in nats "
+        f"{nouns.per(reading.unit)}, ± one standard error over {nouns.prompt}s{both}"
+        f"{format_generic(reading, nouns=nouns)}."
     )
 
 
 PROMPTS = {
-    "seen": "the prompts of every task so far, in equal parts",
-    "task": "the prompts of the stage's own task",
-    "generic": "a fixed set of general prompts",
-    "both": "the prompts of every task so far, in equal parts, or to general ones, where it is larger",
+    "seen": "the {0}s of every task so far, in equal parts",
+    "task": "the {0}s of the stage's own task",
+    "generic": "a fixed set of general {0}s",
+    "both": "the {0}s of every task so far, in equal parts, or {1} general ones, where it is larger",
 }
 
 

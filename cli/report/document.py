@@ -162,7 +162,9 @@ def _stage(record: RunState, row: StageState) -> dict[str, Any]:
         "decision": describe_decision(row),
         "evidence": format_evidence(row.evidence),
         "candidates": [(one.method, _figures(one.figures), one.method == row.method) for one in row.candidates],
-        "kl": format_kl(reading, nouns=record.nouns) + format_generic(reading) if reading is not None else "",
+        "kl": format_kl(reading, nouns=record.nouns) + format_generic(reading, nouns=record.nouns)
+        if reading is not None
+        else "",
         "cap": format_cap(row, record.nouns),
         "took": f"{format_duration(row.seconds)}, {row.steps} steps" if row.committed else "not finished",
         "weights": row.weights_sha256 or "",

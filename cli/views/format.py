@@ -53,14 +53,15 @@ def format_kl(reading: Measured, sign: str = "±", nouns: Nouns = USUAL) -> str:
     return f"{words}{f', at most {most},' if bounded(reading) else ''} of {cap} nats/{nouns.unit(reading.unit)}"
 
 
-def format_generic(reading: Measured, sign: str = "±") -> str:
+def format_generic(reading: Measured, sign: str = "±", nouns: Nouns = USUAL) -> str:
     """`; on generic prompts 0.120 ± 0.010`, where it was read beside; where that one is counted, that on the tasks'."""
     if reading.kl_generic is None:
         return ""
     tasks = reading.kl_per_token if reading.unit == "token" else reading.kl_per_sequence
     if reading.on_generic:
-        return f"; this is on generic prompts, on those of tasks {format_estimate(tasks, sign)}"
-    return "" if tasks == reading.kl_generic else f"; on generic prompts {format_estimate(reading.kl_generic, sign)}"
+        return f"; this is on generic {nouns.prompt}s, on those of tasks {format_estimate(tasks, sign)}"
+    words = f"; on generic {nouns.prompt}s {format_estimate(reading.kl_generic, sign)}"
+    return "" if tasks == reading.kl_generic else words
 
 
 def bounded(reading: Measured) -> bool:

@@ -136,7 +136,7 @@ def _stage_event(state: State, event: StageEvent) -> str:
 
 
 def _reading_words(row: StageState | None, reading: events.Measured, nouns: Nouns) -> str:
-    generic = format_generic(reading, ASCII.plus_minus)
+    generic = format_generic(reading, ASCII.plus_minus, nouns)
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
     start = "at the start" if reading.entry or row is None else name_state(row, reading)
     start = f"at the end ({start})" if reading.final and reading.stage else start

@@ -137,7 +137,7 @@ def kl_line(record: RunState, stage: int, width: int, symbols: Symbols) -> Text:
 def generic_lines(record: RunState, stage: int, width: int, symbols: Symbols) -> list[Text]:
     """The newest KL on the generic probe, where it is read beside the tasks'."""
     readings = [reading for row in record.rows if row.stage <= stage for reading in row.readings]
-    words = format_generic(readings[-1], symbols.plus_minus) if readings else ""
+    words = format_generic(readings[-1], symbols.plus_minus, record.nouns) if readings else ""
     return [labelled("", Text(words.removeprefix("; ")), width)] if words else []
 
 

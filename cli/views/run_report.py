@@ -155,10 +155,12 @@ def _took(row: StageState) -> str:
 
 def _kls(reading: Measured, sign: str, nouns: Nouns) -> str:
     """The KL that counts, in the other unit, and on the generic probe."""
-    return format_kl(reading, sign, nouns) + _other_unit(reading, sign, nouns) + format_generic(reading, sign)
+    return format_kl(reading, sign, nouns) + _other_unit(reading, sign, nouns) + format_generic(reading, sign, nouns)
 
 
 def _other_unit(reading: Measured, sign: str, nouns: Nouns) -> str:
+    if nouns.one_unit:
+        return ""
     by_token = reading.unit == "sequence"
     other = reading.in_unit("token" if by_token else "sequence")
     return f"; {format_estimate(other, sign)} nats/{nouns.token if by_token else nouns.sequence}"

@@ -31,6 +31,11 @@ class Nouns:
         return _with_article(self.unit(unit))
 
     @property
+    def one_unit(self) -> bool:
+        """True where a step is a whole answer, so that nats a token and a sequence are one figure under one name."""
+        return self.token == self.sequence
+
+    @property
     def an_answer(self) -> str:
         """`an answer`, with its article."""
         return _with_article(self.answer)

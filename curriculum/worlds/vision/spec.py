@@ -24,6 +24,7 @@ from perdure.curriculum.settings import (
 )
 from perdure.curriculum.worlds.contract import WorldSpec
 from perdure.curriculum.worlds.methods import DEMONSTRATIONS, REWARD, MethodSpec, Need
+from perdure.curriculum.worlds.nouns import Nouns
 from perdure.curriculum.worlds.own_loops import CHOICES, modifiers_of, recipes_of
 from perdure.curriculum.worlds.vision.model import MlpModel
 from perdure.curriculum.worlds.vision.tasks import RULES, Images
@@ -131,6 +132,7 @@ VISION = WorldSpec(
     one_step_answers=True,
     candidates=("rl_kl+replay", "low_lr_sft", "tilt", "rl_kl"),
     export="perdure.agent.worlds.vision.export:export_policy",
+    nouns=Nouns(token="image", sequence="image", answer="label", prompt="image", to="of"),
     lacks={
         "trl": "TRL trains language models, and this is a classifier of images",
         "max_completion_length": _ONE_LABEL,

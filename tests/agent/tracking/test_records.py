@@ -75,6 +75,14 @@ def test_a_reading_has_both_units_by_the_names_of_its_world() -> None:
         }
 
 
+def test_a_world_of_one_unit_sends_its_kl_once() -> None:
+    record = records(started("vision"), reading(1, 3))[1]
+    assert record is not None and [name for name in record.metrics if "kl/per_" in name] == [
+        "kl/per_image",
+        "kl/per_image_stderr",
+    ]
+
+
 def test_the_reading_that_ends_a_stage_is_sent_where_it_is_another_one() -> None:
     """At 6 it is the one taken there; a policy that went back to step 4 is read again, and stands at the end, 6."""
     same = records(started(), reading(1, 6), reading(1, 6, final=True))[2]

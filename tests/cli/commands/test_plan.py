@@ -33,7 +33,7 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
         done.returncode == 0 and said[0] == "plan run.yaml: starting" and "trying sft on fives, 4 steps or 10 s" in said
     )
     lines = done.stdout.splitlines()
-    assert lines[0] == ("run - 1 stage - at most 0.01 nats/token on prompts of the tasks seen - allocation greedy")
+    assert lines[0] == ("run - 1 stage - at most 0.01 nats/image on images of the tasks seen - allocation greedy")
     assert lines[2].split() == [
         "stage",
         "base",

@@ -1,4 +1,4 @@
-"""A view says what its run's world has: decisions and episodes, and the bins on which KL depends."""
+"""A view says what its run's world has: decisions and episodes, images and labels, and the bins on which KL depends."""
 
 import io
 from pathlib import Path
@@ -54,6 +54,17 @@ def test_the_page(tmp_path: Path) -> None:
     assert "0.213 ± 0.010 of 0.500 nats/decision" in page
     assert "<h2>New success against retention</h2>" in page
     assert "nats/token" not in page
+
+
+def test_images_have_one_unit_and_labels(tmp_path: Path) -> None:
+    first, *rest = whole_run()
+    run = [first | {"world": "vision"}, *rest]
+    assert "0.213 +/- 0.010 of 0.500 nats/image\n" in plain(run_report(seen(run), {}, ASCII, 100))
+    page = run_page(write_run(tmp_path / "r", run))
+    assert "0.213 ± 0.010 of 0.500 nats/image" in page
+    assert not any(word in page for word in ("nats/token", "nats/sequence", "prompts", "nswers before"))
+    notice = Noticed(stage=1, notice="equal_rewards", count=3, of=4)
+    assert describe_notice(notice, nouns_of("vision")).startswith("3 of 4 groups of labels taught nothing")
 
 
 def test_notices() -> None:

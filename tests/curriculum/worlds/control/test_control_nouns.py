@@ -12,7 +12,7 @@ def test_decisions_and_episodes_stand_where_other_worlds_have_tokens_and_sequenc
 
 
 def test_other_worlds_keep_the_usual_words() -> None:
-    for world in ("language", "vision", "not installed"):
+    for world in ("language", "not installed"):
         assert nouns_of(world) == Nouns()
     assert (Nouns().unit("sequence"), Nouns().an_answer, Nouns(answer="move").an_answer) == (
         "sequence",
