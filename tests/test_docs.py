@@ -62,6 +62,23 @@ def test_the_robot_of_the_page_on_control_can_be_read(tmp_path: Path) -> None:
     assert read_curriculum(tmp_path / "mine.yaml").curriculum.stages[0].name == "lift"
 
 
+def test_the_sweep_of_the_page_on_sweeps_is_valid(tmp_path: Path) -> None:
+    sweep, curriculum, workers = blocks(ROOT / "docs" / "sweeps.md", "yaml")
+    (tmp_path / "even.yaml").write_text(curriculum)
+    (tmp_path / "grid.yaml").write_text(sweep + workers)
+    assert len(read_sweep(tmp_path / "grid.yaml").cells) == 18
+
+
+def test_the_strategies_of_their_page_are_valid(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "strategies.md"
+    (tmp_path / "thrift.py").write_text(blocks(page, "python")[0])
+    task = "{type: images, images: digits, rule: parity, writer: one}"
+    rest = f"model: {{type: mlp}}\nbudget: {{kl: 1}}\nstages: [{{name: even, task: {task}}}]\n"
+    for text in blocks(page, "yaml"):
+        (tmp_path / "mine.yaml").write_text(rest + text)
+        read_curriculum(tmp_path / "mine.yaml")
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.stem)
 def test_every_yaml_block_is_yaml(page: Path) -> None:
     for text in blocks(page, "yaml"):
