@@ -20,23 +20,43 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from perdure.eval.unwrapped import unwrapped
 
 _KINDS = (DynamicLayer, DynamicSlidingWindowLayer)
+_BY_DISTANCE = ("bloom", "mpt")
+"""Models that are told no positions and need none: a bias of attention falls with the distance (ALiBi)."""
 
 
 def unshared(model: Any) -> str | None:
     """Why prompts cannot be shared by this causal model, in the mode in which it is now; `None` where they can."""
     inner = unwrapped(model)
     config, kind = inner.config.get_text_config(decoder=True), inner.config.model_type
-    if inner.config.is_encoder_decoder or not inner._supports_default_dynamic_cache():
+    if inner.config.is_encoder_decoder or not _has_cache(inner):
         return f"{kind} has no dynamic cache of keys and values"
+    if _counts_padding(inner, kind):
+        return f"{kind} counts positions by itself"
     if getattr(config, "num_kv_shared_layers", 0):
         return f"layers of {kind} take their keys and values from each other"
     if any(type(layer) not in _KINDS for layer in DynamicCache(config=config).layers):
         return f"not all layers of {kind} have keys and values"
-    if model.training and inner.is_activation_checkpointing:
+    return _unshared_in_training(model, inner, config) if model.training else None
+
+
+def _unshared_in_training(model: Any, inner: Any, config: Any) -> str | None:
+    if inner.is_activation_checkpointing:
         return "under activation checkpointing there is no cache"
-    if model.training and _drops_out(model, config):
-        return "each row has a dropout of its own"
-    return None
+    return "each row has a dropout of its own" if _drops_out(model, config) else None
+
+
+def _has_cache(inner: Any) -> bool:
+    return "past_key_values" in signature(inner.forward).parameters and inner._supports_default_dynamic_cache()
+
+
+def _counts_padding(inner: Any, kind: str) -> bool:
+    """Whether padding on the left moves its tokens, as in BART and RoFormer, or positions begin late, as in RoBERTa."""
+    late = (
+        isinstance(module, nn.Embedding) and module.padding_idx is not None
+        for name, module in inner.named_modules()
+        if name.endswith("position_embeddings")
+    )
+    return (not takes_positions(inner) and kind not in _BY_DISTANCE) or any(late)
 
 
 def _drops_out(model: Any, config: Any) -> bool:

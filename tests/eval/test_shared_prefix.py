@@ -3,11 +3,23 @@
 import pytest
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, GPT2Config, MambaConfig, Qwen3Config
+from transformers import (
+    BartConfig,
+    GenerationConfig,
+    GPT2Config,
+    MambaConfig,
+    OpenAIGPTConfig,
+    Qwen3Config,
+    RobertaConfig,
+    RoFormerConfig,
+)
 
 from perdure.eval.shared_prefix import continued, generate, prefilled, unshared
 from tests.agent.worlds.language.tiny_world import tiny_tokenizer
 from tests.models import MODELS, SHAPE, random_model
+
+COUNTING = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "decoder_layers": 1}
+COUNTING |= {"d_model": 32, "decoder_attention_heads": 2}
 
 
 def rows() -> tuple[Tensor, Tensor]:
@@ -63,5 +75,10 @@ def test_what_cannot_be_shared_is_told() -> None:
     noisy = random_model(GPT2Config, tokenizer, n_embd=32, n_layer=2, n_head=2)
     assert unshared(noisy) is None
     assert unshared(noisy.train()) == "each row has a dropout of its own"
+    for kind in (RoFormerConfig, BartConfig, RobertaConfig):  # on the left padding would move their tokens
+        counting = random_model(kind, tokenizer, is_decoder=True, **COUNTING)
+        assert unshared(counting) == f"{counting.config.model_type} counts positions by itself"
+    gpt = random_model(OpenAIGPTConfig, tokenizer, n_embd=32, n_layer=1, n_head=2)
+    assert unshared(gpt) == "openai-gpt has no dynamic cache of keys and values"
     mamba = random_model(MambaConfig, tokenizer, hidden_size=16, num_hidden_layers=1, state_size=4)
     assert "mamba" in str(unshared(mamba))
