@@ -1,8 +1,9 @@
 """Benchmarks through lm-eval, in memory: on the same model object, without output or side effects.
 
-As `lm_eval.simple_evaluate`, with two departures: `num_fewshot` is refused for a task that fixes it at 0 (lm-eval
-ignores it), and the seeds of few-shot examples are set again before each benchmark, so that every checkpoint gets the
-same questions. A task's own YAML limits the tokens of an answer.
+As `lm_eval.simple_evaluate`, with three departures: `num_fewshot` is refused for a task that fixes it at 0 (lm-eval
+ignores it), the seeds of few-shot examples are set again before each benchmark, so that every checkpoint gets the same
+questions, and log-probabilities are float32 also of a model in bfloat16 (lm-eval's `softmax_dtype`). A task's own YAML
+limits the tokens of an answer.
 """
 
 import inspect

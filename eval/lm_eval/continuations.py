@@ -27,7 +27,8 @@ Request = tuple[Any, list[int], list[int]]
 def groups(requests: Sequence[Request], max_length: int) -> list[list[int]]:
     """The places of the requests of each context that is worth running once, the longest contexts first.
 
-    A context that would be cut to the model's `max_length` tokens is none of them.
+    None of them is a context that would be cut to the model's `max_length` tokens, nor one with a continuation that has
+    no token of its own, which lm-eval refuses: a probability of 1 would make it the answer.
     """
     by_context = sorted(range(len(requests)), key=lambda place: requests[place][1])
     found = [list(places) for _, places in groupby(by_context, key=lambda place: requests[place][1])]
@@ -37,9 +38,10 @@ def groups(requests: Sequence[Request], max_length: int) -> list[list[int]]:
 
 def _pays(requests: Sequence[Request], max_length: int) -> bool:
     context, inputs = requests[0][1], {tuple(request[2][:-1]) for request in requests}
+    whole = all(request[2] for request in requests)
     longest = len(context) + max(map(len, inputs))
     saved = (len(inputs) - 1) * (len(context) - 1)
-    return longest <= max_length and saved >= LEAST_SAVED * sum(len(context) + len(one) for one in inputs)
+    return whole and longest <= max_length and saved >= LEAST_SAVED * sum(len(context) + len(one) for one in inputs)
 
 
 def batches(groups: Sequence[list[int]], rows: int) -> Iterator[list[int]]:
@@ -55,12 +57,12 @@ def batches(groups: Sequence[list[int]], rows: int) -> Iterator[list[int]]:
 
 
 def log_likelihoods(
-    model: Any, requests: Sequence[Request], pad: int, softmax_dtype: torch.dtype | None = None
+    model: Any, requests: Sequence[Request], softmax_dtype: torch.dtype | None = None
 ) -> list[tuple[float, bool]]:
     """Each continuation's log-probability in nats, and whether it is the greedy one; some contexts must be alike."""
     device = model.device
-    prompt_BP, prompt_mask_BP = (rows.to(device) for rows in _padded([ids for _, ids, _ in requests], pad, left=True))
-    target_BT, target_mask_BT = (rows.to(device) for rows in _padded([ids for _, _, ids in requests], pad))
+    prompt_BP, prompt_mask_BP = (rows.to(device) for rows in _padded([ids for _, ids, _ in requests], left=True))
+    target_BT, target_mask_BT = (rows.to(device) for rows in _padded([ids for _, _, ids in requests]))
     inner = unwrapped(model)
     positions = takes_positions(inner)
     cache = prefilled(model, inner.config, prompt_BP, prompt_mask_BP, positions=positions)
@@ -70,18 +72,19 @@ def log_likelihoods(
     more = {"position_ids": (mask_BX.cumsum(-1) - 1)[:, prompt_BP.shape[1] - 1 :]} if positions else {}
     logits_BTV = model(**continued(cache, prompt_BP, target_BT[:, :-1], mask_BX), **more).logits
     log_probs_BTV = torch.log_softmax(logits_BTV, dim=-1, dtype=softmax_dtype)
-    of_target_BT = log_probs_BTV.gather(-1, target_BT[..., None]).squeeze(-1) * target_mask_BT
+    of_target_BT = log_probs_BTV.gather(-1, target_BT[..., None]).squeeze(-1)
     greedy_B = ((logits_BTV.argmax(-1) == target_BT) | (target_mask_BT == 0)).all(-1)
-    return list(zip(of_target_BT.sum(-1).tolist(), greedy_B.tolist(), strict=True))
+    total_B = of_target_BT.masked_fill(target_mask_BT == 0, 0.0).sum(-1)  # a product with 0 keeps -inf
+    return list(zip(total_B.tolist(), greedy_B.tolist(), strict=True))
 
 
-def _padded(rows: Sequence[list[int]], pad: int, *, left: bool = False) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, each [B, the longest]."""
+def _padded(rows: Sequence[list[int]], *, left: bool = False) -> tuple[Tensor, Tensor]:
+    """Token ids, padded by 0, and mask, each [B, the longest]."""
     width = max(map(len, rows))
     blank = [width - len(row) for row in rows]
     before = [size if left else 0 for size in blank]
     after = [size - some for size, some in zip(blank, before, strict=True)]
     parts = list(zip(before, rows, after, strict=True))
-    ids = [[pad] * head + row + [pad] * tail for head, row, tail in parts]
+    ids = [[0] * head + row + [0] * tail for head, row, tail in parts]
     mask = [[0] * head + [1] * len(row) + [0] * tail for head, row, tail in parts]
     return torch.tensor(ids), torch.tensor(mask)

@@ -41,13 +41,15 @@ class QuietLM(HFLM):  # type: ignore[misc]
     """lm-eval's transformers model without progress bars; it counts its requests (`curriculum/counting.py`).
 
     Each process of the run answers its share of the requests, one after another, since those of an item share a prompt.
-    With `prefix_caching` a context is run once for all of its continuations, where the model can.
+    With `prefix_caching` a context is run once for all of its continuations, where the model can. Log-probabilities are
+    float32 whatever the dtype of the logits: lm-eval's default, that of the logits, rounds a sum of -100 in bfloat16 to
+    halves, so that choices tie and the first of them is the answer.
     """
 
     prefix_caching = True
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(softmax_dtype=torch.float32, **settings)
         self.set_cache_hook(CountingHook())
 
     def _loglikelihood_tokens(
@@ -58,9 +60,7 @@ class QuietLM(HFLM):  # type: ignore[misc]
         for places in batches(groups(requests, self.max_length) if share else [], self.batch_size):
             some = [requests[place] for place in places]
             with torch.no_grad(), self._mixed_precision():
-                found |= zip(
-                    places, log_likelihoods(self.model, some, self.eot_token_id, self.softmax_dtype), strict=True
-                )
+                found |= zip(places, log_likelihoods(self.model, some, self.softmax_dtype), strict=True)
             for place in places:
                 self.cache_hook.add_partial("loglikelihood", requests[place][0], found[place])
         rest = [place for place in range(len(requests)) if place not in found]

@@ -64,6 +64,52 @@ def test_the_model_sees_a_context_once() -> None:
     assert seen == [19, 2 * 3]
 
 
+def test_choices_in_bfloat16_do_not_tie() -> None:
+    kind, shape = MODELS["rotary"]
+    model = random_model(kind, tiny_tokenizer(), **shape)
+    draw = Random(2)
+    requests = [(("", ""), CONTEXT, [draw.randrange(5, 40) for _ in range(30)]) for _ in range(16)]
+    for share in (True, False):
+        lm = QuietLM(pretrained=model, tokenizer=tiny_tokenizer(), batch_size=16)
+        lm.mixed_precision_dtype, lm.prefix_caching = torch.bfloat16, share
+        totals = [total for total, _ in lm._loglikelihood_tokens(requests, disable_tqdm=True)]
+        # about 30 ln 40 = 111 each, which bfloat16 has in halves
+        assert len(set(totals)) == 16 and len({round(2 * total) for total in totals}) < 16
+
+
+class Masked(torch.nn.Module):
+    """An output head that gives one token no probability at all."""
+
+    def __init__(self, head: torch.nn.Module, token: int) -> None:
+        super().__init__()
+        self._head, self._token = head, token
+
+    def forward(self, hidden_BTD: torch.Tensor) -> torch.Tensor:
+        logits_BTV: torch.Tensor = self._head(hidden_BTD)
+        return logits_BTV.index_fill(-1, torch.tensor([self._token]), -torch.inf)
+
+
+@pytest.mark.parametrize("end", ["</s>", None])
+def test_padding_is_not_scored_whatever_token_it_is(end: str | None) -> None:
+    kind, shape = MODELS["rotary"]
+    model, tokenizer = random_model(kind, tiny_tokenizer(), **shape), tiny_tokenizer()
+    tokenizer.bos_token, tokenizer.eos_token = tokenizer.convert_ids_to_tokens([4, 3])[0], end
+    for token in {0, tokenizer.eos_token_id} - {None}:
+        model.set_output_embeddings(Masked(model.get_output_embeddings(), token))
+    requests = [(("", ""), CONTEXT, [6, 7, 8, 9]), (("", ""), CONTEXT, [9, 10])]
+    both = [kind(pretrained=model, tokenizer=tokenizer, batch_size=4) for kind in (HFLM, QuietLM)]
+    apart, shared = ([total for total, _ in lm._loglikelihood_tokens(requests)] for lm in both)
+    assert shared == pytest.approx(apart, rel=1e-5)
+
+
+def test_a_continuation_without_a_token_is_refused_as_by_lm_eval() -> None:
+    kind, shape = MODELS["rotary"]
+    model = random_model(kind, tiny_tokenizer(), **shape)
+    requests = [(("", ""), CONTEXT, [6, 7, 8]), (("", ""), CONTEXT, [9, 10]), (("", ""), CONTEXT, [])]
+    with pytest.raises(AssertionError):
+        answers(model, requests, QuietLM)
+
+
 def test_contexts_that_gain_nothing_are_left_to_lm_eval() -> None:
     one_token = [(None, CONTEXT, [5]), (None, CONTEXT, [6])]  # lm-eval runs these once, too
     assert groups(one_token, 64) == []
