@@ -146,14 +146,15 @@ def _kl(one: Described) -> str:
     reading, budget, nouns = last_reading(one.row), one.curriculum.budget, one.record.nouns
     if reading is None:
         return "The KL was not measured."
-    whose = PROMPTS[one.record.prompts(budget.prompts)].format(nouns.prompt, nouns.to)
+    whose = PROMPTS[one.record.prompts(budget.prompts)].format(nouns.prompt)
     held = "within" if reading.within else "above"
     each = (f"{figure(reading.in_unit(unit).value)} nats {nouns.per(unit)}" for unit in ("token", "sequence"))
     both = "" if nouns.one_unit else f": {', '.join(each)}"
+    answers = "" if nouns.one_unit else f"the base's {nouns.answer}s {nouns.to} "
     settings = f" (at {one.record.kl_settings})" if one.record.kl_settings else ""
     return (
         f"KL(base ‖ policy), the forward KL with the base first, is {format_kl(reading, nouns=nouns)}{settings}: "
-        f"{held} the cap. It is measured on the base's {nouns.answer}s {nouns.to} {whose}, in nats "
+        f"{held} the cap. It is measured on {answers}{whose}, in nats "
         f"{nouns.per(reading.unit)}, ± one standard error over {nouns.prompt}s{both}"
         f"{format_generic(reading, nouns=nouns)}."
     )
@@ -163,7 +164,7 @@ PROMPTS = {
     "seen": "the {0}s of every task so far, in equal parts",
     "task": "the {0}s of the stage's own task",
     "generic": "a fixed set of general {0}s",
-    "both": "the {0}s of every task so far, in equal parts, or {1} general ones, where it is larger",
+    "both": "the {0}s of every task so far, in equal parts, or general {0}s, where it is larger",
 }
 
 

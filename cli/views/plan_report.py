@@ -175,9 +175,10 @@ def _notes(plan: LifePlan) -> Iterator[str]:
             "targets; the most allowed if earlier stages take just theirs"
         )
     if any(one.conflicts is not None for one in plan.stages):
+        chosen = nouns.answer if nouns.one_unit else nouns.token
         yield (
-            "conflicts: the share of the writer's tokens that the base finds improbable while it is sure of others, "
-            "which imitation overwrites (arXiv 2601.02151)"
+            f"conflicts: the share of the writer's {chosen}s that the base finds improbable while it is sure of "
+            "others, which imitation overwrites (arXiv 2601.02151)"
         )
     known = [price.base_rate.n for price in plan.prices if price.base_rate is not None]
     rates = f"rates ({SAMPLES} {nouns.answer}s {nouns.to} {min(known)} {nouns.prompt}s each), " if known else ""

@@ -170,7 +170,9 @@ def test_a_network_is_loaded_by_torch_alone(seen: Path, here: Path) -> None:
     # one hidden layer: relu(x W0 + b0) W1 + b1
     by_hand = torch.relu(inputs_NF @ weights["0.weight"] + weights["0.bias"]) @ weights["1.weight"] + weights["1.bias"]
     torch.testing.assert_close(executed("out")["logits"](inputs_NF), by_hand)
-    said = ModelCard.load("out/README.md").data.to_dict()
+    card = ModelCard.load("out/README.md")
+    said = card.data.to_dict()
+    assert re.search(r"measured on the images of .*, in nats an image, ± one standard error over images", card.text)
     assert said["license"] == "unknown" and "made when the run began" in found.exported.base.title
 
 

@@ -50,6 +50,7 @@ def test_a_plan_is_a_table_and_writes_nothing(folder: Path) -> None:
     assert lines[3].split()[:2] == ["1", "fives"]
     assert any(line.split()[:3] == ["1", "fives", "sft"] for line in lines)
     assert any(line.startswith("  memory") for line in lines)
+    assert any(line.startswith("conflicts: the share of the writer's labels that the base") for line in lines)
     assert lines[-1].startswith("what budget? --budget proposes one: it trains 16 steps of the first task, which takes")
     assert sorted(path.name for path in folder.iterdir()) == ["run.yaml"]
 
