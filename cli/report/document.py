@@ -34,6 +34,7 @@ from perdure.cli.views.format import (
     format_generic,
     format_kl,
     format_law,
+    format_points,
     last_reading,
 )
 from perdure.cli.views.symbols import UNICODE
@@ -140,8 +141,8 @@ def _metrics(record: RunState, folder: Path) -> Iterator[dict[str, str]]:
     for name, one in metric_estimates(record, folder).items():
         if one.value is not None:
             known = one.low is not None and one.high is not None
-            interval = f"{100 * (one.low or 0):.1f} to {100 * (one.high or 0):.1f}" if known else ""
-            words = {"name": name.replace("_", " "), "value": f"{100 * one.value:.1f}", "interval": interval}
+            interval = f"{format_points(one.low or 0)} to {format_points(one.high or 0)}" if known else ""
+            words = {"name": name.replace("_", " "), "value": format_points(one.value), "interval": interval}
             yield words | {"formula": FORMULAS[name]}
 
 

@@ -16,6 +16,7 @@ from perdure.cli.views.format import (
     format_generic,
     format_kl,
     format_law,
+    format_points,
     is_finite,
     name_state,
     share_of_cap,
@@ -242,7 +243,7 @@ def format_metric(metric: "MetricEstimate") -> str:
     """`61.2 % [55.1, 67.3]`; `n/a` for a metric that this run cannot have; no interval where none is known."""
     if metric.value is None or not is_finite(metric.value):
         return "  n/a"
-    words = f"{100 * metric.value:5.1f} %"
+    words = f"{format_points(metric.value):>5} %"
     if metric.low is None or metric.high is None:
         return words
-    return f"{words} [{100 * metric.low:.1f}, {100 * metric.high:.1f}]"
+    return f"{words} [{format_points(metric.low)}, {format_points(metric.high)}]"

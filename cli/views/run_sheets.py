@@ -9,7 +9,7 @@ from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, nats
 from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
 from perdure.cli.views.describe import describe_intervention
-from perdure.cli.views.format import last_reading
+from perdure.cli.views.format import format_points, last_reading
 from perdure.cli.views.formats import Sheet
 from perdure.cli.views.symbols import ASCII
 from perdure.curriculum.messages import show_value
@@ -165,11 +165,11 @@ def _difference(one: "Figure", value: "Value") -> str:
 
 
 def _points(value: float | None) -> str:
-    return "n/a" if value is None or not math.isfinite(value) else f"{100 * value:.1f}"
+    return "n/a" if value is None else format_points(value)
 
 
 def _signed(value: float | None) -> str:
-    return "n/a" if value is None or not math.isfinite(value) else f"{100 * value:+.1f}"
+    return "n/a" if value is None or not math.isfinite(value) else f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
 def _setting(value: Any) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from perdure.cli.views.live import live
-from perdure.cli.views.panels import header, metric_lines, phase_line
+from perdure.cli.views.panels import format_metric, header, metric_lines, phase_line
 from perdure.cli.views.symbols import ASCII, UNICODE
 from perdure.eval.metrics import MetricEstimate
 from tests.cli.drawn import plain, state_of, up_to
@@ -46,3 +46,7 @@ def test_the_time_left_of_the_run_stands_in_the_header(width: int) -> None:
     line, _ = header("demo", "running", "stage 2 of 3", 102, width, UNICODE, 220)
     assert line.plain.endswith("stage 2 of 3 · running · 1:42 · about 3:40 left") and len(line.plain) == width
     assert "left" not in header("demo", "running", "stage 1 of 3", 2, width, UNICODE)[0].plain
+
+
+def test_a_metric_is_never_minus_zero() -> None:
+    assert format_metric(MetricEstimate(-0.0004, low=-0.0004, high=0.01)) == "  0.0 % [0.0, 1.0]"
