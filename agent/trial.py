@@ -39,6 +39,7 @@ from perdure.eval.sampled_rewards import (
     earlier_items,
     item_means,
     last_items,
+    measured_items,
     sampled_evaluation,
     sampled_rewards,
     set_aside,
@@ -118,12 +119,16 @@ class TrialRunner:
             "not_replayed": len(kept_before),
         }
 
-    def rates(self, num_prompts: int, k: int) -> dict[str, float]:
+    def rates(self, num_prompts: int, k: int, stage: int | None = None) -> dict[str, float]:
         """See `Situation.rates`."""
+        number = self.number if stage is None else stage
+        tasks = self.life.tasks[:number]
+        measured = measured_items(tasks[-1], tasks[:-1], num_prompts)
         with preserve_rng():
             return {
-                task.name: fmean(self._means(stage, task, last_items(task, num_prompts), k, now=False))
-                for stage, task in [*self._earlier(), (self.stage, self.task)]
+                task.name: fmean(self._means(one, task, items, k, now=False))
+                for one, task, items in zip(self.life.curriculum.stages, tasks, measured, strict=False)
+                if items
             }
 
     def rate(self, num_prompts: int, k: int) -> float:

@@ -97,6 +97,10 @@ class BanditStrategy(Trying):
     """Learns over the stages which method pays for which kind of task. See `agent/strategies/bandit.py`."""
 
     type: Literal["bandit"]
+    num_prompts: Annotated[
+        Items,
+        Field(ge=2, description="training items on which the gain is measured, and which trials and stage leave out"),
+    ] = 128
 
 
 class RaceStrategy(Trying):

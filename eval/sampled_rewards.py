@@ -44,6 +44,16 @@ def earlier_items(earlier: Sequence[Task], trained: Task, num_prompts: int) -> l
     return [tuple(item for item in task.train if not is_among(item, own))[-count:] for task in earlier]
 
 
+def measured_items(task: Task, earlier: Sequence[Task], num_prompts: int) -> list[tuple[Item, ...]]:
+    """The training items of each of the `earlier` tasks and of the task, by which a trial of it measures all of them.
+
+    They are what an update leaves out that leaves out `num_prompts`; a task with a single item has it measured.
+    """
+    own = last_items(task, num_prompts)
+    trained = replace(task, train=task.train[: -len(own)])
+    return [*earlier_items(earlier, trained, num_prompts), own]
+
+
 def items_of_each(sizes: Sequence[int], num_prompts: int) -> int:
     """How many items of each earlier task: `num_prompts` in all, at most half of the smallest task, at least one."""
     return max(1, min([num_prompts // max(1, len(sizes)), *(size // 2 for size in sizes)]))

@@ -219,19 +219,27 @@ def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates:
 
     `items` are the training items of the tasks seen, the stage's own last. Trials look at the items set aside before
     them all and after each, a race after each rung, and from the second stage on at as many of the earlier tasks
-    (`agent/trial.py`). `bandit` looks at those that would be set aside of every task seen, whatever follows, which is
-    its look at the own before.
+    (`agent/trial.py`). `bandit` looks at the own ones of a single candidate as well, and again at all that the stage
+    before set aside.
     """
     *earlier, own = items
     if isinstance(strategy, RuleStrategy):
         return strategy.k * min(strategy.num_prompts, own)
     if not isinstance(strategy, Trying):
         return 0
-    aside = min(strategy.num_prompts, own // 2)
-    kept = len(earlier) * items_of_each(earlier, strategy.num_prompts)
-    known = sum(max(1, min(strategy.num_prompts, count // 2)) for count in items)
-    before = known + kept if isinstance(strategy, BanditStrategy) else aside + kept
+    aside = max(1, min(strategy.num_prompts, own // 2))
+    each = items_of_each(earlier, strategy.num_prompts) if candidates > 1 else 0
+    again = _looked_at_again(earlier, strategy.num_prompts, each) if isinstance(strategy, BanditStrategy) else 0
     if candidates > 1:
         looks = looks_of(strategy, candidates) if isinstance(strategy, RaceStrategy) else candidates
-        return strategy.k * (before + looks * (aside + kept))
-    return strategy.k * known if isinstance(strategy, BanditStrategy) else 0
+        return strategy.k * (again + (1 + looks) * (aside + len(earlier) * each))
+    return strategy.k * (again + aside) if isinstance(strategy, BanditStrategy) else 0
+
+
+def _looked_at_again(earlier: Sequence[int], num_prompts: int, each: int) -> int:
+    """The items that the stage before this one set aside, but for those of which `each` is looked at anyway."""
+    if not earlier:
+        return 0
+    *before, last = earlier
+    counts = [items_of_each(before, num_prompts)] * len(before) + [max(1, min(num_prompts, last // 2))]
+    return sum(count for count in counts if count != each)

@@ -4,9 +4,10 @@ The kind of a task is whether it has demonstrations, and whether the policy alre
 stage is the one that `probe` predicts, as measured afterwards: the gain on the stage's own task, less
 `forgetting_weight` times the sum of the drops of earlier tasks and the forgetting of the base's skills.
 
-Gains and drops are those of mean rewards on training items that a trial of the task would set aside; held-out items and
-benchmarks are not used. They are measured when a stage is decided, so that the value of a stage is known, and
-journaled, when the next is decided. The forgetting is predicted by the curriculum's law, or its substitute, from the KL
+Gains and drops are those of mean rewards on training items that the stage sets aside: it does not train on those of its
+own task, nor replay those of earlier ones, so that what is learned by heart is not paid for. Held-out items and
+benchmarks are not used. They are measured when a stage is decided, and again when the next is, which journals the value
+of the stage. The forgetting is predicted by the curriculum's law, or its substitute, from the KL
 at the start and at the end of the stage.
 
 The belief about a method for a kind of task is a normal distribution over its mean value. The first stage of a kind
@@ -21,6 +22,7 @@ Everything learned is in the journal, so that a resumed run continues with it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -70,21 +72,22 @@ class Bandit:
 
     def choose(self, situation: Situation) -> Decision:
         """See `Strategy`."""
-        rates = dict(situation.rates(self._config.num_prompts, self._config.k))
-        evidence: dict[str, object] = {RATES: rates, RATE: rates[situation.task.name]}
-        last = last_stage_value(situation, rates, self._config.forgetting_weight)
+        config = self._config
+        rate, last = situation.rate(config.num_prompts, config.k), last_stage_value(situation, config)
+        evidence: dict[str, object] = {RATE: rate}
         evidence |= {} if last is None else {PAID: last}
         methods = situation.methods
         if len(methods) == 1:
             return Decision(methods[0], "it alone can learn the task", evidence)
         if is_budget_spent(situation):
             return Decision(methods[0], "no budget remains for trials", evidence, all_candidates(situation))
-        kind = task_kind(situation.task.has_demonstrations, rates[situation.task.name])
-        evidence |= {KIND: kind}
+        kind = task_kind(situation.task.has_demonstrations, rate)
+        evidence |= {KIND: kind, RATES: dict(situation.rates(config.num_prompts, config.k))}
         priors = journaled_priors(situation.record, kind)
         out = ruled_out(situation.record, kind)
         untried = [method for method in methods if method not in priors and method not in out]
-        return self._try(situation, untried, priors, evidence) if untried else self._draw(situation, priors, evidence)
+        decide = partial(self._try, situation, untried) if untried else partial(self._draw, situation)
+        return replace(decide(priors, evidence), set_aside=config.num_prompts)
 
     def _try(
         self,
@@ -184,16 +187,17 @@ def stage_values(record: RunState, evidence: Mapping[str, Any], kind: str) -> li
     return found
 
 
-def last_stage_value(situation: Situation, rates: Mapping[str, float], weight: float) -> dict[str, float] | None:
-    """The value of the last stage and its parts, given the rates after it; `None`: unknown.
+def last_stage_value(situation: Situation, config: BanditStrategy) -> dict[str, float] | None:
+    """The value of the last stage and its parts; `None`: unknown, as where it did not set aside what is measured.
 
     The `value` is the gain on its own task less the weighted sum of `lost`, the drops of the tasks before it, and the
     `forgetting` of the base's skills.
     """
     row = situation.record.row(situation.number - 1)
     began = None if row is None else row.evidence.get(RATES)
-    if row is None or not began or not row.steps or not row.readings:
+    if row is None or not began or not row.set_aside or not row.steps or not row.readings:
         return None
+    rates = situation.rates(row.set_aside, config.k, row.stage)
     entry, end = row.readings[0], row.readings[-1]
     forgetting = forgetting_by(situation)
     gain = rates[row.name] - began[row.name]
@@ -201,7 +205,7 @@ def last_stage_value(situation: Situation, rates: Mapping[str, float], weight: f
     if not (math.isfinite(entry.kl.value) and math.isfinite(end.kl.value)):
         return None
     forgotten = forgetting(end.kl.value) - forgetting(entry.kl.value)
-    value = gain - weight * (lost + forgotten)
+    value = gain - config.forgetting_weight * (lost + forgotten)
     return {"stage": row.stage, "gain": gain, "lost": lost, "forgetting": forgotten, "value": value}
 
 

@@ -98,6 +98,18 @@ class Forks(Protocol):
         ...
 
 
+class Rates(Protocol):
+    """Measures the policy as the stage begins with it."""
+
+    def __call__(self, num_prompts: int, k: int, stage: int | None = None) -> Mapping[str, float]:
+        """The mean reward by task, up to that of a `stage` (its number; `None`: the one to be decided), of k samples.
+
+        The items are those by which a trial of that stage measures its task and the earlier ones, and which a decision
+        with `set_aside=num_prompts` neither trains on nor replays; a task with none is missing.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Situation:
     """Everything that a strategy may know when it chooses the method of a stage.
@@ -115,9 +127,8 @@ class Situation:
         fork: begin a race: number of training items set aside to measure on, samples per item. A decision for a method
             that was forked makes its fork the policy, if it has the same `set_aside` and `steps_spent` (0 with
             `whole_schedule`); else the stage begins anew.
-        rates: the mean reward by task, up to the stage's own: number of training items, samples per item. The items
-            are those that a trial of the task sets aside, the same in every stage.
-        rate: the same of the stage's own task alone.
+        rates: the mean reward now by task, up to the stage's own; see `Rates`.
+        rate: the same of the stage's own task alone: number of training items, samples per item.
         seed: of all random draws.
     """
 
@@ -135,7 +146,7 @@ class Situation:
     law: Law | None
     attempt: Callable[[str, int, int, int], TrialResult]
     fork: Callable[[int, int], Forks]
-    rates: Callable[[int, int], Mapping[str, float]]
+    rates: Rates
     rate: Callable[[int, int], float]
     seed: int
 

@@ -4,6 +4,7 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,15 @@ def test_a_trial_measures_what_the_earlier_tasks_lose(tmp_path: Path) -> None:
 
 
 class Noting(ScalarWorld):
-    """Notes the training items of the earlier tasks that each update may replay."""
+    """Notes the training items of the earlier tasks that each update may replay, and how many are its task's own."""
 
     def __init__(self) -> None:
         super().__init__()
         self.replayed: list[list[str]] = []
+        self.own: list[tuple[str, int]] = []
 
     def update(self, job: UpdateJob) -> Outcome:
+        self.own.append((job.task.name, len(job.task.train)))
         self.replayed.append([str(item.prompt) for task in job.earlier for item in task.train])
         return super().update(job)
 
@@ -105,8 +108,9 @@ def test_a_task_that_comes_back_larger_loses_nothing_on_items_that_are_trained_o
         replace(life.tasks[0], name=f"task{n}", train=items[a:b]) for n, a, b in ((0, 0, 4), (1, begin, 10))
     )
     fork = fork_of(life, 2)
-    # by rates the last two of the first task are measured
-    assert fork.rates(2, 1)["task0"] == 0.0
+    # by rates, too, none that is trained on is measured
+    assert fork.rates(2, 1).get("task0") == (fmean(kept) if kept else None)
+    assert fork.rates(2, 1, stage=1) == {"task0": 0.0}  # the last two
     assert fork.kept(2, 1, now=False) == kept
     assert fork.attempt("sft", 2, 2, 1).not_replayed == len(kept)
 
@@ -119,6 +123,20 @@ def test_a_race_and_its_winner_do_not_replay_what_it_is_measured_on(tmp_path: Pa
     # two candidates to the rung and the winner to its end, with one of the two items of each earlier task
     assert [len(items) for items in world.replayed] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert row_of(record_of(tmp_path / "run"), 2).evidence["not_replayed"] == 1
+
+
+def test_a_bandit_is_paid_by_items_that_its_stages_neither_train_on_nor_replay(tmp_path: Path) -> None:
+    world = Noting()
+    bandit = {"type": "bandit", "candidates": ["replay", "rl"], "num_prompts": 2, "k": 1}
+    config = racing(bandit, train={"max_steps": 20})
+    life = scalar_run(tmp_path / "run", config, world, strategy=make_strategy(config))
+    run_curriculum(life)
+    # of two items of each task one is trained on, and one of each earlier one may be replayed
+    assert all(count == 1 for _, count in world.own)
+    earlier = [["first", "second", "third"].index(name) for name, _ in world.own]
+    assert [len(items) for items in world.replayed] == earlier
+    third = row_of(record_of(tmp_path / "run"), 3)
+    assert third.evidence["paid"]["stage"] == 2 and third.set_aside == 2
 
 
 def test_rates_are_those_of_training_items_and_are_measured_once(tmp_path: Path) -> None:

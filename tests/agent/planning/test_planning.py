@@ -154,11 +154,13 @@ def test_answers_that_decide_a_stage() -> None:
     # Two tasks before: ten items of each, or three of each where one has six.
     assert deciding_answers(probe, [100, 100, 100], 2) == 3 * 3 * (20 + 2 * 10)
     assert deciding_answers(probe, [100, 6, 100], 2) == 3 * 3 * (20 + 2 * 3)
-    # First 20 of every task seen, its own among them; then 10 of each earlier one before; then both after each trial.
-    assert deciding_answers(bandit, [100, 100, 100], 2) == 3 * (3 * 20 + 2 * 10 + 2 * (20 + 2 * 10))
+    # stage 2 set 20 of its task and 20 of the first aside: they are looked at again, and then 20 and 10 of each earlier
+    assert deciding_answers(bandit, [100, 100, 100], 2) == 3 * (2 * 20 + 3 * (20 + 2 * 10))
+    # those of stage 1 are the earlier ones of stage 2
+    assert deciding_answers(bandit, [100, 100], 2) == 3 * 3 * (20 + 20)
     # A race looks at four at the first rung and at two at the second.
     assert deciding_answers(RaceStrategy(type="race", num_prompts=20, k=3), [100], 4) == 3 * (1 + 4 + 2) * 20
-    # One candidate is not tried; `bandit` looks at the tasks seen all the same, half of the 10 items of one.
+    # One candidate is not tried; `bandit` looks at 20 of its items, and again at half of the 10 of the stage before.
     assert deciding_answers(probe, [100], 1) == 0
     assert deciding_answers(bandit, [10, 100], 1) == 3 * (5 + 20)
     assert deciding_answers(RuleStrategy(type="rule", num_prompts=32, k=8), [100, 10], 3) == 80

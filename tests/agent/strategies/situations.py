@@ -103,7 +103,7 @@ def situation(
         law=law,
         attempt=trials.attempt,
         fork=fork or no_forks,
-        rates=lambda num_prompts, k: told,
+        rates=lambda num_prompts, k, stage=None: told,
         rate=lambda num_prompts, k: told[stage.name],
         seed=seed,
     )

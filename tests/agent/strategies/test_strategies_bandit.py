@@ -38,6 +38,10 @@ def bandit(**changes: Any) -> Bandit:
     return Bandit(BanditStrategy(type="bandit", num_prompts=2, k=1, **changes))
 
 
+def weighing(weight: float) -> BanditStrategy:
+    return BanditStrategy(type="bandit", num_prompts=2, k=1, forgetting_weight=weight)
+
+
 def record(*rows: StageState) -> RunState:
     return RunState(tasks=TASKS, benchmarks=("old",), rows=rows)
 
@@ -66,6 +70,7 @@ def row(stage: int, decision: Decision, *, kl: tuple[float, float] = (0.0, 0.2),
         readings=(read(kl[0]), read(kl[1], final=True)),
         scores={name: Estimate(0.123, 0.0, 10) for name in (*TASKS, "old")},
         steps=steps,
+        set_aside=decision.set_aside,
         weights_sha256="x",
     )
 
@@ -94,25 +99,27 @@ def test_the_order_of_what_was_seen_does_not_matter(values: list[float]) -> None
 
 
 def test_what_a_stage_paid_is_measured_on_training_items() -> None:
-    began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.9, "second": 0.2}})
+    began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.9, "second": 0.2}}, set_aside=2)
     life = record(row(2, began, kl=(0.1, 0.5)))
     # second: 0.2 to 0.7; first fell by 0.1; 0.4 nats at five points a nat are 0.02. No score of the row has a say
     here = situation(config(), Trials({}), number=3, record=life, rates=(0.8, 0.7, 0.0))
-    told = last_stage_value(here, here.rates(2, 1), weight=1.0)
+    told = last_stage_value(here, weighing(1.0))
     assert told is not None and told["stage"] == 2
     assert told == pytest.approx({"stage": 2, "gain": 0.5, "lost": 0.1, "forgetting": 0.02, "value": 0.38})
-    half = last_stage_value(here, here.rates(2, 1), weight=0.5)
+    half = last_stage_value(here, weighing(0.5))
     assert half is not None and half["value"] == pytest.approx(0.44)
-    # of a stage that made no step, or that was decided without rates, nothing is learned
-    for other in (row(2, began, steps=0), row(2, replace(began, evidence={})), row(2, began, kl=(0.1, math.nan))):
-        assert last_stage_value(replace(here, record=record(other)), here.rates(2, 1), 1.0) is None
+    # nothing is learned of a stage without a step, without rates, or that trained on what is measured
+    unknown = (row(2, began, steps=0), row(2, began, kl=(0.1, math.nan)))
+    trained = (row(2, replace(began, evidence={})), row(2, replace(began, set_aside=0)))
+    for other in (*unknown, *trained):
+        assert last_stage_value(replace(here, record=record(other)), weighing(1.0)) is None
 
 
 def test_by_a_law_it_is_what_the_law_expects() -> None:
-    began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.2}})
+    began = Decision("sft", "why", {"kind": "some", "rates": {"first": 0.2}}, set_aside=2)
     life = record(row(1, began, kl=(0.1, 0.5)))
     here = situation(config(), Trials({}), number=2, record=life, rates=(0.7, 0.0), law=steep_law())
-    told = last_stage_value(here, here.rates(2, 1), weight=1.0)
+    told = last_stage_value(here, weighing(1.0))
     assert told is not None
     # half of 0.5 nats less half of 0.1
     assert told["forgetting"] == pytest.approx(0.2)
@@ -126,6 +133,7 @@ def test_the_first_of_a_kind_is_tried_and_seeds_the_prior() -> None:
     figures = decision.candidates[0].figures
     assert figures["prior_mean"] == figures["mean"] == figures["value"]
     assert figures["prior_sd"] == pytest.approx(EXTRAPOLATION_SD)
+    assert decision.set_aside == 2
     assert decision.evidence["rates"] == {"first": 1.0} and decision.evidence["rate"] == 1.0
     assert decision.evidence["kind"] == "demonstrations and some success"
 
