@@ -1,6 +1,7 @@
 """The results of a run, from its state and its per-item results. Imports no torch: `show` and `watch` use it."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -150,16 +151,34 @@ def _matrix(rows: Iterable[StageState], names: tuple[str, ...], stages: int = 0)
 def _columns(
     rows: Iterable[StageState], names: tuple[str, ...], run_folder: Path
 ) -> dict[tuple[int, int], list[float]]:
-    """Per-item scores by (stage, column from 1), aligned by item id; a column whose files disagree is left out."""
+    """Per-item scores by (stage, column from 1), aligned by item id; a column whose files disagree is left out.
+
+    Of groups whose tasks count alike the items are weighed (`_weighed`).
+    """
     columns: dict[tuple[int, int], list[float]] = {}
     listed = list(rows)
     for j, name in enumerate(names, 1):
-        found = {row.stage: read_items(row, name, run_folder) for row in listed if name in row.scores}
+        found = {row.stage: _counted(row, name, run_folder) for row in listed if name in row.scores}
         ids = {None if items is None else tuple(items) for items in found.values()}
         if len(ids) == 1 and None not in ids:
             for stage, items in found.items():
                 columns[stage, j] = [math.nan if value is None else value for value in (items or {}).values()]
     return columns
+
+
+def _counted(row: StageState, name: str, run_folder: Path) -> Mapping[str, Number] | None:
+    items = read_items(row, name, run_folder)
+    return _weighed(items) if items is not None and name in row.by_member else items
+
+
+def _weighed(items: Mapping[str, Number]) -> dict[str, Number]:
+    """The items of a group, `TASK/…`, each times n / (tasks x items of its task): their mean is that of its tasks.
+
+    A bootstrap that draws them all together gives a wider interval than one that draws within each task.
+    """
+    sizes = Counter(key.split("/", 1)[0] for key, value in items.items() if value is not None)
+    each = {task: sizes.total() / (len(sizes) * size) for task, size in sizes.items()}
+    return {key: None if value is None else value * each[key.split("/", 1)[0]] for key, value in items.items()}
 
 
 def _in_part(rows: Iterable[StageState], names: tuple[str, ...]) -> frozenset[tuple[int, int]]:

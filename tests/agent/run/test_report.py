@@ -12,6 +12,7 @@ import pytest
 from pyarrow.parquet import write_table
 
 from perdure.agent.run.events import Refused, Resumed
+from perdure.agent.run.gates import Gate, check_gates
 from perdure.agent.run.lines import from_json
 from perdure.agent.run.report import changes, metric_estimates, read_items, run_object
 from perdure.agent.run.state import RunState, fold, read_state
@@ -211,6 +212,31 @@ def test_files_that_are_missing_or_of_other_items_are_left_out(tmp_path: Path) -
     assert estimates["forgetting"].low is None
     assert estimates["benchmark_drop"].low is not None
     assert changes(RunState(), tmp_path) == {}
+
+
+def group_score(folder: Path, stage: int, right: dict[str, int]) -> dict[str, Any]:
+    """Benchmark z as a group that counts its tasks alike: x of eight items and y of two."""
+    sizes = {"x": 8, "y": 2}
+    items = [ItemResult(f"{task}/{i}:z", float(i < right[task])) for task, n in sizes.items() for i in range(n)]
+    score, file = make_score("z", "benchmark", items, by_member=True), f"scores/{stage}-z.jsonl"
+    write_scores(folder / file, score, {}, items)
+    fields = {"value": score.value, "stderr": score.stderr, "n": score.n, "file": file, "by_member": True}
+    return {"event": "score", "stage": stage, "name": "z", "kind": "benchmark"} | fields
+
+
+def test_the_interval_of_a_group_whose_tasks_count_alike_is_of_the_mean_of_their_means(tmp_path: Path) -> None:
+    record = life(tmp_path)
+    for stage, right in enumerate(({"x": 8, "y": 2}, {"x": 8, "y": 2}, {"x": 6, "y": 1})):
+        (event,) = map(from_json, [group_score(tmp_path, stage, right)])
+        record = fold(record, event)
+    drop = metric_estimates(record, tmp_path)["benchmark_drop"]
+    # two of eight and one of two: (1/4 + 1/2) / 2, not 3/10
+    assert drop.value == pytest.approx(0.375)
+    assert drop.low is not None and drop.high is not None and drop.low < 0.1 and drop.high > 0.7
+    # a gate at 0.2 is beyond the limit by no more than noise; without an interval it would have failed
+    done = replace(record, status="finished")
+    (result,) = check_gates(done, tmp_path, [Gate("benchmark_drop", 0.2)])
+    assert result.verdict == "noise"
 
 
 def test_a_file_of_items_is_read_once_until_it_is_written_again(tmp_path: Path) -> None:
