@@ -59,13 +59,12 @@ def plan(
     ready = prepare(curriculum, view)
     if quick:
         ready = replace(ready, curriculum=_of_few_prompts(curriculum))
-    world, tasks = ready.world, ready.tasks
     base_seconds, scale = _base_seconds(ready, curriculum, folder, view)
     scoring_seconds, an_answer = _scoring_seconds(ready, view)
     view.progress({"phase": "timing a reading"})
     reading_seconds = scale * _reading_seconds(ready)
     prices, an_answer = (price_stages(curriculum, {}, {}), an_answer) if quick else _priced(ready, view, an_answer)
-    rate_seconds = an_answer * _answers(curriculum, tasks) * any(one.target is not None for one in prices)
+    rate_seconds = an_answer * _answers(curriculum, ready.tasks) * any(one.target is not None for one in prices)
     view.progress({"phase": "saving the policy"})
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view, *((0.0,) if quick else ()))
@@ -78,8 +77,8 @@ def plan(
     whole = replace(ready, curriculum=curriculum)
     return LifePlan(
         curriculum=curriculum,
-        base_id=world.base_id,
-        resolved=dict(world.resolved),
+        base_id=ready.world.base_id,
+        resolved=dict(ready.world.resolved),
         stages=stages,
         disk=replace(disk, checkpoint=checkpoint),
         base_seconds=base_seconds + rate_seconds + scoring_seconds,
@@ -88,7 +87,7 @@ def plan(
         planning_seconds=time.perf_counter() - begun,
         proposing_seconds=None if first is None else proposing_seconds(whole, first, reading_seconds, an_answer),
         proposed=proposed,
-        host_memory=0 if on_host(ready) else world.sizes.trained,
+        host_memory=0 if on_host(ready) else ready.world.sizes.trained,
         quick=quick,
     )
 

@@ -7,8 +7,8 @@ stage is the one that `probe` predicts, as measured afterwards: the gain on the 
 Gains and drops are those of mean rewards on training items that the stage sets aside: it does not train on those of its
 own task, nor replay those of earlier ones, so that what is learned by heart is not paid for. Held-out items and
 benchmarks are not used. They are measured when a stage is decided, and again when the next is, which journals the value
-of the stage. The forgetting is predicted by the curriculum's law, or its substitute, from the KL
-at the start and at the end of the stage.
+of the stage. The forgetting is predicted by the curriculum's law, or its substitute, from the KL at the start and at
+the end of the stage.
 
 The belief about a method for a kind of task is a normal distribution over its mean value. The first stage of a kind
 tries the candidates as `probe` does, and their outlooks are the priors; if its steps did not suffice for all, later

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
@@ -78,13 +79,11 @@ class Courier:
         self._process.kill()
 
     def _write(self, stream: IO[str]) -> None:
-        try:
+        with suppress(OSError):  # the process has gone; `_read` knows why
             while self.fault is None:
                 for line in self._waiting.get():
                     stream.write(line)
                 stream.flush()
-        except OSError:
-            pass  # the process has gone; `_read` knows why
 
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
