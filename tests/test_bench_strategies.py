@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from perdure.curriculum.sweeps.reader import read_sweep
-from tests.bench.strategies import STREAMS, arms_of, longer, scaled, sweep_of
+from tests.bench.strategies import STREAMS, arms_of, freed, longer, scaled, sweep_of
 
 
 @pytest.mark.parametrize("world", STREAMS)
 def test_every_arm_of_a_world_can_be_run(tmp_path: Path, world: str) -> None:
     stream = STREAMS[world][-1]
-    arms = {name: {"strategy": one} for name, one in arms_of(world).items()}
+    arms = {name: {"strategy": one, **freed(stream)} for name, one in arms_of(world).items()}
     (tmp_path / f"{stream}.yaml").write_text(sweep_of(stream, arms, [7]))
-    assert len(read_sweep(tmp_path / f"{stream}.yaml").cells) == len(arms)
+    cells = read_sweep(tmp_path / f"{stream}.yaml").cells
+    assert len(cells) == len(arms)
+    assert all(stage.method is None for cell in cells for stage in cell.curriculum.stages)
 
 
 def test_the_quicker_arm_gets_more_steps() -> None:
