@@ -96,10 +96,10 @@ class StageForks:
         trials = self.trials
         begun, asked = time.perf_counter(), trials.answers
         kept = ranks.told(lambda: read_paused(self._folder / method, rung.number))
-        measured = trials.measure_before(self.num_prompts, self.k)
+        measured = trials.measure_before(method, self.num_prompts, self.k)
         with preserve_rng(), self._forked():
             paused = self._trained(method, rung, spent) if kept is None else self._taken_up(method, kept)
-            figures = trials.figures(measured, self.num_prompts, self.k, broken=paused.broken)
+            figures = trials.figures(method, measured, self.num_prompts, self.k, broken=paused.broken)
         found = TrialResult(
             method=method,
             steps=paused.steps,

@@ -36,6 +36,7 @@ from perdure.curriculum.worlds.learnable import facts_of, lacking, learnable_by
 from perdure.curriculum.worlds.methods import MethodError
 from perdure.eval.preserve_rng import preserve_rng
 from perdure.eval.sampled_rewards import (
+    demonstrated_rewards,
     earlier_items,
     item_means,
     last_items,
@@ -48,8 +49,8 @@ from perdure.eval.sampled_rewards import (
 FOLDER = "trial"
 """Inside the folder of the stage, while a trial goes on."""
 
-Before = tuple[list[float], list[float]]
-"""The mean reward of each item set aside, and of each of the earlier tasks."""
+Before = tuple[list[float], list[float], float | None]
+"""The mean reward of each item set aside, and of each of the earlier tasks, and the KL from the writer."""
 
 
 @dataclass
@@ -78,11 +79,11 @@ class TrialRunner:
         """
         self.check(method, {"steps": steps, "num_prompts": num_prompts, "k": k})
         begun, asked = time.perf_counter(), self.answers
-        before = self.measure_before(num_prompts, k)
+        before = self.measure_before(method, num_prompts, k)
         folder = self.life.folder.partial_stage(self.number, self.stage.name) / FOLDER
         with preserve_rng(), forked(self.life.world, folder):
             watch = self._train(method, steps, num_prompts, folder)
-            figures = self.figures(before, num_prompts, k, broken=watch.broken)
+            figures = self.figures(method, before, num_prompts, k, broken=watch.broken)
         seconds = time.perf_counter() - begun
         found = TrialResult(
             method=method,
@@ -95,18 +96,20 @@ class TrialRunner:
         )
         return ranks.told(lambda: found)
 
-    def measure_before(self, num_prompts: int, k: int) -> Before:
-        """The mean rewards of each item as the stage begins with it."""
+    def measure_before(self, method: str, num_prompts: int, k: int) -> Before:
+        """The mean rewards of each item as the stage begins with it, and the KL from the writer."""
         with preserve_rng():
-            return self.rewards(num_prompts, k, now=False), self.kept(num_prompts, k, now=False)
+            rewards, kept = self.rewards(num_prompts, k, now=False), self.kept(num_prompts, k, now=False)
+            return rewards, kept, self._writer_kl(method, num_prompts)
 
-    def figures(self, measured: Before, num_prompts: int, k: int, *, broken: bool) -> dict[str, Any]:
+    def figures(self, method: str, measured: Before, num_prompts: int, k: int, *, broken: bool) -> dict[str, Any]:
         """The figures of a `TrialResult` that the policy as it is now gives; NaN where the update broke."""
-        before, kept_before = measured
+        before, kept_before, writer_kl_before = measured
         after = [math.nan] * len(before) if broken else self.rewards(num_prompts, k)
         kept = [math.nan] * len(kept_before) if broken else self.kept(num_prompts, k)
         gain, stderr = _rise(before, after)
         rise, lost_stderr = _rise(kept_before, kept)
+        _, aside = set_aside(self.task, num_prompts)
         return {
             "before": fmean(before),
             "after": fmean(before) + gain,
@@ -117,7 +120,17 @@ class TrialRunner:
             "lost_stderr": lost_stderr,
             "kept": fmean(kept_before) if kept_before else None,
             "not_replayed": len(kept_before),
+            "writer_kl_before": writer_kl_before,
+            "writer_kl": math.nan if broken else self._writer_kl(method, num_prompts),
+            "written": fmean(demonstrated_rewards(self.task, aside)) if writer_kl_before is not None else None,
         }
+
+    def _writer_kl(self, method: str, num_prompts: int) -> float | None:
+        """KL(writer ‖ policy as it is) on the items set aside, if the method imitates and somebody wrote."""
+        if "demonstrations" not in self.life.curriculum.method(method).needs:
+            return None
+        found = self.life.world.kl_from_writer(set_aside(self.task, num_prompts)[1])
+        return fmean(found) if found else None
 
     def rates(self, num_prompts: int, k: int, stage: int | None = None) -> dict[str, float]:
         """See `Situation.rates`."""

@@ -92,6 +92,17 @@ def sampled_rewards(
     return [flat[start : start + k] for start in range(0, len(flat), k)]
 
 
+def demonstrated_rewards(task: Task, items: Sequence[Item]) -> list[float]:
+    """The rewards of the demonstrations of those `items` that have one; one that does not apply counts 0.
+
+    Raises:
+        ConfigError: the reward fails.
+    """
+    shown = [item for item in items if item.demonstration is not None]
+    found = ranks.told(lambda: _rewards(task, shown, [item.demonstration or "" for item in shown]))
+    return item_means([[one] for one in found])
+
+
 def item_means(rewards: Sequence[Sequence[float | None]]) -> list[float]:
     """The mean reward of each item; a reward that is not finite or does not apply counts 0."""
     return [sum(one if one is not None and math.isfinite(one) else 0.0 for one in row) / len(row) for row in rewards]

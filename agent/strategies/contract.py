@@ -52,6 +52,9 @@ class TrialResult:
         lost_stderr: of `lost`, over items; `None` below two.
         kept: the mean reward on those items before the trial; `None` in the first stage.
         not_replayed: the number of those items, which the trial did not replay.
+        writer_kl_before, writer_kl: KL(writer ‖ policy) on the demonstrations of the items set aside, nats an answer,
+            before and after; `None` of a method that does not imitate, or where nobody wrote.
+        written: the mean reward of these demonstrations.
         answers: the number sampled; those before the trial count for the first trial of a stage, and all share them.
         midway: the steps after which `kl_midway` was read, where they are not half of all.
         ended: the cap ended the training, so that no step follows.
@@ -74,6 +77,9 @@ class TrialResult:
     midway: float | None = None
     ended: bool = False
     not_replayed: int = 0
+    writer_kl_before: float | None = None
+    writer_kl: float | None = None
+    written: float | None = None
 
     @property
     def broken(self) -> bool:

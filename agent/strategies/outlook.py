@@ -3,6 +3,8 @@
 The shapes are simple, and were kept because they ranked the methods well (docs/experiments/streams-vision.md):
 
 - the gain closes the same share of the gap to a mean reward of 1 in every step;
+- a method that imitates gains at least what the growing likelihood of the writer's answers is worth (`imitated_at`):
+  the reward of imitation falls before it rises, the likelihood rises from the first step;
 - the KL grows as a power of the steps, 1 to 2, estimated from the trial: a policy that moves straight has a KL that is
   quadratic in the distance (Fisher information), one that wanders a linear one. Beyond `KNEE` nats the KL continues
   linearly, as a quadratic holds only locally;
@@ -24,6 +26,10 @@ KNEE = 0.3
 FORGETTING_PER_NAT = 0.05
 """Substitute for a law: five points per nat, about the slope in RL's Razor (arXiv 2509.04259) for its small classifier,
 68.5 % at the base and 26 % at ten nats."""
+
+
+SPREAD = 0.25
+"""The relative error of the rise of `imitated_at` from the trial to the end of the stage."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +93,45 @@ def gain_at(trial: TrialResult, steps: float) -> float:
     """The gain in mean reward after `steps` steps: `gap (1 - (1 - g / gap)^(steps / trial.steps))`.
 
     The gap is 1 minus the reward before, and g the gain of the trial, shrunk by its noise (`shrunk`). A loss, or a gain
-    that exceeds the gap, is not extrapolated.
+    that exceeds the gap, is not extrapolated. Of a method that imitates it is at least that of `imitated_at`.
     """
-    return _closing(1 - trial.before, shrunk(trial.after - trial.before, trial.stderr), steps / trial.steps)
+    sampled, imitated = _sampled_gain(trial, steps), imitated_at(trial, steps)
+    return sampled if imitated is None else max(sampled, imitated - trial.before)
 
 
 def gain_stderr(trial: TrialResult, steps: float) -> float | None:
-    """The standard error of `gain_at`: half the difference between gains one standard error higher and lower."""
+    """The standard error of `gain_at`: half the difference between gains one standard error higher and lower.
+
+    Where the gain is that of `imitated_at`: that of the trial, and `SPREAD` of the rise since.
+    """
     if trial.stderr is None:
         return None
+    now, imitated = imitated_at(trial, trial.steps), imitated_at(trial, steps)
+    if now is not None and imitated is not None and imitated - trial.before > _sampled_gain(trial, steps):
+        return math.hypot(trial.stderr, SPREAD * (imitated - now))
     gap, seen, times = 1 - trial.before, trial.after - trial.before, steps / trial.steps
     return (_closing(gap, seen + trial.stderr, times) - _closing(gap, seen - trial.stderr, times)) / 2
+
+
+def imitated_at(trial: TrialResult, steps: float) -> float | None:
+    """The mean reward after `steps` steps of a policy that answers as the writer does with a probability p, else as
+    before: `p written + (1 - p) rest`.
+
+    p is `exp(-K)`, K being KL(writer ‖ policy), of which each step takes the same share as each of the trial's; one
+    that rose stays. `rest` is the reward before of all answers but the writer's, by the same equation.
+    `None`: the method does not imitate, or nobody wrote.
+    """
+    before, after, written = trial.writer_kl_before, trial.writer_kl, trial.written
+    if before is None or after is None or written is None:
+        return None
+    kl = after if after >= before else before * math.pow(after / before, steps / trial.steps)
+    start, end = math.exp(-before), math.exp(-kl)
+    rest = (trial.before - start * written) / (1 - start) if start < 1 else 0.0
+    return end * written + (1 - end) * min(1.0, max(0.0, rest))
+
+
+def _sampled_gain(trial: TrialResult, steps: float) -> float:
+    return _closing(1 - trial.before, shrunk(trial.after - trial.before, trial.stderr), steps / trial.steps)
 
 
 def lost_at(trial: TrialResult, steps: float, learned: float) -> float:

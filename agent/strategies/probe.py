@@ -203,6 +203,8 @@ def candidate_figures(tried: TriedCandidate) -> dict[str, float | None]:
         "gain_stderr": trial.stderr,
         "kl": trial.kl,
         "lost": trial.lost,
+        "writer_kl_before": trial.writer_kl_before,
+        "writer_kl": trial.writer_kl,
         "gain_per_nat": gain / nats if nats > 0 else None,
         "gain_per_second": gain / seconds if seconds > 0 else None,
         "predicted_gain": expected.get("gain"),

@@ -200,6 +200,13 @@ class World(Protocol):
         """
         ...
 
+    def kl_from_writer(self, items: Sequence[Item]) -> Sequence[float]:
+        """KL(writer ‖ policy as it is) of each demonstration, in nats an answer; empty where nobody wrote.
+
+        Of a writer who gives one answer it is the negative log-likelihood of that answer.
+        """
+        ...
+
     def update(self, job: UpdateJob) -> Outcome:
         """Train the policy in place."""
         ...

@@ -22,10 +22,12 @@ from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.worlds.language.settings import LanguageSft
+from perdure.eval.sampled_rewards import set_aside
 from tests.agent.killing import save_base, tiny_stream
 from tests.agent.scalar_run import Killed, Onlooker, curriculum, record_of, row_of, scalar_run
 from tests.agent.strategies.situations import curriculum as racing
 from tests.agent.worlds.language.jobs import settings_of
+from tests.agent.worlds.language.toy import share_of_vowels
 from tests.plugin.perdure_scalar.world import ScalarWorld
 
 
@@ -283,3 +285,9 @@ def test_a_trial_leaves_no_trace_in_the_language_world(tmp_path: Path) -> None:
     assert random.getstate() == states[0] and torch.equal(torch.get_rng_state(), states[1])
     assert (trials[0].after, trials[0].kl) == (trials[2].after, trials[2].kl)
     assert trials[0].kl > 0 and trials[0].seconds_a_step > 0
+    # two steps of imitation bring the policy nearer to its writer; `rl` has none
+    written = [(trial.writer_kl_before, trial.writer_kl, trial.written) for trial in trials]
+    assert written[1] == (None, None, None)
+    assert written[0] == written[2] and written[0][0] > written[0][1] > 0
+    shown = set_aside(fork.task, 4)[1]
+    assert written[0][2] == pytest.approx(fmean(share_of_vowels(shown, [item.demonstration for item in shown])))

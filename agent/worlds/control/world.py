@@ -25,7 +25,7 @@ from perdure.agent.worlds.control.base_states import (
 )
 from perdure.agent.worlds.control.batches import demonstrations_of
 from perdure.agent.worlds.control.begin import begin
-from perdure.agent.worlds.control.losses import chosen_of, entropy_weights
+from perdure.agent.worlds.control.losses import chosen_of, entropy_weights, log_of
 from perdure.agent.worlds.control.networks.parts import matrices
 from perdure.agent.worlds.control.neutral import neutral_starts
 from perdure.agent.worlds.control.training import train
@@ -150,15 +150,27 @@ class ControlWorld:
 
     def conflicts(self, items: Sequence[Item]) -> Estimate | None:
         """See `World.conflicts`. A token is a dimension of a decision."""
-        shown = [episode for item in items for episode in demonstrations_of(item) if len(episode.actions)]
-        if not shown:
+        states = self._shown(items)
+        if states is None:
             return None
-        states = shown_states(self.policy.actor, shown)
         log_SDB = states.base_log_SDB
         mask_SDB = confident_conflicts(log_SDB, entropy_weights(log_SDB, self.policy.actions.sizes))
         share_S = chosen_of(mask_SDB, states.actions_SD).double().mean(-1)
         sums = [float(part.sum()) for part in torch.split(share_S, list(states.lengths))]
         return per_token([Group(tuple(sums), states.lengths)])
+
+    def kl_from_writer(self, items: Sequence[Item]) -> Sequence[float]:
+        """See `World.kl_from_writer`: of each successful episode, the sum over its decisions."""
+        states = self._shown(items)
+        if states is None:
+            return []
+        log_S = log_of(states.base_log_SDB, states.actions_SD).double()
+        return [-float(part.sum()) for part in torch.split(log_S, list(states.lengths))]
+
+    def _shown(self, items: Sequence[Item]) -> States | None:
+        """The states of the demonstrations, with the distributions of the policy as it is."""
+        shown = [episode for item in items for episode in demonstrations_of(item) if len(episode.actions)]
+        return shown_states(self.policy.actor, shown) if shown else None
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""

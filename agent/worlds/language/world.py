@@ -17,8 +17,8 @@ from perdure.agent.worlds.contract import Largest, Outcome, UpdateJob, Watch
 from perdure.agent.worlds.language.adapter import layers_of
 from perdure.agent.worlds.language.base_loss import Base
 from perdure.agent.worlds.language.base_texts import BaseTexts, load_base_texts, sample_base_texts, save_base_texts
-from perdure.agent.worlds.language.conflicts import conflicts_of
 from perdure.agent.worlds.language.conversations import fitted
+from perdure.agent.worlds.language.demonstrations import conflicts_of, surprisals_of
 from perdure.agent.worlds.language.fit import refuse_unfit
 from perdure.agent.worlds.language.generation import end_tokens
 from perdure.agent.worlds.language.loading import load_base, load_policy
@@ -143,6 +143,12 @@ class LanguageWorld:
         assert self._base is not None, "prepare_base comes first"
         with self._base.head_at_hand():
             return conflicts_of(self._base, items)
+
+    def kl_from_writer(self, items: Sequence[Item]) -> Sequence[float]:
+        """See `World.kl_from_writer`."""
+        assert self._base is not None, "prepare_base comes first"
+        with self._base.head_at_hand():
+            return surprisals_of(self._base, items)
 
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`."""

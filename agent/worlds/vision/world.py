@@ -115,6 +115,16 @@ class VisionWorld:
         mask_NC = confident_conflicts(log_NC, entropy_weights(log_NC, top_k=log_NC.shape[-1]))
         return per_token([_group((torch.from_numpy(arrays.choices_NC) * mask_NC).sum(-1))])
 
+    def kl_from_writer(self, items: Sequence[Item]) -> Sequence[float]:
+        """See `World.kl_from_writer`. Exact over the labels; an oracle is no writer."""
+        arrays = arrays_of(items)
+        if arrays.choices_NC is None:
+            return []
+        log_NC = self.policy.log_probabilities(torch.from_numpy(arrays.inputs_NF).to(self._device)).cpu()
+        choices_NC = torch.from_numpy(arrays.choices_NC)
+        found: list[float] = (torch.xlogy(choices_NC, choices_NC) - choices_NC * log_NC).sum(-1).tolist()
+        return found
+
     def update(self, job: UpdateJob) -> Outcome:
         """See `World.update`: a stack of one."""
         tensors = self._tensors(job)

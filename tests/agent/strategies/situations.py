@@ -33,10 +33,14 @@ def trial(
     lost: float | None = None,
     lost_stderr: float | None = None,
     kept: float | None = None,
+    writer_kl: tuple[float, float] | None = None,
 ) -> TrialResult:
     seconds = 2.0 * steps, seconds_a_step
+    imitated = (
+        {} if writer_kl is None else {"writer_kl_before": writer_kl[0], "writer_kl": writer_kl[1], "written": 1.0}
+    )
     return TrialResult(
-        method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr, kept, 8
+        method, steps, before, after, stderr, kl_before, kl, *seconds, midway, lost, lost_stderr, kept, 8, **imitated
     )
 
 

@@ -11,12 +11,14 @@ from perdure.agent.strategies.contract import TrialResult
 from perdure.agent.strategies.outlook import (
     FORGETTING_PER_NAT,
     KNEE,
+    SPREAD,
     EarlierTasks,
     Outlook,
     best,
     gain_at,
     gain_stderr,
     growth,
+    imitated_at,
     kl_at,
     lost_at,
     lost_stderr,
@@ -44,6 +46,7 @@ def trials(draw: st.DrawFn) -> TrialResult:
         kl_before=draw(nats),
         kl=draw(nats),
         midway=draw(st.one_of(st.none(), nats)),
+        writer_kl=draw(st.one_of(st.none(), st.tuples(nats, nats))),
     )
 
 
@@ -63,6 +66,24 @@ def test_a_gain_that_is_all_there_was_stays_so() -> None:
 def test_a_loss_and_a_gain_without_a_ceiling_are_taken_as_they_are() -> None:
     assert gain_at(trial(before=0.5, after=0.4), 1000) == pytest.approx(-0.1)
     assert gain_at(trial(before=3.0, after=3.5), 1000) == pytest.approx(0.5)
+
+
+def test_imitation_that_falls_is_expected_to_rise_with_its_likelihood() -> None:
+    # the writer's answer has a tenth of the mass at first and 10^-0.5 after 10 steps, so 10^-0.25 = 0.562 after 20; the
+    # other nine tenths hold 0.4 - 0.1 = 0.3 of what is right, a third of them
+    one = trial(before=0.4, after=0.35, stderr=0.03, writer_kl=(math.log(10), math.log(10) / 2))
+    assert imitated_at(one, 10) == pytest.approx(0.31623 + 0.68377 / 3, abs=1e-4)
+    assert imitated_at(one, 20) == pytest.approx(0.56234 + 0.43766 / 3, abs=1e-4)
+    assert gain_at(one, 20) == pytest.approx(0.30823, abs=1e-4)
+    assert gain_stderr(one, 20) == pytest.approx(math.hypot(0.03, SPREAD * (0.70823 - 0.54415)), abs=1e-4)
+    # sampled answers that rise faster are believed, and a likelihood that falls stays
+    assert gain_at(trial(before=0.4, after=0.9, writer_kl=(2.0, 1.9)), 10) == pytest.approx(0.5)
+    assert imitated_at(trial(before=0.4, writer_kl=(1.0, 2.0)), 100) == imitated_at(
+        trial(before=0.4, writer_kl=(1.0, 2.0)), 10
+    )
+    assert imitated_at(trial(before=0.4), 10) is None
+    # who writes as the writer does from the first step is worth as much
+    assert imitated_at(trial(before=1.0, writer_kl=(0.0, 0.0)), 10) == 1.0
 
 
 def test_noise_makes_a_gain_small() -> None:

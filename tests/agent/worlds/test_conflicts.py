@@ -1,4 +1,4 @@
-"""The writer's tokens that a base finds improbable while it is sure of others, in every world."""
+"""The writer under the policy: tokens it finds improbable while sure of others, and its KL, in every world."""
 
 import math
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 
 from perdure.agent.worlds.language.base_texts import sample_base_texts
 from perdure.agent.worlds.language.chat import encode_demonstration
-from perdure.agent.worlds.language.conflicts import conflicts_of
+from perdure.agent.worlds.language.demonstrations import conflicts_of, surprisals_of
 from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.losses import confident_conflicts, entropy_weights
 from perdure.agent.worlds.vision.world import VisionWorld
@@ -52,6 +52,14 @@ def test_texts_are_counted_token_by_token(chunk_rows: int) -> None:
     assert found is not None and 0 < hits < tokens
     assert (found.value, found.n) == (pytest.approx(hits / tokens), 6)
     assert conflicts_of(base, items[6:]) is None
+    assert surprisals_of(base, items[6:]) == []
+    by_hand = []
+    for item in items[:6]:
+        ids, start = encode_demonstration(tokenizer, item)
+        with torch.no_grad():
+            log_TV = model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
+        by_hand.append(-sum(float(log_TV[place - 1, ids[place]]) for place in range(start, len(ids))))
+    assert sorted(surprisals_of(base, items)) == pytest.approx(sorted(by_hand), rel=1e-4)
 
 
 def test_images_count_by_the_chance_of_each_label() -> None:
@@ -65,9 +73,16 @@ def test_images_count_by_the_chance_of_each_label() -> None:
                 tensor.copy_(torch.tensor([[20.0, *[0.0] * 9]]))  # sure of 0, whatever the image
     found = world.conflicts(items)
     assert found is not None and found.value == pytest.approx(float(1 - choices_NC[:, 0].mean()))
+    inputs_NF = torch.from_numpy(arrays_of(items).inputs_NF)
+    expected = [
+        sum(share * (math.log(share) - log) for share, log in zip(shares, logs, strict=True) if share)
+        for shares, logs in zip(choices_NC.tolist(), world.policy.log_probabilities(inputs_NF).tolist(), strict=True)
+    ]
+    assert world.kl_from_writer(items) == pytest.approx(expected, rel=1e-4)
     others: dict[str, Any] = {"writer": "none"}
     unwritten = build_task(config.stages[0].task.model_copy(update=others), name="parity", seed=0, model=config.model)
     assert world.conflicts(unwritten.train) is None
+    assert world.kl_from_writer(unwritten.train) == []
 
 
 def test_decisions_count_by_their_dimensions(tmp_path: Path) -> None:
@@ -76,3 +91,13 @@ def test_decisions_count_by_their_dimensions(tmp_path: Path) -> None:
     assert found is not None and 0 <= found.value <= 1
     assert found.n == sum(len(item.columns["episodes"]) for item in items)
     assert world.conflicts([Item(one.prompt) for one in items]) is None
+    episodes = [episode for item in items for episode in item.columns["episodes"]]
+    actor = world.policy.actor
+    by_hand = []
+    for episode in episodes:
+        actions_SD = torch.from_numpy(episode.actions)
+        with torch.no_grad():
+            log_SDB = actor.log_probabilities(actor.encode(list(episode.observations)), actions_SD)
+        by_hand.append(-float(log_SDB.gather(-1, actions_SD[..., None]).sum()))
+    assert world.kl_from_writer(items) == pytest.approx(by_hand, rel=1e-4)
+    assert world.kl_from_writer([Item(one.prompt) for one in items]) == []

@@ -100,6 +100,10 @@ class ScalarWorld:
     def conflicts(self, items: Sequence[Item]) -> None:
         """See `World.conflicts`. Nobody writes numbers."""
 
+    def kl_from_writer(self, items: Sequence[Item]) -> list[float]:
+        """See `World.kl_from_writer`."""
+        return []
+
     def _group(self, name: str) -> Group:
         weight = self.policy.weight
         kl = weight * weight
