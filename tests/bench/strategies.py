@@ -26,12 +26,12 @@ STREAMS = {
     "language": ("tiny-sayings", "tiny-new", "tiny-mixed"),
     "control": ("babyai-stream",),
 }
-FIXED = ("rl_kl+replay", "rl_kl", "replay", "rl+replay", "rl", "tilt", "sft", "low_lr_sft", "l2")
+FIXED = ("rl_kl+replay", "rl_kl", "replay", "chord+replay", "rl+replay", "rl", "tilt", "sft", "low_lr_sft", "l2")
 """Fixed methods of every world: those that stood first in a stream of any, and what they are made of."""
 
 TRIALS: dict[str, dict[str, Any]] = {
     "vision": {"num_prompts": 128, "k": 16, "share": 0.125},
-    "language": {"num_prompts": 32, "k": 4},
+    "language": {"num_prompts": 64, "k": 8},
     "control": {"num_prompts": 32, "k": 1},
 }
 """The settings of trials, by world: samples cost next to nothing in vision, and episodes much in control."""

@@ -250,6 +250,6 @@ LANGUAGE = WorldSpec(
     export="perdure.agent.worlds.language.export:export_policy",
     teacher="perdure.agent.worlds.language.teacher:make_teacher",
     default_schedule="constant_with_warmup",
-    candidates=("replay", "rl", "sft", "rl_kl"),
+    candidates=("replay", "chord+replay", "rl+replay", "sft"),
     lacks={"redraw": "this setting is of the vision world; demonstrations in text are written once"},
 )
