@@ -136,10 +136,8 @@ def _set_fewshot(task: LmTask, benchmark: Benchmark) -> None:
 
 def _metric(benchmark: Benchmark, tasks: Sequence[LmTask]) -> tuple[str, str]:
     """The metric and the filter; `metric` may name both as lm-eval does: `exact_match,strict-match`."""
-    filters = [each.name for each in tasks[0]._filters]
-    wanted, _, chosen = (benchmark.metric or next(iter(tasks[0].aggregation()))).partition(",")
-    if chosen and chosen not in filters:
-        raise ConfigError(f"benchmark {benchmark.tasks!r} has no filter {chosen!r}; it has: {', '.join(filters)}")
+    wanted, _, given = (benchmark.metric or next(iter(tasks[0].aggregation()))).partition(",")
+    chosen = _filter(benchmark, tasks, given)
     for task in tasks:
         if task.OUTPUT_TYPE == "loglikelihood_rolling":
             raise ConfigError(
@@ -152,7 +150,21 @@ def _metric(benchmark: Benchmark, tasks: Sequence[LmTask]) -> tuple[str, str]:
                 f"benchmark {benchmark.tasks!r}: metric {wanted!r} cannot be used; it must be a mean over items, "
                 f"and higher must be better. Set `metric` to one of: {', '.join(usable) or '(this task has none)'}"
             )
-    return wanted, chosen or filters[0]
+    return wanted, chosen
+
+
+def _filter(benchmark: Benchmark, tasks: Sequence[LmTask], given: str) -> str:
+    """The filter that is `given`, or the first one; of a task that lacks it no item would be in the score."""
+    chosen = given or str(tasks[0]._filters[0].name)
+    for task in tasks:
+        own = [each.name for each in task._filters]
+        if chosen not in own:
+            who = f"its task {task.task_name!r}" if len(tasks) > 1 else "it"
+            raise ConfigError(
+                f"benchmark {benchmark.tasks!r} has no filter {chosen!r}; {who} has: {', '.join(own)}. Set `metric` to "
+                "METRIC,FILTER, of a group with a filter that all its tasks have"
+            )
+    return chosen
 
 
 def _is_mean(task: LmTask, metric: str) -> bool:

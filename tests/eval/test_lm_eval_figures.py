@@ -46,6 +46,21 @@ def test_a_group_is_what_lm_eval_prints(tmp_path: Path, weighted: bool) -> None:
     assert score.n == 16 and score.by_member is not weighted
 
 
+def test_a_group_whose_tasks_share_no_filter_is_refused(tmp_path: Path) -> None:
+    rows = [{"question": f"say {word}", "answer": word[0]} for word in ("ant", "bee", "cat", "dog")]
+    takes = {"filter": [{"function": "regex", "regex_pattern": "(.)"}, {"function": "take_first"}]}
+    write_generation(tmp_path, "plain", rows)
+    for name, filters in (("strict", ["first"]), ("both", ["none", "first"])):
+        write_generation(tmp_path, name, rows, filter_list=[{"name": one, **takes} for one in filters])
+    for group, members in (("apart", ["plain", "strict"]), ("shared", ["both", "plain"])):
+        (tmp_path / f"{group}.yaml").write_text(json.dumps({"group": group, "task": members}))
+    with pytest.raises(ConfigError, match="'apart' has no filter 'none'; its task 'strict' has: first"):
+        prepare_benchmarks([Benchmark(tasks="apart", include_path=str(tmp_path))], tmp_path)
+    (benchmark,) = prepare_benchmarks([Benchmark(tasks="shared", include_path=str(tmp_path))], tmp_path).benchmarks
+    score, _ = benchmark.score(LanguagePolicy(*tiny_policy_parts()), Evaluation(batch_size=8))
+    assert score.n == 8
+
+
 @pytest.mark.parametrize("shots", [0, 2])
 @pytest.mark.parametrize("chat", [False, True])
 def test_output_types_filters_shots_and_chat_are_what_lm_eval_prints(tmp_path: Path, shots: int, chat: bool) -> None:
