@@ -56,10 +56,7 @@ class Score:
     truncated: int = 0
     """Scored answers that were cut off at `evaluation.max_completion_length`."""
     by_member: bool = False
-    """True for a group in which each task counts alike: `value` is the mean of its tasks' means, not of its items.
-
-    A paired test is over items all the same.
-    """
+    """True for a group in which each task counts alike: `value` is the mean of its tasks' means, not of its items."""
     asked: Asked | None = None
     """Known where some of the items were asked alone: `value` is then the base's, over all items, and the mean change
     of those asked (`perdure.eval.adaptive.score_of_part`).

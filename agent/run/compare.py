@@ -165,7 +165,7 @@ def _score(run: ComparedRun, name: str, other: tuple[ComparedRun, Mapping[str, f
         reason = f"other items than in {other[0].title}"
     if reason is not None or items is None or other[1] is None:
         return Value(estimate.value, reason=reason, asked=asked)
-    change = change_of(other[1], items)
+    change = change_of(other[1], items, by_member=name in run.row.by_member)
     return Value(estimate.value, change=change, difference=change.difference, asked=asked)
 
 

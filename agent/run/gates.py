@@ -91,7 +91,7 @@ def _drops(record: RunState, folder: Path, metric: str) -> Iterator[str]:
     for before, name in pairs:
         items = read_items(before, name, folder), read_items(last, name, folder)
         if items[0] is not None and items[1] is not None and items[0].keys() == items[1].keys():
-            change = change_of(items[0], items[1])
+            change = change_of(items[0], items[1], by_member=name in last.by_member)
             p = "" if change.p_value is None else f", p = {change.p_value:.2g}"
             found.append((change.difference, f"{name} {100 * change.difference:+.1f} points{p}"))
     return (words for difference, words in sorted(found) if difference < 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from perdure.agent.run.events import Intervened
 from perdure.agent.run.lines import ABOUT_A_LINE, to_json
@@ -18,6 +18,7 @@ from perdure.eval.scorefile import read_item_scores
 from perdure.eval.statistics import paired
 
 Number = float | None
+_Score = TypeVar("_Score", float, Number)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def run_object(record: RunState, run_folder: Path | None = None) -> dict[str, An
     what a law expected at that reading, as fractions. `end_scores` are those at the ends of the line on which a stage
     was projected; `notices` are of data that the stage left out or learned nothing from, `truncated` of
     scores half of whose answers or more were cut off, `by_member` of groups whose score is the mean of their tasks',
-    which tests over items do not weigh alike, `asked` of scores of which a part of the items was asked alone: how many
+    by which paired tests weigh their items, `asked` of scores of which a part of the items was asked alone: how many
     `n`, `of` all, and the 95 % interval of the change over all. `metrics` are defined by
     `formulas` (see `perdure.eval.metrics`; a run of which t stages are done counts as one of t stages) and
     `metric_intervals` are 95 % bootstrap intervals over items, from the files in `run_folder`; `None` without them.
@@ -97,14 +98,19 @@ def changes(record: RunState, run_folder: Path) -> dict[tuple[int, str], Change]
         for row in record.rows:
             after = read_items(row, name, run_folder) if row.stage > 0 and name in row.scores else None
             if before is not None and after is not None and before.keys() == after.keys():
-                found[row.stage, name] = change_of(before, after)
+                found[row.stage, name] = change_of(before, after, by_member=name in row.by_member)
     return found
 
 
-def change_of(before: Mapping[str, Number], after: Mapping[str, Number]) -> Change:
-    """The change on the same items, by id; an item that either could not be scored on is left out."""
+def change_of(before: Mapping[str, Number], after: Mapping[str, Number], *, by_member: bool = False) -> Change:
+    """The change on the same items, by id; an item that either could not be scored on is left out.
+
+    `by_member`: of a group whose tasks count alike, whose items are weighed so (`_weighed`).
+    """
     known_before = {key: value for key, value in before.items() if value is not None and after[key] is not None}
     known_after = {key: value for key, value in after.items() if value is not None and key in known_before}
+    if by_member:
+        known_before, known_after = _weighed(known_before), _weighed(known_after)
     test = paired(known_before, known_after)
     return Change(test.difference, test.low, test.high, test.p_value, test.n)
 
@@ -171,14 +177,14 @@ def _counted(row: StageState, name: str, run_folder: Path) -> Mapping[str, Numbe
     return _weighed(items) if items is not None and name in row.by_member else items
 
 
-def _weighed(items: Mapping[str, Number]) -> dict[str, Number]:
+def _weighed(items: Mapping[str, _Score]) -> dict[str, _Score]:
     """The items of a group, `TASK/…`, each times n / (tasks x items of its task): their mean is that of its tasks.
 
     A bootstrap that draws them all together gives a wider interval than one that draws within each task.
     """
     sizes = Counter(key.split("/", 1)[0] for key, value in items.items() if value is not None)
     each = {task: sizes.total() / (len(sizes) * size) for task, size in sizes.items()}
-    return {key: None if value is None else value * each[key.split("/", 1)[0]] for key, value in items.items()}
+    return {key: value if value is None else value * each[key.split("/", 1)[0]] for key, value in items.items()}
 
 
 def _in_part(rows: Iterable[StageState], names: tuple[str, ...]) -> frozenset[tuple[int, int]]:

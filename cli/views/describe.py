@@ -52,7 +52,7 @@ def describe_groups(record: RunState) -> str:
     """`'mmlu': the mean of the means of its tasks; …`, nothing where no group is scored so."""
     names = dict.fromkeys(name for row in record.rows for name in row.by_member)
     told = ", ".join(map(repr, names))
-    return told and f"{told}: the mean of the means of its tasks; the paired test is over all their items alike"
+    return told and f"{told}: the mean of the means of its tasks; the paired test is over their items, weighed so"
 
 
 def describe_unscored(event: Unscored, nouns: Nouns = USUAL) -> str:

@@ -154,7 +154,7 @@ def test_answers_that_are_cut_off_are_said_with_their_score() -> None:
     assert row is not None and describe_truncated(row) == words
     report = plain(run_report(state, {}, ASCII, 200))
     assert words in report
-    assert "'spell': the mean of the means of its tasks; the paired test is over all their items alike" in report
+    assert "'spell': the mean of the means of its tasks; the paired test is over their items, weighed so" in report
     assert f"{answered[0].truncated} of 4 answers were cut off" in describe_event(state, answered[0])
     assert run_object(state.record)["rows"][1]["truncated"] == {"even": {"count": 2, "of": 4}}
 

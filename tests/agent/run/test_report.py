@@ -239,6 +239,24 @@ def test_the_interval_of_a_group_whose_tasks_count_alike_is_of_the_mean_of_their
     assert result.verdict == "noise"
 
 
+def test_the_change_of_a_group_whose_tasks_count_alike_is_that_of_its_score(tmp_path: Path) -> None:
+    record = life(tmp_path)
+    for stage, right in enumerate(({"x": 4, "y": 2}, {"x": 8, "y": 2}, {"x": 8, "y": 0})):
+        (event,) = map(from_json, [group_score(tmp_path, stage, right)])
+        record = fold(record, event)
+    found = changes(record, tmp_path)
+    scores = [row.scores["z"].value for row in record.rows]
+    assert scores == pytest.approx([0.75, 1.0, 0.5])
+    # x has 8/10 of the items and y 2/10: over items the last would be (4 - 2) / 10, a gain
+    assert [found[stage, "z"].difference for stage in (1, 2)] == pytest.approx([0.25, -0.25])
+    # items of x weigh 10 / (2 * 8): d = 0.625 four times, 0 six times; s2 = (4 * 0.375^2 + 6 * 0.25^2) / 9 = 0.1041667,
+    # t(9 degrees, 97.5 %) = 2.262157
+    half = 2.262157 * math.sqrt(0.1041667 / 10)
+    assert (found[1, "z"].low, found[1, "z"].high) == pytest.approx((0.25 - half, 0.25 + half), abs=1e-5)
+    # all four gains have one sign: 2 of 2^4 patterns
+    assert (found[1, "z"].p_value, found[1, "z"].n) == (2 / 16, 10)
+
+
 def test_a_file_of_items_is_read_once_until_it_is_written_again(tmp_path: Path) -> None:
     row = life(tmp_path).rows[1]
     first = read_items(row, "a", tmp_path)
