@@ -25,7 +25,7 @@ OF_THE_BASE = ("forward_transfer", "benchmark_drop")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One of the runs: what its journal says, and its last row with scores."""
+    """One of the runs: what its journal says, and its last row that is done, or the base's."""
 
     path: Path
     title: str
@@ -95,7 +95,7 @@ def comparison_object(found: Comparison) -> dict[str, Any]:
 
 def _read(folder: Path, folders: Sequence[Path]) -> ComparedRun:
     record, events = read_record(RunFolder(folder))
-    scored = [row for row in record.rows if row.scores]
+    scored = [row for row in record.rows if row.scores and (row.stage == 0 or row.committed)]
     if not scored or not isinstance(events[0], Started):
         raise RunError(f"{folder}: nothing is scored yet, so there is nothing to compare")
     several = sum(other.name == folder.name for other in folders) > 1

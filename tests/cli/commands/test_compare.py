@@ -74,6 +74,19 @@ def test_what_differs_in_the_curricula_is_named(tmp_path: Path) -> None:
     }
 
 
+def test_a_stage_that_is_still_scored_is_not_compared(tmp_path: Path) -> None:
+    run = other_run()
+    events = [(one["event"], one.get("stage"), one.get("name")) for one in run]
+    scored = events.index(("score", 3, "chain"))
+    found = pair(tmp_path, second=run[: scored + 1])  # all tasks of stage 3 are scored, and no benchmark
+    assert found.notes == ("two is not finished: its figures are those after stage 2 of 3",)
+    # R[2, even] = 0.70 against R[3, even] = 0.68; metrics of two stages are not those of three
+    assert second(found, "even").value == 0.70
+    average = second(found, "average_accuracy")
+    assert (average.value, average.difference) == (pytest.approx((0.70 + 0.81) / 2), None)
+    assert average.reason == "after another number of stages"
+
+
 def test_runs_of_different_bases(tmp_path: Path) -> None:
     first = begun(whole_run(), base_id="a" * 64, resolved={"base": "org/small"})
     found = pair(tmp_path, first, other_run(base_id="b" * 64))
