@@ -10,8 +10,9 @@ is longer than one over the task by 1 / (1 - replay_ratio) (give `max_steps` for
 the objective needs are not replayed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import UpdateJob
@@ -52,12 +53,37 @@ class RewardByTask:
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
     ) -> list[float | None]:
         """See `Reward`."""
+        return self._judged(items, completions, completion_ids, lambda reward, *given: reward(*given))
+
+    def during_training(
+        self,
+        items: Sequence[Item],
+        completions: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None,
+        trainer_arguments: Mapping[str, Any],
+    ) -> list[float | None]:
+        """As `FromTrl.during_training`; of columns that a function logs nothing is kept, as it sees some answers."""
+        arguments = {**trainer_arguments, "log_extra": lambda *_: None}
+
+        def judge(reward: Reward, *given: Any) -> list[float | None]:
+            own: Callable[..., list[float | None]] | None = getattr(reward, "during_training", None)
+            return reward(*given) if own is None else own(*given, arguments)
+
+        return self._judged(items, completions, completion_ids, judge)
+
+    def _judged(
+        self,
+        items: Sequence[Item],
+        completions: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None,
+        judge: Callable[..., list[float | None]],
+    ) -> list[float | None]:
         found: list[float | None] = [None] * len(items)
         rewards = [self._rewards[id(item)] for item in items]
         for reward in {id(one): one for one in rewards if one is not None}.values():
             places = [place for place, one in enumerate(rewards) if one is reward]
             ids = None if completion_ids is None else [completion_ids[place] for place in places]
-            values = reward([items[place] for place in places], [completions[place] for place in places], ids)
+            values = judge(reward, [items[place] for place in places], [completions[place] for place in places], ids)
             for place, value in zip(places, values, strict=True):
                 found[place] = value
         return found

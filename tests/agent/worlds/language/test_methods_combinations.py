@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import TrainerState
 
 from perdure.agent.seeds import derive
 from perdure.agent.weights import digest, trainable
@@ -18,6 +19,7 @@ from perdure.agent.worlds.language.trl.config import build_config
 from perdure.budget.errors import DataError
 from perdure.budget.estimate import per_token
 from perdure.curriculum.task import Task
+from perdure.curriculum.worlds.language.rewards.trl import as_trl, from_trl
 from perdure.curriculum.worlds.registry import spec_of
 from tests.agent.worlds.language.jobs import job_of, method_of, settings_of
 from tests.agent.worlds.language.on_policy import PLAIN, move
@@ -63,6 +65,21 @@ def test_answers_of_several_tasks_are_judged_at_once() -> None:
     items = [old.train[0], new.train[1], bare.train[0], old.train[1], new.train[0]]
     assert judge(items, ["x"] * 5, [[7]] * 5) == [0.5, 1.0, None, 0.5, 1.0]
     assert judge(items, ["x"] * 5) == [0.5, 1.0, None, 0.5, 1.0]
+
+
+def test_a_replayed_reward_of_trls_form_is_told_how_far_training_is() -> None:
+    logged: list[tuple[str, float]] = []
+
+    def by_step(completions: Any, trainer_state: Any, log_metric: Any, log_extra: Any, **_: Any) -> list[float]:
+        log_metric("asked", len(completions))
+        log_extra("text", completions)
+        return [float(trainer_state.global_step)] * len(completions)
+
+    new, old = task_of("new", 1, 0.5), replace(task_of("old", 2, None), reward=from_trl(by_step))
+    reward = as_trl(RewardByTask([new, old]), (*new.train, *old.train))
+    told = {"trainer_state": TrainerState(global_step=7), "log_metric": lambda *one: logged.append(one)}
+    found = reward(["x"] * 3, [1, 0, 2], completion_ids=[[7]] * 3, log_extra=None, **told)
+    assert (found, logged) == ([7.0, 0.5, 7.0], [("asked", 2)])
 
 
 LACKING = {"bare": task_of("bare", 6, 1.0, demonstrations=False), "unjudged": task_of("unjudged", 6, None)}
