@@ -1,8 +1,10 @@
 """Figures of a whole run, from its record, by which runs are compared."""
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
-from perdure.agent.run.report import metric_estimates
+from perdure.agent.run.report import metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.price import required_kls
@@ -12,8 +14,10 @@ SAMPLING_TEMPERATURE = 1.0
 """The temperature at which a score estimates the mass of right answers, which a floor refers to."""
 
 
-def run_figures(record: RunState, curriculum: Curriculum) -> dict[str, float]:
+def run_figures(record: RunState, curriculum: Curriculum, run: Path) -> dict[str, float]:
     """The known metrics of `perdure.eval.metrics` (`task_forgetting` is the forgetting of tasks) and three more.
+
+    `run` is the folder with the results of single items.
 
     `kl_spent`: the KL at the end as the budget counts it; `excess`: see `kl_excess`; `life_seconds`.
     """
@@ -23,14 +27,16 @@ def run_figures(record: RunState, curriculum: Curriculum) -> dict[str, float]:
     seconds = [row.seconds for row in record.rows if row.seconds is not None]
     figures = metrics | {
         "kl_spent": last.readings[-1].kl.value,
-        "excess": kl_excess(record, last, curriculum),
+        "excess": kl_excess(record, last, curriculum, run),
         "life_seconds": math.fsum(seconds),
     }
     return {name: value for name, value in figures.items() if value is not None}
 
 
-def kl_excess(record: RunState, last: StageState, curriculum: Curriculum) -> float | None:
-    """KL at the end less the floor of the accuracies reached, in nats per sequence; `None` if answers are not samples.
+def kl_excess(record: RunState, last: StageState, curriculum: Curriculum, run: Path) -> float | None:
+    """KL at the end less the floor of the accuracies reached, in nats per sequence.
+
+    `None` if answers are not samples, or a reward is not known to be from 0 to 1: then its mean is no mass.
 
     The floor is that of the mean masses, base against policy, on held-out items (`perdure.budget.law.floor`); the KL is
     measured on training prompts, so that a small excess may be negative.
@@ -46,10 +52,16 @@ def kl_excess(record: RunState, last: StageState, curriculum: Curriculum) -> flo
     base = record.row(0)
     if base is None or curriculum.evaluation.temperature != SAMPLING_TEMPERATURE:
         return None
+    if not all(_is_mass(read_items(row, name, run)) for row in (base, last) for name in record.tasks):
+        return None
     before, after = ([smoothed(row.scores[name]) for name in record.tasks] for row in (base, last))
     floors = [float(one) for one in kl_floor(np.array(before), np.array(after))]
     required = required_kls(floors, curriculum.budget.prompts)[-1]
     return None if required is None else last.readings[-1].kl_per_sequence.value - required
+
+
+def _is_mass(items: Mapping[str, float | None] | None) -> bool:
+    return items is not None and all(one is None or 0 <= one <= 1 for one in items.values())
 
 
 def smoothed(score: Estimate) -> float:

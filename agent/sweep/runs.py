@@ -104,7 +104,7 @@ def finished_run(cell: Cell, run: Path) -> FinishedCell:
     started = events[0]
     assert isinstance(started, Started)
     rows = [_row(cell, record, stage, final=stage is record.done[-1]) for stage in record.done]
-    rows[-1] |= run_figures(record, cell.curriculum)
+    rows[-1] |= run_figures(record, cell.curriculum, run)
     return FinishedCell(cell, tuple(rows), _provenance(cell, record, started))
 
 
