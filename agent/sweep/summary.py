@@ -48,9 +48,9 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     """The object that `perdure show SWEEP --json` prints; `None`: unknown.
 
     `waiting` are the cells that neither finished nor failed; `running` those that a process runs alone. `pooled`: see
-    `pooled_axes`. `methods` are means over the last checkpoint of each run, with Student's interval over runs: forward
-    KL in nats per token, accuracy on the last new task, forgetting as the mean drop of the benchmarks; both as
-    fractions.
+    `pooled_axes`. `methods` are means over the last checkpoint of each run (`whole_runs`), with Student's interval over
+    runs: forward KL in nats per token, accuracy on the last new task, forgetting as the mean drop of the benchmarks;
+    both as fractions.
 
     Raises:
         RunError: a file cannot be read.
@@ -60,12 +60,13 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
     described = read_description(folder)
     try:
         cells = {cell["id"]: {key: cell[key] for key in ("id", "seed", "values")} for cell in described["cells"]}
+        strategies = {cell["id"]: _strategy(cell) for cell in described["cells"]}
         name = str(described["name"])
     except (LookupError, TypeError) as error:
         raise RunError(f"{folder.description} is damaged: it does not say what the sweep is ({error!r})") from error
     table = collect(folder, list(cells), name)
     provenance = {} if table is None else provenance_of(table)
-    final_rows = [] if table is None else table.filter(table["final"]).to_pylist()
+    final_rows = [] if table is None else whole_runs(table.to_pylist(), strategies)
     return {
         "sweep": name,
         "folder": str(folder.path),
@@ -76,6 +77,29 @@ def sweep_object(folder: SweepFolder) -> dict[str, Any]:
         "pooled": pooled_axes(final_rows),
         "results": str(folder.results) if folder.results.exists() else None,
     }
+
+
+def _strategy(cell: Mapping[str, Any]) -> str | None:
+    """The strategy by which a cell without an arm chooses methods; `None`: none is chosen."""
+    curriculum = cell["curriculum"]
+    given = all(stage.get("method") for stage in curriculum["stages"])
+    kind = str(curriculum["strategy"]["type"])
+    return None if given or kind == "fixed" or cell["values"].get("arm") is not None else kind
+
+
+def whole_runs(rows: Sequence[Mapping[str, Any]], strategies: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """The last row of each run; of one of several stages `method` is that of the run.
+
+    That is the strategy by cell, where one chose, or else all methods of its stages.
+    """
+    methods: dict[str, dict[str, None]] = {}
+    for row in rows:
+        methods.setdefault(row["cell"], {})[str(row["method"])] = None
+    last = [dict(row) for row in rows if row["final"]]
+    for row in last:
+        if (row.get("stage") or 1) > 1:
+            row["method"] = strategies.get(row["cell"]) or ", ".join(methods[row["cell"]])
+    return last
 
 
 def _state(folder: SweepFolder, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

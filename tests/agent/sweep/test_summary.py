@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from perdure.agent.sweep.summary import Mean, by_method, mean_over_runs, pooled_axes
+from perdure.agent.sweep.summary import Mean, by_method, mean_over_runs, pooled_axes, whole_runs
 
 
 def test_a_mean_with_students_interval() -> None:
@@ -49,3 +49,16 @@ def test_axes_of_which_a_method_has_several_values_are_pooled() -> None:
     ]
     assert pooled_axes(rows) == ["length"]
     assert pooled_axes([]) == []
+
+
+def test_a_run_of_several_stages_is_not_named_after_its_last() -> None:
+    stages = {"1": ("rl", "sft"), "2": ("sft", "rl"), "3": ("sft", "rl"), "4": ("rl", "rl"), "5": ("race",)}
+    rows = [
+        {"cell": cell, "method": method, "stage": stage, "final": stage == len(used)}
+        for cell, used in stages.items()
+        for stage, method in enumerate(used, 1)
+    ]
+    found = whole_runs(rows, {"1": "rule", "2": "rule", "3": None, "4": None, "5": "rule"})
+    # by their last methods 2, 3 and 4 would be three runs of one method
+    assert [row["method"] for row in found] == ["rule", "rule", "sft, rl", "rl", "race"]
+    assert [(one.method, one.runs) for one in by_method(found)][:2] == [("rule", 2), ("sft, rl", 1)]
