@@ -3,14 +3,13 @@
 Scores and changes are fractions, KLs are in nats, times in seconds. What is not known is NaN, or missing text.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perdure.agent.run.answers import ColumnAnswers
 from perdure.agent.run.events import Candidate, Measured
-from perdure.agent.run.report import Change, changes
+from perdure.agent.run.report import Change, change_since, changes
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 
@@ -135,7 +134,7 @@ def _score(record: RunState, row: StageState, name: str, test: Change | None) ->
         "stderr": score.stderr,
         "n": score.n,
         "of": row.asked[name].of if name in row.asked else score.n,
-        "change": math.nan if before is None else score.value - before.value,
+        "change": change_since(before, score, None if test is None else test.difference),
         "change_low": None if test is None else test.low,
         "change_high": None if test is None else test.high,
         "p_value": None if test is None else test.p_value,

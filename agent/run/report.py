@@ -115,6 +115,13 @@ def change_of(before: Mapping[str, Number], after: Mapping[str, Number], *, by_m
     return Change(test.difference, test.low, test.high, test.p_value, test.n)
 
 
+def change_since(before: Estimate | None, after: Estimate | None, test: float | None) -> float | None:
+    """The change of a score: that of a paired `test`, on the items of both, or else of the two figures, if known."""
+    if test is not None and math.isfinite(test):
+        return test
+    return None if before is None or after is None else after.value - before.value
+
+
 def read_items(row: StageState, name: str, run_folder: Path) -> Mapping[str, Number] | None:
     """Score of each item by id, in the file's order; `None` if the file is missing or damaged. A file is read once."""
     file = row.score_files.get(name)

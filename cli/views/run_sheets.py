@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perdure.agent.run.events import Measured
+from perdure.agent.run.report import change_since
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, nats
 from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
@@ -77,7 +78,7 @@ def _figures(record: RunState, row: StageState, names: Sequence[str], changes: P
     for name in names:
         score, test = row.scores.get(name), changes.get((row.stage, name))
         before = None if base is None or row.stage == 0 else base.scores.get(name)
-        change = None if score is None or before is None else score.value - before.value
+        change = change_since(before, score, None if test is None else test.difference)
         of = row.asked[name].of if name in row.asked else None if score is None else score.n
         parts = (None, None, None, None) if score is None else (score.value, score.stderr, score.n, of)
         found += [*parts, change, None if test is None else test.p_value]

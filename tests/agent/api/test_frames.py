@@ -1,5 +1,8 @@
 """The frames of a run: figures derived by hand, and the columns and dtypes that they always have."""
 
+import csv
+import io
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,30 @@ def test_scores_and_their_changes(run: perdure.Run) -> None:
     base = row(frame, stage=0, name="even")
     assert (base["stage_name"], base["kind"], base["value"]) == ("base", "task", 0.21)
     assert math.isnan(base["change"]) and math.isnan(base["p_value"])
+
+
+def test_a_change_is_on_the_items_of_both_in_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_run(tmp_path / "demo", whole_run())
+    # the reward did not apply to 50 answers after stage 3, 10 of them to items that the base had right
+    items = [ItemResult(str(i), None if 11 <= i < 61 else float(i < 68)) for i in range(100)]
+    write_scores(folder / "scores/3-even.jsonl", make_score("even", "task", items), {}, items)
+    journal = folder / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    told = [one | {"value": 18 / 50, "n": 50} if _is_score(one, 3, "even") else one for one in lines]
+    journal.write_text("".join(json.dumps(one) + "\n" for one in told))
+    # 18 of 50 after, and 11 of the same 50 before: 0.14, where 18 / 50 - 21 / 100 is 0.15
+    found = row(perdure.open_run(folder).scores(), stage=3, name="even")
+    assert (found["value"], found["change"]) == (0.36, pytest.approx(0.14))
+    assert found["change_low"] < 0.14 < found["change_high"]
+    show_command(folder, False, "csv")
+    (after,) = [one for one in csv.DictReader(io.StringIO(capsys.readouterr().out)) if one["stage"] == "3"]
+    assert (float(after["even"]), float(after["even change"])) == (0.36, pytest.approx(0.14))
+    show_command(folder, False, "markdown")
+    assert "36 (+14*)" in capsys.readouterr().out
+
+
+def _is_score(line: dict[str, Any], stage: int, name: str) -> bool:
+    return (line["event"], line.get("stage"), line.get("name")) == ("score", stage, name)
 
 
 def test_readings_have_both_units(run: perdure.Run) -> None:
