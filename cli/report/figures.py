@@ -129,8 +129,12 @@ def _interventions(axes: Axes, spans: Sequence[_Span]) -> None:
 
 
 def retention_figure(record: RunState) -> Figure:
-    """Accuracy on the task just learned against what was kept; and, where a stage is priced, KL against its floor."""
-    priced = {price.stage: price for price in record.prices if price.floor is not None and price.target is not None}
+    """Accuracy on the task just learned against what was kept; and, where a stage is priced, KL against the least.
+
+    Both as the budget counts it: a floor is on the stage's own prompts alone, where a KL may be on those of all tasks.
+    """
+    needs = {one.stage: (one.target, one.required_kl) for one in record.prices}
+    priced = {stage: (target, kl) for stage, (target, kl) in needs.items() if target is not None and kl is not None}
     figure = Figure(figsize=(10, 4.2) if priced else (6.4, 4.2), layout="constrained")
     panels = list(figure.subplots(1, 1 + bool(priced), squeeze=False)[0])
     for index, row in enumerate(row for row in record.rows if row.stage and row.name in row.scores):
@@ -140,18 +144,17 @@ def retention_figure(record: RunState) -> Figure:
         kept = _kept(record, row)
         if kept is not None:
             panels[0].plot([accuracy], [100 * kept], "o", color=colour, label=label)
-        price = priced.get(row.stage)
-        if price is not None and row.readings:
-            panels[1].plot([accuracy], [row.readings[-1].kl_per_sequence.value], "o", color=colour, label=label)
-            panels[1].plot(
-                [100 * (price.target or 0)], [price.floor], "_", color=colour, markersize=18, markeredgewidth=2
-            )
+        if row.stage in priced and row.readings:
+            target, least = priced[row.stage]
+            panels[1].plot([accuracy], [row.readings[-1].kl.value], "o", color=colour, label=label)
+            panels[1].plot([100 * target], [least], "_", color=colour, markersize=18, markeredgewidth=2)
     panels[0].axhline(0, color="#999999", linewidth=0.9, linestyle=(0, (1, 2)), label="base")
     panels[0].set_xlabel(f"{record.nouns.score} on the task just learned, %")
     panels[0].set_ylabel("change of all that was known, points\n(mean of earlier tasks and benchmarks)")
     if priced:
         panels[1].set_xlabel(f"{record.nouns.score} on the task just learned, %")
-        panels[1].set_ylabel(f"KL, nats {record.nouns.an_answer}; bar: floor of the target")
+        unit = next((row.readings[-1].unit for row in record.rows if row.readings), "token")
+        panels[1].set_ylabel(f"KL, nats/{record.nouns.unit(unit)}; bar: the least that keeps all targets so far")
         panels[1].set_ylim(bottom=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     return figure

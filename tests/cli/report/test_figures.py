@@ -57,6 +57,23 @@ def test_the_kl_goes_on_over_the_stages_with_cap_and_interventions() -> None:
     assert [list(lines[name].get_xdata()) for name in ("rolled back", "broken, rolled back")] == [[120], [180]]
 
 
+def test_the_kl_of_a_priced_stage_stands_beside_the_least_that_the_budget_can_count() -> None:
+    run = whole_run()
+    rate = {"base_rate": {"value": 0.5, "stderr": 0.1, "n": 8}, "floor_interval": [0.1, 0.9], "remaining_kl": 0.5}
+    # floors of 0.2 and 0.6 nats on the prompts of each; on those of both tasks the least is their mean
+    told = [(1, "even", 0.2, 0.2), (2, "sort", 0.6, 0.4), (3, "chain", 0.6, None)]
+    prices = [
+        {"event": "price", "time": 0.0, "stage": stage, "name": name, "target": 0.9, "floor": floor, **rate}
+        | {"required_kl": need}
+        for stage, name, floor, need in told
+    ]
+    panel = retention_figure(folded([run[0], *prices, *run[1:]])).axes[1]
+    dots = [line.get_ydata()[0] for line in panel.lines if line.get_marker() == "o"]
+    bars = [line.get_ydata()[0] for line in panel.lines if line.get_marker() == "_"]
+    assert (dots, bars) == (pytest.approx([0.213, 0.26]), [0.2, 0.4])
+    assert panel.get_ylabel().startswith("KL, nats/token; bar: the least")
+
+
 def test_a_run_that_has_hardly_begun_has_figures_too() -> None:
     for count in (1, 2, 7, 9):
         record = folded(whole_run()[:count])
