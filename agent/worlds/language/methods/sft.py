@@ -12,11 +12,17 @@ from datasets import Dataset
 from perdure.agent.worlds.contract import Outcome, UpdateJob
 from perdure.agent.worlds.language.changes import changes_of
 from perdure.agent.worlds.language.chat import encode_demonstration
-from perdure.agent.worlds.language.conversations import has_more
 from perdure.agent.worlds.language.methods.eaft import weighing
 from perdure.agent.worlds.language.methods.terms import terms_of
 from perdure.agent.worlds.language.trl.config import config_for
-from perdure.agent.worlds.language.trl.rows import check_end, check_task, demonstration_rows, length_counts, token_rows
+from perdure.agent.worlds.language.trl.rows import (
+    check_end,
+    check_task,
+    demonstration_rows,
+    length_counts,
+    masked_by_trl,
+    token_rows,
+)
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.language.trl.step_figures import StepLosses
 from perdure.agent.worlds.language.trl.trainer import run
@@ -41,7 +47,7 @@ def update(job: UpdateJob) -> Outcome:
     check_end(model, tokenizer, job.task.train[0])
     items = changes.task.train
     demonstrations = [encode_demonstration(tokenizer, item) for item in items]
-    by_trl = config.assistant_only_loss and not job.method.has("replay") and not has_more([one.prompt for one in items])
+    by_trl = masked_by_trl(job.method, changes.task, config)
     whole = config.completion_only_loss is False
     rows = demonstration_rows(items) if by_trl else token_rows(demonstrations, whole=whole)
 

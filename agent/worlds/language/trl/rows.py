@@ -29,7 +29,7 @@ def check_task(method: Method, task: Task, config: Any) -> None:
 
     Raises:
         DataError: no training items, demonstrations missing, text and messages mixed, too few items for one step.
-        ConfigError: no reward.
+        ConfigError: no reward; a loss on all turns of the assistant, where it would be on all turns.
     """
     if not task.train:
         raise DataError(f"task {task.name!r} has no training items")
@@ -47,6 +47,7 @@ def check_task(method: Method, task: Task, config: Any) -> None:
             "many as there are items, or raise the task's `train`"
         )
     if config_of(method) == "SFTConfig":
+        _check_masks(method, task, config)
         return
     if "reward" in method.needs and task.reward is None:
         raise ConfigError(f"task {task.name!r} has no reward, so it cannot be learned by `{method.name}`; use `sft`")
@@ -57,6 +58,22 @@ def check_task(method: Method, task: Task, config: Any) -> None:
             f"prompts at a time{in_processes()}; lower per_device_train_batch_size (or steps_per_generation), or raise "
             "num_generations"
         )
+
+
+def _check_masks(method: Method, task: Task, config: Any) -> None:
+    everything = config.completion_only_loss is False and config.assistant_only_loss
+    if everything and not masked_by_trl(method, task, config):
+        raise ConfigError(
+            f"task {task.name!r}: `completion_only_loss: false` with `assistant_only_loss` needs plain messages and no "
+            f"`replay`: `{method.name}` would learn what users and tools say, too; leave completion_only_loss out, and "
+            "the loss is on the answers"
+        )
+
+
+def masked_by_trl(method: Method, task: Task, config: Any) -> bool:
+    """True where TRL masks all but the assistant's turns: it is asked to, and it can read the messages."""
+    plain = not has_more([item.prompt for item in task.train])
+    return bool(config.assistant_only_loss) and plain and not method.has("replay")
 
 
 def in_processes() -> str:

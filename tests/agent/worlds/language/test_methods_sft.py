@@ -1,6 +1,8 @@
 """SFT: the recipes that are SFT with other settings, the token weights of EAFT by hand, and rows of tokens."""
 
 import math
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,16 @@ from datasets import Dataset
 
 from perdure.agent.weights import digest, trainable
 from perdure.agent.worlds.contract import Progress
+from perdure.agent.worlds.language import plugin
 from perdure.agent.worlds.language.chat import encode_demonstration
 from perdure.agent.worlds.language.methods.eaft import eaft_loss
 from perdure.agent.worlds.language.trl.config import config_for
 from perdure.agent.worlds.language.trl.rows import demonstration_rows, token_rows
 from perdure.agent.worlds.language.trl.sft_trainer import SftTrainer
 from perdure.agent.worlds.losses import entropy_weights
+from perdure.budget.errors import ConfigError
 from perdure.curriculum.train import MethodSettings
-from tests.agent.worlds.language.jobs import after, job_of, settings_of
+from tests.agent.worlds.language.jobs import after, job_of, method_of, settings_of
 from tests.agent.worlds.language.tiny_world import tiny_policy
 from tests.agent.worlds.language.toy import toy_task
 
@@ -96,3 +100,16 @@ def test_rows_of_tokens_are_what_trl_makes_of_the_demonstrations(chat: bool, who
     assert [(row["input_ids"], row["labels"]) for row in rows[0]] == [
         (row["input_ids"], row["labels"]) for row in rows[1]
     ]
+
+
+def test_a_loss_on_all_turns_of_the_assistant_is_never_one_on_what_tools_say() -> None:
+    whole = toy_task(8, chat=True)
+    said = {"role": "tool", "name": "clock", "content": "noon"}
+    tools = replace(whole, train=tuple(replace(one, prompt=[*one.prompt, said]) for one in whole.train))
+    trl = {"completion_only_loss": False, "assistant_only_loss": True}
+    for method, task, refused in (("sft", whole, False), ("sft", tools, True), ("sft+replay", whole, True)):
+        settings = settings_of(method, trl=trl)
+        caught = pytest.raises(ConfigError, match="would learn what users and tools say") if refused else nullcontext()
+        with caught:
+            plugin.check(method_of(method), settings, task, ())
+    plugin.check(method_of("sft"), settings_of("sft", trl=trl | {"completion_only_loss": True}), tools, ())
