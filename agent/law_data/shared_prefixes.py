@@ -1,6 +1,8 @@
 """Merges runs with shared prefixes: with a constant learning rate a short run is the beginning of a longer one.
 
 Their checkpoints are equal to the last bit. As two runs, one would be held out while the law is fitted on the other.
+So it is with two methods that do the same in a stage, as `sft` and `replay` do in the first: their checkpoints are of
+each of them, and of one run, which is held out whole.
 """
 
 import math
@@ -15,23 +17,23 @@ _CheckpointKey = tuple[object, ...]
 
 
 def merge_shared_prefixes(points: Sequence[LawPoint]) -> tuple[list[LawPoint], tuple[str, ...]]:
-    """The points with runs that share a checkpoint joined as one, each checkpoint once; and a note if there are any.
+    """The points with runs that share a checkpoint joined as one, each checkpoint of a method once; and a note.
 
-    Checkpoints are the same if method, seed and all measured figures are equal, with a finite forgetting and a KL above
-    zero: policies that have not moved, or have diverged, look alike in every run.
+    Checkpoints are the same if seed and all measured figures are equal, with a finite forgetting and a KL above zero:
+    policies that have not moved, or have diverged, look alike in every run.
     """
-    first_of: dict[_CheckpointKey, LawPoint] = {}
+    run_of: dict[_CheckpointKey, str] = {}
+    seen: set[tuple[str, _CheckpointKey]] = set()
     joined = {point.run: point.run for point in points}
     kept = []
     for point in points:
         figures = _figures(point)
-        if figures is None:
-            kept.append(point)
-        elif figures in first_of:
-            joined[_first(joined, point.run)] = _first(joined, first_of[figures].run)
-        else:
-            first_of[figures] = point
-            kept.append(point)
+        if figures is not None:
+            joined[_first(joined, point.run)] = _first(joined, run_of.setdefault(figures, point.run))
+            if (point.method, figures) in seen:
+                continue
+            seen.add((point.method, figures))
+        kept.append(point)
     count = sum(run != into for run, into in joined.items())
     return [replace(point, run=_first(joined, point.run)) for point in kept], _note(count)
 
@@ -54,7 +56,7 @@ def _figures(point: LawPoint) -> _CheckpointKey | None:
         **point.predictors,
     }
     known = sorted((name, value) for name, value in measured.items() if _known(value))
-    return (point.method, point.seed, *known)
+    return (point.seed, *known)
 
 
 def _known(value: float | None) -> TypeGuard[float]:

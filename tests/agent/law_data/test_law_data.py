@@ -13,6 +13,7 @@ import pytest
 from perdure.agent.law_data.dataset import OTHER_PROBES, read_dataset, select_methods
 from perdure.agent.law_data.findings import refuse_unmeasured
 from perdure.budget.errors import ConfigError, DataError, RunError
+from perdure.budget.law.fit import fit_law
 from perdure.budget.law.points import Points
 
 ABOUT = {
@@ -329,7 +330,7 @@ def test_the_seed_of_cells_and_of_runs(tmp_path: Path) -> None:
 
 
 def test_runs_that_share_a_checkpoint_are_one(tmp_path: Path) -> None:
-    # c1 is the first half of c2; c3 has moved as far as they, by another method; c4 has not moved, c5 has diverged
+    # c1 is the first half of c2, and by another method c3 is the same policy; c4 has not moved, c5 has diverged
     still, broken = {"kl_base_to_policy": 0.0}, {"kl_base_to_policy": np.nan, "forgetting": np.nan}
     rows = [row("c0"), row("c0", mass=0.5), row("c1", accuracy=0.8), row("c2", accuracy=0.8), row("c2", accuracy=0.9)]
     rows += [row("c3", "grpo", accuracy=0.8), *(row(cell, **still) for cell in ("c4", "c6"))]
@@ -337,8 +338,23 @@ def test_runs_that_share_a_checkpoint_are_one(tmp_path: Path) -> None:
     rows = [{"mass": 0.4} | one for one in rows]
     dataset = read_dataset([write_table(tmp_path / "t.parquet", rows)])
     cells = [str(run).split("/")[-2] for run in dataset.points.run]
-    assert cells == ["c0", "c0", "c1", "c1", "c3", "c4", "c6", "c5", "c7"]
-    assert dataset.notes == ("1 run shares checkpoints with another and counts as one run with it",)
+    assert cells == ["c0", "c0", "c1", "c1", "c1", "c4", "c6", "c5", "c7"]
+    assert dataset.points.method[4] == "grpo", "its checkpoint is still its own"
+    assert dataset.notes == ("2 runs share checkpoints with others and count as one run with them",)
+
+
+def test_a_method_is_not_predicted_from_its_twin(tmp_path: Path) -> None:
+    # forgetting that follows no KL: runs of `a`, each of which is one of `b`, too, as two arms in a first stage are
+    kl_R, noise_R = np.linspace(0.1, 1.0, 20), np.random.default_rng(0).normal(0, 0.05, 20)
+    rows = [
+        row(f"{method}{number}", method, kl_base_to_policy=float(kl), forgetting=float(noise))
+        for method in "ab"
+        for number, (kl, noise) in enumerate(zip(kl_R, noise_R, strict=True))
+    ]
+    fit = fit_law(read_dataset([write_table(tmp_path / "t.parquet", rows)]).points)
+    # of no other run than the twins' is there a curve for a method; as other runs they gave R² in sample, above 0
+    assert (fit.runs, fit.points, fit.methods, fit.held_out_methods) == (20, 40, 2, None)
+    assert fit.held_out_runs is not None and (fit.held_out_runs.value or 0) < 0 < (fit.r2.value or 0)
 
 
 def test_twins_of_twins_are_one_run(tmp_path: Path) -> None:
