@@ -118,7 +118,8 @@ def _scores(one: Described, rows: list[StageState]) -> Iterator[dict[str, Any]]:
     for name in (*one.record.tasks, *one.record.benchmarks):
         found = [row.scores.get(name) for row in rows]
         asked = [row.asked.get(name) for row in rows]
-        scale = 100 if all(score is None or 0 <= score.value <= 1 for score in found) else 1
+        known = [score.value for score in found if score is not None and math.isfinite(score.value)]
+        scale = 100 if all(0 <= value <= 1 for value in known) else 1
         change = tested.get((one.row.stage, name))
         yield {"name": _cell(name), "cells": [_score(*one, scale) for one in zip(found, asked, strict=True)]} | _change(
             change, scale
