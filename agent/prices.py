@@ -176,11 +176,14 @@ def _floor_interval(rate: Estimate | None, target: float | None) -> tuple[float,
 
 
 def _cut(curriculum: Curriculum, lengths: Sequence[int]) -> bool:
-    """True if the monitor's texts may end before the answers that are scored."""
-    most = curriculum.budget.max_completion_length
+    """True if the monitor's texts end before the answers that are scored may."""
+    return may_cut(curriculum) and max(lengths) >= curriculum.budget.max_completion_length
+
+
+def may_cut(curriculum: Curriculum) -> bool:
+    """True if the monitor's texts may end before the answers that are scored, by the settings."""
     return (
-        curriculum.evaluation.max_completion_length > most
-        and max(lengths) >= most
+        curriculum.evaluation.max_completion_length > curriculum.budget.max_completion_length
         and not curriculum.spec.one_step_answers
         and ("budget", "max_completion_length") not in curriculum.spec.ignores
     )

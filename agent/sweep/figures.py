@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from perdure.agent.prices import may_cut
 from perdure.agent.run.report import metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
@@ -36,7 +37,8 @@ def run_figures(record: RunState, curriculum: Curriculum, run: Path) -> dict[str
 def kl_excess(record: RunState, last: StageState, curriculum: Curriculum, run: Path) -> float | None:
     """KL at the end less the floor of the accuracies reached, in nats per sequence.
 
-    `None` if answers are not samples, or a reward is not known to be from 0 to 1: then its mean is no mass.
+    `None` if answers are not samples; if a reward is not known to be from 0 to 1: then its mean is no mass; or if
+    answers may be longer than the texts on which the KL is read, which then need not have the KL of a whole answer.
 
     The floor is that of the mean masses, base against policy, on held-out items (`perdure.budget.law.floor`); the KL is
     measured on training prompts, so that a small excess may be negative.
@@ -50,7 +52,7 @@ def kl_excess(record: RunState, last: StageState, curriculum: Curriculum, run: P
     from perdure.budget.law.floor import kl_floor
 
     base = record.row(0)
-    if base is None or curriculum.evaluation.temperature != SAMPLING_TEMPERATURE:
+    if base is None or curriculum.evaluation.temperature != SAMPLING_TEMPERATURE or may_cut(curriculum):
         return None
     if not all(_is_mass(read_items(row, name, run)) for row in (base, last) for name in record.tasks):
         return None

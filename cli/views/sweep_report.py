@@ -16,8 +16,8 @@ CELL_LEGEND = "at the end of each run; mean [95 % interval over runs]; forgettin
 STREAM_COLUMNS = ("method", "runs", "average accuracy", "forgetting", "benchmark drop", "KL spent", "excess", "seconds")
 STREAM_LEGEND = (
     "at the end of each run; mean [95 % interval over runs]; KL{at} as the budget counts it, excess in nats "
-    "{per_sequence} above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1, or by "
-    "rewards that are not from 0 to 1)"
+    "{per_sequence} above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1 and "
+    "within the length of the texts of the KL, or by rewards that are not from 0 to 1)"
 )
 POOLED = (
     "a row is over all values of {axes}; results.parquet has each, and so has this table if the axis is called `arm`"

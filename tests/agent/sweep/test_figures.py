@@ -87,3 +87,11 @@ def test_of_rewards_beyond_0_and_1_no_excess_is_told(tmp_path: Path) -> None:
     found = run_figures(below, curriculum(1.0), tmp_path / "two")
     assert ("excess" in found, found["average_accuracy"]) == (False, 0.0)
     assert "excess" not in run_figures(record(tmp_path), curriculum(1.0), tmp_path / "no files")
+
+
+def test_of_answers_that_may_be_longer_than_the_texts_of_the_kl_no_excess_is_told(tmp_path: Path) -> None:
+    found = record(tmp_path)
+    for length, told in ((16, True), (32, True), (33, False)):  # the texts have at most 32 tokens
+        evaluation = curriculum(1.0).evaluation.model_copy(update={"max_completion_length": length})
+        asked = curriculum(1.0).model_copy(update={"evaluation": evaluation})
+        assert ("excess" in run_figures(found, asked, tmp_path)) == told
