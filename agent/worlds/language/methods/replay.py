@@ -37,9 +37,14 @@ def mixture(job: UpdateJob, *, ratio: float, seed: int) -> Task:
     """The task's items and behind them the replayed ones: `ratio` of all, but one at least, and none twice."""
     task, needs = job.task, job.method.objective.needs
     count = max(1, round(len(task.train) * ratio / (1 - ratio)))
-    items = (*task.train, *recalled(job.earlier, needs, count=count, seed=seed))
-    earlier = [one for one in job.earlier if can_replay(one, needs)]
+    earlier = [_copied(one) for one in job.earlier if can_replay(one, needs)]
+    items = (*task.train, *recalled(earlier, needs, count=count, seed=seed))
     return replace(task, train=items, reward=RewardByTask([task, *earlier]) if task.reward else None)
+
+
+def _copied(task: Task) -> Task:
+    """The task with objects of its own as training items, since `RewardByTask` tells items apart as objects."""
+    return replace(task, train=tuple(replace(item) for item in task.train))
 
 
 class RewardByTask:

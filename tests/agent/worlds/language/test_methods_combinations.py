@@ -67,6 +67,18 @@ def test_answers_of_several_tasks_are_judged_at_once() -> None:
     assert judge(items, ["x"] * 5) == [0.5, 1.0, None, 0.5, 1.0]
 
 
+def test_items_that_two_tasks_share_are_judged_by_each_for_itself() -> None:
+    shared = toy_task(8).train
+
+    def paying(reward: float) -> Any:
+        return lambda items, *_: [reward] * len(items)
+
+    new, old = (Task(name, shared, (), paying(pays)) for name, pays in (("new", 1.0), ("old", 0.5)))
+    mixed = mixture(job_of("rl+replay", None, new, Path(), settings_of("rl+replay"), earlier=(old,)), ratio=0.5, seed=0)
+    assert mixed.reward is not None and len(mixed.train) == 16
+    assert mixed.reward(mixed.train, ["x"] * 16) == [1.0] * 8 + [0.5] * 8
+
+
 def test_a_replayed_reward_of_trls_form_is_told_how_far_training_is() -> None:
     logged: list[tuple[str, float]] = []
 
