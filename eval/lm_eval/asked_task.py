@@ -1,10 +1,11 @@
 """An lm-eval task as its requests are built and answered: built once, and of some of its documents alone."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from typing import Any
 
+from perdure.curriculum.worlds.cells import digest
 from perdure.eval.lm_eval.templates import SECONDS, SECONDS_AN_ANSWER, limited
 
 LmTask = Any
@@ -69,3 +70,18 @@ class PartOfTask:
         with limited(f"`filter_list` of task {self.task_name!r}", SECONDS + SECONDS_AN_ANSWER * len(chosen)):
             for each in self._filters:
                 each.apply(chosen)
+
+
+def rows_behind(task: LmTask, documents: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The hashes of the rows that a task's `process_docs` made its documents of; none where documents are rows.
+
+    Most tasks add columns. Where a document does not hold its row, as of one that changes or drops columns, they are
+    those of the whole split.
+    """
+    if getattr(task.config, "process_docs", None) is None:
+        return set()
+    rows = list(task.dataset[task.config.test_split if task.has_test_docs() else task.config.validation_split])
+    columns = {name for row in rows for name in row}
+    held = {digest({name: document.get(name) for name in columns}) for document in documents}
+    known = {digest(row) for row in rows}
+    return held if held <= known else known

@@ -21,7 +21,7 @@ from perdure.curriculum.evaluation import Benchmark, Evaluation
 from perdure.curriculum.policy import Policy
 from perdure.curriculum.task import question
 from perdure.curriculum.worlds.cells import digest
-from perdure.eval.lm_eval.asked_task import FEWSHOT_SEED, CachedTask, LmTask, PartOfTask
+from perdure.eval.lm_eval.asked_task import FEWSHOT_SEED, CachedTask, LmTask, PartOfTask, rows_behind
 from perdure.eval.lm_eval.silence import silence
 from perdure.eval.lm_eval.tasks import TaskLibrary
 from perdure.eval.preserve_rng import preserve_rng
@@ -193,6 +193,7 @@ def _examined(benchmark: Benchmark, tasks: Sequence[LmTask]) -> frozenset[str]:
     found: set[str] = set()
     with silence():
         for task in tasks:
+            found |= rows_behind(task, islice(task.eval_docs, benchmark.limit))
             for document in islice(task.eval_docs, benchmark.limit):
                 found |= {question(text) for text in document.values() if isinstance(text, str)} | {digest(document)}
                 try:

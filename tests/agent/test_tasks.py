@@ -140,6 +140,41 @@ def test_a_row_that_a_benchmark_asks_in_other_words_is_not_trained_on(tmp_path: 
     assert len(trained_on) == 6 and min(trained_on) >= 20
 
 
+@pytest.mark.parametrize("limit", [6, None])
+def test_a_row_that_a_benchmark_makes_another_document_of_is_not_trained_on(limit: int | None, tmp_path: Path) -> None:
+    from tests.eval.test_fetched import folder_of
+
+    ends = {"activity_label": "Rowing", "ctx_b": "they", "endings": ["row.", "stop.", "go.", "end."], "label": "1"}
+    rows = [{"ctx_a": f"Crew {n} sits.", "ctx": f"Crew {n} sits. they", **ends} for n in range(24)]
+    folder = folder_of(tmp_path, "Rowan/hellaswag", rows[:12], "validation")
+    write_rows(tmp_path / "Rowan/hellaswag/train.jsonl", rows[12:])
+    own = {"template": "Go on: {ctx}", "columns": {"answer": "label"}}
+    stage = dataset(write_rows(tmp_path / "rows.jsonl", rows), train=6, heldout=2, **own)
+    asked = {"tasks": "hellaswag", "data_path": str(folder), "limit": limit}  # it adds `query`, `choices` and `gold`
+    (task,) = built(curriculum(stage, benchmarks=[asked]))
+    assert len(task.train) == 6
+    assert not {item.columns["ctx"] for item in task.train} & {row["ctx"] for row in rows[: limit or 12]}
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_rows_behind_documents(keeps: bool) -> None:
+    from types import SimpleNamespace
+
+    from datasets import Dataset
+
+    from perdure.curriculum.worlds.cells import digest
+    from perdure.eval.lm_eval.asked_task import rows_behind
+
+    rows = Dataset.from_list([{"question": f"word {n}?"} for n in range(4)])
+    config = SimpleNamespace(process_docs=len, test_split=None, validation_split="validation")
+    task = SimpleNamespace(config=config, dataset={"validation": rows}, has_test_docs=lambda: False)
+    documents = [{"question": f"word {n}?" if keeps else "a word?", "gold": 0} for n in (2, 3)]
+    # two rows that the documents hold, or all four where they are not known
+    assert rows_behind(task, documents) == {digest(rows[n]) for n in ((2, 3) if keeps else range(4))}
+    config.process_docs = None
+    assert rows_behind(task, documents) == set()
+
+
 def small(*, seed: int, train: int, heldout: int) -> Task:
     """Draws from 60 questions."""
     from random import Random
