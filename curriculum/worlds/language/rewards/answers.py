@@ -9,7 +9,11 @@ from typing import Any
 LETTERS = "ABCDEFGHIJ"
 _WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 _NUMBER = rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-_SIGNED = re.compile(rf"(?<![\w.])(?P<sign>[-+]?)\$?(?P<top>{_NUMBER})(?:\s?/\s?(?P<bottom>{_NUMBER}))?")
+_SIGNED = re.compile(
+    rf"(?<![\w.])(?P<sign>[-+]?)\$?(?:(?P<whole>\d+) (?=\d+\s?/\s?[1-9]))?"
+    rf"(?P<top>{_NUMBER})(?:\s?/\s?(?P<bottom>{_NUMBER}))?"
+)
+_LATEX_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s?|\\,)(?=\d{3}(?!\d))")
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}")
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _CUE = re.compile(r"\b(?:answer|option|choice)\b\s*(?:is|would be|should be|must be)?\s*[:=]?\s*", re.IGNORECASE)
@@ -32,14 +36,17 @@ def normalise(text: str, *, ignore_case: bool = False) -> str:
 def last_number(text: str) -> Fraction | None:
     """The last number of a text, exactly; `None` if there is none.
 
-    Reads signs, decimals, exponents, thousands separators (`1,234.5`) and fractions (`3/4`, `\\frac{3}{4}`). A hyphen
-    after a digit or letter is no sign (`5-3` ends in 3). Units and per cent signs are ignored (`50%` is 50).
+    Reads signs, decimals, exponents, thousands separators (`1,234.5`; in LaTeX `1{,}234`, `1,\\!234`, `1\\,234`),
+    fractions (`3/4`, `\\frac{3}{4}`) and mixed numbers (`2 1/2`, `2\\frac{1}{2}`). A hyphen after a digit or letter is no
+    sign (`5-3` ends in 3). Units and per cent signs are ignored (`50%` is 50).
     """
-    text = re.sub(r"(?<=\d)(?=\\[dt]?frac)", " ", text.replace("−", "-").replace("{,}", ","))
+    text = _LATEX_THOUSANDS.sub(",", text.replace("−", "-"))
+    text = re.sub(r"(?<=\d)\s?(?=\\[dt]?frac)", " ", text)
     for match in reversed(list(_SIGNED.finditer(_LATEX_FRACTION.sub(r"\1/\2", text)))):
         top, bottom = _exact(match["top"]), _exact(match["bottom"] or "1")
         if top is not None and bottom:
-            return top / bottom * (-1 if match["sign"] == "-" else 1)
+            whole = _exact(match["whole"] or "0") if top < bottom else 0  # `5 10/2` is no mixed number
+            return None if whole is None else (whole + top / bottom) * (-1 if match["sign"] == "-" else 1)
     return None
 
 

@@ -25,6 +25,15 @@ from perdure.curriculum.worlds.language.rewards.answers import chosen_letter, la
         ("$1,250", 1250),
         ("-$5", -5),
         ("10{,}000", 10000),
+        (r"11,\! 111,\! 100", 11111100),  # as MATH writes it
+        (r"1\,234", 1234),
+        ("1{,}5", 5),  # no group of three digits
+        ("3 1/2", Fraction(7, 2)),
+        ("-2 1/4 cups", Fraction(-9, 4)),
+        (r"2\frac{1}{2}", Fraction(5, 2)),
+        (r"1 \tfrac{3}{4}", Fraction(7, 4)),
+        ("row 5 10/2", 5),  # no mixed number: its part is above 1
+        ("in step 2, 1/2", Fraction(1, 2)),
         ("3/4", Fraction(3, 4)),
         ("-1/2", Fraction(-1, 2)),
         (r"\frac{3}{4}", Fraction(3, 4)),
