@@ -37,8 +37,8 @@ def last_number(text: str) -> Fraction | None:
     """The last number of a text, exactly; `None` if there is none.
 
     Reads signs, decimals, exponents, thousands separators (`1,234.5`; in LaTeX `1{,}234`, `1,\\!234`, `1\\,234`),
-    fractions (`3/4`, `\\frac{3}{4}`) and mixed numbers (`2 1/2`, `2\\frac{1}{2}`). A hyphen after a digit or letter is no
-    sign (`5-3` ends in 3). Units and per cent signs are ignored (`50%` is 50).
+    fractions (`3/4`, `\\frac{3}{4}`) and mixed numbers (`2 1/2`, `2\\frac{1}{2}`). A hyphen after a digit or letter is
+    no sign (`5-3` ends in 3). Units and per cent signs are ignored (`50%` is 50).
     """
     text = _LATEX_THOUSANDS.sub(",", text.replace("−", "-"))
     text = re.sub(r"(?<=\d)\s?(?=\\[dt]?frac)", " ", text)

@@ -66,7 +66,7 @@ def exact_match(config: RewardConfig) -> ScoreFunction:
 
 def numeric(config: RewardConfig) -> ScoreFunction:
     """The last number of the response within `tolerance` of the last number of the answer."""
-    tolerance = Fraction(config.tolerance)
+    tolerance = Fraction(str(config.tolerance))  # 0.3 as it is written, and not the float below it
 
     def score(item: Item, text: str) -> bool | None:
         wanted = [number for one in item.right if (number := last_number(one)) is not None]

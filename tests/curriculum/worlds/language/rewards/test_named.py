@@ -49,6 +49,12 @@ def test_numeric_tolerance_is_an_absolute_difference(wanted: int, thousandths: i
     assert score({"type": "numeric", "tolerance": 1.0}, str(wanted), response) == float(abs(thousandths) <= 1000)
 
 
+@given(st.integers(1, 99), st.integers(0, 1000))
+def test_a_number_as_far_away_as_the_tolerance_is_within_it(hundredths: int, wanted: int) -> None:
+    response = str(Decimal(100 * wanted + hundredths) / 100)
+    assert score({"type": "numeric", "tolerance": hundredths / 100}, str(wanted), response) == 1.0
+
+
 def test_numeric_needs_a_number_on_both_sides() -> None:
     assert score({"type": "numeric"}, "12", "I do not know") == 0.0
     assert score({"type": "numeric"}, "twelve", "12") is None
