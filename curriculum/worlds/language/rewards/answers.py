@@ -17,6 +17,8 @@ _LATEX_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s?|\\,)(?=\d{3}(?!\d))")
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}")
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _CUE = re.compile(r"\b(?:answer|option|choice)\b\s*(?:is|would be|should be|must be)?\s*[:=]?\s*", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{\s*(?:\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm))\{)?([^{}]*)\}")
+_TWO = re.compile(r"(?<![\w'’])([A-J])\)?\s*(?:or|and|&|/)\s*\(?([A-J])(?![\w'’])")
 _EMPHASIS = "*_`\"'"
 _LARGEST = 10_000  # exponent, and argument of a factorial
 
@@ -64,12 +66,13 @@ def chosen_letter(text: str, options: Sequence[str] = ()) -> str | None:
     In this order: inside `<answer>` tags or `\\boxed{}` alone; a letter alone (`B`, `(b)`, `**B.**`); an option's full
     text alone; after the last cue (`answer`, `option`, `choice`) a letter or an option's text; a letter at the start
     set off by punctuation (`B) ethane`); else the one letter that stands alone as a word. Two different candidates
-    in the last step count as no choice. `a` and `I` as English words are not read as letters.
+    in the last step, or joined after the cue (`A or B`), count as no choice. `a` and `I` as English words are not read
+    as letters.
     """
     letters = LETTERS[: len(options)] if options else LETTERS
     text = tagged_answer(text)
-    boxed = re.findall(r"\\boxed\{(?:\\text\{)?\s*\(?([^{}()]*)\)?\s*\}", text)
-    text = boxed[-1] if boxed else text
+    boxed = _BOXED.findall(text)
+    text = boxed[-1].strip() if boxed else text
     return (
         _letter_alone(text, letters)
         or _option_alone(text, options)
@@ -95,6 +98,8 @@ def _after_cue(text: str, letters: str, options: Sequence[str]) -> str | None:
     for cue in reversed(list(_CUE.finditer(text))):
         rest = text[cue.end() :]
         found = re.match(r"[\W_]{0,4}([A-Ja-j])(?![\w'’])(.{0,2})", rest.split("\n")[0] or rest)
+        if found and _TWO.match(rest, found.start(1)):
+            return None
         if found and _is_letter_not_word(found[1], found[2]) and found[1].upper() in letters:
             return found[1].upper()
         option = _option_alone(rest.split("\n")[0], options)
@@ -114,7 +119,7 @@ def _at_start(text: str, letters: str) -> str | None:
 
 
 def _one_word(text: str, letters: str) -> str | None:
-    found = set()
+    found = {letter for pair in _TWO.findall(text) for letter in pair if letter in letters}
     for word in text.split():
         bare = word.strip("()[]{}.,:;!?*_`\"'")
         if len(bare) == 1 and bare in letters and (bare not in "AI" or bare != word):
@@ -134,11 +139,13 @@ def has_mathematics(text: str) -> bool:
 def same_mathematics(gold: str, response: str) -> bool:
     """True if a response states what `gold` states, by math-verify (`parse` and `verify`).
 
-    Equal text counts, too. LaTeX without dollar signs is also read with them, if it is one short line.
+    Equal text counts, too. Of a response with `<answer>` tags what they hold is read. LaTeX without dollar signs is
+    also read with them, if it is one short line.
     Departures: powers and factorials too large to evaluate are never equal. math-verify's own limits of time, which
     need `signal.alarm` and so the main thread, are off; a reward has a limit of its own (`guarded.py`).
     """
-    if normalise(gold) == normalise(tagged_answer(response)):
+    response = tagged_answer(response)
+    if normalise(gold) == normalise(response):
         return True
     golds, answers = _parsed(gold, wrapped_first=True), _parsed(response, wrapped_first=False)
     return any(_equal(one, other) for one in golds[:1] for other in answers)

@@ -81,6 +81,10 @@ OPTIONS = ("63", "CCO", "ethanol", "It is a gas.")
         ("C\nbecause of the ring", "C"),
         (r"so \boxed{D}", "D"),
         (r"\boxed{\text{(A)}}", "A"),
+        (r"\boxed{\textbf{(A)}}", "A"),
+        (r"so $\boxed{\mathrm{B}}$", "B"),
+        (r"\boxed{B) CCO}", "B"),
+        (r"\boxed{It is a gas.}", "D"),
         ("<answer>C</answer> or was it A", "C"),
         ("Answer: A. No, wait. The answer is C.", "C"),  # the last cue
         ("CCO", "B"),  # an option's full text
@@ -91,6 +95,11 @@ OPTIONS = ("63", "CCO", "ethanol", "It is a gas.")
         ("It could be (C)", "C"),
         ("A B C D", None),
         ("either B or C", None),
+        ("A or B", None),
+        ("It is A/B", None),
+        ("The answer is A or B", None),
+        ("The answer is B and not C", "B"),
+        ("A and B are wrong. The answer is D", "D"),
         ("The answer is a molecule", None),
         ("CCN(C)C=O", None),  # SMILES, not letters
         ("E", None),  # only four options
@@ -121,6 +130,8 @@ MATHS = [
     ("2x + 2", r"so $2(x+1)$", True),
     ("5", "I do not know", False),
     ("5", "", False),
+    ("1/2", "<answer>0.5</answer> as in step 3", True),
+    ("6", "<answer>5</answer> and not 6", False),
 ]
 
 
