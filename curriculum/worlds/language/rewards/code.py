@@ -1,8 +1,9 @@
 """The reward `code_tests`: code in an answer passes the tests of its item, in a sandbox (`perdure.curriculum.sandbox`).
 
-The code is the answer's last fenced block (as for open-r1's `code_reward`, here also an unfinished one), else the whole
-answer. An answer without a fence to a prompt of plain text continues that text, and ends where HumanEval's do
-(arXiv 2107.03374): before the next line that begins a class, a function, a comment, an `if` or a `print`.
+The code is the answer's last fenced block of Python or of no language (as for open-r1's `code_reward`, here also an
+unfinished one), else the whole answer; blocks of other languages, as of what is printed, are passed over. An answer
+without a fence to a prompt of plain text continues that text, and ends where HumanEval's do (arXiv 2107.03374): before
+the next line that begins a class, a function, a comment, an `if` or a `print`.
 """
 
 import re
@@ -17,17 +18,28 @@ from perdure.curriculum.task import Item
 SECONDS = 10.0
 LONGEST = 1_000_000
 """Characters of an answer that is run."""
-_BLOCK = re.compile(r"```[ \t]*(?:python3?|py)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE)
+_BLOCK = re.compile(
+    r"(?:^[ \t]*```[ \t]*(?P<language>[^\s`]*)[^\n`]*|```[ \t]*(?:python3?|py)?[ \t]*)\r?\n"
+    r"(?P<code>.*?)(?:(?<=\n)[ \t]*```|\Z)",
+    re.DOTALL | re.IGNORECASE | re.MULTILINE,
+)
+_PYTHON = ("", "python", "python3", "py")
 _NEXT = re.compile(r"\n(?:class|def|#|if|print)")
 _CHECK = re.compile(r"^def check\(", re.MULTILINE)
 
 
 def code_of(answer: str, *, continues: bool) -> str:
     """The code in an answer; `continues` says that it goes on with a prompt of plain text."""
-    blocks = _BLOCK.findall(answer)
+    blocks = _blocks(answer)
     if blocks:
-        return str(blocks[-1])
+        return blocks[-1]
     return _NEXT.split(answer, maxsplit=1)[0] if continues else answer
+
+
+def _blocks(answer: str) -> list[str]:
+    """The code of the fenced blocks that may be Python."""
+    found = [one for one in _BLOCK.finditer(answer) if one["language"] is None or one["language"].lower() in _PYTHON]
+    return [one["code"].removesuffix("\n") if one[0].endswith("```") else one["code"] for one in found]
 
 
 def item_tests(columns: Mapping[str, Any]) -> str:
@@ -45,7 +57,7 @@ def item_tests(columns: Mapping[str, Any]) -> str:
 def program_of(item: Item, answer: str) -> Program:
     """The program to run: `starter` of the item, the answer's code, and the tests."""
     starter = str(item.columns.get("starter") or "")
-    continues = isinstance(item.prompt, str) and not _BLOCK.search(answer)
+    continues = isinstance(item.prompt, str) and not _blocks(answer)
     return Program(
         starter + ("" if continues else "\n") + code_of(answer, continues=continues), item_tests(item.columns)
     )
