@@ -155,7 +155,8 @@ class VllmServer:
         }
 
         def one(prompt: TokenIds, seed: int) -> Completion:
-            return self._read(self._ask("v1/completions", shared | {"prompt": [prompt], "seed": seed}), logps)
+            reply = self._ask("v1/completions", shared | {"prompt": [prompt], "seed": seed})
+            return self._read(reply, logps, max_tokens)
 
         with ThreadPoolExecutor(min(AT_ONCE, max(1, len(prompts)))) as pool:
             found = []
@@ -165,9 +166,10 @@ class VllmServer:
                     count()
             return found
 
-    def _read(self, reply: Any, logps: bool) -> Completion:
+    def _read(self, reply: Any, logps: bool, max_tokens: int) -> Completion:
         try:
             choice = reply["choices"][0]
+            is_cut = choice.get("finish_reason") == "length"
             ids = [int(one) for one in choice["token_ids"]]
             known = (
                 [math.nan if one is None else float(one) for one in choice["logprobs"]["token_logprobs"]]
@@ -178,6 +180,11 @@ class VllmServer:
             raise self._fault(f"its reply has no tokens as vLLM writes them ({error!r})") from None
         if not ids or (known is not None and len(known) != len(ids)):
             raise self._fault("its reply has no tokens, or not a log-probability for each")
+        if is_cut and len(ids) < max_tokens:
+            raise self._fault(
+                f"it cut an answer after {len(ids)} of {max_tokens} tokens: its model's generation_config.json has a "
+                "`max_new_tokens` (start it with --generation-config vllm), or its --max-model-len is too small"
+            )
         return Completion(ids, known)
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -148,6 +148,14 @@ def test_a_server_that_did_not_take_the_weights_is_found_out(server: StandIn) ->
         by_server(tiny_policy(), server).respond(PROMPTS, **ASKED)
 
 
+def test_a_server_that_cuts_answers_short_is_found_out(server: StandIn) -> None:
+    policy = by_server(tiny_policy(), server)
+    policy.respond(PROMPTS, **ASKED)
+    server.most = 2
+    with pytest.raises(ModelError, match=r"it cut an answer after 2 of \d+ tokens: .* --generation-config vllm"):
+        policy.respond(PROMPTS, **ASKED)
+
+
 def test_a_late_reply_is_told(server: StandIn) -> None:
     policy = by_server(tiny_policy(), server, timeout=0.3)
     server.slow = 0.6

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 class StandIn(ThreadingHTTPServer):
     """Serves `model`, which takes the weights that it is given; `asked` are the paths and bodies of all questions.
 
-    With `deaf` it says that it took weights, and did not; `slow`: seconds before each completion.
+    With `deaf` it says that it took weights, and did not; `slow`: seconds before each completion; `most`: the most
+    tokens of one, as by the `max_new_tokens` of a generation_config.json.
     """
 
     daemon_threads = False  # they are waited for: torch aborts a process that ends inside of it
@@ -25,6 +26,7 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.model = model.eval()
         self.lock, self.asked = Lock(), list[tuple[str, Any]]()
+        self.most = 10**6
         self.deaf, self.slow, self.developing, self.logprobs_mode = False, 0.0, True, "processed_logprobs"
 
     @property
@@ -71,7 +73,8 @@ class StandIn(ThreadingHTTPServer):
         generator = torch.Generator().manual_seed(body["seed"])
         ids, logps = list(prompt), list[float]()
         temperature = body["temperature"]
-        while len(logps) < body["max_tokens"]:
+        why = "length"
+        while len(logps) < min(body["max_tokens"], self.most):
             with self.lock:
                 logits_V = self.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].float()
             logps_V = (logits_V / (temperature or 1.0)).log_softmax(-1)
@@ -81,9 +84,11 @@ class StandIn(ThreadingHTTPServer):
             ids.append(token)
             logps.append(float(logps_V[token]))
             if token in body["stop_token_ids"]:
+                why = "stop"
                 break
         known = {"tokens": [f"token_id:{one}" for one in ids[len(prompt) :]], "token_logprobs": logps}
-        return {"token_ids": ids[len(prompt) :], "logprobs": None if body["logprobs"] is None else known}
+        said = {"token_ids": ids[len(prompt) :], "finish_reason": why}
+        return said | {"logprobs": None if body["logprobs"] is None else known}
 
 
 class Handler(BaseHTTPRequestHandler):
