@@ -102,15 +102,16 @@ def base_rates(
 def base_rate(task: Task, policy: Policy, curriculum: Curriculum) -> Estimate:
     """The mean share of right answers among `SAMPLES` to each of the first training prompts; its error is over prompts.
 
-    Answers are as long as those examined. A task without a reward counts those that are the demonstration.
+    Answers are as long as those examined. A task without a reward counts those that are the demonstration. An answer to
+    which the reward does not apply counts in no score, and so not here, unless it applies to none.
     """
     items = task.train[: curriculum.budget.num_prompts]
     seed = derive(curriculum.seed, "price", task.name)
     rewards = sampled_rewards(task, items, policy, curriculum.evaluation, k=SAMPLES, seed=seed)
     strategy = curriculum.strategy
     least = strategy.success_reward if isinstance(strategy, RuleStrategy) else SUCCESS_REWARD
-    right = [[reward is not None and reward >= least for reward in row] for row in rewards]
-    return mean_of([sum(row) / len(row) for row in right])
+    right = [[reward >= least for reward in row if reward is not None] for row in rewards]
+    return mean_of([sum(row) / len(row) for row in right if row] or [0.0] * len(items))
 
 
 def mean_of(values: Sequence[float]) -> Estimate:

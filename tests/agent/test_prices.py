@@ -121,6 +121,20 @@ def test_the_base_rate_is_a_mean_over_prompts() -> None:
     assert found.stderr == pytest.approx((24 / 64 / 7 / 8) ** 0.5)
 
 
+def test_answers_without_a_reward_count_in_no_rate() -> None:
+    def some(items: Sequence[Item], texts: Sequence[str], _: Any = None) -> list[float | None]:
+        """Only a right answer has a reward for the prompt 0, none for 1, and every answer for 2 and 3."""
+        known = {"0": {"right": 1.0}, "1": {}, "2": {"right": 1.0, "wrong": 0.0}, "3": {"right": 0.0, "wrong": 0.0}}
+        return [known[item.prompt].get(text) for item, text in zip(items, texts, strict=True)]
+
+    items = tuple(Item(str(number), answer="right") for number in range(4))
+    found = base_rate(Task("t", items, items[:2], some), Half(), curriculum())  # type: ignore[arg-type]
+    # the prompts 0, 2 and 3 at 1, 1/2 and 0; a task none of whose answers has one stays at 0
+    assert (found.value, found.n) == (0.5, 3)
+    none = base_rate(Task("t", items[1:2], items[:2], some), Half(), curriculum())  # type: ignore[arg-type]
+    assert none.value == 0.0
+
+
 def task_of(name: str, answer: str) -> Task:
     items = tuple(Item(f"{name} {number}", answer=answer, demonstration=answer) for number in range(6))
     return Task(name, items[:3], items[3:], near)
