@@ -64,7 +64,7 @@ def plan(
     view.progress({"phase": "timing a reading"})
     reading_seconds = scale * _reading_seconds(ready)
     prices, an_answer = (price_stages(curriculum, {}, {}), an_answer) if quick else _priced(ready, view, an_answer)
-    rate_seconds = an_answer * _answers(curriculum, ready.tasks) * any(one.target is not None for one in prices)
+    rate_seconds = an_answer * priced_answers(curriculum, ready.tasks)
     view.progress({"phase": "saving the policy"})
     saving_seconds, disk = _saved(ready, folder)
     trials = try_all(ready, folder / "trial", view, *((0.0,) if quick else ()))
@@ -143,6 +143,12 @@ def _priced(ready: Ready, view: View, an_answer: float) -> tuple[tuple[StagePric
     )
     view.progress({"phase": "reading the lengths of the base's texts"})
     return price_stages(curriculum, rates, text_lengths(curriculum, tasks, world.measure)), seconds / answers
+
+
+def priced_answers(curriculum: Curriculum, tasks: Sequence[Task]) -> int:
+    """The answers that a run samples from its base to price its stages: those with a target."""
+    stages = zip(curriculum.stages, tasks, strict=True)
+    return _answers(curriculum, [task for stage, task in stages if curriculum.target_of(stage) is not None])
 
 
 def _answers(curriculum: Curriculum, tasks: Sequence[Task]) -> int:

@@ -9,10 +9,11 @@ import torch
 
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapshots
 from perdure.agent.planning.memory import memory_of
-from perdure.agent.planning.plan import deciding_answers, plan
+from perdure.agent.planning.plan import deciding_answers, plan, priced_answers
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, Stopwatch, Timing, size_of, time_method
 from perdure.agent.prepare import prepare
+from perdure.agent.tasks import build_tasks
 from perdure.agent.worlds.contract import Progress, SaveAndStop, UpdateJob, Watch
 from perdure.agent.worlds.job import update_job
 from perdure.agent.worlds.sizes import sizes_of
@@ -67,6 +68,12 @@ def test_prices_stand_beside_them(planned: LifePlan) -> None:
     assert floor is not None and need is not None
     # The mean over the two tasks seen, of which the first asks for nothing.
     assert need == pytest.approx(floor / 2)
+
+
+def test_a_run_samples_the_rates_of_stages_with_a_target(config: Curriculum) -> None:
+    tasks = build_tasks(config)
+    # eight answers to each of 40 prompts, of the one stage of three that has a target
+    assert priced_answers(config, tasks) == 8 * 40
 
 
 def test_a_quick_plan_measures_few_prompts_and_says_what_all_take(
