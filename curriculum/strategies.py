@@ -113,8 +113,8 @@ class RaceStrategy(Trying):
         list[MethodName] | None,
         Field(
             min_length=2,
-            description="methods to choose among, two at least; those that cannot learn the task are skipped; default: "
-            "those of the world",
+            description="methods to choose among, two at least; of those that are not told apart the first is taken; "
+            "those that cannot learn the task are skipped; default: those of the world",
         ),
     ] = None
     num_prompts: Annotated[

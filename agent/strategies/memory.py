@@ -14,7 +14,7 @@ broke, or whose standard error is not known. All is read from the record, so tha
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from statistics import NormalDist
@@ -52,6 +52,16 @@ class Difference:
         """The probability that the difference is above 0."""
         return NormalDist().cdf(self.mean / self.sd)
 
+    @property
+    def is_clear(self) -> bool:
+        """True if the difference is above 0 by more than its standard deviation."""
+        return self.mean > self.sd
+
+
+def leader(methods: Sequence[str], difference: Callable[[str, str], Difference]) -> str:
+    """The candidate that is expected above all others; of equal ones the first."""
+    return max(methods, key=lambda one: min(difference(one, other).mean for other in methods if other != one))
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -79,20 +89,13 @@ class Memory:
         found = [method for method in offered if method != self.leader and self.chance(method) >= least]
         return [self.leader, *sorted(found, key=self.chance, reverse=True)]
 
-    def weighed(self, values: Mapping[str, tuple[float, float | None]]) -> str:
-        """The best of some candidates by their values in a race, with standard errors, and by what is remembered.
+    def weighed(self, one: str, other: str, value: float, stderr: float | None) -> Difference:
+        """The difference of two candidates by their `value`s in a race and by what is remembered.
 
-        A value whose standard error is not known tells nothing; of equal candidates the first is the best.
+        A difference whose standard error is not known tells nothing.
         """
-
-        def difference_now(one: str, other: str) -> float:
-            (value, stderr), (less, noise) = values[one], values[other]
-            remembered = self.pairs[one, other]
-            if stderr is None or noise is None:
-                return remembered.mean
-            return remembered.observed(value - less, math.hypot(stderr, noise)).mean
-
-        return max(values, key=lambda one: min(difference_now(one, other) for other in values if other != one))
+        remembered = self.pairs[one, other]
+        return remembered if stderr is None else remembered.observed(value, stderr)
 
     def figures(self, method: str) -> dict[str, float | None]:
         """The journaled figures of a candidate; none of one that was never raced."""
@@ -116,8 +119,7 @@ def remembered(record: RunState, kind: str, methods: Sequence[str]) -> Memory | 
     raced = tuple(method for method in methods if any(pairs[one].races for one in pairs if one[0] == method))
     if not raced:
         return None
-    leader = max(raced, key=lambda method: min(pairs[method, other].mean for other in raced if other != method))
-    return Memory(kind, raced, leader, pairs)
+    return Memory(kind, raced, leader(raced, lambda one, other: pairs[one, other]), pairs)
 
 
 def difference(record: RunState, kind: str, method: str, other: str) -> Difference:

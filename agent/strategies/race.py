@@ -7,8 +7,9 @@ At a rung a candidate is worth what `probe` would expect of it at the end of the
 (`perdure.agent.strategies.outlook`), counted in steps at the full learning rate. Before the last rung the ranking is by
 the value plus its standard error, so that a candidate of which little is known is not out for that. One that imitates
 and one that reinforces are among those that go on to the last rung, wherever both are there: imitating another writer
-often falls before it rises. At the last rung the highest value wins. While no answer was right in any candidate, those
-that imitate come first, in the order of the candidates.
+often falls before it rises. At the last rung the first candidate wins, in the order in which they are named, that is
+not below the highest value by more than the standard error of the difference: a later one has to be better by more than
+noise. While no answer was right in any candidate, those that imitate come first, in the order of the candidates.
 
 A candidate that the cap ended keeps the figures that it has, without extrapolation, and may still win; one that broke
 is out. The items that the comparison is on are not trained on, by the winner neither, and those of earlier tasks not
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 
 from perdure.agent.strategies.contract import Decision, Forks, Situation, TrialResult
 from perdure.agent.strategies.kinds import KIND, task_kind
-from perdure.agent.strategies.memory import RUNGS, Memory, races_on, remembered
+from perdure.agent.strategies.memory import RUNGS, Difference, Memory, leader, races_on, remembered
 from perdure.agent.strategies.outlook import Outlook, best
 from perdure.agent.strategies.probe import (
     RATE,
@@ -110,7 +111,7 @@ SETTLED = "settled"
 
 @dataclass
 class _Running:
-    """One race; `asked` answers were sampled before it, and `turned` says that the memory made another the winner."""
+    """One race; `asked` answers were sampled before it, and `turned` says why one with a lower value won."""
 
     config: RaceStrategy
     situation: Situation
@@ -119,7 +120,7 @@ class _Running:
     starters: Sequence[str]
     memory: Memory | None
     asked: int
-    turned: bool = False
+    turned: str = ""
 
     def decision(self) -> Decision:
         situation, config, rungs = self.situation, self.config, self.rungs
@@ -193,16 +194,35 @@ class _Running:
         if imitator_without_success(self.situation.curriculum, usable) is not None:
             imitating = self._having("demonstrations")
             return sorted((one.method for one in usable), key=lambda method: method not in imitating)
-        values = {one.method: (one.outlook.value, one.outlook.stderr) for one in usable if one.outlook is not None}
+        expected = {one.method: one.outlook for one in usable if one.outlook is not None}
         ranked = []
         while usable:
             outlooks = [_hopeful(one.outlook, last=last) for one in usable if one.outlook is not None]
             ranked.append(usable.pop(best(outlooks)).method)
-        if last and self.memory is not None and len(ranked) > 1:
-            first = self.memory.weighed({method: values[method] for method in ranked})
-            self.turned = first != ranked[0]
+        if last and len(ranked) > 1:
+            first = self._preferred(ranked, expected)
             ranked.sort(key=lambda method: method != first)
         return ranked
+
+    def _preferred(self, ranked: Sequence[str], outlooks: Mapping[str, Outlook]) -> str:
+        """The winner of the last rung: the first candidate, in their order, that is not told apart from the best."""
+
+        def difference(one: str, other: str) -> Difference:
+            value = outlooks[one].value - outlooks[other].value
+            errors = [error for error in (outlooks[one].stderr, outlooks[other].stderr) if error is not None]
+            stderr = math.hypot(*errors) if len(errors) == 2 else None
+            if self.memory is None:
+                return Difference(value, stderr or 0.0, 1)
+            return self.memory.weighed(one, other, value, stderr)
+
+        best_one = leader(ranked, difference)
+        tied = [one for one in ranked if one == best_one or not difference(best_one, one).is_clear]
+        first = min(tied, key=self.situation.methods.index)
+        if first != best_one:
+            self.turned = "not told apart from the best, and named before it"
+        elif first != ranked[0]:
+            self.turned = "ahead with earlier races, behind at the last rung"
+        return first
 
     def _sorts(self, ranked: Sequence[str]) -> list[set[str]]:
         """Those that imitate, and those that reinforce."""
@@ -222,8 +242,7 @@ class _Running:
         outlooks = [one.outlook for one in finalists if one.outlook is not None]
         after = f"after {rungs} rung{'s' if rungs > 1 else ''} and"
         if self.turned:
-            how = f"ahead with earlier races, behind at the last rung, {after} {winner.trial.steps} steps"
-            return f"{how}: {expectation(winner.outlook)}"
+            return f"{self.turned}, {after} {winner.trial.steps} steps: {expectation(winner.outlook)}"
         words = reason(outlooks, finalists.index(winner), len(tried), winner.trial.steps)
         return words.replace("tried for", after, 1)
 

@@ -159,11 +159,12 @@ def test_the_last_rung_is_weighed_with_the_memory() -> None:
     memory = remembered(told, SOME, ["sft", "rl"])
     assert memory is not None and memory.pairs["rl", "sft"].mean == pytest.approx(0.1)
     # sft is worth 0.09 more, ± 0.05, which makes 0.005 of the 0.1; of 0.11 more it makes -0.005; and ± 0.01 is believed
-    assert memory.weighed({"sft": (0.09, 0.05), "rl": (0.0, 0.0)}) == "rl"
-    assert memory.weighed({"sft": (0.11, 0.03), "rl": (0.0, 0.04)}) == "sft"
-    assert memory.weighed({"sft": (0.05, 0.01), "rl": (0.0, 0.0)}) == "sft"
+    assert memory.weighed("rl", "sft", -0.09, 0.05).mean == pytest.approx(0.005)
+    assert memory.weighed("rl", "sft", -0.11, 0.05).mean == pytest.approx(-0.005)
+    believed = memory.weighed("sft", "rl", 0.05, 0.01)
+    assert believed.mean > 0.04 and believed.is_clear
     # of one item nobody knows how far to believe it, so that the memory decides
-    assert memory.weighed({"sft": (0.5, None), "rl": (0.0, 0.0)}) == "rl"
+    assert memory.weighed("rl", "sft", -0.5, None) == memory.pairs["rl", "sft"]
 
 
 @pytest.mark.parametrize(("stderr", "winner"), [(0.02, "rl"), (None, "rl"), (0.0001, "sft")])

@@ -94,6 +94,18 @@ def test_one_that_falls_before_it_rises_is_carried_to_the_last_rung() -> None:
     assert forks.dropped == ["low_lr_sft", "tilt", "rl"]
 
 
+def test_of_those_that_are_not_told_apart_the_first_named_wins() -> None:
+    # gains of 0.10 and 0.12 in the trial, whose errors are 0.05 each or 0.001
+    def decided(first: str, second: str, stderr: float) -> Decision:
+        figures = {"sft": {"after": 0.6, "stderr": stderr}, "rl": {"after": 0.62, "stderr": stderr}}
+        return raced(Forks({method: [figures[method]] for method in (first, second)}))
+
+    unclear = decided("sft", "rl", 0.05)
+    assert unclear.method == "sft" and unclear.reason.startswith("not told apart from the best, and named before it")
+    assert decided("rl", "sft", 0.05).reason.startswith("best of 2")
+    assert {decided("sft", "rl", 0.001).method, decided("rl", "sft", 0.001).method} == {"rl"}
+
+
 def test_before_the_last_rung_the_uncertain_gets_the_benefit_of_the_doubt() -> None:
     table = {
         "sft": [{"after": 0.6}],
