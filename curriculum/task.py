@@ -92,6 +92,7 @@ class Task:
         for item in (*self.train, None, *self.heldout):
             row = None if item is None else [item.prompt, item.answer, item.demonstration, dict(item.columns)]
             row = [*row, dict(item.turn)] if row and item is not None and item.turn else row
+            row = [*row, list(item.answers)] if row and item is not None and item.answers else row
             digest.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
         return digest.hexdigest()
 

@@ -84,3 +84,15 @@ def test_held_out_items_may_be_other_rows_of_the_file(tmp_path: Path) -> None:
     task = data(path, where={"part": "learn"}, heldout={"where": {"part": "exam"}}, train=50)
     assert ({one.columns["part"] for one in task.train}, len(task.train)) == ({"learn"}, 8)
     assert ({one.columns["part"] for one in task.heldout}, len(task.heldout)) == ({"exam"}, 4)
+
+
+def test_other_right_answers_are_another_task(tmp_path: Path) -> None:
+    rows = [{"question": f"q {n}?", "all": [f"a{n}", f"b{n}"], "strict": [f"a{n}"]} for n in range(9)]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    both, one = (data(path, columns={"answer": name}, reward={"type": "exact_match"}) for name in ("all", "strict"))
+    item = both.heldout[0]
+    assert (item.answer, item.columns) == (one.heldout[0].answer, one.heldout[0].columns)
+    said = [str(item.answers[1])]
+    assert both.reward is not None and one.reward is not None
+    assert (both.reward([item], said), one.reward(one.heldout[:1], said)) == ([1.0], [0.0])
+    assert both.fingerprint() != one.fingerprint()
