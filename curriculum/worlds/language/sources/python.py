@@ -1,5 +1,6 @@
 """Tasks that a user's own function makes: `function(*, seed, train, heldout, **args) -> Task`."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -65,16 +66,21 @@ def load(
 
 
 def _guarded(reward: Reward, timeout: float | None, function: Any, arguments: dict[str, Any]) -> Reward:
-    """The task's own reward in another process: found by its name, else made there with the task once more."""
-    names = reward_title(reward), scorer_name(reward)
+    """The task's own reward in another process: found by its name, else made there with the task once more.
+
+    One that is made with the task may score by the task's `args`, which are then settings of it.
+    """
+    names, said = (reward_title(reward), scorer_name(reward)), str(getattr(reward, "scorer_settings", ""))
+    args = {name: value for name, value in arguments.items() if name not in ("seed", "train", "heldout")}
     own, maker = path_of(reward), path_of(function)
     if timeout == 0 or own is None is maker:
         return reward
     if own is None:
-        again = RewardRecipe(f"{worker.__name__}:of_task", {"path": maker, "arguments": arguments}, *names)
+        said = said or (json.dumps(args, sort_keys=True, default=str) if args else "")
+        again = RewardRecipe(f"{worker.__name__}:of_task", {"path": maker, "arguments": arguments}, *names, said)
         return guarded.function(again, timeout)
     make = guarded.verifier if own.startswith("perdure.") else guarded.function
-    return make(RewardRecipe(f"{worker.__name__}:find", {"path": own}, *names), timeout)
+    return make(RewardRecipe(f"{worker.__name__}:find", {"path": own}, *names, said), timeout)
 
 
 def _read(items: Sequence[Item], where: str) -> tuple[Item, ...]:

@@ -82,10 +82,11 @@ def _with_reward(task: Task, config: ReasoningGym, generator: Any, where: str) -
         check_answers(task, config.reward.type, where)
         return task
     timeout = None if config.reward is None else config.reward.timeout
+    own = Verifier(generator, config.dataset, config.success)
     if timeout == 0:
-        return dataclasses.replace(task, reward=Verifier(generator, config.dataset, config.success))
+        return dataclasses.replace(task, reward=own)
     arguments = {"config": config.model_dump(), "seed": generator.seed, "size": generator.size}
-    recipe = RewardRecipe(f"{__name__}:verifier_of", arguments, config.dataset, Verifier.scorer_name)
+    recipe = RewardRecipe(f"{__name__}:verifier_of", arguments, config.dataset, own.scorer_name, own.scorer_settings)
     return dataclasses.replace(task, reward=verifier(recipe, timeout))
 
 
@@ -109,6 +110,11 @@ class Verifier:
     generator: Any
     name: str
     success: float | None
+
+    @property
+    def scorer_settings(self) -> str:
+        """The setting that scores depend on and items do not tell."""
+        return "" if self.success is None else f"success {self.success}"
 
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None

@@ -13,6 +13,12 @@ def echo(*, seed, train, heldout, word="hi"):
     items = tuple(Item(f"{seed} {word} {n}", answer=str(n)) for n in range(train + heldout))
     return Task("their name", items[:train], items[train:], None)
 
+def lenient(*, seed, train, heldout, least=1.0):
+    items = tuple(Item(f"{seed} {n}", answer=str(n)) for n in range(train + heldout))
+    def near(items, completions, completion_ids=None):
+        return [float(len(text) >= least) for text in completions]
+    return Task("t", items[:train], items[train:], near)
+
 def leaky(*, seed, train, heldout):
     return Task("t", (Item("a"),), (Item("a"), Item("b")), None)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from perdure.budget.errors import ConfigError
+from perdure.eval.task_score import scorer_of
 from tests.curriculum.methods import check_task, learnable_by
 from tests.curriculum.worlds.language.sources.building import BY_REWARD, MATCH, python
 
@@ -16,6 +17,14 @@ def test_python_tasks(own: str) -> None:
     assert learnable_by(rewarded) == BY_REWARD
     with pytest.raises(ConfigError, match="it cannot be learned at all"):
         check_task(task, "rl")
+
+
+def test_a_reward_that_is_made_with_other_arguments_gives_other_scores(own: str) -> None:
+    one, same, other = (python(f"{own}:lenient", args=args) for args in ({}, {}, {"least": 3.0}))
+    assert one.fingerprint() == other.fingerprint()
+    assert one.reward is not None and other.reward is not None
+    assert (one.reward(one.heldout[:1], ["xx"]), other.reward(one.heldout[:1], ["xx"])) == ([1.0], [0.0])
+    assert scorer_of(one) == scorer_of(same) != scorer_of(other)
 
 
 @pytest.mark.parametrize(

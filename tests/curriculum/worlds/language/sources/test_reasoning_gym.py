@@ -10,6 +10,8 @@ import pytest
 
 from perdure.budget.errors import ConfigError, DataError
 from perdure.curriculum.task import Item, prompt_key
+from perdure.curriculum.worlds.language.sources.reasoning_gym import Verifier
+from perdure.eval.task_score import scorer_of
 from tests.curriculum.methods import check_task, learnable_by
 from tests.curriculum.worlds.language.sources.building import BY_REWARD, assert_disjoint, gym
 
@@ -48,6 +50,15 @@ def test_gym_success_turns_a_graded_score_into_right_or_wrong() -> None:
     response = answer + "." * len(answer)  # half of it is the answer
     scores = [task.reward([item], [response]) for task in (graded, binary, lenient) if task.reward is not None]
     assert scores == [[0.5], [0.0], [1.0]]
+
+
+@pytest.mark.parametrize("timeout", [5, 0])
+def test_gym_scores_by_another_threshold_are_other_scores(timeout: float) -> None:
+    reward = {"type": "source", "timeout": timeout}
+    tasks = [gym("simple_equations", reward=reward, success=success) for success in (None, 1.0, 0.3)]
+    assert len({task.fingerprint() for task in tasks}) == 1
+    assert len({scorer_of(task) for task in tasks}) == 3
+    assert scorer_of(tasks[0]) == Verifier.scorer_name  # as those of earlier versions
 
 
 def test_gym_takes_another_reward_by_name() -> None:
