@@ -180,13 +180,16 @@ def read_state(events: Iterable[Event]) -> RunState:
 def active_seconds(events: Iterable[Event], stage: int | None = None) -> float:
     """Seconds in which the run was active, in all or in one stage, without the time between a stop and a resume.
 
-    Read from the journal, so that it holds across kills: up to the last event before each of them.
+    Read from the journal, so that it holds across kills: up to the last event before each of them. Of a stage that was
+    run again what went before is not counted; of the run it is.
     """
     total = 0.0
     before: Event | None = None
     current = 0
     for event in events:
         current = event.stage if isinstance(event, StageEvent) else current
+        if isinstance(event, Redone) and stage is not None and event.stage <= stage:
+            total = 0.0
         if before is not None and not isinstance(event, Resumed | Redone) and stage in (None, current):
             total += event.seconds_since(before)
         before = event

@@ -110,6 +110,16 @@ def test_time_before_a_stage_is_run_again_is_not_counted() -> None:
         StageEvent(stage=1, time=914, clock=None),
     ]
     assert active_seconds(events) == 20 + 4
+    assert active_seconds(events, 1) == 4, "of the stage as it is now"
+
+
+def test_of_a_stage_that_was_run_again_the_seconds_before_are_not_counted() -> None:
+    # stages 1, 2 and 3 are done at 20, 50 and 60; from 2 on they are run again, in 7 s and 8 s
+    done = [StageEvent(stage=stage, time=time, clock=None) for stage, time in ((0, 0), (1, 20), (2, 50), (3, 60))]
+    again = [Redone(stage=2, time=900, clock=None), Resumed(time=910, clock=None)]
+    again += [StageEvent(stage=stage, time=time, clock=None) for stage, time in ((2, 917), (3, 925))]
+    assert [active_seconds([*done, *again], stage) for stage in (1, 2, 3)] == [20, 7, 8]
+    assert active_seconds([*done, *again]) == 60 + 15
 
 
 @given(st.integers(0, 200))
