@@ -12,7 +12,9 @@ from perdure.agent.worlds.language.turns import refuse_template
 from perdure.budget.errors import ModelError
 from perdure.curriculum.limits import memory_limit, time_limit
 from perdure.curriculum.messages import one_line, show_value
-from perdure.curriculum.task import Item, Messages, Task
+from perdure.curriculum.task import Item, Messages, Task, scorer_name
+from perdure.curriculum.worlds.language.rewards.named import NamedReward
+from perdure.curriculum.worlds.language.sources.common import CHECKED
 
 SECONDS = 10.0
 """Seconds of a processor within which a chat template writes a conversation."""
@@ -112,7 +114,8 @@ def fitted(tokenizer: Any, task: Task, ends: Sequence[str]) -> Task:
     `ends` are the texts of the tokens that end an answer.
 
     Raises:
-        ModelError: the template leaves out a part of a message, or cannot be followed.
+        ModelError: the template leaves out a part of a message, cannot be followed, or writes what the task's reward
+            cannot read.
     """
     if task.is_played:
         refuse_template(tokenizer, task)
@@ -122,7 +125,24 @@ def fitted(tokenizer: Any, task: Task, ends: Sequence[str]) -> Task:
         tuple(_as_text(tokenizer, item, ends, task.name) if item.turn else item for item in items)
         for items in (task.train, task.heldout)
     )
+    written = [new for old, new in zip((*task.train, *task.heldout), (*train, *heldout), strict=True) if old.turn]
+    _refuse_unread(tokenizer, task, written[:CHECKED])
     return replace(task, train=train, heldout=heldout)
+
+
+def _refuse_unread(tokenizer: Any, task: Task, written: Sequence[Item]) -> None:
+    """Refuse demonstrations none of which, sampled, a reward by name would call right: whoever learns them scores 0."""
+    if task.reward is None or scorer_name(task.reward) != NamedReward.scorer_name or not written:
+        return
+    ids = [tokenizer(item.demonstration, add_special_tokens=False)["input_ids"] for item in written]
+    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    if not any(task.reward(written, texts)):
+        raise ModelError(
+            f"task {task.name!r}: the reward finds nothing right in any of {len(texts)} demonstrations as the model's "
+            f"chat template writes them, such as {show_value(texts[0])} where the answer is "
+            f"{show_value(written[0].answer)}; give the task another `reward`, or take a model whose template writes "
+            "calls as JSON"
+        )
 
 
 def _as_text(tokenizer: Any, item: Item, ends: Sequence[str], name: str) -> Item:

@@ -1,9 +1,11 @@
 """Every part of a chat message reaches the chat template, or is refused by its name."""
 
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from perdure.agent.worlds.language.conversations import fitted, has_more, limited, render, rendered
 from perdure.agent.worlds.language.methods.rl import RlTrainer
@@ -11,6 +13,8 @@ from perdure.agent.worlds.language.policy import LanguagePolicy
 from perdure.agent.worlds.language.trl.rows import encode_demonstration, prompt_rows
 from perdure.budget.errors import ModelError
 from perdure.curriculum.task import Item, Task
+from perdure.curriculum.worlds.language.rewards.named import build_reward
+from perdure.curriculum.worlds.language.text_source import RewardConfig
 from tests.agent.worlds.language.on_policy import sampler
 from tests.agent.worlds.language.runs import small
 from tests.agent.worlds.language.tiny_world import tiny_policy, tiny_tokenizer
@@ -75,6 +79,25 @@ def test_a_demonstrated_turn_becomes_the_text_that_the_template_writes() -> None
     trimmed = tokenizer_of(WITH_TOOLS.replace("{{ message.content }}{% for", "{{ message.content[:2] }}{% for"))
     with pytest.raises(ModelError, match=r"writes `reasoning_content` and `tool_calls` of the turn to learn in a way"):
         fitted(trimmed, task_of(USER, turn=turn), ["<|end|>"])
+
+
+AS_JSON = '{"name":"add","arguments":{"a":{{ call.function.arguments.a }}}}'
+
+
+@pytest.mark.parametrize("timeout", [None, 0])
+def test_calls_that_the_reward_cannot_read_are_refused(timeout: float | None) -> None:
+    answer = '[{"name": "add", "arguments": {"a": 1}}]'
+    reward = build_reward(RewardConfig(type="tool_calls", timeout=timeout))
+    item = Item([USER], answer=answer, demonstration="", turn={"tool_calls": [CALL]})
+    task = Task("toy", (item, item), (item, item), reward)
+    with pytest.raises(ModelError, match=r"nothing right in any of 4 demonstrations .* such as 'call add' where"):
+        fitted(tokenizer_of(WITH_TOOLS), task, ["<|end|>"])
+    readable = AutoTokenizer.from_pretrained(files("perdure.agent.worlds.language.builtin_model") / "tiny")
+    readable.chat_template = WITH_TOOLS.replace("call {{ call.function.name }}", AS_JSON)
+    (written, _) = fitted(readable, task, ["<|end|>"]).train
+    assert reward([written], [written.demonstration or ""]) == [1.0]
+    own = replace(task, reward=share_of_vowels)  # of which nobody knows what it is for
+    assert fitted(tokenizer_of(WITH_TOOLS), own, ["<|end|>"]).reward is share_of_vowels
 
 
 @pytest.mark.parametrize(
