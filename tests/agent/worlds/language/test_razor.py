@@ -1,15 +1,15 @@
 """The curricula of the paper's language tasks, small and offline: tiny files of the same layouts and a random model."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import LlamaConfig
+from transformers import AutoTokenizer, LlamaConfig
 
 import perdure
 from perdure.curriculum.file.reader import read_curriculum
-from tests.agent.worlds.language.tiny_world import tiny_tokenizer
 from tests.curriculum.worlds.language.sources.alpaca import exam_file, training_file
 from tests.curriculum.worlds.language.sources.building import write_rows
 from tests.models import random_model
@@ -17,7 +17,7 @@ from tests.models import random_model
 WITH_TOOLS = (
     "{{ bos_token }}{% for tool in tools or [] %}{{ tool.function.name }} {% endfor %}"
     "{% for message in messages %}{% if message.role == 'assistant' %}<|assistant|>{{ message.content }}"
-    "{% for call in message.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}<|end|>"
+    "{% for call in message.tool_calls or [] %}<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}<|end|>"
     "{% else %}<|user|>{{ message.content }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
@@ -28,7 +28,7 @@ NAMES = ("science", "tools", "math")
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What is set in place of the hub, by stage; under `""` what goes with every stage."""
     folder = tmp_path_factory.mktemp("razor")
-    tokenizer = tiny_tokenizer()
+    tokenizer = AutoTokenizer.from_pretrained(files("perdure.agent.worlds.language.builtin_model") / "tiny")
     tokenizer.chat_template = WITH_TOOLS
     shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
     random_model(LlamaConfig, tokenizer, **shape, max_position_embeddings=512).save_pretrained(folder / "model")
