@@ -3,6 +3,7 @@
 import copy
 import random
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ from perdure.eval.shared_prefix import unshared
 
 SEEDS = {"python": 0, "numpy": 1234, "torch": 1234}
 """The seeds of `lm_eval.simple_evaluate`, for the few tasks that sample."""
+
+
+LOOKED_AT = 50
+"""The most items of a task whose lengths are looked at."""
 
 
 class CountingHook(CacheHook):  # type: ignore[misc]
@@ -108,7 +113,8 @@ def evaluate_tasks(
     `model`.
 
     Raises:
-        ModelError: the tokenizer lacks a chat template, or the context is too short for a task's answers.
+        ModelError: the tokenizer lacks a chat template, or the context is too short for a task's answers, or for the
+            questions of half of its items.
     """
     with preserve_rng(model), quiet_logs():
         random.seed(SEEDS["python"])
@@ -148,8 +154,21 @@ def _refused(tasks: Sequence[LmTask], model: Any, tokenizer: Any, settings: Benc
 
 
 def _refuse_too_long(task: Any, lm: HFLM, settings: Benchmark) -> None:
-    if task.OUTPUT_TYPE != "generate_until":
-        return
+    tokens = 0 if task.OUTPUT_TYPE != "generate_until" else _tokens_of_answers(task, lm, settings)
+    documents = islice(task.eval_docs, min(settings.limit or LOOKED_AT, LOOKED_AT))
+    asked = [text for text in map(task.doc_to_text, documents) if isinstance(text, str)]
+    beyond = [size for size in (len(lm.tok_encode(text)) for text in asked) if size + tokens > lm.max_length]
+    if beyond and 2 * len(beyond) >= len(asked):
+        answer = f" and {tokens} of the answer" if tokens else ""
+        raise ModelError(
+            f"benchmark {settings.tasks!r}: the questions of {len(beyond)} of its first {len(asked)} items have up to "
+            f"{max(beyond)} tokens{answer}, but the model's context holds {lm.max_length}, so that lm-eval would cut "
+            "off where they begin; take a benchmark of shorter questions, or a model of a longer context"
+        )
+
+
+def _tokens_of_answers(task: Any, lm: HFLM, settings: Benchmark) -> int:
+    """The most tokens that an answer may have. Raises as `evaluate_tasks`."""
     kwargs = copy.deepcopy(task.get_config("generation_kwargs") or {})
     tokens = normalize_gen_kwargs(kwargs, lm.max_gen_toks)["max_gen_toks"]
     if tokens >= lm.max_length:
@@ -157,3 +176,4 @@ def _refuse_too_long(task: Any, lm: HFLM, settings: Benchmark) -> None:
             f"benchmark {settings.tasks!r} allows {tokens} tokens, but the model's context holds {lm.max_length}; "
             "set `generation_kwargs: {max_gen_toks: …}` in the task's YAML (by `include_path`)"
         )
+    return int(tokens)

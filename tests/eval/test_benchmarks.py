@@ -240,5 +240,21 @@ def test_a_model_that_cannot_be_asked(policy: Any, tmp_path: Path) -> None:
         prepare(tmp_path, tasks="long").score(policy, EVALUATION)
 
 
+@pytest.mark.parametrize(("long", "refused"), [(1, False), (2, True)])
+def test_a_context_that_holds_half_of_the_questions_at_most_is_refused(
+    long: int, refused: bool, policy: Any, tmp_path: Path
+) -> None:
+    rows = choice_rows(4)
+    rows = [row | {"question": "a " * 200 + row["question"]} for row in rows[:long]] + rows[long:]
+    write_task(tmp_path, "animals", rows)
+    found = prepare(tmp_path, tasks="animals")
+    if not refused:
+        assert found.score(policy, EVALUATION)[0].n == 4
+        return
+    for ask in (lambda: found.refuse_unfit(policy), lambda: found.score(policy, EVALUATION)):
+        with pytest.raises(ModelError, match=r"of 2 of its first 4 items have up to \d+ tokens, but the model's"):
+            ask()
+
+
 def test_no_benchmarks() -> None:
     assert prepare_benchmarks([]).fingerprints == {}
