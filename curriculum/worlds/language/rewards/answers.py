@@ -17,7 +17,7 @@ _LATEX_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s?|\\,)(?=\d{3}(?!\d))")
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}")
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _CUE = re.compile(r"\b(?:answer|option|choice)\b\s*(?:is|would be|should be|must be)?\s*[:=]?\s*", re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\{\s*(?:\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm))\{)?([^{}]*)\}")
+_BOXED = re.compile(r"\\boxed\{(?:\s{0,9}\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm))\{)?([^{}]*)\}")
 _TWO = re.compile(r"(?<![\w'’])([A-J])\)?\s*(?:or|and|&|/)\s*\(?([A-J])(?![\w'’])")
 _EMPHASIS = "*_`\"'"
 _LARGEST = 10_000  # exponent, and argument of a factorial
