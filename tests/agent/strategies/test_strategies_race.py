@@ -14,6 +14,7 @@ from perdure.agent.strategies.race import Race
 from perdure.agent.strategies.rungs import looks_of, losses, plan_rungs, remaining, survivors
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.strategies import RaceStrategy
+from perdure.eval.sampled_rewards import last_items
 from tests.agent.strategies.situations import Trials, curriculum, reading, situation, trial
 
 
@@ -142,6 +143,21 @@ def test_what_broke_is_out_and_what_cannot_succeed_imitates() -> None:
     assert (decision.method, decision.evidence["ruled_out"]) == ("low_lr_sft", ["tilt"])
     assert "nothing to reinforce" in decision.reason
     assert raced(Forks({"sft": [broken], "rl": [broken]})).reason.startswith("no candidate gave a usable result")
+
+
+def test_without_a_right_answer_in_many_the_first_that_imitates_costs_nothing() -> None:
+    config = curriculum({"type": "race"})
+    forks = Forks({"rl": [{}], "low_lr_sft": [{}], "sft": [{}]})
+    made: dict[str, Any] = {"methods": list(forks.table), "fork": lambda num_prompts, k: forks}
+    here = situation(config, Trials({}), rates=(0.0, 0.0, 0.0), **made)
+    count = len(last_items(here.task, 128))
+    decision = Race(settings(k=math.ceil(100 / count))).choose(here)
+    assert (decision.method, decision.steps_spent, decision.set_aside, forks.asked) == ("low_lr_sft", 0, 0, [])
+    assert decision.evidence["rate"] == 0 and "nothing to reinforce" in decision.reason
+    # fewer samples may miss what is there, and a right one is a reason to race
+    assert Race(settings(k=1)).choose(here).evidence["rungs"]
+    some = situation(config, Trials({}), rates=(0.01, 0.0, 0.0), **made)
+    assert Race(settings(k=math.ceil(100 / count))).choose(some).evidence["rungs"]
 
 
 def test_rungs_in_seconds_end_the_stage_sooner_on_its_whole_schedule() -> None:
