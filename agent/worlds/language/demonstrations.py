@@ -3,6 +3,7 @@
 Axes: R rows (one a token of an answer, of all answers in turn), C of them in a chunk, V words, H hidden, S sequences.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from perdure.agent.worlds.language.base_texts import BaseTexts, forward
 from perdure.agent.worlds.language.chat import encode_demonstration
+from perdure.agent.worlds.language.fit import positions_of
 from perdure.agent.worlds.language.texts import padded
 from perdure.agent.worlds.losses import confident_conflicts, entropy_weights
 from perdure.budget.estimate import Estimate, Group, per_token
@@ -38,11 +40,12 @@ def surprisals_of(base: BaseTexts, items: Sequence[Item]) -> list[float]:
 def _written(base: BaseTexts, items: Sequence[Item], of: Callable[[Tensor], Tensor]) -> list[Tensor]:
     """A figure of every token that was written, by demonstration, the shortest text first; nothing where none is.
 
-    `of` maps log-probabilities (C, V) to the figure of every word that could have been written.
+    Texts beyond the model's positions, which training cuts off, are left out. `of` maps log-probabilities (C, V) to the
+    figure of every word that could have been written.
     """
-    tokenizer = base.policy.tokenizer
+    tokenizer, limit = base.policy.tokenizer, positions_of(base.policy.model) or math.inf
     written = [encode_demonstration(tokenizer, item) for item in items if item.demonstration is not None]
-    written = sorted(((ids, start) for ids, start in written if len(ids) > start), key=lambda one: len(one[0]))
+    written = sorted((one for one in written if one[1] < len(one[0]) <= limit), key=lambda one: len(one[0]))
     if not written:
         return []
     texts = padded([ids for ids, _ in written], [start for _, start in written], tokenizer.pad_token_id)

@@ -60,6 +60,9 @@ def test_texts_are_counted_token_by_token(chunk_rows: int) -> None:
             log_TV = model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
         by_hand.append(-sum(float(log_TV[place - 1, ids[place]]) for place in range(start, len(ids))))
     assert sorted(surprisals_of(base, items)) == pytest.approx(sorted(by_hand), rel=1e-4)
+    lengths = [len(encode_demonstration(tokenizer, item)[0]) for item in items[:6]]
+    base.policy.model.config.max_position_embeddings = min(lengths)
+    assert len(surprisals_of(base, items)) == lengths.count(min(lengths)) < 6
 
 
 def test_images_count_by_the_chance_of_each_label() -> None:
