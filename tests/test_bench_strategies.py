@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from perdure.curriculum.sweeps.reader import read_sweep
-from tests.bench.strategies import STREAMS, arms_of, freed, longer, scaled, sweep_of
+from tests.bench.strategies import STREAMS, arms_of, file_of, freed, longer, scaled, sweep_of
 
 
 @pytest.mark.parametrize("world", STREAMS)
 def test_every_arm_of_a_world_can_be_run(tmp_path: Path, world: str) -> None:
     stream = STREAMS[world][-1]
     arms = {name: {"strategy": one, **freed(stream)} for name, one in arms_of(world).items()}
-    (tmp_path / f"{stream}.yaml").write_text(sweep_of(stream, arms, [7]))
-    cells = read_sweep(tmp_path / f"{stream}.yaml").cells
+    (tmp_path / stream).mkdir()  # as of a sweep that was run before, at other seconds
+    file = file_of(tmp_path, stream)
+    file.parent.mkdir()
+    file.write_text(sweep_of(stream, arms, [7]))
+    cells = read_sweep(file).cells
     assert len(cells) == len(arms)
     assert all(stage.method is None for cell in cells for stage in cell.curriculum.stages)
 

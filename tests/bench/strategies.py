@@ -64,10 +64,16 @@ def freed(stream: str) -> dict[str, None]:
     return {f"stages.{stage.name}.method": None for stage in stages if stage.method}
 
 
+def file_of(folder: Path, name: str) -> Path:
+    """The file of a sweep; apart from the sweeps, since a folder beside it would be taken for its curriculum."""
+    return folder / "files" / f"{name}.yaml"
+
+
 def run_sweep(folder: Path, name: str, text: str) -> Path:
     """Run a sweep, or what is left of it. Returns its folder."""
-    done, file = folder / name, folder / f"{name}.yaml"
+    done, file = folder / name, file_of(folder, name)
     command = [sys.executable, "-m", "perdure", "resume" if done.exists() else "sweep"]
+    file.parent.mkdir(exist_ok=True)
     file.write_text(text)
     place = [str(done)] if done.exists() else [str(file), "--output-dir", str(done)]
     subprocess.run([*command, *place, "--plain"], check=True)
@@ -123,7 +129,7 @@ def main() -> None:
 
 def _same_seconds(folder: Path, first: Path, seeds: Sequence[int]) -> Path:
     stream = first.name
-    (axis,) = yaml.safe_load((folder / f"{stream}.yaml").read_text())["axes"]
+    (axis,) = yaml.safe_load(file_of(folder, stream).read_text())["axes"]
     trains = longer(stream, rows_of(first))
     arms = {name: {**change, "train": trains[name]} for name, change in axis["cells"].items()}
     return run_sweep(folder, f"{stream}-seconds", sweep_of(stream, arms, seeds))
