@@ -26,6 +26,9 @@ def test_the_quicker_arm_gets_more_steps() -> None:
         {"method": arm, "life_seconds": seconds} for arm, seconds in (("race", 8.0), ("race", 12.0), ("rl_kl", 4.0))
     ]
     # the race took 10 seconds on average, 2.5 times as many as rl_kl
-    assert longer("stream-rules", rows) == {"race": {"num_train_epochs": 2.0}, "rl_kl": {"num_train_epochs": 5.0}}
+    assert longer("stream-rules", rows) == {
+        "race": {"train.num_train_epochs": 2.0},
+        "rl_kl": {"train.num_train_epochs": 5.0},
+    }
     both = {"rl": {"max_steps": 60, "beta": 0.1}, "sft": {"learning_rate": 0.1}, "max_steps": 5}
-    assert scaled(both, 1.5) == {"rl": {"max_steps": 90}, "max_steps": 8}
+    assert scaled(both, 1.5) == {"train.rl.max_steps": 90, "train.max_steps": 8}

@@ -81,7 +81,7 @@ def run_sweep(folder: Path, name: str, text: str) -> Path:
 
 
 def longer(stream: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By arm the `train` section with which it takes as long as the slowest."""
+    """By arm the changes of `train` with which it takes as long as the slowest; the rest of the section stays."""
     took: dict[str, list[float]] = {}
     for row in rows:
         took.setdefault(str(row["method"]), []).append(float(row[SECONDS]))
@@ -90,16 +90,16 @@ def longer(stream: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str
     return {arm: scaled(train, slowest / fmean(seconds)) for arm, seconds in took.items()}
 
 
-def scaled(train: Mapping[str, Any], times: float) -> dict[str, Any]:
-    """The `max_steps` and `num_train_epochs` of a `train` section, and of those inside it, so many times as large."""
+def scaled(train: Mapping[str, Any], times: float, path: str = "train") -> dict[str, Any]:
+    """The `max_steps` and `num_train_epochs` of a section, and of those inside it, so many times as large, by path."""
     found: dict[str, Any] = {}
     for name, value in train.items():
         if isinstance(value, Mapping):
-            found |= {name: scaled(value, times)} if scaled(value, times) else {}
+            found |= scaled(value, times, f"{path}.{name}")
         elif name == "max_steps" and value:
-            found[name] = round(value * times)
+            found[f"{path}.{name}"] = round(value * times)
         elif name == "num_train_epochs" and value:
-            found[name] = round(value * times, 3)
+            found[f"{path}.{name}"] = round(value * times, 3)
     return found
 
 
@@ -131,7 +131,7 @@ def _same_seconds(folder: Path, first: Path, seeds: Sequence[int]) -> Path:
     stream = first.name
     (axis,) = yaml.safe_load(file_of(folder, stream).read_text())["axes"]
     trains = longer(stream, rows_of(first))
-    arms = {name: {**change, "train": trains[name]} for name, change in axis["cells"].items()}
+    arms = {name: {**change, **trains[name]} for name, change in axis["cells"].items()}
     return run_sweep(folder, f"{stream}-seconds", sweep_of(stream, arms, seeds))
 
 
