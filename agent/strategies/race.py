@@ -51,9 +51,9 @@ class Race:
             return Decision(methods[0], "it alone can learn the task")
         if is_budget_spent(situation):
             return Decision(methods[0], "no budget remains for a race", {}, all_candidates(situation))
-        imitator = self._without_success(situation)
-        if imitator is not None:
-            return imitator
+        imitating = self._imitating(situation)
+        if imitating and situation.rate(config.num_prompts, config.k) == 0:
+            return self._without_success(imitating[0], situation)
         asks = bool(config.min_chance) and races_on(situation.record, situation.task.has_demonstrations)
         memory = self._memory(situation) if asks else None
         starters = list(methods[: self._rungs(situation, methods).entrants])
@@ -61,25 +61,29 @@ class Race:
             starters = memory.in_question(starters, config.min_chance)
             if len(starters) == 1:
                 return self._unraced(memory, situation)
-        forks, asked = situation.fork(config.num_prompts, config.k), self._answers(situation) if asks else 0
+        forks, asked = (
+            situation.fork(config.num_prompts, config.k),
+            self._answers(situation) if asks or imitating else 0,
+        )
         return RunningRace(
             config, situation, forks, self._rungs(situation, starters), starters, memory, asked
         ).decision()
 
-    def _without_success(self, situation: Situation) -> Decision | None:
-        """The first candidate that imitates, without a race, where no answer is right in `ENOUGH` samples or more."""
-        needs = {method: situation.curriculum.method(method).needs for method in situation.methods}
-        imitating = [method for method in situation.methods if "demonstrations" in needs[method]]
-        if not imitating or self._answers(situation) < ENOUGH:
-            return None
-        if (rate := situation.rate(self._config.num_prompts, self._config.k)) > 0:
-            return None
+    def _imitating(self, situation: Situation) -> list[str]:
+        """The candidates that imitate; none where fewer than `ENOUGH` samples would say that no answer is right."""
+        if self._answers(situation) < ENOUGH:
+            return []
+        curriculum = situation.curriculum
+        return [method for method in situation.methods if "demonstrations" in curriculum.method(method).needs]
+
+    def _without_success(self, method: str, situation: Situation) -> Decision:
+        """The first candidate that imitates, without a race, where no answer is right."""
         return Decision(
-            imitating[0],
+            method,
             f"no answer is right in {self._answers(situation)}, so nothing to reinforce: the first that imitates",
             {
-                RATE: rate,
-                KIND: task_kind(situation.task.has_demonstrations, rate),
+                RATE: 0.0,
+                KIND: task_kind(situation.task.has_demonstrations, 0.0),
                 SETTLED: [],
                 "trial_answers": self._answers(situation),
             },

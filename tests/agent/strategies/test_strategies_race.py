@@ -157,7 +157,9 @@ def test_without_a_right_answer_in_many_the_first_that_imitates_costs_nothing() 
     # fewer samples may miss what is there, and a right one is a reason to race
     assert Race(settings(k=1)).choose(here).evidence["rungs"]
     some = situation(config, Trials({}), rates=(0.01, 0.0, 0.0), **made)
-    assert Race(settings(k=math.ceil(100 / count))).choose(some).evidence["rungs"]
+    raced_after_all = Race(settings(k=math.ceil(100 / count))).choose(some).evidence
+    # three candidates of eight answers each, and those that were sampled before them
+    assert raced_after_all["rungs"] and raced_after_all["trial_answers"] == 3 * 8 + math.ceil(100 / count) * count
 
 
 def test_rungs_in_seconds_end_the_stage_sooner_on_its_whole_schedule() -> None:
