@@ -9,6 +9,7 @@ a third of the prompts of a task, since it is read beside them at every reading.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from perdure.agent.worlds.contract import World
@@ -46,23 +47,25 @@ def base_prompts(
     Without a `world`, as long as it is not loaded, those of its neutral prompts are left out.
 
     The monitor's are the first `budget.num_prompts` of a task or file, and those that are trained on the next as many.
-    With fewer than twice as many the monitor has the first half and the training the second. A run in which nothing is
-    trained on texts of the base leaves the monitor all that it can read. A term and the recovery share their prompts.
-    None of those that are trained on is `examined`, also where they are general.
+    With fewer than twice as many the monitor has the first half and the training the second. Of tasks with items in
+    common none that the monitor reads for one is trained on for another. A run in which nothing is trained on texts of
+    the base leaves the monitor all that it can read. A term and the recovery share their prompts. None of those that
+    are trained on is `examined`, also where they are general.
 
     Raises:
         DataError: a task or file with fewer than `FEWEST` prompts, where something is trained on texts of the base;
-            all of those prompts are examined.
+            all of those prompts are examined, or read for other tasks.
     """
     count, terms = curriculum.budget.num_prompts, needs_terms(curriculum)
     groups: dict[str, list[object]] = {}
     trained: dict[str, list[object]] = {}
-    for task in tasks if curriculum.budget.prompts != "generic" else ():
+    read_of = tasks if curriculum.budget.prompts != "generic" else ()
+    for task in read_of:
         prompts = [item.prompt for item in task.train[: 2 * count]]
-        if terms:
-            groups[task.name], trained[TERM + task.name] = halves(f"task {task.name!r}", prompts, count, count)
-        else:
-            groups[task.name] = prompts[:count]
+        groups[task.name] = halves(f"task {task.name!r}", prompts, count, count)[0] if terms else prompts[:count]
+    known = frozenset(question(prompt) for some in groups.values() for prompt in some)
+    for task in read_of if terms else ():
+        trained[TERM + task.name] = _unread(task, known, count)
     read, trained_on = _generic(curriculum, world)
     groups |= {GENERIC: read} if read else {}
     if _generic_terms(curriculum) and trained_on:
@@ -118,6 +121,18 @@ def _generic(curriculum: Curriculum, world: World | None) -> tuple[list[object],
     if reads and trains:
         return halves("budget.generic", prompts, some, count)
     return (prompts[:some], []) if reads else ([], prompts[-count:])
+
+
+def _unread(task: Task, known: frozenset[str], count: int) -> list[object]:
+    """The first `count` prompts of a task that the monitor reads for no task."""
+    found = (item.prompt for item in task.train if question(item.prompt) not in known)
+    prompts: list[object] = list(islice(found, count))
+    if not prompts:
+        raise DataError(
+            f"task {task.name!r}: the monitor reads all of its {len(task.train)} prompts, here or for another task, "
+            "and none is left to train on texts of the base; lower budget.num_prompts, or raise the task's `train`"
+        )
+    return prompts
 
 
 def _unexamined(name: str, prompts: Sequence[object], examined: frozenset[str]) -> list[object]:

@@ -26,6 +26,7 @@ from perdure.agent.worlds.vision.tensor_cache import TensorCache
 from perdure.agent.worlds.vision.training import StackStep, descend, log_probabilities, train
 from perdure.budget.config import RecoverConfig
 from perdure.budget.divergence import Divergences, divergences
+from perdure.budget.errors import RunError
 from perdure.budget.estimate import Estimate, Group, per_token
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
@@ -35,6 +36,9 @@ from perdure.curriculum.worlds.contract import ModelSection
 from perdure.curriculum.worlds.methods import Sizes
 from perdure.curriculum.worlds.vision.images.arrays import arrays_of
 from perdure.curriculum.worlds.vision.model import MlpModel
+
+SAME_BASE = 1e-3
+"""Log-probabilities of one network on one image differ by less, whatever the threads."""
 
 
 class VisionWorld:
@@ -78,7 +82,11 @@ class VisionWorld:
         return generic_images(count, self._seed)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
-        """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep."""
+        """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep.
+
+        Raises:
+            RunError: what is there is of other images, as of a version that drew them otherwise.
+        """
         inputs = {name: self.policy.inputs(some) for name, some in prompts.items()}
         file = folder / "log_probabilities.safetensors"
         if not file.exists():
@@ -89,6 +97,10 @@ class VisionWorld:
         self._texts = {
             name: (some, kept[str(index)].to(self._device)) for index, (name, some) in enumerate(inputs.items())
         }
+        for name, (some, log_NC) in self._texts.items():
+            again_NC = log_probabilities(self._base, some)[0]
+            if log_NC.shape != again_NC.shape or not torch.allclose(log_NC, again_NC, atol=SAME_BASE):
+                raise RunError(f"{file} is of other images than group {name!r} has now: start a new run")
 
     def measure(self, names: Sequence[str]) -> Measurement:
         """See `World.measure`."""

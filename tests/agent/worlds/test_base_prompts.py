@@ -68,6 +68,24 @@ def test_a_term_never_has_what_the_monitor_reads(
     assert base_prompts(curriculum(**with_terms), [task(items)]) == {"one": read, TERM + "one": trained}
 
 
+def test_a_term_has_nothing_that_the_monitor_reads_for_another_task() -> None:
+    # the second task has the first one's items the other way round: 0 … 3 and 11 … 8 are read
+    one = task(12)
+    two = Task("two", one.train[::-1], (), None)
+    stages = [{"name": name, "task": {"type": "python", "path": "m:f"}} for name in ("one", "two")]
+    given = curriculum("sft_kl").model_copy(update={"stages": [Stage.model_validate(stage) for stage in stages]})
+    assert base_prompts(given, [one, two]) == {
+        "one": [0, 1, 2, 3],
+        "two": [11, 10, 9, 8],
+        TERM + "one": [4, 5, 6, 7],
+        TERM + "two": [7, 6, 5, 4],
+    }
+    # of eight items 0 … 3 and 7 … 4 are read, and none is left
+    few = [task(8), Task("two", task(8).train[::-1], (), None)]
+    with pytest.raises(DataError, match="task 'one': the monitor reads all of its 8 prompts, here or for another task"):
+        base_prompts(given, few)
+
+
 @pytest.mark.parametrize("items", [2, 3, 5, 20])
 def test_without_terms_the_monitor_reads_what_it_can(items: int) -> None:
     assert base_prompts(curriculum(), [task(items)]) == {"one": list(range(min(items, 4)))}

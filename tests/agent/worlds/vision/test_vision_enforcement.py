@@ -12,6 +12,7 @@ from perdure.agent.worlds.contract import Progress, UpdateJob
 from perdure.agent.worlds.vision.penalty import KlPenalty
 from perdure.agent.worlds.vision.world import VisionWorld
 from perdure.budget.config import PenaltyConfig, RecoverConfig
+from perdure.budget.errors import RunError
 from perdure.budget.monitor import GENERIC
 from perdure.budget.penalty import Controller
 from perdure.curriculum.task import Task
@@ -237,6 +238,13 @@ def test_ewc_is_held_by_earlier_tasks_as_well(held: Held) -> None:
     alone = held.world.policy.fingerprint()
     held.learn(earlier=(task("parity"),), method="ewc", ewc_lambda=100.0)
     assert held.world.policy.fingerprint() != alone
+
+
+def test_what_the_base_said_of_other_images_is_not_taken_for_these(held: Held) -> None:
+    prompts, folder = [item.prompt for item in held.task.train], held.folder / "base"
+    held.world.prepare_base({READ: prompts[:100], TERM: prompts[100:]}, folder, seed=0)
+    with pytest.raises(RunError, match="is of other images than group 'fives' has now"):
+        held.world.prepare_base({READ: prompts[1:101], TERM: prompts[100:]}, folder, seed=0)
 
 
 def test_two_worlds_of_one_base_share_no_weights(held: Held) -> None:
