@@ -42,4 +42,9 @@ def remembered(tensors: TaskTensors, items: int) -> Tensor:
     known = [] if tensors.known_NF is None else [tensors.known_NF]
     parts = [*known, *(one.inputs_NF for one in tensors.earlier)] or [tensors.inputs_NF]
     each = max(1, items // len(parts))
-    return torch.cat([part_NF[:: max(1, len(part_NF) // each)][:each] for part_NF in parts])
+    return torch.cat([part_NF[_spread(min(each, len(part_NF)), len(part_NF))] for part_NF in parts])
+
+
+def _spread(count: int, total: int) -> Tensor:
+    """`count` of the numbers 0 … `total` - 1, evenly spaced: shape (count,)."""
+    return torch.arange(count) * total // count
