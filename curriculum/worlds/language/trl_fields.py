@@ -41,6 +41,7 @@ REFUSED_FIELDS = {
     "eos_token": "the tokenizer belongs to the model, which stays the same for the whole run",
     "pad_token": "the tokenizer belongs to the model, which stays the same for the whole run",
     "remove_unused_columns": "rewards need every column",
+    "chat_template_kwargs": "prompts would be trained otherwise than asked; write it into the tokenizer's template",
     "sync_ref_model": "the reference is always the original base",
     "push_to_hub": "publish the finished run instead",
     "deepspeed": "each process would hold a part of the weights; perdure measures whole ones (docs/several-gpus.md)",

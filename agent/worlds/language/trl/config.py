@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.worlds.contract import UpdateJob
-from perdure.agent.worlds.language.trl.refused_settings import check_sampling
+from perdure.agent.worlds.language.trl.refused_settings import check_sampling, check_weighing
 from perdure.budget import ranks
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.worlds.language.settings import PERDURE_FIELDS
@@ -66,6 +66,7 @@ def build_config(method: Method, settings: Any, *, folder: Path, seed: int, devi
     config_class = getattr(trl, config_of(method))
     values = merge(method, settings, known={field.name for field in dataclasses.fields(config_class)})
     check_sampling(method, settings.trl, values)
+    check_weighing(method, settings)
     on_cpu = device_type == "cpu"
     fields = _hardware(method, on_cpu) | values | _owned(folder, seed, on_cpu, autocast)
     try:

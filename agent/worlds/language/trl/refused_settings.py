@@ -1,4 +1,4 @@
-"""Settings of TRL that the on-policy methods refuse: without effect on them, or making them wrong."""
+"""Settings of TRL that methods refuse: without effect on them, or making them wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +26,9 @@ GRPO_LOSS_FIELDS = (
 )
 """Fields of GRPOConfig that only its loss reads, which `tilt` and `sdft` replace."""
 
+SFT_LOSS_FIELDS = ("loss_type", "label_smoothing_factor", "router_aux_loss_coef")
+"""Fields of SFTConfig that only its loss reads, which `token_weight: entropy` replaces."""
+
 EXACT_SAMPLING: Mapping[str, Any] = {
     "temperature": 1.0,
     "top_p": 1.0,
@@ -36,6 +39,22 @@ EXACT_SAMPLING: Mapping[str, Any] = {
     "use_vllm": False,
 }
 """The settings at which TRL samples from the distribution whose log-probabilities it computes."""
+
+
+def check_weighing(method: Method, settings: Any) -> None:
+    """Refuse settings of TRL's loss where each token is weighed by its entropy.
+
+    Raises:
+        ConfigError: a field without effect.
+    """
+    if getattr(settings, "token_weight", None) != "entropy":
+        return
+    for name in SFT_LOSS_FIELDS:
+        if name in settings.trl:
+            raise ConfigError(
+                f"train settings of `{method.name}`: trl.{name} would do nothing: it belongs to TRL's loss, and "
+                "`token_weight: entropy` has its own; leave one of the two out"
+            )
 
 
 def check_sampling(method: Method, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:

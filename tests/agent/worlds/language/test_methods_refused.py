@@ -66,6 +66,13 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("tilt", {"trl": {"beta": 0.0}}, "beta would do nothing"),
     ("sdft", {"trl": {"loss_type": "dapo"}}, "loss_type would do nothing"),
     ("sdft", {"trl": {"num_generations": 1}}, "num_generations is 1"),
+    ("eaft", {"trl": {"loss_type": "dft"}}, "loss_type would do nothing"),
+    ("eaft", {"trl": {"label_smoothing_factor": 0.1}}, "label_smoothing_factor would do nothing"),
+    (
+        "rl",
+        {"trl": {"chat_template_kwargs": {"enable_thinking": False}}},
+        "chat_template_kwargs cannot be set: prompts",
+    ),
 ]
 
 
