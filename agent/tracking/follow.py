@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from perdure.agent.life import Life
 from perdure.agent.run.event import Event, StageEvent
-from perdure.agent.run.events import Redone, Started
+from perdure.agent.run.events import Finished, Redone, Started
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.state import RunState, fold
@@ -113,7 +113,7 @@ def harmless(fault: str) -> str:
 
 
 def _kept(events: Sequence[Event]) -> set[int]:
-    """The indices of the events that no later `Redone` took back."""
+    """The indices of the events that no later `Redone` took back; it takes back, too, that the run had finished."""
     kept: set[int] = set()
     first: int | None = None
     for index in reversed(range(len(events))):
@@ -121,7 +121,9 @@ def _kept(events: Sequence[Event]) -> set[int]:
         if isinstance(event, Redone):
             first = event.stage if first is None else min(first, event.stage)
             kept.add(index)
-        elif not (isinstance(event, StageEvent) and first is not None and event.stage >= first):
+        elif first is None or not (
+            isinstance(event, Finished) or (isinstance(event, StageEvent) and event.stage >= first)
+        ):
             kept.add(index)
     return kept
 

@@ -40,8 +40,8 @@ class Sent:
         return record.step <= self.step if record.event is None else record.event < self.events
 
     def after(self, record: Record) -> "Sent":
-        """What the tracker has after one more record."""
-        step = record.step if record.event is None or record.rewinds else self.step
+        """What the tracker has after one more record. One that rewinds sends no step: one that came late has none."""
+        step = min(self.step, record.step) if record.rewinds else self.step if record.event is not None else record.step
         return replace(self, step=step, events=self.events if record.event is None else record.event + 1)
 
 

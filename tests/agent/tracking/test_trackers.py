@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from perdure.agent.loop import run_curriculum
+from perdure.agent.run.check import redo, remove_redone
 from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.record import read_record
 from perdure.agent.tracking.follow import send_finished
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.tracking import tracker_of
@@ -64,6 +66,27 @@ def test_a_finished_run_is_sent_whole_and_once() -> None:
     assert said == []
     assert [one.step for one in found.Scalars("train/loss")] == STEPS
     assert [one.step for one in found.Scalars("score/task0")] == [0, 6, 12]
+
+
+def test_a_run_of_which_a_stage_was_run_again_is_sent_whole() -> None:
+    """A tracker that comes after `--redo-from 2` has the steps of stage 1, too, and the last table alone."""
+    pytest.importorskip("tensorboard", reason="needs perdure[tensorboard]")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    said: list[str] = []
+    with in_memory() as folder:
+        run = RunFolder(folder / "run")
+        tracked_run(run.path)
+        redo(run, read_record(run)[0], 2)
+        remove_redone(run, ["task0", "task1"], read_record(run)[1])
+        run_curriculum(scalar_run(run.path, curriculum(), ScalarWorld(lambda step: None), Onlooker()))
+        send_finished(run, [tracker_of("tensorboard")], said.append)
+        found = EventAccumulator(str(run.path / "tracking" / "tensorboard"), purge_orphaned_data=False)
+        found.Reload()
+    assert said == []
+    assert [one.step for one in found.Scalars("train/loss")] == STEPS
+    assert [one.step for one in found.Scalars("score/task0")] == [0, 6, 12]
+    assert len(found.Tensors("retention")) == 1
 
 
 def test_a_trackio_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
