@@ -39,6 +39,17 @@ class ComparedRun:
         budget = self.begun.curriculum.get("budget") or {}
         return self.begun.base_id, self.record.prompts(str(budget.get("prompts"))), str(budget.get("unit"))
 
+    @property
+    def prompts(self) -> tuple[tuple[str, ...], str | None]:
+        """The prompts of the KL after the row: the tasks whose own they are, and the generic probe."""
+        counted, seen = self.unit[1], self.record.tasks[: self.row.stage]
+        tasks = () if counted == "generic" else seen[-1:] if counted == "task" else tuple(sorted(seen))
+        return tasks, self.begun.known_probe if counted in ("generic", "both") else ""
+
+    def has_kl_of(self, other: "ComparedRun") -> bool:
+        """True if a KL of both is of the same; a generic probe that is not known is not that of another run."""
+        return self.unit == other.unit and self.prompts == other.prompts and self.prompts[1] is not None
+
 
 @dataclass(frozen=True)
 class Value:
@@ -112,7 +123,7 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
         if run.begun.base_id != first.begun.base_id:
             bases = " and ".join(_base(one) for one in (first, run))
             yield f"{run.title} began from another base than {first.title} ({bases}): changes since it are not compared"
-        elif run.unit != first.unit:
+        elif not run.has_kl_of(first):
             yield f"the KL of {run.title} is on other prompts or in another unit than that of {first.title}"
         for kind in ("tasks", "benchmarks"):
             here, there = getattr(run.record, kind), getattr(first.record, kind)
@@ -204,7 +215,7 @@ def _kl(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
     for run in runs:
         reading = run.row.readings[-1] if run.row.readings else None
         kl = None if reading is None else reading.kl.value
-        same = run.unit == runs[0].unit
+        same = run is runs[0] or run.has_kl_of(runs[0])
         before = values[0].value if values else None
         difference = kl - before if kl is not None and before is not None and same else None
         values.append(Value(kl, difference=difference, reason=None if same else "another base, prompts or unit"))

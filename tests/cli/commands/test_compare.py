@@ -15,6 +15,9 @@ from perdure.cli.commands.show import show_command
 from perdure.eval.scorefile import ItemResult, make_score, write_scores
 from tests.cli.journals import Line, whole_run, write_run
 
+UNFINISHED = "two is not finished: its figures are those after stage 2 of 3"
+OTHER_PROMPTS = "the KL of two is on other prompts or in another unit than that of one"
+
 
 def begun(run: list[Line], **fields: Any) -> list[Line]:
     """A run with more in its first event."""
@@ -79,7 +82,7 @@ def test_a_stage_that_is_still_scored_is_not_compared(tmp_path: Path) -> None:
     events = [(one["event"], one.get("stage"), one.get("name")) for one in run]
     scored = events.index(("score", 3, "chain"))
     found = pair(tmp_path, second=run[: scored + 1])  # all tasks of stage 3 are scored, and no benchmark
-    assert found.notes == ("two is not finished: its figures are those after stage 2 of 3",)
+    assert found.notes == (UNFINISHED, OTHER_PROMPTS)
     # R[2, even] = 0.70 against R[3, even] = 0.68; metrics of two stages are not those of three
     assert second(found, "even").value == 0.70
     average = second(found, "average_accuracy")
@@ -103,6 +106,43 @@ def test_runs_of_different_bases(tmp_path: Path) -> None:
     assert second(found, "even").difference == pytest.approx(0.11)  # the items are the same
 
 
+@pytest.mark.parametrize(
+    ("prompts", "tasks", "stages", "same"),
+    [
+        ("seen", ["even", "sort", "chain"], 3, True),
+        ("seen", ["sort", "even", "chain"], 3, True),  # in another order, the same three
+        ("seen", ["even", "sort", "other"], 3, False),
+        ("seen", ["even", "sort", "chain"], 2, False),  # two tasks are seen, and not three
+        ("task", ["other", "sort", "chain"], 3, True),
+        ("task", ["even", "sort", "other"], 3, False),
+        ("generic", ["other", "sort", "chain"], 2, True),
+    ],
+)
+def test_kls_on_prompts_of_other_tasks_are_not_compared(
+    prompts: str, tasks: list[str], stages: int, same: bool, tmp_path: Path
+) -> None:
+    curriculum = {"budget": {"prompts": prompts, "unit": "token"}}
+    events = begun(other_run(), curriculum=curriculum, tasks=tasks)
+    cut = next((i for i, one in enumerate(events) if one.get("stage", 0) > stages), len(events))
+    found = pair(tmp_path, begun(whole_run(), curriculum=curriculum), events[:cut])
+    kl = next(figure for figure in found.figures if figure.kind == "kl")
+    assert [(value.difference is not None, value.reason) for value in kl.values[1:]] == [
+        (same, None if same else "another base, prompts or unit")
+    ]
+    assert (OTHER_PROMPTS in found.notes, UNFINISHED in found.notes) == (not same, stages == 2)
+
+
+@pytest.mark.parametrize(("first", "other", "same"), [("a", "a", True), ("a", "b", False), (None, None, False)])
+def test_kls_on_other_generic_texts_are_not_compared(
+    first: str | None, other: str | None, same: bool, tmp_path: Path
+) -> None:
+    """An older journal does not say what the file held (`None`)."""
+    curriculum = {"budget": {"prompts": "generic", "unit": "token", "generic": "texts.jsonl"}}
+    one, two = (begun(whole_run(), curriculum=curriculum, probe=probe) for probe in (first, other))
+    kl = next(figure for figure in pair(tmp_path, one, two).figures if figure.kind == "kl")
+    assert (kl.values[0].reason, kl.values[1].difference is not None) == (None, same)
+
+
 def test_runs_of_different_items_or_damaged_files(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one", whole_run()), write_run(tmp_path / "two", other_run())
     items = [ItemResult(f"other {n}", 1.0) for n in range(100)]
@@ -121,7 +161,8 @@ def test_runs_of_other_tasks_and_one_that_is_not_finished(tmp_path: Path) -> Non
     fewer = [begun(whole_run(), benchmarks=["arith", "other"])[0], *whole_run()[1:cut]]
     found = pair(tmp_path, None, fewer)
     assert found.notes == (
-        "two is not finished: its figures are those after stage 2 of 3",
+        UNFINISHED,
+        OTHER_PROMPTS,
         "two and one have different benchmarks: copy, other in one of them alone",
     )
     assert second(found, "average_accuracy").reason == "after another number of stages"
