@@ -123,8 +123,12 @@ class _Seconds:
 
 def _stage_plan(ready: Ready, index: int, price: StagePrice, trials: Sequence[Trial], seconds: _Seconds) -> StagePlan:
     costs = tuple(cost_of(ready, index, method, trials, seconds.reading) for method in ready.methods[index])
-    around = _deciding_seconds(ready, index, costs, seconds.answer) + seconds.around
-    return StagePlan(price, costs, around)
+    deciding = 0.0
+    if ready.curriculum.stages[index].method is None:
+        strategy, items = ready.curriculum.strategy, [len(task.train) for task in ready.tasks[: index + 1]]
+        costs, trying = with_trials(strategy, costs)
+        deciding = trying + seconds.answer * deciding_answers(strategy, items, len(costs))
+    return StagePlan(price, costs, deciding + seconds.around)
 
 
 def _conflicts(ready: Ready, price: StagePrice) -> Estimate | None:
@@ -197,26 +201,29 @@ def _saved(ready: Ready, folder: Path) -> tuple[float, Disk]:
     return seconds, Disk(*sizes, checkpoint=0, stages=stages, snapshots=snapshots, keep=keep, forks=forks)
 
 
-def _deciding_seconds(ready: Ready, index: int, costs: tuple[MethodCost, ...], an_answer: float) -> float:
-    """Seconds of the strategy: nothing, the rule's samples, or at most what trials of all candidates do, which is their
-    samples and a share of the slowest one's time. `an_answer`: seconds of one sampled answer.
+def with_trials(strategy: StrategyConfig, costs: tuple[MethodCost, ...]) -> tuple[tuple[MethodCost, ...], float]:
+    """What is left of each cost, and the seconds of training by those that are not chosen, if all are as slow as the
+    slowest. What they take is taken off the stage's own steps (`trials_count`), or else comes on top.
     """
-    strategy = ready.curriculum.strategy
-    if ready.curriculum.stages[index].method is not None:
+    if not isinstance(strategy, Trying) or len(costs) < 2:
+        return costs, 0.0
+    tried = [_trying_seconds(strategy, one, len(costs)) for one in costs]
+    off = [took if strategy.trials_count else 0.0 for took in tried]
+    left = (
+        one if one.seconds is None else replace(one, seconds=max(0.0, one.seconds - less))
+        for one, less in zip(costs, off, strict=True)
+    )
+    return tuple(left), max(tried)
+
+
+def _trying_seconds(strategy: Trying, cost: MethodCost, candidates: int) -> float:
+    """Seconds of all trials of a stage, if each candidate is as fast as this method."""
+    if cost.timing is None or cost.seconds is None:
         return 0.0
-    answers = an_answer * deciding_answers(strategy, [len(task.train) for task in ready.tasks[: index + 1]], len(costs))
-    if isinstance(strategy, Trying) and len(costs) > 1:
-        return answers + _trying_seconds(strategy, costs)
-    return answers
-
-
-def _trying_seconds(strategy: Trying, costs: tuple[MethodCost, ...]) -> float:
-    """Seconds of training by those that are not chosen, if all are as slow as the slowest."""
-    known = [one for one in costs if one.timing is not None and one.seconds is not None]
     if isinstance(strategy, RaceStrategy) and (strategy.rungs or strategy.rung_seconds):
-        a_step = max((one.timing.seconds_a_step for one in known if one.timing is not None), default=0.0)
-        return losses(strategy.rungs or strategy.rung_seconds or (), len(costs)) * (a_step if strategy.rungs else 1.0)
-    return strategy.share * max((one.seconds for one in known if one.seconds is not None), default=0.0)
+        each = cost.timing.seconds_a_step if strategy.rungs else 1.0
+        return losses(strategy.rungs or strategy.rung_seconds or (), candidates) * each
+    return strategy.share * cost.seconds
 
 
 def deciding_answers(strategy: StrategyConfig, items: Sequence[int], candidates: int) -> int:

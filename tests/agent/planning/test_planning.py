@@ -9,7 +9,7 @@ import torch
 
 from perdure.agent.planning.costs import Disk, LifePlan, MethodCost, most_snapshots
 from perdure.agent.planning.memory import memory_of
-from perdure.agent.planning.plan import deciding_answers, plan, priced_answers
+from perdure.agent.planning.plan import deciding_answers, plan, priced_answers, with_trials
 from perdure.agent.planning.report import plan_object
 from perdure.agent.planning.timing import STEPS, Stopwatch, Timing, size_of, time_method
 from perdure.agent.prepare import prepare
@@ -172,6 +172,28 @@ def test_answers_that_decide_a_stage() -> None:
     assert deciding_answers(bandit, [10, 100], 1) == 3 * (5 + 20)
     assert deciding_answers(RuleStrategy(type="rule", num_prompts=32, k=8), [100, 10], 3) == 80
     assert deciding_answers(FixedStrategy(type="fixed", method="sft"), [100], 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("strategy", "left", "trying"),
+    [
+        # a quarter of the steps: 2.5 s by sft, 7.5 s by rl
+        (ProbeStrategy(type="probe"), [7.5, 22.5], 7.5),
+        (ProbeStrategy(type="probe", trials_count=False), [10.0, 30.0], 7.5),
+        (RaceStrategy(type="race", share=0.1), [9.0, 27.0], 3.0),
+        # one loser is out after 4 steps, of 1 s by sft and 3 s by rl
+        (RaceStrategy(type="race", rungs=[4]), [6.0, 18.0], 12.0),
+        (RaceStrategy(type="race", rung_seconds=[2]), [8.0, 28.0], 2.0),
+        (RuleStrategy(type="rule"), [10.0, 30.0], 0.0),
+    ],
+)
+def test_trials_are_counted_once(strategy: Any, left: list[float], trying: float) -> None:
+    costs = tuple(
+        MethodCost(name, Timing(10, 4, a_step, 0.0, 0), 10 * a_step) for name, a_step in (("sft", 1.0), ("rl", 3.0))
+    )
+    found, seconds = with_trials(strategy, costs)
+    assert ([one.seconds for one in found], seconds) == (left, pytest.approx(trying))
+    assert with_trials(strategy, costs[:1]) == (costs[:1], 0.0)
 
 
 def test_the_sizes_of_a_low_rank_update(config: Curriculum) -> None:
