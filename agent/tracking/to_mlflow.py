@@ -45,7 +45,8 @@ class MLflowRun:
             self._client.log_text(self.id, text, f"{name}/{record.step:07d}-{record.event}.txt")
         for name, table in record.tables.items():
             columns = dict(zip(table.columns, map(list, zip(*table.rows, strict=True)), strict=True))
-            self._client.log_table(self.id, columns, f"{name}.json")
+            # a file an event: MLflow appends to a table that is there
+            self._client.log_table(self.id, columns, f"{name}/{record.step:07d}-{record.event}.json")
 
     def rewind(self, step: int) -> None:
         """MLflow keeps every value: steps that are run again stand there twice."""

@@ -12,6 +12,7 @@ from perdure.agent.loop import run_curriculum
 from perdure.agent.run.check import redo, remove_redone
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.record import read_record
+from perdure.agent.tracking.contract import LoggedTable, Opening, Record
 from perdure.agent.tracking.follow import send_finished
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.tracking import tracker_of
@@ -137,3 +138,22 @@ def test_mlflow_has_the_run() -> None:
         (run,) = client.search_runs([experiment.experiment_id])
         assert run.info.status == "FINISHED"
         assert [one.step for one in client.get_metric_history(run.info.run_id, "train/loss")] == STEPS
+
+
+def test_tables_of_mlflow_are_not_appended_to_each_other() -> None:
+    """A run that is finished a second time, after `--redo-from`, has a second table."""
+    pytest.importorskip("mlflow", reason="needs perdure[mlflow]")
+    pytest.importorskip("sqlalchemy", reason="needs perdure[mlflow]")
+    from mlflow import MlflowClient
+
+    from perdure.agent.tracking.to_mlflow import MLflowRun
+
+    with in_memory() as folder:
+        address = f"sqlite:///{folder}/m.db"
+        MlflowClient(address).create_experiment("e", artifact_location=(folder / "artifacts").as_uri())
+        run = MLflowRun(Opening({"tracking_uri": address, "experiment_name": "e"}, folder, "run", None, {}))
+        for event, value in ((10, 0.25), (20, 0.5)):
+            table = LoggedTable(("after", "task0"), (("base", value),))
+            run.log(Record(12, 0.0, tables={"retention": table}, event=event))
+        files = sorted((folder / "artifacts").rglob("*.json"))
+        assert [json.loads(file.read_text())["data"] for file in files] == [[["base", 0.25]], [["base", 0.5]]]
