@@ -98,7 +98,7 @@ def _status(record: RunState, going_on: bool) -> str:
 
 def _matrix(record: RunState, changes: PairedTests) -> list[dict[str, Any]]:
     found = columns(record, (*record.tasks, *record.benchmarks), record.rows, changes, UNICODE)
-    differences = [[_difference(record, row, column.name) for column in found] for row in record.rows]
+    differences = [[_difference(record, row, column.name, changes) for column in found] for row in record.rows]
     most = max((abs(one) for row in differences for one in row), default=0.0)
     return [
         _matrix_row(row, [(column, column.cells[index]) for column in found], [one / (most or 1.0) for one in shares])
@@ -132,8 +132,8 @@ def _matrix_row(
     }
 
 
-def _difference(record: RunState, row: StageState, name: str) -> float:
-    change = change_since_base(record, row, name)
+def _difference(record: RunState, row: StageState, name: str, changes: PairedTests) -> float:
+    change = change_since_base(record, row, name, changes)
     return change if math.isfinite(change) else 0.0
 
 

@@ -29,7 +29,7 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     """The retention matrix: a row a stage, a column a score; colour is the change since the base, in points."""
     names = (*record.tasks, *record.benchmarks)
     cells = columns(record, names, record.rows, changes, UNICODE)
-    changes_RC = np.array([[change_since_base(record, row, name) for name in names] for row in record.rows])
+    changes_RC = np.array([[change_since_base(record, row, name, changes) for name in names] for row in record.rows])
     size = (2.2 + 0.75 * max(len(names), 3), 1.6 + 0.42 * max(len(record.rows), 2))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()

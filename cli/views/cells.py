@@ -97,8 +97,7 @@ def cell(
     before = None if row.stage == 0 or base is None else base.scores.get(name)
     if before is None or before.n < 2 or not is_finite(before.value):
         return ScoreCell(value, mark=part)
-    test = changes.get((row.stage, name))
-    difference = test.difference if test is not None and is_finite(test.difference) else score.value - before.value
+    test, difference = changes.get((row.stage, name)), change_since_base(record, row, name, changes)
     change = _number(difference * scale, percent, sign=True)
     if test is None or test.p_value is None or not test.p_value < ALPHA or difference == 0:
         return ScoreCell(value, change, part, style="dim")
@@ -106,11 +105,16 @@ def cell(
     return ScoreCell(value, change, (symbols.better if better else symbols.worse) + part, BETTER if better else WORSE)
 
 
-def change_since_base(record: RunState, row: StageState, name: str) -> float:
-    """The change of a score since the base, as a fraction; NaN where one of the two is not known."""
-    base = record.row(0)
+def change_since_base(record: RunState, row: StageState, name: str, changes: PairedTests | None = None) -> float:
+    """The change of a score since the base, as a fraction, on the items of both where the `changes` have it.
+
+    NaN where one of the two is not known.
+    """
+    base, test = record.row(0), (changes or {}).get((row.stage, name))
     if base is None or name not in base.scores or name not in row.scores:
         return math.nan
+    if test is not None and is_finite(test.difference):
+        return test.difference
     return row.scores[name].value - base.scores[name].value
 
 

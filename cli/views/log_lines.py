@@ -8,6 +8,7 @@ from perdure.agent.run.event import Event, StageEvent
 from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
+from perdure.cli.views.cells import change_since_base
 from perdure.cli.views.describe import (
     describe_decision,
     describe_intervention,
@@ -154,7 +155,9 @@ def _score(state: State, event: events.Scored) -> str:
     test = state.changes.get((event.stage, event.name))
     if before is None or min(before.n, value.n) < 2 or not is_finite(value.value) or not is_finite(before.value):
         return words if value.n >= 2 else f"{event.kind} {event.name} {format_estimate(value)}"
-    change = value.value - before.value
+    row = state.record.row(event.stage)
+    assert row is not None, "a score makes its row"
+    change = change_since_base(state.record, row, event.name, state.changes)
     p = f", p = {figure(test.p_value)}" if test is not None and is_finite(test.p_value) else ""
     return f"{words}, {'+' if change >= 0 else ''}{figure(change)} since the base{p}"
 

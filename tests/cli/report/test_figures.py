@@ -16,6 +16,7 @@ from perdure.cli.report.curves import bin_size, extremes, known_curves, training
 from perdure.cli.report.figures import kl_figure, matrix_figure, retention_figure
 from perdure.cli.views.drawing import page_svg
 from perdure.curriculum.worlds.nouns import Nouns
+from perdure.eval.scorefile import ItemResult, make_score, write_scores
 from tests.cli.drawn import folded
 from tests.cli.journals import long_run, whole_run, write_run, write_steps
 
@@ -31,6 +32,19 @@ def test_the_matrix_shows_scores_changes_and_marks(tmp_path: Path) -> None:
     np.testing.assert_allclose(axes.images[0].get_array()[1], [51, 1, 0, -2, 0], atol=1e-9)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["even", "sort", "chain", "arith", "copy"]
     assert len(axes.patches) == 3  # what was just learned
+
+
+def test_the_colour_of_a_change_is_on_the_items_of_both(tmp_path: Path) -> None:
+    """As the text of the cell: 72 % of 100 items now, and 21 of 99 before, where the reward did not apply to one."""
+    folder = write_run(tmp_path / "r", whole_run())
+    items = [ItemResult(str(number), None if number == 99 else float(number < 21)) for number in range(100)]
+    now = [ItemResult(one.id, float(number < 20)) for number, one in enumerate(items)]
+    for stage, of in ((0, items), (1, now)):
+        write_scores(folder / f"scores/{stage}-even.jsonl", make_score("even", "task", of), {}, of)
+    record, _ = read_run(folder)
+    axes = matrix_figure(record, changes(record, folder)).axes[0]
+    # one of the 99 items of both was lost; the journal's two figures are 51 points apart
+    assert axes.images[0].get_array()[1, 0] == pytest.approx(-100 / 99)
 
 
 def test_the_matrix_marks_what_was_asked_in_part_and_is_not_bold_for_that(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Off a terminal: one plain line an event."""
 
 import io
+from pathlib import Path
 
 from rich.console import Console
 
 from perdure.agent.run.lines import from_json
 from perdure.cli.views.live import LiveView
 from perdure.cli.views.log_lines import describe_progress
+from perdure.eval.scorefile import ItemResult, make_score, write_scores
 from tests.cli.drawn import state_of, up_to
-from tests.cli.journals import START, progress, whole_run
+from tests.cli.journals import START, progress, whole_run, write_run
 
 
 def test_off_a_terminal_one_line_an_event() -> None:
@@ -29,6 +31,21 @@ def test_off_a_terminal_one_line_an_event() -> None:
     assert "stage 2/3 sort: rolled back to step 40: KL 0.610 above the cap 0.5 nats a token" in said
     assert "stage 3/3 chain: benchmark copy 0.940 +/- 0.040 (n=100), -0.030 since the base" in said
     assert said[-1] == "finished in 2:51"
+
+
+def test_a_change_is_on_the_items_of_both_as_its_test_is(tmp_path: Path) -> None:
+    """Where the reward did not apply to an answer before, the mean of all that were scored now is of other items."""
+    file, run = io.StringIO(), write_run(tmp_path / "r", whole_run())
+    for stage, scores in ((0, [1.0, 1.0, 0.0, None]), (1, [1.0, 1.0, 0.0, 0.0])):
+        items = [ItemResult(str(number), score) for number, score in enumerate(scores)]
+        write_scores(run / f"scores/{stage}-even.jsonl", make_score("even", "task", items), {}, items)
+    found = {0: {"value": 2 / 3, "n": 3}, 1: {"value": 0.5, "n": 4}}
+    with LiveView("demo", plain=True, console=Console(file=file, width=40), run_folder=run) as view:
+        for event in whole_run():
+            scored = event["event"] == "score" and event["name"] == "even"
+            view.event(from_json(event | (found.get(event["stage"], {}) if scored else {})))
+    said = [line[9:] for line in file.getvalue().splitlines()]
+    assert "stage 1/3 even: task even 0.500 +/- 0.040 (n=4), +0.000 since the base, p = 1.000" in said
 
 
 def test_plain_on_a_terminal_has_no_escape_codes() -> None:
