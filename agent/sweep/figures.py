@@ -20,12 +20,13 @@ def run_figures(record: RunState, curriculum: Curriculum, run: Path) -> dict[str
 
     `run` is the folder with the results of single items.
 
-    `kl_spent`: the KL at the end as the budget counts it; `excess`: see `kl_excess`; `life_seconds`.
+    `kl_spent`: the KL at the end as the budget counts it; `excess`: see `kl_excess`; `life_seconds`: of all stages,
+    without the base's, which one run of a sweep measures for all that begin with the same.
     """
     metrics = {name: one.value for name, one in metric_estimates(record).items()}
     metrics["task_forgetting"] = metrics.pop("forgetting")
     last = [row for row in record.rows if row.committed][-1]
-    seconds = [row.seconds for row in record.rows if row.seconds is not None]
+    seconds = [row.seconds for row in record.done if row.seconds is not None]
     figures = metrics | {
         "kl_spent": last.readings[-1].kl.value,
         "excess": kl_excess(record, last, curriculum, run),

@@ -15,7 +15,8 @@ CELL_COLUMNS = ("method", "runs", "accuracy", "forgetting", "KL, nats {per_token
 CELL_LEGEND = "at the end of each run; mean [95 % interval over runs]; forgetting is the mean drop of the benchmarks"
 STREAM_COLUMNS = ("method", "runs", "average accuracy", "forgetting", "benchmark drop", "KL spent", "excess", "seconds")
 STREAM_LEGEND = (
-    "at the end of each run; mean [95 % interval over runs]; KL{at} as the budget counts it, excess in nats "
+    "at the end of each run; mean [95 % interval over runs]; seconds of all stages, without the base's; KL{at} as the "
+    "budget counts it, excess in nats "
     "{per_sequence} above the floor of the accuracy reached (n/a: {answer}s are not scored at temperature 1 and "
     "within the length of the texts of the KL, or by rewards that are not from 0 to 1)"
 )

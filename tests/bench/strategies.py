@@ -3,7 +3,7 @@
 WORLD is `vision`, `language` or `control`. Each of its streams is run by every arm at every `--seeds`, with the same
 steps and the same cap, as a sweep in FOLDER; printed are the pages of `tests.bench.contest`. With `--same-seconds` a
 second sweep a stream follows, in which each arm has as many more steps as would take it as long as the slowest arm of
-the first: seconds are those of whole runs, under whatever load there was. Killed, it goes on where it was.
+the first: seconds are those of all stages of a run, under whatever load there was. Killed, it goes on where it was.
 """
 
 import argparse
