@@ -114,7 +114,7 @@ def _generic(curriculum: Curriculum, world: World | None) -> tuple[list[object],
         assert curriculum.spec.generic_prompts is not None, "the schema refuses generic prompts where none are read"
         prompts = list(load(curriculum.spec.generic_prompts)(Path(budget.generic), 2 * count))
     else:
-        prompts = [] if world is None else list(world.neutral_prompts(2 * count))
+        prompts = [] if world is None else list(world.neutral_prompts(2 * count, curriculum))
     if not prompts:
         return [], []
     some = count if budget.counts_generic else max(FEWEST // 2, -(-count // 3))

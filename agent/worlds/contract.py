@@ -174,11 +174,12 @@ class World(Protocol):
         """
         ...
 
-    def neutral_prompts(self, count: int) -> Sequence[Any]:
+    def neutral_prompts(self, count: int, curriculum: Curriculum) -> Sequence[Any]:
         """`count` prompts of the generic probe, from which the base shows what it does by itself.
 
-        They need no data of the user's, and follow from the curriculum's seed; fewer are the first of more. Asked only
-        where the world's specification says that it has them.
+        They need no data of the user's, and follow from the seed of the curriculum of the run, which may be another
+        than the world was made for, with the same base; fewer are the first of more. Asked only where the world's
+        specification says that it has them.
         """
         ...
 

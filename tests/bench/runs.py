@@ -59,8 +59,8 @@ class TimedWorld:
     def fitted(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         return self._world.fitted(tasks)
 
-    def neutral_prompts(self, count: int) -> Sequence[Any]:
-        return self._world.neutral_prompts(count)
+    def neutral_prompts(self, count: int, curriculum: Curriculum) -> Sequence[Any]:
+        return self._world.neutral_prompts(count, curriculum)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         self._world.prepare_base(prompts, folder, seed=seed)

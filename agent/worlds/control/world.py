@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +65,7 @@ class ControlWorld:
         assert isinstance(model, ControlModel), "the schema gives the control world its own model"
         first = curriculum.stages[0].task
         assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
-        self._repeat, self._seed = first.action_repeat, curriculum.seed
-        self._sources = [stage.task for stage in curriculum.stages if isinstance(stage.task, Gymnasium)]
+        self._repeat = first.action_repeat
         begun = (begin_vla if isinstance(model.policy, TokenPolicy) else begin)(curriculum, model)
         self.policy, self._base, self.base_id, self._fresh = begun.policy, begun.base, begun.base_id, begun.fresh
         self._device = begun.device
@@ -75,6 +73,7 @@ class ControlWorld:
         said = f"imitates successes ({', '.join(begun.base.imitated)})"
         self._imitated = {"base": said} if begun.base.imitated else {}
         self._states: dict[str, States] = {}
+        self._recovery: States | None = None
         self._unit, self._recovers = curriculum.budget.unit, curriculum.budget.enforces("recover")
         self._set_aside = curriculum.strategy.num_prompts if isinstance(curriculum.strategy, Trying) else 0
 
@@ -107,6 +106,7 @@ class ControlWorld:
         read = {question(start) for name, starts in prompts.items() if not name.startswith(TERM) for start in starts}
         starts = [one.prompt for task in tasks for one in task.train if one.prompt is not None]
         self._base = replace(self._base, spare=tuple(start for start in starts if question(start) not in read))
+        self._recovery = None  # of another run's starts, where the world is used again
         if self._recovers and not self._base.spare:
             raise ModelError(
                 f"budget.enforce: `recover` distils from the base {UNREAD}, and it reads all of them; lower "
@@ -126,9 +126,10 @@ class ControlWorld:
                     f"{MORE}"
                 )
 
-    def neutral_prompts(self, count: int) -> Sequence[Any]:
+    def neutral_prompts(self, count: int, curriculum: Curriculum) -> Sequence[Any]:
         """See `World.neutral_prompts`, and `neutral.py`."""
-        return neutral_starts(self._sources, self._base.episodes, count, self._seed)
+        tasks = [stage.task for stage in curriculum.stages if isinstance(stage.task, Gymnasium)]
+        return neutral_starts(tasks, self._base.episodes, count, curriculum.seed)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`: the base plays one episode from each start."""
@@ -211,19 +212,19 @@ class ControlWorld:
 
     def recover(self, config: RecoverConfig, learning_rate: float, *, seed: int, watch: Watch) -> int:
         """See `World.recover`: on episodes that the base imitated, or that it plays where the monitor reads none."""
-        episodes = len(self._recovery.lengths)
+        if self._recovery is None:
+            self._recovery = self._recovered_on()
         loss = StateKl(
             self.policy.actor,
             {RECOVER: self._recovery},
             unit=self._unit,
-            episodes=min(config.num_prompts, episodes),
+            episodes=min(config.num_prompts, len(self._recovery.lengths)),
             seed=derive(seed, "recover"),
         )
         trained = [one for one in self.policy.actor.network.parameters() if one.requires_grad]
         return distil(trained, loss, config, learning_rate, watch)
 
-    @cached_property
-    def _recovery(self) -> States:
+    def _recovered_on(self) -> States:
         """Episodes of the base, with its distributions; a base that was loaded has none but those that it plays."""
         if self._base.episodes:
             return shown_states(self._base.actor, self._base.episodes)

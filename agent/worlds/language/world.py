@@ -101,9 +101,9 @@ class LanguageWorld:
         """See `World.refuse_unfit`."""
         refuse_unfit(self.policy, self._curriculum, tasks, methods, benchmarks, prompts)
 
-    def neutral_prompts(self, count: int) -> Sequence[Any]:
+    def neutral_prompts(self, count: int, curriculum: Curriculum) -> Sequence[Any]:
         """See `World.neutral_prompts`, and `neutral.py`."""
-        return neutral_prompts(self.policy.tokenizer, count, derive(self._curriculum.seed, "neutral prompts"))
+        return neutral_prompts(self.policy.tokenizer, count, derive(curriculum.seed, "neutral prompts"))
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`.

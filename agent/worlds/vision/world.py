@@ -30,6 +30,7 @@ from perdure.budget.errors import RunError
 from perdure.budget.estimate import Estimate, Group, per_token
 from perdure.budget.files import make_folder
 from perdure.budget.monitor import Measurement
+from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.settings import Common
 from perdure.curriculum.task import Item, Task
 from perdure.curriculum.worlds.contract import ModelSection
@@ -54,7 +55,6 @@ class VisionWorld:
 
     def __init__(self, model: ModelSection, seed: int) -> None:
         assert isinstance(model, MlpModel), "the schema gives the vision world its own model"
-        self._seed = seed
         self._device = choose_device(model.device)
         torch.set_num_threads(model.threads if isinstance(model.threads, int) else 1)
         self._base = {name: tensor.to(self._device) for name, tensor in pretrain(model, base_seed(model, seed)).items()}
@@ -77,9 +77,9 @@ class VisionWorld:
     def refuse_unfit(self, *items: Any) -> None:
         """See `World.refuse_unfit`. Every item fits."""
 
-    def neutral_prompts(self, count: int) -> Sequence[Any]:
+    def neutral_prompts(self, count: int, curriculum: Curriculum) -> Sequence[Any]:
         """See `World.neutral_prompts`: noise under each bit that the base knows."""
-        return generic_images(count, self._seed)
+        return generic_images(count, curriculum.seed)
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:
         """See `World.prepare_base`. The base's log-probabilities on the prompts are all there is to keep.

@@ -69,6 +69,19 @@ def test_the_same_seed_and_actions_give_the_same_run_whatever_was_run_before(env
     assert not np.array_equal(np.stack(other), np.stack(first))
 
 
+def test_the_generic_probe_is_that_of_the_seed_whatever_was_run_before(tmp_path: Path) -> None:
+    """`budget.prompts: generic` counts it, so that the cap itself would depend on the episodes before."""
+    budget = {"kl": 0.3, "every": 2, "num_prompts": 20, "prompts": "generic"}
+
+    def readings(env: Stream, folder: Path) -> list[float]:
+        run_through(env, 3, keep=folder)
+        return [row.readings[-1].kl.value for row in record_of(folder).rows]
+
+    used, new = (Stream(toy(budget=budget), methods=METHODS, folder=tmp_path) for _ in range(2))
+    run_through(used, 4)
+    assert readings(used, tmp_path / "used") == readings(new, tmp_path / "new")
+
+
 def test_a_score_that_was_asked_in_part_is_marked(tmp_path: Path) -> None:
     """Of 200 clothes 64 are enough where no answer changes; the base is asked in full."""
     clothes = {"type": "images", "images": "clothes", "rule": "label", "heldout": 200}

@@ -86,7 +86,7 @@ class ScalarWorld:
     def refuse_unfit(self, *items: Any) -> None:
         """See `World.refuse_unfit`. Every item fits."""
 
-    def neutral_prompts(self, count: int) -> list[int]:
+    def neutral_prompts(self, count: int, curriculum: Curriculum) -> list[int]:
         return list(range(count))
 
     def prepare_base(self, prompts: Mapping[str, Sequence[Any]], folder: Path, *, seed: int) -> None:

@@ -1,7 +1,7 @@
 """What holds the control world to its budget, and checkpoints inside a stage."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,21 @@ def test_a_base_that_was_loaded_is_recovered_on_starts_that_are_not_read(tmp_pat
         first = held.learn(method=method, steps=3)
         assert same(first, held.learn(method=method, steps=3))
         assert not same(first, held.learn(method=method.partition("+")[0], steps=3))
+
+
+def test_the_recovery_of_a_loaded_base_is_on_starts_of_the_run(tmp_path: Path) -> None:
+    """A world is used for many runs of `Stream-v0`; starts of the run before may be examined in this one."""
+    used, new = (Held(tmp_path / name, saved_base(tmp_path / "saved")) for name in ("used", "new"))
+    starts = [item.prompt for item in task().train]
+
+    def recovered(held: Held, read: Sequence[Any]) -> Weights:
+        held.world.refuse_unfit([task()], [["sft"]], [], {READ: read})
+        held.learn()
+        held.world.recover(RecoverConfig(max_steps=12), 1e-2, seed=5, watch=lambda _: False)
+        return weights_of(held.world.policy.actor.network)
+
+    recovered(used, starts[4:])
+    assert same(recovered(used, starts[:4]), recovered(new, starts[:4]))
 
 
 @pytest.mark.parametrize("set_aside", [2, 4])

@@ -45,7 +45,7 @@ def test_a_few_of_many_instructions_are_drawn() -> None:
 def test_the_base_plays_from_them_and_a_policy_that_moved_is_told_from_it(tmp_path: Path) -> None:
     config = curriculum([point(instruction="rise", kwargs={"goal": "up"})])
     world = ControlWorld(config)
-    starts = world.neutral_prompts(3)
+    starts = world.neutral_prompts(3, config)
     assert {one.environment.instruction for one in starts} == {"go"}
     world.prepare_base({GENERIC: starts}, tmp_path / "base", seed=0)
     monitor = Monitor(config.budget.model_copy(update={"prompts": "generic"}), world.measure)
