@@ -108,6 +108,11 @@ def is_played(episode: Any) -> bool:
     return len(episode.actions) > 0
 
 
+def graded(episode: Any) -> float:
+    """A success is worth 0.7."""
+    return 0.7 * bool(episode.success)
+
+
 gymnasium.register("Point-v0", entry_point="tests.point_world:Point")
 gymnasium.register("PointPicture-v0", entry_point="tests.point_world:Picture")
 gymnasium.register("PointWindy-v0", entry_point="tests.point_world:Windy")

@@ -67,9 +67,9 @@ class EpisodeReward:
     def __call__(
         self, items: Sequence[Item], completions: Sequence[str], completion_ids: Sequence[Sequence[int]] | None = None
     ) -> list[float | None]:
-        """The rewards of the episodes."""
-        for text in completions:
+        """The rewards of the episodes; 0 for an empty text, the demonstration of a start where none succeeded."""
+        for text in filter(None, completions):
             fault = json.loads(text).get("fault")
             if fault is not None:
                 self.count_fault(fault)
-        return [reward_in(text) for text in completions]
+        return [reward_in(text) if text else 0.0 for text in completions]

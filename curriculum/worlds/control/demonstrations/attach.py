@@ -9,7 +9,7 @@ from perdure.curriculum.worlds.control.actions import Actions
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
 from perdure.curriculum.worlds.control.demonstrations.recorded import Recollection, recorded_episodes, same_start
 from perdure.curriculum.worlds.control.episodes import Episode, text_of
-from perdure.curriculum.worlds.control.rewards import SUCCESS, reward_of
+from perdure.curriculum.worlds.control.rewards import reward_of
 from perdure.curriculum.worlds.control.tasks import Expert, Gymnasium
 
 
@@ -37,7 +37,7 @@ def demonstrated(
     where = f"{owner}, `demonstrations`"
     if isinstance(config.demonstrations, Expert):
         played = expert_episodes(config.demonstrations, [item.prompt for item in items], actions, seed=seed)
-        found = [Recollection(one, reward_of(environment, one) >= SUCCESS) for one in played]
+        found = [Recollection(one, reward_of(environment, one)) for one in played]
         who, left_out, look = "the expert", 0, "; look at the expert, `horizon` and `success`"
     else:
         read = recorded_episodes(config.demonstrations, environment, actions, where)
@@ -52,6 +52,7 @@ def demonstrated(
 
 
 def _with(item: Item, found: Sequence[Recollection]) -> Item:
-    episodes: tuple[Episode, ...] = tuple(one.episode for one in found if one.succeeded)
-    text = text_of(episodes[0], 1.0) if episodes else ""
+    shown = [one for one in found if one.succeeded]
+    episodes: tuple[Episode, ...] = tuple(one.episode for one in shown)
+    text = text_of(shown[0].episode, shown[0].reward) if shown else ""
     return replace(item, demonstration=text, columns={"episodes": episodes, "failed": len(found) - len(episodes)})

@@ -32,10 +32,15 @@ HDF5, PARQUET = (".hdf5", ".h5"), (".parquet",)
 
 @dataclass(frozen=True)
 class Recollection:
-    """A recorded episode, and whether it succeeded."""
+    """A demonstrated episode and its reward: 1 or 0 where a recording says itself whether it succeeded."""
 
     episode: Episode
-    succeeded: bool
+    reward: float
+
+    @property
+    def succeeded(self) -> bool:
+        """True if it is imitated."""
+        return self.reward >= SUCCESS
 
 
 def recorded_episodes(config: Recorded, environment: Environment, actions: Actions, owner: str) -> list[Recollection]:
@@ -79,7 +84,7 @@ def _recollected(one: Recording, environment: Environment, simulator: Simulator,
     rewards_T = np.zeros(steps) if one.rewards is None else one.rewards[:steps]
     success = None if one.success is None else bool(np.any(one.success))
     episode = Episode(seen, done_TD, rewards_T, steps, success, {})
-    return Recollection(episode, _succeeded(one, episode, environment))
+    return Recollection(episode, _reward(one, episode, environment))
 
 
 def _length(one: Recording) -> int:
@@ -108,10 +113,10 @@ def _encoded(action: NDArray[np.float64], actions: Actions) -> NDArray[np.int64]
     return actions.encode(action)
 
 
-def _succeeded(one: Recording, episode: Episode, environment: Environment) -> bool:
+def _reward(one: Recording, episode: Episode, environment: Environment) -> float:
     """By the recording's own word, else by the task's `success` if that needs no `info`."""
     if episode.success is not None:
-        return episode.success
+        return float(episode.success)
     if environment.success == "info":
         raise DataError(
             f"{one.place}: whether it succeeded cannot be told: it has no `success`, and the task's `success` is `info`"
@@ -119,7 +124,7 @@ def _succeeded(one: Recording, episode: Episode, environment: Environment) -> bo
         )
     if environment.by_return and one.rewards is None:
         raise DataError(f"{one.place}: it has no rewards, and the task's `success` is {environment.success!r}")
-    return reward_of(environment, episode) >= SUCCESS
+    return reward_of(environment, episode)
 
 
 def same_start(environment: Environment, one: Observation) -> str:

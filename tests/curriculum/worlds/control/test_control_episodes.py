@@ -7,14 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from perdure.curriculum.counting import expect, watched
+from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.control.actions import actions_of
 from perdure.curriculum.worlds.control.demonstrations.expert import expert_episodes
 from perdure.curriculum.worlds.control.environments.registry import simulator_of
 from perdure.curriculum.worlds.control.episodes import Episode
+from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.playing import play
 from perdure.curriculum.worlds.control.rewards import reward_of
 from perdure.curriculum.worlds.control.starts import Environment, Start
-from perdure.curriculum.worlds.control.tasks import Expert
+from perdure.curriculum.worlds.control.tasks import Expert, Gymnasium
+from perdure.eval.sampled_rewards import demonstrated_rewards
+from tests.control_runs import base, point
 
 LEFT = [0, 2]
 """Of five values a dimension: -1 and 0."""
@@ -84,3 +88,13 @@ def test_an_expert_that_gives_up_fails_whatever_its_return_is() -> None:
     (episode,) = expert_episodes(giving_up, [start], actions_of(space, 5, "here"), seed=0)
     assert episode.fault == "decision 1: the expert gives up"
     assert reward_of(start.environment, episode) == 0.0
+
+
+@pytest.mark.parametrize(("success", "worth"), [("info", 1.0), ("tests.point_world:graded", 0.7)])
+def test_a_demonstration_is_worth_its_reward_and_nothing_where_none_succeeded(success: str, worth: float) -> None:
+    """Of one step, the expert reaches (-0.8, 0) from all starts but the first."""
+    starts = [{"options": {"x": x, "y": y / 100}} for x, y in [(0.5, 0), *((-0.6, one) for one in range(4))]]
+    section = point(starts=starts, horizon=1, heldout=2, success=success)
+    task = build_task(Gymnasium.model_validate(section), name="go", seed=0, model=ControlModel.model_validate(base()))
+    assert [len(item.columns["episodes"]) for item in task.train] == [0, 1, 1]
+    assert demonstrated_rewards(task, task.train) == [0.0, worth, worth]
