@@ -11,6 +11,7 @@ around the end of each earlier task.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from perdure.budget.errors import DataError
 from perdure.curriculum.settings import Ewc
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.episodes import Episode
+
+Row = TypeVar("Row")
 
 PLAYED = 8
 """Episodes that a base which was loaded plays for it."""
@@ -65,7 +68,12 @@ def remembered(job: UpdateJob, base: ControlBase, count: int, seed: int) -> list
     earlier = [_seen([one for item in task.train for one in demonstrations_of(item)]) for task in job.earlier]
     parts = [own, *(part for part in earlier if part)]
     each = max(1, count // len(parts))
-    return [seen for part in parts for seen in part[:: max(1, len(part) // each)][:each]]
+    return [seen for part in parts for seen in spaced(part, each)]
+
+
+def spaced(rows: Sequence[Row], count: int) -> list[Row]:
+    """`count` of the rows, evenly spaced over all of them; all of fewer."""
+    return [rows[place * len(rows) // count] for place in range(count)] if len(rows) > count else list(rows)
 
 
 def _seen(episodes: Sequence[Episode]) -> list[Observation | Inputs]:
@@ -74,8 +82,7 @@ def _seen(episodes: Sequence[Episode]) -> list[Observation | Inputs]:
 
 def played(job: UpdateJob, base: ControlBase, seed: int) -> list[Observation | Inputs]:
     """What a base that was loaded sees in episodes that it plays, evenly spaced over its spare starts."""
-    starts = base.spare_of((*job.earlier, job.task))
-    chosen = starts[:: max(1, len(starts) // PLAYED)][:PLAYED]
+    chosen = spaced(base.spare_of((*job.earlier, job.task)), PLAYED)
     player = job.policy.played_by(base.actor)
     player.faults = []  # not of the training
     episodes = player.play(chosen, temperature=1.0, seed=derive(seed, "play"))

@@ -21,8 +21,10 @@ from perdure.curriculum.task import is_among
 
 def modify(job: UpdateJob, settings: Replay, base: ControlBase, changes: Changes) -> Changes:
     """The starts of what was learned before."""
-    imitates = "demonstrations" in job.method.objective.needs
+    needs = job.method.objective.needs
     own = [one for one in base.items if not is_among(one, job.aside)]
     known = [*own, *(item for task in job.earlier for item in task.train)]
-    pool = [one for one in known if (demonstrations_of(one) if imitates else one.prompt is not None)]
+    if "demonstrations" in needs:
+        known = [one for one in known if demonstrations_of(one)]
+    pool = [one for one in known if one.prompt is not None] if "reward" in needs else known
     return replace(changes, earlier=tuple(pool), replay_ratio=settings.replay_ratio)

@@ -16,6 +16,7 @@ from perdure.agent.worlds.control.changes import Changes
 from perdure.agent.worlds.control.inputs import inputs_of
 from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.methods import replay, rl, tilt
+from perdure.agent.worlds.control.methods.ewc import remembered, spaced
 from perdure.agent.worlds.control.policy import Played
 from perdure.agent.worlds.control.pretrain import ControlBase
 from perdure.agent.worlds.control.training import Update
@@ -143,9 +144,23 @@ def test_replay_is_of_what_the_base_imitated_and_of_earlier_tasks() -> None:
     earlier = [Task("earlier", (Item("shown", columns=shown), Item("failed", columns={"episodes": ()})), ())]
     assert pool_of("sft", base, earlier) == [None, "known", "shown"]
     assert pool_of("rl", base, earlier) == ["known", "shown", "failed"]
+    assert pool_of("chord", base, earlier) == ["known", "shown"], "it plays and imitates the same starts"
     assert pool_of("rl", replace(base, items=()), []) == []
     # a trial measures on a start that the base imitated
     assert pool_of("rl", base, earlier, questions([known])) == ["shown", "failed"]
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8, 12])
+def test_ewc_holds_to_all_that_the_base_imitated(count: int) -> None:
+    """Of eight decisions, two an episode; each part of what is held to is spread over all of it."""
+    episodes = [Episode((f"{one}a", f"{one}b"), *[()] * 2, 2, True, {}) for one in range(4)]  # type: ignore[arg-type]
+    base = ControlBase(None, None, (Item("known", columns={"episodes": tuple(episodes)}),))  # type: ignore[arg-type]
+    job: Any = SimpleNamespace(earlier=())
+    held = [str(one)[0] for one in remembered(job, base, count, seed=0)]
+    assert len(held) == min(count, 8)
+    each = [held.count(str(one)) for one in range(4)]
+    assert max(each) - min(each) <= 1
+    assert spaced(range(15), 8) == [0, 1, 3, 5, 7, 9, 11, 13]
 
 
 @pytest.mark.parametrize("name", ["rl", "tilt", "reinforce"])
