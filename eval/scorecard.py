@@ -202,6 +202,9 @@ def _file_key(column: _Column, parts: dict[str, str]) -> str:
 
 
 def _weights(policy: Policy, known: str | None = None) -> str:
-    """The fingerprint, taken where it is not known; behind it the format in which autocast computes, where it is on."""
-    autocast = autocast_of(policy)
-    return (known or policy.fingerprint()) + ("" if autocast is None else f" {autocast}")
+    """The fingerprint, taken where it is not known; behind it what else decides the policy's answers, where it says so.
+
+    That is the format in which autocast computes, where it is on, and a `meaning` that its weights have (a VLA's).
+    """
+    more = (autocast_of(policy), getattr(policy, "meaning", None))
+    return " ".join([known or policy.fingerprint(), *(str(one) for one in more if one is not None)])

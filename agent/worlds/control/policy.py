@@ -39,8 +39,12 @@ class Played:
 class ControlPolicy:
     """An actor and its actions; updates change the actor's weights in place.
 
-    `faults` says why episodes failed to end, since it was last cleared.
+    `faults` says why episodes failed to end, since it was last cleared. `meaning` is a hash of what decides its
+    episodes beside its weights, such as a VLA's prompt and what its tokens stand for (`perdure.eval.scorecard`); `None`:
+    nothing.
     """
+
+    meaning: str | None = None
 
     def __init__(self, actor: Actor, actions: Actions, about: dict[str, object]) -> None:
         self.actor, self.actions, self._about = actor, actions, about

@@ -1,7 +1,10 @@
 """Begins a run with a VLA: a checkpoint, and the same again as the base."""
 
+import json
 from copy import deepcopy
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -46,6 +49,7 @@ def begin_vla(curriculum: Curriculum, model: ControlModel) -> Begun:
         network, processor = load_vla(config, device)
     choose_threads(model.threads, network)
     policy = VlaPolicy(LocalModel(network, processor, config.prompt), actions, _statistics(config))
+    policy.meaning = meaning_of(config, actions)
     if config.lora is not None:
         base = LocalModel(network, processor, config.prompt, base=True)
         name = base_id(curriculum, model, actions, policy.frozen_digest)
@@ -67,7 +71,9 @@ def _begin_worker(curriculum: Curriculum, model: ControlModel, config: Worker) -
     )
     base = _held(WorkerModel(remote, base=True), actions)
     name, fresh = base_id(curriculum, model, actions, remote.frozen), weights_of(remote.mirror)
-    return Begun(WorkerPolicy(remote, actions), base, name, torch.device("cpu"), fresh)
+    policy = WorkerPolicy(remote, actions)
+    policy.meaning = meaning_of(config, actions)
+    return Begun(policy, base, name, torch.device("cpu"), fresh)
 
 
 def _held(model: TokenModel, actions: TokenActions) -> ControlBase:
@@ -105,10 +111,18 @@ def base_id(curriculum: Curriculum, model: ControlModel, actions: TokenActions, 
     """The identity of a base: its weights, the settings that give them a meaning, and the actions of its tokens."""
     first = curriculum.stages[0].task
     assert isinstance(first, Gymnasium), "the schema gives the control world its own tasks"
+    return identity([weights, *_meaning(model.policy, actions)], actions, model.bins, first.action_repeat)
+
+
+def _meaning(config: Any, actions: TokenActions) -> list[Any]:
+    """What the weights answer to, and what their answers stand for."""
     assert actions.values is not None, "token actions have values"
-    kept = {name: getattr(model.policy, name, None) for name in RECIPE}
-    meaning = [actions.tokens.tolist(), actions.values.tolist()]
-    return identity([weights, kept, meaning], actions, model.bins, first.action_repeat)
+    return [{name: getattr(config, name, None) for name in RECIPE}, [actions.tokens.tolist(), actions.values.tolist()]]
+
+
+def meaning_of(config: TokenPolicy, actions: TokenActions) -> str:
+    """See `ControlPolicy.meaning`."""
+    return sha256(json.dumps(_meaning(config, actions), sort_keys=True).encode()).hexdigest()
 
 
 def _statistics(config: TokenPolicy) -> str | None:

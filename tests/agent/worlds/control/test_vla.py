@@ -22,9 +22,13 @@ from perdure.agent.worlds.control.vla.policy import VlaPolicy
 from perdure.agent.worlds.control.world import ControlWorld
 from perdure.budget.base_id import kl_settings
 from perdure.budget.errors import ConfigError, DataError, ModelError
+from perdure.curriculum.worlds.build import build_task
 from perdure.curriculum.worlds.control.environments.contract import Observation
 from perdure.curriculum.worlds.control.token_actions import TokenActions, token_actions
 from perdure.curriculum.worlds.control.vla import Vla
+from perdure.eval.benchmarks import BenchmarkSet
+from perdure.eval.scorecard import Scorecard
+from perdure.eval.scorefile import key_of
 from tests.control_runs import curriculum, point
 from tests.point_world import Point
 from tests.vla_models import save_llava, save_paligemma
@@ -226,3 +230,24 @@ def test_the_identity_of_a_base_tells_tokens_and_holds_apart(folders: dict[str, 
     assert len({world(1).base_id, world(5).base_id, world(1, action_tokens=tokens[::-1]).base_id}) == 3
     with pytest.raises(ConfigError, match="stage 'stage2' holds an action for 5 steps"):
         world(1, 5)
+
+
+def test_scores_are_kept_apart_by_what_gives_the_weights_a_meaning(folders: dict[str, Path], tmp_path: Path) -> None:
+    """The cells of a sweep share scores of the base by their keys; that over a prompt has the same weights in each."""
+    picture = point(id="tests.point_world:PointPicture-v0", demonstrations=None, heldout=2)
+    tokens = token_actions(config_of(folders["llava"]), 8, Point().action_space, "here").tokens.tolist()
+
+    def key(**policy: Any) -> str | None:
+        section = config_of(folders["llava"]).model_copy(update=policy)
+        config = curriculum(
+            [picture], method="rl", model={"type": "control", "bins": 8, "policy": section.model_dump()}
+        )
+        task = build_task(config.stages[0].task, name="stage1", seed=0, model=config.model)
+        (stored,) = Scorecard([task], BenchmarkSet(), config.evaluation, tmp_path).score(
+            ControlWorld(config).policy, "00-base"
+        )
+        return key_of(tmp_path / stored.file)
+
+    first = key()
+    assert key() == first
+    assert len({first, key(prompt="Robot, {instruction}:"), key(action_tokens=tokens[::-1])}) == 3
