@@ -40,8 +40,7 @@ class ControlPolicy:
     """An actor and its actions; updates change the actor's weights in place.
 
     `faults` says why episodes failed to end, since it was last cleared. `meaning` is a hash of what decides its
-    episodes beside its weights, such as a VLA's prompt and what its tokens stand for (`perdure.eval.scorecard`); `None`:
-    nothing.
+    episodes beside its weights, such as a VLA's prompt and what its tokens stand for; `None`: nothing.
     """
 
     meaning: str | None = None

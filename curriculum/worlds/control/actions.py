@@ -37,7 +37,7 @@ class Actions:
         if isinstance(self.space, spaces.Discrete):
             return int(chosen_D[0]) + int(self.space.start)
         if self.values is None:
-            return (np.asarray(chosen_D) + self._first).astype(self.space.dtype).reshape(self.space.shape)
+            return (np.asarray(chosen_D) + self.firsts).astype(self.space.dtype).reshape(self.space.shape)
         picked_D = self.values[np.arange(len(self.sizes)), chosen_D]
         return picked_D.astype(self.space.dtype).reshape(self.space.shape)
 
@@ -57,7 +57,7 @@ class Actions:
         if self.values is not None:
             nearest_D: NDArray[np.int64] = np.abs(self.values - flat_D[:, None].astype(np.float64)).argmin(1)
             return nearest_D
-        chosen_D: NDArray[np.int64] = flat_D.astype(np.int64) - self._first
+        chosen_D: NDArray[np.int64] = flat_D.astype(np.int64) - self.firsts
         if (flat_D != flat_D.astype(np.int64)).any() or (chosen_D < 0).any() or (chosen_D >= self.sizes).any():
             raise ValueError(f"{shorten(str(action))} is no action of {self.space}")
         return chosen_D
@@ -71,8 +71,8 @@ class Actions:
         return float((beyond / (high - low)).max(initial=0.0))
 
     @property
-    def _first(self) -> NDArray[np.int64]:
-        """The least whole number of each dimension."""
+    def firsts(self) -> NDArray[np.int64]:
+        """The least whole number of each dimension; 0 of a continuous one."""
         return np.asarray(getattr(self.space, "start", 0), np.int64).ravel()
 
     def random(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:

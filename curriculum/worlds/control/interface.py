@@ -20,6 +20,7 @@ class Interface:
         sizes: how many values each dimension of an action has.
         bounds: least and greatest value of each dimension of a continuous action; `None`: actions are whole numbers.
         action_repeat: steps for which an action is held.
+        firsts: the least whole number of each dimension, where they do not all begin at 0.
     """
 
     owner: str
@@ -28,12 +29,13 @@ class Interface:
     sizes: tuple[int, ...]
     bounds: tuple[tuple[float, float], ...] | None
     action_repeat: int
+    firsts: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `config.json` of a saved policy keeps it."""
         return {
             "observation": {"vector": self.vector, "image": self.image},
-            "actions": {"sizes": self.sizes, "bounds": self.bounds},
+            "actions": {"sizes": self.sizes, "bounds": self.bounds} | ({"firsts": self.firsts} if self.firsts else {}),
             "action_repeat": self.action_repeat,
         }
 
@@ -42,7 +44,8 @@ def interface_of(owner: str, seen: Observation, actions: Actions, action_repeat:
     """The interface of an environment that shows such observations and takes such actions."""
     bounds = None if actions.values is None else tuple((float(one[0]), float(one[-1])) for one in actions.values)
     image = None if seen.image is None else tuple(seen.image.shape)
-    return Interface(owner, len(seen.vector), image, actions.sizes, bounds, action_repeat)
+    firsts = tuple(actions.firsts.tolist()) if actions.firsts.any() else ()
+    return Interface(owner, len(seen.vector), image, actions.sizes, bounds, action_repeat, firsts)
 
 
 def from_json(owner: str, kept: Mapping[str, Any]) -> Interface:
@@ -59,6 +62,7 @@ def from_json(owner: str, kept: Mapping[str, Any]) -> Interface:
         tuple(map(int, done["sizes"])),
         None if done["bounds"] is None else tuple((float(low), float(high)) for low, high in done["bounds"]),
         int(kept["action_repeat"]),
+        tuple(map(int, done.get("firsts", ()))),
     )
 
 
@@ -88,7 +92,8 @@ def _seen(one: Interface) -> str:
 
 def _done(one: Interface) -> str:
     if one.bounds is None:
-        return f"actions of {', '.join(map(str, one.sizes))} values"
+        least = f" from {', '.join(map(str, one.firsts))}" if one.firsts else ""
+        return f"actions of {', '.join(map(str, one.sizes))} values{least}"
     ranges = ", ".join(f"{low:g} to {high:g}" for low, high in one.bounds)
     return f"actions in {one.sizes[0]} values each from {ranges}"
 

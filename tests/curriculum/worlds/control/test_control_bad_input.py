@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gymnasium.spaces import Discrete
 
 from perdure.budget.errors import ConfigError, PerdureError
 from perdure.curriculum.worlds.build import build_task
+from perdure.curriculum.worlds.control.actions import actions_of
+from perdure.curriculum.worlds.control.environments.contract import Observation
+from perdure.curriculum.worlds.control.interface import from_json, interface_of, refuse_other
 from perdure.curriculum.worlds.control.model import ControlModel
 from perdure.curriculum.worlds.control.tasks import Gymnasium
 
@@ -147,3 +151,15 @@ def test_a_base_that_is_loaded_has_no_seed_of_its_own() -> None:
     with pytest.raises(ValueError, match="only a base that is made"):
         model(pretrain=None, path="somewhere", seed=3)
     assert model(seed=3).drawn_from(5) == 3
+
+
+def test_whole_numbers_that_begin_elsewhere_are_other_actions() -> None:
+    """The policy's third value would be 2 in the one and, as the expert labels it, 3 in the other."""
+    spaces = {"base": Discrete(3), "same": Discrete(3, start=0), "other": Discrete(3, start=1)}
+    base, same, other = (
+        interface_of(owner, Observation(), actions_of(space, 5, owner), 1) for owner, space in spaces.items()
+    )
+    refuse_other(same, base)
+    with pytest.raises(ConfigError, match=r"^other takes actions of 3 values from 1, and base actions of 3 values;"):
+        refuse_other(other, base)
+    assert [from_json(one.owner, one.to_json()) for one in (base, other)] == [base, other]
