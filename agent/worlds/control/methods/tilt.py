@@ -37,12 +37,18 @@ def draw(update: Update, items: Sequence[Item], number: int) -> Batch:
 
 
 def log_ratio(update: Update, one: Played) -> float:
-    """`ln π0/π` of a whole episode by the policy that played it."""
+    """`ln π0/π` of a whole episode by the policy that played it, which is the update's as it is.
+
+    Both by the same pass: what a VLA acted by differs in bfloat16 by rounding, which adds up over an episode.
+    """
     if not len(one.episode.actions):
         return 0.0
     actions_TD = torch.from_numpy(one.episode.actions).to(one.log_T.device)
-    base_log_TDB = in_chunks(update.base.log_probabilities, one.inputs, actions_TD)
-    return float((log_of(base_log_TDB, actions_TD) - one.log_T).sum())
+    base_T, policy_T = (
+        log_of(in_chunks(actor.log_probabilities, one.inputs, actions_TD), actions_TD)
+        for actor in (update.base, update.actor)
+    )
+    return float((base_T - policy_T).sum())
 
 
 def loss(update: Update, batch: Batch, log_NDB: Tensor, step: int) -> Tensor:

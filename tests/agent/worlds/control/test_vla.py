@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from perdure.agent.worlds.control.actor import sampled
 from perdure.agent.worlds.control.base_states import States, measured
 from perdure.agent.worlds.control.inputs import Inputs
 from perdure.agent.worlds.control.losses import log_of
+from perdure.agent.worlds.control.methods import tilt
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
 from perdure.agent.worlds.control.vla.model import LocalModel
@@ -251,3 +253,19 @@ def test_scores_are_kept_apart_by_what_gives_the_weights_a_meaning(folders: dict
     first = key()
     assert key() == first
     assert len({first, key(prompt="Robot, {instruction}:"), key(action_tokens=tokens[::-1])}) == 3
+
+
+def test_tilt_takes_rounding_for_no_move(folders: dict[str, Path]) -> None:
+    """In bfloat16 what it acted by, a token at a time, is not to the bit what a whole pass gives."""
+    actor = VlaActor(actor_of(folders["llava"], dtype="bfloat16").model, 7)
+    inputs = actor.encode(seen())
+    with torch.no_grad():
+        for weights in actor.network.parameters():
+            weights.mul_(3.0)
+        uniforms_ND = torch.from_numpy(np.random.default_rng(2).random((5, 7)))
+        actions_ND, log_NDV = actor.act(inputs, sampled(uniforms_ND, 1.0))
+        assert not torch.equal(log_NDV, actor.log_probabilities(inputs, actions_ND))
+    update: Any = SimpleNamespace(base=actor, actor=actor)
+    episode: Any = SimpleNamespace(actions=actions_ND.numpy())
+    one: Any = SimpleNamespace(episode=episode, inputs=inputs, log_T=log_of(log_NDV, actions_ND))
+    assert tilt.log_ratio(update, one) == 0.0
