@@ -60,7 +60,7 @@ class Opening:
         group: the sweep's name, of a cell.
         config: the curriculum, the versions and the base.
         known: the tracker's id of the run, of one that is taken up again.
-        step: the last step that was sent.
+        step: the last step of all that was sent.
     """
 
     options: Mapping[str, Any]

@@ -29,11 +29,15 @@ NOTED_EVERY = 1.0
 
 @dataclass(frozen=True)
 class Sent:
-    """What a tracker has: its id of the run, how many events of the journal, and the last step."""
+    """What a tracker has: its id of the run, how many events of the journal, and the last step.
+
+    `reached`: the last step of events, too, which may be there before the steps are.
+    """
 
     id: str | None = None
     events: int = 0
     step: int = -1
+    reached: int = -1
 
     def has(self, record: Record) -> bool:
         """True if the record was sent before."""
@@ -42,7 +46,10 @@ class Sent:
     def after(self, record: Record) -> "Sent":
         """What the tracker has after one more record. One that rewinds sends no step: one that came late has none."""
         step = min(self.step, record.step) if record.rewinds else self.step if record.event is not None else record.step
-        return replace(self, step=step, events=self.events if record.event is None else record.event + 1)
+        reached = record.step if record.rewinds else max(self.reached, record.step)
+        return replace(
+            self, step=step, reached=reached, events=self.events if record.event is None else record.event + 1
+        )
 
 
 def main() -> None:
@@ -65,7 +72,7 @@ def serve(name: str, opening: Opening, lines: Iterator[str], answers: IO[str]) -
         fcntl.flock(lock, fcntl.LOCK_EX)  # the process of a run that was killed may still be sending
         noted = opening.folder / f"{name}.json"
         sent = read_sent(noted)
-        run = opener(name)(replace(opening, known=sent.id, step=sent.step))
+        run = opener(name)(replace(opening, known=sent.id, step=max(sent.step, sent.reached)))
         sent = replace(sent, id=run.id)
         _note(noted, sent, answers)
         sent, status = _send(run, sent, lines, noted, answers)

@@ -69,6 +69,24 @@ def test_a_finished_run_is_sent_whole_and_once() -> None:
     assert [one.step for one in found.Scalars("score/task0")] == [0, 6, 12]
 
 
+def test_events_that_were_sent_without_steps_are_not_hidden() -> None:
+    """Runs of older versions have no steps: a tracker that is opened again keeps what it has of the scores."""
+    pytest.importorskip("tensorboard", reason="needs perdure[tensorboard]")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    said: list[str] = []
+    with in_memory() as folder:
+        tracked_run(folder / "run")
+        for table in (folder / "run").glob("stages/*/steps.parquet"):
+            table.unlink()
+        for _ in range(2):
+            send_finished(RunFolder(folder / "run"), [tracker_of("tensorboard")], said.append)
+        found = EventAccumulator(str(folder / "run" / "tracking" / "tensorboard"))
+        found.Reload()
+    assert said == []
+    assert [one.step for one in found.Scalars("score/task0")] == [0, 6, 12]
+
+
 def test_a_run_of_which_a_stage_was_run_again_is_sent_whole() -> None:
     """A tracker that comes after `--redo-from 2` has the steps of stage 1, too, and the last table alone."""
     pytest.importorskip("tensorboard", reason="needs perdure[tensorboard]")
