@@ -54,7 +54,9 @@ class RecoverConfig(Frozen):
     """The distillation from the original base by `enforce: recover`, after a stage that ends above its cap."""
 
     max_steps: Annotated[Steps, Field(ge=1, description="optimiser steps at most")] = 50
-    learning_rate: Annotated[Rate | None, Field(gt=0, description="AdamW's; default: that of the stage")] = None
+    learning_rate: Annotated[
+        Rate | None, Field(gt=0, description="AdamW's; default: that which the stage names, else 1e-4")
+    ] = None
     num_prompts: Annotated[Items, Field(ge=1, description="texts of the base per step")] = 16
     every: Annotated[Steps, Field(ge=1, description="steps between two readings")] = 5
 
