@@ -23,6 +23,8 @@ from perdure.agent.worlds.vision.task_tensors import TaskTensors
 from perdure.curriculum.settings import Ewc
 from perdure.curriculum.worlds.methods import Method
 
+NEARLY_ALL = 0.9
+
 
 def modify(method: Method, settings: Ewc, stacked: Params, changes: Changes) -> Changes:
     """The quadratic term around the weights as they are now."""
@@ -46,5 +48,11 @@ def remembered(tensors: TaskTensors, items: int) -> Tensor:
 
 
 def _spread(count: int, total: int) -> Tensor:
-    """`count` of the numbers 0 … `total` - 1, evenly spaced: shape (count,)."""
+    """`count` of the numbers 0 … `total` - 1, evenly spaced: shape (count,).
+
+    They are a whole number apart where that reaches `NEARLY_ALL` of them, so that results stay as they were.
+    """
+    step = total // count
+    if step * count >= NEARLY_ALL * total:
+        return torch.arange(count) * step
     return torch.arange(count) * total // count

@@ -254,6 +254,8 @@ def test_ewc_remembers_pretraining_and_every_earlier_task_alike() -> None:
     own = replace(tensors(base_of_one()), known_NF=known_NF)
     first = ewc.remembered(own, 4)
     assert first[:, 0].tolist() == [0, 25, 50, 75]
+    # a whole number apart that reaches nearly all stays: 3 · 32 = 96 of 100
+    assert ewc.remembered(own, 32)[:, 0].tolist() == list(range(0, 96, 3))
     # of 60 half are of each half, digits and clothes; of more than there are all
     assert (ewc.remembered(own, 60)[:, 0] >= 50).sum() == 30
     assert ewc.remembered(own, 300)[:, 0].tolist() == list(range(100))
