@@ -145,6 +145,15 @@ class RaceStrategy(Trying):
             "stage",
         ),
     ] = 0.2
+    min_gain: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1,
+            description="the first candidate starts alone, and the others only if at the first rung its expected value "
+            "is less than this share of what is left to gain (1 less the mean reward); null: all start at once",
+        ),
+    ] = None
     rungs: Annotated[
         list[Annotated[Steps, Field(ge=1)]] | None,
         Field(

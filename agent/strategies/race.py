@@ -12,6 +12,10 @@ not below the highest value by more than the standard error of the difference: a
 noise. While no answer was right in any candidate, those that imitate come first, in the order of the candidates;
 and where none is right in `ENOUGH` samples before the stage, the first of them takes it without a race.
 
+With `min_gain` the first candidate starts alone: where its value at the first rung is at least that share of what is
+left to gain (1 less the mean reward), no other starts, and it makes all steps of the stage (an aspiration level, Simon
+1955). Else the others start, and the stage ends sooner by the losers' steps, on the schedule of all its steps.
+
 A candidate that the cap ended keeps the figures that it has, without extrapolation, and may still win; one that broke
 is out. The items that the comparison is on are not trained on, by the winner neither, and those of earlier tasks not
 replayed.

@@ -43,11 +43,12 @@ class RunningRace:
 
     def decision(self) -> Decision:
         situation, config, rungs = self.situation, self.config, self.rungs
-        running = list(self.starters[: rungs.entrants])
-        tried: dict[str, TriedCandidate] = {}
+        tried = self._started()
+        running = list(tried)
         told: list[dict[str, object]] = []
         for rung, count in enumerate(rungs.remain, 1):
-            tried |= {method: self._advanced(method, rung, tried.get(method)) for method in running}
+            if rung > 1:
+                tried |= {method: self._advanced(method, rung, tried[method]) for method in running}
             now = [tried[method] for method in running]
             ranked = self._ranked(now, last=rung == len(rungs.remain))
             kept = survivors(ranked, count, self._sorts(ranked)) or running[:1]
@@ -61,7 +62,7 @@ class RunningRace:
         winner = tried[running[0]]
         losers = [one for one in tried.values() if one is not winner]
         lost = sum(one.trial.steps for one in losers)
-        spent = lost if rungs.seconds else rungs.lost
+        spent = lost if rungs.seconds or not losers else rungs.lost
         return Decision(
             winner.method,
             self._reason(winner, list(tried.values()), len(told)),
@@ -69,8 +70,26 @@ class RunningRace:
             all_candidates(situation, {method: self._figures(method, tried) for method in situation.methods}),
             steps_spent=min(spent, situation.steps(winner.method) - 1) if config.trials_count else 0,
             set_aside=config.num_prompts,
-            whole_schedule=config.trials_count and bool(rungs.seconds),
+            whole_schedule=config.trials_count and (bool(rungs.seconds) or config.min_gain is not None),
         )
+
+    @property
+    def _shorter(self) -> int:
+        """The steps by which the stage is shorter, as far as they are known when it begins."""
+        return 0 if self.config.min_gain is not None else self.rungs.spent(self.config)
+
+    def _started(self) -> dict[str, TriedCandidate]:
+        """The candidates at the first rung: the first alone where it suffices, else all."""
+        first, *others = self.starters[: self.rungs.entrants]
+        tried = {first: self._advanced(first, 1, None)}
+        if self.config.min_gain is None or not self._suffices(tried[first]):
+            tried |= {method: self._advanced(method, 1, None) for method in others}
+        return tried
+
+    def _suffices(self, first: TriedCandidate) -> bool:
+        """True if what the first candidate is expected to be worth leaves the others no place to start."""
+        least = (self.config.min_gain or 0.0) * (1 - first.trial.before)
+        return first.outlook is not None and not first.trial.ended and 0 < first.outlook.value >= least
 
     def _figures(self, method: str, tried: Mapping[str, TriedCandidate]) -> dict[str, float | None]:
         remembered = {} if self.memory is None else self.memory.figures(method)
@@ -80,7 +99,7 @@ class RunningRace:
         """A candidate at a rung; one that the cap ended stays as it is."""
         if before is not None and before.trial.ended:
             return before
-        rungs, spent = self.rungs, self.rungs.spent(self.config)
+        rungs, spent = self.rungs, self._shorter
         seconds = None
         if rungs.seconds:
             seconds = rungs.seconds[rung - 1] - (rungs.seconds[rung - 2] if rung > 1 else 0.0)
@@ -157,6 +176,12 @@ class RunningRace:
         usable = [one for one in tried if one.outlook is not None]
         if imitator_without_success(self.situation.curriculum, usable) is not None:
             return "no answer was right in any candidate, so nothing to reinforce: the first that imitates"
+        if len(tried) == 1 and len(self.starters) > 1:
+            share = winner.outlook.value / (1 - winner.trial.before)
+            return (
+                f"worth {share:.0%} of what is left to gain, as expected after {winner.trial.steps} steps, so that no "
+                f"other started: {expectation(winner.outlook)}"
+            )
         finalists = [one for one in usable if one.trial.steps >= winner.trial.steps]
         outlooks = [one.outlook for one in finalists if one.outlook is not None]
         after = f"after {rungs} rung{'s' if rungs > 1 else ''} and"

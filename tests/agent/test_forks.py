@@ -78,6 +78,17 @@ def test_the_winners_stage_is_the_one_that_it_would_be_alone(tmp_path: Path, bud
         assert [row.steps for row in run.rows[1:]] == [12] * 3
 
 
+@pytest.mark.parametrize(("least", "steps"), [(0.5, [22, 12, 12]), (1.0, [12, 12, 12])])
+def test_a_stage_that_its_first_candidate_takes_alone_is_that_methods(tmp_path: Path, least: float, steps: Any) -> None:
+    # 10 steps of 0.06 reach the first answer, 0.6, and gain all but what the KL is expected to cost
+    one = config(RACE | {"candidates": ["sft", "rl"], "rungs": [10], "min_gain": least}, kl=30.0)
+    race = one.model_copy(update={"train": one.train.model_copy(update={"learning_rate": 0.06})})
+    run = raced(tmp_path / "race", race)
+    run_curriculum(scalar_run(tmp_path / "alone", race, ScalarWorld(), strategy=As(run)))
+    assert outcome(run) == outcome(record_of(tmp_path / "alone"))
+    assert [row.steps for row in run.rows[1:]] == steps
+
+
 def test_the_steps_of_a_race_are_the_losers(tmp_path: Path) -> None:
     world = ScalarWorld()
     race = config()

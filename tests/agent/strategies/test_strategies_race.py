@@ -171,6 +171,31 @@ def test_rungs_in_seconds_end_the_stage_sooner_on_its_whole_schedule() -> None:
     assert raced(forks, rung_seconds=[3.0], trials_count=False).steps_spent == 0
 
 
+def test_the_others_start_only_where_the_first_is_expected_to_bring_little() -> None:
+    def decided(forks: Forks, **changes: Any) -> Decision:
+        return raced(forks, rungs=[10], min_gain=0.5, **changes)
+
+    # 0.05 in 10 of 100 steps is 0.33 of the 0.5 that are left, less 0.05 for a nat; 0.02 is 0.17
+    enough, little = {"after": 0.55, "kl": 0.0}, {"after": 0.52, "kl": 0.0}
+    alone = Forks({"sft": [enough], "rl": [little]})
+    decision = decided(alone)
+    assert [one[:2] for one in alone.asked] == [("sft", 1)] and alone.spent == {0}
+    assert (decision.method, decision.steps_spent, decision.evidence["trial_steps"]) == ("sft", 0, 0)
+    assert decision.evidence["untried"] == ["rl"] and decision.whole_schedule
+    assert decision.reason.startswith("worth 65% of what is left to gain, as expected after 10 steps, so that no other")
+    both = Forks({"rl": [little], "sft": [enough]})
+    decision = decided(both)
+    assert [one[:2] for one in both.asked] == [("rl", 1), ("sft", 1)]
+    assert (decision.method, decision.steps_spent, decision.whole_schedule) == ("sft", 10, True)
+    assert decision.evidence["untried"] == []
+    # whom the cap has ended, who loses, and who broke lets the others start
+    for row in ({"after": 0.8, "ended": True}, {"after": 0.4}, {"after": math.nan, "kl": math.nan}):
+        forks = Forks({"sft": [row], "rl": [little]})
+        decided(forks)
+        assert len(forks.asked) == 2
+    assert decided(Forks({"rl": [little], "sft": [enough]}), trials_count=False).steps_spent == 0
+
+
 def test_a_stage_is_as_many_times_a_rung_as_its_learning_rates_sum_to_more() -> None:
     rows: dict[str, Sequence[Mapping[str, Any]]] = {"sft": [{"kl": 0.01}], "rl": [{"kl": 0.01}]}
     decision = raced(
@@ -242,6 +267,7 @@ def test_rungs_fit_the_stage() -> None:
         ({"rung_seconds": [-1]}, "greater than 0"),
         ({"rungs": [5], "rung_seconds": [1]}, "give one of them"),
         ({"rungs": []}, "at least 1 item"),
+        ({"min_gain": 0}, "greater than 0"),
     ],
 )
 def test_a_race_that_is_none_is_refused(changes: Any, message: str) -> None:
