@@ -6,7 +6,8 @@ from typing import Any
 
 from perdure.agent.run.event import Event
 from perdure.agent.run.events import Committed, Decided, Finished, Started
-from perdure.agent.run.state import RunState, fold
+from perdure.agent.run.percent import format_score, in_percent
+from perdure.agent.run.state import RunState, StageState, fold
 from perdure.agent.run.steps import Step
 from perdure.budget.figures import figure
 from perdure.curriculum.messages import printable
@@ -58,10 +59,13 @@ class Lines:
         """`KL 0.120 nats a token of 1, even ~61.0 %, german 92.0 %`; `~`: a part of the items was asked."""
         row = self._state.row(event.stage)
         assert row is not None, "a commit makes its row"
-        parts = [
-            f"{name} {'~' if name in row.asked else ''}{100 * score.value:.1f} %" for name, score in row.scores.items()
-        ]
+        parts = [self._score(row, name) for name in row.scores]
         if row.readings and event.stage > 0:
             last = row.readings[-1]
             parts.insert(0, f"KL {figure(last.kl.value)} nats {self._state.nouns.per(last.unit)} of {figure(last.cap)}")
         return ", ".join(parts)
+
+    def _score(self, row: StageState, name: str) -> str:
+        percent = in_percent(self._state, [name])
+        value = format_score(row.scores[name].value, percent)
+        return f"{name} {'~' if name in row.asked else ''}{value}{' %' if percent else ''}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from perdure.agent.api.frames import answers_frame, decisions_frame, readings_frame, scores_frame
 from perdure.agent.run.answers import run_answers, scored_stage
 from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.percent import format_score, in_percent
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import metric_estimates
 from perdure.agent.run.state import RunState
@@ -123,9 +124,15 @@ class Run:
         return f"<Run {self.path}: {record.status}, {len(record.done)} of {len(record.tasks)} stages>"
 
     def _repr_html_(self) -> str:
-        """The scores as a notebook shows them: a row a stage, in per cent; `~`: asked in part."""
-        scores = self.scores()
-        pairs = zip(scores["value"], scores["n"] < scores["of"], strict=True)
-        words = [f"{'~' if part else ''}{value:.1%}" if math.isfinite(value) else "" for value, part in pairs]
+        """The scores as a notebook shows them: a row a stage, shares in per cent; `~`: asked in part."""
+        scores, record = self.scores(), self._record()
+        percent = {name: in_percent(record, [name]) for name in set(scores["name"])}
+        cells = zip(scores["name"], scores["value"], scores["n"] < scores["of"], strict=True)
+        words = [
+            f"{'~' if part else ''}{format_score(value, percent[name])}{'%' if percent[name] else ''}"
+            if math.isfinite(value)
+            else ""
+            for name, value, part in cells
+        ]
         table = scores.assign(words=words).pivot(index=["stage", "stage_name"], columns="name", values="words")
         return f"<p>{escape(repr(self))}</p>{table.to_html(na_rep='')}"

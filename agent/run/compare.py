@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder
+from perdure.agent.run.percent import in_percent, metric_in_percent
 from perdure.agent.run.record import read_record
 from perdure.agent.run.report import Change, change_of, metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
@@ -69,11 +70,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure, a value a run."""
+    """One figure, a value a run; `percent`: of shares in all runs, which views show in per cent."""
 
     kind: FigureKind
     name: str
     values: tuple[Value, ...]
+    percent: bool
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,8 @@ def _scores(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
     for kind, names in kinds.items():
         for name in dict.fromkeys(names):
             first = read_items(runs[0].row, name, runs[0].path)
-            yield Figure(
-                kind, name, tuple(_score(run, name, None if run is runs[0] else (runs[0], first)) for run in runs)
-            )
+            values = tuple(_score(run, name, None if run is runs[0] else (runs[0], first)) for run in runs)
+            yield Figure(kind, name, values, all(in_percent(run.record, [name]) for run in runs))
 
 
 def _score(run: ComparedRun, name: str, other: tuple[ComparedRun, Mapping[str, float | None] | None] | None) -> Value:
@@ -191,7 +192,7 @@ def _metrics(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
             if run is not runs[0] and reason is None and one.value is not None and of_first is not None:
                 difference = one.value - of_first
             values.append(Value(one.value, one.low, one.high, difference=difference, reason=reason))
-        yield Figure("metric", name, tuple(values))
+        yield Figure("metric", name, tuple(values), all(metric_in_percent(run.record, name) for run in runs))
 
 
 def _why_not(first: ComparedRun, run: ComparedRun, metric: str) -> str | None:
@@ -221,7 +222,7 @@ def _kl(runs: Sequence[ComparedRun]) -> Iterator[Figure]:
         values.append(Value(kl, difference=difference, reason=None if same else "another base, prompts or unit"))
     first = runs[0]
     at = at_settings(first.begun.base_id) if all(run.unit == first.unit for run in runs) else ""
-    yield Figure("kl", f"KL, nats/{first.record.nouns.unit(first.unit[2])}{at}", tuple(values))
+    yield Figure("kl", f"KL, nats/{first.record.nouns.unit(first.unit[2])}{at}", tuple(values), percent=False)
 
 
 def _settings(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:

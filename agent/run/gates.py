@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from perdure.agent.run.percent import format_change, in_percent
 from perdure.agent.run.report import change_of, damaged_scores, metric_estimates, read_items
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.errors import RunError
@@ -93,5 +94,6 @@ def _drops(record: RunState, folder: Path, metric: str) -> Iterator[str]:
         if items[0] is not None and items[1] is not None and items[0].keys() == items[1].keys():
             change = change_of(items[0], items[1], by_member=name in last.by_member)
             p = "" if change.p_value is None else f", p = {change.p_value:.2g}"
-            found.append((change.difference, f"{name} {100 * change.difference:+.1f} points{p}"))
+            words = format_change(change.difference, in_percent(record, [name]))
+            found.append((change.difference, f"{name} {words}{p}"))
     return (words for difference, words in sorted(found) if difference < 0)

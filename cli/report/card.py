@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.agent.export.export import Described
+from perdure.agent.run.percent import in_percent
 from perdure.agent.run.report import Change, changes
 from perdure.agent.run.state import StageState
 from perdure.budget.base_id import weights_of
@@ -118,8 +119,7 @@ def _scores(one: Described, rows: list[StageState]) -> Iterator[dict[str, Any]]:
     for name in (*one.record.tasks, *one.record.benchmarks):
         found = [row.scores.get(name) for row in rows]
         asked = [row.asked.get(name) for row in rows]
-        known = [score.value for score in found if score is not None and math.isfinite(score.value)]
-        scale = 100 if all(0 <= value <= 1 for value in known) else 1
+        scale = 100 if in_percent(one.record, [name]) else 1
         change = tested.get((one.row.stage, name))
         yield {"name": _cell(name), "cells": [_score(*one, scale) for one in zip(found, asked, strict=True)]} | _change(
             change, scale

@@ -12,6 +12,7 @@ from perdure.agent.run.diagnostics.diagnose import findings
 from perdure.agent.run.events import Started
 from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.notice_words import describe_notice
+from perdure.agent.run.percent import format_score, metric_in_percent
 from perdure.agent.run.record import final_policy
 from perdure.agent.run.report import metric_estimates
 from perdure.agent.run.state import RunState, StageState
@@ -34,7 +35,6 @@ from perdure.cli.views.format import (
     format_generic,
     format_kl,
     format_law,
-    format_points,
     last_reading,
 )
 from perdure.cli.views.symbols import UNICODE
@@ -140,9 +140,9 @@ def _difference(record: RunState, row: StageState, name: str, changes: PairedTes
 def _metrics(record: RunState, folder: Path) -> Iterator[dict[str, str]]:
     for name, one in metric_estimates(record, folder).items():
         if one.value is not None:
-            known = one.low is not None and one.high is not None
-            interval = f"{format_points(one.low or 0)} to {format_points(one.high or 0)}" if known else ""
-            words = {"name": name.replace("_", " "), "value": format_points(one.value), "interval": interval}
+            known, percent = one.low is not None and one.high is not None, metric_in_percent(record, name)
+            value, low, high = (format_score(part, percent) for part in (one.value, one.low, one.high))
+            words = {"name": name.replace("_", " "), "value": value, "interval": f"{low} to {high}" if known else ""}
             yield words | {"formula": FORMULAS[name]}
 
 
@@ -154,7 +154,7 @@ def _stage(record: RunState, row: StageState) -> dict[str, Any]:
         *(describe_notice(event, record.nouns) for event in row.notices),
         *(describe_unscored(event, record.nouns) for event in row.unscored),
         describe_truncated(row),
-        describe_asked(row),
+        describe_asked(record, row),
         "" if price is None else describe_price(price, nouns=record.nouns),
         format_law(record, row),
     ]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from perdure.agent.run.events import Measured
+from perdure.agent.run.percent import in_percent
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.base_id import at_settings
 from perdure.cli.views.cells import IN_PART, PairedTests, change_since_base, columns
@@ -34,7 +35,9 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     most = max(float(np.nanmax(np.abs(changes_RC), initial=0.0)), 0.01) if np.isfinite(changes_RC).any() else 0.01
-    image = axes.imshow(100 * changes_RC, cmap="RdBu", vmin=-100 * most, vmax=100 * most, aspect="auto")
+    percent = in_percent(record, names)
+    scale, unit = (100, "points") if percent else (1, "shares as fractions")
+    image = axes.imshow(scale * changes_RC, cmap="RdBu", vmin=-scale * most, vmax=scale * most, aspect="auto")
     for c, column in enumerate(cells):
         for r, cell in enumerate(column.cells):
             words = f"{cell.value}\n{cell.change}{cell.mark}" if cell.change.strip() else cell.value + cell.mark
@@ -49,9 +52,10 @@ def matrix_figure(record: RunState, changes: PairedTests) -> Figure:
     axes.grid(visible=False)
     if record.tasks and record.benchmarks:
         axes.axvline(len(record.tasks) - 0.5, color="black", linewidth=1.6)
-    figure.colorbar(image, ax=axes, label="change since the base, points")
+    figure.colorbar(image, ax=axes, label=f"change since the base, {unit}")
     part = f"; {IN_PART}: asked in part" if any(row.asked for row in record.rows) else ""
-    axes.set_title(f"scores in %; bold with a mark: significant; framed: just learned{part}", loc="left", fontsize=9)
+    shown = f"scores{'' if percent else ', shares'} in %"
+    axes.set_title(f"{shown}; bold with a mark: significant; framed: just learned{part}", loc="left", fontsize=9)
     return figure
 
 
@@ -137,22 +141,24 @@ def retention_figure(record: RunState) -> Figure:
     priced = {stage: (target, kl) for stage, (target, kl) in needs.items() if target is not None and kl is not None}
     figure = Figure(figsize=(10, 4.2) if priced else (6.4, 4.2), layout="constrained")
     panels = list(figure.subplots(1, 1 + bool(priced), squeeze=False)[0])
+    scale, percent = (100, ", %") if in_percent(record, record.tasks) else (1, "")
+    kept_scale, points = (100, ", points") if in_percent(record, (*record.tasks, *record.benchmarks)) else (1, "")
     for index, row in enumerate(row for row in record.rows if row.stage and row.name in row.scores):
-        colour, accuracy = PALETTE[index % len(PALETTE)], 100 * row.scores[row.name].value
+        colour, accuracy = PALETTE[index % len(PALETTE)], scale * row.scores[row.name].value
         part = f" {IN_PART} asked in part" if row.asked else ""
         label = f"{row.stage} {_name(row.name)} ({row.method}){part}"
         kept = _kept(record, row)
         if kept is not None:
-            panels[0].plot([accuracy], [100 * kept], "o", color=colour, label=label)
+            panels[0].plot([accuracy], [kept_scale * kept], "o", color=colour, label=label)
         if row.stage in priced and row.readings:
             target, least = priced[row.stage]
             panels[1].plot([accuracy], [row.readings[-1].kl.value], "o", color=colour, label=label)
-            panels[1].plot([100 * target], [least], "_", color=colour, markersize=18, markeredgewidth=2)
+            panels[1].plot([scale * target], [least], "_", color=colour, markersize=18, markeredgewidth=2)
     panels[0].axhline(0, color="#999999", linewidth=0.9, linestyle=(0, (1, 2)), label="base")
-    panels[0].set_xlabel(f"{record.nouns.score} on the task just learned, %")
-    panels[0].set_ylabel("change of all that was known, points\n(mean of earlier tasks and benchmarks)")
+    panels[0].set_xlabel(f"{record.nouns.score} on the task just learned{percent}")
+    panels[0].set_ylabel(f"change of all that was known{points}\n(mean of earlier tasks and benchmarks)")
     if priced:
-        panels[1].set_xlabel(f"{record.nouns.score} on the task just learned, %")
+        panels[1].set_xlabel(f"{record.nouns.score} on the task just learned{percent}")
         unit = next((row.readings[-1].unit for row in record.rows if row.readings), "token")
         panels[1].set_ylabel(f"KL, nats/{record.nouns.unit(unit)}; bar: the least that keeps all targets so far")
         panels[1].set_ylim(bottom=0)

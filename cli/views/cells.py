@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rich.cells import cell_len
 
+from perdure.agent.run.percent import in_percent
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.format import is_finite
@@ -134,8 +135,7 @@ def columns(
     stages = {name: stage for stage, name in enumerate(record.tasks, 1)}
     result = []
     for name in names:
-        scores = [row.scores[name].value for row in rows if name in row.scores]
-        percent = all(0 <= one <= 1 for one in scores if is_finite(one))  # a perplexity is printed as it is
+        percent = in_percent(record, [name])
         cells = tuple(cell(record, row, name, changes, symbols, percent) for row in rows)
         result.append(ScoreColumn(name, stages.get(name), clean(name, symbols), cells))
     return result

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perdure.agent.run.events import Intervened, Unscored
+from perdure.agent.run.percent import format_change, format_score, in_percent
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.price import StagePrice
@@ -38,12 +39,13 @@ def describe_truncated(row: StageState) -> str:
     return told and f"cut off at evaluation.max_completion_length: {told}"
 
 
-def describe_asked(row: StageState) -> str:
+def describe_asked(record: RunState, row: StageState) -> str:
     """`~ asked in part: 64 of 500 items of 'sums' (change over all from -4.1 to +3.9 points)`."""
     told = ", ".join(
-        f"{asked.n} of {asked.of} items of {name!r} (change over all from {100 * asked.low:+.1f} to "
-        f"{100 * asked.high:+.1f} points)"
+        f"{asked.n} of {asked.of} items of {name!r} (change over all from "
+        f"{format_score(asked.low, percent, signed=True)} to {format_change(asked.high, percent)})"
         for name, asked in row.asked.items()
+        for percent in (in_percent(record, [name]),)
     )
     return told and f"~ asked in part: {told}"
 

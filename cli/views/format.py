@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.agent.run.events import Measured
+from perdure.agent.run.percent import format_score, in_percent
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.estimate import Estimate
 from perdure.budget.figures import KL_ROUNDING, figure, format_pair, nats
@@ -69,15 +70,15 @@ def bounded(reading: Measured) -> bool:
     return is_finite(reading.upper_bound) and reading.upper_bound != reading.kl.value
 
 
-def format_forecast(predicted: Forecast) -> str:
+def format_forecast(predicted: Forecast, percent: bool = True) -> str:
     """`predicted forgetting 3.1 points [1.8, 4.9]`; caveats follow: `(71.4 % interval, fitted on other prompts)`."""
-    value, low, high = map(format_points, (predicted.value, predicted.low, predicted.high))
+    value, low, high = (format_score(one, percent) for one in (predicted.value, predicted.low, predicted.high))
     caveats = [f"{round(100 * predicted.level, 1):g} % interval"] if predicted.level < USUAL_LEVEL else []
     caveats += ["fitted on other prompts"] if predicted.other_prompts else []
     caveats += ["fitted on another base"] if predicted.other_base else []
     end = f" ({', '.join(caveats)})" if caveats else ""
     end += "" if predicted.inside else ", outside the range the law was fitted on"
-    return f"predicted forgetting {value} points [{low}, {high}]{end}"
+    return f"predicted forgetting {value}{' points' if percent else ''} [{low}, {high}]{end}"
 
 
 def format_law(record: RunState, row: StageState) -> str:
@@ -86,18 +87,19 @@ def format_law(record: RunState, row: StageState) -> str:
     if reading is None or reading.predicted_forgetting is None or row.stage == 0:
         return ""
     measured = record.drop(row, reading.predicted_forgetting.benchmarks) if reading.final else None
-    words = format_forecast(reading.predicted_forgetting)
+    fitted = reading.predicted_forgetting.benchmarks
+    percent = in_percent(record, fitted)
+    words = format_forecast(reading.predicted_forgetting, percent)
     if measured is None:
         return words
-    fitted = reading.predicted_forgetting.benchmarks
     on = f" on {', '.join(fitted)}" if set(record.benchmarks) - set(fitted) else ""
     part = " (asked in part)" if any(name in row.asked for name in fitted) else ""
-    return f"{words}; measured {format_points(measured)}{on}{part}"
+    return f"{words}; measured {format_score(measured, percent)}{on}{part}"
 
 
 def format_points(share: float) -> str:
     """A share in points (hundredths): `3.1`; `n/a` for no number."""
-    return f"{round(100 * share, 1) + 0.0:.1f}" if math.isfinite(share) else "n/a"
+    return format_score(share, percent=True)
 
 
 def last_reading(row: StageState) -> Measured | None:

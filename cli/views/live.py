@@ -92,7 +92,7 @@ def final(state: State, metrics: "Mapping[str, MetricEstimate]", symbols: Symbol
     newest = max((row.stage for row in state.record.rows), default=0)
     last = state.record.row(newest)
     table = retention_table(state.record, state.changes, symbols, width)
-    summary = panels.metric_lines(metrics, width, symbols)
+    summary = panels.metric_lines(state.record, metrics, width, symbols)
     return [
         *panels.header(state.heading, status(state), place(state), state.elapsed(), width, symbols),
         panels.kl_line(state.record, newest, width, symbols),

@@ -6,7 +6,8 @@ from datetime import datetime
 from perdure.agent.run import events
 from perdure.agent.run.event import Event, StageEvent
 from perdure.agent.run.notice_words import describe_notice
-from perdure.agent.run.state import StageState
+from perdure.agent.run.percent import in_percent
+from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.cells import change_since_base
 from perdure.cli.views.describe import (
@@ -30,7 +31,6 @@ from perdure.cli.views.format import (
 from perdure.cli.views.panels import items
 from perdure.cli.views.state import State
 from perdure.cli.views.symbols import ASCII, clean
-from perdure.curriculum.worlds.nouns import Nouns
 
 EVERY = 5.0
 """Seconds between two lines of progress, at least."""
@@ -110,7 +110,7 @@ def _stage_event(state: State, event: StageEvent) -> str:
         case events.Decided():
             words = describe_decision(row) if row and row.candidates else f"{event.method} ({event.reason})"
         case events.Measured():
-            words = _reading_words(row, event, state.record.nouns)
+            words = _reading_words(state.record, row, event)
         case events.Intervened():
             words = describe_intervention(event, row)
         case events.Noticed():
@@ -136,13 +136,15 @@ def _stage_event(state: State, event: StageEvent) -> str:
     return words
 
 
-def _reading_words(row: StageState | None, reading: events.Measured, nouns: Nouns) -> str:
+def _reading_words(record: RunState, row: StageState | None, reading: events.Measured) -> str:
+    nouns = record.nouns
     generic = format_generic(reading, ASCII.plus_minus, nouns)
     over = ", ABOVE THE CAP" if share_of_cap(reading) > 1 else ""
     start = "at the start" if reading.entry or row is None else name_state(row, reading)
     start = f"at the end ({start})" if reading.final and reading.stage else start
     forecast = reading.predicted_forgetting
-    law = f", {format_forecast(forecast)}" if forecast and reading.stage else ""
+    shares = in_percent(record, forecast.benchmarks) if forecast else True
+    law = f", {format_forecast(forecast, shares)}" if forecast and reading.stage else ""
     weight = "" if reading.penalty_weight is None else f", penalty weight {figure(reading.penalty_weight)}"
     return f"{start}, KL {format_kl(reading, ASCII.plus_minus, nouns)}{over}{generic}{weight}{law}"
 

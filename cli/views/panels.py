@@ -8,6 +8,7 @@ from rich.text import Text
 
 from perdure.agent.run.events import Measured
 from perdure.agent.run.notice_words import describe_notice
+from perdure.agent.run.percent import format_score, metric_in_percent
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure
 from perdure.cli.views.describe import describe_intervention, describe_truncated
@@ -16,7 +17,6 @@ from perdure.cli.views.format import (
     format_generic,
     format_kl,
     format_law,
-    format_points,
     is_finite,
     name_state,
     share_of_cap,
@@ -218,13 +218,13 @@ def shorten_end(text: str, width: int, symbols: Symbols) -> str:
     return cut.plain.rstrip() + symbols.more
 
 
-def metric_lines(metrics: "Mapping[str, MetricEstimate]", width: int, symbols: Symbols) -> list[Text]:
+def metric_lines(record: RunState, metrics: "Mapping[str, MetricEstimate]", width: int, symbols: Symbols) -> list[Text]:
     """One line a metric: its value in percent, the 95 % interval, the formula (`perdure.eval.metrics`)."""
     if not metrics:
         return []
     from perdure.eval.metrics import FORMULAS
 
-    figures = {key: format_metric(value) for key, value in metrics.items()}
+    figures = {key: format_metric(value, metric_in_percent(record, key)) for key, value in metrics.items()}
     widest = max(map(len, figures.values()))
     lines = []
     for key, words in figures.items():
@@ -239,11 +239,11 @@ def metric_lines(metrics: "Mapping[str, MetricEstimate]", width: int, symbols: S
     return lines
 
 
-def format_metric(metric: "MetricEstimate") -> str:
+def format_metric(metric: "MetricEstimate", percent: bool = True) -> str:
     """`61.2 % [55.1, 67.3]`; `n/a` for a metric that this run cannot have; no interval where none is known."""
     if metric.value is None or not is_finite(metric.value):
         return "  n/a"
-    words = f"{format_points(metric.value):>5} %"
+    words = f"{format_score(metric.value, percent):>5}{' %' if percent else ''}"
     if metric.low is None or metric.high is None:
         return words
-    return f"{words} [{format_points(metric.low)}, {format_points(metric.high)}]"
+    return f"{words} [{format_score(metric.low, percent)}, {format_score(metric.high, percent)}]"

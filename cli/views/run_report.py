@@ -89,7 +89,7 @@ def run_report(
     to_come = (StageState(price.stage, price.name) for price in state.record.prices if price.stage not in begun)
     for row in (*state.record.rows, *to_come):
         lines += _stage(state.record, row, symbols, width)
-    summary = panels.metric_lines(metrics, width, symbols)
+    summary = panels.metric_lines(state.record, metrics, width, symbols)
     lines += [Text("metrics", style="bold"), *summary] if summary else []
     told = finding_lines(state.record, findings, symbols, width)
     return [*lines, *([Text("")] if summary else []), *told] if told else lines
@@ -138,7 +138,7 @@ def _stage(record: RunState, row: StageState, symbols: Symbols, width: int) -> l
         *(("notice", describe_notice(event, nouns)) for event in row.notices),
         *((f"{nouns.answer}s", describe_unscored(event, nouns)) for event in row.unscored),
         ("answers", describe_truncated(row)),
-        ("items", describe_asked(row)),
+        ("items", describe_asked(record, row)),
         ("took", _took(row)),
         ("weights", row.weights_sha256 or ""),
     ]

@@ -1,16 +1,16 @@
 """A run, and runs side by side, as tables for other programs."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perdure.agent.run.events import Measured
+from perdure.agent.run.percent import format_score, in_percent, metric_in_percent
 from perdure.agent.run.report import change_since
 from perdure.agent.run.state import RunState, StageState
 from perdure.budget.figures import figure, nats
 from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
 from perdure.cli.views.describe import describe_intervention
-from perdure.cli.views.format import format_points, last_reading
+from perdure.cli.views.format import last_reading
 from perdure.cli.views.formats import Sheet
 from perdure.cli.views.symbols import ASCII
 from perdure.curriculum.messages import show_value
@@ -23,10 +23,12 @@ CHANGED = (
     "in brackets the change since the base in points; *: p < 0.05 in a paired test, item by item; ~: asked in part"
 )
 
+AS_THEY_ARE = " (those that are no shares from 0 to 1 as they are)"
+
 
 def run_sheets(record: RunState, changes: PairedTests, metrics: "Mapping[str, MetricEstimate]") -> tuple[Sheet, ...]:
     """The retention table with all figures of a stage, and the metrics."""
-    return retention_sheet(record, changes), _metric_sheet(metrics)
+    return retention_sheet(record, changes), _metric_sheet(record, metrics)
 
 
 def retention_sheet(record: RunState, changes: PairedTests) -> Sheet:
@@ -47,7 +49,7 @@ def retention_sheet(record: RunState, changes: PairedTests) -> Sheet:
         for index, row in enumerate(record.rows)
     )
     head = ("stage", "task", "method", "KL", *names)
-    title = f"{record.run}: scores in %, {CHANGED}"
+    title = f"{record.run}: scores in %{'' if in_percent(record, names) else AS_THEY_ARE}, {CHANGED}"
     tested = tuple(part for name in names for part in (name, *(f"{name} {one}" for one in TESTED)))
     figure_head = ("stage", "task", "method", "steps", "seconds", *KL, "interventions", *tested)
     figures = tuple(_figures(record, row, names, changes) for row in record.rows)
@@ -85,16 +87,17 @@ def _figures(record: RunState, row: StageState, names: Sequence[str], changes: P
     return tuple(found)
 
 
-def _metric_sheet(metrics: "Mapping[str, MetricEstimate]") -> Sheet:
+def _metric_sheet(record: RunState, metrics: "Mapping[str, MetricEstimate]") -> Sheet:
     rows = tuple(
         (
             name.replace("_", " "),
-            _points(one.value),
-            "" if one.low is None else f"{_points(one.low)} to {_points(one.high)}",
+            format_score(one.value, percent),
+            "" if one.low is None else f"{format_score(one.low, percent)} to {format_score(one.high, percent)}",
         )
         for name, one in metrics.items()
+        for percent in (metric_in_percent(record, name),)
     )
-    return Sheet("metrics, in points", ("metric", "value", "95 % interval"), rows)
+    return Sheet("metrics, in points where scores are in %", ("metric", "value", "95 % interval"), rows)
 
 
 def compare_sheets(found: "Comparison") -> tuple[Sheet, ...]:
@@ -128,7 +131,8 @@ def compare_sheets(found: "Comparison") -> tuple[Sheet, ...]:
     figures = tuple(
         _figure_row(one, *pair) for one in found.figures for pair in zip(found.titles, one.values, strict=True)
     )
-    title = "figures in %, differences in points with their 95 % interval; *: significant at 5 % in a paired test"
+    beyond = "" if all(one.percent for one in found.figures if one.kind != "kl") else AS_THEY_ARE
+    title = f"figures in %, differences in points{beyond} with their 95 % interval; *: p < 0.05 in a paired test"
     if any(value.asked is not None for one in found.figures for value in one.values):
         title += f"; {IN_PART}: asked in part"
     settings = tuple((path, *map(_setting, values)) for path, values in found.settings.items())
@@ -150,27 +154,19 @@ def _value(one: "Figure", value: "Value") -> str:
     if value.value is None:
         return "n/a"
     part = "" if value.asked is None else IN_PART
-    return figure(value.value) if one.kind == "kl" else _points(value.value) + part
+    return format_score(value.value, one.percent) + part
 
 
 def _difference(one: "Figure", value: "Value") -> str:
     if value.difference is None:
         return f"not compared: {value.reason}" if value.reason else "n/a"
-    if one.kind == "kl":
-        return f"{'+' if value.difference >= 0 else ''}{figure(value.difference)}"
-    test, words = value.change, _signed(value.difference)
+    low, high = (None, None) if value.change is None else (value.change.low, value.change.high)
+    words, *ends = (format_score(part, one.percent, signed=True) for part in (value.difference, low, high))
+    test = value.change
     if test is None or test.low is None or test.p_value is None:
         return words
     mark = "*" if test.p_value < ALPHA else ""
-    return f"{words}{mark} [{_signed(test.low)}, {_signed(test.high)}], p = {figure(test.p_value)}"
-
-
-def _points(value: float | None) -> str:
-    return "n/a" if value is None else format_points(value)
-
-
-def _signed(value: float | None) -> str:
-    return "n/a" if value is None or not math.isfinite(value) else f"{round(100 * value, 1) + 0.0:+.1f}"
+    return f"{words}{mark} [{', '.join(ends)}], p = {figure(test.p_value)}"
 
 
 def _setting(value: Any) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from perdure.agent.run.diagnostics.finding import Finding, RunFacts
 from perdure.agent.run.events import Measured
+from perdure.agent.run.percent import format_score, in_percent
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure, format_pair
 from perdure.budget.penalty import MAX_WEIGHT
@@ -57,8 +58,10 @@ def projected(facts: RunFacts) -> Iterator[Finding]:
             continue
         lost = (beyond - end) / (beyond - start)
         if lost >= 0.1:
-            points = f"{100 * (beyond - end):.1f} of the {100 * (beyond - start):.1f} points that it had learned"
-            text = f"going back to the cap cost {points} of its own task"
+            percent = in_percent(facts.record, [row.name])
+            cost, learned = (format_score(one, percent) for one in (beyond - end, beyond - start))
+            what = f"{cost} of the {learned}{' points' if percent else ''} that it had learned"
+            text = f"going back to the cap cost {what} of its own task"
             yield Finding("projected", row.stage, text, {"lost": beyond - end, "learned": beyond - start})
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from perdure.agent.run.diagnostics.finding import Finding, RunFacts, StepCurve
 from perdure.agent.run.diagnostics.trend import last_slope
 from perdure.agent.run.events import Noticed
+from perdure.agent.run.percent import format_change, in_percent
 from perdure.agent.run.report import Change
 from perdure.agent.run.state import StageState
 from perdure.budget.figures import figure
@@ -58,7 +59,7 @@ def worse(facts: RunFacts) -> Iterator[Finding]:
     for row in facts.done:
         change = facts.own_changes.get(row.stage)
         if change is not None and is_significant(change) and change.difference < 0:
-            text = f"its own task is worse than before the stage: {_moved(change)}"
+            text = f"its own task is worse than before the stage: {_moved(facts, row.name, change)}"
             yield Finding("worse", row.stage, text, _figures(change))
 
 
@@ -74,7 +75,12 @@ def unmoved(facts: RunFacts) -> Iterator[Finding]:
         can_move = row.steps and row.stage not in explained and (start is None or start.value < 1)
         if can_move and change is not None and change.p_value is not None and not is_significant(change):
             trend = trend_words(facts.curves.get(row.stage))
-            yield Finding("unmoved", row.stage, f"the task did not move ({_moved(change)}){trend}", _figures(change))
+            yield Finding(
+                "unmoved",
+                row.stage,
+                f"the task did not move ({_moved(facts, row.name, change)}){trend}",
+                _figures(change),
+            )
 
 
 def trend_words(curve: StepCurve | None) -> str:
@@ -103,8 +109,9 @@ def steps(row: StageState) -> str:
     return f"{row.steps} step{'' if row.steps == 1 else 's'}"
 
 
-def _moved(change: Change) -> str:
-    return f"{100 * change.difference:+.1f} points, p = {figure(change.p_value)}"
+def _moved(facts: RunFacts, name: str, change: Change) -> str:
+    words = format_change(change.difference, in_percent(facts.record, [name]))
+    return f"{words}, p = {figure(change.p_value)}"
 
 
 def _figures(change: Change) -> dict[str, float | int | None]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from perdure.agent.run.state import RunState
 from perdure.cli.views.live import live
 from perdure.cli.views.panels import format_metric, header, metric_lines, phase_line
 from perdure.cli.views.symbols import ASCII, UNICODE
@@ -22,7 +23,8 @@ def test_a_nan_in_a_curve_is_marked() -> None:
 
 
 def test_metrics_that_cannot_be_told() -> None:
-    lines = metric_lines({"forgetting": MetricEstimate(None), "benchmark_drop": MetricEstimate(0.125)}, 80, UNICODE)
+    metrics = {"forgetting": MetricEstimate(None), "benchmark_drop": MetricEstimate(0.125)}
+    lines = metric_lines(RunState(), metrics, 80, UNICODE)
     assert [line.plain.split("  mean")[0].rstrip() for line in lines] == [
         "forgetting          n/a",
         "benchmark drop     12.5 %",
