@@ -104,8 +104,9 @@ def test_a_run_gives_the_kl_on_the_generic_probe_where_it_was_read(tmp_path: Pat
     known, older = events(**both), events()
     known[-2] |= beside
     known[-3] |= beside
+    older[-3]["kl_per_token"] = value(0.6)
     points = read_points([write_run(tmp_path / "a", known), write_run(tmp_path / "b", older)])
-    assert list(points.predictors["kl_base_to_policy"]) == [0.5, 0.5]
+    assert list(points.predictors["kl_base_to_policy"]) == [0.5, 0.6]
     assert points.predictors["kl_base_to_policy_generic"] == pytest.approx([0.7, np.nan], nan_ok=True)
     assert points.prompts == "seen"
 
@@ -340,6 +341,19 @@ def test_runs_that_share_a_checkpoint_are_one(tmp_path: Path) -> None:
     cells = [str(run).split("/")[-2] for run in dataset.points.run]
     assert cells == ["c0", "c0", "c1", "c1", "c1", "c4", "c6", "c5", "c7"]
     assert dataset.points.method[4] == "grpo", "its checkpoint is still its own"
+    assert dataset.notes == ("2 runs share checkpoints with others and count as one run with them",)
+
+
+def test_runs_that_were_measured_with_other_predictors_are_one(tmp_path: Path) -> None:
+    # c1 is c0 with more predictors, c2 with the generic probe; of another method, with fewer figures, c3 is its own
+    rows = [row("c0"), row("c1", weight_l2=2.0), row("c2", kl_base_to_policy_generic=0.7), row("c3", "rl")]
+    rows += [row("c4", weight_l2=3.0, total_variation=0.21)]
+    tables = [write_table(tmp_path / one["cell"] / "t.parquet", [one]) for one in rows]
+    dataset = read_dataset(tables)
+    points = dataset.points
+    assert [str(run).split("/")[-2] for run in points.run] == ["c0", "c3", "c4"]
+    assert points.predictors["weight_l2"] == pytest.approx([2.0, np.nan, 3.0], nan_ok=True)
+    assert points.predictors["kl_base_to_policy_generic"] == pytest.approx([0.7, np.nan, np.nan], nan_ok=True)
     assert dataset.notes == ("2 runs share checkpoints with others and count as one run with them",)
 
 
