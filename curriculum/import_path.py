@@ -4,6 +4,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +17,8 @@ from perdure.curriculum.own_code import CodeKind, Located, folders_of, locate
 _folders: list[Path] = []
 _added: list[str] = []
 """The folders of the user's own modules, and those of them that `search_code_in` put on `sys.path`."""
+_imports: dict[str, tuple[object, str]] = {}
+"""By module: its spec, another one after `importlib.reload`, and the SHA-256 of its file when it was first used."""
 
 
 def search_code_in(code_dir: str | None) -> None:
@@ -30,7 +33,8 @@ def load_function(path: str, kind: CodeKind) -> Callable[..., Any]:
     """The function or class at `module:name`, or of an entry point where the kind has a group of them.
 
     Raises:
-        ConfigError: nothing there, not the user's own, failing while it is imported, or of another signature.
+        ConfigError: nothing there, not the user's own, failing while it is imported, edited since, or of another
+            signature.
     """
     shown = f"{kind.what} {shorten(path)!r}"
     found = _imported(path, kind, shown) if ":" in path else _entry_point(path, kind, shown)
@@ -44,7 +48,8 @@ def import_registering(path: str, kind: CodeKind) -> None:
     """Import the module of `module:name`, which registers the name, and look it up.
 
     Raises:
-        ConfigError: nothing there, not the user's own, failing while it is imported, or not registering the name.
+        ConfigError: nothing there, not the user's own, failing while it is imported, edited since, or not registering
+            the name.
     """
     _import(_located(path, kind), f"{kind.what} {shorten(path)!r}")
     if kind.registers is not None:
@@ -92,7 +97,28 @@ def _import(place: Located, shown: str) -> Any:
         raise ConfigError(f"{shown}: importing {place.module!r} failed: {show_error(error)}") from error
     if Path(module.__file__ or "").resolve() != place.file.resolve():
         raise ConfigError(f"{shown}: another module {place.module!r} is loaded already, {module.__file__}; rename one")
+    hash_as_executed(place, shown)
     return module
+
+
+def hash_as_executed(place: Located, shown: str) -> str:
+    """SHA-256 of the file of a module, which must be as it was when the module was executed here, if it was.
+
+    Raises:
+        ConfigError: it was edited since, as in a notebook.
+    """
+    stamp, module = sha256(place.file.read_bytes()).hexdigest(), sys.modules.get(place.module)
+    if module is None or Path(module.__file__ or "").resolve() != place.file.resolve():
+        return stamp
+    spec, executed = _imports.get(place.module, (None, ""))
+    if spec is not module.__spec__:
+        _imports[place.module] = (module.__spec__, stamp)
+    elif executed != stamp:
+        raise ConfigError(
+            f"{shown}: {place.file} was edited since it was imported here, and what would run is the code of before; "
+            "start Python again (in a notebook: restart the kernel)"
+        )
+    return stamp
 
 
 def _entry_point(name: str, kind: CodeKind, shown: str) -> Any:

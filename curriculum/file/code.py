@@ -2,7 +2,6 @@
 
 import os.path
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,7 +10,13 @@ from pydantic import BaseModel
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.file.document import Document
 from perdure.curriculum.file.faults import Fault
-from perdure.curriculum.import_path import find_entry_point, import_registering, load_function, search_code_in
+from perdure.curriculum.import_path import (
+    find_entry_point,
+    hash_as_executed,
+    import_registering,
+    load_function,
+    search_code_in,
+)
 from perdure.curriculum.messages import Path
 from perdure.curriculum.own_code import CodeKind, folders_of, is_shipped, locate
 from perdure.curriculum.schema import Curriculum
@@ -45,13 +50,17 @@ def unseen_code(curriculum: Curriculum) -> list[str]:
 
 
 def code_hashes(curriculum: Curriculum) -> dict[str, str]:
-    """SHA-256 of the file of each `module:name` of the user's own, by name; what that file imports is not looked at."""
+    """SHA-256 of the file of each `module:name` of the user's own, by name; what that file imports is not looked at.
+
+    Raises:
+        ConfigError: a module was executed here, and its file was edited since.
+    """
     folders, named = (
         folders_of(curriculum.code_dir),
         dict.fromkeys((one, kind) for _, kind, one in own_code(curriculum)),
     )
     return {
-        one: sha256(locate(one, kind, folders).file.read_bytes()).hexdigest()
+        one: hash_as_executed(locate(one, kind, folders), f"{kind.what} {one!r}")
         for one, kind in named
         if ":" in one and not is_shipped(one)
     }

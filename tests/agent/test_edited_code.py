@@ -10,6 +10,7 @@ from perdure.agent.run.folder import RunFolder
 from perdure.agent.run.log import NullView
 from perdure.agent.run.record import read_record
 from perdure.agent.setup import resume, start
+from perdure.budget.errors import ConfigError
 from perdure.cli.views.log_lines import describe_event
 from perdure.cli.views.state import State
 from tests import point_world
@@ -24,6 +25,9 @@ def test_edited_code_is_named_when_the_run_goes_on(tmp_path: Path, monkeypatch: 
     run_curriculum(start(made, tmp_path / "run", NullView()))
     resume(tmp_path / "run", NullView(), redo_from=1)
     module.write_text(module.read_text() + "# edited\n")
+    with pytest.raises(ConfigError, match="edited since it was imported here"):
+        resume(tmp_path / "run", NullView(), redo_from=1)
+    del sys.modules["own_points"]  # as in another process
     resume(tmp_path / "run", NullView(), redo_from=1)
     record, events = read_record(RunFolder(tmp_path / "run"))
     assert record.edited == ("own_points:OwnPoint-v0",)  # the expert is of tests.point_world still

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import reload
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,24 @@ def test_a_module_of_the_same_name_elsewhere_is_not_taken_for_it(tmp_path: Path)
     finally:
         sys.path[:] = before
         sys.modules.pop("same_name_for_test", None)
+
+
+def test_a_module_that_was_edited_since_it_was_imported_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "edited_for_test.py"
+    before = list(sys.path)
+    try:
+        search_code_in(str(tmp_path))
+        for text in ("one", "one"):  # written again as it was, as a notebook's cell does
+            file.write_text(f"def f(item): return {text!r}\n")
+            assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "one"
+        file.write_text("def f(item): return 'another'\n")
+        with pytest.raises(ConfigError, match="edited since it was imported here"):
+            load_function("edited_for_test:f", DEMONSTRATIONS)
+        reload(sys.modules["edited_for_test"])
+        assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "another"
+    finally:
+        sys.path[:] = before
+        sys.modules.pop("edited_for_test", None)
 
 
 def test_what_only_turns_out_when_it_is_imported(tmp_path: Path) -> None:
