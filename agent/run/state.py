@@ -209,6 +209,7 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
             names = ("name", "method", "reason", "evidence", "candidates", "cap", "share", "steps_spent")
             changed = {name: getattr(event, name) for name in (*names, "set_aside", "whole_schedule")}
         case Measured():
+            row = _begun_again(row) if event.entry else row
             readings = [*(old for old in row.readings if _place(old) != _place(event)), event]
             changed = {"readings": tuple(sorted(readings, key=_place))}
         case Intervened():
@@ -232,6 +233,16 @@ def _fold_stage(row: StageState, event: StageEvent) -> StageState:
             done = ("name", "method", "steps", "seconds", "weights_sha256", "penalty_weight")
             changed = {name: getattr(event, name) for name in done}
     return replace(row, **changed)
+
+
+def _begun_again(row: StageState) -> StageState:
+    """A stage that begins, before a kill or after it: its end is still to come, whatever was journaled of an end.
+
+    On another machine, or where a saved policy was damaged, it may be another one.
+    """
+    readings = tuple(one for one in row.readings if not one.final)
+    no_scores: dict[str, Any] = {"scores": {}, "score_files": {}, "truncated": {}, "asked": {}, "by_member": ()}
+    return replace(row, readings=readings, interventions=(), notices=(), ends={}, **no_scores)
 
 
 def _place(reading: Measured) -> tuple[bool, int, bool]:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.agent.loop import run_curriculum
+from perdure.agent.run.event import Event
+from perdure.agent.run.events import Scored
 from perdure.agent.run.journal import read_journal
 from perdure.cli.views.describe import describe_unscored
 from perdure.cli.views.run_report import run_report
@@ -18,6 +21,7 @@ from perdure.cli.views.state import State
 from perdure.cli.views.symbols import UNICODE
 from perdure.eval.benchmarks import prepare_benchmarks
 from perdure.eval.scorecard import Scorecard
+from perdure.eval.scorefile import read_scores
 from tests.agent.scalar_run import (
     Killed,
     Onlooker,
@@ -154,6 +158,29 @@ def test_killed_at_any_step_it_goes_on_from_the_checkpoint(tmp_path: Path) -> No
         assert outcome(record_of(path)) == outcome(undisturbed)
         assert steps_of(path).equals(steps_of(tmp_path / "whole")), f"killed at step {cut}"
         assert world.steps_done == (6 if cut <= 3 else 3)
+
+
+class DiesOnceScored(Onlooker):
+    """Is killed when the first score after a stage is journaled."""
+
+    def event(self, event: Event) -> None:
+        if isinstance(event, Scored) and event.stage == 1:
+            raise Killed
+
+
+def test_scores_are_those_of_the_weights_that_a_stage_ends_with(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(Killed):
+        run_curriculum(scalar_run(path, curriculum(enforce="observe"), ScalarWorld(), DiesOnceScored()))
+    # the saved policy is damaged, and another machine trains to other weights: 6 x 0.05, not the answer of 0.6
+    (partial,) = (path / "stages").glob("01*.partial")
+    rmtree(partial / "checkpoints")
+    next((partial / "policy").iterdir()).write_bytes(b"damaged")
+    run_curriculum(scalar_run(path, curriculum(enforce="observe", rate=0.05), ScalarWorld()))
+    row = row_of(record_of(path), 1)
+    stored = read_scores(path / row.score_files["task0"])
+    assert stored is not None
+    assert row.scores["task0"].value == stored.score.value == 0
 
 
 def test_ctrl_c_saves_at_the_end_of_the_step(tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_the_final_reading_comes_last_even_after_going_back() -> None:
     assert [(r.step, r.final) for r in row.readings] == [(0, False), (20, False), (40, False), (20, True)]
 
 
+def test_of_a_stage_that_begins_again_no_end_counts() -> None:
+    # killed after its end at step 60, before its policy was saved; gone on with on another machine it ends at step 40
+    first = [reading(0, entry=True), reading(20), reading(60, final=True)]
+    record = read_state([*first, reading(0, entry=True), reading(40), reading(40, final=True)])
+    row = record.row(1)
+    assert row is not None
+    assert [(r.step, r.final) for r in row.readings] == [(0, False), (20, False), (40, False), (40, True)]
+
+
 @pytest.mark.parametrize("times", [lambda s: {"time": s, "clock": None}, lambda s: {"time": -s, "clock": s}])
 def test_time_between_a_kill_and_a_resume_is_not_counted(times: Callable[[int], dict[str, Any]]) -> None:
     # stage 1 begins at 10 (the step from 5 to 10 ends in it), is killed after 13, resumed at 100 and done at 104;
