@@ -23,6 +23,11 @@ def figure(value: float | None, more: int = 0) -> str:
     return f"{value:.{more + (3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0)}f}"
 
 
+def p_value(value: float | None) -> str:
+    """`p = 0.040`; `p < 1e-12` in place of a 0 that no test gives."""
+    return f"p < {ROUNDING:.0e}" if value is not None and 0 <= value < ROUNDING else f"p = {figure(value)}"
+
+
 KL_ROUNDING = 1e-6
 """What float32 can make of a KL of 0, in nats."""
 

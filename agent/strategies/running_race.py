@@ -79,12 +79,15 @@ class RunningRace:
         return 0 if self.config.min_gain is not None else self.rungs.spent(self.config)
 
     def _started(self) -> dict[str, TriedCandidate]:
-        """The candidates at the first rung: the first alone where it suffices, else all."""
-        first, *others = self.starters[: self.rungs.entrants]
-        tried = {first: self._advanced(first, 1, None)}
-        if self.config.min_gain is None or not self._suffices(tried[first]):
-            tried |= {method: self._advanced(method, 1, None) for method in others}
-        return tried
+        """The candidates at the first rung: the first in their order alone where it suffices, else all."""
+        starters = self.starters[: self.rungs.entrants]
+        tried: dict[str, TriedCandidate] = {}
+        if self.config.min_gain is not None:
+            first = min(starters, key=self.situation.methods.index)
+            tried[first] = self._advanced(first, 1, None)
+            if self._suffices(tried[first]):
+                return tried
+        return tried | {method: self._advanced(method, 1, None) for method in starters if method not in tried}
 
     def _suffices(self, first: TriedCandidate) -> bool:
         """True if what the first candidate is expected to be worth leaves the others no place to start."""

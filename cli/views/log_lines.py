@@ -8,7 +8,7 @@ from perdure.agent.run.event import Event, StageEvent
 from perdure.agent.run.notice_words import describe_notice
 from perdure.agent.run.percent import in_percent
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure
+from perdure.budget.figures import figure, p_value
 from perdure.cli.views.cells import change_since_base
 from perdure.cli.views.describe import (
     describe_decision,
@@ -160,7 +160,7 @@ def _score(state: State, event: events.Scored) -> str:
     row = state.record.row(event.stage)
     assert row is not None, "a score makes its row"
     change = change_since_base(state.record, row, event.name, state.changes)
-    p = f", p = {figure(test.p_value)}" if test is not None and is_finite(test.p_value) else ""
+    p = f", {p_value(test.p_value)}" if test is not None and is_finite(test.p_value) else ""
     return f"{words}, {'+' if change >= 0 else ''}{figure(change)} since the base{p}"
 
 

@@ -7,7 +7,7 @@ from perdure.agent.run.events import Measured
 from perdure.agent.run.percent import format_score, in_percent, metric_in_percent
 from perdure.agent.run.report import change_since
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure, nats
+from perdure.budget.figures import figure, nats, p_value
 from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
 from perdure.cli.views.describe import describe_intervention
 from perdure.cli.views.format import last_reading
@@ -166,7 +166,7 @@ def _difference(one: "Figure", value: "Value") -> str:
     if test is None or test.low is None or test.p_value is None:
         return words
     mark = "*" if test.p_value < ALPHA else ""
-    return f"{words}{mark} [{', '.join(ends)}], p = {figure(test.p_value)}"
+    return f"{words}{mark} [{', '.join(ends)}], {p_value(test.p_value)}"
 
 
 def _setting(value: Any) -> str:

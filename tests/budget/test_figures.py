@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from perdure.budget.figures import figure, format_pair
+from perdure.budget.figures import figure, format_pair, p_value
 
 KL = st.floats(1e-9, 1e9)
 
@@ -90,3 +90,13 @@ def test_a_millionth_is_not_always_seen(cap: float, value: float, words: tuple[s
 
 def test_a_figure_that_cannot_be_told_does_not_blur_the_others() -> None:
     assert format_pair(0.5, 0.5 + 1e-15, 0.49996) == ("0.50000", "0.50000", "0.49996")
+
+
+def test_no_test_gives_a_p_of_zero() -> None:
+    assert [p_value(one) for one in (0.04, 1e-9, 1e-13, 0.0, None)] == [
+        "p = 0.040",
+        "p = 1.0e-09",
+        "p < 1e-12",
+        "p < 1e-12",
+        "p = n/a",
+    ]

@@ -8,7 +8,7 @@ from perdure.agent.run.events import Noticed
 from perdure.agent.run.percent import format_change, in_percent
 from perdure.agent.run.report import Change
 from perdure.agent.run.state import StageState
-from perdure.budget.figures import figure
+from perdure.budget.figures import p_value
 
 SIGNIFICANT = 0.05
 
@@ -111,7 +111,7 @@ def steps(row: StageState) -> str:
 
 def _moved(facts: RunFacts, name: str, change: Change) -> str:
     words = format_change(change.difference, in_percent(facts.record, [name]))
-    return f"{words}, p = {figure(change.p_value)}"
+    return f"{words}, {p_value(change.p_value)}"
 
 
 def _figures(change: Change) -> dict[str, float | int | None]:
