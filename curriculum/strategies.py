@@ -153,7 +153,7 @@ class RaceStrategy(Trying):
             description="the first candidate starts alone, and the others only if at the first rung its expected value "
             "is less than this share of what is left to gain (1 less the mean reward); null: all start at once",
         ),
-    ] = None
+    ] = 0.2
     rungs: Annotated[
         list[Annotated[Steps, Field(ge=1)]] | None,
         Field(

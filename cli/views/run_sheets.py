@@ -7,7 +7,7 @@ from perdure.agent.run.events import Measured
 from perdure.agent.run.percent import format_score, in_percent, metric_in_percent
 from perdure.agent.run.report import change_since
 from perdure.agent.run.state import RunState, StageState
-from perdure.budget.figures import figure, nats, p_value
+from perdure.budget.figures import nats, p_value
 from perdure.cli.views.cells import ALPHA, IN_PART, PairedTests, columns
 from perdure.cli.views.describe import describe_intervention
 from perdure.cli.views.format import last_reading

@@ -25,7 +25,7 @@ from tests.agent.strategies.situations import curriculum
 from tests.agent.worlds.control import point_runs
 from tests.plugin.perdure_scalar.world import ScalarPolicy, ScalarWorld
 
-RACE = {"type": "race", "candidates": ["sft", "rl", "chord"], "num_prompts": 2, "k": 1, "rungs": [3, 7]}
+RACE = {"type": "race", "candidates": ["sft", "rl", "chord"], "num_prompts": 2, "k": 1, "rungs": [3, 7], "min_gain": None}
 
 
 def config(strategy: Any = RACE, **budget: Any) -> Curriculum:
@@ -339,6 +339,7 @@ def test_a_race_of_classifiers(tmp_path: Path, candidates: Any) -> None:
                 "k": 2,
                 "share": 0.25,
                 "min_steps": 2,
+                "min_gain": None,
             },
             "train": {"learning_rate": 3e-3, "max_steps": 40, "per_device_train_batch_size": 32},
             "stages": [{"name": rule, "task": images | {"rule": rule}} for rule in rules],
@@ -350,7 +351,7 @@ def test_a_race_of_classifiers(tmp_path: Path, candidates: Any) -> None:
 
 
 def test_a_race_in_an_environment(tmp_path: Path) -> None:
-    strategy = {"type": "race", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1, "rungs": [2]}
+    strategy = {"type": "race", "candidates": ["sft", "rl"], "num_prompts": 2, "k": 1, "min_gain": None, "rungs": [2]}
     train = {"max_steps": 6, "learning_rate": 1e-2, "per_device_train_batch_size": 4}
     run = equal_alone(tmp_path, point_runs.curriculum(strategy=strategy, train=train))
     assert row_of(run, 1).steps == 4
@@ -359,7 +360,7 @@ def test_a_race_in_an_environment(tmp_path: Path) -> None:
 def test_a_race_of_language_models(tmp_path: Path) -> None:
     save_base(tmp_path / "base")
     task = {"type": "python", "path": "tests.agent.worlds.language.toy:toy"}
-    strategy = {"type": "race", "candidates": ["sft", "rl"], "num_prompts": 4, "k": 2, "rungs": [2]}
+    strategy = {"type": "race", "candidates": ["sft", "rl"], "num_prompts": 4, "k": 2, "min_gain": None, "rungs": [2]}
     stream = tiny_stream(tmp_path / "base", stages=[{"name": "only", "task": task}], strategy=strategy, benchmarks=[])
     run = equal_alone(tmp_path, stream)
     assert row_of(run, 1).steps_spent == 2

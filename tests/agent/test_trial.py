@@ -119,7 +119,7 @@ def test_a_task_that_comes_back_larger_loses_nothing_on_items_that_are_trained_o
 
 def test_a_race_and_its_winner_do_not_replay_what_it_is_measured_on(tmp_path: Path) -> None:
     world = Noting()
-    race = {"type": "race", "candidates": ["replay", "rl"], "num_prompts": 2, "k": 1, "rungs": [3]}
+    race = {"type": "race", "candidates": ["replay", "rl"], "num_prompts": 2, "k": 1, "min_gain": None, "rungs": [3]}
     config = racing(race, train={"max_steps": 20})
     run_curriculum(scalar_run(tmp_path / "run", config, world, strategy=make_strategy(config)))
     # two candidates to the rung and the winner to its end, with one of the two items of each earlier task

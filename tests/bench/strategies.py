@@ -32,7 +32,7 @@ FIXED = ("rl_kl+replay", "rl_kl", "replay", "chord+replay", "rl+replay", "rl", "
 TRIALS: dict[str, dict[str, Any]] = {
     "vision": {"num_prompts": 128, "k": 16, "share": 0.125},
     "language": {"num_prompts": 64, "k": 8},
-    "control": {"num_prompts": 32, "k": 1},
+    "control": {"num_prompts": 32, "k": 4},
 }
 """The settings of trials, by world: samples cost next to nothing in vision, and episodes much in control."""
 
@@ -40,10 +40,11 @@ SECONDS = "life_seconds"
 
 
 def arms_of(world: str) -> dict[str, dict[str, Any]]:
-    """The strategy of each arm."""
+    """The strategy of each arm; in `race-all` every candidate starts at once."""
     fixed = {name.replace("+", "-"): {"type": "fixed", "method": name} for name in FIXED}
     tried = {name: {"type": name, **TRIALS[world]} for name in ("probe", "bandit", "race")}
-    return {**fixed, "rule": {"type": "rule"}, **tried}
+    every = {**tried["race"], "min_gain": None}
+    return {**fixed, "rule": {"type": "rule"}, **tried, "race-all": every}
 
 
 def sweep_of(stream: str, arms: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> str:

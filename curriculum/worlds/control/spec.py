@@ -117,7 +117,7 @@ CONTROL = WorldSpec(
     rewards=SUCCESSES,
     demonstrations_from="give it `demonstrations`",
     neutral_prompts=True,
-    candidates=("replay", "rl", "tilt", "sft"),
+    candidates=("replay", "rl+replay", "tilt", "sft"),
     film="perdure.agent.worlds.control.film:make_clip",
     export="perdure.agent.worlds.control.export:export_policy",
     nouns=Nouns(token="decision", sequence="episode", answer="episode", prompt="start", score="success", to="of"),

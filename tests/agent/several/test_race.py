@@ -25,7 +25,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """The ends of the commands: a whole run, and one that is stopped, finds the disk full and goes on."""
     folder = tmp_path_factory.mktemp("race")
     save_base(base := folder / "base")
-    strategy = {"type": "race", "candidates": ["sft", "rl"], "num_prompts": 4, "k": 2}
+    strategy = {"type": "race", "candidates": ["sft", "rl"], "num_prompts": 4, "k": 2, "min_gain": None}
     content = curriculum(base, {"rl": {}}, 4, benchmarks=[], strategy=strategy)
     del content["stages"][0]["method"]
     content["train"] |= {"max_steps": 8, "save_steps": 2}

@@ -200,7 +200,7 @@ def test_the_leader_is_who_beats_all_others_and_always_starts() -> None:
     assert races_on(told, True) and not races_on(told, False) and not races_on(record(row(1)), True)
 
 
-RACE = {"type": "race", "candidates": ["sft", "chord"], "num_prompts": 2, "k": 1, "rungs": [3]}
+RACE = {"type": "race", "candidates": ["sft", "chord"], "num_prompts": 2, "k": 1, "min_gain": None, "rungs": [3]}
 
 
 def easy(path: Path, on_step: Any = lambda step: None) -> Life:

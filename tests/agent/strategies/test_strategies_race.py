@@ -19,7 +19,7 @@ from tests.agent.strategies.situations import Trials, curriculum, reading, situa
 
 
 def settings(**changes: Any) -> RaceStrategy:
-    return RaceStrategy.model_validate({"type": "race", "share": 0.25} | changes)
+    return RaceStrategy.model_validate({"type": "race", "share": 0.25, "min_gain": None} | changes)
 
 
 @dataclass

@@ -176,7 +176,7 @@ def test_the_recovery_of_a_loaded_base_is_on_starts_of_the_run(tmp_path: Path) -
 def test_ewc_of_a_loaded_base_is_refused_where_trials_set_aside_all_that_is_not_read(
     tmp_path: Path, set_aside: int
 ) -> None:
-    strategy = {"type": "race", "candidates": ["sft", "rl+ewc"], "num_prompts": set_aside}
+    strategy = {"type": "race", "candidates": ["sft", "rl+ewc"], "min_gain": None, "num_prompts": set_aside}
     world = ControlWorld(saved_base(tmp_path, strategy=strategy))
     read = {READ: [item.prompt for item in task().train[:4]]}
     world.refuse_unfit([task()], [["rl+ewc"]], [], read)
