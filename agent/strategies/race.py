@@ -1,4 +1,9 @@
-"""`race`: starts every candidate on a fork of the policy, and keeps the better half at each rung; the last one goes on.
+"""`race`: starts candidates on forks of the policy, and keeps the better half at each rung; the last one goes on.
+
+The first candidate starts alone. Where its value at the first rung is at least `min_gain` of what is left to gain (1
+less the mean reward), no other starts, and it makes all steps of the stage (an aspiration level, Simon 1955). Else the
+others start, and the stage ends sooner by the losers' steps, on the schedule of all its steps. Without `min_gain` all
+start at once, and the schedule is that of the steps that are left.
 
 The winner keeps its weights and its optimiser, so that only what the losers took is spent (successive halving,
 Jamieson and Talwalkar, arXiv 1502.07943; here the finalists are two at least).
@@ -11,10 +16,6 @@ often falls before it rises. At the last rung the first candidate wins, in the o
 not below the highest value by more than the standard error of the difference: a later one has to be better by more than
 noise. While no answer was right in any candidate, those that imitate come first, in the order of the candidates;
 and where none is right in `ENOUGH` samples before the stage, the first of them takes it without a race.
-
-With `min_gain` the first candidate starts alone: where its value at the first rung is at least that share of what is
-left to gain (1 less the mean reward), no other starts, and it makes all steps of the stage (an aspiration level, Simon
-1955). Else the others start, and the stage ends sooner by the losers' steps, on the schedule of all its steps.
 
 A candidate that the cap ended keeps the figures that it has, without extrapolation, and may still win; one that broke
 is out. The items that the comparison is on are not trained on, by the winner neither, and those of earlier tasks not

@@ -25,7 +25,14 @@ from tests.agent.strategies.situations import curriculum
 from tests.agent.worlds.control import point_runs
 from tests.plugin.perdure_scalar.world import ScalarPolicy, ScalarWorld
 
-RACE = {"type": "race", "candidates": ["sft", "rl", "chord"], "num_prompts": 2, "k": 1, "rungs": [3, 7], "min_gain": None}
+RACE = {
+    "type": "race",
+    "candidates": ["sft", "rl", "chord"],
+    "num_prompts": 2,
+    "k": 1,
+    "rungs": [3, 7],
+    "min_gain": None,
+}
 
 
 def config(strategy: Any = RACE, **budget: Any) -> Curriculum:

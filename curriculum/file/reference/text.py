@@ -76,7 +76,7 @@ METHODS
 
 `fixed` uses one method. `rule` chooses one of three by the base rate, the demonstrations and the remaining budget.
 `probe` tries each candidate for a few steps on a copy of the policy; `bandit` learns over the stages which one
-pays; `race` starts them all and lets the best go on. Candidates that cannot learn a task are skipped; a task that none
-can learn is refused. `python` is your own. A stage with its own `method` asks no strategy.
+pays; `race` starts them in earnest and lets the best go on. Candidates that cannot learn a task are skipped; a task
+that none can learn is refused. `python` is your own. A stage with its own `method` asks no strategy.
 
 """

@@ -138,7 +138,14 @@ def test_a_run_that_was_killed_averages_the_same() -> None:
 
 
 def test_the_winner_of_a_race_is_averaged_as_it_would_be_alone(tmp_path: Path) -> None:
-    race = {"type": "race", "candidates": ["sft+average", "rl"], "num_prompts": 2, "k": 1, "min_gain": None, "rungs": [3]}
+    race = {
+        "type": "race",
+        "candidates": ["sft+average", "rl"],
+        "num_prompts": 2,
+        "k": 1,
+        "min_gain": None,
+        "rungs": [3],
+    }
     raw = config().model_dump(mode="json") | {"strategy": race}
     record = run(tmp_path / "run", Curriculum.model_validate(raw))
     # 10 steps less the loser's 3: 0.35, and half of it; then half of the 0.35 more
