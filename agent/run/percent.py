@@ -8,8 +8,12 @@ from perdure.budget.figures import figure
 
 
 def in_percent(record: RunState, names: Iterable[str]) -> bool:
-    """True if every known score of `names` is a share, from 0 to 1; a return or a perplexity is not."""
-    scores = (row.scores[name].value for row in record.rows for name in names if name in row.scores)
+    """True if every known score of `names` is a share, from 0 to 1; a return or a perplexity is not.
+
+    One that was asked in part does not tell: it is the base's with the mean change of some items, and may be beyond.
+    """
+    scored = ((row, name) for row in record.rows for name in names if name in row.scores and name not in row.asked)
+    scores = (row.scores[name].value for row, name in scored)
     return all(0 <= one <= 1 for one in scores if math.isfinite(one))
 
 

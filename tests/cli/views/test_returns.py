@@ -1,5 +1,6 @@
 """Scores that are no shares, such as returns: every view shows them as they are, as the table of `show` does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from perdure.agent.run.find import read_run
 from perdure.agent.run.journal import read_journal
 from perdure.agent.run.percent import format_change, format_score, in_percent, metric_in_percent
 from perdure.budget.errors import GateError
+from perdure.budget.estimate import Estimate
 from perdure.cli.commands.check import check_command
 from perdure.cli.commands.compare import compare_command
 from perdure.cli.commands.show import show_command
-from perdure.eval.scorefile import ItemResult, make_score, write_scores
+from perdure.eval.scorefile import Asked, ItemResult, make_score, write_scores
 from tests.cli.journals import Line, whole_run, write_run
 
 
@@ -47,6 +49,15 @@ def test_one_return_makes_a_column_and_its_metrics_no_shares(run: Path) -> None:
     record, _ = read_run(run)
     assert [in_percent(record, [name]) for name in ("even", "sort", "arith")] == [False, True, True]
     assert [metric_in_percent(record, name) for name in ("average_accuracy", "benchmark_drop")] == [False, True]
+
+
+def test_an_estimate_from_a_part_of_the_items_does_not_tell(run: Path) -> None:
+    record = read_run(run)[0]
+    row = record.rows[1]
+    below = row.scores | {"chain": Estimate(-0.006, 0.01, 10)}
+    rows = (record.rows[0], replace(row, scores=below, asked={"chain": Asked(10, 100, -0.1, 0.1)}), *record.rows[2:])
+    assert in_percent(replace(record, rows=rows), ["chain"])
+    assert not in_percent(replace(record, rows=(replace(row, scores=below),)), ["chain"])
 
 
 # even: 63, 216, 210, 204 in place of 21, 72, 70, 68; the mean at the end (204 + 0.74 + 0.55) / 3 = 68.43;
