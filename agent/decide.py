@@ -139,6 +139,8 @@ def checked(decision: object, situation: Situation) -> Decision:
         _check_spent(who, decision.steps_spent, situation.steps(decision.method))
     if type(decision.set_aside) is not int or decision.set_aside < 0:
         raise ConfigError(f"{who}: `set_aside` is {decision.set_aside!r}; give a number of training items, or 0")
+    if not isinstance(decision.whole_schedule, bool):
+        raise ConfigError(f"{who}: `whole_schedule` is {decision.whole_schedule!r}; give True or False")
     if not isinstance(decision.reason, str):
         raise ConfigError(f"{who}: the reason is {decision.reason!r}; give a line of text")
     _check_figures(who, decision)

@@ -196,9 +196,9 @@ def race_folder(life: Life, number: int, name: str) -> Path:
 def adopt(life: Life, decision: Decision, monitor: StageMonitor, steps: int) -> None:
     """Make the fork of the chosen method the stage's own update so far, and remove all; without a race, nothing.
 
-    A fork that left out other items or is shorter by other steps than the decision says is removed too, so that the
-    stage begins anew. The fork's readings are journaled, and its steps told to those who follow the run; `steps` are
-    the stage's. Killed here it is done again.
+    A fork that left out other items, is shorter by other steps or was held to another cap than the decision says is
+    removed too, so that the stage begins anew. The fork's readings are journaled, and its steps told to those who
+    follow the run; `steps` are the stage's. Killed here it is done again.
     """
     race = race_folder(life, monitor.stage, monitor.name)
     if not ranks.told(race.exists):
@@ -214,10 +214,13 @@ def adopt(life: Life, decision: Decision, monitor: StageMonitor, steps: int) -> 
 
 
 def _fits(race: Path, decision: Decision) -> bool:
-    """True if the forks were made as the decision has the stage; without a note nothing is left of them."""
+    """True if the forks were made as the decision has the stage; without a note nothing is left of them.
+
+    They were held to the cap of the budget's allocation, so that one with a share of its own begins anew.
+    """
     path, spent = race / ABOUT, 0 if decision.whole_schedule else decision.steps_spent
     made = read_json(path) if path.exists() else {}
-    return (made.get("num_prompts"), made.get("spent")) == (decision.set_aside, spent)
+    return decision.share is None and (made.get("num_prompts"), made.get("spent")) == (decision.set_aside, spent)
 
 
 def _move(winner: Path, stage: Path) -> None:

@@ -132,7 +132,7 @@ class Situation:
             policy is unchanged afterwards.
         fork: begin a race: number of training items set aside to measure on, samples per item. A decision for a method
             that was forked makes its fork the policy, if it has the same `set_aside` and `steps_spent` (0 with
-            `whole_schedule`); else the stage begins anew.
+            `whole_schedule`) and no `share`; else the stage begins anew.
         rates: the mean reward now by task, up to the stage's own; see `Rates`.
         rate: the same of the stage's own task alone: number of training items, samples per item.
         seed: of all random draws.

@@ -168,6 +168,7 @@ def here() -> Situation:
         (Decision("rl", "why", steps_spent=100), "`steps_spent` is 100; give a whole number below the stage's 100"),
         (Decision("rl", "why", steps_spent=-1), "`steps_spent` is -1"),
         (Decision("rl", "why", steps_spent=0.5), "`steps_spent` is 0.5"),  # type: ignore[arg-type]
+        (Decision("rl", "why", whole_schedule="no"), "`whole_schedule` is 'no'"),  # type: ignore[arg-type]
         (Decision("rl", None), "the reason is None"),  # type: ignore[arg-type]
         (Decision("rl", "why", {"a": object()}), "the evidence cannot be journaled"),
         (Decision("rl", "why", candidates=("rl",)), "a candidate is 'rl'"),  # type: ignore[arg-type]

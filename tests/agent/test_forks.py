@@ -65,7 +65,7 @@ class As:
     def choose(self, situation: Situation) -> Decision:
         row = row_of(self._other, situation.number)
         told = {"steps_spent": row.steps_spent, "set_aside": row.set_aside, "whole_schedule": row.whole_schedule}
-        return Decision(str(row.method), "as the other", **told)
+        return Decision(str(row.method), "as the other", share=row.share, **told)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +234,7 @@ class Forking:
         ({"set_aside": 2, "steps_spent": 3}, 2),
         ({"set_aside": 1, "steps_spent": 3}, 0),
         ({"set_aside": 1, "steps_spent": 3, "whole_schedule": True}, 2),
+        ({"set_aside": 1, "steps_spent": 3, "share": 0.01}, 2),  # the fork's readings were held to the whole budget
     ],
 )
 def test_a_fork_that_is_not_the_stage_that_was_decided_is_not_taken(tmp_path: Path, told: Any, again: int) -> None:
