@@ -90,9 +90,14 @@ class RunningRace:
         return tried | {method: self._advanced(method, 1, None) for method in starters if method not in tried}
 
     def _suffices(self, first: TriedCandidate) -> bool:
-        """True if what the first candidate is expected to be worth leaves the others no place to start."""
-        least = (self.config.min_gain or 0.0) * (1 - first.trial.before)
-        return first.outlook is not None and not first.trial.ended and 0 < first.outlook.value >= least
+        """True if what the first candidate is expected to be worth leaves the others no place to start.
+
+        Never where the mean reward is 1 or more: of what is left to gain there is then no share.
+        """
+        left, least = 1 - first.trial.before, self.config.min_gain
+        if least is None or first.outlook is None or first.trial.ended or left <= 0:
+            return False
+        return first.outlook.value >= least * left
 
     def _figures(self, method: str, tried: Mapping[str, TriedCandidate]) -> dict[str, float | None]:
         remembered = {} if self.memory is None else self.memory.figures(method)

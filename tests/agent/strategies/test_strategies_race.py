@@ -188,8 +188,9 @@ def test_the_others_start_only_where_the_first_is_expected_to_bring_little() -> 
     assert [one[:2] for one in both.asked] == [("rl", 1), ("sft", 1)]
     assert (decision.method, decision.steps_spent, decision.whole_schedule) == ("sft", 10, True)
     assert decision.evidence["untried"] == []
-    # whom the cap has ended, who loses, and who broke lets the others start
-    for row in ({"after": 0.8, "ended": True}, {"after": 0.4}, {"after": math.nan, "kl": math.nan}):
+    # whom the cap has ended, who loses, who broke, and rewards above 1 let the others start
+    broken, above = {"after": math.nan, "kl": math.nan}, {"before": 1.0, "after": 2.0}
+    for row in ({"after": 0.8, "ended": True}, {"after": 0.4}, broken, above):
         forks = Forks({"sft": [row], "rl": [little]})
         decided(forks)
         assert len(forks.asked) == 2
