@@ -33,11 +33,12 @@ def refuse_unfit(
     benchmarks: Sequence[Task],
     prompts: Mapping[str, Sequence[Any]],
 ) -> None:
-    """See `World.refuse_unfit`."""
-    fit = FitCheck(policy)
-    for number, (stage, possible) in enumerate(zip(curriculum.stages, methods, strict=True), 1):
+    """See `World.refuse_unfit`. A task's stage is that of its name: another run of the base may have another order."""
+    fit, stages = FitCheck(policy), {stage.name: stage for stage in curriculum.stages}
+    for number, (task, possible) in enumerate(zip(tasks, methods, strict=True), 1):
+        stage = stages[task.name]
         with _placed(f"stages.{stage.name}"):
-            fit.hold_answers(tasks[number - 1], curriculum)
+            fit.hold_answers(task, curriculum)
             fit.hold_stage(curriculum, stage, tasks[:number], [curriculum.method(name) for name in possible])
     for task in benchmarks:
         with _placed(f"benchmark {task.name!r}"):

@@ -130,3 +130,18 @@ def test_texts_beyond_the_positions_of_the_model_are_refused(case: str) -> None:
         check(tiny_tokenizer(), replace(task, train=tuple(changed)), model, method, **sections)
     if case == "rows":
         check(tiny_tokenizer(), replace(task, train=tuple(long)), model, method, train={"trl": {"max_length": 64}})
+
+
+def test_a_stage_is_held_by_its_own_settings_in_any_order() -> None:
+    """As in `Stream-v0` with `shuffle`, whose episodes share a world that was made for the order of the first."""
+    source = {"type": "python", "path": "tests.x:toy"}
+    stages = [
+        {"name": "short", "task": source, "train": {"max_completion_length": 4}},
+        {"name": "long", "task": source, "train": {"max_completion_length": 60}},
+    ]
+    model = random_model(GPT2Config, tiny_tokenizer(), n_embd=16, n_layer=1, n_head=2, n_positions=64)
+    policy, made_for = LanguagePolicy(model, tiny_tokenizer()), asked_for(stages=stages)
+    long, short = (replace(toy_task(8), name=name) for name in ("long", "short"))
+    refuse_unfit(policy, made_for, [long, short], [["sft"], ["rl"]], [], {})  # only the short one samples
+    with pytest.raises(ModelError, match=r"stages\.long: 8 of 8 training prompts, 60 for the answer added"):
+        refuse_unfit(policy, made_for, [long, short], [["rl"], ["sft"]], [], {})
