@@ -11,6 +11,7 @@ from perdure.agent.seeds import derive
 from perdure.agent.worlds.contract import Counts
 from perdure.agent.worlds.control.actor import Actor
 from perdure.agent.worlds.control.inputs import Inputs, joined
+from perdure.agent.worlds.control.losses import log_of
 from perdure.agent.worlds.control.policy import Played
 from perdure.agent.worlds.replayed import replayed_items
 from perdure.budget.errors import DataError
@@ -23,7 +24,8 @@ class Batch:
     """N decisions, which may be none.
 
     Attributes:
-        old_log_N: log-probabilities of the actions when they were sampled.
+        old_log_N: log-probabilities of the actions under the policy that played; once the batch is learned from, by the
+            pass of its first step (`acted_by`).
         weights_N: advantages or other weights, over the number of episodes and the most decisions of one.
         shares_N: 1 over the same, so that a sum of values with these is a mean.
         reward: the mean reward of the episodes; `None`: none were played.
@@ -44,6 +46,17 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.actions_ND)
+
+    def acted_by(self, log_NDB: Tensor) -> "Batch":
+        """The batch with old log-probabilities from a pass over its decisions by the policy that played them.
+
+        A ratio to them is exactly 1 as long as the policy is that one. What a VLA acted by, a token at a time, differs
+        from a whole pass by rounding.
+        """
+        if self.old_log_N is None:
+            return self
+        played = len(self.old_log_N)
+        return replace(self, old_log_N=log_of(log_NDB[:played].detach(), self.actions_ND[:played]))
 
     def first(self, count: int) -> "Batch":
         """The first decisions, all of which have weights."""

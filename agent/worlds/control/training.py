@@ -124,7 +124,7 @@ def descend(
         batch = update.compared(batch) if changes.on_batch else batch
         for step in range(first, min(first + iterations, plan.steps)):
             update.actor.network.zero_grad(set_to_none=True)
-            found = _backward(update, objective, changes, batch, step)
+            batch, found = _backward(update, objective, changes, batch, step, is_first=step == first)
             found |= _step(update.actor.network, saved.optimizer, changes, plan, step)
             for term in changes.terms:
                 term.steer()
@@ -149,18 +149,24 @@ def _watched(progress: Progress, watch: Watch, saved: Checkpoints, *, may_save: 
     return False
 
 
-def _backward(update: Update, objective: Objective, changes: Changes, batch: Batch, step: int) -> StepFigures:
-    """Add the gradient of a step. Returns loss and entropy; of a batch without decisions only terms count."""
+def _backward(
+    update: Update, objective: Objective, changes: Changes, batch: Batch, step: int, *, is_first: bool
+) -> tuple[Batch, StepFigures]:
+    """Add the gradient of a step. Returns loss and entropy; of a batch without decisions only terms count.
+
+    `is_first` of its batch: the policy is still the one that played it, and the batch that is returned knows its pass.
+    """
     total, uncertainty = 0.0, None
     if len(batch):
         log_NDB = update.actor.log_probabilities(batch.inputs, batch.actions_ND)
+        batch = batch.acted_by(log_NDB) if is_first else batch
         loss = objective.loss(update, batch, log_NDB, step)
         for on_batch in changes.on_batch:
             loss = loss + on_batch(batch, log_NDB)
         loss.backward()  # type: ignore[no-untyped-call]
         total, uncertainty = float(loss.detach()), float(entropy(log_NDB).sum(-1).mean())
     total += sum(float(term.add(step, torch.Tensor.backward)) for term in changes.terms)
-    return {"loss": total, "entropy": uncertainty}
+    return batch, {"loss": total, "entropy": uncertainty}
 
 
 def _step(network: nn.Module, optimizer: torch.optim.Optimizer, changes: Changes, plan: Plan, step: int) -> StepFigures:

@@ -13,9 +13,11 @@ from torch import Tensor
 from perdure.agent.weights import trainable
 from perdure.agent.worlds.control.actor import sampled
 from perdure.agent.worlds.control.base_states import States, measured
+from perdure.agent.worlds.control.batches import Batch
 from perdure.agent.worlds.control.inputs import Inputs
-from perdure.agent.worlds.control.losses import log_of
+from perdure.agent.worlds.control.losses import clipped, log_of
 from perdure.agent.worlds.control.methods import tilt
+from perdure.agent.worlds.control.training import descend
 from perdure.agent.worlds.control.vla.actor import VlaActor
 from perdure.agent.worlds.control.vla.loading import load_vla
 from perdure.agent.worlds.control.vla.model import LocalModel
@@ -269,3 +271,37 @@ def test_tilt_takes_rounding_for_no_move(folders: dict[str, Path]) -> None:
     episode: Any = SimpleNamespace(actions=actions_ND.numpy())
     one: Any = SimpleNamespace(episode=episode, inputs=inputs, log_T=log_of(log_NDV, actions_ND))
     assert tilt.log_ratio(update, one) == 0.0
+
+
+def test_the_first_ratio_of_a_batch_is_1(folders: dict[str, Path]) -> None:
+    """In bfloat16, too, where what it acted by differs by rounding; the step after it has the ratio to the first."""
+    actor = VlaActor(actor_of(folders["llava"], dtype="bfloat16").model, 7)
+    actor.network.requires_grad_(True)
+    inputs = actor.encode(seen())
+    with torch.no_grad():
+        for weights in actor.network.parameters():
+            weights.mul_(3.0)
+    uniforms_ND = torch.from_numpy(np.random.default_rng(2).random((5, 7)))
+    actions_ND, log_NDV = actor.act(inputs, sampled(uniforms_ND, 1.0))
+    batch = Batch(inputs, actions_ND, log_of(log_NDV, actions_ND), torch.ones(5))
+    logs: list[tuple[Tensor, Tensor]] = []
+
+    def loss(update: Any, batch: Batch, log_NDB: Tensor, step: int) -> Tensor:
+        assert batch.old_log_N is not None and batch.weights_N is not None
+        log_N = log_of(log_NDB, batch.actions_ND)
+        logs.append((log_N.detach(), batch.old_log_N))
+        return clipped(log_N, batch.old_log_N, batch.weights_N, epsilon=0.2)
+
+    plan = SimpleNamespace(steps=2, max_grad_norm=1.0, rate=lambda step: 0.1)
+    update: Any = SimpleNamespace(actor=actor, plan=plan, setting=lambda name: 2)
+    objective: Any = SimpleNamespace(draw=lambda *_: batch, loss=loss)
+    changes: Any = SimpleNamespace(on_batch=(), terms=(), optimizer_clips=False)
+    optimizer = torch.optim.SGD(actor.network.parameters(), lr=0.1)
+    saved: Any = SimpleNamespace(optimizer=optimizer, take_up=lambda: 0, is_due=lambda *_: False)
+    seen_losses: list[float | None] = []
+    descend(update, objective, changes, iter([[]]), saved, lambda at: bool(seen_losses.append(at.loss)))
+    (first, old), (second, same) = logs
+    assert not torch.equal(first, log_of(log_NDV, actions_ND))
+    # five decisions of weight 1
+    assert torch.equal(first, old) and seen_losses[0] == -5.0
+    assert torch.equal(same, old) and not torch.equal(second, old)
