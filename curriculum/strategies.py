@@ -156,7 +156,7 @@ class RaceStrategy(Trying):
             description="the first candidate starts alone, and the others only if at the first rung its expected value "
             "is less than this share of what is left to gain (1 less the mean reward); null: all start at once",
         ),
-    ] = 0.2
+    ] = 0.1
     rungs: Annotated[
         list[Annotated[Steps, Field(ge=1)]] | None,
         Field(
