@@ -18,7 +18,7 @@ from perdure.agent.sweep.results import collect
 from perdure.agent.sweep.summary import RUN_FIGURES, Mean, by_method, mean_over_runs
 from perdure.budget.errors import DataError, PerdureError
 
-STRATEGIES = ("rule", "probe", "bandit", "race")
+STRATEGIES = ("rule", "probe", "bandit", "race", "race-all")
 SCORE = "average_accuracy"
 
 Seeds = Mapping[int, float]
