@@ -34,7 +34,7 @@ class Plan:
     def rate(self, step: int) -> float:
         """The learning rate of a step, from 0: linear warm-up, then constant, or down to 0 by a line or half a cosine.
 
-        The same curves as the schedules of those names in transformers.
+        The same curves as the schedules of those names in transformers, whose `constant` has no warm-up.
         """
         if step < self.warmup:
             return self.learning_rate * step / max(1, self.warmup)
@@ -52,7 +52,7 @@ def plan_for(method: Method, settings: Common, items: int) -> Plan:
     A pass goes over all items once; an objective with `num_iterations` takes so many steps on each batch.
 
     Raises:
-        ConfigError: an unknown schedule.
+        ConfigError: an unknown schedule, or a warm-up of one that has none.
     """
 
     def value(name: str) -> Any:
@@ -66,6 +66,11 @@ def plan_for(method: Method, settings: Common, items: int) -> Plan:
         raise ConfigError(
             f"train settings of `{method.name}`: lr_scheduler_type {schedule!r} is not in the {method.objective.world} "
             f"world, which has {', '.join(WARMUP)}"
+        )
+    if schedule == "constant" and settings.warmup_steps:
+        raise ConfigError(
+            f"train settings of `{method.name}`: warmup_steps {settings.warmup_steps:g} has no effect, since "
+            "lr_scheduler_type constant has no warm-up; set it to constant_with_warmup"
         )
     share = WARMUP[schedule] if settings.warmup_steps is None else settings.warmup_steps
     warmup = math.ceil(share * steps) if share < 1 else int(share)

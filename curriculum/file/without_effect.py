@@ -11,6 +11,8 @@ PROBE: Path = ("budget", "probe")
 ENFORCE: Path = ("budget", "enforce")
 ALLOCATION: Path = ("budget", "allocation")
 CONTROLLER: Path = ("budget", "penalty", "controller")
+SCHEDULE: Path = ("train", "lr_scheduler_type")
+WARMUP: Path = ("train", "warmup_steps")
 ITEMS: Path = ("evaluation", "items")
 
 EffectRule = tuple[Path, tuple[Path, ...], Callable[..., bool], str]
@@ -58,6 +60,12 @@ EFFECT_RULES: tuple[EffectRule, ...] = (
         (CONTROLLER,),
         lambda controller: controller == "proportional",
         "it is for `controller: proportional`",
+    ),
+    (
+        WARMUP,
+        (WARMUP, SCHEDULE),
+        lambda warmup, schedule: not warmup or schedule != "constant",
+        "`lr_scheduler_type: constant` has no warm-up; `constant_with_warmup` has",
     ),
     (
         ("evaluation", "precision"),

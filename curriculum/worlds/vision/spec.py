@@ -3,8 +3,8 @@
 RL's Razor (arXiv 2509.04259) gives only the learning rates, the two schedules and the epochs of its toy. The rest is
 chosen here: AdamW without weight decay and without clipping, as in its language-model experiments but for the clipping;
 64 images a step, so that a pass over a few thousand images has some fifty steps; groups of 8 samples, of ten possible
-answers; a warm-up over a tenth of the steps for `cosine`, none for `constant`, which is what those names mean in
-transformers once `warmup_steps` is left at its default here. SimPO's two constants are within its paper's own range.
+answers; a warm-up over a tenth of the steps for `cosine`, none for `constant`, which has none in transformers either.
+SimPO's two constants are within its paper's own range.
 """
 
 from typing import Annotated, Any

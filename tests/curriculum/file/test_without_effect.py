@@ -95,3 +95,10 @@ def test_how_many_items_are_asked(tmp_path: Path, settings: str, message: str) -
 @pytest.mark.parametrize("settings", ["precision: 3", "items: adaptive, precision: 3", "items: all, temperature: 1"])
 def test_how_many_items_are_asked_is_taken(tmp_path: Path, settings: str) -> None:
     read(tmp_path, f"{LANGUAGE}evaluation: {{{settings}}}\n")
+
+
+def test_a_warm_up_of_a_schedule_that_has_none_is_refused(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, f"{LANGUAGE}train: {{warmup_steps: 5, lr_scheduler_type: constant}}\n")
+    assert "train.warmup_steps: has no effect here: `lr_scheduler_type: constant` has no warm-up" in found
+    read(tmp_path, f"{LANGUAGE}train: {{warmup_steps: 0, lr_scheduler_type: constant}}\n")
+    read(tmp_path, f"{LANGUAGE}train: {{warmup_steps: 5}}\n")
