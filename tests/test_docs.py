@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import typer
 
+from perdure.agent.strategies import STRATEGIES
 from perdure.cli.main import app
 from perdure.curriculum.file.document import parse
 from perdure.curriculum.file.reader import read_curriculum
 from perdure.curriculum.sweeps.reader import read_sweep
+from perdure.curriculum.tracking import SECTIONS
+from perdure.curriculum.worlds.registry import spec_of, worlds
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -121,3 +124,32 @@ def test_links_to_headings_lead_to_one(page: Path) -> None:
         headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert anchor in anchors, f"{page.name} links to #{anchor} of {target or 'itself'}"
+
+
+PARTS = sorted({part for spec in worlds().values() for part in (*spec.objectives, *spec.modifiers)})
+"""Every objective and modifier of any world."""
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/glossary.md"])
+def test_every_objective_and_modifier_is_named(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert [part for part in PARTS if f"`{part}`" not in text] == []
+
+
+def test_the_table_of_the_vision_world_has_its_methods() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "vision.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`\+?(\w+)`", row)}
+    spec = spec_of("vision")
+    assert {*spec.objectives, *spec.modifiers} <= named
+
+
+def test_every_reward_by_name_and_every_strategy_is_on_its_page() -> None:
+    quickstart, strategies = ((ROOT / "docs" / page).read_text() for page in ("quickstart.md", "strategies.md"))
+    rewards = [one.name for one in spec_of("language").rewards if one.key == "reward.type"]
+    assert [name for name in rewards if name != "source" and f"`{name}`" not in quickstart] == []
+    assert [name for name in STRATEGIES if f"| `{name}` |" not in strategies] == []
+
+
+def test_every_tracker_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "tracking.md").read_text()
+    assert [name for name in SECTIONS if name not in text] == []
