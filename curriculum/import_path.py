@@ -110,10 +110,10 @@ def hash_as_executed(place: Located, shown: str) -> str:
     stamp, module = sha256(place.file.read_bytes()).hexdigest(), sys.modules.get(place.module)
     if module is None or Path(module.__file__ or "").resolve() != place.file.resolve():
         return stamp
-    spec, executed = _imports.get(place.module, (None, ""))
-    if spec is not module.__spec__:
+    known = _imports.get(place.module)
+    if known is None or known[0] is not module.__spec__:
         _imports[place.module] = (module.__spec__, stamp)
-    elif executed != stamp:
+    elif known[1] != stamp:
         raise ConfigError(
             f"{shown}: {place.file} was edited since it was imported here, and what would run is the code of before; "
             "start Python again (in a notebook: restart the kernel)"

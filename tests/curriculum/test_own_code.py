@@ -192,6 +192,15 @@ def test_a_module_that_was_edited_since_it_was_imported_is_refused(tmp_path: Pat
         sys.modules.pop("edited_for_test", None)
 
 
+def test_a_module_that_was_run_and_not_imported_is_taken(tmp_path: Path) -> None:
+    """As of `python FOLDER/__main__.py`, it has no spec."""
+    script = "from perdure.curriculum.import_path import *\nfrom perdure.curriculum.own_code import DEMONSTRATIONS\n"
+    script += f"search_code_in({str(tmp_path)!r})\ndef f(item): return 'one'\n"
+    (tmp_path / "__main__.py").write_text(script + "print(load_function('__main__:f', DEMONSTRATIONS)(None))\n")
+    said = subprocess.run([sys.executable, tmp_path / "__main__.py"], capture_output=True, text=True, check=False)
+    assert (said.stdout, said.stderr) == ("one\n", "")
+
+
 def test_what_only_turns_out_when_it_is_imported(tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text(
         "import os\nfrom functools import partial\nf = os.system\ng = partial(print)\nh = 3\n"
