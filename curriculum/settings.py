@@ -34,7 +34,8 @@ class Common(Frozen):
         ),
     ] = None
     warmup_steps: Annotated[
-        Weight | None, Field(ge=0, description="steps of warm-up; below 1 a share of all steps")
+        Weight | None,
+        Field(ge=0, description="steps of warm-up, of which `constant` has none; below 1 a share of all steps"),
     ] = None
     max_grad_norm: Annotated[Weight | None, Field(ge=0, description="gradient clipping; 0 for none")] = None
     weight_decay: Annotated[Weight | None, Field(ge=0, description="AdamW's weight decay")] = None

@@ -28,6 +28,7 @@ from perdure.agent.strategies.outlook import (
     share_of_full_rate,
     within_noise,
 )
+from perdure.agent.worlds.schedule import schedule_of
 from perdure.curriculum.schema import Curriculum
 from perdure.curriculum.strategies import Trying
 from perdure.curriculum.train import settings_for
@@ -170,7 +171,7 @@ def full_rate(situation: Situation, method: str, steps: int, upto: float = 1.0) 
     curriculum = situation.curriculum
     settings = settings_for(curriculum.method(method), curriculum.train, situation.stage.train).objective
     extra, default = getattr(settings, "trl", {}), curriculum.spec.default_schedule
-    schedule = settings.lr_scheduler_type or extra.get("lr_scheduler_type", default)
+    schedule = extra.get("lr_scheduler_type") or schedule_of(settings, default)
     warmup = settings.warmup_steps if settings.warmup_steps is not None else extra.get("warmup_steps", 0.1)
     return share_of_full_rate(schedule, warmup if warmup < 1 else min(1.0, warmup / max(1, steps)), upto)
 

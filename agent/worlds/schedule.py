@@ -61,17 +61,8 @@ def plan_for(method: Method, settings: Common, items: int) -> Plan:
     batch_size = min(int(value("per_device_train_batch_size")), items)
     batches = max(1, math.ceil(float(value("num_train_epochs")) * (items // batch_size)))
     steps = settings.max_steps or batches * int(value("num_iterations") or 1)
-    schedule = str(value("lr_scheduler_type"))
-    if schedule not in WARMUP:
-        raise ConfigError(
-            f"train settings of `{method.name}`: lr_scheduler_type {schedule!r} is not in the {method.objective.world} "
-            f"world, which has {', '.join(WARMUP)}"
-        )
-    if schedule == "constant" and settings.warmup_steps:
-        raise ConfigError(
-            f"train settings of `{method.name}`: warmup_steps {settings.warmup_steps:g} has no effect, since "
-            "lr_scheduler_type constant has no warm-up; set it to constant_with_warmup"
-        )
+    schedule = schedule_of(settings, str(value("lr_scheduler_type")))
+    _check_schedule(method, schedule, settings)
     share = WARMUP[schedule] if settings.warmup_steps is None else settings.warmup_steps
     warmup = math.ceil(share * steps) if share < 1 else int(share)
     return Plan(
@@ -83,6 +74,27 @@ def plan_for(method: Method, settings: Common, items: int) -> Plan:
         float(value("weight_decay")),
         float(value("max_grad_norm")),
     )
+
+
+def schedule_of(settings: Common, default: str) -> str:
+    """The schedule that is named, or else the default one; a `constant` that nobody named has the warm-up that is."""
+    if settings.lr_scheduler_type is not None:
+        return settings.lr_scheduler_type
+    return "constant_with_warmup" if default == "constant" and settings.warmup_steps else default
+
+
+def _check_schedule(method: Method, schedule: str, settings: Common) -> None:
+    """Refuse an unknown schedule, and a warm-up of one that has none."""
+    if schedule not in WARMUP:
+        raise ConfigError(
+            f"train settings of `{method.name}`: lr_scheduler_type {schedule!r} is not in the {method.objective.world} "
+            f"world, which has {', '.join(WARMUP)}"
+        )
+    if schedule == "constant" and settings.warmup_steps:
+        raise ConfigError(
+            f"train settings of `{method.name}`: warmup_steps {settings.warmup_steps:g} has no effect, since "
+            "lr_scheduler_type constant has no warm-up; set it to constant_with_warmup, or warmup_steps to 0"
+        )
 
 
 def _share(settings: Common) -> float:

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from perdure.agent.strategies.contract import Decision, TrialResult
 from perdure.agent.strategies.outlook import share_of_full_rate
+from perdure.agent.strategies.probe import full_rate
 from perdure.agent.strategies.race import Race
 from perdure.agent.strategies.rungs import looks_of, losses, plan_rungs, remaining, survivors
 from perdure.budget.errors import ConfigError
 from perdure.curriculum.strategies import RaceStrategy
 from perdure.eval.sampled_rewards import last_items
+from tests.agent.environment.toy import toy
 from tests.agent.strategies.situations import Trials, curriculum, reading, situation, trial
 
 
@@ -208,6 +210,13 @@ def test_a_stage_is_as_many_times_a_rung_as_its_learning_rates_sum_to_more() -> 
     figures = {one.method: one.figures for one in decision.candidates}["sft"]
     # a line from 1 to 0 over 100 steps sums to 50, and over the first 20 to 18
     assert figures["predicted_kl"] == pytest.approx(0.01 * 50 / 18)
+
+
+def test_a_warm_up_without_a_schedule_counts_where_the_schedule_is_constant() -> None:
+    # a rise over 20 of 100 steps is half of them
+    for train, share in (({"warmup_steps": 20}, 0.9), ({}, 1.0)):
+        one = situation(toy(train=train), Trials({}), methods=["sft"])
+        assert full_rate(one, "sft", 100) == pytest.approx(share)
 
 
 def test_no_race_where_there_is_one_method_or_no_budget() -> None:

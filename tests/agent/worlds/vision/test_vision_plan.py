@@ -34,10 +34,17 @@ def test_schedules_are_those_of_transformers(schedule: str, warmup: int) -> None
 def test_constant_has_no_warm_up_and_cosine_a_tenth() -> None:
     settings = VisionRl(learning_rate=0.5, max_steps=8, lr_scheduler_type="constant")
     assert [plan_for(RL, settings, 1000).rate(step) for step in range(8)] == [0.5] * 8
-    with pytest.raises(ConfigError, match=r"warmup_steps 5 has no effect, since .* set it to constant_with_warmup"):
+    with pytest.raises(ConfigError, match=r"warmup_steps 5 has no effect, since .* set it to constant_with_warmup, or"):
         plan_for(RL, settings.model_copy(update={"warmup_steps": 5}), 1000)
     assert plan_for(SFT, VisionSft(max_steps=100), 1000).warmup == 0
     assert plan_for(SFT, VisionSft(max_steps=100, lr_scheduler_type="cosine"), 1000).warmup == 10
+
+
+def test_a_warm_up_without_a_schedule_is_that_of_a_constant_one() -> None:
+    plan = plan_for(RL, VisionRl(learning_rate=0.5, max_steps=8, warmup_steps=5), 1000)
+    # a fifth of 0.5 more a step, from nothing
+    assert [plan.rate(step) for step in range(8)] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5])
+    assert plan_for(RL, VisionRl(max_steps=8, warmup_steps=0), 1000).schedule == "constant"
 
 
 def test_a_schedule_that_there_is_not() -> None:
