@@ -164,7 +164,8 @@ def _check(
 ) -> None:
     """Check a finished run against limits, for CI.
 
-    It exits with 4 if one is broken by more than noise.
+    It exits with 4 if one is broken by more than noise. POINTS are hundredths; where a score of the metric is no share
+    from 0 to 1, such as a return, limits are in the unit of the scores.
     """
     one_numpy_thread()
     from perdure.cli.commands.check import check_command

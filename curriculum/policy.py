@@ -26,7 +26,11 @@ class Policy(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights (names, dtypes, shapes and bytes)."""
+        """SHA-256 of the weights (names, dtypes, shapes and bytes).
+
+        A policy whose answers depend on more than these, such as a prompt of its own, says in `meaning`, a text, on
+        what: base scores are kept apart by both.
+        """
         ...
 
     def save(self, folder: Path) -> None:
