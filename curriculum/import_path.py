@@ -33,8 +33,7 @@ def load_function(path: str, kind: CodeKind) -> Callable[..., Any]:
     """The function or class at `module:name`, or of an entry point where the kind has a group of them.
 
     Raises:
-        ConfigError: nothing there, not the user's own, failing while it is imported, edited since, or of another
-            signature.
+        ConfigError: nothing there, not the user's own, failing while it is imported, or of another signature.
     """
     shown = f"{kind.what} {shorten(path)!r}"
     found = _imported(path, kind, shown) if ":" in path else _entry_point(path, kind, shown)
@@ -48,8 +47,7 @@ def import_registering(path: str, kind: CodeKind) -> None:
     """Import the module of `module:name`, which registers the name, and look it up.
 
     Raises:
-        ConfigError: nothing there, not the user's own, failing while it is imported, edited since, or not registering
-            the name.
+        ConfigError: nothing there, not the user's own, failing while it is imported, or not registering the name.
     """
     _import(_located(path, kind), f"{kind.what} {shorten(path)!r}")
     if kind.registers is not None:
@@ -97,12 +95,21 @@ def _import(place: Located, shown: str) -> Any:
         raise ConfigError(f"{shown}: importing {place.module!r} failed: {show_error(error)}") from error
     if Path(module.__file__ or "").resolve() != place.file.resolve():
         raise ConfigError(f"{shown}: another module {place.module!r} is loaded already, {module.__file__}; rename one")
-    hash_as_executed(place, shown)
+    _note(place, module)
     return module
+
+
+def _note(place: Located, module: Any) -> None:
+    """Keep the hash of a module's file when the module is first used, and first used after a reload."""
+    known = _imports.get(place.module)
+    if known is None or known[0] is not module.__spec__:
+        _imports[place.module] = (module.__spec__, sha256(place.file.read_bytes()).hexdigest())
 
 
 def hash_as_executed(place: Located, shown: str) -> str:
     """SHA-256 of the file of a module, which must be as it was when the module was executed here, if it was.
+
+    It is asked when a run is set up: a run that goes on has the code that it began with, whatever is edited meanwhile.
 
     Raises:
         ConfigError: it was edited since, as in a notebook.
@@ -110,10 +117,8 @@ def hash_as_executed(place: Located, shown: str) -> str:
     stamp, module = sha256(place.file.read_bytes()).hexdigest(), sys.modules.get(place.module)
     if module is None or Path(module.__file__ or "").resolve() != place.file.resolve():
         return stamp
-    known = _imports.get(place.module)
-    if known is None or known[0] is not module.__spec__:
-        _imports[place.module] = (module.__spec__, stamp)
-    elif known[1] != stamp:
+    _note(place, module)
+    if _imports[place.module][1] != stamp:
         raise ConfigError(
             f"{shown}: {place.file} was edited since it was imported here, and what would run is the code of before; "
             "start Python again (in a notebook: restart the kernel)"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from perdure.budget.errors import ConfigError
-from perdure.curriculum.import_path import load_function, search_code_in, signature_fault
+from perdure.curriculum.import_path import hash_as_executed, load_function, search_code_in, signature_fault
 from perdure.curriculum.own_code import DEMONSTRATIONS, REWARD, STRATEGY, TASK, CodeKind, locate
 
 MODULE = """\
@@ -174,7 +174,7 @@ def test_a_module_of_the_same_name_elsewhere_is_not_taken_for_it(tmp_path: Path)
         sys.modules.pop("same_name_for_test", None)
 
 
-def test_a_module_that_was_edited_since_it_was_imported_is_refused(tmp_path: Path) -> None:
+def test_a_module_that_was_edited_since_it_was_imported_is_refused_when_a_run_is_set_up(tmp_path: Path) -> None:
     file = tmp_path / "edited_for_test.py"
     before = list(sys.path)
     try:
@@ -182,10 +182,15 @@ def test_a_module_that_was_edited_since_it_was_imported_is_refused(tmp_path: Pat
         for text in ("one", "one"):  # written again as it was, as a notebook's cell does
             file.write_text(f"def f(item): return {text!r}\n")
             assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "one"
+        place = locate("edited_for_test:f", DEMONSTRATIONS, [tmp_path])
+        hash_as_executed(place, "it")
         file.write_text("def f(item): return 'another'\n")
+        # a run that goes on has the code that it began with, and the next one is refused
+        assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "one"
         with pytest.raises(ConfigError, match="edited since it was imported here"):
-            load_function("edited_for_test:f", DEMONSTRATIONS)
+            hash_as_executed(place, "it")
         reload(sys.modules["edited_for_test"])
+        hash_as_executed(place, "it")
         assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "another"
     finally:
         sys.path[:] = before
@@ -195,8 +200,11 @@ def test_a_module_that_was_edited_since_it_was_imported_is_refused(tmp_path: Pat
 def test_a_module_that_was_run_and_not_imported_is_taken(tmp_path: Path) -> None:
     """As of `python FOLDER/__main__.py`, it has no spec."""
     script = "from perdure.curriculum.import_path import *\nfrom perdure.curriculum.own_code import DEMONSTRATIONS\n"
+    script += "from perdure.curriculum.own_code import locate\nfrom pathlib import Path\n"
     script += f"search_code_in({str(tmp_path)!r})\ndef f(item): return 'one'\n"
-    (tmp_path / "__main__.py").write_text(script + "print(load_function('__main__:f', DEMONSTRATIONS)(None))\n")
+    script += "print(load_function('__main__:f', DEMONSTRATIONS)(None))\n"
+    script += "hash_as_executed(locate('__main__:f', DEMONSTRATIONS, [Path(__file__).parent]), 'it')\n"
+    (tmp_path / "__main__.py").write_text(script)
     said = subprocess.run([sys.executable, tmp_path / "__main__.py"], capture_output=True, text=True, check=False)
     assert (said.stdout, said.stderr) == ("one\n", "")
 
