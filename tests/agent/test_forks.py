@@ -1,6 +1,6 @@
 """Races of whole runs: the winner's stage is the one that it would have been alone, also where the race was killed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -43,12 +43,11 @@ def config(strategy: Any = RACE, **budget: Any) -> Curriculum:
     )
 
 
-def short(**budget: Any) -> Curriculum:
+def short(strategy: Mapping[str, Any] | None = None, rate: float | None = None, **budget: Any) -> Curriculum:
     """One stage: 2 steps to the first rung, 4 to the second, 12 in all."""
-    one = config(RACE | {"rungs": [2, 4]}, **budget)
-    return one.model_copy(
-        update={"stages": one.stages[:1], "train": one.train.model_copy(update={"max_steps": 12, "save_steps": 3})}
-    )
+    one = config(RACE | {"rungs": [2, 4]} | dict(strategy or {}), **budget)
+    train = {"max_steps": 12, "save_steps": 3} | ({} if rate is None else {"learning_rate": rate})
+    return one.model_copy(update={"stages": one.stages[:1], "train": one.train.model_copy(update=train)})
 
 
 def raced(path: Path, of: Curriculum, on_step: Any = lambda step: None, view: Onlooker | None = None) -> RunState:
@@ -104,10 +103,22 @@ def test_the_steps_of_a_race_are_the_losers(tmp_path: Path) -> None:
     assert world.steps_done == 3 * 22
 
 
-def test_a_race_that_was_killed_anywhere_ends_the_same() -> None:
+@pytest.mark.parametrize(
+    ("strategy", "rate", "started"),
+    [
+        ({}, None, 3),
+        ({"min_gain": 1.0}, None, 3),
+        # 3 steps of 0.2 reach the first answer, 0.6: it goes on alone
+        ({"min_gain": 0.5, "rungs": [3]}, 0.2, 1),
+    ],
+)
+def test_a_race_that_was_killed_anywhere_ends_the_same(
+    strategy: dict[str, Any], rate: float | None, started: int
+) -> None:
     with in_memory() as folder:
-        race = short()
+        race = short(strategy, rate, **({} if rate is None else {"kl": 30.0}))
         whole = raced(folder / "whole", race)
+        assert len(figures(whole)[0][0][1]) == started
         events = len(list(read_journal(folder / "whole" / "journal.jsonl")))
         decided = next(
             index
