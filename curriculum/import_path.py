@@ -19,6 +19,8 @@ _added: list[str] = []
 """The folders of the user's own modules, and those of them that `search_code_in` put on `sys.path`."""
 _imports: dict[str, tuple[object, str]] = {}
 """By module: its spec, another one after `importlib.reload`, and the SHA-256 of its file when it was first used."""
+_places: dict[tuple[str, CodeKind, tuple[Path, ...]], Located] = {}
+"""What was found, by path, kind and folders: it stays where it is as long as its module does."""
 
 
 def search_code_in(code_dir: str | None) -> None:
@@ -71,15 +73,23 @@ def find_entry_point(name: str, kind: CodeKind) -> Any:
 
 
 def _located(path: str, kind: CodeKind) -> Located:
+    """As `locate`; without the file, once its module is imported, so that a run goes on while it is edited."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
-    return locate(path, kind, _folders or folders_of(None))
+    folders = _folders or folders_of(None)
+    key = path, kind, tuple(folders)
+    known = _places.get(key)
+    if known is None or not _is_noted(known, sys.modules.get(known.module)):
+        known = _places[key] = locate(path, kind, folders)
+    return known
 
 
 def _imported(path: str, kind: CodeKind, shown: str) -> Any:
     place = _located(path, kind)
     module = _import(place, shown)
+    if not hasattr(module, place.name):
+        hash_as_executed(place, shown)  # the file has the name
     found = getattr(module, place.name, None)
     if not callable(found):
         raise ConfigError(f"{shown} is not a function but {type(found).__name__}")
@@ -99,10 +109,15 @@ def _import(place: Located, shown: str) -> Any:
     return module
 
 
+def _is_noted(place: Located, module: Any) -> bool:
+    """True if the hash of the file is kept as of the module that is there, and not of one before a reload."""
+    known = _imports.get(place.module)
+    return module is not None and known is not None and known[0] is module.__spec__
+
+
 def _note(place: Located, module: Any) -> None:
     """Keep the hash of a module's file when the module is first used, and first used after a reload."""
-    known = _imports.get(place.module)
-    if known is None or known[0] is not module.__spec__:
+    if not _is_noted(place, module):
         _imports[place.module] = (module.__spec__, sha256(place.file.read_bytes()).hexdigest())
 
 

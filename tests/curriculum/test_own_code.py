@@ -184,11 +184,15 @@ def test_a_module_that_was_edited_since_it_was_imported_is_refused_when_a_run_is
             assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "one"
         place = locate("edited_for_test:f", DEMONSTRATIONS, [tmp_path])
         hash_as_executed(place, "it")
-        file.write_text("def f(item): return 'another'\n")
         # a run that goes on has the code that it began with, and the next one is refused
-        assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "one"
+        for text in ("def f(", "def g(item): return 'another'\n", "def f(item): return 'another'\n"):
+            file.write_text(text)
+            assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "one"
         with pytest.raises(ConfigError, match="edited since it was imported here"):
             hash_as_executed(place, "it")
+        file.write_text("def f(item): return 'another'\ndef g(item): return 'new'\n")
+        with pytest.raises(ConfigError, match="edited since it was imported here"):
+            load_function("edited_for_test:g", DEMONSTRATIONS)
         reload(sys.modules["edited_for_test"])
         hash_as_executed(place, "it")
         assert load_function("edited_for_test:f", DEMONSTRATIONS)(None) == "another"
