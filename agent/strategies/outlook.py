@@ -27,6 +27,9 @@ FORGETTING_PER_NAT = 0.05
 """Substitute for a law: five points per nat, about the slope in RL's Razor (arXiv 2509.04259) for its small classifier,
 68.5 % at the base and 26 % at ten nats."""
 
+KL_SPREAD = 0.9
+"""The relative error of the rise of the KL from the trial to the end of the stage: that of 68 % of 112 logged ones
+(docs/experiments/race.md)."""
 
 SPREAD = 0.25
 """The relative error of the rise of `imitated_at` from the trial to the end of the stage."""
@@ -39,7 +42,7 @@ class Outlook:
     Attributes:
         steps: those until the cap ends the stage, or all, counted at the full learning rate.
         gain: in mean reward, from the start of the stage.
-        stderr: of the value, from that of the trial; `None` if unknown.
+        stderr: of the value, from that of the trial and that of the expected KL; `None` if unknown.
         kl: at the end, in the budget's unit.
         forgetting: of the base's skills, from the start of the stage, as a fraction.
         value: `gain` less the weighted sum of `forgetting` and `lost`.
@@ -83,9 +86,10 @@ def outlook(
     gain, lost = gain_at(trial, end), earlier.tasks * lost_at(trial, end, earlier.learned)
     forgotten = forgetting(kl) - forgetting(trial.kl_before)
     noise, lost_noise = gain_stderr(trial, end), lost_stderr(trial, end)
+    doubt = KL_SPREAD * (forgetting(kl) - forgetting(trial.kl))
     stderr = None
     if noise is not None and lost_noise is not None:
-        stderr = math.hypot(noise, weight * earlier.tasks * lost_noise)
+        stderr = math.hypot(noise, weight * earlier.tasks * lost_noise, weight * doubt)
     return Outlook(end, gain, stderr, kl, forgotten, gain - weight * (forgotten + lost), lost)
 
 

@@ -187,6 +187,12 @@ def test_the_steps_within_a_cap_are_the_most_that_are(one: TrialResult, steps: f
         assert kl_at(rising, end) <= cap + 1e-6
 
 
+def test_the_error_of_a_value_has_that_of_the_expected_kl() -> None:
+    # 0.1 nats in 10 steps are 0.2 in 20: half a point more at five points a nat, nine tenths of which are in doubt
+    found = outlook(trial(stderr=0.0), 20, cap=math.inf, forgetting=lambda kl: 0.05 * kl, weight=2.0)
+    assert (found.kl, found.stderr) == (pytest.approx(0.2), pytest.approx(2 * 0.9 * 0.005))
+
+
 def seen(value: float, kl: float, stderr: float = 0.0) -> Outlook:
     return Outlook(1, value, stderr, kl, 0.0, value)
 

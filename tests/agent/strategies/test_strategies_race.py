@@ -111,10 +111,10 @@ def test_of_those_that_are_not_told_apart_the_first_named_wins() -> None:
 
 def test_before_the_last_rung_the_uncertain_gets_the_benefit_of_the_doubt() -> None:
     table = {
-        "sft": [{"after": 0.6}],
-        "rl": [{"after": 0.52, "stderr": 0.001}],
-        "tilt": [{"after": 0.51, "stderr": 0.05}],
-        "rl_kl": [{"after": 0.50}],
+        "sft": [{"after": 0.6, "kl": 0.0}],
+        "rl": [{"after": 0.52, "kl": 0.0, "stderr": 0.001}],
+        "tilt": [{"after": 0.51, "kl": 0.0, "stderr": 0.05}],
+        "rl_kl": [{"after": 0.50, "kl": 0.0}],
     }
     forks = Forks(table)
     raced(forks)
