@@ -104,10 +104,7 @@ class BanditStrategy(Trying):
 
 
 class RaceStrategy(Trying):
-    """Starts the first candidate, the others where it promises little; at each rung the better half goes on.
-
-    See `agent/strategies/race.py`.
-    """
+    """Starts the first candidate, and all where it promises little. See `agent/strategies/race.py`."""
 
     NEEDS: ClassVar[str] = "steps for its rungs"
 

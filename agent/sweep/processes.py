@@ -4,6 +4,7 @@ A killed process breaks the whole pool of `concurrent.futures`; here only its it
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -197,6 +198,8 @@ def _set_up_process(log: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(descriptor, stream.fileno())
+        if isinstance(stream, io.TextIOWrapper):  # what a killed process printed is in the log
+            stream.reconfigure(line_buffering=True)
     os.close(descriptor)
 
 
