@@ -66,13 +66,9 @@ class Race:
             starters = memory.in_question(starters, config.min_chance)
             if len(starters) == 1:
                 return self._unraced(memory, situation)
-        forks, asked = (
-            situation.fork(config.num_prompts, config.k),
-            self._answers(situation) if asks or imitating else 0,
-        )
-        return RunningRace(
-            config, situation, forks, self._rungs(situation, starters), starters, memory, asked
-        ).decision()
+        asked = self._answers(situation) if asks or imitating else 0
+        forks, rungs = situation.fork(config.num_prompts, config.k), self._rungs(situation, starters)
+        return RunningRace(config, situation, forks, rungs, starters, memory, asked).decision()
 
     def _imitating(self, situation: Situation) -> list[str]:
         """The candidates that imitate; none where fewer than `ENOUGH` samples would say that no answer is right."""

@@ -257,15 +257,22 @@ def test_scores_are_kept_apart_by_what_gives_the_weights_a_meaning(folders: dict
     assert len({first, key(prompt="Robot, {instruction}:"), key(action_tokens=tokens[::-1])}) == 3
 
 
-def test_tilt_takes_rounding_for_no_move(folders: dict[str, Path]) -> None:
-    """In bfloat16 what it acted by, a token at a time, is not to the bit what a whole pass gives."""
-    actor = VlaActor(actor_of(folders["llava"], dtype="bfloat16").model, 7)
+def acted_in_bfloat16(folder: Path) -> tuple[VlaActor, dict[str, Any], Tensor, Tensor]:
+    """A policy that is far from uniform, what it saw, the actions that it drew, and what it drew them by."""
+    actor = VlaActor(actor_of(folder, dtype="bfloat16").model, 7)
     inputs = actor.encode(seen())
     with torch.no_grad():
         for weights in actor.network.parameters():
             weights.mul_(3.0)
         uniforms_ND = torch.from_numpy(np.random.default_rng(2).random((5, 7)))
         actions_ND, log_NDV = actor.act(inputs, sampled(uniforms_ND, 1.0))
+    return actor, inputs, actions_ND, log_NDV
+
+
+def test_tilt_takes_rounding_for_no_move(folders: dict[str, Path]) -> None:
+    """In bfloat16 what it acted by, a token at a time, is not to the bit what a whole pass gives."""
+    actor, inputs, actions_ND, log_NDV = acted_in_bfloat16(folders["llava"])
+    with torch.no_grad():
         assert not torch.equal(log_NDV, actor.log_probabilities(inputs, actions_ND))
     update: Any = SimpleNamespace(base=actor, actor=actor)
     episode: Any = SimpleNamespace(actions=actions_ND.numpy())
@@ -275,14 +282,8 @@ def test_tilt_takes_rounding_for_no_move(folders: dict[str, Path]) -> None:
 
 def test_the_first_ratio_of_a_batch_is_1(folders: dict[str, Path]) -> None:
     """In bfloat16, too, where what it acted by differs by rounding; the step after it has the ratio to the first."""
-    actor = VlaActor(actor_of(folders["llava"], dtype="bfloat16").model, 7)
+    actor, inputs, actions_ND, log_NDV = acted_in_bfloat16(folders["llava"])
     actor.network.requires_grad_(True)
-    inputs = actor.encode(seen())
-    with torch.no_grad():
-        for weights in actor.network.parameters():
-            weights.mul_(3.0)
-    uniforms_ND = torch.from_numpy(np.random.default_rng(2).random((5, 7)))
-    actions_ND, log_NDV = actor.act(inputs, sampled(uniforms_ND, 1.0))
     batch = Batch(inputs, actions_ND, log_of(log_NDV, actions_ND), torch.ones(5))
     logs: list[tuple[Tensor, Tensor]] = []
 
